@@ -1,0 +1,141 @@
+//! Cuts an issue's body into the answers to the form's questions, so that no answer can pass for another.
+//!
+//! Gitea pastes answers under `### Label` headings without escaping them
+//! (go-gitea/gitea `modules/issue/template/template.go`), so headings count only outside fences, at
+//! most once, and in the form's order; a fence ends only at its own opening string.
+
+use crate::mission::form::{Field, FieldKind, Form};
+use crate::mission::proposal::Problem;
+use std::collections::BTreeMap;
+
+/// What the forge writes for a question that was left empty.
+const NO_RESPONSE: &str = "_No response_";
+
+/// The answers by field id, with what was wrong about the body as a whole.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    by_field: BTreeMap<String, String>,
+    /// Headings that appear twice or out of order, fences that never end.
+    pub problems: Vec<Problem>,
+}
+
+impl Answers {
+    /// The answer to a field; `None` when the heading is absent or nothing was answered.
+    #[must_use]
+    pub fn get(&self, field: &str) -> Option<&str> {
+        self.by_field.get(field).map(String::as_str)
+    }
+
+    /// Reads a body. Line ends may be mixed: browsers send `\r\n` inside text areas.
+    #[must_use]
+    pub fn read(form: &Form, body: &str) -> Self {
+        let body = body.replace("\r\n", "\n");
+        let mut answers = Self::default();
+        let mut furthest = 0;
+        for section in sections(form, &body) {
+            let Some(position) = section.field else { continue };
+            let field = &form.fields[position];
+            if answers.by_field.contains_key(&field.id) {
+                answers.problems.push(Problem::heading_twice(&field.label));
+                continue;
+            }
+            if position < furthest {
+                answers.problems.push(Problem::heading_out_of_order(&field.label));
+            }
+            furthest = furthest.max(position);
+            answers.take(field, &section);
+        }
+        answers.by_field.retain(|_, answer| !answer.is_empty());
+        answers
+    }
+
+    fn take(&mut self, field: &Field, section: &Section<'_>) {
+        let answer = match &section.fence {
+            Fence::None => {
+                let text = section.text.trim();
+                if text == NO_RESPONSE { "" } else { text }
+            }
+            Fence::Closed { inside, after } => {
+                if !after.trim().is_empty() {
+                    self.problems.push(Problem::text_outside_fence(&field.label));
+                }
+                *inside
+            }
+            Fence::Open => {
+                self.problems.push(Problem::fence_open(&field.label));
+                ""
+            }
+        };
+        self.by_field.insert(field.id.clone(), answer.to_owned());
+    }
+}
+
+/// The text under one heading.
+struct Section<'a> {
+    /// The field's position in the form; `None` for a heading that is not ours.
+    field: Option<usize>,
+    text: &'a str,
+    fence: Fence<'a>,
+}
+
+enum Fence<'a> {
+    None,
+    Closed { inside: &'a str, after: &'a str },
+    Open,
+}
+
+fn sections<'a>(form: &Form, body: &'a str) -> Vec<Section<'a>> {
+    let mut found = Vec::new();
+    let mut rest = after_next_heading(body);
+    while let Some((label, text)) = rest {
+        let position = form.fields.iter().position(|field| field.label == label);
+        let may_be_fenced = position.is_none_or(|at| form.fields[at].kind == FieldKind::FencedText);
+        let (fence, unfenced) = if may_be_fenced { fence(text) } else { (Fence::None, text) };
+        let end = heading_at(unfenced).unwrap_or(unfenced.len());
+        let (own, following) = unfenced.split_at(end);
+        let fence = match fence {
+            Fence::Closed { inside, after: _ } => Fence::Closed { inside, after: own },
+            Fence::None | Fence::Open => fence,
+        };
+        found.push(Section { field: position, text: own, fence });
+        rest = after_next_heading(following);
+    }
+    found
+}
+
+/// The next heading's label, and what follows its line.
+fn after_next_heading(text: &str) -> Option<(&str, &str)> {
+    let from = &text[heading_at(text)?..];
+    let (line, rest) = from.split_once('\n').unwrap_or((from, ""));
+    Some((line.strip_prefix("### ")?.trim(), rest))
+}
+
+fn heading_at(text: &str) -> Option<usize> {
+    if text.starts_with("### ") {
+        return Some(0);
+    }
+    text.find("\n### ").map(|at| at + 1)
+}
+
+/// A fenced block counts only where the form puts one: as the first thing under the heading.
+/// Returns it with the text behind it.
+fn fence(text: &str) -> (Fence<'_>, &str) {
+    let block = text.trim_start_matches('\n');
+    let ticks = block.len() - block.trim_start_matches('`').len();
+    if ticks < 3 {
+        return (Fence::None, text);
+    }
+    let Some((_, inside)) = block.split_once('\n') else {
+        return (Fence::Open, "");
+    };
+    let closing = &block[..ticks];
+    let mut at = 0;
+    for line in inside.split_inclusive('\n') {
+        if line.trim_end() == closing {
+            let text = inside[..at].trim_end_matches('\n');
+            return (Fence::Closed { inside: text, after: "" }, &inside[at + line.len()..]);
+        }
+        at += line.len();
+    }
+    (Fence::Open, "")
+}

@@ -1,0 +1,302 @@
+//! Names and ids that cannot be wrong: each is parsed once, at the door, and never asked again.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use url::Url;
+use uuid::Uuid;
+
+/// A repository's number on its forge; it survives a rename, the name does not.
+pub type RepositoryId = i64;
+
+/// An issue's id, unique on its whole forge; an issue's number is unique only in its repository.
+pub type IssueId = i64;
+
+/// What was wrong with a text that should have been one of the types of this module.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not {wanted}")]
+pub struct NotA {
+    /// The text as given.
+    pub text: String,
+    /// What it should have been, with an example.
+    pub wanted: &'static str,
+}
+
+/// Gives a newtype its text form in JSON and on the screen, always through its parser.
+macro_rules! as_text {
+    ($name:ident) => {
+        impl TryFrom<String> for $name {
+            type Error = NotA;
+            fn try_from(text: String) -> Result<Self, NotA> {
+                Self::parse(&text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> String {
+                value.to_string()
+            }
+        }
+    };
+}
+
+/// The name of a cell's directory: a UUID, printed in lower case with hyphens, and never nil.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct MissionId(Uuid);
+as_text!(MissionId);
+
+impl MissionId {
+    /// Accepts exactly the hyphenated form, in either case: 36 characters.
+    pub fn parse(text: &str) -> Result<Self, NotA> {
+        let wanted = "a UUID such as `123e4567-e89b-12d3-a456-426614174000`";
+        match parse_hyphenated(text) {
+            Some(uuid) => Ok(Self(uuid)),
+            None => Err(NotA { text: text.to_owned(), wanted }),
+        }
+    }
+
+    /// The id of the mission that an issue asks for. The same issue always gives the same id, and
+    /// two issues never share one: the name hashed is the forge, the repository's id and the issue's id.
+    #[must_use]
+    pub fn of_issue(forge: &ForgeUrl, repository: RepositoryId, issue: IssueId) -> Self {
+        let name = format!("{forge}/repositories/{repository}/issues/{issue}");
+        Self(Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()))
+    }
+}
+
+impl fmt::Display for MissionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_hyphenated().fmt(f)
+    }
+}
+
+/// The id of a missions root, made once when the root is initialised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RootId(Uuid);
+as_text!(RootId);
+
+impl RootId {
+    /// Accepts exactly the hyphenated form.
+    pub fn parse(text: &str) -> Result<Self, NotA> {
+        let wanted = "a root id such as `123e4567-e89b-12d3-a456-426614174000`";
+        match parse_hyphenated(text) {
+            Some(uuid) => Ok(Self(uuid)),
+            None => Err(NotA { text: text.to_owned(), wanted }),
+        }
+    }
+}
+
+impl From<Uuid> for RootId {
+    fn from(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+}
+
+impl fmt::Display for RootId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_hyphenated().fmt(f)
+    }
+}
+
+/// The `uuid` crate also takes braces, URNs and undivided digits; a directory's name has one spelling.
+fn parse_hyphenated(text: &str) -> Option<Uuid> {
+    let uuid = Uuid::parse_str(text).ok()?;
+    (text.len() == 36 && !uuid.is_nil()).then_some(uuid)
+}
+
+/// Where the forge is, normalised: lower-case scheme and host, no default port, no trailing slash,
+/// no user, query or fragment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ForgeUrl(Url);
+as_text!(ForgeUrl);
+
+impl ForgeUrl {
+    /// Accepts `http` and `https` addresses, with a path where the forge lives under one.
+    pub fn parse(text: &str) -> Result<Self, NotA> {
+        let wanted = "the address of a Gitea, such as `https://git.example.com`";
+        let refused = || NotA { text: text.to_owned(), wanted };
+        let mut url = Url::parse(text.trim()).map_err(|_| refused())?;
+        let plain =
+            url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() || !plain {
+            return Err(refused());
+        }
+        let path = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&path);
+        Ok(Self(url))
+    }
+
+    /// The address as the `url` crate holds it, for whoever builds requests from it.
+    #[must_use]
+    pub fn as_url(&self) -> &Url {
+        &self.0
+    }
+}
+
+impl fmt::Display for ForgeUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str().trim_end_matches('/'))
+    }
+}
+
+/// A repository as people write it: `owner/name`. Forges compare both parts without regard to case.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RepositoryName {
+    owner: String,
+    name: String,
+}
+as_text!(RepositoryName);
+
+impl RepositoryName {
+    /// Two parts of `[A-Za-z0-9._-]`, neither of them `.` or `..`.
+    pub fn parse(text: &str) -> Result<Self, NotA> {
+        match text.split_once('/') {
+            Some((owner, name)) if is_path_part(owner) && is_path_part(name) => {
+                Ok(Self { owner: owner.to_owned(), name: name.to_owned() })
+            }
+            Some(_) | None => Err(NotA { text: text.to_owned(), wanted: "of the form `owner/name`" }),
+        }
+    }
+
+    /// The part before the slash.
+    #[must_use]
+    pub fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    /// The part after the slash.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether both names mean one repository on a forge.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.owner.eq_ignore_ascii_case(&other.owner) && self.name.eq_ignore_ascii_case(&other.name)
+    }
+}
+
+impl fmt::Display for RepositoryName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.owner, self.name)
+    }
+}
+
+fn is_path_part(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 100
+        && !matches!(text, "." | "..")
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+}
+
+/// Which repositories a worktree may come from besides the issue's own: `owner/name` or `owner/*`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum RepositoryPattern {
+    /// Exactly this repository.
+    One(RepositoryName),
+    /// Every repository of this owner.
+    OfOwner(String),
+}
+as_text!(RepositoryPattern);
+
+impl RepositoryPattern {
+    /// Accepts `owner/name` and `owner/*`.
+    pub fn parse(text: &str) -> Result<Self, NotA> {
+        match text.strip_suffix("/*") {
+            Some(owner) if is_path_part(owner) => Ok(Self::OfOwner(owner.to_owned())),
+            Some(_) | None => RepositoryName::parse(text)
+                .map(Self::One)
+                .map_err(|_| NotA { text: text.to_owned(), wanted: "of the form `owner/name` or `owner/*`" }),
+        }
+    }
+
+    /// Whether it lets this repository be used.
+    #[must_use]
+    pub fn allows(&self, repository: &RepositoryName) -> bool {
+        match self {
+            Self::One(name) => name.is_same(repository),
+            Self::OfOwner(owner) => owner.eq_ignore_ascii_case(repository.owner()),
+        }
+    }
+}
+
+impl fmt::Display for RepositoryPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(name) => name.fmt(f),
+            Self::OfOwner(owner) => write!(f, "{owner}/*"),
+        }
+    }
+}
+
+/// A branch, tag or commit that git can never take for an option or a path outside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct GitRef(String);
+as_text!(GitRef);
+
+impl GitRef {
+    /// `^[A-Za-z0-9][A-Za-z0-9_./-]{0,200}$` without `..`, `//`, a trailing `/` or `.lock`.
+    pub fn parse(text: &str) -> Result<Self, NotA> {
+        let right = text.len() <= 201
+            && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || "_./-".contains(c))
+            && !text.contains("..")
+            && !text.contains("//")
+            && !text.ends_with('/')
+            && !text.to_ascii_lowercase().ends_with(".lock");
+        if right {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NotA { text: text.to_owned(), wanted: "a branch, tag or commit" })
+        }
+    }
+}
+
+impl fmt::Display for GitRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Makes a newtype for a short plain name: `^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`.
+macro_rules! plain_name {
+    ($name:ident, $what:literal, $wanted:literal) => {
+        #[doc = $what]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+        as_text!($name);
+
+        impl $name {
+            /// `^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`, so that it is safe in a path, a label and a log line.
+            pub fn parse(text: &str) -> Result<Self, NotA> {
+                if is_plain_name(text) {
+                    Ok(Self(text.to_owned()))
+                } else {
+                    Err(NotA { text: text.to_owned(), wanted: $wanted })
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+plain_name!(WizardName, "Who works in a cell.", "one word of letters, digits and `._-`, at most 64");
+plain_name!(HostName, "Where a cell lies.", "one word of letters, digits and `._-`, at most 64");
+
+fn is_plain_name(text: &str) -> bool {
+    text.len() <= 64
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+}

@@ -1,0 +1,71 @@
+//! Text that strangers wrote, made safe to show: nothing invisible, nothing live, nothing long.
+
+/// The most characters of foreign text that a comment or a log line shows in one place.
+pub const SHOWN_MAX: usize = 80;
+
+/// Removes what a reader cannot see but an agent would read: control characters other than newline
+/// and tab, and bidi, zero-width and tag characters. Returns the text and how many were removed.
+#[must_use]
+pub fn without_invisible(text: &str) -> (String, usize) {
+    let kept: String = text.chars().filter(|c| !is_invisible(*c)).collect();
+    let removed = text.chars().count() - kept.chars().count();
+    (kept, removed)
+}
+
+/// The format characters of Unicode that hide or reorder text (Trojan Source, CVE-2021-42574), the
+/// tag characters, and the variation selectors that can smuggle bytes.
+fn is_invisible(c: char) -> bool {
+    (c.is_control() && c != '\n' && c != '\t')
+        || matches!(c,
+            '\u{00ad}' | '\u{034f}' | '\u{061c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// One line of at most [`SHOWN_MAX`] visible characters; what was cut off is marked by `…`.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    let (visible, _) = without_invisible(text);
+    let line = visible.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= SHOWN_MAX {
+        return line;
+    }
+    let mut cut: String = line.chars().take(SHOWN_MAX - 1).collect();
+    cut.push('…');
+    cut
+}
+
+/// A Markdown code span: inside it `@name`, `#12`, links and HTML stay dead text
+/// (go-gitea/gitea `modules/references/references.go` skips code).
+#[must_use]
+pub fn code_span(text: &str) -> String {
+    let line = shown(text);
+    if line.is_empty() {
+        return "(nothing)".to_owned();
+    }
+    span(&line)
+}
+
+/// A code span for a command of our own making, which is of no use when it is cut.
+#[must_use]
+pub fn command_span(command: &str) -> String {
+    span(&without_invisible(command).0.replace('\n', " "))
+}
+
+fn span(line: &str) -> String {
+    let fence = "`".repeat(longest_backtick_run(line) + 1);
+    let touches = line.starts_with('`') || line.ends_with('`');
+    let pad = if touches { " " } else { "" };
+    format!("{fence}{pad}{line}{pad}{fence}")
+}
+
+fn longest_backtick_run(line: &str) -> usize {
+    line.split(|c| c != '`').map(str::len).max().unwrap_or(0)
+}

@@ -1,0 +1,90 @@
+//! Points in time as cells, records and comments show them: UTC, whole seconds, never local.
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use std::time::Duration;
+
+/// A point in time, in UTC. Shown and stored as RFC 3339 with `Z` and whole seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(DateTime<Utc>);
+
+impl Timestamp {
+    /// Reads RFC 3339. A time without a zone is no point in time, and is refused.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let time = DateTime::parse_from_rfc3339(text).ok()?;
+        Some(Self(time.to_utc()))
+    }
+
+    /// How long after `earlier` this is; negative when it comes before.
+    #[must_use]
+    pub fn after(self, earlier: Self) -> TimeDelta {
+        self.0 - earlier.0
+    }
+
+    /// The same point, shifted; for limits and for tests.
+    #[must_use]
+    pub fn plus(self, shift: TimeDelta) -> Self {
+        Self(self.0 + shift)
+    }
+
+    /// As a sentence in a comment says it: `2026-11-23 14:02:11 UTC`.
+    #[must_use]
+    pub fn spoken(self) -> String {
+        self.0.format("%Y-%m-%d %H:%M:%S UTC").to_string()
+    }
+}
+
+impl From<DateTime<Utc>> for Timestamp {
+    fn from(time: DateTime<Utc>) -> Self {
+        Self(time)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.to_rfc3339_opts(SecondsFormat::Secs, true))
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text)
+            .ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not an RFC 3339 time with a zone")))
+    }
+}
+
+/// A length of time in the words of the form's options: `5 minutes`, `1 day`, `90 seconds`.
+#[must_use]
+pub fn spoken_length(length: Duration) -> String {
+    let seconds = length.as_secs();
+    let (count, unit) = [(86_400, "day"), (3_600, "hour"), (60, "minute")]
+        .into_iter()
+        .find(|(size, _)| seconds >= *size && seconds.is_multiple_of(*size))
+        .map_or((seconds, "second"), |(size, unit)| (seconds / size, unit));
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {unit}{plural}")
+}
+
+/// The opposite of [`spoken_length`], for the options of the form.
+#[must_use]
+pub fn parse_length(text: &str) -> Option<Duration> {
+    let (count, unit) = text.split_once(' ')?;
+    let count: u64 = count.parse().ok()?;
+    let size = match unit.trim_end_matches('s') {
+        "second" => 1,
+        "minute" => 60,
+        "hour" => 3_600,
+        "day" => 86_400,
+        _ => return None,
+    };
+    Some(Duration::from_secs(count.checked_mul(size)?))
+}

@@ -1,0 +1,80 @@
+//! Names and ids are parsed at the door.
+
+use lazarus::mission::identity::{ForgeUrl, GitRef, HostName, MissionId, RepositoryName, RepositoryPattern};
+use lazarus::mission::time::{parse_length, spoken_length};
+use std::time::Duration;
+
+#[test]
+fn the_id_of_a_mission_is_that_of_the_test_vector() {
+    let forge = ForgeUrl::parse("https://git.example.com").unwrap();
+    let id = MissionId::of_issue(&forge, 7, 42);
+    assert_eq!(id.to_string(), "52985a61-b87c-52fd-9ad8-9a45c2899dd4");
+}
+
+#[test]
+fn one_forge_has_one_spelling() {
+    for same in ["HTTPS://Git.Example.com", "https://git.example.com:443/", "https://git.example.com//"] {
+        assert_eq!(ForgeUrl::parse(same).unwrap().to_string(), "https://git.example.com", "{same}");
+    }
+    let below = ForgeUrl::parse("http://host:3000/gitea/").unwrap();
+    assert_eq!(below.to_string(), "http://host:3000/gitea");
+    for wrong in ["", "git.example.com", "ssh://git.example.com", "https://u:p@h", "https://h?x=1", "https://h#x"] {
+        assert!(ForgeUrl::parse(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_mission_id_has_one_spelling_and_is_never_nil() {
+    let lower = "123e4567-e89b-12d3-a456-426614174000";
+    assert_eq!(MissionId::parse(&lower.to_uppercase()).unwrap().to_string(), lower);
+    for wrong in [
+        "00000000-0000-0000-0000-000000000000",
+        "{123e4567-e89b-12d3-a456-426614174000}",
+        "urn:uuid:123e4567-e89b-12d3-a456-426614174000",
+        "123e4567e89b12d3a456426614174000",
+        "../../etc/cron.d/x",
+        "１23e4567-e89b-12d3-a456-426614174000",
+        " 123e4567-e89b-12d3-a456-426614174000",
+        "",
+    ] {
+        assert!(MissionId::parse(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn names_that_could_be_paths_or_options_are_refused() {
+    for wrong in ["a", "a/b/c", "/a", "a/", "../a", "a/..", "./a", "a b/c", "a/b\n", "ä/b"] {
+        assert!(RepositoryName::parse(wrong).is_err(), "{wrong}");
+    }
+    for wrong in ["-x", "--upload-pack=x", "a..b", "a@{1}", "a//b", "a/", "a.lock", "a b", "", "é"] {
+        assert!(GitRef::parse(wrong).is_err(), "{wrong}");
+    }
+    for right in ["main", "feature/x", "v1.2.3", "4f2a91c"] {
+        assert_eq!(GitRef::parse(right).unwrap().to_string(), right);
+    }
+    for wrong in ["", ".a", "-a", "a b", "a/b", &"a".repeat(65)] {
+        assert!(HostName::parse(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_pattern_allows_one_repository_or_those_of_one_owner() {
+    let spellbook = RepositoryName::parse("Wizards/Spellbook").unwrap();
+    for (pattern, allows) in
+        [("wizards/spellbook", true), ("wizards/*", true), ("wizards/other", false), ("x/*", false)]
+    {
+        assert_eq!(RepositoryPattern::parse(pattern).unwrap().allows(&spellbook), allows, "{pattern}");
+    }
+    for wrong in ["*", "*/x", "wizards", "wizards/**"] {
+        assert!(RepositoryPattern::parse(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn lengths_are_read_as_they_are_spoken() {
+    for text in ["1 minute", "5 minutes", "15 minutes", "1 hour", "6 hours", "1 day"] {
+        assert_eq!(spoken_length(parse_length(text).unwrap()), text);
+    }
+    assert_eq!(spoken_length(Duration::from_secs(90)), "90 seconds");
+    assert_eq!(parse_length("soon"), None);
+}
