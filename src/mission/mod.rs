@@ -1,8 +1,25 @@
-//! The pure heart: what a mission asks for. Nothing in here reads a file, a socket, a clock or the environment.
+//! The pure heart: what a mission asks for, what its cell is like, and what therefore has to change.
+//!
+//! Nothing in here reads a file, a socket, a clock or the environment, and nothing is async. Facts
+//! come in as an [`observation::Observation`], a list of
+//! [`change::Change`] values goes out; everything between can be
+//! tested with plain values.
 
+pub mod admission;
 pub mod answers;
+pub mod cell;
+pub mod change;
+pub mod comment;
 pub mod form;
+pub mod health;
 pub mod identity;
+pub mod label;
+pub mod observation;
+pub mod plan;
 pub mod proposal;
+pub mod record;
+pub mod setup;
+pub mod situation;
+pub mod status;
 pub mod text;
 pub mod time;

@@ -1,5 +1,12 @@
-//! The specification, from outside.
+//! The specification, from outside: pure parts by their values, everything else through the sandbox and
+//! the real binaries.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
 
+mod comment;
 mod form;
+mod health;
 mod identity;
+mod label;
+mod laws;
+mod plan;
+mod support;

@@ -1,0 +1,94 @@
+//! Who gets a new cell when there is not room for all: the smallest issue number first.
+
+use crate::mission::identity::RepositoryId;
+use crate::mission::record::{IssueKey, Record};
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap};
+
+/// Whether a new cell may be made for a mission in this pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// There is room.
+    Admitted,
+    /// It waits.
+    Full(Limit),
+}
+
+/// The limit that a mission waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Limit {
+    /// `limits.cells`: so many cells exist on this root.
+    Cells(usize),
+    /// `limits.cells_per_author`: so many cells belong to the proposer.
+    CellsPerAuthor(usize),
+    /// `limits.new_cells_per_pass`: so many were made in this pass.
+    NewCellsPerPass(usize),
+}
+
+impl Limit {
+    /// The setting's key.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Cells(_) => "limits.cells",
+            Self::CellsPerAuthor(_) => "limits.cells_per_author",
+            Self::NewCellsPerPass(_) => "limits.new_cells_per_pass",
+        }
+    }
+
+    /// The setting's value.
+    #[must_use]
+    pub fn most(self) -> usize {
+        match self {
+            Self::Cells(most) | Self::CellsPerAuthor(most) | Self::NewCellsPerPass(most) => most,
+        }
+    }
+}
+
+/// The `limits` that hold new cells back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The most cells on this root.
+    pub cells: usize,
+    /// The most cells of one author.
+    pub cells_per_author: usize,
+    /// The most new cells in one pass.
+    pub new_cells_per_pass: usize,
+}
+
+/// Admits missions in the order of their issue numbers until a limit is met.
+#[must_use]
+pub fn admit<'a>(
+    candidates: impl IntoIterator<Item = &'a IssueKey>,
+    records: impl IntoIterator<Item = &'a Record>,
+    limits: Limits,
+) -> HashMap<(RepositoryId, i64), Admission> {
+    let mut cells = 0;
+    let mut of_author: BTreeMap<i64, usize> = BTreeMap::new();
+    for record in records.into_iter().filter(|record| record.binding.is_some()) {
+        cells += 1;
+        *of_author.entry(record.issue.author_id).or_default() += 1;
+    }
+    let mut new = 0;
+    let mut candidates: Vec<_> = candidates.into_iter().collect();
+    candidates.sort_by_key(|key| (key.number, key.repository_id));
+    let mut admissions = HashMap::new();
+    for key in candidates {
+        let authored = of_author.entry(key.author_id).or_default();
+        let admission = if cells >= limits.cells {
+            Admission::Full(Limit::Cells(limits.cells))
+        } else if *authored >= limits.cells_per_author {
+            Admission::Full(Limit::CellsPerAuthor(limits.cells_per_author))
+        } else if new >= limits.new_cells_per_pass {
+            Admission::Full(Limit::NewCellsPerPass(limits.new_cells_per_pass))
+        } else {
+            cells += 1;
+            *authored += 1;
+            new += 1;
+            Admission::Admitted
+        };
+        admissions.insert((key.repository_id, key.issue_id), admission);
+    }
+    admissions
+}

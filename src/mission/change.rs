@@ -1,0 +1,219 @@
+//! The vocabulary of change: each value is one thing that can be done to the world, and says so in one line.
+
+use crate::mission::cell::{CellPapers, Part};
+use crate::mission::identity::MissionId;
+use crate::mission::label::Label;
+use crate::mission::observation::AttachedLabel;
+use crate::mission::record::{IssueKey, IssueState, Record, Spoken};
+use crate::mission::setup::{KnownRepository, RepositoryLabel, RootPapers};
+use crate::mission::status::Status;
+use std::fmt;
+
+/// One change to the world. Adding a variant leads, by the compiler, to its words and to its effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Make this directory a missions root.
+    InitialiseRoot {
+        /// Its path, as people type it.
+        path: String,
+        /// What the root's file says, all but the id.
+        root: Box<RootPapers>,
+    },
+    /// Bring what the root's own file says of host, forge and repositories up to date.
+    UpdateRoot {
+        /// What it says then.
+        root: Box<RootPapers>,
+        /// What that changes, in a few words.
+        what: String,
+    },
+    /// Create a label that an issue may need.
+    CreateLabel {
+        /// Where.
+        repository: KnownRepository,
+        /// Which.
+        label: Label,
+    },
+    /// Put a label's `exclusive` flag right.
+    CorrectLabel {
+        /// Where.
+        repository: KnownRepository,
+        /// Which.
+        label: Label,
+        /// The label as it is.
+        found: RepositoryLabel,
+    },
+    /// Make a cell, whole, and remember the binding first.
+    CreateCell {
+        /// What its files say.
+        papers: Box<CellPapers>,
+        /// The record with the new binding.
+        record: Box<Record>,
+    },
+    /// Tie an issue to the cell that already bears its id.
+    BindCell {
+        /// The record with the new binding.
+        record: Box<Record>,
+    },
+    /// Make a missing part of a cell again, empty or as it was at birth.
+    RestorePart {
+        /// What the cell's files say.
+        papers: Box<CellPapers>,
+        /// Which part.
+        part: Part,
+    },
+    /// Replace a file of ours whose contents are out of date.
+    UpdateFile {
+        /// Whose.
+        mission_id: MissionId,
+        /// Which file.
+        part: Part,
+        /// Its new contents.
+        contents: String,
+    },
+    /// Put labels on the issue; the forge drops the siblings of exclusive ones.
+    AddLabels {
+        /// Where.
+        issue: IssueKey,
+        /// Which.
+        labels: Vec<Label>,
+    },
+    /// Take one label off the issue.
+    RemoveLabel {
+        /// Where.
+        issue: IssueKey,
+        /// Which of those attached.
+        label: AttachedLabel,
+    },
+    /// Write the issue's whole list of labels; only where a token cannot take single ones off.
+    ReplaceLabels {
+        /// Where.
+        issue: IssueKey,
+        /// What comes on.
+        add: Vec<Label>,
+        /// What goes off.
+        remove: Vec<AttachedLabel>,
+    },
+    /// Post our comment.
+    PostComment {
+        /// Where.
+        issue: IssueKey,
+        /// What it says.
+        status: Box<Status>,
+    },
+    /// Edit our comment.
+    EditComment {
+        /// Where.
+        issue: IssueKey,
+        /// Its id on the forge.
+        id: i64,
+        /// What it says.
+        status: Box<Status>,
+    },
+    /// Remove a surplus comment of ours.
+    RemoveComment {
+        /// Where.
+        issue: IssueKey,
+        /// Its id on the forge.
+        id: i64,
+    },
+    /// Remember which comment is ours, though nothing in it has to change.
+    RememberComment {
+        /// Where.
+        issue: IssueKey,
+        /// The comment.
+        comment: Spoken,
+    },
+    /// Remember what was seen and said.
+    Remember {
+        /// All but the comment, which belongs to the changes above.
+        record: Box<Record>,
+    },
+}
+
+impl Change {
+    /// The fixed word for JSON, logs and metrics.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::InitialiseRoot { .. } => "initialise-root",
+            Self::UpdateRoot { .. } => "update-root",
+            Self::CreateLabel { .. } => "create-label",
+            Self::CorrectLabel { .. } => "correct-label",
+            Self::CreateCell { .. } => "create-cell",
+            Self::BindCell { .. } => "bind-cell",
+            Self::RestorePart { .. } => "restore-part",
+            Self::UpdateFile { .. } => "update-file",
+            Self::AddLabels { .. } => "add-labels",
+            Self::RemoveLabel { .. } => "remove-label",
+            Self::ReplaceLabels { .. } => "replace-labels",
+            Self::PostComment { .. } => "post-comment",
+            Self::EditComment { .. } => "edit-comment",
+            Self::RemoveComment { .. } => "remove-comment",
+            Self::RememberComment { .. } => "remember-comment",
+            Self::Remember { .. } => "remember",
+        }
+    }
+}
+
+/// One line, naming labels, paths and verdicts, never a time.
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InitialiseRoot { path, root: _ } => write!(f, "initialise the missions root `{path}`"),
+            Self::UpdateRoot { root: _, what } => write!(f, "remember in the missions root: {what}"),
+            Self::CreateLabel { repository, label } => {
+                write!(f, "create the label `{}` in `{}`", label.name(), repository.name)
+            }
+            Self::CorrectLabel { repository, label, found: _ } => {
+                let exclusive = if label.is_exclusive() { "exclusive" } else { "not exclusive" };
+                write!(f, "make the label `{}` in `{}` {exclusive}", label.name(), repository.name)
+            }
+            Self::CreateCell { papers, record: _ } => write!(f, "make the cell `{}`", papers.mission_id),
+            Self::BindCell { record } => match &record.binding {
+                Some(binding) => write!(f, "take up the cell `{}`", binding.mission_id),
+                None => write!(f, "take up no cell"),
+            },
+            Self::RestorePart { papers, part } => {
+                write!(f, "make `{}` again in the cell `{}`", part.path(), papers.mission_id)
+            }
+            Self::UpdateFile { mission_id, part, contents: _ } => {
+                write!(f, "bring `{}` of the cell `{mission_id}` up to date", part.path())
+            }
+            Self::AddLabels { issue: _, labels } => write!(f, "add {}", names(labels.iter().map(|label| label.name()))),
+            Self::RemoveLabel { issue: _, label } => write!(f, "remove `{}`", label.name),
+            Self::ReplaceLabels { issue: _, add, remove } => {
+                let removed = names(remove.iter().map(|label| label.name.as_str()));
+                if add.is_empty() {
+                    return write!(f, "replace the labels, without {removed}");
+                }
+                let added = names(add.iter().map(|label| label.name()));
+                write!(f, "replace the labels, with {added} and without {removed}")
+            }
+            Self::PostComment { issue: _, status } => write!(f, "post the comment: {}", status.summary()),
+            Self::EditComment { issue: _, id: _, status } => write!(f, "edit the comment: {}", status.summary()),
+            Self::RemoveComment { issue: _, id } => write!(f, "remove our surplus comment {id}"),
+            Self::RememberComment { issue: _, comment } => write!(f, "remember that comment {} is ours", comment.id),
+            Self::Remember { record } => write!(f, "remember: {}", remembered(record)),
+        }
+    }
+}
+
+fn names<'a>(labels: impl Iterator<Item = &'a str>) -> String {
+    labels.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn remembered(record: &Record) -> String {
+    match (&record.state, &record.elsewhere, &record.said) {
+        (IssueState::Closed, _, _) => "closed".to_owned(),
+        (IssueState::Gone, _, _) => "gone".to_owned(),
+        (IssueState::Open, Some(elsewhere), _) => match &elsewhere.host {
+            Some(host) => format!("elsewhere, on `{host}`"),
+            None => "elsewhere".to_owned(),
+        },
+        (IssueState::Open, None, Some(said)) => match &said.verdict {
+            Some(verdict) => format!("{}, {} ({})", said.phase, verdict.health, verdict.reason),
+            None => said.phase.to_string(),
+        },
+        (IssueState::Open, None, None) => "nothing said".to_owned(),
+    }
+}

@@ -1,0 +1,131 @@
+//! The labels that carry a mission's state: names, colours, meanings, and which exclude each other.
+
+use crate::mission::health::Health;
+use crate::mission::situation::Phase;
+
+/// Every label of ours, in the order of the README's table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Label {
+    /// `kind/mission-proposal`
+    Proposal,
+    /// `mission/…`
+    Phase(Phase),
+    /// `health/…`
+    Health(Health),
+    /// `approval/needed`
+    ApprovalNeeded,
+    /// `approval/granted`
+    ApprovalGranted,
+    /// `wizard/working`
+    WizardWorking,
+    /// `wizard/waiting`
+    WizardWaiting,
+    /// `wizard/done`
+    WizardDone,
+    /// `wizard/failed`
+    WizardFailed,
+}
+
+/// What the forge stores of a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appearance {
+    /// `scope/value`.
+    pub name: &'static str,
+    /// Six hexadecimal digits.
+    pub colour: &'static str,
+    /// The label's description on the forge.
+    pub meaning: &'static str,
+}
+
+impl Label {
+    /// All labels that belong to us on an issue: what must not be there is taken off.
+    pub const ALL: [Self; 17] = [
+        Self::Proposal,
+        Self::Phase(Phase::Pending),
+        Self::Phase(Phase::Invalid),
+        Self::Phase(Phase::Active),
+        Self::Phase(Phase::Suspended),
+        Self::Phase(Phase::Closed),
+        Self::Health(Health::Healthy),
+        Self::Health(Health::Stale),
+        Self::Health(Health::Incomplete),
+        Self::Health(Health::Uninitialized),
+        Self::Health(Health::Unknown),
+        Self::ApprovalNeeded,
+        Self::ApprovalGranted,
+        Self::WizardWorking,
+        Self::WizardWaiting,
+        Self::WizardDone,
+        Self::WizardFailed,
+    ];
+
+    /// Whether this version ever puts the label on an issue, and so makes sure that it exists.
+    #[must_use]
+    pub fn is_used(self) -> bool {
+        match self {
+            Self::Phase(Phase::Suspended | Phase::Closed)
+            | Self::ApprovalNeeded
+            | Self::ApprovalGranted
+            | Self::WizardWorking
+            | Self::WizardWaiting
+            | Self::WizardDone
+            | Self::WizardFailed => false,
+            Self::Proposal | Self::Phase(_) | Self::Health(_) => true,
+        }
+    }
+
+    /// Name, colour and meaning.
+    #[must_use]
+    pub fn appearance(self) -> Appearance {
+        let (name, colour, meaning) = match self {
+            Self::Proposal => ("kind/mission-proposal", "1d76db", "asks for a Mission Cell"),
+            Self::Phase(Phase::Pending) => {
+                ("mission/pending", "fbca04", "waits: for approval, for room, or for its host")
+            }
+            Self::Phase(Phase::Invalid) => ("mission/invalid", "d93f0b", "answers need correcting; no cell was made"),
+            Self::Phase(Phase::Active) => ("mission/active", "0e8a16", "the cell exists"),
+            Self::Phase(Phase::Suspended) => ("mission/suspended", "c5def5", "paused by a person: no repair, no alarm"),
+            Self::Phase(Phase::Closed) => ("mission/closed", "6a737d", "the issue is closed"),
+            Self::Health(Health::Healthy) => ("health/healthy", "2cbe4e", "the wizard beats in time, or has finished"),
+            Self::Health(Health::Stale) => ("health/stale", "d4a72c", "the last heartbeat is too old"),
+            Self::Health(Health::Incomplete) => {
+                ("health/incomplete", "e11d21", "a part of the cell is missing or unreadable")
+            }
+            Self::Health(Health::Uninitialized) => {
+                ("health/uninitialized", "bfd4f2", "made, but nobody has beaten yet")
+            }
+            Self::Health(Health::Unknown) => ("health/unknown", "8b949e", "our own reading failed: no verdict"),
+            Self::ApprovalNeeded => ("approval/needed", "fbca04", "an approval is asked for"),
+            Self::ApprovalGranted => ("approval/granted", "0e8a16", "an approval has been given"),
+            Self::WizardWorking => ("wizard/working", "1d76db", "the wizard says: working"),
+            Self::WizardWaiting => ("wizard/waiting", "d4a72c", "the wizard says: waiting for a person"),
+            Self::WizardDone => ("wizard/done", "2cbe4e", "the wizard says: done"),
+            Self::WizardFailed => ("wizard/failed", "e11d21", "the wizard says: failed"),
+        };
+        Appearance { name, colour, meaning }
+    }
+
+    /// `scope/value`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.appearance().name
+    }
+
+    /// Everything before the slash.
+    #[must_use]
+    pub fn scope(self) -> &'static str {
+        self.name().split('/').next().unwrap_or_default()
+    }
+
+    /// Whether an issue carries at most one label of this scope. A repository may have other `kind/` labels.
+    #[must_use]
+    pub fn is_exclusive(self) -> bool {
+        self != Self::Proposal
+    }
+
+    /// Our label of this name, if it is one of ours.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|label| label.name() == name)
+    }
+}

@@ -1,0 +1,165 @@
+//! What we remember of one issue. The binding in here is the truth; every other copy is for readers.
+
+use crate::mission::health::{Place, Verdict};
+use crate::mission::identity::{HostName, IssueId, MissionId, RepositoryId, RepositoryName, RootId};
+use crate::mission::proposal::Spec;
+use crate::mission::situation::Phase;
+use crate::mission::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// How many past changes the comment tells.
+pub const CHANGES_MAX: usize = 5;
+
+/// Which issue, by everything that may be needed to find it again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssueKey {
+    /// The repository's id; survives a rename.
+    pub repository_id: RepositoryId,
+    /// The repository's name when last seen.
+    pub repository: RepositoryName,
+    /// The issue's id, unique on its forge.
+    pub issue_id: IssueId,
+    /// The issue's number in its repository.
+    pub number: i64,
+    /// Who filed it; zero or less is nobody in particular.
+    pub author_id: i64,
+}
+
+/// Everything we remember of one issue: `.lazarus/missions/<repository id>-<issue id>.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Which issue this is about.
+    #[serde(flatten)]
+    pub issue: IssueKey,
+    /// The cell that belongs to it, once there is one.
+    #[serde(default)]
+    pub binding: Option<Binding>,
+    /// Our comment.
+    #[serde(default)]
+    pub comment: Option<Spoken>,
+    /// What our labels and comment said last.
+    #[serde(default)]
+    pub said: Option<Said>,
+    /// The last repair, until something else happens.
+    #[serde(default)]
+    pub repair: Option<Repair>,
+    /// The last changes, oldest first, at most [`CHANGES_MAX`].
+    #[serde(default)]
+    pub changes: Vec<Happened>,
+    /// What the forge last said of the issue.
+    pub state: IssueState,
+    /// The other root that serves this issue, if one does.
+    #[serde(default)]
+    pub elsewhere: Option<Elsewhere>,
+}
+
+/// The tie between an issue and its cell, with what was accepted for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binding {
+    /// The cell; kept for ever, whatever becomes of names and addresses.
+    pub mission_id: MissionId,
+    /// When the cell was first made.
+    pub created_at: Timestamp,
+    /// The mission's title as accepted.
+    pub name: String,
+    /// What was accepted; a later edit that is refused leaves it as it is.
+    pub spec: Spec,
+    /// How many invisible characters the accepted text had.
+    #[serde(default)]
+    pub invisible: usize,
+    /// Whether the cell was ever seen with all its parts; if not, it has not vanished but was never made.
+    #[serde(default)]
+    pub seen_whole: bool,
+    /// Whether a wizard ever beat in it.
+    #[serde(default)]
+    pub ever_beat: bool,
+}
+
+/// Our comment as we left it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spoken {
+    /// Its id on the forge.
+    pub id: i64,
+    /// The digest of what it means.
+    pub digest: String,
+}
+
+/// What we said last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// The phase.
+    pub phase: Phase,
+    /// The verdict, with a cell.
+    pub verdict: Option<Verdict>,
+    /// Since when phase and health are what they are.
+    pub since: Timestamp,
+}
+
+/// Parts that were missing and were made again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repair {
+    /// When.
+    pub at: Timestamp,
+    /// What; the whole cell is `.`.
+    pub places: Vec<Place>,
+}
+
+/// One line of history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Happened {
+    /// When we saw it.
+    pub at: Timestamp,
+    /// In our own words.
+    pub what: String,
+}
+
+/// What the forge last said of an issue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IssueState {
+    /// In the listing of open issues.
+    Open,
+    /// Closed.
+    Closed,
+    /// Not there any more when asked for by number.
+    Gone,
+}
+
+/// Another root's claim to an issue, as its comment states it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Elsewhere {
+    /// The mission there.
+    pub mission_id: MissionId,
+    /// The root there.
+    pub root: RootId,
+    /// The host there.
+    pub host: Option<HostName>,
+    /// The issue's `updated_at` when this was read; when it moves, it is read again.
+    pub updated_at: Timestamp,
+    /// How many comments the issue had; when one is deleted, `updated_at` stays and this falls.
+    pub comments: i64,
+}
+
+impl Record {
+    /// A record of an issue that nothing is known about yet.
+    #[must_use]
+    pub fn new(issue: IssueKey) -> Self {
+        Self {
+            issue,
+            binding: None,
+            comment: None,
+            said: None,
+            repair: None,
+            changes: Vec::new(),
+            state: IssueState::Open,
+            elsewhere: None,
+        }
+    }
+
+    /// Adds a line of history and lets the oldest go.
+    pub fn note(&mut self, at: Timestamp, what: String) {
+        self.changes.push(Happened { at, what });
+        let surplus = self.changes.len().saturating_sub(CHANGES_MAX);
+        self.changes.drain(..surplus);
+    }
+}

@@ -1,0 +1,201 @@
+//! The comment: what a person reads in each situation, whole, in `tests/fixtures/comments.md`.
+
+use crate::support::cells::{beat, beaten, whole};
+use crate::support::golden;
+use crate::support::missions::{active, body, proposal};
+use lazarus::mission::admission::{Admission, Limit};
+use lazarus::mission::cell::{CellFacts, Failure, FileKind, Flaw, Part, Sight, Sighting};
+use lazarus::mission::comment::{Marker, render};
+use lazarus::mission::observation::Observation;
+use lazarus::mission::plan::{expected, plan_cell};
+use lazarus::mission::situation::situation;
+use lazarus::mission::status::status;
+use std::fmt::Write;
+use std::sync::Arc;
+
+/// The comment after the first half of a pass.
+fn said(observation: &Observation) -> String {
+    let after = expected(observation, &plan_cell(observation));
+    let (status, _) = status(&after, &situation(&after)).unwrap();
+    render(&after.here, &status)
+}
+
+fn beaten_cell(change: impl Fn(&mut CellFacts)) -> Observation {
+    let mut observation = active(beaten(-10, "working"));
+    if let Sighting::Cell(cell) = &mut observation.sighting {
+        change(cell);
+    }
+    observation
+}
+
+fn heartbeat(sight: Sight) -> Observation {
+    beaten_cell(|cell| {
+        cell.see(Part::Heartbeat, sight);
+        cell.heartbeat = None;
+    })
+}
+
+fn seen(sighting: Sighting) -> Observation {
+    let mut observation = active(beaten(-10, "working"));
+    observation.sighting = sighting;
+    observation
+}
+
+fn full(limit: Limit) -> Observation {
+    let mut observation = proposal(&[("Repository", "wizards/spellbook")]);
+    observation.admission = Admission::Full(limit);
+    observation
+}
+
+fn edited(answers: &[(&str, &str)]) -> Observation {
+    let mut observation = active(beaten(-10, "working"));
+    observation.issue.body = body(answers);
+    observation
+}
+
+#[test]
+fn every_situation_is_told_with_what_to_do_next() {
+    let existing = "123e4567-e89b-12d3-a456-426614174000";
+    let asked = [("Repository", "wizards/spellbook"), ("Ref", "main"), ("Wizard", "merlin")];
+    let link = Sight::WrongType(FileKind::Link);
+    let situations = vec![
+        ("a new mission", proposal(&[])),
+        ("a new mission for a repository and a wizard", proposal(&asked)),
+        ("two wrong answers", proposal(&[("Repository", "wizards spellbook"), ("Stale after", "2 minutes")])),
+        ("one wrong answer", proposal(&[("Objective", "_No response_")])),
+        ("another host", proposal(&[("Host", "beta")])),
+        ("an existing cell", proposal(&[("Existing cell", existing)])),
+        ("no room on this root", full(Limit::Cells(7))),
+        ("no room for this author", full(Limit::CellsPerAuthor(7))),
+        ("no room in this pass", full(Limit::NewCellsPerPass(7))),
+        ("beating", active(beaten(-10, "working"))),
+        ("finished", active(beaten(-10, "done"))),
+        ("silent", active(beaten(-400, "working"))),
+        ("a null beat after a known one", seen(Sighting::Cell(Box::new(whole())))),
+        ("from the future", active(beat(Some(400), "waiting", 0))),
+        ("unreadable to us", seen(Sighting::Failed(Failure::Permission))),
+        ("vanished, made again", seen(Sighting::Absent)),
+        ("something else in its place", seen(Sighting::NotADirectory(FileKind::File))),
+        ("no heartbeat", heartbeat(Sight::Missing)),
+        ("a link for a heartbeat", heartbeat(link)),
+        ("an unreadable heartbeat", heartbeat(Sight::Unreadable(Flaw::TooLarge))),
+        ("no logs, made again", beaten_cell(|cell| cell.see(Part::Logs, Sight::Missing))),
+        ("a link for the worktree", beaten_cell(|cell| cell.see(Part::Worktree, link))),
+        ("an edit that asks for what cannot be", edited(&[("Host", "beta"), ("Existing cell", existing)])),
+        ("an edit that needs correcting", edited(&[("Host", "be ta"), ("Repository", "a/b/c")])),
+        ("invisible text", edited(&[("Objective", "```text\nx\u{200b}y\u{202e}z\n```")])),
+    ];
+    let mut told = String::new();
+    for (name, observation) in &situations {
+        writeln!(told, "=== {name}\n{}", said(observation)).unwrap();
+    }
+    golden::check("comments.md", &told);
+}
+
+#[test]
+fn the_first_line_reads_as_it_was_written() {
+    let comment = said(&proposal(&[]));
+    let marker = Marker::parse(&comment).unwrap();
+    assert_eq!(comment.lines().next().unwrap(), marker.to_string());
+    assert!(marker.mission.is_some() && marker.root.is_some() && marker.host.is_some());
+    let without = Marker::parse(&said(&proposal(&[("Host", "beta")]))).unwrap();
+    assert_eq!((without.mission, without.root, without.host), (None, None, None));
+}
+
+#[test]
+fn what_only_looks_like_our_first_line_is_not() {
+    let line = said(&proposal(&[])).lines().next().unwrap().to_owned();
+    let spoilt = [
+        String::new(),
+        format!("\n{line}"),
+        format!(" {line}"),
+        line.replace("v1", "v2"),
+        line.replace("mission=", "mission=x"),
+        line.replace("digest=", "digest"),
+        line.replace(" root=", " root=root="),
+        line.replace(" -->", ""),
+    ];
+    for wrong in spoilt {
+        assert_eq!(Marker::parse(&wrong), None, "{wrong}");
+    }
+}
+
+#[test]
+fn no_text_of_a_stranger_becomes_live_markup() {
+    let hostile = [
+        "@owner",
+        "owner/missions#1",
+        "#12",
+        "![x](http://evil.test/p.gif)",
+        "[x](javascript:alert(1))",
+        "<script>alert(1)</script>",
+        "</details>",
+        "`` ` `` @a `#1`",
+        "```",
+        "`",
+        "a`b",
+        "https://evil.test",
+        "**x**",
+        "\u{1b}[31mred",
+        "x\u{202e}y",
+        "| a | b |",
+        "-->",
+        "x\ny",
+    ];
+    for text in hostile {
+        for field in ["Repository", "Ref", "Stale after", "Wizard", "Host", "Existing cell"] {
+            let comment = said(&proposal(&[(field, text)]));
+            let dead = without_code(&comment);
+            for live in ["@", "#1", "http", "<script", "</details", "![", "](", "\u{1b}", "\u{202e}", "|", "**x"] {
+                assert!(!dead.contains(live), "{text} in {field} left {live} alive:\n{comment}");
+            }
+        }
+    }
+}
+
+/// What is left of Markdown when its code spans, our first line and our own emphasis are taken out.
+fn without_code(comment: &str) -> String {
+    let mut rest: &str = comment.split_once('\n').unwrap().1;
+    let mut plain = String::new();
+    while let Some(start) = rest.find('`') {
+        plain.push_str(&rest[..start]);
+        let fence: String = rest[start..].chars().take_while(|c| *c == '`').collect();
+        let inside = &rest[start + fence.len()..];
+        let end = closing(inside, fence.len()).unwrap_or_else(|| panic!("an open code span in\n{comment}"));
+        rest = &inside[end + fence.len()..];
+    }
+    plain.push_str(rest);
+    plain
+}
+
+/// Where a run of exactly so many backticks begins, as CommonMark closes a code span.
+fn closing(text: &str, length: usize) -> Option<usize> {
+    let mut at = 0;
+    while let Some(found) = text[at..].find('`').map(|found| at + found) {
+        let run = text[found..].chars().take_while(|c| *c == '`').count();
+        if run == length {
+            return Some(found);
+        }
+        at = found + run;
+    }
+    None
+}
+
+#[test]
+fn long_answers_are_cut_and_say_so() {
+    let comment = said(&proposal(&[("Wizard", &"x".repeat(300))]));
+    assert!(comment.contains(&format!("`{}…` is not", "x".repeat(79))), "{comment}");
+}
+
+#[test]
+fn the_digest_follows_the_meaning_and_not_the_clock() {
+    let digest = |observation: &Observation| Marker::parse(&said(observation)).unwrap().digest;
+    let mission = active(beaten(-10, "working"));
+    let mut later = mission.clone();
+    let mut here = (*later.here).clone();
+    here.now = crate::support::cells::at(200);
+    later.here = Arc::new(here);
+    assert_eq!(digest(&mission), digest(&later));
+    assert_ne!(digest(&mission), digest(&active(beaten(-10, "waiting"))));
+    assert_ne!(digest(&mission), digest(&active(beaten(-400, "working"))));
+}

@@ -1,0 +1,132 @@
+//! Health: the table of rules, row by row.
+
+use crate::support::cells::{at, beat, beaten, seconds, whole};
+use lazarus::mission::cell::{CellFacts, Failure, FileKind, Flaw, Part, Sight, Sighting};
+use lazarus::mission::health::{Facts, assess};
+use std::time::Duration;
+
+fn verdict(sighting: &Sighting, bound: bool, ever_beat: bool) -> String {
+    let facts = Facts { sighting, bound, ever_beat, stale_after: Duration::from_secs(300), now: at(0) };
+    let verdict = assess(&facts);
+    format!("{}: {}", verdict.health, verdict.reason)
+}
+
+/// A bound cell that has beaten before.
+fn check(cell: CellFacts, expected: &str) {
+    assert_eq!(verdict(&Sighting::Cell(Box::new(cell)), true, true), expected);
+}
+
+fn with(part: Part, sight: Sight) -> CellFacts {
+    let mut cell = beaten(0, "working");
+    cell.see(part, sight);
+    cell
+}
+
+#[test]
+fn a_cell_that_nobody_beat_in_is_uninitialized() {
+    assert_eq!(verdict(&Sighting::Cell(Box::new(whole())), true, false), "uninitialized: never-beaten");
+}
+
+#[test]
+fn a_beat_that_was_known_and_is_null_now_is_silence() {
+    check(whole(), "stale: silent");
+}
+
+#[test]
+fn a_beat_is_in_time_up_to_the_limit_and_not_a_second_longer() {
+    check(beaten(-300, "working"), "healthy: beating");
+    check(beaten(-301, "working"), "stale: silent");
+}
+
+#[test]
+fn a_file_touched_later_makes_no_beat_younger_and_a_file_older_than_its_stamp_makes_it_older() {
+    check(beat(Some(-301), "working", 0), "stale: silent");
+    check(beat(Some(0), "working", -301), "stale: silent");
+}
+
+#[test]
+fn a_stamp_from_the_future_is_a_finding_and_never_freshness() {
+    check(beat(Some(120), "working", 0), "healthy: beating");
+    check(beat(Some(121), "working", 0), "stale: stamp-in-future");
+    check(beat(Some(86_400 * 365), "working", -301), "stale: silent");
+}
+
+#[test]
+fn who_has_finished_never_goes_stale_and_unknown_states_count_as_working() {
+    check(beaten(-86_400, "done"), "healthy: finished");
+    check(beat(Some(999), "done", 0), "healthy: finished");
+    for state in ["", "waiting", "failed", "running", "DONE"] {
+        check(beaten(-301, state), "stale: silent");
+        check(beaten(-1, state), "healthy: beating");
+    }
+}
+
+#[test]
+fn each_required_part_that_is_missing_or_of_the_wrong_kind_is_named() {
+    for part in Part::ALL.into_iter().filter(|part| part.is_required()) {
+        check(with(part, Sight::Missing), &format!("incomplete: missing {}", part.path()));
+        let link = Sight::WrongType(FileKind::Link);
+        check(with(part, link), &format!("incomplete: wrong-type {}", part.path()));
+    }
+    check(with(Part::Token, Sight::Missing), "healthy: beating");
+}
+
+#[test]
+fn garbage_is_unreadable_wherever_it_is() {
+    for flaw in [Flaw::TooLarge, Flaw::NotJson, Flaw::NotAnObject, Flaw::NoTimestamp, Flaw::BadTimestamp] {
+        check(with(Part::Heartbeat, Sight::Unreadable(flaw)), "incomplete: unreadable state/heartbeat.json");
+    }
+    check(with(Part::Mission, Sight::Unreadable(Flaw::NotJson)), "incomplete: unreadable meta/mission.json");
+}
+
+#[test]
+fn our_own_failure_is_no_verdict_about_the_cell() {
+    for (failure, word) in [(Failure::Permission, "permission"), (Failure::Io, "io"), (Failure::Timeout, "timeout")] {
+        let expected = format!("unknown: {word}");
+        let mut cell = with(Part::Logs, Sight::Missing);
+        cell.see(Part::Heartbeat, Sight::Failed(failure));
+        check(cell, &expected);
+        assert_eq!(verdict(&Sighting::Failed(failure), true, true), expected);
+    }
+}
+
+#[test]
+fn a_cell_that_is_gone_or_no_directory_is_incomplete_as_a_whole() {
+    assert_eq!(verdict(&Sighting::Absent, true, true), "incomplete: missing .");
+    let file = Sighting::NotADirectory(FileKind::File);
+    assert_eq!(verdict(&file, true, true), "incomplete: wrong-type .");
+}
+
+#[test]
+fn a_directory_without_papers_that_no_issue_owns_is_not_scaffolded() {
+    let bare = Sighting::Cell(Box::new(with(Part::Mission, Sight::Missing)));
+    assert_eq!(verdict(&bare, false, false), "uninitialized: not-scaffolded");
+    assert_eq!(verdict(&bare, true, false), "incomplete: missing meta/mission.json");
+}
+
+#[test]
+fn heartbeats_are_read_leniently_but_their_time_strictly() {
+    use lazarus::mission::cell::Heartbeat;
+    let read =
+        |text: &str| Heartbeat::parse(text.as_bytes()).map(|beat| (beat.timestamp.map(|t| t.to_string()), beat.state));
+    assert_eq!(read(r#"{"timestamp":null}"#), Ok((None, String::new())));
+    assert_eq!(
+        read(r#"{"timestamp":"2026-11-24T01:02:03.999+01:00","state":"x","sequence":-1,"message":7,"more":[]}"#),
+        Ok((Some("2026-11-24T00:02:03Z".to_owned()), "x".to_owned()))
+    );
+    for (text, flaw) in [
+        ("", Flaw::NotJson),
+        ("\u{0}\u{0}\u{0}", Flaw::NotJson),
+        ("\u{feff}{}", Flaw::NotJson),
+        ("[]", Flaw::NotAnObject),
+        ("{}", Flaw::NoTimestamp),
+        (r#"{"timestamp":1763942400}"#, Flaw::NoTimestamp),
+        (r#"{"timestamp":"2026-11-24T01:02:03"}"#, Flaw::BadTimestamp),
+        (r#"{"timestamp":"yesterday"}"#, Flaw::BadTimestamp),
+    ] {
+        assert_eq!(read(text), Err(flaw), "{text}");
+    }
+    assert_eq!(read(&"[".repeat(200_000)), Err(Flaw::TooLarge));
+    assert_eq!(read(&"[".repeat(100_000)), Err(Flaw::NotJson));
+    assert_eq!(seconds(1), chrono::TimeDelta::seconds(1));
+}

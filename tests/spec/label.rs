@@ -1,0 +1,22 @@
+//! Labels: one name, one colour, one meaning each.
+
+use lazarus::mission::label::Label;
+use std::collections::BTreeSet;
+
+#[test]
+fn every_label_has_a_name_of_its_own_in_a_scope() {
+    let names: BTreeSet<_> = Label::ALL.into_iter().map(Label::name).collect();
+    assert_eq!(names.len(), Label::ALL.len());
+    for label in Label::ALL {
+        assert_eq!(Label::named(label.name()), Some(label));
+        assert_eq!(label.name().matches('/').count(), 1, "{}", label.name());
+        let colour = label.appearance().colour;
+        assert!(colour.len() == 6 && colour.chars().all(|c| c.is_ascii_hexdigit()), "{colour}");
+    }
+}
+
+#[test]
+fn only_the_kind_of_an_issue_may_stand_beside_others_of_its_scope() {
+    let shared: Vec<_> = Label::ALL.into_iter().filter(|label| !label.is_exclusive()).map(Label::name).collect();
+    assert_eq!(shared, ["kind/mission-proposal"]);
+}

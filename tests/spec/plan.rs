@@ -1,0 +1,346 @@
+//! What each situation leads to: the plan, line by line.
+
+use crate::support::cells::{at, beaten, whole};
+use crate::support::missions::{active, comment, labelled, proposal, waiting};
+use lazarus::mission::admission::{Admission, Limit};
+use lazarus::mission::cell::{Failure, FileKind, Part, Sight, Sighting};
+use lazarus::mission::observation::{Comments, Observation};
+use lazarus::mission::plan::{needs_comments, preview};
+use lazarus::mission::situation::{Situation, situation};
+use std::sync::Arc;
+
+const ID: &str = "52985a61-b87c-52fd-9ad8-9a45c2899dd4";
+
+fn check(observation: &Observation, expected: &[&str]) {
+    let lines: Vec<String> = preview(observation).iter().map(|change| change.to_string().replace(ID, "ID")).collect();
+    assert_eq!(lines, expected);
+}
+
+fn with_cell(change: impl Fn(&mut lazarus::mission::cell::CellFacts)) -> Observation {
+    let mut observation = active(beaten(-10, "working"));
+    if let Sighting::Cell(cell) = &mut observation.sighting {
+        change(cell);
+    }
+    observation
+}
+
+#[test]
+fn a_good_proposal_gets_a_cell_its_labels_and_a_comment() {
+    check(
+        &proposal(&[]),
+        &[
+            "make the cell `ID`",
+            "add `kind/mission-proposal`, `mission/active`, `health/uninitialized`",
+            "post the comment: active, uninitialized (never-beaten)",
+            "remember: active, uninitialized (never-beaten)",
+        ],
+    );
+}
+
+#[test]
+fn a_bad_proposal_gets_no_cell() {
+    check(
+        &proposal(&[("Repository", "a b"), ("Objective", "_No response_")]),
+        &["add `kind/mission-proposal`, `mission/invalid`", "post the comment: invalid", "remember: invalid"],
+    );
+}
+
+#[test]
+fn a_proposal_waits_for_its_host_for_an_existing_cell_and_for_room() {
+    let pending = &["add `kind/mission-proposal`, `mission/pending`", "post the comment: pending", "remember: pending"];
+    check(&proposal(&[("Host", "beta")]), pending);
+    check(&proposal(&[("Existing cell", "123e4567-e89b-12d3-a456-426614174000")]), pending);
+    for limit in [Limit::Cells(1), Limit::CellsPerAuthor(1), Limit::NewCellsPerPass(1)] {
+        let mut full = proposal(&[]);
+        full.admission = Admission::Full(limit);
+        check(&full, pending);
+    }
+    let own = proposal(&[("Host", "alpha")]);
+    assert_eq!(preview(&own).len(), 4, "this host is the one it names");
+}
+
+#[test]
+fn an_issue_that_is_no_proposal_or_not_open_is_left_alone() {
+    let mut other = proposal(&[]);
+    other.issue.body = format!("I quote:\n{}", other.issue.body);
+    other.issue.labels = labelled(&["health/stale", "bug"]);
+    assert_eq!(situation(&other), Situation::NotAProposal);
+    check(&other, &[]);
+    let mut closed = proposal(&[]);
+    closed.issue.is_open = false;
+    check(&closed, &[]);
+}
+
+#[test]
+fn the_label_alone_makes_a_proposal_too_and_so_does_our_memory() {
+    let mut unmarked = proposal(&[]);
+    unmarked.issue.body = "just do it".to_owned();
+    unmarked.issue.labels = labelled(&["kind/mission-proposal"]);
+    check(&unmarked, &["add `mission/invalid`", "post the comment: invalid", "remember: invalid"]);
+    let mut known = active(beaten(-10, "working"));
+    known.issue.body = "changed my mind".to_owned();
+    known.issue.labels.clear();
+    check(
+        &known,
+        &[
+            "add `kind/mission-proposal`, `mission/active`, `health/healthy`",
+            "edit the comment: active, healthy (beating)",
+        ],
+    );
+}
+
+#[test]
+fn a_quiet_mission_needs_nothing() {
+    check(&active(beaten(-10, "working")), &[]);
+    let mut later = active(beaten(-10, "working"));
+    let mut here = (*later.here).clone();
+    here.now = at(289);
+    later.here = Arc::new(here);
+    check(&later, &[]);
+}
+
+#[test]
+fn a_change_of_health_costs_one_label_write_and_one_edit() {
+    let mut observation = active(beaten(-10, "working"));
+    observation.sighting = Sighting::Cell(Box::new(beaten(-400, "working")));
+    check(
+        &observation,
+        &["add `health/stale`", "edit the comment: active, stale (silent)", "remember: active, stale (silent)"],
+    );
+}
+
+#[test]
+fn what_is_missing_is_made_again_and_told() {
+    check(
+        &with_cell(|cell| cell.see(Part::Artifacts, Sight::Missing)),
+        &[
+            "make `artifacts/` again in the cell `ID`",
+            "edit the comment: active, healthy (beating)",
+            "remember: active, healthy (beating)",
+        ],
+    );
+    check(
+        &with_cell(|cell| cell.see(Part::Token, Sight::Missing)),
+        &["make `config/heartbeat.token` again in the cell `ID`"],
+    );
+    let mut vanished = active(beaten(-10, "working"));
+    vanished.sighting = Sighting::Absent;
+    check(
+        &vanished,
+        &[
+            "make the cell `ID`",
+            "add `health/stale`",
+            "edit the comment: active, stale (silent)",
+            "remember: active, stale (silent)",
+        ],
+    );
+}
+
+#[test]
+fn a_heartbeat_that_had_beaten_is_never_made_again_and_wrong_things_are_never_replaced() {
+    let gone = with_cell(|cell| {
+        cell.see(Part::Heartbeat, Sight::Missing);
+        cell.heartbeat = None;
+    });
+    check(
+        &gone,
+        &[
+            "add `health/incomplete`",
+            "edit the comment: active, incomplete (missing state/heartbeat.json)",
+            "remember: active, incomplete (missing state/heartbeat.json)",
+        ],
+    );
+    let linked = with_cell(|cell| {
+        cell.see(Part::Logs, Sight::WrongType(FileKind::Link));
+        cell.see(Part::Log, Sight::Missing);
+    });
+    check(
+        &linked,
+        &[
+            "add `health/incomplete`",
+            "edit the comment: active, incomplete (wrong-type logs/)",
+            "remember: active, incomplete (wrong-type logs/)",
+        ],
+    );
+}
+
+#[test]
+fn an_unborn_heartbeat_is_made_again() {
+    let mut observation = active(whole());
+    if let Sighting::Cell(cell) = &mut observation.sighting {
+        cell.see(Part::Heartbeat, Sight::Missing);
+        cell.heartbeat = None;
+    }
+    check(
+        &observation,
+        &[
+            "make `state/heartbeat.json` again in the cell `ID`",
+            "edit the comment: active, uninitialized (never-beaten)",
+            "remember: active, uninitialized (never-beaten)",
+        ],
+    );
+}
+
+#[test]
+fn our_own_failure_repairs_nothing() {
+    let mut observation = active(beaten(-10, "working"));
+    observation.sighting = Sighting::Failed(Failure::Io);
+    check(
+        &observation,
+        &["add `health/unknown`", "edit the comment: active, unknown (io)", "remember: active, unknown (io)"],
+    );
+}
+
+#[test]
+fn a_valid_edit_takes_effect_and_an_invalid_one_leaves_the_mission_as_it_is() {
+    let mut edited = active(beaten(-10, "working"));
+    edited.issue.body = crate::support::missions::body(&[("Stale after", "1 hour"), ("Wizard", "merlin")]);
+    check(
+        &edited,
+        &[
+            "bring `meta/mission.json` of the cell `ID` up to date",
+            "bring `config/cell.json` of the cell `ID` up to date",
+            "edit the comment: active, healthy (beating)",
+            "remember: active, healthy (beating)",
+        ],
+    );
+    let mut broken = active(beaten(-10, "working"));
+    broken.issue.body = crate::support::missions::body(&[("Wizard", "the grey one")]);
+    check(&broken, &["edit the comment: active, healthy (beating)"]);
+    let mut moved = active(beaten(-10, "working"));
+    moved.issue.body = crate::support::missions::body(&[("Host", "beta")]);
+    check(&moved, &["edit the comment: active, healthy (beating)"]);
+}
+
+#[test]
+fn labels_end_with_one_true_value_a_scope_whatever_was_there() {
+    let mut two = proposal(&[]);
+    two.issue.labels = labelled(&["health/healthy", "health/stale", "bug", "health/strange"]);
+    assert_eq!(preview(&two)[1].to_string(), "add `kind/mission-proposal`, `mission/active`, `health/uninitialized`");
+    let mut all = proposal(&[]);
+    all.issue.labels = labelled(&[
+        "health/healthy",
+        "health/stale",
+        "health/incomplete",
+        "health/uninitialized",
+        "health/unknown",
+        "mission/closed",
+        "wizard/done",
+    ]);
+    let lines: Vec<String> = preview(&all).iter().map(ToString::to_string).collect();
+    assert_eq!(
+        lines[1..=6],
+        [
+            "add `kind/mission-proposal`, `mission/active`",
+            "remove `health/healthy`",
+            "remove `health/stale`",
+            "remove `health/incomplete`",
+            "remove `health/unknown`",
+            "remove `wizard/done`",
+        ]
+    );
+    let mut job = all.clone();
+    let mut here = (*job.here).clone();
+    here.me = -2;
+    job.here = Arc::new(here);
+    assert_eq!(
+        preview(&job)[1].to_string(),
+        "replace the labels, with `kind/mission-proposal`, `mission/active` and without `health/healthy`, \
+         `health/stale`, `health/incomplete`, `health/unknown`, `mission/closed`, `wizard/done`"
+    );
+}
+
+#[test]
+fn a_second_label_of_one_name_is_surplus() {
+    let mut twice = active(beaten(-10, "working"));
+    let mut copy = labelled(&["health/healthy"]).remove(0);
+    copy.id = 99;
+    twice.issue.labels.push(copy);
+    check(&twice, &["remove `health/healthy`"]);
+}
+
+#[test]
+fn a_comment_of_another_root_makes_the_issue_elsewhere_but_only_from_a_poster_of_ours() {
+    let other = "22222222-2222-4222-8222-222222222222";
+    let mut elsewhere = proposal(&[]);
+    elsewhere.issue.comments = 2;
+    elsewhere.comments = Comments::Read(vec![comment(8, 3, other), comment(9, 3, crate::support::missions::ROOT)]);
+    check(&elsewhere, &["remember: elsewhere, on `beta`"]);
+    let mut spoofed = proposal(&[]);
+    spoofed.comments = Comments::Read(vec![comment(8, 4, other)]);
+    assert_eq!(preview(&spoofed).len(), 4);
+    let mut here = (*spoofed.here).clone();
+    here.trusted_posters = vec![4];
+    spoofed.here = Arc::new(here);
+    check(&spoofed, &["remember: elsewhere, on `beta`"]);
+}
+
+#[test]
+fn a_comment_that_names_a_replaced_root_is_taken_up() {
+    let other = "22222222-2222-4222-8222-222222222222";
+    let mut taken = proposal(&[]);
+    taken.comments = Comments::Read(vec![comment(8, 3, other)]);
+    let mut here = (*taken.here).clone();
+    here.replaced = vec![lazarus::mission::identity::RootId::parse(other).unwrap()];
+    taken.here = Arc::new(here);
+    check(
+        &taken,
+        &[
+            "make the cell `ID`",
+            "add `kind/mission-proposal`, `mission/active`, `health/uninitialized`",
+            "edit the comment: active, uninitialized (never-beaten)",
+            "remember: active, uninitialized (never-beaten)",
+        ],
+    );
+}
+
+#[test]
+fn surplus_comments_of_ours_go_and_the_oldest_stays() {
+    let mut observation = active(beaten(-10, "working"));
+    let spoken = observation.record.as_ref().unwrap().comment.clone().unwrap();
+    let mut first = comment(spoken.id, 3, crate::support::missions::ROOT);
+    let marker = first.marker.as_mut().unwrap();
+    marker.digest = spoken.digest.clone();
+    marker.mission = Some(observation.mission_id());
+    marker.host = Some(observation.here.host.clone());
+    observation.comments = Comments::Read(vec![
+        comment(30, 3, crate::support::missions::ROOT),
+        first,
+        comment(31, 4, crate::support::missions::ROOT),
+    ]);
+    check(&observation, &["remove our surplus comment 30"]);
+}
+
+#[test]
+fn a_comment_that_a_person_deleted_comes_back_only_with_news() {
+    let mut observation = active(beaten(-10, "working"));
+    observation.comments = Comments::Read(Vec::new());
+    check(&observation, &[]);
+    observation.sighting = Sighting::Cell(Box::new(beaten(-400, "working")));
+    assert_eq!(preview(&observation)[1].to_string(), "post the comment: active, stale (silent)");
+}
+
+#[test]
+fn comments_are_asked_for_only_where_the_plan_depends_on_them() {
+    let unread = |mut observation: Observation| {
+        observation.comments = Comments::Unread;
+        observation
+    };
+    assert!(needs_comments(&unread(proposal(&[]))), "somebody else may have spoken on a new issue");
+    assert!(!needs_comments(&unread(active(beaten(-10, "working")))));
+    assert!(!needs_comments(&unread(active(beaten(-400, "working")))), "the edit itself tells");
+    assert!(!needs_comments(&unread(waiting())), "nothing to say, nothing to ask");
+    let mut welcome = unread(waiting());
+    welcome.issue.body = crate::support::missions::body(&[]);
+    assert!(needs_comments(&welcome), "about to make a cell");
+}
+
+#[test]
+fn what_stands_in_a_cells_place_is_never_touched() {
+    let mut blocked = proposal(&[]);
+    blocked.sighting = Sighting::NotADirectory(FileKind::File);
+    check(&blocked, &[]);
+    let mut known = proposal(&[]);
+    known.sighting = Sighting::Cell(Box::new(whole()));
+    assert_eq!(preview(&known)[0].to_string(), format!("take up the cell `{ID}`"));
+}

@@ -1,0 +1,37 @@
+//! Cells as they are seen, without a disk.
+
+use chrono::{DateTime, TimeDelta};
+use lazarus::mission::cell::{Beat, CellFacts, Heartbeat, Part, Sight};
+use lazarus::mission::time::Timestamp;
+
+/// So many seconds after the moment at which the tests of the pure parts take place.
+pub(crate) fn at(shift: i64) -> Timestamp {
+    let moment = DateTime::from_timestamp(1_795_000_000, 0).unwrap();
+    Timestamp::from(moment + seconds(shift))
+}
+
+pub(crate) fn seconds(count: i64) -> TimeDelta {
+    TimeDelta::seconds(count)
+}
+
+/// A whole cell with this heartbeat: its stamp, its state, and when its file was written.
+pub(crate) fn beat(stamp: Option<i64>, state: &str, written: i64) -> CellFacts {
+    let mut cell = CellFacts::empty();
+    for part in Part::ALL {
+        cell.see(part, Sight::Present);
+    }
+    let timestamp = stamp.map(at);
+    let heartbeat = Heartbeat { timestamp, state: state.to_owned(), sequence: None, message: None };
+    cell.heartbeat = Some(Beat { heartbeat, written_at: at(written) });
+    cell
+}
+
+/// A whole cell that beat once, then.
+pub(crate) fn beaten(shift: i64, state: &str) -> CellFacts {
+    beat(Some(shift), state, shift)
+}
+
+/// A whole cell as it is born.
+pub(crate) fn whole() -> CellFacts {
+    beat(None, "new", 0)
+}

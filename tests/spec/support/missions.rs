@@ -1,0 +1,173 @@
+//! Missions as they are observed, without a forge.
+
+use crate::support::cells::at;
+use lazarus::mission::admission::Admission;
+use lazarus::mission::cell::{CellFacts, Sighting};
+use lazarus::mission::change::Change;
+use lazarus::mission::comment::Marker;
+use lazarus::mission::identity::{ForgeUrl, HostName, RepositoryName, RepositoryPattern, RootId};
+use lazarus::mission::label::Label;
+use lazarus::mission::observation::{AttachedLabel, CommentFacts, Comments, Here, IssueFacts, Observation};
+use lazarus::mission::plan::{expected, preview};
+use lazarus::mission::record::{IssueKey, Spoken};
+use std::fmt::Write;
+use std::sync::Arc;
+
+pub(crate) const ROOT: &str = "11111111-1111-4111-8111-111111111111";
+
+/// A body as the form renders it, from (label, answer) pairs; the rest is answered well.
+pub(crate) fn body(answers: &[(&str, &str)]) -> String {
+    let tick = "- [x] This text holds no secrets: whoever can read this repository can read it";
+    let fields = [
+        ("Repository", "_No response_"),
+        ("Ref", "_No response_"),
+        ("Stale after", "5 minutes"),
+        ("Wizard", "_No response_"),
+        ("Host", "_No response_"),
+        ("Existing cell", "_No response_"),
+        ("Objective", "```text\nRaise the dead.\n```"),
+        ("Before you file", tick),
+    ];
+    let mut body = "<!-- lazarus:mission-proposal v1 -->\n\n".to_owned();
+    for (label, default) in fields {
+        let answer = answers.iter().find(|(asked, _)| *asked == label).map_or(default, |(_, answer)| answer);
+        write!(body, "### {label}\n\n{answer}\n\n").unwrap();
+    }
+    body
+}
+
+/// A good proposal that nobody has looked at yet.
+pub(crate) fn proposal(answers: &[(&str, &str)]) -> Observation {
+    let here = Here {
+        now: at(0),
+        root: Some(RootId::parse(ROOT).unwrap()),
+        replaced: Vec::new(),
+        missions_root: "/var/missions".to_owned(),
+        host: HostName::parse("alpha").unwrap(),
+        forge: ForgeUrl::parse("https://git.example.com").unwrap(),
+        me: 3,
+        trusted_posters: Vec::new(),
+        worktrees: vec![RepositoryPattern::parse("wizards/*").unwrap()],
+    };
+    let key = IssueKey {
+        repository_id: 7,
+        repository: RepositoryName::parse("owner/missions").unwrap(),
+        issue_id: 42,
+        number: 12,
+        author_id: 4,
+    };
+    let issue = IssueFacts {
+        key,
+        title: "Mission: raise the dead".to_owned(),
+        body: body(answers),
+        url: "https://git.example.com/owner/missions/issues/12".to_owned(),
+        labels: Vec::new(),
+        is_open: true,
+        updated_at: at(-10),
+        comments: 0,
+    };
+    Observation {
+        here: Arc::new(here),
+        issue,
+        comments: Comments::Read(Vec::new()),
+        record: None,
+        sighting: Sighting::Absent,
+        admission: Admission::Admitted,
+        repaired: Vec::new(),
+    }
+}
+
+/// Labels on an issue, with ids of their own.
+pub(crate) fn labelled(names: &[&str]) -> Vec<AttachedLabel> {
+    (1..).zip(names).map(|(id, name)| AttachedLabel { id, name: (*name).to_owned() }).collect()
+}
+
+/// A status comment that names a root, on host `beta`.
+pub(crate) fn comment(id: i64, poster: i64, root: &str) -> CommentFacts {
+    let mission = "123e4567-e89b-12d3-a456-426614174000";
+    let line = format!("<!-- lazarus:status v1 mission={mission} root={root} host=beta digest=abc -->");
+    CommentFacts { id, poster, marker: Marker::parse(&line) }
+}
+
+/// The world after all changes of a preview have been made, as the next pass sees it.
+pub(crate) fn settled(mut observation: Observation) -> Observation {
+    let changes = preview(&observation);
+    let mut after = expected(&observation, &changes);
+    observation.repaired.clear();
+    after.repaired.clear();
+    for change in &changes {
+        make(&mut after, change);
+    }
+    after.comments = Comments::Unread;
+    after
+}
+
+/// Makes a change on the issue or in our memory, as forge and disk would.
+pub(crate) fn make(after: &mut Observation, change: &Change) {
+    let speak = |after: &mut Observation, id: i64, digest: String| {
+        let key = after.issue.key.clone();
+        let record = after.record.get_or_insert_with(|| lazarus::mission::record::Record::new(key));
+        record.comment = Some(Spoken { id, digest });
+    };
+    match change {
+        Change::AddLabels { issue: _, labels } => add_labels(after, labels),
+        Change::RemoveLabel { issue: _, label } => after.issue.labels.retain(|known| known.id != label.id),
+        Change::ReplaceLabels { issue: _, add, remove } => {
+            after.issue.labels.retain(|known| !remove.contains(known));
+            add_labels(after, add);
+        }
+        Change::PostComment { issue: _, status } => {
+            after.issue.comments += 1;
+            speak(after, 20, status.digest());
+        }
+        Change::EditComment { issue: _, id, status } => speak(after, *id, status.digest()),
+        Change::RemoveComment { .. } => after.issue.comments -= 1,
+        Change::RememberComment { issue: _, comment } => speak(after, comment.id, comment.digest.clone()),
+        Change::Remember { record } => {
+            let comment = after.record.take().and_then(|known| known.comment);
+            after.record = Some(lazarus::mission::record::Record { comment, ..(**record).clone() });
+        }
+        Change::InitialiseRoot { .. }
+        | Change::UpdateRoot { .. }
+        | Change::CreateLabel { .. }
+        | Change::CorrectLabel { .. }
+        | Change::CreateCell { .. }
+        | Change::BindCell { .. }
+        | Change::RestorePart { .. }
+        | Change::UpdateFile { .. } => {}
+    }
+}
+
+/// As the forge does: an exclusive label that was not there before drops its siblings.
+fn add_labels(after: &mut Observation, labels: &[Label]) {
+    for label in labels {
+        let known = &mut after.issue.labels;
+        if known.iter().any(|there| there.name == label.name()) {
+            continue;
+        }
+        if label.is_exclusive() {
+            known.retain(|there| !there.name.starts_with(&format!("{}/", label.scope())));
+        }
+        let (id, _) = (1_000..).zip(Label::ALL).find(|(_, any)| any == label).unwrap();
+        known.push(AttachedLabel { id, name: label.name().to_owned() });
+    }
+}
+
+/// A mission that has been active for a while and needs nothing.
+pub(crate) fn active(cell: CellFacts) -> Observation {
+    let made = settled(proposal(&[]));
+    let papers = match &made.sighting {
+        Sighting::Cell(cell) => (cell.mission.clone(), cell.config.clone()),
+        Sighting::Absent | Sighting::NotADirectory(_) | Sighting::Failed(_) => unreachable!("it was made"),
+    };
+    let mut cell = cell;
+    (cell.mission, cell.config) = papers;
+    let mut seen = made;
+    seen.sighting = Sighting::Cell(Box::new(cell));
+    settled(seen)
+}
+
+/// A proposal that waits for another host, and needs nothing.
+pub(crate) fn waiting() -> Observation {
+    settled(proposal(&[("Host", "beta")]))
+}
