@@ -2,3 +2,4 @@
 //! issue shows its health.
 
 pub mod mission;
+pub mod world;

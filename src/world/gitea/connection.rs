@@ -1,0 +1,404 @@
+//! One origin, one token, bounded in every direction: how requests are sent, counted, repeated and given up.
+
+use crate::mission::identity::ForgeUrl;
+use crate::mission::text;
+use crate::world::gitea::Gitea;
+use crate::world::gitea::error::ForgeError;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::{Certificate, Client, Method, Response, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use url::Url;
+
+/// The most of one answer that is ever held, in bytes.
+const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// After so many failed calls in a row no further one is made; the next pass begins afresh.
+const FAILURES_MAX: u32 = 8;
+
+/// The longest that `Retry-After` can make us wait; what asks for more is left to the next pass.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
+
+/// An access token. It is sent in a header and shown nowhere.
+#[derive(Clone)]
+pub struct Token(HeaderValue);
+
+/// The token is empty, or could not be sent in a header.
+#[derive(Debug, thiserror::Error)]
+#[error("the token is empty or holds characters that no token has")]
+pub struct BadToken;
+
+impl Token {
+    /// Takes a token as it stands in a file or a variable; blanks around it are no part of it.
+    pub fn parse(text: &str) -> Result<Self, BadToken> {
+        let text = text.trim();
+        let is_token = !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic());
+        let header = HeaderValue::from_str(&format!("token {text}"));
+        let mut header = header.ok().filter(|_| is_token).ok_or(BadToken)?;
+        header.set_sensitive(true);
+        Ok(Self(header))
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+/// How long to wait and how often to try.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For a connection.
+    pub connect: Duration,
+    /// For the next bytes.
+    pub read: Duration,
+    /// For one try as a whole.
+    pub total: Duration,
+    /// Tries of one call, the first included.
+    pub tries: u32,
+    /// Before the second try; doubles with each, and is spread by jitter.
+    pub first_delay: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            read: Duration::from_secs(15),
+            total: Duration::from_secs(30),
+            tries: 4,
+            first_delay: Duration::from_millis(250),
+        }
+    }
+}
+
+/// Requests sent, by method.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requests {
+    /// Reads.
+    pub get: u64,
+    /// Creates, and labels put on issues.
+    pub post: u64,
+    /// Edits.
+    pub patch: u64,
+    /// Whole lists of labels.
+    pub put: u64,
+    /// Removals.
+    pub delete: u64,
+}
+
+impl Requests {
+    /// All that could have changed something.
+    #[must_use]
+    pub fn writes(&self) -> u64 {
+        self.post + self.patch + self.put + self.delete
+    }
+}
+
+/// Describes a connection.
+#[derive(Debug)]
+pub struct Builder {
+    url: ForgeUrl,
+    token: Token,
+    ca_pem: Option<Vec<u8>>,
+    requests_in_flight: usize,
+    patience: Patience,
+}
+
+/// The connection cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The file with the private CA holds no certificate.
+    #[error("the CA file holds no PEM certificate: {0}")]
+    Ca(String),
+    /// TLS could not be set up.
+    #[error("the HTTP client cannot be set up: {0}")]
+    Client(String),
+}
+
+impl Builder {
+    pub(super) fn new(url: ForgeUrl, token: Token) -> Self {
+        Self { url, token, ca_pem: None, requests_in_flight: 4, patience: Patience::default() }
+    }
+
+    /// Also trusts the certificates of this PEM text.
+    #[must_use]
+    pub fn ca_pem(mut self, pem: Option<Vec<u8>>) -> Self {
+        self.ca_pem = pem;
+        self
+    }
+
+    /// The most requests under way at once; pages of a listing count too.
+    #[must_use]
+    pub fn requests_in_flight(mut self, most: usize) -> Self {
+        self.requests_in_flight = most.max(1);
+        self
+    }
+
+    /// Other waits than the usual ones.
+    #[must_use]
+    pub fn patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Sets up TLS; sends nothing.
+    pub fn build(self) -> Result<Gitea, BuildError> {
+        // Another user of the library may have installed a provider; either serves.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, self.token.0);
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let mut client = Client::builder()
+            .user_agent(concat!("lazarus-reconcile/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .connect_timeout(self.patience.connect)
+            .read_timeout(self.patience.read)
+            .timeout(self.patience.total)
+            .pool_max_idle_per_host(self.requests_in_flight);
+        if is_loopback(self.url.as_url()) {
+            client = client.no_proxy();
+        }
+        if let Some(pem) = &self.ca_pem {
+            let certificates = Certificate::from_pem_bundle(pem).map_err(|e| BuildError::Ca(chain(&e)))?;
+            if certificates.is_empty() {
+                return Err(BuildError::Ca("no BEGIN CERTIFICATE in it".to_owned()));
+            }
+            client = client.tls_certs_merge(certificates);
+        }
+        let client = client.build().map_err(|error| BuildError::Client(chain(&error)))?;
+        Ok(Gitea(Arc::new(Connection {
+            client,
+            base: self.url,
+            places: Semaphore::new(self.requests_in_flight),
+            patience: self.patience,
+            failures: AtomicU32::new(0),
+            counters: Counters::default(),
+        })))
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+/// A request that can be sent more than once.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub(super) method: Method,
+    pub(super) path: Vec<String>,
+    pub(super) query: Vec<(&'static str, String)>,
+    pub(super) body: Option<Value>,
+    /// Whether doing it twice is like doing it once.
+    pub(super) is_repeatable: bool,
+}
+
+/// A success.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) tried: String,
+    pub(super) is_json: bool,
+    pub(super) total: Option<u64>,
+    pub(super) body: Vec<u8>,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    get: AtomicU64,
+    post: AtomicU64,
+    patch: AtomicU64,
+    put: AtomicU64,
+    delete: AtomicU64,
+}
+
+#[derive(Debug)]
+pub(super) struct Connection {
+    client: Client,
+    base: ForgeUrl,
+    places: Semaphore,
+    patience: Patience,
+    failures: AtomicU32,
+    counters: Counters,
+}
+
+impl Connection {
+    pub(super) fn requests(&self) -> Requests {
+        let Counters { get, post, patch, put, delete } = &self.counters;
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Requests { get: load(get), post: load(post), patch: load(patch), put: load(put), delete: load(delete) }
+    }
+
+    /// Sends a request, again where that can help and does no harm.
+    pub(super) async fn send(&self, request: &Request) -> Result<Answer, ForgeError> {
+        let url = self.url(request);
+        let tried = format!("{} {}", request.method, url.path());
+        let failures = self.failures.load(Ordering::Relaxed);
+        if failures >= FAILURES_MAX {
+            return Err(ForgeError::GivenUp { tried, failures });
+        }
+        let mut delay = self.patience.first_delay;
+        for _ in 1..self.patience.tries {
+            match self.try_once(request, &url, &tried).await {
+                Err(error) if may_try_again(request, &error) => {
+                    tracing::debug!(%error, "asking again");
+                    let jitter = delay.mul_f64(0.5 + fastrand::f64() / 2.0);
+                    tokio::time::sleep(error.retry_after().unwrap_or(jitter)).await;
+                    delay *= 2;
+                }
+                decided => return self.note(decided),
+            }
+        }
+        self.note(self.try_once(request, &url, &tried).await)
+    }
+
+    fn note(&self, outcome: Result<Answer, ForgeError>) -> Result<Answer, ForgeError> {
+        match &outcome {
+            Err(error) if error.is_passing() => self.failures.fetch_add(1, Ordering::Relaxed),
+            Ok(_) | Err(_) => self.failures.swap(0, Ordering::Relaxed),
+        };
+        outcome
+    }
+
+    async fn try_once(&self, request: &Request, url: &Url, tried: &str) -> Result<Answer, ForgeError> {
+        let place = self.places.acquire().await;
+        let _place = place.expect("the semaphore is never closed");
+        self.count(&request.method);
+        let mut builder = self.client.request(request.method.clone(), url.clone());
+        if let Some(body) = &request.body {
+            builder = builder.json(body);
+        }
+        let response = builder.send().await.map_err(|error| failed(tried, &error))?;
+        let status = response.status();
+        let headers = response.headers().clone();
+        let body = match read_bounded(response, tried).await {
+            Ok(body) => body,
+            // What went wrong with the words of a refusal does not matter.
+            Err(_) if !status.is_success() => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        if status.is_success() {
+            let total = header(&headers, "x-total-count").and_then(|total| total.parse().ok());
+            let is_json = header(&headers, CONTENT_TYPE.as_str()).is_some_and(|kind| kind.contains("json"));
+            return Ok(Answer { tried: tried.to_owned(), is_json, total, body });
+        }
+        Err(refusal(tried.to_owned(), status, &headers, &body))
+    }
+
+    fn count(&self, method: &Method) {
+        let counters = &self.counters;
+        let counter = match method.as_str() {
+            "POST" => &counters.post,
+            "PATCH" => &counters.patch,
+            "PUT" => &counters.put,
+            "DELETE" => &counters.delete,
+            _ => &counters.get,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn url(&self, request: &Request) -> Url {
+        let mut url = self.base.as_url().clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(["api", "v1"]).extend(&request.path);
+        }
+        if !request.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&request.query);
+        }
+        url
+    }
+}
+
+fn may_try_again(request: &Request, error: &ForgeError) -> bool {
+    let is_safe = request.is_repeatable || !error.may_have_happened();
+    let is_soon = error.retry_after().is_none_or(|wait| wait <= RETRY_AFTER_MAX);
+    error.is_passing() && is_safe && is_soon
+}
+
+async fn read_bounded(mut response: Response, tried: &str) -> Result<Vec<u8>, ForgeError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| failed(tried, &error))? {
+        if body.len() + chunk.len() > BODY_BYTES_MAX {
+            return Err(ForgeError::TooLarge { tried: tried.to_owned(), limit: BODY_BYTES_MAX });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn failed(tried: &str, error: &reqwest::Error) -> ForgeError {
+    let tried = tried.to_owned();
+    if error.is_timeout() && !error.is_connect() {
+        return ForgeError::TimedOut { tried };
+    }
+    ForgeError::Unreachable { tried, cause: chain(error), may_have_happened: !error.is_connect() }
+}
+
+/// An error with all its causes: the useful one, such as an unknown CA, is the innermost.
+fn chain(error: &dyn Error) -> String {
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let part = error.to_string();
+        // The outermost repeats the address, and every layer likes to repeat the one below.
+        if !text.contains(&part) {
+            let joint = if text.is_empty() { "" } else { ": " };
+            text = format!("{text}{joint}{part}");
+        }
+        next = error.source();
+    }
+    text
+}
+
+fn refusal(tried: String, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ForgeError {
+    let message = message(body);
+    let code = status.as_u16();
+    match code {
+        401 => ForgeError::Unauthorized { tried, message },
+        403 => match required_scope(&message) {
+            Some(required) => ForgeError::MissingScope { tried, required },
+            None => ForgeError::Forbidden { tried, message },
+        },
+        404 => ForgeError::NotFound { tried },
+        300..=399 => {
+            let location = header(headers, LOCATION.as_str()).unwrap_or_default();
+            ForgeError::Moved { tried, status: code, location: text::shown(&location) }
+        }
+        429 | 500..=599 => {
+            let seconds = header(headers, RETRY_AFTER.as_str()).and_then(|wait| wait.parse().ok());
+            let retry_after = seconds.map(Duration::from_secs);
+            ForgeError::Unavailable { tried, status: code, message, retry_after }
+        }
+        _ => ForgeError::Refused { tried, status: code, message },
+    }
+}
+
+/// The forge's own words, if it is a Gitea and has any; never a page of HTML.
+fn message(body: &[u8]) -> String {
+    let value: Value = serde_json::from_slice(body).unwrap_or_default();
+    text::shown(value["message"].as_str().unwrap_or_default())
+}
+
+/// `token does not have at least one of required scope(s), required=[read:user], token scope=…`
+fn required_scope(message: &str) -> Option<String> {
+    let (_, rest) = message.split_once("required=[")?;
+    let (scope, _) = rest.split_once(']')?;
+    Some(scope.to_owned())
+}
+
+fn header(headers: &HeaderMap, name: &str) -> Option<String> {
+    Some(headers.get(name)?.to_str().ok()?.to_owned())
+}

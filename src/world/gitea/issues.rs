@@ -1,0 +1,164 @@
+//! The issues of a repository, their labels and their comments.
+
+use crate::mission::identity::RepositoryName;
+use crate::world::gitea::call::{Call, Page};
+use crate::world::gitea::connection::Connection;
+use crate::world::gitea::error::ForgeError;
+use crate::world::gitea::models::{Comment, Issue, Label};
+use serde_json::json;
+use std::fmt;
+use std::sync::Arc;
+
+/// Which issues a listing holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Open ones.
+    Open,
+    /// Closed ones.
+    Closed,
+    /// Both.
+    All,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+            Self::All => "all",
+        })
+    }
+}
+
+/// Calls about the issues of one repository.
+#[derive(Clone, Debug)]
+pub struct Issues {
+    connection: Arc<Connection>,
+    repository: RepositoryName,
+}
+
+impl Issues {
+    pub(super) fn new(connection: &Arc<Connection>, repository: &RepositoryName) -> Self {
+        Self { connection: Arc::clone(connection), repository: repository.clone() }
+    }
+
+    fn path(&self, rest: &[&str]) -> Vec<String> {
+        let base = ["repos", self.repository.owner(), self.repository.name(), "issues"];
+        base.iter().chain(rest).map(|&part| part.to_owned()).collect()
+    }
+
+    fn call<T>(&self, rest: &[&str], make: impl Fn(&Arc<Connection>, &[&str]) -> Call<T>) -> Call<T> {
+        let path = self.path(rest);
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        make(&self.connection, &path)
+    }
+
+    /// Issues by pages, without pull requests, newest first.
+    pub fn list(&self) -> IssueList {
+        IssueList { issues: self.clone(), state: State::Open, page: 1, limit: 50 }
+    }
+
+    /// One issue by its number; a pull request answers too.
+    pub fn get(&self, number: i64) -> Call<Issue> {
+        self.call(&[&number.to_string()], Call::get)
+    }
+
+    /// The labels on an issue.
+    pub fn labels(&self, number: i64) -> Call<Vec<Label>> {
+        self.call(&[&number.to_string(), "labels"], Call::get)
+    }
+
+    /// Puts labels on an issue. The answer is the whole list afterwards: unknown ids are dropped without a word
+    /// (go-gitea/gitea `routers/api/v1/repo/issue_label.go`), so compare.
+    pub fn add_labels(&self, number: i64, ids: &[i64]) -> Call<Vec<Label>> {
+        let body = json!({ "labels": ids });
+        self.call(&[&number.to_string(), "labels"], |c, path| Call::post(c, path, &body)).repeatable()
+    }
+
+    /// Makes these the labels of an issue, all others go.
+    pub fn replace_labels(&self, number: i64, ids: &[i64]) -> Call<Vec<Label>> {
+        let body = json!({ "labels": ids });
+        self.call(&[&number.to_string(), "labels"], |c, path| Call::put(c, path, &body))
+    }
+
+    /// Takes a label off an issue.
+    pub fn remove_label(&self, number: i64, id: i64) -> Call<()> {
+        self.call(&[&number.to_string(), "labels", &id.to_string()], Call::delete)
+    }
+
+    /// The comments of an issue. They come all at once: the forge ignores `page` and `limit` here.
+    pub fn comments(&self, number: i64) -> CommentList {
+        CommentList { issues: self.clone(), number }
+    }
+
+    /// Posts a comment. Never repeated blindly: look for it first.
+    pub fn create_comment(&self, number: i64, body: &str) -> Call<Comment> {
+        let body = json!({ "body": body });
+        self.call(&[&number.to_string(), "comments"], |c, path| Call::post(c, path, &body))
+    }
+
+    /// Edits a comment.
+    pub fn edit_comment(&self, id: i64, body: &str) -> Call<Comment> {
+        let body = json!({ "body": body });
+        self.call(&["comments", &id.to_string()], |c, path| Call::patch(c, path, &body))
+    }
+
+    /// Deletes a comment.
+    pub fn delete_comment(&self, id: i64) -> Call<()> {
+        self.call(&["comments", &id.to_string()], Call::delete)
+    }
+}
+
+/// A listing of issues, to be narrowed and sent.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is asked before `send`"]
+pub struct IssueList {
+    issues: Issues,
+    state: State,
+    page: u64,
+    limit: u64,
+}
+
+impl IssueList {
+    /// Open (the default), closed or all.
+    pub fn state(mut self, state: State) -> Self {
+        self.state = state;
+        self
+    }
+
+    /// Which page, from 1.
+    pub fn page(mut self, page: u64) -> Self {
+        self.page = page;
+        self
+    }
+
+    /// How many a page; the forge silently gives fewer than asked for when it is set to.
+    pub fn limit(mut self, limit: u64) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// One page.
+    pub async fn send(self) -> Result<Page<Issue>, ForgeError> {
+        let call = self.issues.call(&[], Call::<Vec<Issue>>::get);
+        let call = call.query("state", self.state).query("type", "issues");
+        call.query("page", self.page).query("limit", self.limit).send_page().await
+    }
+}
+
+/// The comments of one issue.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is asked before `send`"]
+pub struct CommentList {
+    issues: Issues,
+    number: i64,
+}
+
+impl CommentList {
+    /// All of them, oldest first. A missing issue answers 500 here
+    /// (go-gitea/gitea `routers/api/v1/repo/issue_comment.go`), so ask only about issues that exist.
+    pub async fn send(self) -> Result<Vec<Comment>, ForgeError> {
+        let call = self.issues.call(&[&self.number.to_string(), "comments"], Call::<Vec<Comment>>::get);
+        Ok(call.send_page().await?.items)
+    }
+}

@@ -1,0 +1,77 @@
+//! The Gitea client: the calls that a reconciler needs, in the builder grammar of octocrab and gitea-sdk.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use lazarus::mission::identity::{ForgeUrl, RepositoryName};
+//! use lazarus::world::gitea::{Gitea, State, Token};
+//!
+//! let gitea = Gitea::builder(ForgeUrl::parse("https://git.example.com")?, Token::parse("…")?).build()?;
+//! let missions = RepositoryName::parse("owner/missions")?;
+//! let page = gitea.issues(&missions).list().state(State::Open).limit(50).send().await?;
+//! println!("{} of {:?} issues", page.items.len(), page.total);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! It never follows a redirect (a renamed repository answers 301, and a followed POST would turn into a GET),
+//! never blindly repeats a create, and bounds every wait and every body.
+
+mod call;
+mod connection;
+mod error;
+mod issues;
+mod listing;
+mod models;
+mod repositories;
+
+pub use call::{Call, Page};
+pub use connection::{Builder, Patience, Requests, Token};
+pub use error::ForgeError;
+pub use issues::{CommentList, IssueList, Issues, State};
+pub use listing::Listing;
+pub use models::{Comment, Issue, Label, Repository, User};
+pub use repositories::{NewLabel, Repositories};
+
+use crate::mission::identity::{ForgeUrl, RepositoryId, RepositoryName};
+use connection::Connection;
+use std::sync::Arc;
+
+/// A Gitea, reached as one account. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Gitea(Arc<Connection>);
+
+impl Gitea {
+    /// Starts to describe a connection; nothing is sent before the first call.
+    #[must_use]
+    pub fn builder(url: ForgeUrl, token: Token) -> Builder {
+        Builder::new(url, token)
+    }
+
+    /// The account that the token belongs to. Needs the scope `read:user`.
+    pub fn user(&self) -> Call<User> {
+        Call::get(&self.0, &["user"])
+    }
+
+    /// A repository by its name.
+    #[must_use]
+    pub fn repository(&self, name: &RepositoryName) -> Repositories {
+        Repositories::new(&self.0, name)
+    }
+
+    /// A repository by its id, which survives a rename.
+    pub fn repository_by_id(&self, id: RepositoryId) -> Call<Repository> {
+        Call::get(&self.0, &["repositories", &id.to_string()])
+    }
+
+    /// The issues of a repository, their labels and comments.
+    #[must_use]
+    pub fn issues(&self, repository: &RepositoryName) -> Issues {
+        Issues::new(&self.0, repository)
+    }
+
+    /// How many requests were sent so far, by method.
+    #[must_use]
+    pub fn requests(&self) -> Requests {
+        self.0.requests()
+    }
+}

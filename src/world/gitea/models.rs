@@ -1,0 +1,102 @@
+//! The forge's answers, as far as we use them; everything else may be absent, null or new.
+
+use serde::{Deserialize, Deserializer};
+
+/// An account. Ghosts and job tokens have negative ids.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct User {
+    /// Never changes.
+    pub id: i64,
+    /// Can be renamed, and then taken by somebody else.
+    #[serde(default)]
+    pub login: String,
+}
+
+/// A repository.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Repository {
+    /// Never changes.
+    pub id: i64,
+    /// `owner/name` as it is now.
+    pub full_name: String,
+    /// Whether nothing may be written any more.
+    #[serde(default)]
+    pub archived: bool,
+    /// Whether it has issues.
+    #[serde(default = "yes")]
+    pub has_issues: bool,
+}
+
+/// A label.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Label {
+    /// Unique.
+    pub id: i64,
+    /// Not unique (go-gitea/gitea `models/issues/label.go`).
+    pub name: String,
+    /// Whether an issue carries at most one of its scope.
+    #[serde(default)]
+    pub exclusive: bool,
+    /// Whether people are no longer offered it.
+    #[serde(default)]
+    pub is_archived: bool,
+}
+
+/// An issue. On a load error the forge sends one whose fields are all zero
+/// (go-gitea/gitea `services/convert/issue.go`), so `id` must be checked.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Issue {
+    /// Unique on the forge.
+    pub id: i64,
+    /// Unique in the repository.
+    #[serde(default)]
+    pub number: i64,
+    /// Who filed it.
+    #[serde(default)]
+    pub user: Option<User>,
+    /// Its title.
+    #[serde(default, deserialize_with = "or_default")]
+    pub title: String,
+    /// Its text.
+    #[serde(default, deserialize_with = "or_default")]
+    pub body: String,
+    /// The labels on it.
+    #[serde(default, deserialize_with = "or_default")]
+    pub labels: Vec<Label>,
+    /// `open` or `closed`.
+    #[serde(default, deserialize_with = "or_default")]
+    pub state: String,
+    /// How many comments it has.
+    #[serde(default)]
+    pub comments: i64,
+    /// RFC 3339, in the server's zone.
+    #[serde(default, deserialize_with = "or_default")]
+    pub updated_at: String,
+    /// Its page.
+    #[serde(default, deserialize_with = "or_default")]
+    pub html_url: String,
+    /// Set when this is a pull request, which shares the numbers of issues.
+    #[serde(default)]
+    pub pull_request: Option<serde_json::Value>,
+}
+
+/// A comment.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Comment {
+    /// Unique on the forge.
+    pub id: i64,
+    /// Who posted it; null after an edit that changed nothing.
+    #[serde(default)]
+    pub user: Option<User>,
+    /// Its text, HTML comments included.
+    #[serde(default, deserialize_with = "or_default")]
+    pub body: String,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
