@@ -1,3 +1,70 @@
 //! The effects: the forge and the disk. Everything in here does as it is told; [`crate::mission`] decides.
 
+pub mod applier;
+pub mod beneath;
+pub mod cells;
+pub mod crew;
 pub mod gitea;
+pub mod observer;
+pub mod root;
+pub mod writer;
+
+use crate::mission::identity::RepositoryName;
+use gitea::ForgeError;
+use root::RootError;
+use writer::WriteError;
+
+/// A change that could not be made. The next pass tries again.
+#[derive(Debug, thiserror::Error)]
+pub enum WorldError {
+    /// The forge.
+    #[error(transparent)]
+    Forge(#[from] ForgeError),
+    /// The root.
+    #[error(transparent)]
+    Root(#[from] RootError),
+    /// A file.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// A change that needs an initialised root came before its initialisation succeeded.
+    #[error("the missions root is not initialised")]
+    NoRoot,
+    /// The label is needed, but could not be created.
+    #[error("the label `{label}` does not exist in `{repository}` and could not be created")]
+    NoLabel {
+        /// Which.
+        label: &'static str,
+        /// Where.
+        repository: RepositoryName,
+    },
+    /// The forge answered success, but did not do it.
+    #[error("the forge accepted a change of labels on {issue}, but did not make it: {labels}")]
+    LabelsIgnored {
+        /// Which issue.
+        issue: String,
+        /// Which labels.
+        labels: String,
+    },
+    /// Our comment is not there any more.
+    #[error("our comment {id} is not there any more")]
+    CommentGone {
+        /// Its id.
+        id: i64,
+    },
+}
+
+impl WorldError {
+    /// The fixed word for JSON, logs and metrics.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Forge(error) => error.kind(),
+            Self::Root(error) => error.kind(),
+            Self::Write(_) => "write",
+            Self::NoRoot => "no-root",
+            Self::NoLabel { .. } => "no-label",
+            Self::LabelsIgnored { .. } => "labels-ignored",
+            Self::CommentGone { .. } => "comment-gone",
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! Performs one change at a time, and decides nothing.
+
+use crate::mission::cell::{CellPapers, Part};
+use crate::mission::change::Change;
+use crate::mission::comment::{Marker, render};
+use crate::mission::identity::RepositoryId;
+use crate::mission::label::Label;
+use crate::mission::observation::{AttachedLabel, Here};
+use crate::mission::record::{IssueKey, Record, Spoken};
+use crate::mission::setup::{KnownRepository, RepositoryLabel, RootPapers};
+use crate::mission::status::Status;
+use crate::world::WorldError;
+use crate::world::gitea::{self, ForgeError, Gitea, NewLabel};
+use crate::world::root::Root;
+use crate::world::writer::{Access, Writer};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How often a create is tried whose answer was lost, looking for its work each time before.
+const CREATES_MAX: usize = 3;
+
+/// Hands, and no judgement.
+#[derive(Debug)]
+pub struct Applier {
+    gitea: Gitea,
+    root: Arc<Root>,
+    access: Access,
+    hold: Mutex<Hold>,
+}
+
+/// What becomes known while changes are made.
+#[derive(Debug)]
+struct Hold {
+    here: Arc<Here>,
+    writer: Option<Arc<Writer>>,
+    label_ids: HashMap<(RepositoryId, &'static str), i64>,
+}
+
+impl Applier {
+    /// Writes through this client and in this root; `writer` is none before the root is initialised.
+    #[must_use]
+    pub fn new(gitea: Gitea, root: Arc<Root>, here: Arc<Here>, access: Access, writer: Option<Writer>) -> Self {
+        let hold = Hold { here, writer: writer.map(Arc::new), label_ids: HashMap::new() };
+        Self { gitea, root, access, hold: Mutex::new(hold) }
+    }
+
+    /// Which labels a repository has, so that they can be named by id. Of two with one name, the older counts.
+    pub fn know_labels(&self, repository: &KnownRepository, labels: &[RepositoryLabel]) {
+        for found in labels {
+            if let Some(label) = Label::named(&found.name) {
+                self.know_label(repository.id, label, found.id);
+            }
+        }
+    }
+
+    fn know_label(&self, repository: RepositoryId, label: Label, id: i64) {
+        self.hold(|hold| {
+            let known = hold.label_ids.entry((repository, label.name())).or_insert(id);
+            *known = id.min(*known);
+        });
+    }
+
+    /// What is the same for all missions; names the root once it has a name.
+    #[must_use]
+    pub fn here(&self) -> Arc<Here> {
+        self.hold(|hold| Arc::clone(&hold.here))
+    }
+
+    fn hold<T>(&self, with: impl FnOnce(&mut Hold) -> T) -> T {
+        with(&mut self.hold.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Performs one change.
+    pub async fn apply(&self, change: &Change) -> Result<(), WorldError> {
+        match change {
+            Change::InitialiseRoot { path: _, root } => self.initialise((**root).clone()).await,
+            Change::UpdateRoot { root, what: _ } => {
+                let root = (**root).clone();
+                self.write(move |writer, _| Ok(writer.update_root(root)?)).await
+            }
+            Change::CreateLabel { repository, label } => self.create_label(repository, *label).await,
+            Change::CorrectLabel { repository, label, found } => {
+                let call = self.gitea.repository(&repository.name);
+                call.set_exclusive(found.id, label.is_exclusive(), found.is_archived).send().await?;
+                Ok(())
+            }
+            Change::CreateCell { papers, record } => self.create_cell(papers, record).await,
+            Change::BindCell { record } => self.bind_cell(record, change).await,
+            Change::RestorePart { papers, part } => self.restore_part(papers, *part, change).await,
+            Change::UpdateFile { mission_id, part, contents } => {
+                let (mission_id, part, contents) = (*mission_id, *part, contents.clone());
+                let logged = logged(change);
+                self.write(move |writer, here| {
+                    writer.update_file(mission_id, part, &contents)?;
+                    writer.log(mission_id, logged.0, &logged.1, here.now);
+                    Ok(())
+                })
+                .await
+            }
+            Change::RememberComment { issue, comment } => self.remember_comment(issue, comment.clone()).await,
+            Change::Remember { record } => self.remember(record).await,
+            Change::AddLabels { issue, labels } => self.add_labels(issue, labels).await,
+            Change::RemoveLabel { issue, label } => {
+                Ok(self.gitea.issues(&issue.repository).remove_label(issue.number, label.id).done().await?)
+            }
+            Change::ReplaceLabels { issue, add, remove } => self.replace_labels(issue, add, remove).await,
+            Change::PostComment { issue, status } => self.post_comment(issue, status).await,
+            Change::EditComment { issue, id, status } => self.edit_comment(issue, *id, status).await,
+            Change::RemoveComment { issue, id } => {
+                match self.gitea.issues(&issue.repository).delete_comment(*id).done().await {
+                    Ok(()) | Err(ForgeError::NotFound { .. }) => Ok(()),
+                    Err(error) => Err(error.into()),
+                }
+            }
+        }
+    }
+
+    /// The record first: a cell that nobody remembers would belong to nobody.
+    async fn create_cell(&self, papers: &CellPapers, record: &Record) -> Result<(), WorldError> {
+        let (papers, record) = (papers.clone(), record.clone());
+        self.write(move |writer, here| {
+            writer.remember(&record.issue, |known| *known = record.clone())?;
+            Ok(writer.create_cell(&papers, here.now)?)
+        })
+        .await
+    }
+
+    async fn bind_cell(&self, record: &Record, change: &Change) -> Result<(), WorldError> {
+        let (record, logged) = (record.clone(), logged(change));
+        self.write(move |writer, here| {
+            writer.remember(&record.issue, |known| *known = record.clone())?;
+            if let Some(binding) = &record.binding {
+                writer.log(binding.mission_id, logged.0, &logged.1, here.now);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn restore_part(&self, papers: &CellPapers, part: Part, change: &Change) -> Result<(), WorldError> {
+        let (papers, logged) = (papers.clone(), logged(change));
+        self.write(move |writer, here| {
+            writer.restore_part(&papers, part)?;
+            writer.log(papers.mission_id, logged.0, &logged.1, here.now);
+            Ok(())
+        })
+        .await
+    }
+
+    /// All but the comment, which belongs to the changes that write it.
+    async fn remember(&self, record: &Record) -> Result<(), WorldError> {
+        let record = record.clone();
+        self.write(move |writer, _| {
+            writer.remember(&record.issue, |known| {
+                let comment = known.comment.take();
+                *known = Record { comment, ..record.clone() };
+            })?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Writing on a disk blocks, so it gets a thread.
+    async fn write(
+        &self,
+        write: impl FnOnce(&Writer, &Here) -> Result<(), WorldError> + Send + 'static,
+    ) -> Result<(), WorldError> {
+        let (writer, here) = self.hold(|hold| (hold.writer.clone(), Arc::clone(&hold.here)));
+        let writer = writer.ok_or(WorldError::NoRoot)?;
+        let written = tokio::task::spawn_blocking(move || write(&writer, &here));
+        written.await.expect("writing in the root never panics")
+    }
+
+    async fn initialise(&self, papers: RootPapers) -> Result<(), WorldError> {
+        let (root, access, now) = (Arc::clone(&self.root), self.access, self.here().now);
+        let initialised = tokio::task::spawn_blocking(move || Writer::initialise(root, papers, now, access));
+        let writer = initialised.await.expect("initialising a root never panics")?;
+        self.hold(|hold| {
+            let file = writer.file();
+            let mut here = (*hold.here).clone();
+            here.root = Some(file.root_id);
+            here.replaced.clone_from(&file.papers.replaced);
+            hold.here = Arc::new(here);
+            hold.writer = Some(Arc::new(writer));
+        });
+        Ok(())
+    }
+
+    async fn create_label(&self, repository: &KnownRepository, label: Label) -> Result<(), WorldError> {
+        let look = self.gitea.repository(&repository.name);
+        let exclusive = label.is_exclusive();
+        let appearance = label.appearance();
+        let new =
+            NewLabel { name: appearance.name, color: appearance.colour, description: appearance.meaning, exclusive };
+        for attempt in 1.. {
+            match look.create_label(&new).send().await {
+                Ok(created) => {
+                    self.know_label(repository.id, label, created.id);
+                    return Ok(());
+                }
+                Err(error) if error.may_have_happened() && attempt < CREATES_MAX => {}
+                Err(error) => return Err(error.into()),
+            }
+            let labels = look.labels().await?;
+            if let Some(found) = labels.iter().find(|found| found.name == new.name) {
+                self.know_label(repository.id, label, found.id);
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn label_ids(&self, issue: &IssueKey, labels: &[Label]) -> Result<Vec<i64>, WorldError> {
+        let id = |label: &Label| {
+            let known = self.hold(|hold| hold.label_ids.get(&(issue.repository_id, label.name())).copied());
+            known.ok_or(WorldError::NoLabel { label: label.name(), repository: issue.repository.clone() })
+        };
+        labels.iter().map(id).collect()
+    }
+
+    async fn add_labels(&self, issue: &IssueKey, labels: &[Label]) -> Result<(), WorldError> {
+        let ids = self.label_ids(issue, labels)?;
+        let answer = self.gitea.issues(&issue.repository).add_labels(issue.number, &ids).send().await?;
+        check_labels(issue, labels, &[], &answer)
+    }
+
+    async fn replace_labels(
+        &self,
+        issue: &IssueKey,
+        add: &[Label],
+        remove: &[AttachedLabel],
+    ) -> Result<(), WorldError> {
+        let issues = self.gitea.issues(&issue.repository);
+        let current = issues.labels(issue.number).send().await?;
+        let stays = |id: &i64| !remove.iter().any(|label| label.id == *id);
+        let mut ids: Vec<i64> = current.iter().map(|label| label.id).filter(stays).collect();
+        ids.extend(self.label_ids(issue, add)?);
+        ids.sort_unstable();
+        ids.dedup();
+        let answer = issues.replace_labels(issue.number, &ids).send().await?;
+        check_labels(issue, add, remove, &answer)
+    }
+
+    async fn post_comment(&self, issue: &IssueKey, status: &Status) -> Result<(), WorldError> {
+        let here = self.here();
+        let body = render(&here, status);
+        let issues = self.gitea.issues(&issue.repository);
+        for attempt in 1.. {
+            match issues.create_comment(issue.number, &body).send().await {
+                Ok(comment) => return self.remember_comment(issue, spoken(comment.id, status)).await,
+                Err(error) if error.may_have_happened() && attempt < CREATES_MAX => {}
+                Err(error) => return Err(error.into()),
+            }
+            let comments = issues.comments(issue.number).send().await?;
+            let marker = Marker::parse(&body);
+            let is_it = |comment: &gitea::Comment| {
+                let poster = comment.user.as_ref().map_or(0, |user| user.id);
+                here.is_ours(poster) && Marker::parse(&comment.body) == marker
+            };
+            if let Some(posted) = comments.iter().find(|comment| is_it(comment)) {
+                return self.remember_comment(issue, spoken(posted.id, status)).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn edit_comment(&self, issue: &IssueKey, id: i64, status: &Status) -> Result<(), WorldError> {
+        let body = render(&self.here(), status);
+        match self.gitea.issues(&issue.repository).edit_comment(id, &body).send().await {
+            Ok(_) => self.remember_comment(issue, spoken(id, status)).await,
+            Err(ForgeError::NotFound { .. }) => Err(WorldError::CommentGone { id }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn remember_comment(&self, issue: &IssueKey, comment: Spoken) -> Result<(), WorldError> {
+        let issue = issue.clone();
+        self.write(move |writer, _| {
+            writer.remember(&issue, |known| known.comment = Some(comment))?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// The words of a change for the cell's own log.
+fn logged(change: &Change) -> (&'static str, String) {
+    (change.kind(), change.to_string())
+}
+
+fn spoken(id: i64, status: &Status) -> Spoken {
+    Spoken { id, digest: status.digest() }
+}
+
+/// The forge answers success also when it has dropped a label, so its answer is held against the request.
+fn check_labels(
+    issue: &IssueKey,
+    wanted: &[Label],
+    unwanted: &[AttachedLabel],
+    answer: &[gitea::Label],
+) -> Result<(), WorldError> {
+    let has = |name: &str| answer.iter().any(|label| label.name == name);
+    let missing = wanted.iter().map(|label| label.name()).filter(|name| !has(name));
+    let left = unwanted
+        .iter()
+        .filter(|label| answer.iter().any(|found| found.id == label.id))
+        .map(|label| label.name.as_str());
+    let wrong: Vec<&str> = missing.chain(left).collect();
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let labels = wrong.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    Err(WorldError::LabelsIgnored { issue: format!("{}#{}", issue.repository, issue.number), labels })
+}

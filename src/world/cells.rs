@@ -1,0 +1,164 @@
+//! Looks at cells on the disk. Reads a fixed number of small files each, and never what a wizard made.
+
+use crate::mission::cell::{Beat, CellFacts, Failure, FileKind, Flaw, Heartbeat, Part, Sight, Sighting};
+use crate::mission::cell::{FILE_BYTES_MAX, parse_object};
+use crate::mission::identity::MissionId;
+use crate::mission::time::Timestamp;
+use crate::world::beneath::{self, Contents, Resolver};
+use chrono::{DateTime, TimeDelta, Utc};
+use rustix::fs::{Mode, OFlags, Stat, fstat, openat};
+use rustix::io::Errno;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+/// How long a heartbeat that was written this moment gets to become whole.
+const SETTLING: Duration = Duration::from_millis(20);
+
+/// Looks at the cell of this id in a missions root. A failure of our own is tried a second time before it is one;
+/// so is a heartbeat that is being written in place while we look.
+pub fn look(root: impl AsFd, id: MissionId, resolver: Resolver) -> Sighting {
+    let name = id.to_string();
+    let look = || look_once(root.as_fd(), &name, resolver);
+    let first = look();
+    if is_being_written(&first, root.as_fd(), &name, resolver) {
+        std::thread::sleep(SETTLING);
+        return look();
+    }
+    if failure(&first).is_some() { look() } else { first }
+}
+
+/// Whether the heartbeat is no JSON, but was changed within the last two seconds.
+fn is_being_written(sighting: &Sighting, root: BorrowedFd<'_>, name: &str, resolver: Resolver) -> bool {
+    let Sighting::Cell(cell) = sighting else { return false };
+    if *cell.part(Part::Heartbeat) != Sight::Unreadable(Flaw::NotJson) {
+        return false;
+    }
+    let path = format!("{name}/{}", Part::Heartbeat.path());
+    let status = beneath::open(root, &path, OFlags::PATH, resolver).and_then(fstat);
+    let age = |status: Stat| Timestamp::from(Utc::now()).after(written_at(&status));
+    status.is_ok_and(|status| age(status) < TimeDelta::seconds(2))
+}
+
+fn failure(sighting: &Sighting) -> Option<Failure> {
+    let is_failed = |sight: &Sight| match sight {
+        Sight::Failed(failure) => Some(*failure),
+        Sight::Present | Sight::Missing | Sight::WrongType(_) | Sight::Unreadable(_) => None,
+    };
+    match sighting {
+        Sighting::Failed(failure) => Some(*failure),
+        Sighting::Cell(cell) => Part::ALL.into_iter().find_map(|part| is_failed(cell.part(part))),
+        Sighting::Absent | Sighting::NotADirectory(_) => None,
+    }
+}
+
+fn look_once(root: BorrowedFd<'_>, name: &str, resolver: Resolver) -> Sighting {
+    match open_directory(root, name) {
+        Ok(cell) => Sighting::Cell(Box::new(look_inside(cell.as_fd(), resolver))),
+        Err(Errno::NOENT) => Sighting::Absent,
+        Err(Errno::NOTDIR | Errno::LOOP) => match beneath::kind_at(root, name) {
+            Ok(kind) => Sighting::NotADirectory(kind),
+            Err(error) => Sighting::Failed(failed(error)),
+        },
+        Err(error) => Sighting::Failed(failed(error)),
+    }
+}
+
+/// Opens a directory as a place to start from; a link in its place is no directory.
+pub(super) fn open_directory(at: impl AsFd, name: &str) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(at, name.trim_end_matches('/'), flags, Mode::empty())
+}
+
+fn look_inside(cell: BorrowedFd<'_>, resolver: Resolver) -> CellFacts {
+    let mut facts = CellFacts::empty();
+    for part in [Part::Artifacts, Part::Worktree] {
+        facts.see(part, look_at_directory(cell, part));
+    }
+    let mut look = |part: Part| {
+        let sight = look_at_file(cell, part, resolver, &mut facts);
+        let is_reached =
+            sight != Sight::Missing && !matches!(sight, Sight::Failed(_) | Sight::WrongType(FileKind::Link));
+        facts.see(part, sight);
+        // A file that was reached without following a link vouches for its directory.
+        let parent = part.parent().expect("every file has a directory, always: Part::parent");
+        if is_reached {
+            facts.see(parent, Sight::Present);
+        } else if *facts.part(parent) != Sight::Present {
+            facts.see(parent, look_at_directory(cell, parent));
+        }
+    };
+    for part in [Part::Mission, Part::Cell, Part::Heartbeat, Part::Log, Part::Token] {
+        look(part);
+    }
+    facts
+}
+
+fn look_at_directory(cell: BorrowedFd<'_>, part: Part) -> Sight {
+    match beneath::kind_at(cell, part.path()) {
+        Ok(FileKind::Directory) => Sight::Present,
+        Ok(kind) => Sight::WrongType(kind),
+        Err(error) => absent_or_failed(error),
+    }
+}
+
+fn look_at_file(cell: BorrowedFd<'_>, part: Part, resolver: Resolver, facts: &mut CellFacts) -> Sight {
+    match part {
+        Part::Mission | Part::Cell | Part::Heartbeat => {
+            match beneath::read(cell, part.path(), FILE_BYTES_MAX, resolver) {
+                Ok(Contents::Whole(bytes, status)) => match understand(part, &bytes, &status, facts) {
+                    Ok(()) => Sight::Present,
+                    Err(flaw) => Sight::Unreadable(flaw),
+                },
+                Ok(Contents::TooLarge) => Sight::Unreadable(Flaw::TooLarge),
+                Ok(Contents::WrongType(kind)) => Sight::WrongType(kind),
+                Err(error) => absent_or_failed(error),
+            }
+        }
+        Part::Log | Part::Token => look_at_kind(cell, part, resolver),
+        Part::Meta | Part::Config | Part::State | Part::Logs | Part::Artifacts | Part::Worktree => {
+            look_at_directory(cell, part)
+        }
+    }
+}
+
+fn look_at_kind(cell: BorrowedFd<'_>, part: Part, resolver: Resolver) -> Sight {
+    match beneath::open(cell, part.path(), OFlags::PATH, resolver).and_then(fstat) {
+        Ok(status) if beneath::kind(&status) == FileKind::File => Sight::Present,
+        Ok(status) => Sight::WrongType(beneath::kind(&status)),
+        Err(Errno::LOOP) => Sight::WrongType(FileKind::Link),
+        Err(error) => absent_or_failed(error),
+    }
+}
+
+fn understand(part: Part, bytes: &[u8], status: &Stat, facts: &mut CellFacts) -> Result<(), Flaw> {
+    if part == Part::Heartbeat {
+        let heartbeat = Heartbeat::parse(bytes)?;
+        facts.heartbeat = Some(Beat { heartbeat, written_at: written_at(status) });
+    } else if part == Part::Mission {
+        facts.mission = Some(parse_object(bytes)?);
+    } else {
+        facts.config = Some(parse_object(bytes)?);
+    }
+    Ok(())
+}
+
+fn written_at(status: &Stat) -> Timestamp {
+    let nanoseconds = u32::try_from(status.st_mtime_nsec).unwrap_or_default();
+    Timestamp::from(DateTime::from_timestamp(status.st_mtime, nanoseconds).unwrap_or_default())
+}
+
+/// Under a root that answers, ENOENT is a fact about the cell; so is a file where a directory should be.
+fn absent_or_failed(error: Errno) -> Sight {
+    match error {
+        Errno::NOENT | Errno::NOTDIR => Sight::Missing,
+        error => Sight::Failed(failed(error)),
+    }
+}
+
+fn failed(error: Errno) -> Failure {
+    match error {
+        Errno::ACCESS | Errno::PERM => Failure::Permission,
+        Errno::TIMEDOUT => Failure::Timeout,
+        _ => Failure::Io,
+    }
+}

@@ -1,0 +1,255 @@
+//! Gathers the facts: asks the forge, looks at the disk, decides nothing.
+
+use crate::mission::cell::{Failure, Sighting};
+use crate::mission::comment::Marker;
+use crate::mission::identity::{MissionId, RepositoryName};
+use crate::mission::observation::{AttachedLabel, CommentFacts, IssueFacts};
+use crate::mission::record::IssueKey;
+use crate::mission::setup::{KnownRepository, RepositoryLabel};
+use crate::mission::time::Timestamp;
+use crate::world::cells;
+use crate::world::crew::{self, LOOK_PATIENCE};
+use crate::world::gitea::{ForgeError, Gitea, Issue, Repository, State};
+use crate::world::root::Root;
+use std::sync::Arc;
+
+/// Eyes, and no hands.
+#[derive(Clone, Debug)]
+pub struct Observer {
+    gitea: Gitea,
+    root: Arc<Root>,
+}
+
+/// A repository as it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundRepository {
+    /// Its id and its name now.
+    pub known: KnownRepository,
+    /// The name that it was asked for by, where it has another one now.
+    pub asked_for: Option<RepositoryName>,
+}
+
+/// Why a repository cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum RepositoryError {
+    /// The forge did not tell.
+    #[error(transparent)]
+    Forge(#[from] ForgeError),
+    /// It is not there, or the token may not see it.
+    #[error(
+        "the repository `{name}` is not there, or the token may not see it; check `repositories` and that the bot is a collaborator"
+    )]
+    Missing {
+        /// As configured.
+        name: RepositoryName,
+    },
+    /// It has another name now, and we do not know its id.
+    #[error(
+        "the repository `{name}` has moved to `{location}`, and was never seen here before; set its new name in `repositories`"
+    )]
+    Moved {
+        /// As configured.
+        name: RepositoryName,
+        /// Where to.
+        location: String,
+    },
+    /// The name belongs to another repository now.
+    #[error(
+        "`{name}` is another repository now (id {found}, ours was {remembered}); nothing is read from it or written to it; set `repositories` to where ours is"
+    )]
+    TakenOver {
+        /// As configured.
+        name: RepositoryName,
+        /// The id of ours.
+        remembered: i64,
+        /// The id of what is there.
+        found: i64,
+    },
+    /// Nothing may be written in it.
+    #[error(
+        "the repository `{name}` is archived; nothing is written to it and its cells stay; take it out of `repositories`, or un-archive it"
+    )]
+    Archived {
+        /// As configured.
+        name: RepositoryName,
+    },
+    /// It has no issues.
+    #[error("issues are turned off in the repository `{name}`; turn them on, or take it out of `repositories`")]
+    NoIssues {
+        /// As configured.
+        name: RepositoryName,
+    },
+}
+
+impl RepositoryError {
+    /// The fixed word for JSON, logs and metrics.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Forge(error) => error.kind(),
+            Self::Missing { .. } => "repository-missing",
+            Self::Moved { .. } => "repository-moved",
+            Self::TakenOver { .. } => "repository-taken-over",
+            Self::Archived { .. } => "repository-archived",
+            Self::NoIssues { .. } => "repository-no-issues",
+        }
+    }
+
+    /// Whether it stays so until a person does something.
+    #[must_use]
+    pub fn needs_a_person(&self) -> bool {
+        match self {
+            Self::Forge(error) => {
+                matches!(error, ForgeError::Unauthorized { .. } | ForgeError::MissingScope { .. })
+            }
+            Self::Missing { .. }
+            | Self::Moved { .. }
+            | Self::TakenOver { .. }
+            | Self::Archived { .. }
+            | Self::NoIssues { .. } => true,
+        }
+    }
+}
+
+impl Observer {
+    /// Looks through this client and at this root.
+    #[must_use]
+    pub fn new(gitea: Gitea, root: Arc<Root>) -> Self {
+        Self { gitea, root }
+    }
+
+    /// The id of the account that we act as.
+    pub async fn me(&self) -> Result<i64, ForgeError> {
+        self.gitea.user().send().await.map(|user| user.id)
+    }
+
+    /// Finds a repository by its name, or, where it was renamed, by the id that we remember.
+    pub async fn repository(
+        &self,
+        name: &RepositoryName,
+        remembered: Option<i64>,
+    ) -> Result<FoundRepository, RepositoryError> {
+        let answer = self.gitea.repository(name).get().send().await;
+        let found = match (answer, remembered) {
+            (Ok(found), _) => found,
+            (Err(ForgeError::Moved { .. }), Some(id)) => self.by_id(name, id).await?,
+            (Err(ForgeError::Moved { location, .. }), None) => {
+                return Err(RepositoryError::Moved { name: name.clone(), location });
+            }
+            (Err(ForgeError::NotFound { .. }), _) => return Err(RepositoryError::Missing { name: name.clone() }),
+            (Err(error), _) => return Err(error.into()),
+        };
+        let name = name.clone();
+        if let Some(remembered) = remembered.filter(|id| *id != found.id) {
+            return Err(RepositoryError::TakenOver { name, remembered, found: found.id });
+        }
+        if found.archived {
+            return Err(RepositoryError::Archived { name });
+        }
+        if !found.has_issues {
+            return Err(RepositoryError::NoIssues { name });
+        }
+        let now = RepositoryName::parse(&found.full_name)
+            .map_err(|error| protocol(format!("repositories/{}", found.id), error.to_string()))?;
+        let asked_for = (!now.is_same(&name)).then_some(name);
+        Ok(FoundRepository { known: KnownRepository { id: found.id, name: now }, asked_for })
+    }
+
+    async fn by_id(&self, name: &RepositoryName, id: i64) -> Result<Repository, RepositoryError> {
+        match self.gitea.repository_by_id(id).send().await {
+            Err(ForgeError::NotFound { .. }) => Err(RepositoryError::Missing { name: name.clone() }),
+            answer => Ok(answer?),
+        }
+    }
+
+    /// The labels that a repository has.
+    pub async fn labels(&self, repository: &RepositoryName) -> Result<Vec<RepositoryLabel>, ForgeError> {
+        let labels = self.gitea.repository(repository).labels().await?;
+        let facts = labels.into_iter().map(|label| RepositoryLabel {
+            id: label.id,
+            name: label.name,
+            is_exclusive: label.exclusive,
+            is_archived: label.is_archived,
+        });
+        Ok(facts.collect())
+    }
+
+    /// All open issues of a repository.
+    pub async fn open_issues(&self, repository: &KnownRepository) -> Result<OpenIssues, ForgeError> {
+        let listing = self.gitea.issues(&repository.name).list().state(State::Open).all().await?;
+        let issues = listing.issues.into_iter().map(|issue| issue_facts(repository, issue));
+        let issues = issues.collect::<Result<_, _>>()?;
+        Ok(OpenIssues { issues, skipped: listing.skipped, is_complete: listing.is_complete })
+    }
+
+    /// One issue, open or not; none where there is none.
+    pub async fn issue(&self, repository: &KnownRepository, number: i64) -> Result<Option<IssueFacts>, ForgeError> {
+        match self.gitea.issues(&repository.name).get(number).send().await {
+            Ok(issue) if issue.pull_request.is_some() => Ok(None),
+            Ok(issue) => issue_facts(repository, issue).map(Some),
+            Err(ForgeError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The comments of an issue that may be ours, and those that only look like it.
+    pub async fn comments(&self, issue: &IssueKey) -> Result<Vec<CommentFacts>, ForgeError> {
+        let comments = self.gitea.issues(&issue.repository).comments(issue.number).send().await?;
+        let facts = comments.into_iter().map(|comment| CommentFacts {
+            id: comment.id,
+            poster: comment.user.map_or(0, |user| user.id),
+            marker: Marker::parse(&comment.body),
+        });
+        Ok(facts.collect())
+    }
+
+    /// Looks at these cells, several at a time; one that is not seen in time is not seen at all.
+    pub async fn look(&self, cells: Vec<MissionId>) -> Vec<Sighting> {
+        let root = Arc::clone(&self.root);
+        let looked = tokio::task::spawn_blocking(move || {
+            crew::gather(cells.len(), LOOK_PATIENCE, move |index| cells::look(&*root, cells[index], root.resolver()))
+        });
+        let seen = looked.await.expect("looking at cells never panics");
+        seen.into_iter().map(|sighting| sighting.unwrap_or(Sighting::Failed(Failure::Timeout))).collect()
+    }
+}
+
+/// The open issues of one repository.
+#[derive(Clone, Debug)]
+pub struct OpenIssues {
+    /// By id.
+    pub issues: Vec<IssueFacts>,
+    /// What could not be read.
+    pub skipped: Vec<String>,
+    /// Whether all were seen.
+    pub is_complete: bool,
+}
+
+fn issue_facts(repository: &KnownRepository, issue: Issue) -> Result<IssueFacts, ForgeError> {
+    let updated_at = Timestamp::parse(&issue.updated_at).ok_or_else(|| {
+        let what = format!("`updated_at` is `{}`", crate::mission::text::shown(&issue.updated_at));
+        protocol(format!("issue {} of {}", issue.number, repository.name), what)
+    })?;
+    let key = IssueKey {
+        repository_id: repository.id,
+        repository: repository.name.clone(),
+        issue_id: issue.id,
+        number: issue.number,
+        author_id: issue.user.map_or(0, |user| user.id),
+    };
+    let attached = |label: crate::world::gitea::Label| AttachedLabel { id: label.id, name: label.name };
+    Ok(IssueFacts {
+        key,
+        title: issue.title,
+        body: issue.body,
+        url: issue.html_url,
+        labels: issue.labels.into_iter().map(attached).collect(),
+        is_open: issue.state == "open",
+        updated_at,
+        comments: issue.comments,
+    })
+}
+
+fn protocol(tried: String, problem: String) -> ForgeError {
+    ForgeError::Protocol { tried, problem }
+}

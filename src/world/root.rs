@@ -1,0 +1,367 @@
+//! A missions root: whose it is, whether it is ours to write in, and what it remembers.
+
+use crate::mission::identity::{MissionId, RootId};
+use crate::mission::record::{IssueKey, Record};
+use crate::mission::setup::RootFile;
+use crate::world::beneath::{self, Contents, Resolver};
+use crate::world::cells::open_directory;
+use rustix::fs::{Dir, Mode, OFlags, fstat, openat};
+use rustix::io::Errno;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+/// The service's own directory in a root; nobody else may look into it.
+pub(super) const OWN: &str = ".lazarus";
+/// Where the root says what it is.
+pub(super) const ROOT_FILE: &str = "root.json";
+/// Where cells and files are made before they are moved into place.
+pub(super) const STAGING: &str = "staging";
+/// Where the records are.
+pub(super) const RECORDS: &str = "missions";
+/// The file that one writer at a time holds locked.
+pub(super) const LOCK: &str = "lock";
+
+/// The most that is read of a file of ours.
+const FILE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Why a root cannot be used. All of these need a person, and nothing has been written.
+#[derive(Debug, thiserror::Error)]
+pub enum RootError {
+    /// It does not exist.
+    #[error(
+        "the missions root `{path}` does not exist; make it with `lazarus-reconcile init --root {path}`, or mount the disk that holds it"
+    )]
+    Missing {
+        /// Where.
+        path: String,
+    },
+    /// It cannot be opened.
+    #[error("the missions root `{path}` cannot be opened: {cause}")]
+    Unusable {
+        /// Where.
+        path: String,
+        /// Why.
+        cause: String,
+    },
+    /// It was never initialised, and this is not the moment to do it.
+    #[error(
+        "the missions root `{path}` is not initialised, and {why}; run `lazarus-reconcile init --root {path}` once, on the host itself"
+    )]
+    NotInitialised {
+        /// Where.
+        path: String,
+        /// Why it is not done now.
+        why: &'static str,
+    },
+    /// It holds something that no missions root holds.
+    #[error(
+        "`{path}` is not a missions root and cannot become one: it holds `{entry}`; name an empty directory, or move that away"
+    )]
+    Occupied {
+        /// Where.
+        path: String,
+        /// What is in the way.
+        entry: String,
+    },
+    /// Its own file is unreadable or lost.
+    #[error("`{file}` cannot be used: {cause}; restore it from a backup, nothing was changed")]
+    Damaged {
+        /// Which file.
+        file: String,
+        /// Why.
+        cause: String,
+    },
+    /// A comment of ours says that this host's missions are on another root.
+    #[error(
+        "the missions root `{path}` is new, but the comment on {issue} says that the missions of host `{host}` are on root {root}: is that disk not mounted? If it is lost, run `lazarus-reconcile init --root {path} --replace {root}`"
+    )]
+    AnotherRootExpected {
+        /// Where.
+        path: String,
+        /// Which issue's comment says so.
+        issue: String,
+        /// This host.
+        host: String,
+        /// The root that was expected.
+        root: RootId,
+    },
+    /// Its missions come from another forge.
+    #[error(
+        "the missions root `{path}` belongs to the forge `{remembered}`, and `{found}` does not have the same repositories; set `forge.url` right, or use another root"
+    )]
+    Foreign {
+        /// Where.
+        path: String,
+        /// What it remembers.
+        remembered: String,
+        /// What is configured.
+        found: String,
+    },
+    /// It belongs to another user.
+    #[error(
+        "the missions root `{path}` belongs to user {owner}, and this process runs as user {user}; run it as `sudo -u {owner} …`, or give the directory to the right user"
+    )]
+    NotOwner {
+        /// Where.
+        path: String,
+        /// Its owner.
+        owner: String,
+        /// Us.
+        user: String,
+    },
+    /// Nothing can be written in it.
+    #[error("nothing can be written in the missions root `{path}`: {cause}")]
+    Unwritable {
+        /// Where.
+        path: String,
+        /// Why.
+        cause: String,
+    },
+    /// Another process writes in it.
+    #[error(
+        "another process writes in the missions root `{path}`: pid {pid} (`{command}`){waited}; wait for it to end, or stop it"
+    )]
+    Locked {
+        /// Where.
+        path: String,
+        /// Its process id.
+        pid: String,
+        /// What it is.
+        command: String,
+        /// How long we waited, in words.
+        waited: String,
+    },
+}
+
+impl RootError {
+    /// The fixed word for JSON, logs and metrics.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Missing { .. } => "root-missing",
+            Self::Unusable { .. } => "root-unusable",
+            Self::NotInitialised { .. } => "root-not-initialised",
+            Self::Occupied { .. } => "root-occupied",
+            Self::Damaged { .. } => "root-damaged",
+            Self::AnotherRootExpected { .. } => "root-expected",
+            Self::Foreign { .. } => "root-foreign",
+            Self::NotOwner { .. } => "root-owner",
+            Self::Unwritable { .. } => "root-unwritable",
+            Self::Locked { .. } => "root-locked",
+        }
+    }
+}
+
+/// A root to look at. Writing needs a [`crate::world::writer::Writer`].
+#[derive(Debug)]
+pub struct Root {
+    path: PathBuf,
+    directory: OwnedFd,
+    resolver: Resolver,
+    file: Option<RootFile>,
+}
+
+/// What is remembered of every issue we ever spoke on.
+#[derive(Debug, Default)]
+pub struct Records {
+    /// By repository id and issue id.
+    pub by_issue: BTreeMap<(i64, i64), Record>,
+    /// Files that cannot be read, with the reason; nothing is decided about their issues.
+    pub damaged: BTreeMap<(i64, i64), String>,
+}
+
+impl Root {
+    /// Opens a root and reads what it says of itself. Writes nothing.
+    pub fn open(path: &Path) -> Result<Self, RootError> {
+        let shown = || path.display().to_string();
+        let directory = std::fs::File::open(path).map_err(|error| {
+            if error.kind() == std::io::ErrorKind::NotFound {
+                RootError::Missing { path: shown() }
+            } else {
+                RootError::Unusable { path: shown(), cause: error.to_string() }
+            }
+        })?;
+        let is_directory = directory.metadata().is_ok_and(|metadata| metadata.is_dir());
+        if !is_directory {
+            return Err(RootError::Unusable { path: shown(), cause: "it is not a directory".to_owned() });
+        }
+        let directory = OwnedFd::from(directory);
+        let mut root = Self { path: path.to_owned(), directory, resolver: Resolver::Kernel, file: None };
+        root.file = root.read_file()?;
+        Ok(root)
+    }
+
+    /// What the root says of itself; none before it is initialised.
+    #[must_use]
+    pub fn file(&self) -> Option<&RootFile> {
+        self.file.as_ref()
+    }
+
+    /// Its path as given.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How paths in it are resolved.
+    #[must_use]
+    pub fn resolver(&self) -> Resolver {
+        self.resolver
+    }
+
+    fn shown(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn read_file(&self) -> Result<Option<RootFile>, RootError> {
+        let path = format!("{OWN}/{ROOT_FILE}");
+        let damaged = |cause: String| RootError::Damaged { file: format!("{}/{path}", self.shown()), cause };
+        match beneath::read(&self.directory, &path, FILE_BYTES_MAX, self.resolver) {
+            Ok(Contents::Whole(bytes, _)) => {
+                serde_json::from_slice(&bytes).map(Some).map_err(|error| damaged(error.to_string()))
+            }
+            Ok(Contents::TooLarge) => Err(damaged("it is far too large".to_owned())),
+            Ok(Contents::WrongType(kind)) => Err(damaged(format!("it is {kind}"))),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(error @ (Errno::ACCESS | Errno::PERM)) => {
+                self.check_owner()?;
+                Err(damaged(error.to_string()))
+            }
+            Err(error) => Err(damaged(error.to_string())),
+        }
+    }
+
+    /// Whether a root that is not initialised may become one: it is empty, or holds only cells and `lost+found`.
+    pub fn check_can_be_initialised(&self) -> Result<(), RootError> {
+        for name in self.names(".")? {
+            let is_known = matches!(name.as_str(), "lost+found" | OWN) || is_cell_name(&name);
+            if !is_known {
+                return Err(RootError::Occupied { path: self.shown(), entry: name });
+            }
+        }
+        let remembers = self.open_own().and_then(|own| names_in(own.as_fd(), RECORDS)).unwrap_or_default();
+        if remembers.is_empty() {
+            return Ok(());
+        }
+        let file = format!("{}/{OWN}/{ROOT_FILE}", self.shown());
+        Err(RootError::Damaged { file, cause: "it is missing, but there are records beside it".to_owned() })
+    }
+
+    /// Writing commands run as the root's owner, or what they make would be nobody's to change.
+    pub fn check_owner(&self) -> Result<(), RootError> {
+        let path = self.shown();
+        let status = fstat(&self.directory)
+            .map_err(|error| RootError::Unusable { path: path.clone(), cause: error.to_string() })?;
+        let user = rustix::process::geteuid().as_raw();
+        if status.st_uid == user {
+            return Ok(());
+        }
+        Err(RootError::NotOwner { path, owner: user_name(status.st_uid), user: user_name(user) })
+    }
+
+    /// The cells in the root, by name.
+    pub fn cells(&self) -> Result<Vec<MissionId>, RootError> {
+        let mut cells: Vec<_> = self
+            .names(".")?
+            .iter()
+            .filter(|name| is_cell_name(name))
+            .filter_map(|name| MissionId::parse(name).ok())
+            .collect();
+        cells.sort_unstable();
+        Ok(cells)
+    }
+
+    fn names(&self, path: &str) -> Result<Vec<String>, RootError> {
+        names_in(self.directory.as_fd(), path)
+            .map_err(|error| RootError::Unusable { path: self.shown(), cause: error.to_string() })
+    }
+
+    /// Opens the service's own directory.
+    pub(super) fn open_own(&self) -> Result<OwnedFd, Errno> {
+        open_directory(&self.directory, OWN)
+    }
+
+    /// Everything that is remembered.
+    pub fn records(&self) -> Result<Records, RootError> {
+        let mut records = Records::default();
+        if self.file.is_none() {
+            return Ok(records);
+        }
+        let damaged = |error: Errno| RootError::Damaged {
+            file: format!("{}/{OWN}/{RECORDS}", self.shown()),
+            cause: error.to_string(),
+        };
+        let own = self.open_own().map_err(damaged)?;
+        let directory = open_directory(&own, RECORDS).map_err(damaged)?;
+        for name in names_in(own.as_fd(), RECORDS).map_err(damaged)? {
+            let Some(key) = record_key(&name) else { continue };
+            match read_record(directory.as_fd(), &name, self.resolver) {
+                Ok(record) => {
+                    records.by_issue.insert(key, record);
+                }
+                Err(cause) => {
+                    let file = format!("{}/{OWN}/{RECORDS}/{name}", self.shown());
+                    records.damaged.insert(key, format!("the record `{file}` cannot be used: {cause}"));
+                }
+            }
+        }
+        Ok(records)
+    }
+}
+
+impl AsFd for Root {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+}
+
+/// The file of one issue's record.
+pub(super) fn record_name(issue: &IssueKey) -> String {
+    format!("{}-{}.json", issue.repository_id, issue.issue_id)
+}
+
+fn record_key(name: &str) -> Option<(i64, i64)> {
+    let (repository, issue) = name.strip_suffix(".json")?.split_once('-')?;
+    Some((repository.parse().ok()?, issue.parse().ok()?))
+}
+
+/// Reads one record; why not, in words.
+pub(super) fn read_record(directory: BorrowedFd<'_>, name: &str, resolver: Resolver) -> Result<Record, String> {
+    match beneath::read(directory, name, FILE_BYTES_MAX, resolver) {
+        Ok(Contents::Whole(bytes, _)) => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
+        Ok(Contents::TooLarge) => Err("it is far too large".to_owned()),
+        Ok(Contents::WrongType(kind)) => Err(format!("it is {kind}")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn is_cell_name(name: &str) -> bool {
+    MissionId::parse(name).is_ok_and(|id| id.to_string() == name)
+}
+
+fn names_in(at: BorrowedFd<'_>, path: &str) -> Result<Vec<String>, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let directory = openat(at, path, flags, Mode::empty())?;
+    let mut names = Vec::new();
+    for entry in Dir::new(directory)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if !matches!(name.as_str(), "." | "..") {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn user_name(uid: u32) -> String {
+    let user = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid));
+    user.ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
+}
+
+/// A file that is open for locking.
+pub(super) fn open_lock(own: BorrowedFd<'_>) -> Result<File, Errno> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(own, LOCK, flags, Mode::from_raw_mode(0o600)).map(File::from)
+}

@@ -1,0 +1,383 @@
+//! The one who may write in a missions root: cells are born whole, files are replaced whole, nothing is overwritten.
+
+use crate::mission::cell::{CellPapers, Part, pretty};
+use crate::mission::identity::{MissionId, RootId};
+use crate::mission::record::{IssueKey, Record};
+use crate::mission::setup::{RootFile, RootPapers};
+use crate::mission::time::Timestamp;
+use crate::world::beneath::{self, Resolver};
+use crate::world::cells::open_directory;
+use crate::world::root::{LOCK, OWN, RECORDS, ROOT_FILE, Root, RootError, STAGING};
+use crate::world::root::{open_lock, read_record, record_name};
+use rustix::fs::{
+    Gid, Mode, OFlags, RenameFlags, fchmod, fchown, fstat, fsync, mkdirat, openat, renameat, renameat_with,
+};
+use rustix::io::Errno;
+use serde_json::json;
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+/// The log of a cell is rotated when it is larger than this, in bytes; one old one is kept.
+pub const LOG_BYTES_MAX: u64 = 256 * 1024;
+
+/// Makes a file that was not there before, and opens nothing else.
+const CREATE_NEW: OFlags =
+    OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// How often a lock that is held is tried again.
+const LOCK_POLL: Duration = Duration::from_millis(50);
+
+/// A write that failed. What was there before is still there.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {tried} `{path}`: {cause}")]
+pub struct WriteError {
+    /// What was being done.
+    pub tried: &'static str,
+    /// To what.
+    pub path: String,
+    /// Why it failed.
+    pub cause: Errno,
+}
+
+/// How a writer takes hold of a root.
+#[derive(Clone, Copy, Debug)]
+pub struct Access {
+    /// How long to wait for another writer that will end.
+    pub lock_wait: Duration,
+    /// The group that new cells are handed to.
+    pub group: Option<u32>,
+}
+
+/// Exclusive write access to a root; ends when dropped.
+#[derive(Debug)]
+pub struct Writer {
+    root: Arc<Root>,
+    file: RootFile,
+    staging: OwnedFd,
+    records: OwnedFd,
+    group: Option<Gid>,
+    _lock: File,
+}
+
+impl Writer {
+    /// Locks an initialised root, and clears what a dead process left in staging.
+    pub fn lock(root: Arc<Root>, access: Access) -> Result<Self, RootError> {
+        root.check_owner()?;
+        let own = root.open_own().map_err(|cause| unwritable(&root, cause))?;
+        let lock = take_lock(&root, own.as_fd(), access.lock_wait)?;
+        // What the root says of itself may have changed while we waited.
+        let current = Root::open(root.path())?;
+        let file = current.file().cloned().ok_or_else(|| unwritable(&root, Errno::NOENT))?;
+        let writer = Self::new(root, &own, file, lock, access)?;
+        writer.clear_staging()?;
+        Ok(writer)
+    }
+
+    fn new(root: Arc<Root>, own: &OwnedFd, file: RootFile, lock: File, access: Access) -> Result<Self, RootError> {
+        let open = |name| open_directory(own, name).map_err(|cause| unwritable(&root, cause));
+        let (staging, records) = (open(STAGING)?, open(RECORDS)?);
+        let group = access.group.map(Gid::from_raw);
+        Ok(Self { root, file, staging, records, group, _lock: lock })
+    }
+
+    /// Makes a directory a missions root, with a new id.
+    pub fn initialise(root: Arc<Root>, papers: RootPapers, now: Timestamp, access: Access) -> Result<Self, RootError> {
+        root.check_owner()?;
+        root.check_can_be_initialised()?;
+        for path in [OWN.to_owned(), format!("{OWN}/{STAGING}"), format!("{OWN}/{RECORDS}")] {
+            make_directory(root.as_fd(), &path, 0o700).map_err(|cause| unwritable(&root, cause))?;
+        }
+        let own = root.open_own().map_err(|cause| unwritable(&root, cause))?;
+        let lock = take_lock(&root, own.as_fd(), access.lock_wait)?;
+        let file = RootFile { root_id: RootId::from(Uuid::new_v4()), created_at: now, papers };
+        // Somebody may have been quicker between our look and our lock.
+        let current = Root::open(root.path())?;
+        let known = current.file().cloned();
+        let writer = Self::new(root, &own, known.clone().unwrap_or_else(|| file.clone()), lock, access)?;
+        if known.is_none() {
+            writer.write_root_file(&file)?;
+        }
+        Ok(writer)
+    }
+
+    /// The root, for looking.
+    #[must_use]
+    pub fn root(&self) -> &Arc<Root> {
+        &self.root
+    }
+
+    /// What the root said of itself when it was locked.
+    #[must_use]
+    pub fn file(&self) -> &RootFile {
+        &self.file
+    }
+
+    /// Replaces what the root says of itself; its id stays.
+    pub fn update_root(&self, papers: RootPapers) -> Result<(), RootError> {
+        self.write_root_file(&RootFile { papers, ..self.file.clone() })
+    }
+
+    fn write_root_file(&self, file: &RootFile) -> Result<(), RootError> {
+        let own = self.root.open_own().map_err(|cause| unwritable(&self.root, cause))?;
+        self.place(own.as_fd(), ROOT_FILE, pretty(file).as_bytes(), 0o600, RenameFlags::empty())
+            .map_err(|cause| unwritable(&self.root, cause))
+    }
+
+    fn clear_staging(&self) -> Result<(), RootError> {
+        let path = self.root.path().join(OWN).join(STAGING);
+        let cleared = std::fs::read_dir(&path).and_then(|entries| {
+            for entry in entries {
+                let entry = entry?;
+                if entry.file_type()?.is_dir() {
+                    std::fs::remove_dir_all(entry.path())?;
+                } else {
+                    std::fs::remove_file(entry.path())?;
+                }
+            }
+            Ok(())
+        });
+        cleared.map_err(|error| RootError::Unwritable { path: path.display().to_string(), cause: error.to_string() })
+    }
+
+    /// Changes the record of one issue. `change` gets what is remembered now, or a new record.
+    pub fn remember(&self, issue: &IssueKey, change: impl FnOnce(&mut Record)) -> Result<Record, WriteError> {
+        let name = record_name(issue);
+        let before = read_record(self.records.as_fd(), &name, self.root.resolver()).ok();
+        let mut record = before.clone().unwrap_or_else(|| Record::new(issue.clone()));
+        change(&mut record);
+        if before.as_ref() != Some(&record) {
+            self.place(self.records.as_fd(), &name, pretty(&record).as_bytes(), 0o600, RenameFlags::empty())
+                .map_err(|cause| WriteError { tried: "write the record", path: name, cause })?;
+        }
+        Ok(record)
+    }
+
+    /// Makes a cell: built in staging, made durable, then moved into place in one step that never replaces anything.
+    pub fn create_cell(&self, papers: &CellPapers, now: Timestamp) -> Result<(), WriteError> {
+        let name = papers.mission_id.to_string();
+        self.build_cell(&name, papers, now).map_err(|cause| {
+            let _ = std::fs::remove_dir_all(self.root.path().join(OWN).join(STAGING).join(&name));
+            WriteError { tried: "make the cell", path: self.root.path().join(&name).display().to_string(), cause }
+        })
+    }
+
+    fn build_cell(&self, name: &str, papers: &CellPapers, now: Timestamp) -> Result<(), Errno> {
+        mkdirat(&self.staging, name, Mode::from_raw_mode(0o700))?;
+        let cell = open_to_sync(self.staging.as_fd(), name)?;
+        for part in Part::ALL {
+            if part.parent().is_none() {
+                mkdirat(&cell, part.path(), Mode::from_raw_mode(0o700))?;
+            } else {
+                let file = openat(&cell, part.path(), CREATE_NEW, Mode::from_raw_mode(0o600))?;
+                self.fill(file, born(papers, part, now).as_bytes(), part.mode())?;
+            }
+        }
+        for part in Part::ALL.into_iter().filter(|part| part.parent().is_none()) {
+            let directory = open_to_sync(cell.as_fd(), part.path())?;
+            self.grant(&directory, part.mode())?;
+            fsync(&directory)?;
+        }
+        self.grant(&cell, 0o750)?;
+        fsync(&cell)?;
+        renameat_with(&self.staging, name, &self.root, name, RenameFlags::NOREPLACE)?;
+        fsync(&self.root)
+    }
+
+    /// Makes a missing part again. What has appeared meanwhile stays as it is.
+    pub fn restore_part(&self, papers: &CellPapers, part: Part) -> Result<(), WriteError> {
+        let restored = self.open_cell(papers.mission_id).and_then(|cell| match part.parent() {
+            None => self.restore_directory(cell.as_fd(), part),
+            Some(parent) => {
+                self.restore_directory(cell.as_fd(), parent)?;
+                let directory = open_to_sync(cell.as_fd(), parent.path())?;
+                let contents = contents(papers, part);
+                let name = file_name(part);
+                match self.place(directory.as_fd(), name, contents.as_bytes(), part.mode(), RenameFlags::NOREPLACE) {
+                    Ok(()) | Err(Errno::EXIST) => Ok(()),
+                    Err(error) => Err(error),
+                }
+            }
+        });
+        restored.map_err(|cause| self.failed("make again", papers.mission_id, part, cause))
+    }
+
+    fn restore_directory(&self, cell: BorrowedFd<'_>, part: Part) -> Result<(), Errno> {
+        match mkdirat(cell, part.path(), Mode::from_raw_mode(0o700)) {
+            Ok(()) => {
+                let directory = open_to_sync(cell, part.path())?;
+                self.grant(&directory, part.mode())?;
+                fsync(&directory)?;
+                fsync(&open_to_sync(cell, ".")?)
+            }
+            Err(Errno::EXIST) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Replaces a file of ours, whole.
+    pub fn update_file(&self, mission_id: MissionId, part: Part, contents: &str) -> Result<(), WriteError> {
+        let parent = part.parent().unwrap_or(part);
+        let updated = self.open_cell(mission_id).and_then(|cell| {
+            let directory = open_to_sync(cell.as_fd(), parent.path())?;
+            self.place(directory.as_fd(), file_name(part), contents.as_bytes(), part.mode(), RenameFlags::empty())
+        });
+        updated.map_err(|cause| self.failed("replace", mission_id, part, cause))
+    }
+
+    /// Adds a line to the cell's own log. The log is for people: that it cannot be written harms nothing else.
+    pub fn log(&self, mission_id: MissionId, kind: &str, text: &str, now: Timestamp) {
+        let line = log_line(kind, text, now);
+        let logged = self.open_cell(mission_id).and_then(|cell| append(cell.as_fd(), &line, self.root.resolver()));
+        if let Err(error) = logged {
+            tracing::debug!(%mission_id, %error, "the cell's log cannot be written");
+        }
+    }
+
+    fn open_cell(&self, mission_id: MissionId) -> Result<OwnedFd, Errno> {
+        open_directory(&self.root, &mission_id.to_string())
+    }
+
+    fn failed(&self, tried: &'static str, mission_id: MissionId, part: Part, cause: Errno) -> WriteError {
+        let path = self.root.path().join(mission_id.to_string()).join(part.path());
+        WriteError { tried, path: path.display().to_string(), cause }
+    }
+
+    /// Writes a whole file in staging and moves it into place.
+    fn place(
+        &self,
+        directory: BorrowedFd<'_>,
+        name: &str,
+        contents: &[u8],
+        mode: u32,
+        flags: RenameFlags,
+    ) -> Result<(), Errno> {
+        let staged = Uuid::new_v4().to_string();
+        let file = openat(&self.staging, &*staged, CREATE_NEW, Mode::from_raw_mode(0o600))?;
+        let placed = self
+            .fill(file, contents, mode)
+            .and_then(|()| renameat_with(&self.staging, &*staged, directory, name, flags))
+            .and_then(|()| fsync(&open_to_sync(directory, ".")?));
+        if placed.is_err() {
+            let _ = rustix::fs::unlinkat(&self.staging, &*staged, rustix::fs::AtFlags::empty());
+        }
+        placed
+    }
+
+    fn fill(&self, file: OwnedFd, contents: &[u8], mode: u32) -> Result<(), Errno> {
+        let mut file = File::from(file);
+        file.write_all(contents).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+        self.grant(&file, mode)?;
+        fsync(&file)
+    }
+
+    /// Sets group and mode; the group first, since changing it clears the set-group-id bit.
+    fn grant(&self, file: impl AsFd, mode: u32) -> Result<(), Errno> {
+        if self.group.is_some() && mode & 0o070 != 0 {
+            fchown(file.as_fd(), None, self.group)?;
+        }
+        fchmod(file, Mode::from_raw_mode(mode))
+    }
+}
+
+fn unwritable(root: &Root, cause: Errno) -> RootError {
+    RootError::Unwritable { path: root.path().display().to_string(), cause: cause.to_string() }
+}
+
+fn make_directory(at: BorrowedFd<'_>, path: &str, mode: u32) -> Result<(), Errno> {
+    match mkdirat(at, path, Mode::from_raw_mode(mode)) {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens a directory such that it can be made durable.
+fn open_to_sync(at: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(at, name.trim_end_matches('/'), flags, Mode::empty())
+}
+
+fn file_name(part: Part) -> &'static str {
+    part.path().rsplit('/').next().unwrap_or_default()
+}
+
+fn contents(papers: &CellPapers, part: Part) -> String {
+    if part == Part::Token {
+        return format!("{}{}\n", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+    }
+    papers.contents(part).unwrap_or_default()
+}
+
+/// The contents of a file in a new cell, whose log tells of its birth.
+fn born(papers: &CellPapers, part: Part, now: Timestamp) -> String {
+    if part == Part::Log {
+        return log_line("create-cell", &format!("make the cell `{}`", papers.mission_id), now);
+    }
+    contents(papers, part)
+}
+
+fn log_line(kind: &str, text: &str, now: Timestamp) -> String {
+    format!("{}\n", json!({ "at": now, "change": kind, "text": text }))
+}
+
+fn append(cell: BorrowedFd<'_>, line: &str, resolver: Resolver) -> Result<(), Errno> {
+    let path = Part::Log.path();
+    let open = || beneath::open(cell, path, OFlags::WRONLY | OFlags::APPEND, resolver);
+    let mut log = open()?;
+    let status = fstat(&log)?;
+    if beneath::kind(&status) != crate::mission::cell::FileKind::File {
+        return Err(Errno::INVAL);
+    }
+    if status.st_size.cast_unsigned() > LOG_BYTES_MAX {
+        let logs = open_directory(cell, Part::Logs.path())?;
+        renameat(&logs, file_name(Part::Log), &logs, "daemon.log.1")?;
+        log = openat(&logs, file_name(Part::Log), CREATE_NEW, Mode::from_raw_mode(Part::Log.mode()))?;
+    }
+    File::from(log).write_all(line.as_bytes()).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+}
+
+/// One writer a root. A `--once` will end, so it is waited for; a daemon will not.
+fn take_lock(root: &Root, own: BorrowedFd<'_>, wait: Duration) -> Result<File, RootError> {
+    let mut lock = open_lock(own).map_err(|cause| unwritable(root, cause))?;
+    let started = Instant::now();
+    loop {
+        match lock.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::Error(error)) => {
+                return Err(RootError::Unwritable {
+                    path: format!("{}/{OWN}/{LOCK}", root.path().display()),
+                    cause: error.to_string(),
+                });
+            }
+            Err(TryLockError::WouldBlock) if started.elapsed() >= wait => {
+                return Err(locked(root, &mut lock, wait));
+            }
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_POLL),
+        }
+    }
+    let holder = format!("{} {}\n", std::process::id(), command());
+    let written = lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| lock.write_all(holder.as_bytes()));
+    written
+        .map_err(|error| RootError::Unwritable { path: root.path().display().to_string(), cause: error.to_string() })?;
+    Ok(lock)
+}
+
+fn locked(root: &Root, lock: &mut File, wait: Duration) -> RootError {
+    let mut holder = String::new();
+    let _ = lock.rewind().and_then(|()| lock.read_to_string(&mut holder));
+    let (pid, command) = holder.trim().split_once(' ').unwrap_or(("unknown", "unknown"));
+    let waited = if wait.is_zero() { String::new() } else { format!(", waited {} s", wait.as_secs()) };
+    let path = root.path().display().to_string();
+    RootError::Locked { path, pid: pid.to_owned(), command: command.to_owned(), waited }
+}
+
+/// How this process was called, for the one who finds the lock taken.
+fn command() -> String {
+    let mut words = std::env::args();
+    let program = words.next().unwrap_or_default();
+    let program = program.rsplit('/').next().unwrap_or_default().to_owned();
+    std::iter::once(program).chain(words.take(2)).collect::<Vec<_>>().join(" ")
+}
