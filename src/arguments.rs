@@ -1,0 +1,234 @@
+//! The two command lines.
+
+use crate::mission::health::Health;
+use crate::mission::identity::{MissionId, NotA, RepositoryName, RootId, WizardName};
+use crate::settings::{Flags, LogFormat};
+use crate::survey::Scope;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// `lazarus-reconcile`
+#[derive(Debug, Parser)]
+#[command(
+    name = "lazarus-reconcile",
+    version,
+    about = "Keeps Mission Cells on disk as Gitea issues ask for them, and shows their health on the issues.",
+    after_help = "Example: lazarus-reconcile --once --gitea-url https://git.example.com --repo owner/missions --token-file token\n\n\
+                  Exit codes: 0 complete; 1 incomplete, or something failed; 2 refused, a person must act;\n\
+                  with --exit-code: 3 a mission is not well, 4 a dry run has changes to make.",
+    args_conflicts_with_subcommands = true
+)]
+pub struct Reconcile {
+    /// What to do instead of a pass.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The pass.
+    #[command(flatten)]
+    pub pass: Pass,
+}
+
+/// A pass.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
+pub struct Pass {
+    /// Make one complete pass
+    #[arg(long)]
+    pub once: bool,
+    /// Print what a pass would do, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Look at one issue only
+    #[arg(long, value_name = "[OWNER/NAME#]N")]
+    pub issue: Option<IssueArgument>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+    /// Exit 3 when a mission is not well, 4 when a dry run has changes to make
+    #[arg(long)]
+    pub exit_code: bool,
+    /// Settings.
+    #[command(flatten)]
+    pub settings: SettingsFlags,
+}
+
+/// Settings on the command line.
+#[derive(Clone, Debug, Default, Args)]
+pub struct SettingsFlags {
+    /// The settings file, JSON or YAML
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where the cells are
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// The address of the Gitea
+    #[arg(long, value_name = "URL")]
+    pub gitea_url: Option<String>,
+    /// The file that holds the access token
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// A repository whose proposals are read; may be given again
+    #[arg(long = "repo", value_name = "OWNER/NAME")]
+    pub repositories: Vec<String>,
+    /// How log lines look
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+}
+
+impl From<SettingsFlags> for Flags {
+    fn from(flags: SettingsFlags) -> Self {
+        let SettingsFlags { config, root, gitea_url, token_file, repositories, log_format } = flags;
+        Self { config, missions_root: root, gitea_url, token_file, repositories, log_format }
+    }
+}
+
+/// `lazarus-reconcile COMMAND`
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a directory a missions root, or look whether it is one
+    Init {
+        /// Take over the missions of a root that is lost; its id stands in the refusal
+        #[arg(long, value_name = "OLD_ROOT_ID", value_parser = RootId::parse)]
+        replace: Option<RootId>,
+        /// Settings.
+        #[command(flatten)]
+        settings: SettingsFlags,
+    },
+    /// Report the health of every cell in the missions root
+    Scan(Scan),
+}
+
+/// `scan`
+#[derive(Clone, Debug, Default, Args)]
+pub struct Scan {
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
+    /// Only cells of this wizard
+    #[arg(long, value_parser = WizardName::parse)]
+    pub wizard: Option<WizardName>,
+    /// Only cells with this health
+    #[arg(long)]
+    pub health: Option<HealthArgument>,
+    /// Settings.
+    #[command(flatten)]
+    pub settings: SettingsFlags,
+}
+
+/// A verdict on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum HealthArgument {
+    /// healthy
+    Healthy,
+    /// stale
+    Stale,
+    /// incomplete
+    Incomplete,
+    /// uninitialized
+    Uninitialized,
+    /// unknown
+    Unknown,
+}
+
+impl From<HealthArgument> for Health {
+    fn from(health: HealthArgument) -> Self {
+        match health {
+            HealthArgument::Healthy => Self::Healthy,
+            HealthArgument::Stale => Self::Stale,
+            HealthArgument::Incomplete => Self::Incomplete,
+            HealthArgument::Uninitialized => Self::Uninitialized,
+            HealthArgument::Unknown => Self::Unknown,
+        }
+    }
+}
+
+/// `12` or `owner/name#12`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssueArgument {
+    /// Where, if it was said.
+    pub repository: Option<RepositoryName>,
+    /// The issue's number.
+    pub number: i64,
+}
+
+impl std::str::FromStr for IssueArgument {
+    type Err = NotA;
+
+    fn from_str(text: &str) -> Result<Self, NotA> {
+        let refused = || NotA { text: text.to_owned(), wanted: "an issue such as `12` or `owner/name#12`" };
+        let (repository, number) = match text.split_once('#') {
+            Some((name, number)) => (Some(RepositoryName::parse(name).map_err(|_| refused())?), number),
+            None => (None, text),
+        };
+        let number = number.parse().ok().filter(|number| *number > 0).ok_or_else(refused)?;
+        Ok(Self { repository, number })
+    }
+}
+
+impl Pass {
+    /// Which issues the pass is about.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        match &self.issue {
+            None => Scope::Everything,
+            Some(IssueArgument { repository, number }) => {
+                Scope::Issue { repository: repository.clone(), number: *number }
+            }
+        }
+    }
+}
+
+/// `lazarus-pit`
+#[derive(Debug, Parser)]
+#[command(
+    name = "lazarus-pit",
+    version,
+    about = "Makes, watches and beats for Mission Cells on this host, without any forge.",
+    after_help = "Example: lazarus-pit --json\n\
+                  Beat once: lazarus-pit beat --cell /var/missions/123e4567-e89b-12d3-a456-426614174000",
+    args_conflicts_with_subcommands = true
+)]
+pub struct Pit {
+    /// What to do instead of a scan.
+    #[command(subcommand)]
+    pub command: Option<PitCommand>,
+    /// Make the scaffold of a cell that belongs to no issue
+    #[arg(long, value_name = "UUID", value_parser = MissionId::parse)]
+    pub init_cell: Option<MissionId>,
+    /// The scan.
+    #[command(flatten)]
+    pub scan: Scan,
+}
+
+/// `lazarus-pit COMMAND`
+#[derive(Debug, Subcommand)]
+pub enum PitCommand {
+    /// Beat once for a cell
+    Beat(Beat),
+}
+
+/// `lazarus-pit beat`
+#[derive(Clone, Debug, Args)]
+pub struct Beat {
+    /// The cell; else `MISSION_CELL`, else the nearest one upwards from here
+    #[arg(long, value_name = "DIR", env = "MISSION_CELL")]
+    pub cell: Option<PathBuf>,
+    /// What the wizard says of itself
+    #[arg(long, value_name = "STATE", default_value = "working")]
+    pub state: StateArgument,
+    /// A few words for people, at most 200 characters
+    #[arg(long, value_name = "TEXT")]
+    pub message: Option<String>,
+}
+
+/// A wizard's state on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StateArgument {
+    /// at work
+    Working,
+    /// waits for a person
+    Waiting,
+    /// has finished
+    Done,
+    /// has given up
+    Failed,
+}

@@ -1,0 +1,135 @@
+//! Makes a missions root on purpose, and scaffolds of cells that belong to no issue.
+
+use crate::mission::cell::{CellPapers, Part, Sight, Sighting};
+use crate::mission::identity::{MissionId, RootId};
+use crate::mission::setup::RootPapers;
+use crate::mission::situation::Phase;
+use crate::mission::status::beat_command;
+use crate::mission::time::Timestamp;
+use crate::settings::{Settings, SettingsError};
+use crate::world::cells;
+use crate::world::root::{Root, RootError};
+use crate::world::writer::{Access, WriteError, Writer};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// Why nothing was made.
+#[derive(Debug, thiserror::Error)]
+pub enum InitError {
+    /// A setting.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The root.
+    #[error(transparent)]
+    Root(#[from] RootError),
+    /// The directory.
+    #[error("cannot make the directory `{path}`: {cause}")]
+    Directory {
+        /// Where.
+        path: String,
+        /// Why not.
+        cause: std::io::Error,
+    },
+    /// A file.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The cell's place is taken.
+    #[error("cannot make the cell `{path}`: {why}")]
+    InTheWay {
+        /// Where.
+        path: String,
+        /// By what.
+        why: String,
+    },
+}
+
+/// What `init` found or made.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Initialised {
+    /// The root's id.
+    pub root_id: RootId,
+    /// Whether it was made just now.
+    pub is_new: bool,
+}
+
+/// Makes the directory if need be, and a missions root of it unless it is one. With `replaced`, notes that its missions
+/// take the place of those on a root that is lost.
+pub fn init(settings: &Settings, replaced: Option<RootId>, now: Timestamp) -> Result<Initialised, InitError> {
+    let path = &settings.missions_root;
+    std::fs::create_dir_all(path).map_err(|cause| InitError::Directory { path: path.display().to_string(), cause })?;
+    let (writer, is_new) = open(settings, now)?;
+    let file = writer.file();
+    if let Some(old) = replaced.filter(|old| *old != file.root_id && !file.papers.replaced.contains(old)) {
+        let mut papers = file.papers.clone();
+        papers.replaced.push(old);
+        writer.update_root(papers)?;
+    }
+    Ok(Initialised { root_id: file.root_id, is_new })
+}
+
+fn open(settings: &Settings, now: Timestamp) -> Result<(Writer, bool), InitError> {
+    let access = Access { lock_wait: settings.lock_wait, group: settings.group_id()? };
+    let root = Arc::new(Root::open(&settings.missions_root)?);
+    if root.file().is_some() {
+        return Ok((Writer::lock(root, access)?, false));
+    }
+    let papers = RootPapers {
+        host: settings.host.clone(),
+        forge: settings.forge_url.clone(),
+        repositories: Vec::new(),
+        replaced: Vec::new(),
+    };
+    Ok((Writer::initialise(root, papers, now, access)?, true))
+}
+
+/// The JSON document of `lazarus-pit --init-cell UUID --json`.
+#[derive(Debug, Serialize)]
+pub struct Scaffold {
+    /// The cell's id.
+    pub mission_id: MissionId,
+    /// Where it is.
+    pub path: String,
+    /// Whether it was made just now.
+    pub created: bool,
+    /// The parts of a cell that was there already, but lacked these.
+    pub restored: Vec<&'static str>,
+}
+
+/// Makes a whole cell without an issue, or makes again what one lacks; never touches what is there.
+pub fn init_cell(settings: &Settings, mission_id: MissionId, now: Timestamp) -> Result<Scaffold, InitError> {
+    let (writer, _) = open(settings, now)?;
+    let root = Arc::clone(writer.root());
+    let path = root.path().join(mission_id.to_string()).display().to_string();
+    let papers = papers(settings, &root, mission_id, now);
+    let blocked = |why: String| InitError::InTheWay { path: path.clone(), why };
+    let mut scaffold = Scaffold { mission_id, path: path.clone(), created: false, restored: Vec::new() };
+    match cells::look(&*root, mission_id, root.resolver()) {
+        Sighting::Absent => {
+            writer.create_cell(&papers, now)?;
+            scaffold.created = true;
+        }
+        Sighting::Cell(cell) => {
+            for part in Part::ALL.into_iter().filter(|part| *cell.part(*part) == Sight::Missing) {
+                writer.restore_part(&papers, part)?;
+                scaffold.restored.push(part.path());
+            }
+        }
+        Sighting::NotADirectory(kind) => return Err(blocked(format!("{kind} is in its place"))),
+        Sighting::Failed(_) => return Err(blocked("its place cannot be looked at".to_owned())),
+    }
+    Ok(scaffold)
+}
+
+fn papers(settings: &Settings, root: &Root, mission_id: MissionId, now: Timestamp) -> CellPapers {
+    CellPapers {
+        mission_id,
+        created_at: now,
+        phase: Phase::Active,
+        name: None,
+        host: settings.host.clone(),
+        issue: None,
+        spec: None,
+        stale_after_seconds: settings.stale_after.as_secs(),
+        beat_command: beat_command(&root.path().display().to_string(), mission_id),
+    }
+}

@@ -1,0 +1,126 @@
+//! One complete pass: survey, set up, and then every mission, several at a time but never two on one issue.
+
+use crate::mission::change::Change;
+use crate::mission::identity::RepositoryId;
+use crate::mission::observation::{Here, Observation};
+use crate::mission::time::Timestamp;
+use crate::reconcile::{Outcome, imagine, reconcile};
+use crate::report::Report;
+use crate::settings::Settings;
+use crate::survey::{Refusal, Scope, Survey, Trouble, survey};
+use crate::world::WorldError;
+use crate::world::applier::Applier;
+use crate::world::root::{Root, RootError};
+use crate::world::writer::{Access, Writer};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+/// What a pass would do. Holds no writer.
+pub async fn preview(settings: &Settings, scope: &Scope, now: Timestamp) -> Result<Report, Refusal> {
+    let started = Instant::now();
+    let root = Arc::new(Root::open(&settings.missions_root)?);
+    let survey = survey(settings, &root, scope, now).await?;
+    let Survey { here, gitea, setup, observations, gone, troubles, observer: _, repositories: _ } = survey;
+    let outcomes = observations.iter().map(imagine).collect();
+    let changes: Vec<Change> = setup.into_iter().chain(gone).collect();
+    let mut report = Report::new(&here, &changes, outcomes, troubles);
+    report.is_preview = true;
+    report.finish(gitea.requests(), started.elapsed());
+    Ok(report)
+}
+
+/// Carries a pass out.
+pub async fn once(settings: &Settings, scope: &Scope, now: Timestamp) -> Result<Report, Refusal> {
+    let started = Instant::now();
+    let access = Access { lock_wait: settings.lock_wait, group: settings.group_id()? };
+    let (root, writer) = open_to_write(settings, access).await?;
+    let survey = survey(settings, &root, scope, now).await?;
+    let Survey { here, gitea, observer, repositories, setup, mut observations, gone, mut troubles } = survey;
+    let applier = Arc::new(Applier::new(gitea.clone(), root, here, access, writer));
+    for surveyed in &repositories {
+        applier.know_labels(&surveyed.known, &surveyed.labels);
+    }
+    let mut changes = Vec::new();
+    let failed = set_up(&applier, setup, &mut changes).await?;
+    troubles.extend(failed.values().cloned());
+    changes.extend(forget(&applier, gone, &mut troubles).await);
+    observations.retain(|observation| !failed.contains_key(&observation.issue.key.repository_id));
+    let here = applier.here();
+    settle_root(&mut observations, &here);
+    let places = Arc::new(Semaphore::new(settings.concurrent_missions));
+    let mut under_way = JoinSet::new();
+    for observation in observations {
+        let place = Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
+        let (observer, applier) = (observer.clone(), Arc::clone(&applier));
+        under_way.spawn(async move {
+            let outcome = reconcile(&observer, &applier, observation).await;
+            drop(place);
+            outcome
+        });
+    }
+    let outcomes: Vec<Outcome> = under_way.join_all().await;
+    let mut report = Report::new(&here, &changes, outcomes, troubles);
+    report.finish(gitea.requests(), started.elapsed());
+    Ok(report)
+}
+
+/// Takes the lock where there is one to take; waiting for it blocks.
+async fn open_to_write(settings: &Settings, access: Access) -> Result<(Arc<Root>, Option<Writer>), Refusal> {
+    let path = settings.missions_root.clone();
+    let opened = tokio::task::spawn_blocking(move || -> Result<_, RootError> {
+        let root = Arc::new(Root::open(&path)?);
+        root.check_owner()?;
+        let writer = root.file().is_some().then(|| Writer::lock(Arc::clone(&root), access)).transpose()?;
+        Ok((root, writer))
+    });
+    Ok(opened.await.expect("opening a root never panics")?)
+}
+
+/// Without its root there is no pass; without its labels a repository waits for the next one.
+async fn set_up(
+    applier: &Applier,
+    setup: Vec<Change>,
+    changes: &mut Vec<Change>,
+) -> Result<BTreeMap<RepositoryId, Trouble>, Refusal> {
+    let mut failed = BTreeMap::new();
+    for change in setup {
+        let error = match applier.apply(&change).await {
+            Ok(()) => {
+                changes.push(change);
+                continue;
+            }
+            Err(WorldError::Root(error)) => return Err(Refusal::Root(error)),
+            Err(error) => error,
+        };
+        if let Change::CreateLabel { repository, .. } | Change::CorrectLabel { repository, .. } = &change {
+            let message = format!("cannot {change}: {error}; the bot needs write access to the repository");
+            let trouble = Trouble { about: repository.name.to_string(), issue: None, kind: error.kind(), message };
+            failed.entry(repository.id).or_insert(trouble);
+        }
+    }
+    Ok(failed)
+}
+
+async fn forget(applier: &Applier, gone: Vec<Change>, troubles: &mut Vec<Trouble>) -> Vec<Change> {
+    let mut done = Vec::new();
+    for change in gone {
+        match applier.apply(&change).await {
+            Ok(()) => done.push(change),
+            Err(error) => {
+                let (about, message) = (change.to_string(), error.to_string());
+                troubles.push(Trouble { about, issue: None, kind: error.kind(), message });
+            }
+        }
+    }
+    done
+}
+
+/// A root that was initialised just now has a name by now.
+fn settle_root(observations: &mut [Observation], here: &Arc<Here>) {
+    for observation in observations {
+        observation.here = Arc::clone(here);
+    }
+}

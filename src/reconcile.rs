@@ -1,0 +1,80 @@
+//! One pass over one mission, in two halves: observe, plan the cell, apply; look again, plan the status, apply.
+
+use crate::mission::change::Change;
+use crate::mission::observation::{Comments, Observation};
+use crate::mission::plan::{expected, plan_cell, plan_status, preview};
+use crate::world::WorldError;
+use crate::world::applier::Applier;
+use crate::world::observer::Observer;
+
+/// What a pass over one mission came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The facts that the status was planned from.
+    pub observation: Observation,
+    /// The changes made, or in a preview those that would be.
+    pub changes: Vec<Change>,
+    /// What failed; the next pass tries again.
+    pub errors: Vec<WorldError>,
+}
+
+/// Carries both halves out.
+pub async fn reconcile(observer: &Observer, applier: &Applier, observation: Observation) -> Outcome {
+    let mut outcome = Outcome { observation, changes: Vec::new(), errors: Vec::new() };
+    let planned = plan_cell(&outcome.observation);
+    apply_all(applier, &planned, &mut outcome).await;
+    if !planned.is_empty() {
+        let mut after = expected(&outcome.observation, &outcome.changes);
+        after.sighting = observer.look(vec![after.mission_id()]).await.swap_remove(0);
+        outcome.observation = after;
+    }
+    let planned = plan_status(&outcome.observation);
+    apply_all(applier, &planned, &mut outcome).await;
+    if outcome.errors.iter().any(|error| matches!(error, WorldError::CommentGone { .. })) {
+        say_again(observer, applier, &mut outcome).await;
+    }
+    outcome
+}
+
+/// What [`reconcile`] would do. Holds nothing that could do it.
+#[must_use]
+pub fn imagine(observation: &Observation) -> Outcome {
+    let changes = preview(observation);
+    let observation = expected(observation, &changes);
+    Outcome { observation, changes, errors: Vec::new() }
+}
+
+/// Changes of one half do not depend on each other: each is tried, whatever became of the others.
+async fn apply_all(applier: &Applier, planned: &[Change], outcome: &mut Outcome) {
+    for change in planned {
+        match applier.apply(change).await {
+            Ok(()) => outcome.changes.push(change.clone()),
+            Err(error) => outcome.errors.push(error),
+        }
+    }
+}
+
+/// Our comment was deleted, and there is something new to say: find the one that is ours now, or post anew.
+async fn say_again(observer: &Observer, applier: &Applier, outcome: &mut Outcome) {
+    let mut observation = outcome.observation.clone();
+    match observer.comments(&observation.issue.key).await {
+        Ok(comments) => observation.comments = Comments::Read(comments),
+        Err(error) => return outcome.errors.push(error.into()),
+    }
+    if let Some(record) = &mut observation.record {
+        record.comment = None;
+    }
+    outcome.errors.retain(|error| !matches!(error, WorldError::CommentGone { .. }));
+    let planned: Vec<Change> = plan_status(&observation).into_iter().filter(is_about_comments).collect();
+    apply_all(applier, &planned, outcome).await;
+}
+
+fn is_about_comments(change: &Change) -> bool {
+    matches!(
+        change,
+        Change::PostComment { .. }
+            | Change::EditComment { .. }
+            | Change::RemoveComment { .. }
+            | Change::RememberComment { .. }
+    )
+}

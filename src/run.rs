@@ -1,0 +1,241 @@
+//! From a command line to an exit code: the only place where the clock is read and anything is printed.
+
+use crate::arguments::{Beat, Command, Pass, Pit, PitCommand, Reconcile, Scan, SettingsFlags, StateArgument};
+use crate::beat::{beat, find_cell};
+use crate::init::{init, init_cell};
+use crate::job;
+use crate::mission::cell::WizardState;
+use crate::mission::identity::RootId;
+use crate::mission::text;
+use crate::mission::time::Timestamp;
+use crate::pass;
+use crate::report::Report;
+use crate::scan::{Filter, scan};
+use crate::settings::{Environment, LogFormat, Settings};
+use chrono::Utc;
+use serde::Serialize;
+use std::fmt::Display;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Complete, and everything it had to do is done.
+    Complete = 0,
+    /// Incomplete, or something failed.
+    Failed = 1,
+    /// Refused before any write; a person must act.
+    Refused = 2,
+    /// `--exit-code`: an active mission is not well.
+    Alarm = 3,
+    /// `--exit-code`: a dry run has changes to make.
+    Changes = 4,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// `lazarus-reconcile`
+#[must_use]
+pub fn reconcile(arguments: Reconcile) -> Exit {
+    let Reconcile { command, pass } = arguments;
+    match command {
+        None => run_pass(pass),
+        Some(Command::Init { replace, settings }) => run_init(settings, replace),
+        Some(Command::Scan(arguments)) => run_scan(arguments),
+    }
+}
+
+/// `lazarus-pit`
+#[must_use]
+pub fn pit(arguments: Pit) -> Exit {
+    let Pit { command, init_cell: cell, scan } = arguments;
+    match (command, cell) {
+        (Some(PitCommand::Beat(arguments)), _) => run_beat(&arguments),
+        (None, Some(mission_id)) => {
+            let Scan { json, settings, wizard: _, health: _ } = scan;
+            with_settings(settings, |settings, _| match init_cell(settings, mission_id, now()) {
+                Ok(scaffold) if json => print_json(&scaffold),
+                Ok(scaffold) => {
+                    let what = match (scaffold.created, scaffold.restored.as_slice()) {
+                        (true, _) => "made".to_owned(),
+                        (false, []) => "was there already".to_owned(),
+                        (false, parts) => format!("was there already; made again: {}", parts.join(", ")),
+                    };
+                    print(&format!("{} {what}\n", scaffold.path))
+                }
+                Err(error) => refused(&error),
+            })
+        }
+        (None, None) => run_scan(scan),
+    }
+}
+
+/// The one reading of the clock of a command. Whole seconds, as everything that is written has them.
+fn now() -> Timestamp {
+    Timestamp::from(chrono::SubsecRound::trunc_subsecs(Utc::now(), 0))
+}
+
+fn run_pass(arguments: Pass) -> Exit {
+    if !arguments.once && !arguments.dry_run {
+        return refused(
+            &"nothing to do: give `--once` for a pass or `--dry-run` to see what it would do; the daemon is not built yet",
+        );
+    }
+    let scope = arguments.scope();
+    let Pass { once: _, dry_run, issue: _, json, exit_code, settings } = arguments;
+    with_settings(settings, |settings, environment| {
+        let passed = match runtime(settings.concurrent_missions) {
+            Ok(runtime) if dry_run => runtime.block_on(pass::preview(settings, &scope, now())),
+            Ok(runtime) => runtime.block_on(pass::once(settings, &scope, now())),
+            Err(error) => return failed(&format!("cannot start: {error}")),
+        };
+        match passed {
+            Ok(report) => conclude(&report, settings, environment, json, exit_code),
+            Err(refusal) => {
+                announce(&refusal, settings.is_job);
+                Exit::Refused
+            }
+        }
+    })
+}
+
+fn conclude(report: &Report, settings: &Settings, environment: &Environment, json: bool, exit_code: bool) -> Exit {
+    let printed = if json { print_json(report) } else { print(&report.to_string()) };
+    for trouble in &report.troubles {
+        announce(&trouble.message_with_subject(), settings.is_job);
+    }
+    if settings.is_job
+        && let Err(error) = job::publish(report, environment)
+    {
+        announce(&format!("cannot write the job's summary: {error}"), true);
+        return Exit::Failed;
+    }
+    if printed != Exit::Complete || !report.complete {
+        Exit::Failed
+    } else if exit_code && report.is_preview && report.has_changes() {
+        Exit::Changes
+    } else if exit_code && !report.is_preview && report.has_alarm() {
+        Exit::Alarm
+    } else {
+        Exit::Complete
+    }
+}
+
+fn run_init(flags: SettingsFlags, replaced: Option<RootId>) -> Exit {
+    with_settings(flags, |settings, _| match init(settings, replaced, now()) {
+        Ok(done) => {
+            let path = settings.missions_root.display();
+            let what = if done.is_new { "is a missions root now" } else { "is a missions root already" };
+            let taken = replaced.map_or(String::new(), |old| format!(", in place of {old}"));
+            print(&format!("{path} {what}: root {}{taken}\n", done.root_id))
+        }
+        Err(error) => refused(&error),
+    })
+}
+
+fn run_scan(arguments: Scan) -> Exit {
+    let Scan { json, wizard, health, settings } = arguments;
+    let filter = Filter { wizard, health: health.map(Into::into) };
+    with_settings(settings, |settings, _| match scan(settings, &filter, now()) {
+        Ok(report) if json => print_json(&report),
+        Ok(report) => print(&report.to_string()),
+        Err(error) => refused(&error),
+    })
+}
+
+fn run_beat(arguments: &Beat) -> Exit {
+    let state = match arguments.state {
+        StateArgument::Working => WizardState::Working,
+        StateArgument::Waiting => WizardState::Waiting,
+        StateArgument::Done => WizardState::Done,
+        StateArgument::Failed => WizardState::Failed,
+    };
+    let here = std::env::current_dir().unwrap_or_default();
+    let beaten = find_cell(arguments.cell.as_deref(), &here)
+        .and_then(|cell| beat(&cell, state, arguments.message.as_deref(), now()));
+    match beaten {
+        Ok(()) => Exit::Complete,
+        Err(error) if error.needs_a_person() => refused(&error),
+        Err(error) => failed(&error),
+    }
+}
+
+fn with_settings(flags: SettingsFlags, run: impl FnOnce(&Settings, &Environment) -> Exit) -> Exit {
+    let environment: Environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    match Settings::load(&flags.into(), &environment) {
+        Ok(settings) => {
+            start_logging(settings.log_format);
+            if let Some(source) = &settings.source {
+                tracing::info!("settings: `{}`", source.display());
+            }
+            run(&settings, &environment)
+        }
+        Err(error) => {
+            announce(&error, environment.get("GITEA_ACTIONS").is_some_and(|value| value == "true"));
+            Exit::Refused
+        }
+    }
+}
+
+fn runtime(concurrent_missions: usize) -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(concurrent_missions + 1)
+        .enable_all()
+        .build()
+}
+
+fn start_logging(format: LogFormat) {
+    let filter = tracing_subscriber::EnvFilter::new("lazarus=info");
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Json => builder.json().init(),
+        LogFormat::Text => builder.without_time().with_target(false).with_ansi(false).init(),
+    }
+}
+
+fn print_json(document: &impl Serialize) -> Exit {
+    match serde_json::to_string(document) {
+        Ok(text) => print(&format!("{text}\n")),
+        Err(error) => failed(&error),
+    }
+}
+
+/// Whoever reads standard output may have gone; that is no reason to panic.
+fn print(text: &str) -> Exit {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Exit::Complete,
+        Err(_) => Exit::Failed,
+    }
+}
+
+/// Says on standard error what went wrong; in a job such that its log marks it.
+fn announce(error: &impl Display, is_job: bool) {
+    let message = one_line(&error.to_string());
+    let line = if is_job { job::error_line(&message) } else { format!("error: {message}") };
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// Messages may quote what strangers wrote: no control character of theirs reaches a terminal.
+fn one_line(message: &str) -> String {
+    let lines: Vec<String> = message.lines().map(|line| text::without_invisible(line).0).collect();
+    lines.join("\n  ")
+}
+
+fn refused(error: &impl Display) -> Exit {
+    announce(error, false);
+    Exit::Refused
+}
+
+fn failed(error: &impl Display) -> Exit {
+    announce(error, false);
+    Exit::Failed
+}

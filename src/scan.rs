@@ -1,0 +1,179 @@
+//! The health report of a missions root: what every cell is like, without any forge.
+
+use crate::mission::cell::{Failure, Sighting, WizardState};
+use crate::mission::health::{Facts, Health, Verdict, age, assess};
+use crate::mission::identity::{MissionId, WizardName};
+use crate::mission::record::{Record, Said};
+use crate::mission::time::Timestamp;
+use crate::report::counted;
+use crate::settings::Settings;
+use crate::world::cells;
+use crate::world::crew::{self, LOOK_PATIENCE};
+use crate::world::root::{Root, RootError};
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The JSON document of `scan --json` and `lazarus-pit --json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct HealthReport {
+    /// When the cells were judged.
+    pub generated_at: Timestamp,
+    /// Where they are.
+    pub missions_root: String,
+    /// This host.
+    pub host: String,
+    /// How many there are of each health; every key is always there. Counts all cells, filtered or not.
+    pub summary: BTreeMap<&'static str, usize>,
+    /// The cells, by id.
+    pub cells: Vec<CellReport>,
+}
+
+/// One cell.
+#[derive(Clone, Debug, Serialize)]
+pub struct CellReport {
+    /// Its id.
+    pub mission_id: MissionId,
+    /// The verdict.
+    pub health: Health,
+    /// Its reason.
+    pub reason: String,
+    /// Where it is.
+    pub path: String,
+    /// How old the last heartbeat is; null before the first, negative when it comes from the future.
+    pub heartbeat_age_seconds: Option<i64>,
+    /// What the wizard says of itself, once it has beaten.
+    pub state: Option<WizardState>,
+    /// The phase; null for a cell without an issue.
+    pub phase: Option<&'static str>,
+    /// Who works in it.
+    pub wizard: Option<WizardName>,
+    /// Since when health is what our last pass said; null when it has changed since, or never said.
+    pub since: Option<Timestamp>,
+    /// The issue, as `owner/name#N`.
+    pub issue: Option<String>,
+}
+
+/// Which cells are listed.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only those of this wizard.
+    pub wizard: Option<WizardName>,
+    /// Only those with this health.
+    pub health: Option<Health>,
+}
+
+/// Looks at every cell in the root. Takes no lock and writes nothing.
+pub fn scan(settings: &Settings, filter: &Filter, now: Timestamp) -> Result<HealthReport, RootError> {
+    let root = Arc::new(Root::open(&settings.missions_root)?);
+    let ids = root.cells()?;
+    let bound = root.records()?.by_issue.into_values();
+    let bound = bound.filter_map(|record| Some((record.binding.as_ref()?.mission_id, record)));
+    let judge = Arc::new(Judge { root, bound: bound.collect(), stale_after: settings.stale_after, now });
+    let mut report = HealthReport {
+        generated_at: now,
+        missions_root: settings.missions_root.display().to_string(),
+        host: settings.host.to_string(),
+        summary: Health::ALL.map(|health| (health.word(), 0)).into_iter().collect(),
+        cells: Vec::new(),
+    };
+    for cell in judge_all(&judge, ids) {
+        *report.summary.entry(cell.health.word()).or_default() += 1;
+        let is_listed = filter.health.is_none_or(|health| cell.health == health)
+            && filter.wizard.as_ref().is_none_or(|wizard| cell.wizard.as_ref() == Some(wizard));
+        report.cells.extend(is_listed.then_some(cell));
+    }
+    Ok(report)
+}
+
+fn judge_all(judge: &Arc<Judge>, ids: Vec<MissionId>) -> Vec<CellReport> {
+    let ids: Arc<[MissionId]> = ids.into();
+    let (at, judging) = (Arc::clone(&ids), Arc::clone(judge));
+    let judged = crew::gather(ids.len(), LOOK_PATIENCE, move |index| judging.look_and_judge(at[index]));
+    let unseen = Sighting::Failed(Failure::Timeout);
+    judged.into_iter().zip(&*ids).map(|(cell, id)| cell.unwrap_or_else(|| judge.judge(*id, &unseen))).collect()
+}
+
+/// Everything that cells are judged by.
+struct Judge {
+    root: Arc<Root>,
+    bound: HashMap<MissionId, Record>,
+    stale_after: Duration,
+    now: Timestamp,
+}
+
+impl Judge {
+    fn look_and_judge(&self, id: MissionId) -> CellReport {
+        self.judge(id, &cells::look(&*self.root, id, self.root.resolver()))
+    }
+
+    fn judge(&self, id: MissionId, sighting: &Sighting) -> CellReport {
+        let record = self.bound.get(&id);
+        let binding = record.and_then(|record| record.binding.as_ref());
+        let facts = match sighting {
+            Sighting::Cell(cell) => Some(cell),
+            Sighting::Absent | Sighting::NotADirectory(_) | Sighting::Failed(_) => None,
+        };
+        let own_limit = facts.and_then(|cell| cell.config.as_ref()?.get("stale_after_seconds")?.as_u64());
+        let stale_after = binding.map(|binding| binding.spec.stale_after());
+        let verdict = assess(&Facts {
+            sighting,
+            bound: binding.is_some(),
+            ever_beat: binding.is_some_and(|binding| binding.ever_beat),
+            stale_after: stale_after.or(own_limit.map(Duration::from_secs)).unwrap_or(self.stale_after),
+            now: self.now,
+        });
+        let beat = facts.and_then(|cell| cell.heartbeat.as_ref());
+        let stamped = beat.and_then(|beat| Some((beat.heartbeat.timestamp?, beat)));
+        let said = record.and_then(|record| record.said);
+        CellReport {
+            mission_id: id,
+            health: verdict.health,
+            reason: verdict.reason.to_string(),
+            path: self.root.path().join(id.to_string()).display().to_string(),
+            heartbeat_age_seconds: stamped.map(|(stamp, beat)| age(stamp, beat, self.now).num_seconds()),
+            state: stamped.map(|(_, beat)| beat.heartbeat.says()),
+            phase: said.map(|said| said.phase.word()),
+            wizard: binding.and_then(|binding| binding.spec.wizard.clone()),
+            since: said.and_then(|said| since(said, verdict)),
+            issue: record.map(|record| format!("{}#{}", record.issue.repository, record.issue.number)),
+        }
+    }
+}
+
+fn since(said: Said, verdict: Verdict) -> Option<Timestamp> {
+    let is_same = said.verdict.is_some_and(|known| known.health == verdict.health);
+    is_same.then_some(said.since)
+}
+
+/// A table for people.
+impl fmt::Display for HealthReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows: Vec<[String; 5]> = self.cells.iter().map(CellReport::row).collect();
+        let head = ["HEALTH", "REASON", "HEARTBEAT", "WIZARD", "CELL"].map(str::to_owned);
+        let width = |column: usize| rows.iter().chain([&head]).map(|row| row[column].chars().count()).max();
+        let widths: [usize; 5] = std::array::from_fn(|column| width(column).unwrap_or_default());
+        for row in [&head].into_iter().chain(&rows) {
+            let cells = row.iter().zip(widths).map(|(text, width)| format!("{text:width$}"));
+            writeln!(f, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
+        }
+        let counts = counted(&self.summary);
+        let total: usize = self.summary.values().sum();
+        let counts = if counts.is_empty() { counts } else { format!(": {counts}") };
+        writeln!(f, "{total} cells in {}{counts}", self.missions_root)
+    }
+}
+
+impl CellReport {
+    fn row(&self) -> [String; 5] {
+        let age = self.heartbeat_age_seconds.map_or("never".to_owned(), |age| format!("{age} s ago"));
+        let wizard = self.wizard.as_ref().map_or("-".to_owned(), ToString::to_string);
+        let cell = match &self.issue {
+            Some(issue) => format!("{} {issue}", self.mission_id),
+            None => self.mission_id.to_string(),
+        };
+        [self.health.to_string(), self.reason.clone(), age, wizard, cell]
+    }
+}

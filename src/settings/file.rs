@@ -1,0 +1,177 @@
+//! The settings file: JSON, or YAML by its ending; every key known, every number within its range.
+
+use crate::mission::identity::{ForgeUrl, HostName, RepositoryName, RepositoryPattern};
+use crate::settings::SettingsError;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// The largest settings file.
+const FILE_BYTES_MAX: u64 = 256 * 1024;
+
+/// The settings as a file has them; what is absent is left to the next layer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SettingsFile {
+    /// Where the cells are.
+    pub missions_root: Option<PathBuf>,
+    /// The forge.
+    pub forge: ForgeKeys,
+    /// Whose issues are read.
+    pub repositories: Option<Vec<RepositoryName>>,
+    /// This host.
+    pub host: HostKeys,
+    /// Health.
+    pub health: HealthKeys,
+    /// Worktrees.
+    pub worktrees: WorktreeKeys,
+    /// New cells.
+    pub cells: CellKeys,
+    /// Limits.
+    pub limits: LimitKeys,
+    /// Logs.
+    pub log: LogKeys,
+}
+
+/// `forge.*`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ForgeKeys {
+    /// Its address.
+    pub url: Option<ForgeUrl>,
+    /// The file that holds the access token.
+    pub token_file: Option<PathBuf>,
+    /// A PEM file with the private CA of the forge.
+    pub ca_file: Option<PathBuf>,
+    /// Ids of accounts whose status comments count as ours.
+    pub trusted_posters: Option<Vec<i64>>,
+}
+
+/// `host.*`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HostKeys {
+    /// Its name in comments and proposals.
+    pub name: Option<HostName>,
+}
+
+/// `health.*`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HealthKeys {
+    /// The heartbeat's limit in cells that no issue is bound to.
+    pub stale_after_seconds: Option<Within<1, 31_536_000>>,
+}
+
+/// `worktrees.*`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WorktreeKeys {
+    /// What a proposal may name besides its own repository.
+    pub repositories: Option<Vec<RepositoryPattern>>,
+}
+
+/// `cells.*`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CellKeys {
+    /// The group, by name or number, that new cells are handed to.
+    pub group: Option<String>,
+}
+
+/// `limits.*`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitKeys {
+    /// The most cells in the root.
+    pub cells: Option<Within<0, 1_000_000>>,
+    /// The most cells of one author.
+    pub cells_per_author: Option<Within<0, 1_000_000>>,
+    /// The most new cells in one pass.
+    pub new_cells_per_pass: Option<Within<1, 1_000_000>>,
+    /// The most missions worked on at once.
+    pub concurrent_missions: Option<Within<1, 64>>,
+    /// The most requests under way at once.
+    pub requests_in_flight: Option<Within<1, 64>>,
+    /// How long to wait for another `--once`.
+    pub lock_wait_seconds: Option<Within<0, 3_600>>,
+}
+
+/// `log.*`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogKeys {
+    /// How log lines look.
+    pub format: Option<LogFormat>,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A whole number from `MIN` to `MAX`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Within<const MIN: u64, const MAX: u64>(u64);
+
+impl<const MIN: u64, const MAX: u64> Within<MIN, MAX> {
+    /// The number.
+    #[must_use]
+    pub fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The number as a count of things in memory.
+    #[must_use]
+    pub fn count(self) -> usize {
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
+impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Within<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = u64::deserialize(deserializer)?;
+        if (MIN..=MAX).contains(&number) {
+            return Ok(Self(number));
+        }
+        Err(serde::de::Error::custom(format!("{number} is out of range, {MIN} to {MAX} is right")))
+    }
+}
+
+impl SettingsFile {
+    /// Reads a file. The message names file, key, line and what would be right.
+    pub fn read(path: &Path) -> Result<Self, SettingsError> {
+        let unreadable = |cause: String| SettingsError::File { path: path.to_owned(), cause };
+        let file = std::fs::File::open(path).map_err(|error| unreadable(error.to_string()))?;
+        let mut text = String::new();
+        let read = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text);
+        read.map_err(|error| unreadable(error.to_string()))?;
+        if text.len() as u64 > FILE_BYTES_MAX {
+            return Err(unreadable(format!("it is larger than {FILE_BYTES_MAX} bytes")));
+        }
+        let is_yaml = path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
+        let parsed = if is_yaml { from_yaml(&text) } else { from_json(&text) };
+        parsed.map_err(unreadable)
+    }
+}
+
+fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let key = error.path().to_string();
+        let at = if key == "." { String::new() } else { format!("`{key}`: ") };
+        format!("{at}{}", error.into_inner())
+    })?;
+    json.end().map_err(|error| error.to_string())?;
+    Ok(value)
+}
+
+fn from_yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_yaml::from_str(text).map_err(|error| error.to_string())
+}

@@ -1,0 +1,377 @@
+//! The settings: defaults, a job's own variables, the file, the environment, flags; later wins.
+
+mod file;
+
+pub use file::{LogFormat, SettingsFile, Within};
+
+use crate::mission::admission::Limits;
+use crate::mission::identity::{ForgeUrl, HostName, NotA, RepositoryName, RepositoryPattern};
+use crate::world::gitea::{Gitea, Token};
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where the cells are unless somebody says otherwise.
+const DEFAULT_ROOT: &str = "/var/missions";
+/// The settings file of a checkout.
+const LOCAL_FILE: &str = "config/lazarus_pit.json";
+/// The settings file of a host.
+const HOST_FILE: &str = "/etc/lazarus/lazarus_pit.json";
+/// The largest token or CA file.
+const SECRET_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Something that the operator has to put right; the start stops with exit code 2.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A settings file that cannot be used.
+    #[error("the settings file `{}` cannot be used: {cause}", .path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Key, line and reason.
+        cause: String,
+    },
+    /// A variable or flag that cannot be used.
+    #[error("{origin}: {cause}")]
+    Value {
+        /// Where it came from.
+        origin: String,
+        /// What is wrong with it.
+        cause: NotA,
+    },
+    /// A needed setting that nobody gave.
+    #[error("`{key}` is not set: {how}")]
+    Missing {
+        /// The key.
+        key: &'static str,
+        /// How to set it.
+        how: &'static str,
+    },
+    /// A file that a setting names.
+    #[error("`{key}`: the file `{}` cannot be used: {cause}", .path.display())]
+    Named {
+        /// The key.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        cause: String,
+    },
+    /// The group for new cells does not exist.
+    #[error("`cells.group`: there is no group `{group}` on this host")]
+    Group {
+        /// Its name.
+        group: String,
+    },
+    /// The HTTP client cannot be set up.
+    #[error("`forge`: {0}")]
+    Client(String),
+}
+
+/// The variables of the process, taken once.
+pub type Environment = BTreeMap<String, String>;
+
+/// What the command line says; it wins over everything else.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// `--config`
+    pub config: Option<PathBuf>,
+    /// `--root`
+    pub missions_root: Option<PathBuf>,
+    /// `--gitea-url`
+    pub gitea_url: Option<String>,
+    /// `--token-file`
+    pub token_file: Option<PathBuf>,
+    /// `--repo`, again and again
+    pub repositories: Vec<String>,
+    /// `--log-format`
+    pub log_format: Option<LogFormat>,
+}
+
+/// All settings in force.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The file that was used, if any.
+    pub source: Option<PathBuf>,
+    /// Whether this is a job of Gitea Actions.
+    pub is_job: bool,
+    /// `missions_root`
+    pub missions_root: PathBuf,
+    /// `forge.url`
+    pub forge_url: Option<ForgeUrl>,
+    /// The token itself, or the file that holds it.
+    pub token: TokenSource,
+    /// `forge.ca_file`
+    pub ca_file: Option<PathBuf>,
+    /// `forge.trusted_posters`
+    pub trusted_posters: Vec<i64>,
+    /// `repositories`
+    pub repositories: Vec<RepositoryName>,
+    /// `host.name`
+    pub host: HostName,
+    /// `health.stale_after_seconds`
+    pub stale_after: Duration,
+    /// `worktrees.repositories`
+    pub worktrees: Vec<RepositoryPattern>,
+    /// `cells.group`
+    pub group: Option<String>,
+    /// `limits.cells`, `.cells_per_author`, `.new_cells_per_pass`
+    pub limits: Limits,
+    /// `limits.concurrent_missions`
+    pub concurrent_missions: usize,
+    /// `limits.requests_in_flight`
+    pub requests_in_flight: usize,
+    /// `limits.lock_wait_seconds`
+    pub lock_wait: Duration,
+    /// `log.format`
+    pub log_format: LogFormat,
+}
+
+/// Where the token comes from.
+#[derive(Clone, Debug)]
+pub enum TokenSource {
+    /// Nobody said.
+    None,
+    /// `LAZARUS_GITEA_TOKEN`, or in a job `GITEA_TOKEN`.
+    Given(Token),
+    /// `forge.token_file`
+    File(PathBuf),
+}
+
+impl Settings {
+    /// Puts the layers together.
+    pub fn load(flags: &Flags, environment: &Environment) -> Result<Self, SettingsError> {
+        let variable = |name: &str| environment.get(name).filter(|value| !value.is_empty());
+        let is_job = variable("GITEA_ACTIONS").is_some_and(|value| value == "true");
+        let of_job = |name: &str| variable(name).filter(|_| is_job);
+        let named_root = flags.missions_root.clone().or_else(|| variable("LAZARUS_MISSIONS_ROOT").map(PathBuf::from));
+        let source = source(flags, is_job, named_root.as_deref());
+        let file = source.as_deref().map(SettingsFile::read).transpose()?.unwrap_or_default();
+        let forge_url = layered(
+            &[("--gitea-url", flags.gitea_url.as_ref()), ("LAZARUS_GITEA_URL", variable("LAZARUS_GITEA_URL"))],
+            file.forge.url,
+            ("GITHUB_SERVER_URL", of_job("GITHUB_SERVER_URL")),
+            ForgeUrl::parse,
+        )?;
+        let repositories = repositories(flags, &variable, file.repositories, of_job("GITHUB_REPOSITORY"))?;
+        let host = layered(&[("LAZARUS_HOST", variable("LAZARUS_HOST"))], file.host.name, ("", None), HostName::parse)?;
+        let token = token(flags, &variable, file.forge.token_file, of_job("GITEA_TOKEN"))?;
+        let limits = file.limits;
+        let log_format = variable("LAZARUS_LOG").map(|value| log_format(value)).transpose()?;
+        Ok(Self {
+            is_job,
+            missions_root: absolute(named_root.or(file.missions_root)),
+            forge_url,
+            token,
+            ca_file: file.forge.ca_file,
+            trusted_posters: file.forge.trusted_posters.unwrap_or_default(),
+            repositories,
+            host: host.map_or_else(own_host_name, Ok)?,
+            stale_after: Duration::from_secs(file.health.stale_after_seconds.map_or(300, Within::get)),
+            worktrees: file.worktrees.repositories.unwrap_or_default(),
+            group: file.cells.group,
+            limits: Limits {
+                cells: limits.cells.map_or(10_000, Within::count),
+                cells_per_author: limits.cells_per_author.map_or(1_000, Within::count),
+                new_cells_per_pass: limits.new_cells_per_pass.map_or(1_000, Within::count),
+            },
+            concurrent_missions: limits.concurrent_missions.map_or(4, Within::count),
+            requests_in_flight: limits.requests_in_flight.map_or(4, Within::count),
+            lock_wait: Duration::from_secs(limits.lock_wait_seconds.map_or(60, Within::get)),
+            log_format: flags.log_format.or(log_format).or(file.log.format).unwrap_or(LogFormat::Text),
+            source,
+        })
+    }
+
+    /// The forge's address, for commands that need one.
+    pub fn forge_url(&self) -> Result<&ForgeUrl, SettingsError> {
+        self.forge_url.as_ref().ok_or(SettingsError::Missing {
+            key: "forge.url",
+            how: "give `--gitea-url https://git.example.com`, or set LAZARUS_GITEA_URL or the settings file",
+        })
+    }
+
+    /// The repositories, for commands that need at least one.
+    pub fn repositories(&self) -> Result<&[RepositoryName], SettingsError> {
+        if self.repositories.is_empty() {
+            return Err(SettingsError::Missing {
+                key: "repositories",
+                how: "give `--repo owner/name`, or set LAZARUS_REPOSITORIES or the settings file",
+            });
+        }
+        Ok(&self.repositories)
+    }
+
+    /// A client for the forge, with the token as it is now.
+    pub fn gitea(&self) -> Result<Gitea, SettingsError> {
+        let url = self.forge_url()?.clone();
+        let ca_pem = self.ca_file.as_deref().map(|path| read_named("forge.ca_file", path)).transpose()?;
+        let builder = Gitea::builder(url, self.read_token()?).requests_in_flight(self.requests_in_flight);
+        builder.ca_pem(ca_pem).build().map_err(|error| SettingsError::Client(error.to_string()))
+    }
+
+    fn read_token(&self) -> Result<Token, SettingsError> {
+        let path = match &self.token {
+            TokenSource::Given(token) => return Ok(token.clone()),
+            TokenSource::File(path) => path,
+            TokenSource::None => {
+                return Err(SettingsError::Missing {
+                    key: "forge.token_file",
+                    how: "give `--token-file FILE`, or set LAZARUS_GITEA_TOKEN; in a job pass `GITEA_TOKEN` by `env:`",
+                });
+            }
+        };
+        let text = String::from_utf8(read_named("forge.token_file", path)?).unwrap_or_default();
+        Token::parse(&text).map_err(|error| SettingsError::Named {
+            key: "forge.token_file",
+            path: path.clone(),
+            cause: error.to_string(),
+        })
+    }
+
+    /// The id of the group that new cells are handed to.
+    pub fn group_id(&self) -> Result<Option<u32>, SettingsError> {
+        let Some(group) = &self.group else { return Ok(None) };
+        if let Ok(id) = group.parse() {
+            return Ok(Some(id));
+        }
+        let found = nix::unistd::Group::from_name(group).ok().flatten();
+        found.map(|found| Some(found.gid.as_raw())).ok_or_else(|| SettingsError::Group { group: group.clone() })
+    }
+}
+
+/// The settings file to use: the one named; else a checkout's own, if nobody else could have put it there; else the host's.
+fn source(flags: &Flags, is_job: bool, root: Option<&Path>) -> Option<PathBuf> {
+    if flags.config.is_some() {
+        return flags.config.clone();
+    }
+    let local = Path::new(LOCAL_FILE);
+    if !is_job && is_trustworthy(local, root) {
+        return Some(local.to_owned());
+    }
+    let host = Path::new(HOST_FILE);
+    host.exists().then(|| host.to_owned())
+}
+
+fn is_trustworthy(path: &Path, root: Option<&Path>) -> bool {
+    let Ok(metadata) = path.symlink_metadata() else { return false };
+    let user = rustix::process::geteuid().as_raw();
+    let root = root.unwrap_or(Path::new(DEFAULT_ROOT)).canonicalize();
+    let is_inside = match (path.canonicalize(), root) {
+        (Ok(path), Ok(root)) => path.starts_with(root),
+        (Ok(_), Err(_)) => false,
+        (Err(_), _) => true,
+    };
+    metadata.is_file() && (metadata.uid() == user || metadata.uid() == 0) && !is_inside
+}
+
+/// Comments and papers name the root's path, so it must mean the same everywhere.
+fn absolute(root: Option<PathBuf>) -> PathBuf {
+    let root = root.unwrap_or_else(|| PathBuf::from(DEFAULT_ROOT));
+    std::path::absolute(&root).unwrap_or(root)
+}
+
+/// The first of flag and variable, else the file's, else the job's.
+fn layered<T>(
+    texts: &[(&str, Option<&String>)],
+    from_file: Option<T>,
+    (job_variable, job_value): (&str, Option<&String>),
+    parse: impl Fn(&str) -> Result<T, NotA>,
+) -> Result<Option<T>, SettingsError> {
+    let parse = |origin: &str, text: &String| {
+        parse(text).map_err(|cause| SettingsError::Value { origin: format!("`{origin}`"), cause })
+    };
+    if let Some((origin, text)) = texts.iter().find_map(|(origin, text)| Some((origin, (*text)?))) {
+        return parse(origin, text).map(Some);
+    }
+    match (from_file, job_value) {
+        (Some(value), _) => Ok(Some(value)),
+        (None, Some(text)) => parse(job_variable, text).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+fn repositories<'a>(
+    flags: &Flags,
+    variable: &impl Fn(&str) -> Option<&'a String>,
+    from_file: Option<Vec<RepositoryName>>,
+    of_job: Option<&String>,
+) -> Result<Vec<RepositoryName>, SettingsError> {
+    let listed = |text: &String| text.split(',').map(|name| name.trim().to_owned()).collect::<Vec<_>>();
+    let (origin, names) = if !flags.repositories.is_empty() {
+        ("`--repo`", flags.repositories.clone())
+    } else if let Some(text) = variable("LAZARUS_REPOSITORIES") {
+        ("`LAZARUS_REPOSITORIES`", listed(text))
+    } else if let Some(names) = from_file {
+        return Ok(names);
+    } else {
+        ("`GITHUB_REPOSITORY`", of_job.map(listed).unwrap_or_default())
+    };
+    let mut parsed: Vec<RepositoryName> = Vec::new();
+    for name in names.iter().filter(|name| !name.is_empty()) {
+        let name = RepositoryName::parse(name);
+        let name = name.map_err(|cause| SettingsError::Value { origin: origin.to_owned(), cause })?;
+        if !parsed.iter().any(|known| known.is_same(&name)) {
+            parsed.push(name);
+        }
+    }
+    Ok(parsed)
+}
+
+fn token<'a>(
+    flags: &Flags,
+    variable: &impl Fn(&str) -> Option<&'a String>,
+    from_file: Option<PathBuf>,
+    of_job: Option<&String>,
+) -> Result<TokenSource, SettingsError> {
+    if let Some(path) = &flags.token_file {
+        return Ok(TokenSource::File(path.clone()));
+    }
+    let given = |name: &str, text: &String| {
+        // The message must not repeat what it found.
+        let cause = NotA { text: "(not shown)".to_owned(), wanted: "an access token" };
+        Token::parse(text)
+            .map(TokenSource::Given)
+            .map_err(|_| SettingsError::Value { origin: format!("`{name}`"), cause })
+    };
+    if let Some(text) = variable("LAZARUS_GITEA_TOKEN") {
+        return given("LAZARUS_GITEA_TOKEN", text);
+    }
+    if let Some(path) = variable("LAZARUS_GITEA_TOKEN_FILE") {
+        return Ok(TokenSource::File(PathBuf::from(path)));
+    }
+    match (from_file, of_job) {
+        (Some(path), _) => Ok(TokenSource::File(path)),
+        (None, Some(text)) => given("GITEA_TOKEN", text),
+        (None, None) => Ok(TokenSource::None),
+    }
+}
+
+fn log_format(text: &str) -> Result<LogFormat, SettingsError> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(SettingsError::Value {
+            origin: "`LAZARUS_LOG`".to_owned(),
+            cause: NotA { text: text.to_owned(), wanted: "`text` or `json`" },
+        }),
+    }
+}
+
+fn own_host_name() -> Result<HostName, SettingsError> {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    HostName::parse(&name).map_err(|cause| SettingsError::Value {
+        origin: "the name of this host cannot be used, set `host.name`".to_owned(),
+        cause,
+    })
+}
+
+fn read_named(key: &'static str, path: &Path) -> Result<Vec<u8>, SettingsError> {
+    let unusable = |cause: String| SettingsError::Named { key, path: path.to_owned(), cause };
+    let metadata = std::fs::metadata(path).map_err(|error| unusable(error.to_string()))?;
+    if !metadata.is_file() || metadata.len() > SECRET_BYTES_MAX {
+        return Err(unusable("it is not a file of a sensible size".to_owned()));
+    }
+    std::fs::read(path).map_err(|error| unusable(error.to_string()))
+}
