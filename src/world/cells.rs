@@ -74,21 +74,18 @@ fn look_inside(cell: BorrowedFd<'_>, resolver: Resolver) -> CellFacts {
     for part in [Part::Artifacts, Part::Worktree] {
         facts.see(part, look_at_directory(cell, part));
     }
-    let mut look = |part: Part| {
+    for part in [Part::Mission, Part::Cell, Part::Heartbeat] {
         let sight = look_at_file(cell, part, resolver, &mut facts);
-        let is_reached =
-            sight != Sight::Missing && !matches!(sight, Sight::Failed(_) | Sight::WrongType(FileKind::Link));
         facts.see(part, sight);
-        // A file that was reached without following a link vouches for its directory.
         let parent = part.parent().expect("every file has a directory, always: Part::parent");
-        if is_reached {
-            facts.see(parent, Sight::Present);
-        } else if *facts.part(parent) != Sight::Present {
-            facts.see(parent, look_at_directory(cell, parent));
-        }
-    };
-    for part in [Part::Mission, Part::Cell, Part::Heartbeat, Part::Log, Part::Token] {
-        look(part);
+        // A file that was opened without following a link vouches for its directory.
+        let is_reached = matches!(sight, Sight::Present | Sight::Unreadable(_));
+        facts.see(parent, if is_reached { Sight::Present } else { look_at_directory(cell, parent) });
+    }
+    facts.see(Part::Logs, look_at_directory(cell, Part::Logs));
+    for part in [Part::Log, Part::Token] {
+        let is_reached = part.parent().is_some_and(|parent| *facts.part(parent) == Sight::Present);
+        facts.see(part, if is_reached { look_at_kind(cell, part) } else { Sight::Missing });
     }
     facts
 }
@@ -102,30 +99,23 @@ fn look_at_directory(cell: BorrowedFd<'_>, part: Part) -> Sight {
 }
 
 fn look_at_file(cell: BorrowedFd<'_>, part: Part, resolver: Resolver, facts: &mut CellFacts) -> Sight {
-    match part {
-        Part::Mission | Part::Cell | Part::Heartbeat => {
-            match beneath::read(cell, part.path(), FILE_BYTES_MAX, resolver) {
-                Ok(Contents::Whole(bytes, status)) => match understand(part, &bytes, &status, facts) {
-                    Ok(()) => Sight::Present,
-                    Err(flaw) => Sight::Unreadable(flaw),
-                },
-                Ok(Contents::TooLarge) => Sight::Unreadable(Flaw::TooLarge),
-                Ok(Contents::WrongType(kind)) => Sight::WrongType(kind),
-                Err(error) => absent_or_failed(error),
-            }
-        }
-        Part::Log | Part::Token => look_at_kind(cell, part, resolver),
-        Part::Meta | Part::Config | Part::State | Part::Logs | Part::Artifacts | Part::Worktree => {
-            look_at_directory(cell, part)
-        }
+    match beneath::read(cell, part.path(), FILE_BYTES_MAX, resolver) {
+        Ok(Contents::Whole(bytes, status)) => match understand(part, &bytes, &status, facts) {
+            Ok(()) => Sight::Present,
+            Err(flaw) => Sight::Unreadable(flaw),
+        },
+        Ok(Contents::TooLarge) => Sight::Unreadable(Flaw::TooLarge),
+        Ok(Contents::WrongType(kind)) => Sight::WrongType(kind),
+        Err(error) => absent_or_failed(error),
     }
 }
 
-fn look_at_kind(cell: BorrowedFd<'_>, part: Part, resolver: Resolver) -> Sight {
-    match beneath::open(cell, part.path(), OFlags::PATH, resolver).and_then(fstat) {
-        Ok(status) if beneath::kind(&status) == FileKind::File => Sight::Present,
-        Ok(status) => Sight::WrongType(beneath::kind(&status)),
-        Err(Errno::LOOP) => Sight::WrongType(FileKind::Link),
+/// Whether there is a file; nothing is opened, so it does not matter what a link on the way would lead to, and the
+/// directory on the way is looked at by itself.
+fn look_at_kind(cell: BorrowedFd<'_>, part: Part) -> Sight {
+    match beneath::kind_at(cell, part.path()) {
+        Ok(FileKind::File) => Sight::Present,
+        Ok(kind) => Sight::WrongType(kind),
         Err(error) => absent_or_failed(error),
     }
 }

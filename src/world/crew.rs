@@ -11,6 +11,9 @@ const THREADS_MAX: usize = 8;
 /// How long no cell at all may be finished before the rest counts as unreadable.
 pub const LOOK_PATIENCE: Duration = Duration::from_secs(5);
 
+/// So many pieces of work are taken at once, so that threads do not wait for each other's bookkeeping.
+const BATCH: usize = 32;
+
 /// Does `work` for each number below `count`. When nothing at all has been finished for `patience`, what is still
 /// under way stays `None`: a disk that hangs costs its own cells a verdict, and not the pass its end.
 pub fn gather<T, W>(count: usize, patience: Duration, work: W) -> Vec<Option<T>>
@@ -19,7 +22,9 @@ where
     W: Fn(usize) -> T + Send + Sync + 'static,
 {
     let mut results: Vec<Option<T>> = (0..count).map(|_| None).collect();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX).min(count);
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let batch = BATCH.min(count.div_ceil(processors)).max(1);
+    let threads = processors.min(THREADS_MAX).min(count);
     let work = Arc::new(work);
     let next = Arc::new(AtomicUsize::new(0));
     let (done, finished) = channel();
@@ -27,16 +32,19 @@ where
         let (work, next, done) = (Arc::clone(&work), Arc::clone(&next), done.clone());
         std::thread::spawn(move || {
             loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                if index >= count || done.send((index, work(index))).is_err() {
+                let from = next.fetch_add(batch, Ordering::Relaxed);
+                let taken = from..count.min(from.saturating_add(batch));
+                if taken.is_empty() || done.send((from, taken.map(&*work).collect::<Vec<T>>())).is_err() {
                     return;
                 }
             }
         });
     }
     drop(done);
-    while let Ok((index, result)) = finished.recv_timeout(patience) {
-        results[index] = Some(result);
+    while let Ok((from, batch)) = finished.recv_timeout(patience) {
+        for (at, result) in (from..).zip(batch) {
+            results[at] = Some(result);
+        }
     }
     results
 }
