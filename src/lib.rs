@@ -10,6 +10,7 @@ pub mod pass;
 pub mod reconcile;
 pub mod report;
 pub mod run;
+pub mod sandbox;
 pub mod scan;
 pub mod settings;
 pub mod survey;

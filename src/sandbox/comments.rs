@@ -1,0 +1,100 @@
+//! Comments, with Gitea's odd answers about issues that are not there.
+
+use crate::sandbox::api::{Answer, Visit};
+use crate::sandbox::exchange::Reply;
+use crate::sandbox::state::{Issue, Right, What, now};
+use serde::Deserialize;
+use serde_json::Value;
+
+#[derive(Deserialize)]
+struct NewComment {
+    #[serde(default)]
+    body: String,
+}
+
+/// `…/issues/{number}/comments`
+pub(super) fn of_issue(visit: &mut Visit<'_>, number: &str) -> Answer {
+    // Any failure to find the issue is "internal" here (go-gitea/gitea `routers/api/v1/repo/issue_comment.go`).
+    let issue = visit.find_issue(number).ok_or_else(|| visit.internal())?;
+    match visit.request.method.as_str() {
+        // Oldest first, and all of them: `page` and `limit` are ignored.
+        "GET" => {
+            let shown = issue.comments().map(|(entry, _)| visit.state.comment_json(visit.repository(), issue, entry));
+            let json: Value = shown.collect();
+            Ok(Reply::json(200, &json).with("x-total-count", &issue.comments().count().to_string()))
+        }
+        "POST" => create(visit, number),
+        _ => Err(visit.not_found()),
+    }
+}
+
+fn create(visit: &mut Visit<'_>, number: &str) -> Answer {
+    let body = text(visit)?;
+    visit.needs_life()?;
+    let issue = visit.issue(number)?;
+    if issue.is_locked && visit.right < Right::Write {
+        return Err(visit.refusal(403, "You cannot comment on a locked issue."));
+    }
+    let number = issue.number;
+    let id = visit.state.note(visit.at, number, visit.user, What::Comment(body));
+    shown(visit, id.unwrap_or_default(), 201)
+}
+
+fn text(visit: &Visit<'_>) -> Result<String, Reply> {
+    let NewComment { body } = visit.body()?;
+    if body.is_empty() { Err(visit.refusal(422, "[Body]: Required")) } else { Ok(body) }
+}
+
+/// `…/issues/comments/{id}`
+pub(super) fn one(visit: &mut Visit<'_>, id: &str) -> Answer {
+    let id: i64 = id.parse().map_err(|_| visit.not_found())?;
+    let author = author(visit, id).ok_or_else(|| visit.not_found())?;
+    let method = visit.request.method.clone();
+    if method != "GET" && author != visit.user && visit.right < Right::Write {
+        return Err(Reply::empty(403));
+    }
+    match method.as_str() {
+        "GET" => shown(visit, id, 200),
+        "PATCH" => edit(visit, id),
+        "DELETE" => {
+            for issue in &mut visit.repository_mut().issues {
+                issue.entries.retain(|entry| entry.id != id);
+            }
+            Ok(Reply::empty(204))
+        }
+        _ => Err(visit.not_found()),
+    }
+}
+
+fn author(visit: &Visit<'_>, id: i64) -> Option<i64> {
+    let mut comments = visit.repository().issues.iter().flat_map(Issue::comments);
+    comments.find(|(entry, _)| entry.id == id).map(|(entry, _)| entry.author)
+}
+
+/// An edit moves the comment's own time, but not the issue's. One that changes nothing is not stored, and its answer
+/// lacks the poster.
+fn edit(visit: &mut Visit<'_>, id: i64) -> Answer {
+    let body = What::Comment(text(visit)?);
+    visit.needs_life()?;
+    let mut entries = visit.repository_mut().issues.iter_mut().flat_map(|issue| &mut issue.entries);
+    let Some(entry) = entries.find(|entry| entry.id == id) else { return Err(visit.not_found()) };
+    if entry.what == body {
+        let mut reply = shown(visit, id, 200)?;
+        let mut json: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+        json["user"] = Value::Null;
+        reply.body = json.to_string().into_bytes();
+        return Ok(reply);
+    }
+    entry.what = body;
+    entry.updated = now();
+    shown(visit, id, 200)
+}
+
+fn shown(visit: &Visit<'_>, id: i64, status: u16) -> Answer {
+    for issue in &visit.repository().issues {
+        if let Some((entry, _)) = issue.comments().find(|(entry, _)| entry.id == id) {
+            return Ok(Reply::json(status, &visit.state.comment_json(visit.repository(), issue, entry)));
+        }
+    }
+    Err(visit.not_found())
+}

@@ -1,0 +1,103 @@
+//! One request and its reply, as the handlers see them.
+
+use crate::sandbox::fault::MethodName;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use url::Url;
+
+/// A request, read whole.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) method: MethodName,
+    /// The path without the query.
+    pub(super) path: String,
+    pub(super) query: BTreeMap<String, String>,
+    /// The value of `Authorization`.
+    pub(super) authorization: Option<String>,
+    pub(super) cookie: Option<String>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Request {
+    /// Reads a request's target; what cannot be read is the root of the site.
+    pub(super) fn new(method: MethodName, target: &str) -> Self {
+        let url = Url::options().base_url(Url::parse("http://sandbox").ok().as_ref()).parse(target).ok();
+        let path = url.as_ref().map_or("/", Url::path).to_owned();
+        let pairs = url.iter().flat_map(Url::query_pairs);
+        let query = pairs.map(|(key, value)| (key.into_owned(), value.into_owned())).collect();
+        Self { method, path, query, authorization: None, cookie: None, body: Vec::new() }
+    }
+
+    /// The parts of the path.
+    pub(super) fn segments(&self) -> Vec<&str> {
+        self.path.split('/').filter(|segment| !segment.is_empty()).collect()
+    }
+
+    pub(super) fn query(&self, key: &str) -> Option<&str> {
+        self.query.get(key).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// A number in the query; what is none counts as absent.
+    pub(super) fn number(&self, key: &str) -> Option<usize> {
+        self.query(key)?.parse().ok()
+    }
+
+    /// The body as JSON; a real Gitea answers 422 to what is none.
+    pub(super) fn json<T: DeserializeOwned>(&self, url: &str) -> Result<T, Reply> {
+        serde_json::from_slice(&self.body).map_err(|error| Reply::refusal(url, 422, &format!("[]: {error}")))
+    }
+
+    /// The body as a browser posts a form.
+    pub(super) fn form(&self) -> BTreeMap<String, String> {
+        url::form_urlencoded::parse(&self.body).into_owned().collect()
+    }
+}
+
+/// A reply.
+#[derive(Clone, Debug)]
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Reply {
+    pub(super) fn json(status: u16, value: &Value) -> Self {
+        let headers = vec![("content-type", "application/json;charset=utf-8".to_owned())];
+        Self { status, headers, body: value.to_string().into_bytes() }
+    }
+
+    pub(super) fn html(status: u16, text: &str) -> Self {
+        let headers = vec![("content-type", "text/html; charset=utf-8".to_owned())];
+        Self { status, headers, body: text.as_bytes().to_vec() }
+    }
+
+    pub(super) fn empty(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: Vec::new() }
+    }
+
+    pub(super) fn redirect(status: u16, location: &str) -> Self {
+        Self::empty(status).with("location", location)
+    }
+
+    pub(super) fn with(mut self, header: &'static str, value: &str) -> Self {
+        self.headers.push((header, value.to_owned()));
+        self
+    }
+
+    /// A refusal in Gitea's words, with the address of its documentation.
+    pub(super) fn refusal(url: &str, status: u16, message: &str) -> Self {
+        Self::json(status, &json!({ "message": message, "url": format!("{url}/api/swagger") }))
+    }
+
+    pub(super) fn not_found(url: &str) -> Self {
+        Self::json(404, &json!({ "errors": null, "message": "not found", "url": format!("{url}/api/swagger") }))
+    }
+
+    /// What Gitea says to anybody but a site's admin when something broke inside
+    /// (go-gitea/gitea `services/context/api.go`).
+    pub(super) fn internal(url: &str) -> Self {
+        Self::refusal(url, 500, "")
+    }
+}

@@ -1,0 +1,146 @@
+//! A small Gitea-compatible forge in memory, behind real HTTP on loopback: what the demo and the tests run on.
+//!
+//! It shares no code with the client in `world`, so that the two can disagree. It has the quirks of a
+//! real Gitea that the client meets (each named where it is made), and it breaks on request. Everything that a person
+//! can do on the forge is done over HTTP; the methods of [`Sandbox`] are for what only a forge's operator can do.
+//!
+//! ```
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! use lazarus::sandbox::Sandbox;
+//!
+//! let sandbox = Sandbox::start().await?;
+//! sandbox.user("merlin");
+//! let token = sandbox.token("merlin", &["read:user"]);
+//! println!("{}/api/v1/user answers to `{token}`", sandbox.url());
+//! # Ok::<(), std::io::Error>(())
+//! # })?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+
+mod api;
+mod comments;
+mod exchange;
+mod fault;
+mod form;
+mod issues;
+mod labels;
+mod repositories;
+mod server;
+mod state;
+mod timeline;
+mod view;
+mod web;
+
+pub use fault::{Fault, Logged};
+
+use fault::Faults;
+use server::Server;
+use state::{Scopes, State};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A running forge. Stops, and forgets everything, when dropped.
+#[derive(Debug)]
+pub struct Sandbox {
+    shared: Arc<Shared>,
+    _server: Server,
+}
+
+/// What the server's connections and the handle have in common.
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    faults: Mutex<Faults>,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sandbox {
+    /// Starts an empty forge on a free port of the loopback address.
+    pub async fn start() -> std::io::Result<Self> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let shared = Arc::new(Shared { state: Mutex::new(State::new(url)), faults: Mutex::default() });
+        let server = Server::start(listener, Arc::clone(&shared));
+        Ok(Self { shared, _server: server })
+    }
+
+    /// Where it is, without a trailing slash.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.shared.state().url.clone()
+    }
+
+    /// Makes an account whose password is its login.
+    pub fn user(&self, login: &str) {
+        self.shared.state().add_user(login);
+    }
+
+    /// Makes an access token with scopes such as `write:issue`, or `all`.
+    ///
+    /// # Panics
+    /// If there is no account of this login.
+    #[must_use]
+    pub fn token(&self, login: &str, scopes: &[&str]) -> String {
+        let scopes = if scopes.contains(&"all") {
+            Scopes::All
+        } else {
+            Scopes::Some(scopes.iter().map(|&scope| scope.to_owned()).collect())
+        };
+        let mut state = self.shared.state();
+        let user = state.user_named(login).expect("tokens are made for accounts that exist").id;
+        state.add_token(user, scopes)
+    }
+
+    /// Makes the token of an Actions job that runs in the repository of this id.
+    #[must_use]
+    pub fn job_token(&self, repository: i64) -> String {
+        self.shared.state().add_token(state::JOB_USER, Scopes::Job(repository))
+    }
+
+    /// No token of this account is accepted any more.
+    pub fn revoke_tokens(&self, login: &str) {
+        self.shared.state().revoke_tokens(login);
+    }
+
+    /// Opens a pull request in the repository of this id, which shares the numbers of issues; its number.
+    ///
+    /// # Panics
+    /// If there is no account of this login, or no such repository.
+    #[must_use]
+    pub fn pull_request(&self, repository: i64, login: &str, title: &str, body: &str) -> i64 {
+        let mut state = self.shared.state();
+        let author = state.user_named(login).expect("pull requests are opened by accounts that exist").id;
+        let at = state.repository_by_id(repository).expect("pull requests are opened in repositories that exist");
+        let (title, body) = (title.to_owned(), body.to_owned());
+        state.add_issue(at, state::NewIssue { author, title, body, is_pull: true, labels: Vec::new() })
+    }
+
+    /// The next `times` requests of this method whose path contains `path` meet `fault`; empty texts match everything.
+    pub fn break_next(&self, times: usize, method: &str, path: &str, fault: Fault) {
+        self.shared.faults().add(times, method, path, fault);
+    }
+
+    /// Of every 1,000 requests, `per_mille` meet a fault drawn from `seed`, until [`Sandbox::heal`].
+    pub fn break_at_random(&self, seed: u64, per_mille: u32) {
+        self.shared.faults().at_random(seed, per_mille);
+    }
+
+    /// No request meets a fault any more.
+    pub fn heal(&self) {
+        self.shared.faults().heal();
+    }
+
+    /// All requests that came in so far, oldest first.
+    #[must_use]
+    pub fn log(&self) -> Vec<Logged> {
+        self.shared.faults().log.clone()
+    }
+}

@@ -1,0 +1,115 @@
+//! HTTP on loopback: reads a request whole, lets it meet its fault, and sends what the handlers answer.
+
+use crate::sandbox::exchange::{Reply, Request};
+use crate::sandbox::fault::Fault;
+use crate::sandbox::{Shared, api, web};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Body, Bytes, Frame, Incoming};
+use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE};
+use hyper::service::service_fn;
+use hyper::{Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{JoinHandle, JoinSet};
+
+/// The largest body that is read.
+const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// The task that accepts connections; ends with all of them when dropped.
+#[derive(Debug)]
+pub(super) struct Server(JoinHandle<()>);
+
+impl Server {
+    pub(super) fn start(listener: TcpListener, shared: Arc<Shared>) -> Self {
+        Self(tokio::spawn(accept(listener, shared)))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        // Gitea's own server does the same; without it small answers wait for each other.
+        let _ = stream.set_nodelay(true);
+        connections.spawn(serve(stream, Arc::clone(&shared)));
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+    let service = service_fn(move |request| respond(request, Arc::clone(&shared)));
+    // A connection that a fault has broken ends with an error, as it should.
+    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+async fn respond(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> io::Result<Response<Sent>> {
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
+    let mut asked = Request::new(request.method().as_str().to_owned(), &target);
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    (asked.authorization, asked.cookie) = (header(AUTHORIZATION), header(COOKIE));
+    let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await;
+    asked.body = body.map_err(io::Error::other)?.to_bytes().to_vec();
+    let fault = shared.faults().meet(&asked.method, &target);
+    let gone = || Err(io::Error::from(io::ErrorKind::ConnectionAborted));
+    let reply = match fault {
+        None | Some(Fault::Truncate) => answer(&shared, &asked),
+        Some(Fault::HangUp) => return gone(),
+        Some(Fault::LoseAnswer) => {
+            answer(&shared, &asked);
+            return gone();
+        }
+        Some(Fault::Delay(delay)) => {
+            tokio::time::sleep(delay).await;
+            answer(&shared, &asked)
+        }
+        Some(Fault::Refuse(status)) => Reply::refusal(&shared.state().url, status, ""),
+        Some(Fault::TooManyRequests(seconds)) => Reply::empty(429).with("retry-after", &seconds.to_string()),
+        Some(Fault::Html) => Reply::html(200, "<!DOCTYPE html><title>Welcome</title><p>Please accept our terms."),
+    };
+    response(reply, fault == Some(Fault::Truncate))
+}
+
+fn answer(shared: &Shared, request: &Request) -> Reply {
+    let mut state = shared.state();
+    if request.path.starts_with("/api/") { api::answer(&mut state, request) } else { web::answer(&mut state, request) }
+}
+
+fn response(reply: Reply, is_cut: bool) -> io::Result<Response<Sent>> {
+    let Reply { status, headers, body } = reply;
+    let status = StatusCode::from_u16(status).map_err(io::Error::other)?;
+    let mut response = Response::builder().status(status).header(CONTENT_LENGTH, body.len());
+    for (name, value) in headers {
+        response = response.header(name, value);
+    }
+    let kept = if is_cut { body.len() / 2 } else { body.len() };
+    let rest = Some(Bytes::copy_from_slice(&body[..kept]));
+    response.body(Sent { rest, is_cut }).map_err(io::Error::other)
+}
+
+/// A body that may break off in the middle.
+struct Sent {
+    rest: Option<Bytes>,
+    is_cut: bool,
+}
+
+impl Body for Sent {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        Poll::Ready(match self.rest.take().filter(|rest| !rest.is_empty()) {
+            Some(rest) => Some(Ok(Frame::data(rest))),
+            None if self.is_cut => Some(Err(io::Error::from(io::ErrorKind::ConnectionAborted))),
+            None => None,
+        })
+    }
+}

@@ -1,0 +1,33 @@
+//! The timeline of an issue: who put which label on it or took it off, and when.
+
+use crate::sandbox::api::{Answer, Visit};
+use crate::sandbox::exchange::Reply;
+use crate::sandbox::issues::page_size;
+use crate::sandbox::state::{Entry, What};
+use serde_json::{Value, json};
+
+/// `…/issues/{number}/timeline`. `X-Total-Count` is the length of the page, not of the whole
+/// (go-gitea/gitea `routers/api/v1/repo/issue_comment.go`); without a page everything comes at once.
+pub(super) fn of_issue(visit: &Visit<'_>, number: &str) -> Answer {
+    let issue = visit.issue(number)?;
+    let shown = |entry: &Entry| {
+        let mut json = visit.state.comment_json(visit.repository(), issue, entry);
+        let (kind, label) = match &entry.what {
+            What::Comment(_) => ("comment", None),
+            What::LabelAdded(id) | What::LabelRemoved(id) => ("label", Some(*id)),
+            What::Closed => ("close", None),
+            What::Reopened => ("reopen", None),
+        };
+        json["type"] = json!(kind);
+        let label = visit.repository().labels.iter().find(|known| Some(known.id) == label);
+        json["label"] = label.map_or(Value::Null, |label| visit.state.label_json(visit.repository(), label));
+        json
+    };
+    let mut entries: Vec<Value> = issue.entries.iter().map(shown).collect();
+    if let Some(page) = visit.request.number("page") {
+        let size = page_size(visit.request);
+        entries = entries.into_iter().skip(page.saturating_sub(1) * size).take(size).collect();
+    }
+    let count = entries.len().to_string();
+    Ok(Reply::json(200, &Value::Array(entries)).with("x-total-count", &count))
+}

@@ -1,0 +1,88 @@
+//! The pages that a proposal is filed through: log in, open the form, post it.
+
+use crate::sandbox::exchange::{Reply, Request};
+use crate::sandbox::form::Template;
+use crate::sandbox::state::{Actor, NewIssue, Right, State};
+use serde_json::json;
+use std::fmt::Write;
+
+const SESSION: &str = "i_like_gitea";
+
+pub(super) fn answer(state: &mut State, request: &Request) -> Reply {
+    match (request.method.as_str(), request.segments().as_slice()) {
+        ("POST", ["user", "login"]) => log_in(state, request),
+        (method @ ("GET" | "POST"), [owner, name, "issues", "new"]) => {
+            let Some(actor) = signed_in(state, request) else { return Reply::redirect(303, "/user/login") };
+            let found = state.repository_named(owner, name);
+            match found.filter(|at| state.right(Some(&actor), *at) > Right::None) {
+                None => Reply::html(404, "<title>Page Not Found</title>"),
+                Some(at) if method == "GET" => page(state, request, at),
+                Some(at) => file(state, request, &actor, at),
+            }
+        }
+        _ => Reply::html(404, "<title>Page Not Found</title>"),
+    }
+}
+
+/// Every account's password is its login.
+fn log_in(state: &mut State, request: &Request) -> Reply {
+    let form = request.form();
+    let field = |name: &str| form.get(name).map_or("", String::as_str);
+    let user = state.user_named(field("user_name")).filter(|user| user.login == field("password"));
+    let Some(id) = user.map(|user| user.id) else {
+        return Reply::html(200, "<title>Sign In</title>Username or password is incorrect.");
+    };
+    let session = state.log_in(id);
+    Reply::redirect(303, "/").with("set-cookie", &format!("{SESSION}={session}; Path=/; HttpOnly"))
+}
+
+fn signed_in(state: &State, request: &Request) -> Option<Actor> {
+    let cookies = request.cookie.as_deref()?.split(';');
+    let mut sessions = cookies.filter_map(|cookie| cookie.trim().strip_prefix(SESSION)?.strip_prefix('='));
+    sessions.find_map(|session| state.session(session))
+}
+
+/// The template's labels are chosen beforehand, in a hidden input that is there for readers too
+/// (go-gitea/gitea `templates/repo/issue/sidebar/label_list.tmpl`).
+fn page(state: &State, request: &Request, at: usize) -> Reply {
+    let path = request.query("template").unwrap_or_default();
+    let repository = &state.repositories[at];
+    let Some(template) = repository.files.get(path).and_then(|file| Template::parse(file)) else {
+        return Reply::html(200, "<title>New Issue</title>");
+    };
+    let chosen = repository.labels.iter().filter(|label| {
+        let is_it = |name: &String| name.eq_ignore_ascii_case(&label.name);
+        template.labels.iter().any(is_it)
+    });
+    let ids: Vec<String> = chosen.map(|label| label.id.to_string()).collect();
+    let mut html = "<title>New Issue</title><form id=\"new-issue\" method=\"post\">".to_owned();
+    let _ = write!(html, "<input name=\"title\" required maxlength=\"255\" value=\"{}\">", escaped(&template.title));
+    let _ = write!(html, "<input type=\"hidden\" name=\"template-file\" value=\"{}\">", escaped(path));
+    let _ = write!(html, "<input name=\"label_ids\" type=\"hidden\" value=\"{}\">", ids.join(","));
+    for name in template.inputs() {
+        let _ = write!(html, "<input name=\"{}\">", escaped(&name));
+    }
+    Reply::html(200, &html)
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;")
+}
+
+/// Nothing is checked but the title; any label of the repository is taken, whoever files
+/// (go-gitea/gitea `routers/web/repo/issue_new.go`).
+fn file(state: &mut State, request: &Request, actor: &Actor, at: usize) -> Reply {
+    let posted = request.form();
+    let field = |name: &str| posted.get(name).map_or("", String::as_str);
+    let title = field("title").to_owned();
+    if title.trim().is_empty() {
+        return Reply::json(400, &json!({ "errorMessage": "The title cannot be empty.", "renderFormat": "text" }));
+    }
+    let repository = &state.repositories[at];
+    let template = repository.files.get(field("template-file")).and_then(|file| Template::parse(file));
+    let body = template.map_or_else(|| field("content").to_owned(), |template| template.render(&posted));
+    let labels = field("label_ids").split(',').filter_map(|id| id.parse().ok()).collect();
+    let link = format!("/{}/{}", repository.owner_login, repository.name);
+    let number = state.add_issue(at, NewIssue { author: actor.user, title, body, is_pull: false, labels });
+    Reply::json(200, &json!({ "redirect": format!("{link}/issues/{number}") }))
+}
