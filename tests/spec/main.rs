@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
 
 mod comment;
+mod disk;
 mod form;
 mod health;
 mod identity;
+mod issue;
 mod label;
 mod laws;
+mod once;
 mod plan;
 mod support;

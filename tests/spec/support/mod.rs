@@ -1,5 +1,30 @@
 //! What several chapters of the specification need.
 
 pub(crate) mod cells;
+pub(crate) mod forge;
+pub(crate) mod gitea;
 pub(crate) mod golden;
+pub(crate) mod host;
 pub(crate) mod missions;
+pub(crate) mod repository;
+
+/// Makes two tests of each story: one on the sandbox, and one on a real Gitea where there is one.
+macro_rules! stories {
+    ($($story:ident),+ $(,)?) => {
+        mod on_the_sandbox {
+            $(#[tokio::test]
+            async fn $story() {
+                super::$story(crate::support::forge::Forge::sandbox().await).await;
+            })+
+        }
+        mod on_a_real_gitea {
+            $(#[tokio::test]
+            async fn $story() {
+                if let Some(forge) = crate::support::forge::Forge::real(stringify!($story)).await {
+                    super::$story(forge).await;
+                }
+            })+
+        }
+    };
+}
+pub(crate) use stories;

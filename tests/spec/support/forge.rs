@@ -1,0 +1,177 @@
+//! A forge to try things on: the built-in sandbox, or a real Gitea where `LAZARUS_TEST_GITEA` names its binary.
+//! Stories talk to both over HTTP alone, with a client of their own.
+
+use crate::support::gitea::RealGitea;
+use crate::support::repository::Repository;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use lazarus::mission::form::FORM;
+use lazarus::sandbox::Sandbox;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, SET_COOKIE};
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The scopes that the README asks for.
+pub(crate) const BOT_SCOPES: [&str; 3] = ["write:issue", "read:repository", "read:user"];
+
+/// Where the form is in a repository.
+pub(crate) const FORM_PATH: &str = ".gitea/ISSUE_TEMPLATE/mission-proposal.yaml";
+
+/// The accounts that every forge has, and what their tokens may do.
+pub(crate) const ACCOUNTS: [(&str, &[&str]); 4] =
+    [("owner", &["all"]), ("bot", &BOT_SCOPES), ("reader", &["all"]), ("stranger", &["all"])];
+
+/// A running forge with an owner, a bot, a reader and a stranger. Stops when the last copy is dropped.
+#[derive(Clone)]
+pub(crate) struct Forge {
+    pub(crate) url: String,
+    engine: Engine,
+    client: Client,
+    tokens: Arc<BTreeMap<&'static str, String>>,
+}
+
+#[derive(Clone)]
+enum Engine {
+    Sandbox(Arc<Sandbox>),
+    Gitea(Arc<RealGitea>),
+}
+
+impl Forge {
+    /// The built-in one.
+    pub(crate) async fn sandbox() -> Self {
+        let sandbox = Sandbox::start().await.unwrap();
+        let token = |(login, scopes): (&'static str, &[&str])| {
+            sandbox.user(login);
+            (login, sandbox.token(login, scopes))
+        };
+        let tokens = Arc::new(ACCOUNTS.map(token).into_iter().collect());
+        Self { url: sandbox.url(), engine: Engine::Sandbox(Arc::new(sandbox)), client: client(), tokens }
+    }
+
+    /// A real one, if the environment names a binary; else says by name which story is skipped.
+    pub(crate) async fn real(story: &str) -> Option<Self> {
+        let Some(gitea) = RealGitea::running().await else {
+            // Not by `eprintln!`, which a test that passes swallows.
+            let line = format!("skipped: {story} on a real Gitea, since LAZARUS_TEST_GITEA names none\n");
+            std::io::stderr().write_all(line.as_bytes()).unwrap();
+            return None;
+        };
+        let tokens = Arc::new(gitea.tokens.clone());
+        Some(Self { url: gitea.url.clone(), engine: Engine::Gitea(gitea), client: client(), tokens })
+    }
+
+    /// The sandbox behind it, for faults and for its log.
+    pub(crate) fn engine(&self) -> &Sandbox {
+        match &self.engine {
+            Engine::Sandbox(sandbox) => sandbox,
+            Engine::Gitea(_) => panic!("a real Gitea does not break on request"),
+        }
+    }
+
+    pub(crate) fn token(&self, login: &str) -> &str {
+        &self.tokens[login]
+    }
+
+    /// A token with other scopes than the usual ones.
+    pub(crate) fn new_token(&self, login: &str, scopes: &[&str]) -> String {
+        match &self.engine {
+            Engine::Sandbox(sandbox) => sandbox.token(login, scopes),
+            Engine::Gitea(gitea) => gitea.token(login, scopes),
+        }
+    }
+
+    fn password(&self, login: &str) -> String {
+        match &self.engine {
+            Engine::Sandbox(_) => login.to_owned(),
+            Engine::Gitea(_) => RealGitea::password(login),
+        }
+    }
+
+    /// Calls the API as somebody; the status and the JSON, null where there is none.
+    pub(crate) async fn call(&self, login: &str, method: Method, path: &str, body: Value) -> (u16, Value) {
+        self.call_with(self.token(login), method, path, body).await
+    }
+
+    /// Calls the API with a token; none where it is empty.
+    pub(crate) async fn call_with(&self, token: &str, method: Method, path: &str, body: Value) -> (u16, Value) {
+        let mut request = self.client.request(method, format!("{}/api/v1{path}", self.url));
+        if !token.is_empty() {
+            request = request.header(AUTHORIZATION, format!("token {token}"));
+        }
+        if !body.is_null() {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        (status, serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default())
+    }
+
+    /// Reads as the owner.
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let (status, value) = self.call("owner", Method::GET, path, Value::Null).await;
+        assert_eq!(status, 200, "GET {path}: {value}");
+        value
+    }
+
+    /// Changes something as the owner.
+    pub(crate) async fn change(&self, method: Method, path: &str, body: Value) -> Value {
+        let (status, value) = self.call("owner", method, path, body).await;
+        assert!((200..300).contains(&status), "{path}: {status} {value}");
+        value
+    }
+
+    /// A new repository of the owner's, with the form installed, the bot as a writer, and no labels yet.
+    pub(crate) async fn repository(&self) -> Repository {
+        static COUNT: AtomicU32 = AtomicU32::new(1);
+        let name = format!("missions-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        self.repository_named(&name).await
+    }
+
+    /// The same, with this name.
+    pub(crate) async fn repository_named(&self, name: &str) -> Repository {
+        let new = json!({ "name": name, "auto_init": true, "default_branch": "main" });
+        let made = self.change(Method::POST, "/user/repos", new).await;
+        let name = format!("owner/{name}");
+        let repository = Repository { forge: self.clone(), name, id: made["id"].as_i64().unwrap() };
+        let writer = format!("{}/collaborators/bot", repository.path());
+        self.change(Method::PUT, &writer, json!({ "permission": "write" })).await;
+        let form = json!({ "content": STANDARD.encode(FORM), "message": "Ask for missions", "branch": "main" });
+        self.change(Method::POST, &format!("{}/contents/{FORM_PATH}", repository.path()), form).await;
+        repository
+    }
+
+    /// Logs in on the page, as a browser does; the cookies.
+    pub(crate) async fn log_in(&self, login: &str) -> String {
+        let form = [("user_name", login), ("password", &self.password(login))];
+        let answer = self.post("/user/login", "", &form).await;
+        assert_eq!(answer.status().as_u16(), 303, "log in as {login}");
+        let cookies = answer.headers().get_all(SET_COOKIE).iter();
+        // One may be set twice; the last counts.
+        let jar: BTreeMap<&str, &str> =
+            cookies.filter_map(|c| c.to_str().ok()?.split(';').next()?.split_once('=')).collect();
+        jar.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Opens a page.
+    pub(crate) async fn page(&self, path: &str, cookie: &str) -> String {
+        let answer = self.client.get(format!("{}{path}", self.url)).header(COOKIE, cookie).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 200, "{path}");
+        answer.text().await.unwrap()
+    }
+
+    /// Posts a form on a page.
+    pub(crate) async fn post(&self, path: &str, cookie: &str, fields: &[(&str, &str)]) -> reqwest::Response {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let request = self.client.post(format!("{}{path}", self.url)).header(COOKIE, cookie);
+        request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body).send().await.unwrap()
+    }
+}
+
+fn client() -> Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap()
+}

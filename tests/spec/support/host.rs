@@ -1,0 +1,152 @@
+//! A host with a missions root of its own, on which the real binaries run.
+
+use crate::support::repository::Repository;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+/// A directory with a root, a token file and nothing else; gone when dropped.
+pub(crate) struct Host {
+    directory: TempDir,
+}
+
+/// What was in a root at some moment.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Snapshot(BTreeMap<PathBuf, String>);
+
+impl Snapshot {
+    /// How many paths there were.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The paths that are new, gone or different in `later`.
+    pub(crate) fn changed(&self, later: &Self) -> Vec<PathBuf> {
+        let paths: BTreeSet<_> = self.0.keys().chain(later.0.keys()).collect();
+        paths.into_iter().filter(|path| self.0.get(*path) != later.0.get(*path)).cloned().collect()
+    }
+}
+
+/// What a run of a binary came to.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Host {
+    /// A fresh host; its root is an empty directory.
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::create_dir(directory.path().join("missions")).unwrap();
+        Self { directory }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub(crate) fn root(&self) -> PathBuf {
+        self.directory.path().join("missions")
+    }
+
+    /// The cells in the root, sorted.
+    pub(crate) fn cells(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.root()).unwrap().map(|entry| entry.unwrap().path());
+        let mut cells: Vec<_> = entries.filter(|path| !path.ends_with(".lazarus")).collect();
+        cells.sort_unstable();
+        cells
+    }
+
+    /// Everything in the root: every path with its contents, but for the lock, which tells who held it last.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let mut found = BTreeMap::new();
+        let mut left = vec![self.root()];
+        while let Some(path) = left.pop() {
+            if path.is_dir() && !path.is_symlink() {
+                left.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            }
+            let is_read = path.is_file() && !path.ends_with(".lazarus/lock");
+            let contents = if is_read { std::fs::read_to_string(&path).unwrap_or_default() } else { String::new() };
+            found.insert(path, contents);
+        }
+        Snapshot(found)
+    }
+
+    /// The one cell in the root.
+    pub(crate) fn cell(&self) -> PathBuf {
+        match self.cells().as_slice() {
+            [cell] => cell.clone(),
+            cells => panic!("one cell was expected: {cells:?}"),
+        }
+    }
+
+    /// A binary of ours in an empty environment, in this host's directory.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let path = match program {
+            "lazarus-reconcile" => env!("CARGO_BIN_EXE_lazarus-reconcile"),
+            "lazarus-pit" => env!("CARGO_BIN_EXE_lazarus-pit"),
+            other => panic!("no binary {other}"),
+        };
+        let mut command = Command::new(path);
+        command.env_clear().current_dir(self.path()).env("LAZARUS_HOST", "alpha");
+        command.env("LAZARUS_MISSIONS_ROOT", self.root());
+        command
+    }
+
+    /// `lazarus-reconcile`, set up for a repository and the bot's token.
+    pub(crate) fn reconciler(&self, repository: &Repository) -> Command {
+        let token = self.path().join("token");
+        if !token.exists() {
+            std::fs::write(&token, repository.forge.token("bot")).unwrap();
+        }
+        let mut command = self.command("lazarus-reconcile");
+        command.env("LAZARUS_GITEA_URL", &repository.forge.url).env("LAZARUS_GITEA_TOKEN_FILE", token);
+        command.env("LAZARUS_REPOSITORIES", &repository.name);
+        command
+    }
+
+    /// One pass as a JSON document; panics unless it exits with 0.
+    pub(crate) async fn once(&self, repository: &Repository) -> Value {
+        let run = run(self.reconciler(repository).args(["--once", "--json"])).await;
+        assert_eq!(run.code, 0, "{run:?}");
+        run.json()
+    }
+
+    /// Beats in a cell.
+    pub(crate) async fn beat(&self, cell: &Path, arguments: &[&str]) {
+        let run = run(self.command("lazarus-pit").arg("beat").arg("--cell").arg(cell).args(arguments)).await;
+        assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (0, "", ""));
+    }
+}
+
+impl Run {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// Runs a command to its end, without holding up the sandbox that it may talk to.
+pub(crate) async fn run(command: &mut Command) -> Run {
+    let child = command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::piped());
+    let child = child.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let output: Output = tokio::task::spawn_blocking(|| child.wait_with_output()).await.unwrap().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let code = output.status.code().unwrap_or(-1);
+    Run { code, stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+/// How many changes of a pass there were, root and labels included.
+pub(crate) fn changes(report: &Value) -> usize {
+    let missions = report["missions"].as_array().unwrap().iter();
+    let of_missions: usize = missions.map(|mission| mission["changes"].as_array().unwrap().len()).sum();
+    of_missions + report["changes"].as_array().unwrap().len()
+}
+
+/// How many requests of a pass could have changed something.
+pub(crate) fn writes(report: &Value) -> u64 {
+    ["post", "patch", "put", "delete"].iter().map(|method| report["requests"][method].as_u64().unwrap()).sum()
+}
