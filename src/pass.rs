@@ -96,8 +96,9 @@ async fn set_up(
             Err(error) => error,
         };
         if let Change::CreateLabel { repository, .. } | Change::CorrectLabel { repository, .. } = &change {
-            let message = format!("cannot {change}: {error}; the bot needs write access to the repository");
-            let trouble = Trouble { about: repository.name.to_string(), issue: None, kind: error.kind(), message };
+            let message = format!("cannot {change}: {error}");
+            let (about, kind) = (repository.name.to_string(), error.kind());
+            let trouble = Trouble { about, issue: None, kind, message, needs_a_token: error.is_about_the_token() };
             failed.entry(repository.id).or_insert(trouble);
         }
     }
@@ -110,8 +111,8 @@ async fn forget(applier: &Applier, gone: Vec<Change>, troubles: &mut Vec<Trouble
         match applier.apply(&change).await {
             Ok(()) => done.push(change),
             Err(error) => {
-                let (about, message) = (change.to_string(), error.to_string());
-                troubles.push(Trouble { about, issue: None, kind: error.kind(), message });
+                let (about, kind, message) = (change.to_string(), error.kind(), error.to_string());
+                troubles.push(Trouble { about, issue: None, kind, message, needs_a_token: false });
             }
         }
     }

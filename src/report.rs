@@ -245,16 +245,16 @@ fn blocked(observation: &Observation, here: &Here, obstacle: Obstacle) -> ErrorR
 
 fn mission_troubles(mission: &MissionReport, outcome: &Outcome) -> Vec<Trouble> {
     let key = &outcome.observation.issue.key;
-    let about = format!("{}#{}", key.repository, key.number);
-    let trouble = |kind, message| Trouble {
-        about: about.clone(),
-        issue: Some((key.repository.clone(), key.number)),
-        kind,
-        message,
+    let trouble = |kind, message, needs_a_token| {
+        let issue = Some((key.repository.clone(), key.number));
+        Trouble { about: key.to_string(), issue, kind, message, needs_a_token }
     };
     match (outcome.errors.as_slice(), &mission.error) {
-        ([], Some(error)) => vec![trouble(error.kind, error.message.clone())],
-        (errors, _) => errors.iter().map(|error| trouble(error.kind(), error.to_string())).collect(),
+        ([], Some(error)) => vec![trouble(error.kind, error.message.clone(), false)],
+        (errors, _) => {
+            let told = errors.iter().map(|e| trouble(e.kind(), e.to_string(), e.is_about_the_token()));
+            told.collect()
+        }
     }
 }
 

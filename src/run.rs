@@ -18,6 +18,9 @@ use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 
+/// The most troubles of one pass that standard error tells.
+const TOLD_MAX: usize = 50;
+
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -106,8 +109,11 @@ fn run_pass(arguments: Pass) -> Exit {
 
 fn conclude(report: &Report, settings: &Settings, environment: &Environment, json: bool, exit_code: bool) -> Exit {
     let printed = if json { print_json(report) } else { print(&report.to_string()) };
-    for trouble in &report.troubles {
+    for trouble in report.troubles.iter().take(TOLD_MAX) {
         announce(&trouble.message_with_subject(), settings.is_job);
+    }
+    if let Some(more) = report.troubles.len().checked_sub(TOLD_MAX).filter(|more| *more > 0) {
+        announce(&format!("… and {more} more; `--json` has them all"), settings.is_job);
     }
     if settings.is_job
         && let Err(error) = job::publish(report, environment)
@@ -115,7 +121,9 @@ fn conclude(report: &Report, settings: &Settings, environment: &Environment, jso
         announce(&format!("cannot write the job's summary: {error}"), true);
         return Exit::Failed;
     }
-    if printed != Exit::Complete || !report.complete {
+    if report.troubles.iter().any(|trouble| trouble.needs_a_token) {
+        Exit::Refused
+    } else if printed != Exit::Complete || !report.complete {
         Exit::Failed
     } else if exit_code && report.is_preview && report.has_changes() {
         Exit::Changes

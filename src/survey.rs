@@ -42,7 +42,7 @@ pub enum Refusal {
     #[error(transparent)]
     Root(#[from] RootError),
     /// The token.
-    #[error("{0}; give a token of the bot with `write:issue,read:repository,read:user`")]
+    #[error(transparent)]
     Token(ForgeError),
     /// None of the repositories can be served.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
@@ -63,6 +63,8 @@ pub struct Trouble {
     pub kind: &'static str,
     /// What was tried, what happened, what to do.
     pub message: String,
+    /// Whether nothing can help before a person gives another token.
+    pub needs_a_token: bool,
 }
 
 /// A repository with its labels.
@@ -127,9 +129,7 @@ pub async fn survey(settings: &Settings, root: &Arc<Root>, scope: &Scope, now: T
     };
     here.me = match observer.me().await {
         Ok(me) => me,
-        Err(error @ (ForgeError::Unauthorized { .. } | ForgeError::MissingScope { .. })) => {
-            return Err(Refusal::Token(error));
-        }
+        Err(error) if error.is_about_the_token() => return Err(Refusal::Token(error)),
         Err(error) => {
             survey.troubles.push(Trouble::forge(settings.forge_url()?.to_string(), &error));
             return Ok(survey);
@@ -208,8 +208,14 @@ impl Surveyor<'_> {
             return Err(Refusal::Repositories(errors.into_iter().map(|(_, error)| error).collect()));
         }
         for (name, error) in errors {
-            let (about, kind) = (name.to_string(), error.kind());
-            self.troubles.push(Trouble { about, issue: None, kind, message: error.to_string() });
+            let (about, kind, message) = (name.to_string(), error.kind(), error.to_string());
+            self.troubles.push(Trouble {
+                about,
+                issue: None,
+                kind,
+                message,
+                needs_a_token: error.is_about_the_token(),
+            });
         }
         let found = Surroundings {
             path: self.here.missions_root.clone(),
@@ -289,7 +295,8 @@ impl Surveyor<'_> {
             let about = repository.name.to_string();
             let message =
                 format!("`{about}`: the list of issues kept changing while it was read; the next pass reads it again");
-            self.troubles.push(Trouble { about, issue: None, kind: "listing-incomplete", message });
+            let kind = "listing-incomplete";
+            self.troubles.push(Trouble { about, issue: None, kind, message, needs_a_token: false });
         } else if listed.skipped.is_empty() {
             let seen: BTreeSet<i64> = issues.iter().map(|issue| issue.key.issue_id).collect();
             issues.extend(self.missing_issues(repository, &seen, gone).await);
@@ -340,7 +347,14 @@ impl Surveyor<'_> {
         for issue in issues {
             let key = (issue.key.repository_id, issue.key.issue_id);
             if let Some(message) = self.records.damaged.get(&key) {
-                self.troubles.push(Trouble::issue(&issue, "record", message.clone()));
+                let issue = &issue.key;
+                self.troubles.push(Trouble {
+                    about: issue.to_string(),
+                    issue: Some((issue.repository.clone(), issue.number)),
+                    kind: "record",
+                    message: message.clone(),
+                    needs_a_token: false,
+                });
                 continue;
             }
             let record = self.records.by_issue.get(&key).cloned();
@@ -391,8 +405,9 @@ impl Surveyor<'_> {
                     (at, Ok(comments)) => observations[at].comments = Comments::Read(comments),
                     (at, Err(error)) => {
                         failed.insert(at);
-                        let message = error.to_string();
-                        self.troubles.push(Trouble::issue(&observations[at].issue, error.kind(), message));
+                        let key = &observations[at].issue.key;
+                        let issue = Some((key.repository.clone(), key.number));
+                        self.troubles.push(Trouble { issue, ..Trouble::forge(key.to_string(), &error) });
                     }
                 }
             }
@@ -425,7 +440,7 @@ impl Surveyor<'_> {
                 let key = &observation.issue.key;
                 return Err(Refusal::Root(RootError::AnotherRootExpected {
                     path: self.root.path().display().to_string(),
-                    issue: format!("{}#{}", key.repository, key.number),
+                    issue: key.to_string(),
                     host: self.here.host.to_string(),
                     root,
                 }));
@@ -447,12 +462,7 @@ impl Trouble {
     }
 
     fn forge(about: String, error: &ForgeError) -> Self {
-        Self { about, issue: None, kind: error.kind(), message: error.to_string() }
-    }
-
-    fn issue(issue: &IssueFacts, kind: &'static str, message: String) -> Self {
-        let key = &issue.key;
-        let about = format!("{}#{}", key.repository, key.number);
-        Self { about, issue: Some((key.repository.clone(), key.number)), kind, message }
+        let needs_a_token = error.is_about_the_token();
+        Self { about, issue: None, kind: error.kind(), message: error.to_string(), needs_a_token }
     }
 }

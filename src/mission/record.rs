@@ -6,6 +6,7 @@ use crate::mission::proposal::Spec;
 use crate::mission::situation::Phase;
 use crate::mission::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// How many past changes the comment tells.
 pub const CHANGES_MAX: usize = 5;
@@ -23,6 +24,13 @@ pub struct IssueKey {
     pub number: i64,
     /// Who filed it; zero or less is nobody in particular.
     pub author_id: i64,
+}
+
+/// `owner/name#12`
+impl fmt::Display for IssueKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.repository, self.number)
+    }
 }
 
 /// Everything we remember of one issue: `.lazarus/missions/<repository id>-<issue id>.json`.

@@ -2,8 +2,9 @@
 
 use crate::mission::identity::{ForgeUrl, HostName, RepositoryName, RepositoryPattern};
 use crate::settings::SettingsError;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -136,11 +137,30 @@ impl<const MIN: u64, const MAX: u64> Within<MIN, MAX> {
 
 impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Within<MIN, MAX> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let number = u64::deserialize(deserializer)?;
+        deserializer.deserialize_any(Range::<MIN, MAX>)
+    }
+}
+
+/// Reads a number, and says what would be right of everything else.
+struct Range<const MIN: u64, const MAX: u64>;
+
+impl<const MIN: u64, const MAX: u64> Visitor<'_> for Range<MIN, MAX> {
+    type Value = Within<MIN, MAX>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a whole number from {MIN} to {MAX}")
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Self::Value, E> {
         if (MIN..=MAX).contains(&number) {
-            return Ok(Self(number));
+            return Ok(Within(number));
         }
-        Err(serde::de::Error::custom(format!("{number} is out of range, {MIN} to {MAX} is right")))
+        Err(E::invalid_value(Unexpected::Unsigned(number), &self))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Self::Value, E> {
+        let positive = u64::try_from(number).map_err(|_| E::invalid_value(Unexpected::Signed(number), &self))?;
+        self.visit_u64(positive)
     }
 }
 
@@ -163,15 +183,24 @@ impl SettingsFile {
 
 fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     let mut json = serde_json::Deserializer::from_str(text);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let key = error.path().to_string();
-        let at = if key == "." { String::new() } else { format!("`{key}`: ") };
-        format!("{at}{}", error.into_inner())
-    })?;
+    let value = serde_path_to_error::deserialize(&mut json);
+    let value = value.map_err(|error| at_key(&error.path().to_string(), error.inner()))?;
     json.end().map_err(|error| error.to_string())?;
     Ok(value)
 }
 
 fn from_yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    serde_yaml::from_str(text).map_err(|error| error.to_string())
+    let mut key = String::new();
+    let value = serde_yaml::with_deserializer_from_str(text, |yaml| {
+        serde_path_to_error::deserialize(yaml).map_err(|error| {
+            key = error.path().to_string();
+            error.into_inner()
+        })
+    });
+    // Without the snippet of the file that the parser would draw below it.
+    value.map_err(|error| at_key(&key, error.without_snippet()))
+}
+
+fn at_key(key: &str, error: &impl fmt::Display) -> String {
+    if matches!(key, "" | "." | "?") { error.to_string() } else { format!("`{key}`: {error}") }
 }

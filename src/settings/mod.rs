@@ -25,7 +25,7 @@ const SECRET_BYTES_MAX: u64 = 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// A settings file that cannot be used.
-    #[error("the settings file `{}` cannot be used: {cause}", .path.display())]
+    #[error("the settings file `{}` cannot be used: {cause}; put that right, or name another file by `--config`", .path.display())]
     File {
         /// Which.
         path: PathBuf,
@@ -49,7 +49,7 @@ pub enum SettingsError {
         how: &'static str,
     },
     /// A file that a setting names.
-    #[error("`{key}`: the file `{}` cannot be used: {cause}", .path.display())]
+    #[error("`{key}`: the file `{}` cannot be used: {cause}; put that right, or name another file", .path.display())]
     Named {
         /// The key.
         key: &'static str,
@@ -59,7 +59,7 @@ pub enum SettingsError {
         cause: String,
     },
     /// The group for new cells does not exist.
-    #[error("`cells.group`: there is no group `{group}` on this host")]
+    #[error("`cells.group`: there is no group `{group}` on this host; make it, or name another one")]
     Group {
         /// Its name.
         group: String,
@@ -330,7 +330,7 @@ fn token<'a>(
     }
     let given = |name: &str, text: &String| {
         // The message must not repeat what it found.
-        let cause = NotA { text: "(not shown)".to_owned(), wanted: "an access token" };
+        let cause = NotA { text: "…".to_owned(), wanted: "an access token, which has no blanks or line ends" };
         Token::parse(text)
             .map(TokenSource::Given)
             .map_err(|_| SettingsError::Value { origin: format!("`{name}`"), cause })

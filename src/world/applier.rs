@@ -310,5 +310,5 @@ fn check_labels(
         return Ok(());
     }
     let labels = wrong.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    Err(WorldError::LabelsIgnored { issue: format!("{}#{}", issue.repository, issue.number), labels })
+    Err(WorldError::LabelsIgnored { issue: issue.to_string(), labels })
 }

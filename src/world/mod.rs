@@ -54,6 +54,12 @@ pub enum WorldError {
 }
 
 impl WorldError {
+    /// Whether a person has to give another token before anything can help.
+    #[must_use]
+    pub fn is_about_the_token(&self) -> bool {
+        matches!(self, Self::Forge(error) if error.is_about_the_token())
+    }
+
     /// The fixed word for JSON, logs and metrics.
     #[must_use]
     pub fn kind(&self) -> &'static str {

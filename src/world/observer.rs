@@ -95,13 +95,17 @@ impl RepositoryError {
         }
     }
 
+    /// Whether it stays so until a person gives another token.
+    #[must_use]
+    pub fn is_about_the_token(&self) -> bool {
+        matches!(self, Self::Forge(error) if error.is_about_the_token())
+    }
+
     /// Whether it stays so until a person does something.
     #[must_use]
     pub fn needs_a_person(&self) -> bool {
         match self {
-            Self::Forge(error) => {
-                matches!(error, ForgeError::Unauthorized { .. } | ForgeError::MissingScope { .. })
-            }
+            Self::Forge(error) => error.is_about_the_token(),
             Self::Missing { .. }
             | Self::Moved { .. }
             | Self::TakenOver { .. }

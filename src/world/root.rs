@@ -112,7 +112,7 @@ pub enum RootError {
         user: String,
     },
     /// Nothing can be written in it.
-    #[error("nothing can be written in the missions root `{path}`: {cause}")]
+    #[error("nothing can be written in the missions root `{path}`: {cause}; put that right, nothing was changed")]
     Unwritable {
         /// Where.
         path: String,
@@ -185,7 +185,7 @@ impl Root {
         })?;
         let is_directory = directory.metadata().is_ok_and(|metadata| metadata.is_dir());
         if !is_directory {
-            return Err(RootError::Unusable { path: shown(), cause: "it is not a directory".to_owned() });
+            return Err(RootError::Unusable { path: shown(), cause: "it is not a directory; name one".to_owned() });
         }
         let directory = OwnedFd::from(directory);
         let mut root = Self { path: path.to_owned(), directory, resolver: Resolver::Kernel, file: None };
@@ -303,7 +303,10 @@ impl Root {
                 }
                 Err(cause) => {
                     let file = format!("{}/{OWN}/{RECORDS}/{name}", self.shown());
-                    records.damaged.insert(key, format!("the record `{file}` cannot be used: {cause}"));
+                    let message = format!(
+                        "the record `{file}` cannot be used: {cause}; restore it from a backup, or move it away and the next pass finds its cell again"
+                    );
+                    records.damaged.insert(key, message);
                 }
             }
         }

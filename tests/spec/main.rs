@@ -13,3 +13,4 @@ mod laws;
 mod once;
 mod plan;
 mod support;
+mod trouble;

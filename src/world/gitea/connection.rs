@@ -267,7 +267,9 @@ impl Connection {
 
     fn note(&self, outcome: Result<Answer, ForgeError>) -> Result<Answer, ForgeError> {
         match &outcome {
-            Err(error) if error.is_passing() => self.failures.fetch_add(1, Ordering::Relaxed),
+            Err(error) if error.is_passing() || error.is_about_the_token() => {
+                self.failures.fetch_add(1, Ordering::Relaxed)
+            }
             Ok(_) | Err(_) => self.failures.swap(0, Ordering::Relaxed),
         };
         outcome
@@ -344,7 +346,9 @@ fn failed(tried: &str, error: &reqwest::Error) -> ForgeError {
     if error.is_timeout() && !error.is_connect() {
         return ForgeError::TimedOut { tried };
     }
-    ForgeError::Unreachable { tried, cause: chain(error), may_have_happened: !error.is_connect() }
+    // The outermost layer only repeats the address.
+    let cause = error.source().map_or_else(|| chain(error), chain);
+    ForgeError::Unreachable { tried, cause, may_have_happened: !error.is_connect() }
 }
 
 /// An error with all its causes: the useful one, such as an unknown CA, is the innermost.
@@ -353,7 +357,7 @@ fn chain(error: &dyn Error) -> String {
     let mut next = Some(error);
     while let Some(error) = next {
         let part = error.to_string();
-        // The outermost repeats the address, and every layer likes to repeat the one below.
+        // Every layer likes to repeat the one below.
         if !text.contains(&part) {
             let joint = if text.is_empty() { "" } else { ": " };
             text = format!("{text}{joint}{part}");

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+/// What to do about a token that is refused.
+const TOKEN_HINT: &str = "give a token of the bot with the scopes `write:issue,read:repository,read:user`";
+
 /// A call that did not succeed. `tried` is the method and path; no variant ever holds the token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ForgeError {
     /// No connection, or one that broke.
-    #[error("`{tried}`: the forge cannot be reached: {cause}")]
+    #[error("`{tried}`: the forge cannot be reached: {cause}; check that it runs, and `forge.url`")]
     Unreachable {
         /// What was asked.
         tried: String,
@@ -16,13 +19,13 @@ pub enum ForgeError {
         may_have_happened: bool,
     },
     /// No answer in time.
-    #[error("`{tried}`: the forge did not answer in time")]
+    #[error("`{tried}`: the forge did not answer in time; the next pass asks again")]
     TimedOut {
         /// What was asked.
         tried: String,
     },
     /// The forge is there, but cannot serve us now: 429 and 5xx.
-    #[error("`{tried}`: the forge answered {status}{}", said(.message))]
+    #[error("`{tried}`: the forge answered {status}{}; the next pass asks again", said(.message))]
     Unavailable {
         /// What was asked.
         tried: String,
@@ -34,7 +37,7 @@ pub enum ForgeError {
         retry_after: Option<Duration>,
     },
     /// 401: the token is wrong, revoked or expired.
-    #[error("`{tried}`: the forge does not accept the token (401{})", said(.message))]
+    #[error("`{tried}`: the forge does not accept the token (401{}); {TOKEN_HINT}", said(.message))]
     Unauthorized {
         /// What was asked.
         tried: String,
@@ -42,7 +45,7 @@ pub enum ForgeError {
         message: String,
     },
     /// 403 for want of a scope.
-    #[error("`{tried}`: the token lacks the scope `{required}`")]
+    #[error("`{tried}`: the token lacks the scope `{required}`; {TOKEN_HINT}")]
     MissingScope {
         /// What was asked.
         tried: String,
@@ -50,7 +53,7 @@ pub enum ForgeError {
         required: String,
     },
     /// 403 for any other reason; often without a word (go-gitea/gitea `routers/api/v1/repo/issue_comment.go`).
-    #[error("`{tried}`: the forge forbids it (403{})", said(.message))]
+    #[error("`{tried}`: the forge forbids it (403{}); the bot needs write access to the repository", said(.message))]
     Forbidden {
         /// What was asked.
         tried: String,
@@ -100,7 +103,7 @@ pub enum ForgeError {
         limit: usize,
     },
     /// Not asked at all, since the last calls all failed.
-    #[error("`{tried}`: not asked, the last {failures} calls failed")]
+    #[error("`{tried}`: not asked, since the last {failures} calls failed; the next pass asks again")]
     GivenUp {
         /// What would have been asked.
         tried: String,
@@ -127,6 +130,12 @@ impl ForgeError {
             Self::TooLarge { .. } => "too-large",
             Self::GivenUp { .. } => "given-up",
         }
+    }
+
+    /// Whether a person has to give another token before anything can help.
+    #[must_use]
+    pub fn is_about_the_token(&self) -> bool {
+        matches!(self, Self::Unauthorized { .. } | Self::MissingScope { .. })
     }
 
     /// Whether asking again may help.
