@@ -12,5 +12,6 @@ mod label;
 mod laws;
 mod once;
 mod plan;
+mod recordings;
 mod support;
 mod trouble;
