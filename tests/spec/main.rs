@@ -2,10 +2,13 @@
 //! the real binaries.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
 
+mod bounds;
 mod comment;
 mod disk;
+mod faults;
 mod form;
 mod health;
+mod house;
 mod identity;
 mod issue;
 mod label;

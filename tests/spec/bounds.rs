@@ -1,0 +1,69 @@
+//! Law 8: whatever is there and however much, the work has a bound.
+
+use crate::support::forge::Forge;
+use crate::support::host::{Host, changes, run, writes};
+use crate::support::missions::body;
+use serde_json::{Value, json};
+
+const MIB: usize = 1024 * 1024;
+
+#[tokio::test]
+async fn law_8_bounded_a_thousand_proposals_cost_few_requests_when_nothing_happened() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    host.once(&repository).await;
+    let bodies = (0..1_000).map(|at| body(&[("Wizard", if at % 10 == 0 { "the grey one" } else { "merlin" })]));
+    repository.file_many("reader", bodies.collect()).await;
+    let first = host.once(&repository).await;
+    assert_eq!(
+        (&first["summary"]["phase"]["active"], &first["summary"]["phase"]["invalid"]),
+        (&json!(900), &json!(100))
+    );
+    assert_eq!(writes(&first), 2_000, "two a proposal");
+    let quiet = host.once(&repository).await;
+    assert_eq!((writes(&quiet), changes(&quiet)), (0, 0));
+    let read = quiet["requests"]["get"].as_u64().unwrap();
+    assert!(read <= 1_000 / 50 + 4 + 1, "{read} requests");
+}
+
+#[tokio::test]
+async fn law_8_bounded_a_page_that_is_too_large_is_read_in_parts_and_an_issue_that_is_too_large_is_left_alone() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    let long = body(&[("Objective", &"x".repeat(MIB / 2))]);
+    repository.file_many("reader", vec![long; 40]).await;
+    let known = repository.file("reader", "Mission: small", &[]).await;
+    let report = host.once(&repository).await;
+    assert_eq!(report["summary"]["phase"]["invalid"], 40, "each is longer than 16 KiB");
+    repository.file_many("reader", vec![body(&[("Objective", &"x".repeat(17 * MIB))])]).await;
+    forge.change(reqwest::Method::DELETE, &repository.issue_path(known), Value::Null).await;
+    let run = run(host.reconciler(&repository).args(["--once", "--json"])).await;
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(run.stderr.contains("an issue is too large") && run.stderr.contains("it is left alone"), "{}", run.stderr);
+    assert_eq!(changes(&run.json()), 0, "while one is unseen, none is called gone");
+}
+
+#[tokio::test]
+async fn law_8_bounded_labels_are_read_to_their_last_page() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    for at in 0..120 {
+        repository.make_label(&format!("area/{at}"), false).await;
+    }
+    host.once(&repository).await;
+    assert_eq!(changes(&host.once(&repository).await), 0, "ours were found behind all the others");
+}
+
+#[tokio::test]
+async fn law_8_bounded_the_log_of_a_cell_is_rotated() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    let number = repository.file("reader", "Mission: talkative", &[]).await;
+    host.once(&repository).await;
+    let logs = host.cell().join("logs");
+    std::fs::write(logs.join("daemon.log"), "x".repeat(300 * 1024)).unwrap();
+    repository.edit("reader", number, |_| body(&[("Wizard", "merlin")])).await;
+    host.once(&repository).await;
+    let length = |name: &str| std::fs::metadata(logs.join(name)).unwrap().len();
+    assert!(length("daemon.log") < 1024 && length("daemon.log.1") == 300 * 1024);
+}

@@ -1,0 +1,71 @@
+//! The house keeps its floors: imports point down only, the heart is pure, and the sandbox stands alone.
+
+use std::path::{Path, PathBuf};
+
+/// Every source file: its path below `src`, and its text.
+fn sources() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut left: Vec<PathBuf> = vec![root.clone()];
+    let mut found = Vec::new();
+    while let Some(path) = left.pop() {
+        if path.is_dir() {
+            left.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else {
+            let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+            found.push((name, std::fs::read_to_string(&path).unwrap()));
+        }
+    }
+    found.sort();
+    assert!(found.len() > 50, "the sources are here: {}", root.display());
+    found
+}
+
+/// The modules of this crate that a text names, by their first part below the crate.
+fn named(text: &str) -> Vec<&str> {
+    let after = text.split("crate::").skip(1);
+    after.map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap()).collect()
+}
+
+fn check_floor(floor: &str, below: &[&str]) {
+    for (path, text) in sources().iter().filter(|(path, _)| path.starts_with(floor)) {
+        for module in named(text) {
+            assert!(below.contains(&module), "src/{path} names crate::{module}; {floor} may name only {below:?}");
+        }
+    }
+}
+
+#[test]
+fn law_1_downward_imports_point_down_only() {
+    check_floor("mission/", &["mission"]);
+    check_floor("world/", &["mission", "world"]);
+    check_floor("sandbox/", &["sandbox"]);
+}
+
+#[test]
+fn the_heart_touches_no_file_no_socket_no_clock_and_no_environment() {
+    let impure =
+        ["async ", ".await", "std::fs", "std::net", "std::env", "std::process", "::now(", "reqwest", "tokio", "rustix"];
+    for (path, text) in sources().iter().filter(|(path, _)| path.starts_with("mission/")) {
+        for word in impure {
+            assert!(!text.contains(word), "src/{path} holds `{word}`");
+        }
+    }
+}
+
+#[test]
+fn a_preview_is_a_plan_that_is_printed_and_never_a_flag_in_the_house() {
+    for (path, text) in sources() {
+        let is_allowed = matches!(path.as_str(), "arguments.rs" | "run.rs" | "report.rs");
+        assert!(is_allowed || !text.contains("dry_run"), "src/{path} knows of a dry run");
+        let is_reader = path.starts_with("survey") || path.ends_with("observer.rs");
+        assert!(!is_reader || !text.contains("Writer"), "src/{path} holds a writer");
+    }
+}
+
+#[test]
+fn every_module_says_what_it_is_for_and_none_has_a_branch_for_tests() {
+    for (path, text) in sources() {
+        assert!(text.starts_with("//! "), "src/{path} does not open with a sentence");
+        assert!(!text.contains("cfg(test)") && !text.contains("cfg(not(test))"), "src/{path}");
+    }
+}
