@@ -95,6 +95,12 @@ pub enum Command {
     },
     /// Report the health of every cell in the missions root
     Scan(Scan),
+    /// Tell the whole story on the built-in sandbox: no forge, no settings and no root are needed
+    Demo {
+        /// Keep the demo's directory, with its cells
+        #[arg(long)]
+        keep: bool,
+    },
 }
 
 /// `scan`

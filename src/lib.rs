@@ -3,6 +3,7 @@
 
 pub mod arguments;
 pub mod beat;
+pub mod demo;
 pub mod init;
 pub mod job;
 pub mod mission;

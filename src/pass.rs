@@ -10,12 +10,12 @@ use crate::settings::Settings;
 use crate::survey::{Refusal, Scope, Survey, Trouble, survey};
 use crate::world::WorldError;
 use crate::world::applier::Applier;
+use crate::world::observer::Observer;
 use crate::world::root::{Root, RootError};
 use crate::world::writer::{Access, Writer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 /// What a pass would do. Holds no writer.
@@ -32,8 +32,16 @@ pub async fn preview(settings: &Settings, scope: &Scope, now: Timestamp) -> Resu
     Ok(report)
 }
 
+/// Told how many missions of how many are done, each time one is.
+pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
+
 /// Carries a pass out.
-pub async fn once(settings: &Settings, scope: &Scope, now: Timestamp) -> Result<Report, Refusal> {
+pub async fn once(
+    settings: &Settings,
+    scope: &Scope,
+    now: Timestamp,
+    progress: Progress<'_>,
+) -> Result<Report, Refusal> {
     let started = Instant::now();
     let access = Access { lock_wait: settings.lock_wait, group: settings.group_id()? };
     let (root, writer) = open_to_write(settings, access).await?;
@@ -50,21 +58,51 @@ pub async fn once(settings: &Settings, scope: &Scope, now: Timestamp) -> Result<
     observations.retain(|observation| !failed.contains_key(&observation.issue.key.repository_id));
     let here = applier.here();
     settle_root(&mut observations, &here);
-    let places = Arc::new(Semaphore::new(settings.concurrent_missions));
-    let mut under_way = JoinSet::new();
-    for observation in observations {
-        let place = Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
-        let (observer, applier) = (observer.clone(), Arc::clone(&applier));
-        under_way.spawn(async move {
-            let outcome = reconcile(&observer, &applier, observation).await;
-            drop(place);
-            outcome
-        });
-    }
-    let outcomes: Vec<Outcome> = under_way.join_all().await;
+    let crew = Crew { observer, applier, most: settings.concurrent_missions };
+    let outcomes = crew.reconcile_all(observations, progress, &mut troubles).await;
     let mut report = Report::new(&here, &changes, outcomes, troubles);
     report.finish(gitea.requests(), started.elapsed());
     Ok(report)
+}
+
+/// Eyes and hands for several missions at once.
+struct Crew {
+    observer: Observer,
+    applier: Arc<Applier>,
+    most: usize,
+}
+
+impl Crew {
+    /// Missions side by side. A defect that one of them meets costs the others nothing.
+    async fn reconcile_all(
+        &self,
+        observations: Vec<Observation>,
+        progress: Progress<'_>,
+        troubles: &mut Vec<Trouble>,
+    ) -> Vec<Outcome> {
+        let total = observations.len();
+        let mut waiting = observations.into_iter();
+        let mut under_way = JoinSet::new();
+        let mut keys = HashMap::new();
+        let mut outcomes = Vec::new();
+        for done in 1..=total {
+            while under_way.len() < self.most
+                && let Some(observation) = waiting.next()
+            {
+                let key = observation.issue.key.clone();
+                let (observer, applier) = (self.observer.clone(), Arc::clone(&self.applier));
+                let task = under_way.spawn(async move { reconcile(&observer, &applier, observation).await });
+                keys.insert(task.id(), key);
+            }
+            match under_way.join_next().await {
+                Some(Ok(outcome)) => outcomes.push(outcome),
+                Some(Err(error)) => troubles.extend(keys.get(&error.id()).map(Trouble::defect)),
+                None => break,
+            }
+            progress(done, total);
+        }
+        outcomes
+    }
 }
 
 /// Takes the lock where there is one to take; waiting for it blocks.

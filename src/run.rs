@@ -2,6 +2,7 @@
 
 use crate::arguments::{Beat, Command, Pass, Pit, PitCommand, Reconcile, Scan, SettingsFlags, StateArgument};
 use crate::beat::{beat, find_cell};
+use crate::demo::{DemoError, demo};
 use crate::init::{init, init_cell};
 use crate::job;
 use crate::mission::cell::WizardState;
@@ -15,11 +16,17 @@ use crate::settings::{Environment, LogFormat, Settings};
 use chrono::Utc;
 use serde::Serialize;
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 /// The most troubles of one pass that standard error tells.
 const TOLD_MAX: usize = 50;
+
+/// The demo works on so many missions at once.
+const DEMO_THREADS: usize = 4;
+
+/// A pass over fewer missions than this is over before anybody wonders.
+const PROGRESS_MIN: usize = 50;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +57,7 @@ pub fn reconcile(arguments: Reconcile) -> Exit {
         None => run_pass(pass),
         Some(Command::Init { replace, settings }) => run_init(settings, replace),
         Some(Command::Scan(arguments)) => run_scan(arguments),
+        Some(Command::Demo { keep }) => run_demo(keep),
     }
 }
 
@@ -94,7 +102,7 @@ fn run_pass(arguments: Pass) -> Exit {
     with_settings(settings, |settings, environment| {
         let passed = match runtime(settings.concurrent_missions) {
             Ok(runtime) if dry_run => runtime.block_on(pass::preview(settings, &scope, now())),
-            Ok(runtime) => runtime.block_on(pass::once(settings, &scope, now())),
+            Ok(runtime) => runtime.block_on(pass::once(settings, &scope, now(), &show_progress)),
             Err(error) => return failed(&format!("cannot start: {error}")),
         };
         match passed {
@@ -105,6 +113,15 @@ fn run_pass(arguments: Pass) -> Exit {
             }
         }
     })
+}
+
+/// Long work shows on a terminal how far it is; the line is cleared at the end.
+fn show_progress(done: usize, total: usize) {
+    let mut err = std::io::stderr().lock();
+    if total < PROGRESS_MIN || !err.is_terminal() {
+        return;
+    }
+    let _ = if done == total { write!(err, "\r\x1b[K") } else { write!(err, "\r{done} of {total} missions\x1b[K") };
 }
 
 fn conclude(report: &Report, settings: &Settings, environment: &Environment, json: bool, exit_code: bool) -> Exit {
@@ -144,6 +161,25 @@ fn run_init(flags: SettingsFlags, replaced: Option<RootId>) -> Exit {
         }
         Err(error) => refused(&error),
     })
+}
+
+fn run_demo(keep: bool) -> Exit {
+    let out = std::io::stdout();
+    let has_colours = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let told = runtime(DEMO_THREADS).map_err(DemoError::Io).and_then(|runtime| {
+        runtime.block_on(async {
+            tokio::select! {
+                told = demo(out.lock(), has_colours, keep, now) => told,
+                _ = tokio::signal::ctrl_c() => Err(DemoError::Io(std::io::ErrorKind::Interrupted.into())),
+            }
+        })
+    });
+    match told {
+        Ok(()) => Exit::Complete,
+        // Whoever reads standard output may have seen enough.
+        Err(DemoError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::Complete,
+        Err(error) => failed(&error),
+    }
 }
 
 fn run_scan(arguments: Scan) -> Exit {

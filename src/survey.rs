@@ -6,7 +6,7 @@ use crate::mission::change::Change;
 use crate::mission::identity::{RepositoryId, RepositoryName};
 use crate::mission::observation::{Comments, Here, IssueFacts, Observation};
 use crate::mission::plan::{forgotten, needs_comments};
-use crate::mission::record::{IssueState, Record};
+use crate::mission::record::{IssueKey, IssueState, Record};
 use crate::mission::setup::{KnownRepository, RepositoryLabel, RootFile, Surroundings, plan_labels, plan_root};
 use crate::mission::situation::{is_proposal, wants_room};
 use crate::mission::time::Timestamp;
@@ -458,6 +458,17 @@ impl Trouble {
             self.message.clone()
         } else {
             format!("{}: {}", self.about, self.message)
+        }
+    }
+
+    /// We ourselves broke down over an issue.
+    pub(crate) fn defect(key: &IssueKey) -> Self {
+        Self {
+            about: key.to_string(),
+            issue: Some((key.repository.clone(), key.number)),
+            kind: "defect",
+            message: "a defect of this program, which other missions did not feel; please report it".to_owned(),
+            needs_a_token: false,
         }
     }
 

@@ -53,10 +53,10 @@ pub fn code_span(text: &str) -> String {
     span(&line)
 }
 
-/// A code span for a command of our own making, which is of no use when it is cut.
+/// A code span for a path or command of our own making, which is of no use when it is cut.
 #[must_use]
-pub fn command_span(command: &str) -> String {
-    span(&without_invisible(command).0.replace('\n', " "))
+pub fn whole_span(ours: &str) -> String {
+    span(&without_invisible(ours).0.replace('\n', " "))
 }
 
 fn span(line: &str) -> String {

@@ -1,0 +1,179 @@
+//! The commands that need no forge, and the demo that brings its own.
+
+use crate::support::golden;
+use crate::support::host::{Host, Run, run};
+use serde_json::{Value, json};
+use std::path::Path;
+
+const ID: &str = "123e4567-e89b-12d3-a456-426614174000";
+
+async fn pit(host: &Host, arguments: &[&str]) -> Run {
+    run(host.command("lazarus-pit").args(arguments)).await
+}
+
+fn entries(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut entries: Vec<String> = entries.collect();
+    entries.sort_unstable();
+    entries
+}
+
+#[tokio::test]
+async fn the_demo_tells_the_story_and_leaves_nothing_behind() {
+    let host = Host::new();
+    let told = run(host.command("lazarus-reconcile").env("TMPDIR", host.path()).arg("demo")).await;
+    assert_eq!((told.code, told.stderr.as_str()), (0, ""), "{told:?}");
+    for line in [
+        "#2 Mission: rewrite the spellbook\n   [kind/mission-proposal] [mission/invalid]",
+        "Not started: 2 answers need correcting. No cell was made.",
+        "#3 Mission: guard the gate\n   [health/healthy] [kind/mission-proposal] [mission/active]",
+        "Active, but stale: the wizard is silent. Last heartbeat ",
+        "Made again, empty, at ",
+        "Active and healthy: the wizard has finished.",
+        "     state/\n       heartbeat.json (",
+        "changed 0; 4 requests read, 0 wrote;",
+    ] {
+        assert!(told.stdout.contains(line), "{line} is not in\n{}", told.stdout);
+    }
+    assert_eq!(entries(host.path()), ["missions"]);
+    let kept = run(host.command("lazarus-reconcile").env("TMPDIR", host.path()).args(["demo", "--keep"])).await;
+    let directory = kept.stdout.lines().last().unwrap().strip_prefix("Kept: ").unwrap();
+    assert_eq!((kept.code, entries(&Path::new(directory).join("missions")).len()), (0, 6), "five cells and our own");
+}
+
+#[tokio::test]
+async fn a_cell_is_made_without_a_forge_and_made_whole_again() {
+    let host = Host::new();
+    let made = pit(&host, &["--init-cell", ID, "--json"]).await;
+    let path = host.root().join(ID);
+    assert_eq!(made.code, 0, "{made:?}");
+    assert_eq!(made.json(), json!({ "mission_id": ID, "path": path, "created": true, "restored": [] }));
+    assert_eq!(entries(&path), ["artifacts", "config", "logs", "meta", "state", "worktree"]);
+    let mission: Value = serde_json::from_slice(&std::fs::read(path.join("meta/mission.json")).unwrap()).unwrap();
+    assert_eq!(
+        (&mission["mission_id"], &mission["status"], &mission["issue"]),
+        (&json!(ID), &json!("active"), &Value::Null)
+    );
+    std::fs::remove_dir_all(path.join("logs")).unwrap();
+    std::fs::write(path.join("config/cell.json"), "mine").unwrap();
+    let again = pit(&host, &["--init-cell", &ID.to_uppercase(), "--json"]).await;
+    assert_eq!(again.json()["restored"], json!(["logs/", "logs/daemon.log"]));
+    assert_eq!(std::fs::read_to_string(path.join("config/cell.json")).unwrap(), "mine", "never overwritten");
+    std::fs::write(host.root().join("123e4567-e89b-12d3-a456-426614174001"), "").unwrap();
+    let blocked = pit(&host, &["--init-cell", "123e4567-e89b-12d3-a456-426614174001"]).await;
+    assert!(blocked.code == 2 && blocked.stderr.contains("a file is in its place"), "{blocked:?}");
+    let no_id = pit(&host, &["--init-cell", "../../etc"]).await;
+    assert!(no_id.code == 2 && no_id.stderr.contains("is not a UUID such as"), "{no_id:?}");
+}
+
+#[tokio::test]
+async fn a_scan_tells_every_cell_with_its_reason() {
+    let host = Host::new();
+    let id = |last: u32| format!("123e4567-e89b-12d3-a456-42661417400{last}");
+    for last in 0..5 {
+        pit(&host, &["--init-cell", &id(last)]).await;
+    }
+    let cell = |last: u32| host.root().join(id(last));
+    host.beat(&cell(0), &["--state", "waiting"]).await;
+    let old = json!({ "timestamp": "2026-01-01T00:00:00Z", "state": "done" });
+    std::fs::write(cell(1).join("state/heartbeat.json"), old.to_string()).unwrap();
+    std::fs::remove_dir_all(cell(2).join("artifacts")).unwrap();
+    std::fs::remove_file(cell(3).join("meta/mission.json")).unwrap();
+    let old = json!({ "timestamp": "2026-01-01T00:00:00Z", "state": "working" });
+    std::fs::write(cell(4).join("state/heartbeat.json"), old.to_string()).unwrap();
+    let scan = run(host.command("lazarus-reconcile").args(["scan", "--json"])).await;
+    assert_eq!(scan.code, 0, "{scan:?}");
+    let report = scan.json();
+    let verdicts: Vec<String> = report["cells"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|cell| {
+            format!("{} {} {}", cell["health"].as_str().unwrap(), cell["reason"].as_str().unwrap(), cell["state"])
+        })
+        .collect();
+    assert_eq!(
+        verdicts,
+        [
+            "healthy beating \"waiting\"",
+            "healthy finished \"done\"",
+            "incomplete missing artifacts/ null",
+            "uninitialized not-scaffolded null",
+            "stale silent \"working\"",
+        ]
+    );
+    let counts = json!({ "healthy": 2, "stale": 1, "incomplete": 1, "uninitialized": 1, "unknown": 0 });
+    assert_eq!((&report["summary"], &report["host"]), (&counts, &json!("alpha")));
+    let of_pit = pit(&host, &["--json"]).await.json();
+    assert_eq!((&of_pit["summary"], &of_pit["cells"][3]), (&report["summary"], &report["cells"][3]));
+    let filtered = run(host.command("lazarus-reconcile").args(["scan", "--json", "--health", "stale"])).await.json();
+    assert_eq!((filtered["cells"].as_array().unwrap().len(), &filtered["summary"]), (1, &counts));
+    let table = pit(&host, &[]).await.stdout.replace(&host.root().display().to_string(), "ROOT");
+    let table: Vec<&str> = table.lines().filter(|line| !line.contains(" s ago")).collect();
+    golden::check("scan.txt", &format!("{}\n", table.join("\n")));
+}
+
+#[tokio::test]
+async fn a_beat_finds_its_cell_and_says_what_is_wrong_with_it() {
+    let host = Host::new();
+    pit(&host, &["--init-cell", ID]).await;
+    let cell = host.root().join(ID);
+    let heartbeat =
+        || -> Value { serde_json::from_slice(&std::fs::read(cell.join("state/heartbeat.json")).unwrap()).unwrap() };
+    std::fs::create_dir_all(cell.join("worktree/deep/inside")).unwrap();
+    let upwards = run(host.command("lazarus-pit").current_dir(cell.join("worktree/deep/inside")).arg("beat")).await;
+    assert_eq!((upwards.code, &heartbeat()["sequence"], &heartbeat()["state"]), (0, &json!(1), &json!("working")));
+    let named = run(host.command("lazarus-pit").env("MISSION_CELL", &cell).args(["beat", "--state", "failed"])).await;
+    assert_eq!((named.code, &heartbeat()["sequence"], &heartbeat()["state"]), (0, &json!(2), &json!("failed")));
+    host.beat(&cell, &["--message", "so \u{202e}far"]).await;
+    assert_eq!(heartbeat()["message"], "so far", "nothing invisible");
+    let nowhere = pit(&host, &["beat"]).await;
+    assert!(nowhere.code == 2 && nowhere.stderr.contains("name one with `--cell DIR` or MISSION_CELL"), "{nowhere:?}");
+    let no_cell = pit(&host, &["beat", "--cell", "missions"]).await;
+    assert!(no_cell.code == 2 && no_cell.stderr.contains("is not a Mission Cell"), "{no_cell:?}");
+    let long = pit(&host, &["beat", "--cell", &cell.display().to_string(), "--message", &"x".repeat(201)]).await;
+    assert!(long.code == 2 && long.stderr.contains("201 characters, the limit is 200"), "{long:?}");
+    std::fs::remove_dir_all(cell.join("state")).unwrap();
+    let lost = pit(&host, &["beat", "--cell", &cell.display().to_string()]).await;
+    assert!(lost.code == 1 && lost.stderr.contains("state/heartbeat.json"), "{lost:?}");
+}
+
+#[tokio::test]
+async fn a_root_is_made_on_purpose_once_and_can_replace_a_lost_one() {
+    let host = Host::new();
+    std::fs::remove_dir(host.root()).unwrap();
+    let init = |arguments: &'static [&'static str]| {
+        let mut command = host.command("lazarus-reconcile");
+        command.arg("init").args(arguments);
+        async move { run(&mut command).await }
+    };
+    let made = init(&[]).await;
+    assert!(made.code == 0 && made.stdout.contains("is a missions root now: root "), "{made:?}");
+    let again = init(&[]).await;
+    assert!(again.code == 0 && again.stdout.contains("is a missions root already: root "), "{again:?}");
+    let id = |run: &Run| run.stdout.split("root ").last().unwrap().trim().to_owned();
+    assert_eq!(id(&made), id(&again));
+    let replaced = init(&["--replace", ID]).await;
+    assert!(replaced.code == 0 && replaced.stdout.contains(&format!("in place of {ID}")), "{replaced:?}");
+    let file: Value = serde_json::from_slice(&std::fs::read(host.root().join(".lazarus/root.json")).unwrap()).unwrap();
+    assert_eq!((&file["root_id"], &file["replaced"]), (&json!(id(&made)), &json!([ID])));
+}
+
+#[tokio::test]
+async fn help_names_every_flag_with_an_example() {
+    let host = Host::new();
+    let mut text = String::new();
+    for (program, arguments) in [
+        ("lazarus-reconcile", &["--help"][..]),
+        ("lazarus-reconcile", &["init", "--help"]),
+        ("lazarus-reconcile", &["scan", "--help"]),
+        ("lazarus-reconcile", &["demo", "--help"]),
+        ("lazarus-pit", &["--help"]),
+        ("lazarus-pit", &["beat", "--help"]),
+    ] {
+        let run = run(host.command(program).args(arguments)).await;
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+        text.push_str(&format!("=== {program} {}\n{}\n", arguments.join(" "), run.stdout));
+    }
+    golden::check("help.txt", &text);
+}
