@@ -1,0 +1,106 @@
+//! Settings: later layers win, the example file says the defaults, and nobody else's file is read.
+
+use crate::support::host::Host;
+use lazarus::settings::{Environment, Flags, Settings, SettingsFile};
+use serde_json::Value;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+fn environment(pairs: &[(&str, &str)]) -> Environment {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn load(flags: &Flags, pairs: &[(&str, &str)]) -> Settings {
+    Settings::load(flags, &environment(pairs)).unwrap()
+}
+
+#[test]
+fn later_layers_win() {
+    let host = Host::new();
+    let file = host.path().join("settings.yaml");
+    let text = "missions_root: /from/file\nforge: { url: 'https://file.test' }\nrepositories: [a/file]\nhost: { name: file }\n";
+    std::fs::write(&file, text).unwrap();
+    let with_file = Flags { config: Some(file), ..Flags::default() };
+    let job = [("GITEA_ACTIONS", "true"), ("GITHUB_SERVER_URL", "https://job.test/"), ("GITHUB_REPOSITORY", "a/job")];
+    let told = |settings: &Settings| {
+        let url = settings.forge_url.as_ref().unwrap().to_string();
+        (settings.missions_root.clone(), url, settings.repositories[0].to_string())
+    };
+    let tuple = |root: &str, url: &str, name: &str| (PathBuf::from(root), url.to_owned(), name.to_owned());
+    assert_eq!(told(&load(&Flags::default(), &job)), tuple("/var/missions", "https://job.test", "a/job"));
+    assert_eq!(told(&load(&with_file, &job)), tuple("/from/file", "https://file.test", "a/file"));
+    let mut variables = job.to_vec();
+    variables.extend([
+        ("LAZARUS_MISSIONS_ROOT", "/from/variable"),
+        ("LAZARUS_GITEA_URL", "https://variable.test"),
+        ("LAZARUS_REPOSITORIES", "a/variable, b/variable,A/Variable"),
+        ("LAZARUS_HOST", "variable"),
+    ]);
+    let settings = load(&with_file, &variables);
+    assert_eq!(told(&settings), tuple("/from/variable", "https://variable.test", "a/variable"));
+    assert_eq!((settings.repositories.len(), settings.host.to_string().as_str()), (2, "variable"), "named once each");
+    let flags = Flags {
+        missions_root: Some("/from/flag".into()),
+        gitea_url: Some("https://flag.test".to_owned()),
+        repositories: vec!["a/flag".to_owned()],
+        ..with_file
+    };
+    assert_eq!(told(&load(&flags, &variables)), tuple("/from/flag", "https://flag.test", "a/flag"));
+}
+
+#[test]
+fn a_jobs_variables_count_only_in_a_job() {
+    let settings = load(&Flags::default(), &[("GITHUB_SERVER_URL", "https://job.test"), ("GITEA_TOKEN", "x")]);
+    assert!(settings.forge_url.is_none() && settings.repositories.is_empty() && settings.gitea().is_err());
+}
+
+#[test]
+fn the_example_file_says_the_defaults() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/lazarus_pit.json");
+    // In a job no file is looked for in the working directory, which is where the example is.
+    let mut defaults = load(&Flags::default(), &[("LAZARUS_HOST", "alpha"), ("GITEA_ACTIONS", "true")]);
+    defaults.is_job = false;
+    let flags = Flags { config: Some(path.clone()), ..Flags::default() };
+    let mut settings = load(&flags, &[("LAZARUS_HOST", "alpha")]);
+    settings.source = None;
+    assert_eq!(format!("{settings:?}"), format!("{defaults:?}"));
+    let example: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let known = serde_json::to_value(SettingsFile::default()).unwrap();
+    assert_eq!(keys("", &example), keys("", &known), "every key is in the example");
+}
+
+/// The dotted keys of a document, groups left out.
+fn keys(prefix: &str, value: &Value) -> Vec<String> {
+    let Value::Object(fields) = value else { return vec![prefix.trim_start_matches('.').to_owned()] };
+    let mut keys: Vec<String> =
+        fields.iter().flat_map(|(key, value)| keys(&format!("{prefix}.{key}"), value)).collect();
+    keys.sort_unstable();
+    keys
+}
+
+#[test]
+fn a_token_is_never_shown() {
+    let settings = load(&Flags::default(), &[("LAZARUS_GITEA_TOKEN", "canary")]);
+    assert!(!format!("{settings:?}").contains("canary"));
+}
+
+#[tokio::test]
+async fn a_settings_file_in_the_missions_root_or_behind_a_link_is_not_read() {
+    let host = Host::new();
+    let scan = async |directory: &Path| {
+        let run = crate::support::host::run(host.command("lazarus-reconcile").current_dir(directory).arg("scan")).await;
+        (run.code, run.stderr)
+    };
+    let inside = host.root().join("123e4567-e89b-12d3-a456-426614174000/worktree");
+    std::fs::create_dir_all(inside.join("config")).unwrap();
+    std::fs::write(inside.join("config/lazarus_pit.json"), "{ \"planted\": true }").unwrap();
+    assert_eq!(scan(&inside).await, (0, String::new()));
+    let outside = host.path().join("work");
+    std::fs::create_dir_all(outside.join("config")).unwrap();
+    symlink(inside.join("config/lazarus_pit.json"), outside.join("config/lazarus_pit.json")).unwrap();
+    assert_eq!(scan(&outside).await, (0, String::new()));
+    std::fs::remove_file(outside.join("config/lazarus_pit.json")).unwrap();
+    std::fs::write(outside.join("config/lazarus_pit.json"), "{ \"planted\": true }").unwrap();
+    let (code, stderr) = scan(&outside).await;
+    assert!(code == 2 && stderr.contains("unknown field `planted`"), "{stderr}");
+}
