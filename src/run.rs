@@ -231,7 +231,7 @@ fn with_settings(flags: SettingsFlags, run: impl FnOnce(&Settings, &Environment)
 fn runtime(concurrent_missions: usize) -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        .max_blocking_threads(concurrent_missions + 1)
+        .max_blocking_threads(concurrent_missions)
         .enable_all()
         .build()
 }

@@ -5,6 +5,7 @@
 mod bounds;
 mod commands;
 mod comment;
+mod crash;
 mod disk;
 mod faults;
 mod form;
