@@ -3,6 +3,7 @@
 use crate::support::golden;
 use crate::support::host::{Host, Run, run};
 use serde_json::{Value, json};
+use std::fmt::Write;
 use std::path::Path;
 
 const ID: &str = "123e4567-e89b-12d3-a456-426614174000";
@@ -173,7 +174,7 @@ async fn help_names_every_flag_with_an_example() {
     ] {
         let run = run(host.command(program).args(arguments)).await;
         assert_eq!((run.code, run.stderr.as_str()), (0, ""));
-        text.push_str(&format!("=== {program} {}\n{}\n", arguments.join(" "), run.stdout));
+        writeln!(text, "=== {program} {}\n{}", arguments.join(" "), run.stdout).unwrap();
     }
     golden::check("help.txt", &text);
 }

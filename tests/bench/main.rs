@@ -1,0 +1,72 @@
+//! How fast it is, as ratios within one run: a scan beside a Python peer and beside bare system calls, and a pass beside
+//! a careful script, on the sandbox and, where `LAZARUS_TEST_GITEA` names its binary, on a real Gitea.
+//!
+//! `cargo bench` prints the tables of the README; `cargo bench -- --quick` tries everything on a small scale.
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on should stop where it stands")]
+
+mod bare;
+mod pass;
+mod scan;
+#[path = "../spec/support/mod.rs"]
+#[allow(dead_code, unused_imports, unused_macros, reason = "the specification needs all of it, a benchmark a part")]
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+struct Scale {
+    cells: usize,
+    proposals: usize,
+    runs: usize,
+}
+
+const FULL: Scale = Scale { cells: 20_000, proposals: 1_000, runs: 5 };
+const QUICK: Scale = Scale { cells: 200, proposals: 20, runs: 1 };
+
+#[tokio::main]
+async fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(root) =
+        arguments.iter().position(|argument| argument == bare::FLAG).and_then(|at| arguments.get(at + 1))
+    {
+        return bare::scan(Path::new(root));
+    }
+    let scale = if arguments.iter().any(|argument| argument == "--quick") { QUICK } else { FULL };
+    let cores = std::thread::available_parallelism().unwrap();
+    println!("{cores} cores, {} runs each, medians; ratios are taken run by run\n", scale.runs);
+    scan::measure(scale).await;
+    pass::measure(scale).await;
+}
+
+/// The Python peers, which stand for what a team would script by itself.
+fn peer(name: &str) -> Command {
+    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests/bench/peers", name].iter().collect();
+    let mut command = Command::new("python3");
+    command.arg(path);
+    command
+}
+
+/// Runs a command to its end; how long that took. Panics unless it succeeds.
+async fn timed(mut command: Command) -> (Duration, Output) {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    let run = move || {
+        let started = Instant::now();
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{command:?}: {:?}", output.status);
+        (started.elapsed(), output)
+    };
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// `1.23 s` or `45 ms`
+fn spoken(seconds: f64) -> String {
+    if seconds < 1.0 { format!("{:.0} ms", seconds * 1_000.0) } else { format!("{seconds:.1} s") }
+}
