@@ -1,5 +1,34 @@
 //! GitOps with issues as the desired state: a Gitea issue asks for a Mission Cell, a directory exists for it, and the
 //! issue shows its health.
+//!
+//! # The map
+//!
+//! Three floors; imports point down only (`tests/spec/house.rs`).
+//!
+//! | floor | holds | never |
+//! |---|---|---|
+//! | this one | [`arguments`], [`settings`], the [`survey`], the [`pass`], [`report`]s, [`mod@scan`], [`init`], [`mod@beat`], [`job`] | decides what a mission needs |
+//! | [`world`] | the [Gitea client](world::gitea), the [root](world::root), its [writer](world::writer), the [observer](world::observer) and the [applier](world::applier) | decides anything |
+//! | [`mission`] | the [form](mission::form), [proposals](mission::proposal), [health](mission::health), [plans](mission::plan), the [comment](mission::comment) | a file, a socket, a clock, the environment, async |
+//!
+//! [`sandbox`] stands beside them: a small forge that shares no code with the client. [`mod@demo`] tells the story on it.
+//!
+//! # One pass
+//!
+//! 1. [`survey::survey`] looks at everything and writes nothing: repositories, labels, issues, records, cells.
+//! 2. [`mission::setup`] and [`mission::plan`] turn what was seen into [changes](mission::change::Change), which are plain
+//!    values. [`pass::preview`] prints them and holds no writer.
+//! 3. [`pass::once`] lets the applier make them, one by one; it decides nothing. For each mission that is
+//!    [`reconcile::reconcile`]: plan the cell and make it, look at it again, plan the status and say it.
+//!
+//! # What holds everywhere
+//!
+//! - The binding of an issue to its cell is in the root's own records, and nowhere else: labels, comments and the cell's own
+//!   files are copies for readers. They are compared, never believed.
+//! - No path is made of a stranger's text: a cell's directory is named by a parsed [`mission::identity::MissionId`].
+//! - Whatever a wizard can write in is opened beneath its cell, without following links, without waiting, and with a limit
+//!   ([`world::beneath`]).
+//! - `now` is read once a pass, in [`run`], and handed down.
 
 pub mod arguments;
 pub mod beat;
