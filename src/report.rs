@@ -3,7 +3,8 @@
 use crate::mission::change::Change;
 use crate::mission::health::Health;
 use crate::mission::observation::{Here, Observation};
-use crate::mission::situation::{Obstacle, Phase, Situation, situation};
+use crate::mission::phase::Phase;
+use crate::mission::situation::{Obstacle, Situation, situation};
 use crate::mission::status::{cell_path, status};
 use crate::reconcile::Outcome;
 use crate::survey::Trouble;

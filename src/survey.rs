@@ -3,11 +3,12 @@
 use crate::mission::admission::{Admission, admit};
 use crate::mission::cell::Sighting;
 use crate::mission::change::Change;
+use crate::mission::ground::{KnownRepository, RepositoryLabel, RootFile};
 use crate::mission::identity::{RepositoryId, RepositoryName};
 use crate::mission::observation::{Comments, Here, IssueFacts, Observation};
 use crate::mission::plan::{forgotten, needs_comments};
 use crate::mission::record::{IssueKey, IssueState, Record};
-use crate::mission::setup::{KnownRepository, RepositoryLabel, RootFile, Surroundings, plan_labels, plan_root};
+use crate::mission::setup::{Surroundings, plan_labels, plan_root};
 use crate::mission::situation::{is_proposal, wants_room};
 use crate::mission::time::Timestamp;
 use crate::settings::{Settings, SettingsError};

@@ -5,7 +5,7 @@
 //! most once, and in the form's order; a fence ends only at its own opening string.
 
 use crate::mission::form::{Field, FieldKind, Form};
-use crate::mission::proposal::Problem;
+use crate::mission::problem::Problem;
 use std::collections::BTreeMap;
 
 /// What the forge writes for a question that was left empty.

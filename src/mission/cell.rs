@@ -1,8 +1,8 @@
 //! What a Mission Cell consists of, what its files say, and what can be seen of one from outside.
 
 use crate::mission::identity::{ForgeUrl, HostName, IssueId, MissionId, RepositoryId, RepositoryName};
+use crate::mission::phase::Phase;
 use crate::mission::proposal::Spec;
-use crate::mission::situation::Phase;
 use crate::mission::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};

@@ -1,7 +1,7 @@
-//! Our one comment on an issue: its first line, by which we know it again, and its words.
+//! Our one comment on an issue, put into words.
 
-use crate::mission::identity::{HostName, MissionId, RootId};
-use crate::mission::observation::{Here, Observation};
+use crate::mission::marker::Marker;
+use crate::mission::observation::Here;
 use crate::mission::record::Happened;
 use crate::mission::status::{Meaning, Status};
 use crate::mission::text;
@@ -10,7 +10,6 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 use serde::Serialize;
-use std::fmt;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -18,69 +17,11 @@ const TEMPLATE: &str = include_str!("../../templates/comment.md");
 
 static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(templates);
 
-/// The comment's first line. The sanitizer of the forge's page hides it, the API keeps it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Marker {
-    /// The mission, where the issue has a cell.
-    pub mission: Option<MissionId>,
-    /// The root that holds the cell.
-    pub root: Option<RootId>,
-    /// The host that holds the cell.
-    pub host: Option<HostName>,
-    /// The digest of what the comment means.
-    pub digest: String,
-}
-
-impl Marker {
-    /// The marker of what we say now.
-    #[must_use]
-    pub fn of(observation: &Observation, status: &Status) -> Self {
-        Self::here(&observation.here, status)
-    }
-
-    fn here(here: &Here, status: &Status) -> Self {
-        let mission = status.meaning.mission;
-        Self {
-            mission,
-            root: mission.and(here.root),
-            host: mission.map(|_| here.host.clone()),
-            digest: status.digest(),
-        }
-    }
-
-    /// Reads the first line of a comment; anything that is not exactly ours is none.
-    #[must_use]
-    pub fn parse(body: &str) -> Option<Self> {
-        let line = body.lines().next()?.trim_end();
-        let fields = line.strip_prefix("<!-- lazarus:status v1 ")?.strip_suffix(" -->")?;
-        let mut fields = fields.split(' ');
-        let mut value = |key: &str| fields.next()?.strip_prefix(key)?.strip_prefix('=');
-        let (mission, root) = (value("mission")?, value("root")?);
-        let (host, digest) = (value("host")?, value("digest")?);
-        Some(Self {
-            mission: optional(mission, MissionId::parse).ok()?,
-            root: optional(root, RootId::parse).ok()?,
-            host: optional(host, HostName::parse).ok()?,
-            digest: digest.to_owned(),
-        })
-    }
-}
-
-/// `none`, or a value.
-fn optional<T, E>(text: &str, parse: impl Fn(&str) -> Result<T, E>) -> Result<Option<T>, E> {
-    if text == "none" { Ok(None) } else { parse(text).map(Some) }
-}
-
-impl fmt::Display for Marker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { mission, root, host, digest } = self;
-        let (mission, root, host) = (or_none(mission.as_ref()), or_none(root.as_ref()), or_none(host.as_ref()));
-        write!(f, "<!-- lazarus:status v1 mission={mission} root={root} host={host} digest={digest} -->")
-    }
-}
-
-fn or_none<T: fmt::Display>(value: Option<&T>) -> String {
-    value.map_or_else(|| "none".to_owned(), ToString::to_string)
+/// The first line of what is said now.
+#[must_use]
+pub fn marker(here: &Here, status: &Status) -> Marker {
+    let mission = status.meaning.mission;
+    Marker { mission, root: mission.and(here.root), host: mission.map(|_| here.host.clone()), digest: status.digest() }
 }
 
 /// The whole comment, first line included.
@@ -97,7 +38,7 @@ pub fn render(here: &Here, status: &Status) -> String {
         .get_template("comment.md")
         .and_then(|template| template.render(Serde(&context)))
         .expect("the embedded template always renders: tests/spec/comment.rs renders every situation");
-    format!("{}\n{}\n", Marker::here(here, status), words.trim())
+    format!("{}\n{}\n", marker(here, status), words.trim())
 }
 
 fn templates() -> Environment<'static> {

@@ -1,7 +1,7 @@
 //! The labels that carry a mission's state: names, colours, meanings, and which exclude each other.
 
 use crate::mission::health::Health;
-use crate::mission::situation::Phase;
+use crate::mission::phase::Phase;
 
 /// Every label of ours, in the order of the README's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

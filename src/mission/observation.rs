@@ -2,9 +2,9 @@
 
 use crate::mission::admission::Admission;
 use crate::mission::cell::Sighting;
-use crate::mission::comment::Marker;
 use crate::mission::health::Place;
 use crate::mission::identity::{ForgeUrl, HostName, MissionId, RepositoryPattern, RootId};
+use crate::mission::marker::Marker;
 use crate::mission::record::{Binding, IssueKey, Record};
 use crate::mission::time::Timestamp;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use crate::mission::cell::{Beat, CellFacts, CellPapers, Heartbeat, Part, Sight, Sighting};
 use crate::mission::cell::{parse_object, updated};
 use crate::mission::change::Change;
-use crate::mission::comment::Marker;
+use crate::mission::comment::marker;
 use crate::mission::health::Place;
 use crate::mission::label::Label;
 use crate::mission::observation::{AttachedLabel, Comments, Observation};
@@ -261,13 +261,13 @@ fn plan_comment(observation: &Observation, status: Status) -> Vec<Change> {
         };
     }
     let ours = observation.our_comments();
-    let Some((id, marker)) = ours.first() else {
+    let Some((id, found)) = ours.first() else {
         // A person removed it; it comes back when there is something new to say.
         return if is_said { Vec::new() } else { vec![Change::PostComment { issue: issue(), status }] };
     };
     let spoken = Spoken { id: *id, digest: digest.clone() };
     let mut changes = Vec::new();
-    if **marker != Marker::of(observation, &status) {
+    if **found != marker(&observation.here, &status) {
         changes.push(Change::EditComment { issue: issue(), id: *id, status });
     } else if known != Some(&spoken) {
         changes.push(Change::RememberComment { issue: issue(), comment: spoken });

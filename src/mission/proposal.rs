@@ -3,6 +3,7 @@
 use crate::mission::answers::Answers;
 use crate::mission::form::{Field, FieldKind, Form};
 use crate::mission::identity::{GitRef, HostName, MissionId, RepositoryName, RepositoryPattern, WizardName};
+use crate::mission::problem::Problem;
 use crate::mission::text;
 use crate::mission::time::parse_length;
 use serde::{Deserialize, Serialize};
@@ -70,44 +71,6 @@ pub struct Proposal {
     pub spec: Spec,
     /// How many invisible characters were removed from title and objective.
     pub invisible: usize,
-}
-
-/// One answer that needs correcting, in words that the proposer can act on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Problem {
-    /// The field's label on the form.
-    pub field: String,
-    /// The answer, as text of a stranger; shown in a code span only.
-    pub answer: Option<String>,
-    /// What is wrong, in our words; with an answer it continues the sentence.
-    pub wrong: String,
-    /// What would be right.
-    pub right: String,
-}
-
-impl Problem {
-    fn body(label: &str, wrong: &str, right: &str) -> Self {
-        Self { field: label.to_owned(), answer: None, wrong: wrong.to_owned(), right: right.to_owned() }
-    }
-
-    pub(crate) fn heading_twice(label: &str) -> Self {
-        Self::body(label, &format!("the heading `{label}` appears twice"), "Keep the one with your answer")
-    }
-
-    pub(crate) fn heading_out_of_order(label: &str) -> Self {
-        let wrong = format!("the heading `{label}` is not where the form puts it");
-        Self::body(label, &wrong, "Keep the headings in the form's order")
-    }
-
-    pub(crate) fn fence_open(label: &str) -> Self {
-        let right = "End the text with a line that has the same backticks as its first line";
-        Self::body(label, "its block of text is never closed", right)
-    }
-
-    pub(crate) fn text_outside_fence(label: &str) -> Self {
-        let wrong = "there is text outside its block, which would be lost";
-        Self::body(label, wrong, "Move it between the two lines of backticks")
-    }
 }
 
 /// Where a proposal was filed, and what the operator allows.

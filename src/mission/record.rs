@@ -2,8 +2,8 @@
 
 use crate::mission::health::{Place, Verdict};
 use crate::mission::identity::{HostName, IssueId, MissionId, RepositoryId, RepositoryName, RootId};
+use crate::mission::phase::Phase;
 use crate::mission::proposal::Spec;
-use crate::mission::situation::Phase;
 use crate::mission::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -5,9 +5,11 @@ use crate::mission::health::{Facts, Health, Place, Reason, Verdict, assess};
 use crate::mission::identity::{HostName, MissionId};
 use crate::mission::label::Label;
 use crate::mission::observation::Observation;
-use crate::mission::proposal::{self, Problem, Proposal, Spec};
+use crate::mission::phase::Phase;
+use crate::mission::problem::Problem;
+use crate::mission::proposal::{self, Proposal, Spec};
 use crate::mission::record::{Binding, Happened, IssueState, Record, Repair, Said};
-use crate::mission::situation::{Active, Phase, Refused, Situation, Waiting};
+use crate::mission::situation::{Active, Refused, Situation, Waiting};
 use crate::mission::time::Timestamp;
 use serde::Serialize;
 

@@ -1,25 +1,10 @@
 //! The API: who asks, whether the token's scope and the account's rights allow it, and which handler answers.
 
-use crate::sandbox::exchange::{Reply, Request};
-use crate::sandbox::state::{Actor, Issue, Repository, Right, Scopes, State};
+use crate::sandbox::exchange::{PAGE_MAX, Reply, Request};
+use crate::sandbox::state::{Actor, Scopes, State};
+use crate::sandbox::visit::{Answer, Visit, visit};
 use crate::sandbox::{comments, issues, labels, repositories, timeline};
-use serde::de::DeserializeOwned;
 use serde_json::json;
-
-/// A request about one repository, by somebody who may at least read it.
-#[derive(Debug)]
-pub(super) struct Visit<'a> {
-    pub(super) state: &'a mut State,
-    pub(super) request: &'a Request,
-    /// Who asks; 0 is nobody in particular.
-    pub(super) user: i64,
-    pub(super) is_job: bool,
-    pub(super) right: Right,
-    /// The repository's place in the state.
-    pub(super) at: usize,
-}
-
-pub(super) type Answer = Result<Reply, Reply>;
 
 pub(super) fn answer(state: &mut State, request: &Request) -> Reply {
     route(state, request).unwrap_or_else(|refusal| refusal)
@@ -33,7 +18,7 @@ fn route(state: &mut State, request: &Request) -> Answer {
     match (request.method.as_str(), segments) {
         ("GET", ["version"]) => Ok(Reply::json(200, &json!({ "version": "1.26.0+sandbox" }))),
         ("GET", ["settings", "api"]) => {
-            Ok(Reply::json(200, &json!({ "max_response_items": issues::PAGE_MAX, "default_paging_num": 30 })))
+            Ok(Reply::json(200, &json!({ "max_response_items": PAGE_MAX, "default_paging_num": 30 })))
         }
         ("GET", ["user"]) => {
             let user = signed_in(state, actor.as_ref())?;
@@ -113,76 +98,5 @@ fn moved(request: &Request, owner: &str, name: &str, now: &str) -> Reply {
         Reply::html(301, &format!("<a href=\"{path}\">Moved Permanently</a>.\n\n")).with("location", &path)
     } else {
         Reply::redirect(301, &path)
-    }
-}
-
-fn visit<'a>(
-    state: &'a mut State,
-    request: &'a Request,
-    actor: Option<&Actor>,
-    at: Option<usize>,
-) -> Result<Visit<'a>, Reply> {
-    let right = at.map_or(Right::None, |at| state.right(actor, at));
-    let Some(at) = at.filter(|_| right > Right::None) else { return Err(Reply::not_found(&state.url)) };
-    if actor.is_none() && request.method != "GET" {
-        return Err(Reply::refusal(&state.url, 401, "token is required"));
-    }
-    let user = actor.map_or(0, |actor| actor.user);
-    let is_job = actor.is_some_and(|actor| matches!(actor.scopes, Scopes::Job(_)));
-    Ok(Visit { state, request, user, is_job, right, at })
-}
-
-impl Visit<'_> {
-    pub(super) fn repository(&self) -> &Repository {
-        &self.state.repositories[self.at]
-    }
-
-    pub(super) fn repository_mut(&mut self) -> &mut Repository {
-        &mut self.state.repositories[self.at]
-    }
-
-    /// The issue of this number; none where there is none.
-    pub(super) fn find_issue(&self, number: &str) -> Option<&Issue> {
-        let number: i64 = number.parse().ok()?;
-        self.repository().issues.iter().find(|issue| issue.number == number)
-    }
-
-    pub(super) fn issue(&self, number: &str) -> Result<&Issue, Reply> {
-        self.find_issue(number).ok_or_else(|| self.not_found())
-    }
-
-    pub(super) fn issue_mut(&mut self, number: &str) -> Result<&mut Issue, Reply> {
-        let not_found = self.not_found();
-        let number: Option<i64> = number.parse().ok();
-        self.repository_mut().issues.iter_mut().find(|issue| Some(issue.number) == number).ok_or(not_found)
-    }
-
-    pub(super) fn body<T: DeserializeOwned>(&self) -> Result<T, Reply> {
-        self.request.json(&self.state.url)
-    }
-
-    pub(super) fn not_found(&self) -> Reply {
-        Reply::not_found(&self.state.url)
-    }
-
-    pub(super) fn internal(&self) -> Reply {
-        Reply::internal(&self.state.url)
-    }
-
-    pub(super) fn refusal(&self, status: u16, message: &str) -> Reply {
-        Reply::refusal(&self.state.url, status, message)
-    }
-
-    pub(super) fn needs(&self, right: Right, message: &str) -> Result<(), Reply> {
-        if self.right >= right { Ok(()) } else { Err(self.refusal(403, message)) }
-    }
-
-    /// Comments and new issues are refused in an archived repository; label writes are not.
-    pub(super) fn needs_life(&self) -> Result<(), Reply> {
-        let Repository { owner_login, name, is_archived, .. } = self.repository();
-        if !is_archived {
-            return Ok(());
-        }
-        Err(self.refusal(423, &format!("{owner_login}/{name} is archived")))
     }
 }

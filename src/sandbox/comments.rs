@@ -1,8 +1,8 @@
 //! Comments, with Gitea's odd answers about issues that are not there.
 
-use crate::sandbox::api::{Answer, Visit};
 use crate::sandbox::exchange::Reply;
 use crate::sandbox::state::{Issue, Right, What, now};
+use crate::sandbox::visit::{Answer, Visit};
 use serde::Deserialize;
 use serde_json::Value;
 

@@ -6,6 +6,11 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use url::Url;
 
+/// `MAX_RESPONSE_ITEMS`: a larger `limit` is clamped without a word.
+pub(super) const PAGE_MAX: usize = 50;
+/// `DEFAULT_PAGING_NUM`
+const PAGE_DEFAULT: usize = 30;
+
 /// A request, read whole.
 #[derive(Debug)]
 pub(super) struct Request {
@@ -41,6 +46,14 @@ impl Request {
     /// A number in the query; what is none counts as absent.
     pub(super) fn number(&self, key: &str) -> Option<usize> {
         self.query(key)?.parse().ok()
+    }
+
+    /// How many items a page of a listing has.
+    pub(super) fn page_size(&self) -> usize {
+        match self.number("limit") {
+            None | Some(0) => PAGE_DEFAULT,
+            Some(limit) => limit.min(PAGE_MAX),
+        }
     }
 
     /// The body as JSON; a real Gitea answers 422 to what is none.

@@ -1,16 +1,11 @@
 //! Issues: listed, filed, read, edited, closed, locked and deleted.
 
-use crate::sandbox::api::{Answer, Visit};
-use crate::sandbox::exchange::{Reply, Request};
+use crate::sandbox::exchange::Reply;
 use crate::sandbox::state::{Issue, NewIssue, Right, What, now};
+use crate::sandbox::visit::{Answer, Visit};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
-
-/// `MAX_RESPONSE_ITEMS`: a larger `limit` is clamped without a word.
-pub(super) const PAGE_MAX: usize = 50;
-/// `DEFAULT_PAGING_NUM`
-const PAGE_DEFAULT: usize = 30;
 
 #[derive(Deserialize)]
 struct ApiIssue {
@@ -45,18 +40,11 @@ pub(super) fn route(visit: &mut Visit<'_>, rest: &[&str]) -> Answer {
     }
 }
 
-pub(super) fn page_size(request: &Request) -> usize {
-    match request.number("limit") {
-        None | Some(0) => PAGE_DEFAULT,
-        Some(limit) => limit.min(PAGE_MAX),
-    }
-}
-
 /// Newest first; a page past the end is empty.
 fn list(visit: &Visit<'_>) -> Answer {
     let mut issues = filtered(visit)?;
     issues.sort_by_key(|issue| std::cmp::Reverse(issue.id));
-    let (size, page) = (page_size(visit.request), visit.request.number("page").unwrap_or(1).max(1));
+    let (size, page) = (visit.request.page_size(), visit.request.number("page").unwrap_or(1).max(1));
     let total = issues.len();
     let shown = issues.into_iter().skip((page - 1) * size).take(size);
     let json: Value = shown.map(|issue| visit.state.issue_json(visit.repository(), issue)).collect();

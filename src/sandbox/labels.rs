@@ -1,8 +1,8 @@
 //! Labels of a repository, and labels on an issue.
 
-use crate::sandbox::api::{Answer, Visit};
 use crate::sandbox::exchange::Reply;
 use crate::sandbox::state::{Label, Right};
+use crate::sandbox::visit::{Answer, Visit};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -53,7 +53,7 @@ fn list(visit: &Visit<'_>) -> Reply {
     labels.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
     let total = labels.len();
     if let Some(page) = visit.request.number("page") {
-        let size = super::issues::page_size(visit.request);
+        let size = visit.request.page_size();
         labels = labels.into_iter().skip(page.saturating_sub(1) * size).take(size).collect();
     }
     let json = labels.into_iter().map(|label| visit.state.label_json(repository, label)).collect();

@@ -29,6 +29,7 @@ mod server;
 mod state;
 mod timeline;
 mod view;
+mod visit;
 mod web;
 
 pub use fault::{Fault, Logged};

@@ -1,8 +1,8 @@
 //! Repositories: made, described, changed, renamed, shared and filled.
 
-use crate::sandbox::api::{Answer, Visit};
 use crate::sandbox::exchange::{Reply, Request};
 use crate::sandbox::state::{Right, State};
+use crate::sandbox::visit::{Answer, Visit};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;

@@ -1,9 +1,8 @@
 //! The timeline of an issue: who put which label on it or took it off, and when.
 
-use crate::sandbox::api::{Answer, Visit};
 use crate::sandbox::exchange::Reply;
-use crate::sandbox::issues::page_size;
 use crate::sandbox::state::{Entry, What};
+use crate::sandbox::visit::{Answer, Visit};
 use serde_json::{Value, json};
 
 /// `…/issues/{number}/timeline`. `X-Total-Count` is the length of the page, not of the whole
@@ -25,7 +24,7 @@ pub(super) fn of_issue(visit: &Visit<'_>, number: &str) -> Answer {
     };
     let mut entries: Vec<Value> = issue.entries.iter().map(shown).collect();
     if let Some(page) = visit.request.number("page") {
-        let size = page_size(visit.request);
+        let size = visit.request.page_size();
         entries = entries.into_iter().skip(page.saturating_sub(1) * size).take(size).collect();
     }
     let count = entries.len().to_string();

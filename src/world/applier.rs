@@ -2,12 +2,13 @@
 
 use crate::mission::cell::{CellPapers, Part};
 use crate::mission::change::Change;
-use crate::mission::comment::{Marker, render};
+use crate::mission::comment::render;
+use crate::mission::ground::{KnownRepository, RepositoryLabel, RootPapers};
 use crate::mission::identity::RepositoryId;
 use crate::mission::label::Label;
+use crate::mission::marker::Marker;
 use crate::mission::observation::{AttachedLabel, Here};
 use crate::mission::record::{IssueKey, Record, Spoken};
-use crate::mission::setup::{KnownRepository, RepositoryLabel, RootPapers};
 use crate::mission::status::Status;
 use crate::world::WorldError;
 use crate::world::gitea::{self, ForgeError, Gitea, NewLabel};

@@ -1,11 +1,11 @@
 //! Gathers the facts: asks the forge, looks at the disk, decides nothing.
 
 use crate::mission::cell::{Failure, Sighting};
-use crate::mission::comment::Marker;
+use crate::mission::ground::{KnownRepository, RepositoryLabel};
 use crate::mission::identity::{MissionId, RepositoryName};
+use crate::mission::marker::Marker;
 use crate::mission::observation::{AttachedLabel, CommentFacts, IssueFacts};
 use crate::mission::record::IssueKey;
-use crate::mission::setup::{KnownRepository, RepositoryLabel};
 use crate::mission::time::Timestamp;
 use crate::world::cells;
 use crate::world::crew::{self, LOOK_PATIENCE};

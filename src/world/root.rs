@@ -1,8 +1,8 @@
 //! A missions root: whose it is, whether it is ours to write in, and what it remembers.
 
+use crate::mission::ground::RootFile;
 use crate::mission::identity::{MissionId, RootId};
 use crate::mission::record::{IssueKey, Record};
-use crate::mission::setup::RootFile;
 use crate::world::beneath::{self, Contents, Resolver};
 use crate::world::cells::open_directory;
 use rustix::fs::{Dir, Mode, OFlags, fstat, openat};

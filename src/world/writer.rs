@@ -1,9 +1,9 @@
 //! The one who may write in a missions root: cells are born whole, files are replaced whole, nothing is overwritten.
 
 use crate::mission::cell::{CellPapers, Part, pretty};
+use crate::mission::ground::{RootFile, RootPapers};
 use crate::mission::identity::{MissionId, RootId};
 use crate::mission::record::{IssueKey, Record};
-use crate::mission::setup::{RootFile, RootPapers};
 use crate::mission::time::Timestamp;
 use crate::world::beneath::{self, Resolver};
 use crate::world::cells::open_directory;

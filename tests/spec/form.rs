@@ -2,7 +2,8 @@
 
 use lazarus::mission::form::{FORM, FieldKind, Form};
 use lazarus::mission::identity::{RepositoryName, RepositoryPattern};
-use lazarus::mission::proposal::{Intake, Problem, Proposal, parse};
+use lazarus::mission::problem::Problem;
+use lazarus::mission::proposal::{Intake, Proposal, parse};
 use serde_json::Value;
 
 const BODIES: &str = include_str!("../fixtures/gitea/form-bodies.json");

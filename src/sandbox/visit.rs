@@ -1,0 +1,92 @@
+//! A visit to one repository: who asks, what they may do there, and what they find.
+
+use crate::sandbox::exchange::{Reply, Request};
+use crate::sandbox::state::{Actor, Issue, Repository, Right, Scopes, State};
+use serde::de::DeserializeOwned;
+
+/// A request about one repository, by somebody who may at least read it.
+#[derive(Debug)]
+pub(super) struct Visit<'a> {
+    pub(super) state: &'a mut State,
+    pub(super) request: &'a Request,
+    /// Who asks; 0 is nobody in particular.
+    pub(super) user: i64,
+    pub(super) is_job: bool,
+    pub(super) right: Right,
+    /// The repository's place in the state.
+    pub(super) at: usize,
+}
+
+pub(super) type Answer = Result<Reply, Reply>;
+
+/// Lets somebody in, who may at least read.
+pub(super) fn visit<'a>(
+    state: &'a mut State,
+    request: &'a Request,
+    actor: Option<&Actor>,
+    at: Option<usize>,
+) -> Result<Visit<'a>, Reply> {
+    let right = at.map_or(Right::None, |at| state.right(actor, at));
+    let Some(at) = at.filter(|_| right > Right::None) else { return Err(Reply::not_found(&state.url)) };
+    if actor.is_none() && request.method != "GET" {
+        return Err(Reply::refusal(&state.url, 401, "token is required"));
+    }
+    let user = actor.map_or(0, |actor| actor.user);
+    let is_job = actor.is_some_and(|actor| matches!(actor.scopes, Scopes::Job(_)));
+    Ok(Visit { state, request, user, is_job, right, at })
+}
+
+impl Visit<'_> {
+    pub(super) fn repository(&self) -> &Repository {
+        &self.state.repositories[self.at]
+    }
+
+    pub(super) fn repository_mut(&mut self) -> &mut Repository {
+        &mut self.state.repositories[self.at]
+    }
+
+    /// The issue of this number; none where there is none.
+    pub(super) fn find_issue(&self, number: &str) -> Option<&Issue> {
+        let number: i64 = number.parse().ok()?;
+        self.repository().issues.iter().find(|issue| issue.number == number)
+    }
+
+    pub(super) fn issue(&self, number: &str) -> Result<&Issue, Reply> {
+        self.find_issue(number).ok_or_else(|| self.not_found())
+    }
+
+    pub(super) fn issue_mut(&mut self, number: &str) -> Result<&mut Issue, Reply> {
+        let not_found = self.not_found();
+        let number: Option<i64> = number.parse().ok();
+        self.repository_mut().issues.iter_mut().find(|issue| Some(issue.number) == number).ok_or(not_found)
+    }
+
+    pub(super) fn body<T: DeserializeOwned>(&self) -> Result<T, Reply> {
+        self.request.json(&self.state.url)
+    }
+
+    pub(super) fn not_found(&self) -> Reply {
+        Reply::not_found(&self.state.url)
+    }
+
+    pub(super) fn internal(&self) -> Reply {
+        Reply::internal(&self.state.url)
+    }
+
+    pub(super) fn refusal(&self, status: u16, message: &str) -> Reply {
+        Reply::refusal(&self.state.url, status, message)
+    }
+
+    pub(super) fn needs(&self, right: Right, message: &str) -> Result<(), Reply> {
+        if self.right >= right { Ok(()) } else { Err(self.refusal(403, message)) }
+    }
+
+    /// Comments and new issues are refused in an archived repository; label writes are not.
+    pub(super) fn needs_life(&self) -> Result<(), Reply> {
+        let Repository { owner_login, name, is_archived, .. } = self.repository();
+        if !is_archived {
+            return Ok(());
+        }
+        Err(self.refusal(423, &format!("{owner_login}/{name} is archived")))
+    }
+}
