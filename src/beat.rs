@@ -1,6 +1,8 @@
 //! One heartbeat of a wizard, written whole: what `lazarus-pit beat` does.
 
-use crate::mission::cell::{Heartbeat, MESSAGE_CHARS_MAX, Part, WizardState, pretty};
+use crate::mission::cell::Part;
+use crate::mission::contents::pretty;
+use crate::mission::heartbeat::{Heartbeat, MESSAGE_CHARS_MAX, WizardState};
 use crate::mission::text::without_invisible;
 use crate::mission::time::Timestamp;
 use crate::world::beneath::{self, Contents, Resolver};

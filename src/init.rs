@@ -1,8 +1,9 @@
 //! Makes a missions root on purpose, and scaffolds of cells that belong to no issue.
 
-use crate::mission::cell::{CellPapers, Part, Sight, Sighting};
+use crate::mission::cell::{Part, Sight, Sighting};
 use crate::mission::ground::RootPapers;
 use crate::mission::identity::{MissionId, RootId};
+use crate::mission::papers::CellPapers;
 use crate::mission::phase::Phase;
 use crate::mission::status::beat_command;
 use crate::mission::time::Timestamp;

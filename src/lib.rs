@@ -44,4 +44,5 @@ pub mod sandbox;
 pub mod scan;
 pub mod settings;
 pub mod survey;
+pub mod trouble;
 pub mod world;

@@ -7,7 +7,7 @@ use crate::mission::phase::Phase;
 use crate::mission::situation::{Obstacle, Situation, situation};
 use crate::mission::status::{cell_path, status};
 use crate::reconcile::Outcome;
-use crate::survey::Trouble;
+use crate::trouble::Trouble;
 use crate::world::gitea::Requests;
 use serde::Serialize;
 use std::collections::BTreeMap;

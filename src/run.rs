@@ -5,7 +5,7 @@ use crate::beat::{beat, find_cell};
 use crate::demo::{DemoError, demo};
 use crate::init::{init, init_cell};
 use crate::job;
-use crate::mission::cell::WizardState;
+use crate::mission::heartbeat::WizardState;
 use crate::mission::identity::RootId;
 use crate::mission::text;
 use crate::mission::time::Timestamp;

@@ -1,7 +1,8 @@
 //! The health report of a missions root: what every cell is like, without any forge.
 
-use crate::mission::cell::{Failure, Sighting, WizardState};
+use crate::mission::cell::{Failure, Sighting};
 use crate::mission::health::{Facts, Health, Verdict, age, assess};
+use crate::mission::heartbeat::WizardState;
 use crate::mission::identity::{MissionId, WizardName};
 use crate::mission::record::{Record, Said};
 use crate::mission::time::Timestamp;

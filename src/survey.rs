@@ -7,12 +7,13 @@ use crate::mission::ground::{KnownRepository, RepositoryLabel, RootFile};
 use crate::mission::identity::{RepositoryId, RepositoryName};
 use crate::mission::observation::{Comments, Here, IssueFacts, Observation};
 use crate::mission::plan::{forgotten, needs_comments};
-use crate::mission::record::{IssueKey, IssueState, Record};
+use crate::mission::record::{IssueState, Record};
 use crate::mission::setup::{Surroundings, plan_labels, plan_root};
 use crate::mission::situation::{is_proposal, wants_room};
 use crate::mission::time::Timestamp;
-use crate::settings::{Settings, SettingsError};
-use crate::world::gitea::{ForgeError, Gitea};
+use crate::settings::Settings;
+use crate::trouble::{Refusal, Trouble};
+use crate::world::gitea::Gitea;
 use crate::world::observer::{FoundRepository, Observer, RepositoryError};
 use crate::world::root::{Records, Root, RootError};
 use std::collections::{BTreeSet, HashMap};
@@ -31,41 +32,6 @@ pub enum Scope {
         /// Its number.
         number: i64,
     },
-}
-
-/// Why no pass takes place: a person has to act, and nothing has been written.
-#[derive(Debug, thiserror::Error)]
-pub enum Refusal {
-    /// A setting.
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
-    /// The root.
-    #[error(transparent)]
-    Root(#[from] RootError),
-    /// The token.
-    #[error(transparent)]
-    Token(ForgeError),
-    /// None of the repositories can be served.
-    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Repositories(Vec<RepositoryError>),
-    /// The one issue asked for.
-    #[error("--issue: {0}")]
-    Issue(String),
-}
-
-/// Something that went wrong, with what it went wrong about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
-    /// A repository, or an issue as `owner/name#N`.
-    pub about: String,
-    /// The issue, where it is about one.
-    pub issue: Option<(RepositoryName, i64)>,
-    /// The fixed word.
-    pub kind: &'static str,
-    /// What was tried, what happened, what to do.
-    pub message: String,
-    /// Whether nothing can help before a person gives another token.
-    pub needs_a_token: bool,
 }
 
 /// A repository with its labels.
@@ -448,33 +414,5 @@ impl Surveyor<'_> {
             }
         }
         Ok(())
-    }
-}
-
-impl Trouble {
-    /// The message, with what it is about where it does not say so itself.
-    #[must_use]
-    pub fn message_with_subject(&self) -> String {
-        if self.message.contains(&self.about) {
-            self.message.clone()
-        } else {
-            format!("{}: {}", self.about, self.message)
-        }
-    }
-
-    /// We ourselves broke down over an issue.
-    pub(crate) fn defect(key: &IssueKey) -> Self {
-        Self {
-            about: key.to_string(),
-            issue: Some((key.repository.clone(), key.number)),
-            kind: "defect",
-            message: "a defect of this program, which other missions did not feel; please report it".to_owned(),
-            needs_a_token: false,
-        }
-    }
-
-    fn forge(about: String, error: &ForgeError) -> Self {
-        let needs_a_token = error.is_about_the_token();
-        Self { about, issue: None, kind: error.kind(), message: error.to_string(), needs_a_token }
     }
 }

@@ -1,10 +1,11 @@
 //! The vocabulary of change: each value is one thing that can be done to the world, and says so in one line.
 
-use crate::mission::cell::{CellPapers, Part};
+use crate::mission::cell::Part;
 use crate::mission::ground::{KnownRepository, RepositoryLabel, RootPapers};
 use crate::mission::identity::MissionId;
 use crate::mission::label::Label;
 use crate::mission::observation::AttachedLabel;
+use crate::mission::papers::CellPapers;
 use crate::mission::record::{IssueKey, IssueState, Record, Spoken};
 use crate::mission::status::Status;
 use std::fmt;

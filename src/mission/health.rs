@@ -1,6 +1,8 @@
 //! Judges a cell: facts in, verdict out, by a table of rules of which the first that holds decides.
 
-use crate::mission::cell::{Beat, Failure, FileKind, Flaw, Part, Sight, Sighting, WizardState};
+use crate::mission::cell::{Failure, FileKind, Part, Sight, Sighting};
+use crate::mission::contents::Flaw;
+use crate::mission::heartbeat::{Beat, WizardState};
 use crate::mission::time::Timestamp;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};

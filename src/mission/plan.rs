@@ -1,12 +1,15 @@
 //! Decides what one mission needs: an observation in, a list of changes out.
 
-use crate::mission::cell::{Beat, CellFacts, CellPapers, Heartbeat, Part, Sight, Sighting};
-use crate::mission::cell::{parse_object, updated};
+use crate::mission::cell::{CellFacts, Part, Sight, Sighting};
 use crate::mission::change::Change;
 use crate::mission::comment::marker;
+use crate::mission::contents::parse_object;
 use crate::mission::health::Place;
+use crate::mission::heartbeat::{Beat, Heartbeat};
 use crate::mission::label::Label;
 use crate::mission::observation::{AttachedLabel, Comments, Observation};
+use crate::mission::papers::CellPapers;
+use crate::mission::papers::updated;
 use crate::mission::proposal::Proposal;
 use crate::mission::record::{Binding, IssueState, Record, Spoken};
 use crate::mission::situation::{Active, Situation, situation};

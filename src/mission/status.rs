@@ -1,10 +1,12 @@
 //! What we say of a mission: the facts behind its labels and its comment, and when they became so.
 
-use crate::mission::cell::{CellPapers, Heartbeat, IssuePapers, Sighting, WizardState};
+use crate::mission::cell::Sighting;
 use crate::mission::health::{Facts, Health, Place, Reason, Verdict, assess};
+use crate::mission::heartbeat::{Heartbeat, WizardState};
 use crate::mission::identity::{HostName, MissionId};
 use crate::mission::label::Label;
 use crate::mission::observation::Observation;
+use crate::mission::papers::{CellPapers, IssuePapers};
 use crate::mission::phase::Phase;
 use crate::mission::problem::Problem;
 use crate::mission::proposal::{self, Proposal, Spec};
@@ -201,7 +203,7 @@ fn say(record: &mut Record, observation: &Observation, phase: Phase, verdict: Op
     let moved = before.is_none_or(|said| said.phase != phase || said.verdict != verdict);
     record.said = Some(Said { phase, verdict, since });
     if !observation.repaired.is_empty() {
-        let places = observation.repaired.clone();
+        let places = outermost(&observation.repaired);
         let paths: Vec<_> = places.iter().map(|place| format!("`{}`", place.path())).collect();
         record.note(now, format!("made again: {}", paths.join(", ")));
         record.repair = Some(Repair { at: now, places });
@@ -215,6 +217,16 @@ fn say(record: &mut Record, observation: &Observation, phase: Phase, verdict: Op
         };
         record.note(now, what);
     }
+}
+
+/// A directory that was made again speaks for the files of ours in it.
+fn outermost(places: &[Place]) -> Vec<Place> {
+    let parent = |place: &Place| match place {
+        Place::Whole => None,
+        Place::Part(part) => part.parent().map(Place::Part),
+    };
+    let is_told = |place: &&Place| parent(place).is_none_or(|parent| !places.contains(&parent));
+    places.iter().filter(is_told).copied().collect()
 }
 
 fn blank(observation: &Observation, phase: Phase) -> Meaning {

@@ -1,6 +1,6 @@
 //! Performs one change at a time, and decides nothing.
 
-use crate::mission::cell::{CellPapers, Part};
+use crate::mission::cell::Part;
 use crate::mission::change::Change;
 use crate::mission::comment::render;
 use crate::mission::ground::{KnownRepository, RepositoryLabel, RootPapers};
@@ -8,6 +8,7 @@ use crate::mission::identity::RepositoryId;
 use crate::mission::label::Label;
 use crate::mission::marker::Marker;
 use crate::mission::observation::{AttachedLabel, Here};
+use crate::mission::papers::CellPapers;
 use crate::mission::record::{IssueKey, Record, Spoken};
 use crate::mission::status::Status;
 use crate::world::WorldError;

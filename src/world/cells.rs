@@ -1,7 +1,9 @@
 //! Looks at cells on the disk. Reads a fixed number of small files each, and never what a wizard made.
 
-use crate::mission::cell::{Beat, CellFacts, Failure, FileKind, Flaw, Heartbeat, Part, Sight, Sighting};
-use crate::mission::cell::{FILE_BYTES_MAX, parse_object};
+use crate::mission::cell::{CellFacts, Failure, FileKind, Part, Sight, Sighting};
+use crate::mission::contents::Flaw;
+use crate::mission::contents::{FILE_BYTES_MAX, parse_object};
+use crate::mission::heartbeat::{Beat, Heartbeat};
 use crate::mission::identity::MissionId;
 use crate::mission::time::Timestamp;
 use crate::world::beneath::{self, Contents, Resolver};

@@ -1,8 +1,10 @@
 //! The one who may write in a missions root: cells are born whole, files are replaced whole, nothing is overwritten.
 
-use crate::mission::cell::{CellPapers, Part, pretty};
+use crate::mission::cell::Part;
+use crate::mission::contents::pretty;
 use crate::mission::ground::{RootFile, RootPapers};
 use crate::mission::identity::{MissionId, RootId};
+use crate::mission::papers::CellPapers;
 use crate::mission::record::{IssueKey, Record};
 use crate::mission::time::Timestamp;
 use crate::world::beneath::{self, Resolver};

@@ -1,7 +1,8 @@
 //! Health: the table of rules, row by row.
 
 use crate::support::cells::{at, beat, beaten, seconds, whole};
-use lazarus::mission::cell::{CellFacts, Failure, FileKind, Flaw, Part, Sight, Sighting};
+use lazarus::mission::cell::{CellFacts, Failure, FileKind, Part, Sight, Sighting};
+use lazarus::mission::contents::Flaw;
 use lazarus::mission::health::{Facts, assess};
 use std::time::Duration;
 
@@ -106,7 +107,7 @@ fn a_directory_without_papers_that_no_issue_owns_is_not_scaffolded() {
 
 #[test]
 fn heartbeats_are_read_leniently_but_their_time_strictly() {
-    use lazarus::mission::cell::Heartbeat;
+    use lazarus::mission::heartbeat::Heartbeat;
     let read =
         |text: &str| Heartbeat::parse(text.as_bytes()).map(|beat| (beat.timestamp.map(|t| t.to_string()), beat.state));
     assert_eq!(read(r#"{"timestamp":null}"#), Ok((None, String::new())));

@@ -1,5 +1,6 @@
 //! The house keeps its floors: imports point down only, the heart is pure, and the sandbox stands alone.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Every source file: its path below `src`, and its text.
@@ -39,6 +40,42 @@ fn law_1_downward_imports_point_down_only() {
     check_floor("mission/", &["mission"]);
     check_floor("world/", &["mission", "world"]);
     check_floor("sandbox/", &["sandbox"]);
+}
+
+/// Each file with the files that it imports.
+fn imports() -> BTreeMap<String, BTreeSet<String>> {
+    let sources = sources();
+    let is_file = |path: &String| sources.iter().any(|(known, _)| known == path);
+    let imported = |line: &str| -> Option<String> {
+        let path = line.trim().trim_start_matches("pub ").strip_prefix("use crate::")?;
+        let parts: Vec<&str> = path.split("::").collect();
+        // The longest beginning of the path that is a file; the rest names something in it.
+        let files = (1..=parts.len()).rev().flat_map(|count| {
+            let stem = parts[..count].join("/");
+            [format!("{stem}.rs"), format!("{stem}/mod.rs")]
+        });
+        files.map(|file| file.replace(';', "")).find(is_file)
+    };
+    sources.iter().map(|(path, text)| (path.clone(), text.lines().filter_map(imported).collect())).collect()
+}
+
+#[test]
+fn law_1_downward_no_two_files_import_each_other_round_a_circle() {
+    let mut left = imports();
+    assert!(left["mission/plan.rs"].contains("mission/status.rs"), "imports are read as they are written");
+    // Whatever imports nothing that is left can be taken away; a circle cannot.
+    loop {
+        let ground: Vec<String> = left
+            .iter()
+            .filter(|(path, imports)| imports.iter().all(|import| import == *path || !left.contains_key(import)))
+            .map(|(path, _)| path.clone())
+            .collect();
+        if ground.is_empty() {
+            break;
+        }
+        left.retain(|path, _| !ground.contains(path));
+    }
+    assert_eq!(left.keys().collect::<Vec<_>>(), [""; 0], "these import each other");
 }
 
 #[test]

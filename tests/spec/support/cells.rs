@@ -1,7 +1,8 @@
 //! Cells as they are seen, without a disk.
 
 use chrono::{DateTime, TimeDelta};
-use lazarus::mission::cell::{Beat, CellFacts, Heartbeat, Part, Sight};
+use lazarus::mission::cell::{CellFacts, Part, Sight};
+use lazarus::mission::heartbeat::{Beat, Heartbeat};
 use lazarus::mission::time::Timestamp;
 
 /// So many seconds after the moment at which the tests of the pure parts take place.

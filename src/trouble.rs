@@ -1,0 +1,72 @@
+//! What went wrong: refusals, after which there is no pass, and troubles, which the next pass tries to mend.
+
+use crate::mission::identity::RepositoryName;
+use crate::mission::record::IssueKey;
+use crate::settings::SettingsError;
+use crate::world::gitea::ForgeError;
+use crate::world::observer::RepositoryError;
+use crate::world::root::RootError;
+
+/// Why no pass takes place: a person has to act, and nothing has been written.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// A setting.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The root.
+    #[error(transparent)]
+    Root(#[from] RootError),
+    /// The token.
+    #[error(transparent)]
+    Token(ForgeError),
+    /// None of the repositories can be served.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Repositories(Vec<RepositoryError>),
+    /// The one issue asked for.
+    #[error("--issue: {0}")]
+    Issue(String),
+}
+
+/// Something that went wrong, with what it went wrong about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// A repository, or an issue as `owner/name#N`.
+    pub about: String,
+    /// The issue, where it is about one.
+    pub issue: Option<(RepositoryName, i64)>,
+    /// The fixed word.
+    pub kind: &'static str,
+    /// What was tried, what happened, what to do.
+    pub message: String,
+    /// Whether nothing can help before a person gives another token.
+    pub needs_a_token: bool,
+}
+
+impl Trouble {
+    /// The message, with what it is about where it does not say so itself.
+    #[must_use]
+    pub fn message_with_subject(&self) -> String {
+        if self.message.contains(&self.about) {
+            self.message.clone()
+        } else {
+            format!("{}: {}", self.about, self.message)
+        }
+    }
+
+    /// We ourselves broke down over an issue.
+    pub(crate) fn defect(key: &IssueKey) -> Self {
+        Self {
+            about: key.to_string(),
+            issue: Some((key.repository.clone(), key.number)),
+            kind: "defect",
+            message: "a defect of this program, which other missions did not feel; please report it".to_owned(),
+            needs_a_token: false,
+        }
+    }
+
+    /// The forge did not answer as it should.
+    pub(crate) fn forge(about: String, error: &ForgeError) -> Self {
+        let needs_a_token = error.is_about_the_token();
+        Self { about, issue: None, kind: error.kind(), message: error.to_string(), needs_a_token }
+    }
+}
