@@ -2,48 +2,53 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-/// More threads than this do not make a disk faster.
+/// More threads than this do not make a disk faster, and no more are given up for lost.
 const THREADS_MAX: usize = 8;
 
-/// How long no cell at all may be finished before the rest counts as unreadable.
+/// How long no cell at all may be finished before those under way count as unreadable.
 pub const LOOK_PATIENCE: Duration = Duration::from_secs(5);
 
-/// So many pieces of work are taken at once, so that threads do not wait for each other's bookkeeping.
-const BATCH: usize = 32;
-
-/// Does `work` for each number below `count`. When nothing at all has been finished for `patience`, what is still
-/// under way stays `None`: a disk that hangs costs its own cells a verdict, and not the pass its end.
+/// Does `work` for each number below `count`. Whenever nothing at all has been finished for `patience`, another thread
+/// takes up what nobody has begun, until [`THREADS_MAX`] hang; what is still under way then stays `None`. So a disk that
+/// hangs costs its own cells a verdict, and not the pass its end.
 pub fn gather<T, W>(count: usize, patience: Duration, work: W) -> Vec<Option<T>>
 where
     T: Send + 'static,
     W: Fn(usize) -> T + Send + Sync + 'static,
 {
     let mut results: Vec<Option<T>> = (0..count).map(|_| None).collect();
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let batch = BATCH.min(count.div_ceil(processors)).max(1);
-    let threads = processors.min(THREADS_MAX).min(count);
     let work = Arc::new(work);
     let next = Arc::new(AtomicUsize::new(0));
     let (done, finished) = channel();
-    for _ in 0..threads {
+    let hire = || {
         let (work, next, done) = (Arc::clone(&work), Arc::clone(&next), done.clone());
         std::thread::spawn(move || {
             loop {
-                let from = next.fetch_add(batch, Ordering::Relaxed);
-                let taken = from..count.min(from.saturating_add(batch));
-                if taken.is_empty() || done.send((from, taken.map(&*work).collect::<Vec<T>>())).is_err() {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                if index >= count || done.send((index, work(index))).is_err() {
                     return;
                 }
             }
         });
-    }
-    drop(done);
-    while let Ok((from, batch)) = finished.recv_timeout(patience) {
-        for (at, result) in (from..).zip(batch) {
-            results[at] = Some(result);
+    };
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut threads = processors.min(THREADS_MAX).min(count);
+    (0..threads).for_each(|_| hire());
+    let mut left = count;
+    while left > 0 {
+        match finished.recv_timeout(patience) {
+            Ok((index, result)) => {
+                results[index] = Some(result);
+                left -= 1;
+            }
+            Err(RecvTimeoutError::Timeout) if threads < THREADS_MAX && next.load(Ordering::Relaxed) < count => {
+                hire();
+                threads += 1;
+            }
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
         }
     }
     results
