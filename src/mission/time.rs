@@ -1,6 +1,6 @@
 //! Points in time as cells, records and comments show them: UTC, whole seconds, never local.
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::time::Duration;
@@ -10,11 +10,12 @@ use std::time::Duration;
 pub struct Timestamp(DateTime<Utc>);
 
 impl Timestamp {
-    /// Reads RFC 3339. A time without a zone is no point in time, and is refused.
+    /// Reads RFC 3339. A time without a zone is no point in time, and is refused; so is one whose year in UTC has not
+    /// four digits, since it could not be written again.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let time = DateTime::parse_from_rfc3339(text).ok()?;
-        Some(Self(time.to_utc()))
+        let time = DateTime::parse_from_rfc3339(text).ok()?.to_utc();
+        (0..=9999).contains(&time.year()).then_some(Self(time))
     }
 
     /// How long after `earlier` this is; negative when it comes before.
