@@ -116,7 +116,9 @@ impl ForgeUrl {
     /// Accepts `http` and `https` addresses, with a path where the forge lives under one.
     pub fn parse(text: &str) -> Result<Self, NotA> {
         let wanted = "the address of a Gitea, such as `https://git.example.com`";
-        let refused = || NotA { text: text.to_owned(), wanted };
+        // What stands before an `@` may be a password.
+        let shown = if text.contains('@') { "…" } else { text };
+        let refused = || NotA { text: shown.to_owned(), wanted };
         let mut url = Url::parse(text.trim()).map_err(|_| refused())?;
         let plain =
             url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();

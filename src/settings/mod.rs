@@ -69,6 +69,9 @@ pub enum SettingsError {
     Client(String),
 }
 
+/// What is this long and has neither slash nor dot is a token rather than a file; a Gitea's has 40 digits.
+const TOKEN_CHARS_MIN: usize = 30;
+
 /// The variables of the process, taken once.
 pub type Environment = BTreeMap<String, String>;
 
@@ -146,8 +149,7 @@ impl Settings {
         let is_job = variable("GITEA_ACTIONS").is_some_and(|value| value == "true");
         let of_job = |name: &str| variable(name).filter(|_| is_job);
         let named_root = flags.missions_root.clone().or_else(|| variable("LAZARUS_MISSIONS_ROOT").map(PathBuf::from));
-        let source = source(flags, is_job, named_root.as_deref());
-        let file = source.as_deref().map(SettingsFile::read).transpose()?.unwrap_or_default();
+        let (source, file) = file(flags, is_job, named_root.as_deref())?;
         let forge_url = layered(
             &[("--gitea-url", flags.gitea_url.as_ref()), ("LAZARUS_GITEA_URL", variable("LAZARUS_GITEA_URL"))],
             file.forge.url,
@@ -241,24 +243,35 @@ impl Settings {
     }
 }
 
-/// The settings file to use: the one named; else a checkout's own, if nobody else could have put it there; else the host's.
-fn source(flags: &Flags, is_job: bool, root: Option<&Path>) -> Option<PathBuf> {
-    if flags.config.is_some() {
-        return flags.config.clone();
-    }
-    let local = Path::new(LOCAL_FILE);
-    if !is_job && is_trustworthy(local, root) {
-        return Some(local.to_owned());
+/// The settings file to use, and what it says: the one named; else a checkout's own, if nobody else could have put it
+/// there; else the host's.
+fn file(
+    flags: &Flags,
+    is_job: bool,
+    named_root: Option<&Path>,
+) -> Result<(Option<PathBuf>, SettingsFile), SettingsError> {
+    if let Some(path) = &flags.config {
+        return Ok((Some(path.clone()), SettingsFile::read(path)?));
     }
     let host = Path::new(HOST_FILE);
-    host.exists().then(|| host.to_owned())
+    let of_host = if host.exists() { Some(SettingsFile::read(host)?) } else { None };
+    let local = Path::new(LOCAL_FILE);
+    let root = named_root.or(of_host.as_ref().and_then(|file| file.missions_root.as_deref()));
+    if !is_job && is_trustworthy(local, root.unwrap_or(Path::new(DEFAULT_ROOT))) {
+        let file = SettingsFile::read(local)?;
+        // A file cannot say of itself that it lies outside.
+        let own_root = named_root.or(file.missions_root.as_deref());
+        if own_root.is_none_or(|root| is_trustworthy(local, root)) {
+            return Ok((Some(local.to_owned()), file));
+        }
+    }
+    Ok(of_host.map_or_else(Default::default, |file| (Some(host.to_owned()), file)))
 }
 
-fn is_trustworthy(path: &Path, root: Option<&Path>) -> bool {
+fn is_trustworthy(path: &Path, root: &Path) -> bool {
     let Ok(metadata) = path.symlink_metadata() else { return false };
     let user = rustix::process::geteuid().as_raw();
-    let root = root.unwrap_or(Path::new(DEFAULT_ROOT)).canonicalize();
-    let is_inside = match (path.canonicalize(), root) {
+    let is_inside = match (path.canonicalize(), root.canonicalize()) {
         (Ok(path), Ok(root)) => path.starts_with(root),
         (Ok(_), Err(_)) => false,
         (Err(_), _) => true,
@@ -304,7 +317,7 @@ fn repositories<'a>(
     } else if let Some(text) = variable("LAZARUS_REPOSITORIES") {
         ("`LAZARUS_REPOSITORIES`", listed(text))
     } else if let Some(names) = from_file {
-        return Ok(names);
+        ("`repositories`", names.iter().map(ToString::to_string).collect())
     } else {
         ("`GITHUB_REPOSITORY`", of_job.map(listed).unwrap_or_default())
     };
@@ -368,10 +381,17 @@ fn own_host_name() -> Result<HostName, SettingsError> {
 }
 
 fn read_named(key: &'static str, path: &Path) -> Result<Vec<u8>, SettingsError> {
-    let unusable = |cause: String| SettingsError::Named { key, path: path.to_owned(), cause };
+    let shown = if is_like_a_token(path) { Path::new("…") } else { path };
+    let unusable = |cause: String| SettingsError::Named { key, path: shown.to_owned(), cause };
     let metadata = std::fs::metadata(path).map_err(|error| unusable(error.to_string()))?;
     if !metadata.is_file() || metadata.len() > SECRET_BYTES_MAX {
         return Err(unusable("it is not a file of a sensible size".to_owned()));
     }
     std::fs::read(path).map_err(|error| unusable(error.to_string()))
+}
+
+/// Whoever gives the token where its file belongs does not want to see it printed.
+fn is_like_a_token(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    text.len() >= TOKEN_CHARS_MIN && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
