@@ -27,27 +27,35 @@ pub struct Listing {
 }
 
 impl IssueList {
-    /// Every page. A listing is complete only when as many ids were seen as `X-Total-Count` says: an issue that
-    /// leaves while pages are read pulls another one over the edge between them, and a page shorter than asked for
-    /// is no sign of the end.
+    /// Every page. A listing is complete only when one walk over its pages has seen as many ids as `X-Total-Count` ever
+    /// said meanwhile: an issue that leaves while pages are read pulls another one over the edge between them, and a
+    /// page shorter than asked for is no sign of the end.
     pub async fn all(self) -> Result<Listing, ForgeError> {
-        let (seen, skipped) = (BTreeMap::new(), Vec::new());
-        let mut walk = Walk { list: self, page_size: PAGE_SIZE, seen, skipped, total: 0 };
-        for _ in 0..WALKS_MAX {
-            walk.go().await?;
+        let mut page_size = PAGE_SIZE;
+        let mut seen = BTreeMap::new();
+        for _ in 1..WALKS_MAX {
+            let walk = Walk::over(&self, page_size).await?;
             if walk.is_complete() {
-                break;
+                return Ok(walk.into_listing());
             }
+            page_size = walk.page_size;
+            seen.extend(walk.seen);
         }
-        Ok(walk.into_listing())
+        let mut last = Walk::over(&self, page_size).await?;
+        let is_complete = last.is_complete();
+        if !is_complete {
+            seen.extend(last.seen);
+            last.seen = seen;
+        }
+        Ok(Listing { is_complete, ..last.into_listing() })
     }
 }
 
 struct Walk {
-    list: IssueList,
     page_size: u64,
     seen: BTreeMap<i64, Issue>,
     skipped: Vec<String>,
+    /// The most that any answer said.
     total: u64,
 }
 
@@ -62,6 +70,25 @@ struct Stretch {
 }
 
 impl Walk {
+    /// The first page alone, since it tells how many there are; then all others side by side.
+    async fn over(list: &IssueList, page_size: u64) -> Result<Self, ForgeError> {
+        let mut walk = Self { page_size, seen: BTreeMap::new(), skipped: Vec::new(), total: 0 };
+        let first = read(list.clone(), 0, page_size).await?;
+        // What was read stays; the rest is read by pages of the size that the forge really gives.
+        walk.page_size = walk.take(first).unwrap_or(page_size);
+        let mut under_way = JoinSet::new();
+        let mut at = walk.page_size;
+        while at < walk.total.min(ISSUES_MAX) {
+            under_way.spawn(read(list.clone(), at, walk.page_size));
+            at += walk.page_size;
+        }
+        while let Some(stretch) = under_way.join_next().await {
+            let stretch = stretch.expect("reading a page never panics")?;
+            walk.take(stretch);
+        }
+        Ok(walk)
+    }
+
     fn is_complete(&self) -> bool {
         (self.seen.len() + self.skipped.len()) as u64 >= self.total
     }
@@ -72,28 +99,9 @@ impl Walk {
         Listing { issues, skipped: self.skipped, is_complete }
     }
 
-    /// The first page alone, since it tells how many there are; then all others side by side.
-    async fn go(&mut self) -> Result<(), ForgeError> {
-        self.skipped.clear();
-        let first = read(self.list.clone(), 0, self.page_size).await?;
-        // What was read stays; the rest is read by pages of the size that the forge really gives.
-        self.page_size = self.take(first).unwrap_or(self.page_size);
-        let mut under_way = JoinSet::new();
-        let mut at = self.page_size;
-        while at < self.total.min(ISSUES_MAX) {
-            under_way.spawn(read(self.list.clone(), at, self.page_size));
-            at += self.page_size;
-        }
-        while let Some(stretch) = under_way.join_next().await {
-            let stretch = stretch.expect("reading a page never panics")?;
-            self.take(stretch);
-        }
-        Ok(())
-    }
-
     fn take(&mut self, stretch: Stretch) -> Option<u64> {
         let Stretch { issues, skipped, total, clamped } = stretch;
-        self.total = total.unwrap_or(self.total);
+        self.total = self.total.max(total.unwrap_or_default());
         self.skipped.extend(skipped);
         self.seen.extend(issues.into_iter().map(|issue| (issue.id, issue)));
         clamped

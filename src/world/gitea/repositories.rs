@@ -48,9 +48,13 @@ impl Repositories {
         self.call(&[], Call::get)
     }
 
-    /// All labels. Some versions send them all at once, some by pages (go-gitea/gitea#21158).
+    /// All labels. Without a page most versions send them all at once; newer ones may not (go-gitea/gitea#21158).
     pub async fn labels(&self) -> Result<Vec<Label>, ForgeError> {
-        let mut labels: Vec<Label> = Vec::new();
+        let Page { items: mut labels, total } = self.call(&["labels"], Call::get).send_page().await?;
+        if total.is_none_or(|total| labels.len() as u64 >= total) {
+            return Ok(labels);
+        }
+        labels.clear();
         for page in 1.. {
             let call = self.call(&["labels"], Call::get);
             let Page { items, total } = call.query("page", page).query("limit", 50).send_page().await?;
