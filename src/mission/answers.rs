@@ -36,17 +36,24 @@ impl Answers {
             let Some(position) = section.field else { continue };
             let field = &form.fields[position];
             if answers.by_field.contains_key(&field.id) {
-                answers.problems.push(Problem::heading_twice(&field.label));
+                answers.complain(Problem::heading_twice(&field.label));
                 continue;
             }
             if position < furthest {
-                answers.problems.push(Problem::heading_out_of_order(&field.label));
+                answers.complain(Problem::heading_out_of_order(&field.label));
             }
             furthest = furthest.max(position);
             answers.take(field, &section);
         }
         answers.by_field.retain(|_, answer| !answer.is_empty());
         answers
+    }
+
+    /// However often a heading is repeated, it is complained about once.
+    fn complain(&mut self, problem: Problem) {
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
     }
 
     fn take(&mut self, field: &Field, section: &Section<'_>) {
@@ -57,12 +64,12 @@ impl Answers {
             }
             Fence::Closed { inside, after } => {
                 if !after.trim().is_empty() {
-                    self.problems.push(Problem::text_outside_fence(&field.label));
+                    self.complain(Problem::text_outside_fence(&field.label));
                 }
                 *inside
             }
             Fence::Open => {
-                self.problems.push(Problem::fence_open(&field.label));
+                self.complain(Problem::fence_open(&field.label));
                 ""
             }
         };

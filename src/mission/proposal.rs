@@ -14,6 +14,9 @@ use std::time::Duration;
 /// The longest objective, in bytes.
 pub const OBJECTIVE_BYTES_MAX: usize = 16 * 1024;
 
+/// The longest body that is read at all, in bytes. The longest objective and every other answer fit several times.
+pub const BODY_BYTES_MAX: usize = 128 * 1024;
+
 /// The longest title, in characters, as the forge's own page allows.
 pub const TITLE_CHARS_MAX: usize = 255;
 
@@ -85,6 +88,9 @@ pub struct Intake<'a> {
 /// Reads an issue as a proposal. The forge checks nothing (go-gitea/gitea `routers/web/repo/issue_new.go`),
 /// so everything is checked here.
 pub fn parse(form: &Form, title: &str, body: &str, intake: Intake<'_>) -> Result<Proposal, Vec<Problem>> {
+    if body.len() > BODY_BYTES_MAX {
+        return Err(vec![Problem::too_long(body.len(), BODY_BYTES_MAX)]);
+    }
     let answers = Answers::read(form, body);
     let mut check = Check { form, answers: &answers, problems: answers.problems.clone() };
     let (name, invisible_in_name) = check.title(title);
