@@ -9,6 +9,7 @@ use crate::mission::status::beat_command;
 use crate::mission::time::Timestamp;
 use crate::settings::{Settings, SettingsError};
 use crate::world::cells;
+use crate::world::entry::Entry;
 use crate::world::root::{Root, RootError};
 use crate::world::writer::{Access, WriteError, Writer};
 use serde::Serialize;
@@ -68,19 +69,20 @@ pub fn init(settings: &Settings, replaced: Option<RootId>, now: Timestamp) -> Re
     Ok(Initialised { root_id: file.root_id, is_new })
 }
 
-fn open(settings: &Settings, now: Timestamp) -> Result<(Writer, bool), InitError> {
+fn open(settings: &Settings, now: Timestamp) -> Result<(Arc<Writer>, bool), InitError> {
     let access = Access { lock_wait: settings.lock_wait, group: settings.group_id()? };
-    let root = Arc::new(Root::open(&settings.missions_root)?);
-    if root.file().is_some() {
-        return Ok((Writer::lock(root, access)?, false));
-    }
+    let ground = match Entry::to(&settings.missions_root, access)? {
+        Entry::Known(writer) => return Ok((writer, false)),
+        Entry::New(ground) => ground,
+    };
     let papers = RootPapers {
         host: settings.host.clone(),
         forge: settings.forge_url.clone(),
         repositories: Vec::new(),
+        former_names: Vec::new(),
         replaced: Vec::new(),
     };
-    Ok((Writer::initialise(root, papers, now, access)?, true))
+    Ok((Arc::new(Writer::initialise(ground, papers, now, access)?), true))
 }
 
 /// The JSON document of `lazarus-pit --init-cell UUID --json`.
@@ -98,8 +100,10 @@ pub struct Scaffold {
 
 /// Makes a whole cell without an issue, or makes again what one lacks; never touches what is there.
 pub fn init_cell(settings: &Settings, mission_id: MissionId, now: Timestamp) -> Result<Scaffold, InitError> {
+    check_ground(settings)?;
     let (writer, _) = open(settings, now)?;
     let root = Arc::clone(writer.root());
+    let had_beaten = had_beaten(&root, mission_id)?;
     let path = root.path().join(mission_id.to_string()).display().to_string();
     let papers = papers(settings, &root, mission_id, now);
     let blocked = |why: String| InitError::InTheWay { path: path.clone(), why };
@@ -110,7 +114,9 @@ pub fn init_cell(settings: &Settings, mission_id: MissionId, now: Timestamp) -> 
             scaffold.created = true;
         }
         Sighting::Cell(cell) => {
-            for part in Part::ALL.into_iter().filter(|part| *cell.part(*part) == Sight::Missing) {
+            let lost = Part::ALL.into_iter().filter(|part| *cell.part(*part) == Sight::Missing);
+            // A wizard that has beaten knows more of its heartbeat than an empty file would say.
+            for part in lost.filter(|part| !(had_beaten && *part == Part::Heartbeat)) {
                 writer.restore_part(&papers, part)?;
                 scaffold.restored.push(part.path());
             }
@@ -119,6 +125,21 @@ pub fn init_cell(settings: &Settings, mission_id: MissionId, now: Timestamp) -> 
         Sighting::Failed(_) => return Err(blocked("its place cannot be looked at".to_owned())),
     }
     Ok(scaffold)
+}
+
+/// A root is never initialised on the side in a job, where it may be gone tomorrow.
+fn check_ground(settings: &Settings) -> Result<(), RootError> {
+    let root = Root::open(&settings.missions_root)?;
+    if root.file().is_some() || !settings.is_job {
+        return Ok(());
+    }
+    Err(RootError::NotInitialised { path: root.path().display().to_string(), why: "a job does not do that" })
+}
+
+fn had_beaten(root: &Root, mission_id: MissionId) -> Result<bool, RootError> {
+    let records = root.records()?.by_issue;
+    let mut bindings = records.values().filter_map(|record| record.binding.as_ref());
+    Ok(bindings.any(|binding| binding.mission_id == mission_id && binding.ever_beat))
 }
 
 fn papers(settings: &Settings, root: &Root, mission_id: MissionId, now: Timestamp) -> CellPapers {

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 
-/// The most missions that the summary lists one by one.
+/// The most missions, and the most errors, that the summary lists one by one.
 const SUMMARY_ROWS_MAX: usize = 200;
 
 /// Writes the summary and the outputs to the files that the runner named.
@@ -43,7 +43,7 @@ fn summary(report: &Report) -> String {
     if let Some(more) = report.missions.len().checked_sub(SUMMARY_ROWS_MAX).filter(|more| *more > 0) {
         let _ = writeln!(text, "\n… and {more} more.");
     }
-    for trouble in &report.troubles {
+    for trouble in report.errors.iter().take(SUMMARY_ROWS_MAX) {
         let _ = writeln!(text, "\n- {}", cell(&trouble.message));
     }
     text.push('\n');

@@ -11,9 +11,10 @@ use crate::survey::{Scope, Survey, survey};
 use crate::trouble::{Refusal, Trouble};
 use crate::world::WorldError;
 use crate::world::applier::Applier;
+use crate::world::entry::Entry;
 use crate::world::observer::Observer;
-use crate::world::root::{Root, RootError};
-use crate::world::writer::{Access, Writer};
+use crate::world::root::Root;
+use crate::world::writer::Access;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
@@ -36,19 +37,21 @@ pub async fn preview(settings: &Settings, scope: &Scope, now: Timestamp) -> Resu
 /// Told how many missions of how many are done, each time one is.
 pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
-/// Carries a pass out.
+/// Carries a pass out. `clock` is read once, when nobody else writes in the root any more.
 pub async fn once(
     settings: &Settings,
     scope: &Scope,
-    now: Timestamp,
+    clock: fn() -> Timestamp,
     progress: Progress<'_>,
 ) -> Result<Report, Refusal> {
     let started = Instant::now();
     let access = Access { lock_wait: settings.lock_wait, group: settings.group_id()? };
-    let (root, writer) = open_to_write(settings, access).await?;
-    let survey = survey(settings, &root, scope, now).await?;
+    let entry = enter(settings, access).await?;
+    // After the wait, so that what happened meanwhile is not ahead of it.
+    let now = clock();
+    let survey = survey(settings, &entry.root(), scope, now).await?;
     let Survey { here, gitea, observer, repositories, setup, mut observations, gone, mut troubles } = survey;
-    let applier = Arc::new(Applier::new(gitea.clone(), root, here, access, writer));
+    let applier = Arc::new(Applier::new(gitea.clone(), here, access, entry));
     for surveyed in &repositories {
         applier.know_labels(&surveyed.known, &surveyed.labels);
     }
@@ -106,16 +109,11 @@ impl Crew {
     }
 }
 
-/// Takes the lock where there is one to take; waiting for it blocks.
-async fn open_to_write(settings: &Settings, access: Access) -> Result<(Arc<Root>, Option<Writer>), Refusal> {
+/// Waiting for another writer to end blocks.
+async fn enter(settings: &Settings, access: Access) -> Result<Entry, Refusal> {
     let path = settings.missions_root.clone();
-    let opened = tokio::task::spawn_blocking(move || -> Result<_, RootError> {
-        let root = Arc::new(Root::open(&path)?);
-        root.check_owner()?;
-        let writer = root.file().is_some().then(|| Writer::lock(Arc::clone(&root), access)).transpose()?;
-        Ok((root, writer))
-    });
-    Ok(opened.await.expect("opening a root never panics")?)
+    let entered = tokio::task::spawn_blocking(move || Entry::to(&path, access));
+    Ok(entered.await.expect("opening a root never panics")?)
 }
 
 /// Without its root there is no pass; without its labels a repository waits for the next one.

@@ -26,15 +26,14 @@ pub struct Report {
     pub changes: Vec<ChangeReport>,
     /// Every proposal, by repository and number.
     pub missions: Vec<MissionReport>,
+    /// What went wrong, one entry each; each also counts against `complete`.
+    pub errors: Vec<Trouble>,
     /// How many there are of each kind.
     pub summary: Summary,
     /// Requests sent to the forge.
     pub requests: Requests,
     /// How long it took.
     pub duration_ms: u64,
-    /// What went wrong, for standard error; each also counts against `complete`.
-    #[serde(skip)]
-    pub troubles: Vec<Trouble>,
 }
 
 /// One change.
@@ -117,7 +116,7 @@ impl Report {
             missions,
             requests: Requests::default(),
             duration_ms: 0,
-            troubles,
+            errors: troubles,
         }
     }
 

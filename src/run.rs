@@ -2,7 +2,7 @@
 
 use crate::arguments::{Beat, Command, Pass, Pit, PitCommand, Reconcile, Scan, SettingsFlags, StateArgument};
 use crate::beat::{beat, find_cell};
-use crate::demo::{DemoError, demo};
+use crate::demo::{DemoError, Directory, demo};
 use crate::init::{init, init_cell};
 use crate::job;
 use crate::mission::heartbeat::WizardState;
@@ -18,6 +18,7 @@ use serde::Serialize;
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// The most troubles of one pass that standard error tells.
 const TOLD_MAX: usize = 50;
@@ -35,7 +36,7 @@ pub enum Exit {
     Complete = 0,
     /// Incomplete, or something failed.
     Failed = 1,
-    /// Refused before any write; a person must act.
+    /// A person must act. Nothing was written, but for what came before a token turned out to be too narrow.
     Refused = 2,
     /// `--exit-code`: an active mission is not well.
     Alarm = 3,
@@ -102,7 +103,7 @@ fn run_pass(arguments: Pass) -> Exit {
     with_settings(settings, |settings, environment| {
         let passed = match runtime(settings.concurrent_missions) {
             Ok(runtime) if dry_run => runtime.block_on(pass::preview(settings, &scope, now())),
-            Ok(runtime) => runtime.block_on(pass::once(settings, &scope, now(), &show_progress)),
+            Ok(runtime) => runtime.block_on(pass::once(settings, &scope, now, &show_progress)),
             Err(error) => return failed(&format!("cannot start: {error}")),
         };
         match passed {
@@ -126,10 +127,10 @@ fn show_progress(done: usize, total: usize) {
 
 fn conclude(report: &Report, settings: &Settings, environment: &Environment, json: bool, exit_code: bool) -> Exit {
     let printed = if json { print_json(report) } else { print(&report.to_string()) };
-    for trouble in report.troubles.iter().take(TOLD_MAX) {
+    for trouble in report.errors.iter().take(TOLD_MAX) {
         announce(&trouble.message_with_subject(), settings.is_job);
     }
-    if let Some(more) = report.troubles.len().checked_sub(TOLD_MAX).filter(|more| *more > 0) {
+    if let Some(more) = report.errors.len().checked_sub(TOLD_MAX).filter(|more| *more > 0) {
         announce(&format!("… and {more} more; `--json` has them all"), settings.is_job);
     }
     if settings.is_job
@@ -138,7 +139,7 @@ fn conclude(report: &Report, settings: &Settings, environment: &Environment, jso
         announce(&format!("cannot write the job's summary: {error}"), true);
         return Exit::Failed;
     }
-    if report.troubles.iter().any(|trouble| trouble.needs_a_token) {
+    if report.errors.iter().any(|trouble| trouble.needs_a_token) {
         Exit::Refused
     } else if printed != Exit::Complete || !report.complete {
         Exit::Failed
@@ -164,22 +165,39 @@ fn run_init(flags: SettingsFlags, replaced: Option<RootId>) -> Exit {
 }
 
 fn run_demo(keep: bool) -> Exit {
-    let out = std::io::stdout();
-    let has_colours = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let told = runtime(DEMO_THREADS).map_err(DemoError::Io).and_then(|runtime| {
-        runtime.block_on(async {
-            tokio::select! {
-                told = demo(out.lock(), has_colours, keep, now) => told,
-                _ = tokio::signal::ctrl_c() => Err(DemoError::Io(std::io::ErrorKind::Interrupted.into())),
-            }
-        })
-    });
-    match told {
+    match tell_demo(keep) {
         Ok(()) => Exit::Complete,
         // Whoever reads standard output may have seen enough.
         Err(DemoError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::Complete,
         Err(error) => failed(&error),
     }
+}
+
+/// Whoever interrupts it finds nothing left behind: signals are waited for before anything is made, and the directory
+/// goes only when nothing writes in it any more.
+fn tell_demo(keep: bool) -> Result<(), DemoError> {
+    let runtime = runtime(DEMO_THREADS)?;
+    let interrupted = {
+        let _inside = runtime.enter();
+        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        async move {
+            tokio::select! {
+                _ = interrupt.recv() => (),
+                _ = terminate.recv() => (),
+            }
+        }
+    };
+    let directory = Directory::new(keep)?;
+    let out = std::io::stdout();
+    let has_colours = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let told = runtime.block_on(async {
+        tokio::select! {
+            told = demo(out.lock(), has_colours, &directory, now) => told,
+            () = interrupted => Err(DemoError::Io(std::io::ErrorKind::Interrupted.into())),
+        }
+    });
+    drop(runtime);
+    told
 }
 
 fn run_scan(arguments: Scan) -> Exit {

@@ -6,6 +6,7 @@ use crate::settings::SettingsError;
 use crate::world::gitea::ForgeError;
 use crate::world::observer::RepositoryError;
 use crate::world::root::RootError;
+use serde::Serialize;
 
 /// Why no pass takes place: a person has to act, and nothing has been written.
 #[derive(Debug, thiserror::Error)]
@@ -28,17 +29,19 @@ pub enum Refusal {
 }
 
 /// Something that went wrong, with what it went wrong about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Trouble {
     /// A repository, or an issue as `owner/name#N`.
     pub about: String,
     /// The issue, where it is about one.
+    #[serde(skip)]
     pub issue: Option<(RepositoryName, i64)>,
     /// The fixed word.
     pub kind: &'static str,
     /// What was tried, what happened, what to do.
     pub message: String,
     /// Whether nothing can help before a person gives another token.
+    #[serde(skip)]
     pub needs_a_token: bool,
 }
 
@@ -62,6 +65,12 @@ impl Trouble {
             message: "a defect of this program, which other missions did not feel; please report it".to_owned(),
             needs_a_token: false,
         }
+    }
+
+    /// A repository cannot be served.
+    pub(crate) fn repository(name: &RepositoryName, error: &RepositoryError) -> Self {
+        let (about, message) = (name.to_string(), error.to_string());
+        Self { about, issue: None, kind: error.kind(), message, needs_a_token: error.is_about_the_token() }
     }
 
     /// The forge did not answer as it should.

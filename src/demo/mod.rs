@@ -52,25 +52,31 @@ impl From<reqwest::Error> for DemoError {
     }
 }
 
-/// Tells the story. Leaves nothing behind, unless `keep` asks for its directory. `clock` is read once a pass.
-pub async fn demo<W: Write>(out: W, has_colours: bool, keep: bool, clock: fn() -> Timestamp) -> Result<(), DemoError> {
-    let directory = Directory::new(keep)?;
+/// Tells the story in a directory of its own. `clock` is read once a pass.
+pub async fn demo<W: Write>(
+    out: W,
+    has_colours: bool,
+    directory: &Directory,
+    clock: fn() -> Timestamp,
+) -> Result<(), DemoError> {
     let mut story = Story::begin(Stage::new(out, has_colours), &directory.path, clock).await?;
     story.tell().await?;
-    if keep {
+    if directory.keep {
         story.stage.say(&format!("\nKept: {}", directory.path.display()))?;
     }
     Ok(())
 }
 
-/// A directory of the demo's own, which goes with it.
-struct Directory {
+/// A directory of the demo's own, which goes when dropped, unless it is to be kept.
+#[derive(Debug)]
+pub struct Directory {
     path: PathBuf,
     keep: bool,
 }
 
 impl Directory {
-    fn new(keep: bool) -> std::io::Result<Self> {
+    /// Makes it where temporary things go.
+    pub fn new(keep: bool) -> std::io::Result<Self> {
         let id = Uuid::new_v4().simple().to_string();
         let path = std::env::temp_dir().join(format!("lazarus-demo-{}", &id[..8]));
         std::fs::create_dir(&path)?;
@@ -195,10 +201,10 @@ impl<W: Write> Story<W> {
 
     async fn pass(&mut self) -> Result<(), DemoError> {
         self.stage.say("   $ lazarus-reconcile --once")?;
-        let report: Report = pass::once(&self.settings, &Scope::Everything, (self.clock)(), &|_, _| ()).await?;
+        let report: Report = pass::once(&self.settings, &Scope::Everything, self.clock, &|_, _| ()).await?;
         self.stage.printed(&report.to_string())?;
         self.stage.say("")?;
-        match report.troubles.first() {
+        match report.errors.first() {
             None => Ok(()),
             Some(trouble) => Err(DemoError::Incomplete(trouble.message_with_subject())),
         }

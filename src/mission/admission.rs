@@ -57,14 +57,15 @@ pub struct Limits {
     pub new_cells_per_pass: usize,
 }
 
-/// Admits missions in the order of their issue numbers until a limit is met.
+/// Admits missions in the order of their issue numbers until a limit is met. Cells that belong to no issue take room too.
 #[must_use]
 pub fn admit<'a>(
     candidates: impl IntoIterator<Item = &'a IssueKey>,
     records: impl IntoIterator<Item = &'a Record>,
+    unbound: usize,
     limits: Limits,
 ) -> HashMap<(RepositoryId, i64), Admission> {
-    let mut cells = 0;
+    let mut cells = unbound;
     let mut of_author: BTreeMap<i64, usize> = BTreeMap::new();
     for record in records.into_iter().filter(|record| record.binding.is_some()) {
         cells += 1;

@@ -24,6 +24,9 @@ pub struct RootPapers {
     /// The repositories that its missions come from.
     #[serde(default)]
     pub repositories: Vec<KnownRepository>,
+    /// The names that they had before, so that another one by such a name is never taken for ours.
+    #[serde(default)]
+    pub former_names: Vec<KnownRepository>,
     /// The roots whose missions it has taken over.
     #[serde(default)]
     pub replaced: Vec<RootId>,

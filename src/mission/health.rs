@@ -251,8 +251,8 @@ fn silent(facts: &Facts<'_>) -> Option<Verdict> {
 
 /// A stamp ahead of time is a finding, but a wizard that has finished never goes stale.
 fn stamp_in_future(facts: &Facts<'_>) -> Option<Verdict> {
-    let heartbeat = &beat(facts)?.heartbeat;
-    let ahead = heartbeat.timestamp?.after(facts.now) > delta(FUTURE_MAX);
+    let Beat { heartbeat, written_at: _, seen_at } = beat(facts)?;
+    let ahead = heartbeat.timestamp?.after(facts.now.max(*seen_at)) > delta(FUTURE_MAX);
     (ahead && heartbeat.says() != WizardState::Done)
         .then_some(Verdict { health: Health::Stale, reason: Reason::StampInFuture })
 }

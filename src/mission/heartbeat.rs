@@ -13,6 +13,8 @@ pub struct Beat {
     pub heartbeat: Heartbeat,
     /// When it was last written; a wizard cannot make itself younger than this.
     pub written_at: Timestamp,
+    /// When we looked, which may be long after the pass began; a stamp is judged to be ahead of this.
+    pub seen_at: Timestamp,
 }
 
 /// `state/heartbeat.json`: the wizard's word that it is alive.

@@ -26,6 +26,10 @@ impl Marker {
         let mut value = |key: &str| fields.next()?.strip_prefix(key)?.strip_prefix('=');
         let (mission, root) = (value("mission")?, value("root")?);
         let (host, digest) = (value("host")?, value("digest")?);
+        let is_ours = fields.next().is_none() && digest.chars().all(|c| c.is_ascii_hexdigit());
+        if !is_ours {
+            return None;
+        }
         Some(Self {
             mission: optional(mission, MissionId::parse).ok()?,
             root: optional(root, RootId::parse).ok()?,

@@ -80,6 +80,8 @@ pub struct AttachedLabel {
     pub id: i64,
     /// Its name.
     pub name: String,
+    /// Whether the forge drops it when a sibling is added; a label of an organisation may not be as ours are.
+    pub is_exclusive: bool,
 }
 
 /// A comment that may be ours.

@@ -14,6 +14,7 @@ use crate::mission::proposal::Proposal;
 use crate::mission::record::{Binding, IssueState, Record, Spoken};
 use crate::mission::situation::{Active, Situation, situation};
 use crate::mission::status::{Status, current, papers, status};
+use crate::mission::time::Timestamp;
 
 /// What the cell needs: the first half of a pass over a mission.
 #[must_use]
@@ -123,12 +124,12 @@ fn new_cell(observation: &Observation, papers: &CellPapers) -> CellFacts {
         cell.see(part, Sight::Present);
         fill(&mut cell, part, &papers.contents(part).unwrap_or_default());
     }
-    cell.heartbeat = Some(Beat { heartbeat: Heartbeat::unborn(), written_at: observation.here.now });
+    cell.heartbeat = Some(unborn(observation.here.now));
     cell
 }
 
 fn restore(after: &mut Observation, papers: &CellPapers, part: Part) {
-    let written_at = after.here.now;
+    let now = after.here.now;
     let Sighting::Cell(cell) = &mut after.sighting else { return };
     // Making a file makes its directory where that is missing too.
     for made in part.parent().into_iter().chain([part]) {
@@ -136,8 +137,12 @@ fn restore(after: &mut Observation, papers: &CellPapers, part: Part) {
     }
     fill(cell, part, &papers.contents(part).unwrap_or_default());
     if part == Part::Heartbeat {
-        cell.heartbeat = Some(Beat { heartbeat: Heartbeat::unborn(), written_at });
+        cell.heartbeat = Some(unborn(now));
     }
+}
+
+fn unborn(now: Timestamp) -> Beat {
+    Beat { heartbeat: Heartbeat::unborn(), written_at: now, seen_at: now }
 }
 
 fn fill(cell: &mut CellFacts, part: Part, contents: &str) {
@@ -246,7 +251,7 @@ fn surplus(attached: &[AttachedLabel], wanted: &[Label]) -> Vec<AttachedLabel> {
 /// (go-gitea/gitea `models/issues/issue_label.go`).
 fn is_dropped_by(add: &[Label], label: &AttachedLabel) -> bool {
     let Some(ours) = Label::named(&label.name) else { return false };
-    ours.is_exclusive() && add.iter().any(|new| new.is_exclusive() && new.scope() == ours.scope())
+    label.is_exclusive && ours.is_exclusive() && add.iter().any(|new| new.is_exclusive() && new.scope() == ours.scope())
 }
 
 /// Says it in our one comment, and removes surplus ones.

@@ -26,6 +26,7 @@ pub fn plan_root(file: Option<&RootFile>, found: &Surroundings) -> Option<Change
             host: found.host.clone(),
             forge: Some(found.forge.clone()),
             repositories: found.repositories.clone(),
+            former_names: Vec::new(),
             replaced: Vec::new(),
         });
         return Some(Change::InitialiseRoot { path: found.path.clone(), root });
@@ -45,8 +46,11 @@ pub fn plan_root(file: Option<&RootFile>, found: &Surroundings) -> Option<Change
             continue;
         }
         what.push(format!("repository `{}` is {}", repository.name, repository.id));
-        root.repositories.retain(|known| known.id != repository.id);
+        let (before, others) = root.repositories.into_iter().partition(|known| known.id == repository.id);
+        root.repositories = others;
         root.repositories.push(repository.clone());
+        root.former_names.extend::<Vec<KnownRepository>>(before);
+        root.former_names.retain(|former| !former.name.is_same(&repository.name));
     }
     (!what.is_empty()).then(|| Change::UpdateRoot { root: Box::new(root), what: what.join(", ") })
 }

@@ -82,11 +82,12 @@ pub fn situation(observation: &Observation) -> Situation {
         return Situation::NotAProposal;
     }
     let parsed = parse(observation);
-    if observation.binding().is_some() {
-        return Situation::Active(Box::new(bound(observation, parsed)));
-    }
+    // Also with a cell of our own: the smaller comment id keeps the mission, and whoever lost leaves it alone.
     if let Some(elsewhere) = elsewhere(observation) {
         return Situation::Elsewhere(elsewhere);
+    }
+    if observation.binding().is_some() {
+        return Situation::Active(Box::new(bound(observation, parsed)));
     }
     let proposal = match parsed {
         Ok(proposal) => Box::new(proposal),
@@ -137,7 +138,8 @@ fn bound(observation: &Observation, parsed: Result<Proposal, Vec<Problem>>) -> A
         }
     };
     let mut refused = Vec::new();
-    if let Some(host) = proposal.spec.host.take_if(|host| *host != observation.here.host) {
+    let is_news = |host: &mut HostName| *host != observation.here.host && Some(&*host) != accepted.spec.host.as_ref();
+    if let Some(host) = proposal.spec.host.take_if(is_news) {
         refused.push(Refused::Host(host));
         proposal.spec.host = accepted.spec.host;
     }

@@ -12,8 +12,8 @@ pub fn without_invisible(text: &str) -> (String, usize) {
     (kept, removed)
 }
 
-/// The format characters of Unicode that hide or reorder text (Trojan Source, CVE-2021-42574), the
-/// tag characters, and the variation selectors that can smuggle bytes.
+/// The format characters of Unicode that hide or reorder text (Trojan Source, CVE-2021-42574), the tag characters, and
+/// the supplementary variation selectors that can smuggle bytes; the few that choose an emoji's form stay.
 fn is_invisible(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')
         || matches!(c,

@@ -1,24 +1,21 @@
 //! Looks at everything that a pass is about, before anything is written.
 
-use crate::mission::admission::{Admission, admit};
-use crate::mission::cell::Sighting;
+mod issues;
+mod repositories;
+
 use crate::mission::change::Change;
 use crate::mission::ground::{KnownRepository, RepositoryLabel, RootFile};
-use crate::mission::identity::{RepositoryId, RepositoryName};
-use crate::mission::observation::{Comments, Here, IssueFacts, Observation};
-use crate::mission::plan::{forgotten, needs_comments};
-use crate::mission::record::{IssueState, Record};
-use crate::mission::setup::{Surroundings, plan_labels, plan_root};
-use crate::mission::situation::{is_proposal, wants_room};
+use crate::mission::identity::RepositoryName;
+use crate::mission::marker::Marker;
+use crate::mission::observation::{Here, Observation};
 use crate::mission::time::Timestamp;
 use crate::settings::Settings;
 use crate::trouble::{Refusal, Trouble};
 use crate::world::gitea::Gitea;
-use crate::world::observer::{FoundRepository, Observer, RepositoryError};
+use crate::world::observer::Observer;
 use crate::world::root::{Records, Root, RootError};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use tokio::task::JoinSet;
 
 /// Which issues a pass is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,9 +67,13 @@ struct Surveyor<'a> {
     root: &'a Arc<Root>,
     file: Option<RootFile>,
     records: Records,
+    /// Cells in the root that belong to no issue.
+    unbound: usize,
     observer: Observer,
     here: Arc<Here>,
     troubles: Vec<Trouble>,
+    /// Whether an issue was left alone because it, or what is said on it, is too large.
+    has_skipped: bool,
 }
 
 /// Looks at everything in `scope`. A forge that is out of reach is a trouble; what only a person can mend is a refusal.
@@ -81,8 +82,9 @@ pub async fn survey(settings: &Settings, root: &Arc<Root>, scope: &Scope, now: T
     let configured = configured(settings, scope)?;
     check_ground(settings, root, scope)?;
     let observer = Observer::new(gitea.clone(), Arc::clone(root));
-    let file = Root::open(root.path())?.file().cloned();
+    let file = root.file().cloned();
     let records = root.records()?;
+    let unbound = unbound(root, &records)?;
     let mut here = here(settings, root, file.as_ref(), now)?;
     let mut survey = Survey {
         here: Arc::new(here.clone()),
@@ -104,12 +106,21 @@ pub async fn survey(settings: &Settings, root: &Arc<Root>, scope: &Scope, now: T
     };
     let here = Arc::new(here);
     survey.here = Arc::clone(&here);
-    let mut surveyor = Surveyor { settings, root, file, records, observer, here, troubles: Vec::new() };
-    surveyor.survey_repositories(&configured, &mut survey).await?;
-    surveyor.survey_issues(scope, &mut survey).await?;
-    surveyor.check_expected_root(&survey.observations)?;
+    let (troubles, has_skipped) = (Vec::new(), false);
+    let mut surveyor = Surveyor { settings, root, file, records, unbound, observer, here, troubles, has_skipped };
+    if surveyor.check_forge().await? {
+        surveyor.survey_repositories(&configured, &mut survey).await?;
+        surveyor.survey_issues(scope, &mut survey).await?;
+        surveyor.check_expected_root(&mut survey)?;
+    }
     survey.troubles.append(&mut surveyor.troubles);
     Ok(survey)
+}
+
+fn unbound(root: &Root, records: &Records) -> Result<usize, RootError> {
+    let bound = records.by_issue.values().filter_map(|record| Some(record.binding.as_ref()?.mission_id));
+    let bound: BTreeSet<_> = bound.collect();
+    Ok(root.cells()?.iter().filter(|cell| !bound.contains(cell)).count())
 }
 
 fn here(settings: &Settings, root: &Root, file: Option<&RootFile>, now: Timestamp) -> Result<Here, Refusal> {
@@ -144,8 +155,8 @@ fn configured(settings: &Settings, scope: &Scope) -> Result<Vec<RepositoryName>,
     }
 }
 
-/// A root is never initialised on the side: not in a job, where it may be gone tomorrow, and not by a pass that has
-/// not seen every issue and so cannot know whether another root is expected here.
+/// A root is never initialised on the side: not in a job, where it may be gone tomorrow, and not by a look at one issue,
+/// which cannot tell whether another root is expected here.
 fn check_ground(settings: &Settings, root: &Root, scope: &Scope) -> Result<(), RootError> {
     if root.file().is_some() {
         return Ok(());
@@ -162,257 +173,33 @@ fn check_ground(settings: &Settings, root: &Root, scope: &Scope) -> Result<(), R
 }
 
 impl Surveyor<'_> {
-    async fn survey_repositories(&mut self, configured: &[RepositoryName], survey: &mut Survey) -> Result<(), Refusal> {
-        self.check_forge().await?;
-        let mut errors = Vec::new();
-        for name in configured {
-            match self.survey_repository(name).await {
-                Ok(surveyed) => survey.repositories.push(surveyed),
-                Err(error) => errors.push((name, error)),
-            }
-        }
-        if survey.repositories.is_empty() && errors.iter().all(|(_, error)| error.needs_a_person()) {
-            return Err(Refusal::Repositories(errors.into_iter().map(|(_, error)| error).collect()));
-        }
-        for (name, error) in errors {
-            let (about, kind, message) = (name.to_string(), error.kind(), error.to_string());
-            self.troubles.push(Trouble {
-                about,
-                issue: None,
-                kind,
-                message,
-                needs_a_token: error.is_about_the_token(),
-            });
-        }
-        let found = Surroundings {
-            path: self.here.missions_root.clone(),
-            host: self.here.host.clone(),
-            forge: self.here.forge.clone(),
-            repositories: survey.repositories.iter().map(|surveyed| surveyed.known.clone()).collect(),
-        };
-        survey.setup.extend(plan_root(self.file.as_ref(), &found));
-        for Surveyed { known, labels } in &survey.repositories {
-            survey.setup.extend(plan_labels(known, labels));
-        }
-        Ok(())
-    }
-
-    async fn survey_repository(&self, name: &RepositoryName) -> Result<Surveyed, RepositoryError> {
-        let remembered = self.remembered(name);
-        let FoundRepository { known, asked_for } = self.observer.repository(name, remembered).await?;
-        if let Some(old) = asked_for {
-            tracing::warn!("the repository `{old}` is called `{}` now; set its new name in `repositories`", known.name);
-        }
-        let labels = self.observer.labels(&known.name).await?;
-        Ok(Surveyed { known, labels })
-    }
-
-    fn remembered(&self, name: &RepositoryName) -> Option<RepositoryId> {
-        let known = self.file.as_ref()?.papers.repositories.iter().find(|known| known.name.is_same(name))?;
-        Some(known.id)
-    }
-
-    /// A root may follow its forge to another address, but never change to another forge.
-    async fn check_forge(&self) -> Result<(), Refusal> {
-        let Some(papers) = self.file.as_ref().map(|file| &file.papers) else { return Ok(()) };
-        let Some(remembered) = papers.forge.as_ref().filter(|forge| **forge != self.here.forge) else {
-            return Ok(());
-        };
-        for repository in &papers.repositories {
-            let found = self.observer.repository(&repository.name, Some(repository.id)).await;
-            if matches!(found, Err(RepositoryError::Missing { .. } | RepositoryError::TakenOver { .. })) {
-                return Err(Refusal::Root(RootError::Foreign {
-                    path: self.here.missions_root.clone(),
-                    remembered: remembered.to_string(),
-                    found: self.here.forge.to_string(),
-                }));
-            }
-        }
-        tracing::warn!("the forge was `{remembered}` and is `{}` now; its repositories are the same", self.here.forge);
-        Ok(())
-    }
-
-    async fn survey_issues(&mut self, scope: &Scope, survey: &mut Survey) -> Result<(), Refusal> {
-        let mut issues = Vec::new();
-        for Surveyed { known, labels: _ } in &survey.repositories {
-            match scope {
-                Scope::Everything => issues.extend(self.open_issues(known, &mut survey.gone).await),
-                Scope::Issue { repository: _, number } => issues.extend(self.one_issue(known, *number).await?),
-            }
-        }
-        survey.observations = self.observe(issues).await;
-        self.ask(&mut survey.observations).await;
-        Ok(())
-    }
-
-    /// The open issues, and those that we know as open but that a complete listing lacks.
-    async fn open_issues(&mut self, repository: &KnownRepository, gone: &mut Vec<Change>) -> Vec<IssueFacts> {
-        let listed = match self.observer.open_issues(repository).await {
-            Ok(listed) => listed,
-            Err(error) => {
-                self.troubles.push(Trouble::forge(repository.name.to_string(), &error));
-                return Vec::new();
-            }
-        };
-        for skipped in &listed.skipped {
-            tracing::warn!("{}: {skipped}; it is left alone", repository.name);
-        }
-        let mut issues = listed.issues;
-        if !listed.is_complete {
-            let about = repository.name.to_string();
-            let message =
-                format!("`{about}`: the list of issues kept changing while it was read; the next pass reads it again");
-            let kind = "listing-incomplete";
-            self.troubles.push(Trouble { about, issue: None, kind, message, needs_a_token: false });
-        } else if listed.skipped.is_empty() {
-            let seen: BTreeSet<i64> = issues.iter().map(|issue| issue.key.issue_id).collect();
-            issues.extend(self.missing_issues(repository, &seen, gone).await);
-        }
-        issues
-    }
-
-    /// Only an answer about the issue itself says whether it is closed or gone.
-    async fn missing_issues(
-        &mut self,
-        repository: &KnownRepository,
-        seen: &BTreeSet<i64>,
-        gone: &mut Vec<Change>,
-    ) -> Vec<IssueFacts> {
-        let is_missing = |record: &&Record| {
-            record.issue.repository_id == repository.id
-                && record.state == IssueState::Open
-                && !seen.contains(&record.issue.issue_id)
-        };
-        let missing: Vec<Record> = self.records.by_issue.values().filter(is_missing).cloned().collect();
-        let mut found = Vec::new();
-        for record in missing {
-            match self.observer.issue(repository, record.issue.number).await {
-                Ok(Some(issue)) if issue.key.issue_id == record.issue.issue_id => found.push(issue),
-                Ok(_) => gone.push(forgotten(record)),
-                Err(error) => self.troubles.push(Trouble::forge(repository.name.to_string(), &error)),
-            }
-        }
-        found
-    }
-
-    async fn one_issue(&mut self, repository: &KnownRepository, number: i64) -> Result<Option<IssueFacts>, Refusal> {
-        match self.observer.issue(repository, number).await {
-            Ok(Some(issue)) => Ok(Some(issue)),
-            Ok(None) => {
-                Err(Refusal::Issue(format!("`{}` has no issue {number} (pull requests are none)", repository.name)))
-            }
-            Err(error) => {
-                self.troubles.push(Trouble::forge(format!("{}#{number}", repository.name), &error));
-                Ok(None)
-            }
-        }
-    }
-
-    /// What is known of each proposal without asking the forge again.
-    async fn observe(&mut self, issues: Vec<IssueFacts>) -> Vec<Observation> {
-        let mut observations = Vec::new();
-        for issue in issues {
-            let key = (issue.key.repository_id, issue.key.issue_id);
-            if let Some(message) = self.records.damaged.get(&key) {
-                let issue = &issue.key;
-                self.troubles.push(Trouble {
-                    about: issue.to_string(),
-                    issue: Some((issue.repository.clone(), issue.number)),
-                    kind: "record",
-                    message: message.clone(),
-                    needs_a_token: false,
-                });
-                continue;
-            }
-            let record = self.records.by_issue.get(&key).cloned();
-            if record.is_none() && (!is_proposal(&issue) || !issue.is_open) {
-                continue;
-            }
-            observations.push(Observation {
-                here: Arc::clone(&self.here),
-                issue,
-                comments: Comments::Unread,
-                record,
-                sighting: Sighting::Absent,
-                admission: Admission::Admitted,
-                repaired: Vec::new(),
-            });
-        }
-        observations.sort_by_key(|observation| (observation.issue.key.repository_id, observation.issue.key.number));
-        let cells = observations.iter().map(Observation::mission_id).collect();
-        let sightings = self.observer.look(cells).await;
-        for (observation, sighting) in observations.iter_mut().zip(sightings) {
-            observation.sighting = sighting;
-        }
-        observations
-    }
-
-    /// Finds room, and reads comments where the plan depends on them, until nothing is left to ask: what turns out
-    /// to be elsewhere makes room for another.
-    async fn ask(&mut self, observations: &mut Vec<Observation>) {
-        loop {
-            self.find_room(observations);
-            let asking: Vec<usize> = (0..observations.len()).filter(|&at| needs_comments(&observations[at])).collect();
-            if asking.is_empty() {
-                return;
-            }
-            let mut failed = BTreeSet::new();
-            let mut under_way = JoinSet::new();
-            for at in asking {
-                let issue = &observations[at].issue;
-                if issue.comments == 0 {
-                    observations[at].comments = Comments::Read(Vec::new());
-                    continue;
-                }
-                let (observer, key) = (self.observer.clone(), issue.key.clone());
-                under_way.spawn(async move { (at, observer.comments(&key).await) });
-            }
-            while let Some(answer) = under_way.join_next().await {
-                match answer.expect("reading comments never panics") {
-                    (at, Ok(comments)) => observations[at].comments = Comments::Read(comments),
-                    (at, Err(error)) => {
-                        failed.insert(at);
-                        let key = &observations[at].issue.key;
-                        let issue = Some((key.repository.clone(), key.number));
-                        self.troubles.push(Trouble { issue, ..Trouble::forge(key.to_string(), &error) });
-                    }
-                }
-            }
-            for at in failed.into_iter().rev() {
-                observations.remove(at);
-            }
-        }
-    }
-
-    fn find_room(&self, observations: &mut [Observation]) {
-        let wanting = observations.iter().filter(|observation| wants_room(observation));
-        let candidates = wanting.map(|observation| &observation.issue.key);
-        let admissions: HashMap<_, _> = admit(candidates, self.records.by_issue.values(), self.settings.limits);
-        for observation in observations {
-            let key = (observation.issue.key.repository_id, observation.issue.key.issue_id);
-            observation.admission = admissions.get(&key).copied().unwrap_or(Admission::Admitted);
-        }
-    }
-
-    /// A root that is new, on a host whose missions are on another one, is a disk that is not mounted.
-    fn check_expected_root(&self, observations: &[Observation]) -> Result<(), Refusal> {
+    /// A root that is new, on a host whose missions are on another one, is a disk that is not mounted. Only a pass that
+    /// has seen everything can tell, and so only such a pass makes a root.
+    fn check_expected_root(&mut self, survey: &mut Survey) -> Result<(), Refusal> {
         if self.file.is_some() {
             return Ok(());
         }
-        for observation in observations {
-            for (_, marker) in observation.our_comments() {
-                let Some(root) = marker.root.filter(|_| marker.host.as_ref() == Some(&self.here.host)) else {
-                    continue;
-                };
-                let key = &observation.issue.key;
-                return Err(Refusal::Root(RootError::AnotherRootExpected {
-                    path: self.root.path().display().to_string(),
-                    issue: key.to_string(),
-                    host: self.here.host.to_string(),
-                    root,
-                }));
+        let path = self.root.path().display().to_string();
+        for observation in &survey.observations {
+            let of_this_host = |marker: &&Marker| marker.host.as_ref() == Some(&self.here.host);
+            let markers = observation.our_comments().into_iter().map(|(_, marker)| marker);
+            let expected = markers.filter(of_this_host).find_map(|marker| marker.root);
+            if let Some(root) = expected {
+                let (issue, host) = (observation.issue.key.to_string(), self.here.host.to_string());
+                return Err(Refusal::Root(RootError::AnotherRootExpected { path, issue, host, root }));
             }
         }
+        if self.troubles.is_empty() && !self.has_skipped {
+            return Ok(());
+        }
+        survey.setup.clear();
+        survey.observations.clear();
+        let message = format!(
+            "the missions root `{path}` is new, and only a pass that saw everything makes it one: the missions of this host \
+             may be on a disk that is not mounted; the next pass looks again, or run `lazarus-reconcile init --root {path}`"
+        );
+        let kind = "root-not-initialised";
+        self.troubles.push(Trouble { about: path, issue: None, kind, message, needs_a_token: false });
         Ok(())
     }
 }

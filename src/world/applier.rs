@@ -12,8 +12,9 @@ use crate::mission::papers::CellPapers;
 use crate::mission::record::{IssueKey, Record, Spoken};
 use crate::mission::status::Status;
 use crate::world::WorldError;
+use crate::world::entry::Entry;
 use crate::world::gitea::{self, ForgeError, Gitea, NewLabel};
-use crate::world::root::Root;
+use crate::world::lock::Ground;
 use crate::world::writer::{Access, Writer};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,7 +26,6 @@ const CREATES_MAX: usize = 3;
 #[derive(Debug)]
 pub struct Applier {
     gitea: Gitea,
-    root: Arc<Root>,
     access: Access,
     hold: Mutex<Hold>,
 }
@@ -34,16 +34,23 @@ pub struct Applier {
 #[derive(Debug)]
 struct Hold {
     here: Arc<Here>,
+    /// Until the root is initialised.
+    ground: Option<Ground>,
+    /// From then on.
     writer: Option<Arc<Writer>>,
     label_ids: HashMap<(RepositoryId, &'static str), i64>,
 }
 
 impl Applier {
-    /// Writes through this client and in this root; `writer` is none before the root is initialised.
+    /// Writes through this client and in this root.
     #[must_use]
-    pub fn new(gitea: Gitea, root: Arc<Root>, here: Arc<Here>, access: Access, writer: Option<Writer>) -> Self {
-        let hold = Hold { here, writer: writer.map(Arc::new), label_ids: HashMap::new() };
-        Self { gitea, root, access, hold: Mutex::new(hold) }
+    pub fn new(gitea: Gitea, here: Arc<Here>, access: Access, entry: Entry) -> Self {
+        let (ground, writer) = match entry {
+            Entry::New(ground) => (Some(ground), None),
+            Entry::Known(writer) => (None, Some(writer)),
+        };
+        let hold = Hold { here, ground, writer, label_ids: HashMap::new() };
+        Self { gitea, access, hold: Mutex::new(hold) }
     }
 
     /// Which labels a repository has, so that they can be named by id. Of two with one name, the older counts.
@@ -174,8 +181,9 @@ impl Applier {
     }
 
     async fn initialise(&self, papers: RootPapers) -> Result<(), WorldError> {
-        let (root, access, now) = (Arc::clone(&self.root), self.access, self.here().now);
-        let initialised = tokio::task::spawn_blocking(move || Writer::initialise(root, papers, now, access));
+        let (access, now) = (self.access, self.here().now);
+        let ground = self.hold(|hold| hold.ground.take()).ok_or(WorldError::NoRoot)?;
+        let initialised = tokio::task::spawn_blocking(move || Writer::initialise(ground, papers, now, access));
         let writer = initialised.await.expect("initialising a root never panics")?;
         self.hold(|hold| {
             let file = writer.file();

@@ -125,7 +125,8 @@ fn look_at_kind(cell: BorrowedFd<'_>, part: Part) -> Sight {
 fn understand(part: Part, bytes: &[u8], status: &Stat, facts: &mut CellFacts) -> Result<(), Flaw> {
     if part == Part::Heartbeat {
         let heartbeat = Heartbeat::parse(bytes)?;
-        facts.heartbeat = Some(Beat { heartbeat, written_at: written_at(status) });
+        facts.heartbeat =
+            Some(Beat { heartbeat, written_at: written_at(status), seen_at: Timestamp::from(Utc::now()) });
     } else if part == Part::Mission {
         facts.mission = Some(parse_object(bytes)?);
     } else {

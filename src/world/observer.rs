@@ -241,7 +241,11 @@ fn issue_facts(repository: &KnownRepository, issue: Issue) -> Result<IssueFacts,
         number: issue.number,
         author_id: issue.user.map_or(0, |user| user.id),
     };
-    let attached = |label: crate::world::gitea::Label| AttachedLabel { id: label.id, name: label.name };
+    let attached = |label: crate::world::gitea::Label| AttachedLabel {
+        id: label.id,
+        name: label.name,
+        is_exclusive: label.exclusive,
+    };
     Ok(IssueFacts {
         key,
         title: issue.title,

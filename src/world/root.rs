@@ -278,6 +278,11 @@ impl Root {
             .map_err(|error| RootError::Unusable { path: self.shown(), cause: error.to_string() })
     }
 
+    /// Nothing can be written here, and why.
+    pub(super) fn unwritable(&self, cause: &dyn std::fmt::Display) -> RootError {
+        RootError::Unwritable { path: self.shown(), cause: cause.to_string() }
+    }
+
     /// Opens the service's own directory.
     pub(super) fn open_own(&self) -> Result<OwnedFd, Errno> {
         open_directory(&self.directory, OWN)
@@ -298,9 +303,7 @@ impl Root {
         for name in names_in(own.as_fd(), RECORDS).map_err(damaged)? {
             let Some(key) = record_key(&name) else { continue };
             match read_record(directory.as_fd(), &name, self.resolver) {
-                Ok(record) => {
-                    records.by_issue.insert(key, record);
-                }
+                Ok(record) => records.by_issue.extend(record.map(|record| (key, record))),
                 Err(cause) => {
                     let file = format!("{}/{OWN}/{RECORDS}/{name}", self.shown());
                     let message = format!(
@@ -330,10 +333,11 @@ fn record_key(name: &str) -> Option<(i64, i64)> {
     Some((repository.parse().ok()?, issue.parse().ok()?))
 }
 
-/// Reads one record; why not, in words.
-pub(super) fn read_record(directory: BorrowedFd<'_>, name: &str, resolver: Resolver) -> Result<Record, String> {
+/// Reads one record; none where there is none. That it cannot be read is no sign that there is none.
+pub(super) fn read_record(directory: BorrowedFd<'_>, name: &str, resolver: Resolver) -> Result<Option<Record>, String> {
     match beneath::read(directory, name, FILE_BYTES_MAX, resolver) {
-        Ok(Contents::Whole(bytes, _)) => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
+        Ok(Contents::Whole(bytes, _)) => serde_json::from_slice(&bytes).map(Some).map_err(|error| error.to_string()),
+        Err(Errno::NOENT) => Ok(None),
         Ok(Contents::TooLarge) => Err("it is far too large".to_owned()),
         Ok(Contents::WrongType(kind)) => Err(format!("it is {kind}")),
         Err(error) => Err(error.to_string()),

@@ -9,18 +9,19 @@ use crate::mission::record::{IssueKey, Record};
 use crate::mission::time::Timestamp;
 use crate::world::beneath::{self, Resolver};
 use crate::world::cells::open_directory;
-use crate::world::root::{LOCK, OWN, RECORDS, ROOT_FILE, Root, RootError, STAGING};
-use crate::world::root::{open_lock, read_record, record_name};
+use crate::world::lock::{self, Ground};
+use crate::world::root::{OWN, RECORDS, ROOT_FILE, Root, RootError, STAGING};
+use crate::world::root::{read_record, record_name};
 use rustix::fs::{
     Gid, Mode, OFlags, RenameFlags, fchmod, fchown, fstat, fsync, mkdirat, openat, renameat, renameat_with,
 };
 use rustix::io::Errno;
 use serde_json::json;
-use std::fs::{File, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::fs::File;
+use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// The log of a cell is rotated when it is larger than this, in bytes; one old one is kept.
@@ -29,9 +30,6 @@ pub const LOG_BYTES_MAX: u64 = 256 * 1024;
 /// Makes a file that was not there before, and opens nothing else.
 const CREATE_NEW: OFlags =
     OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-
-/// How often a lock that is held is tried again.
-const LOCK_POLL: Duration = Duration::from_millis(50);
 
 /// A write that failed. What was there before is still there.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +40,7 @@ pub struct WriteError {
     /// To what.
     pub path: String,
     /// Why it failed.
-    pub cause: Errno,
+    pub cause: String,
 }
 
 /// How a writer takes hold of a root.
@@ -66,43 +64,37 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Locks an initialised root, and clears what a dead process left in staging.
-    pub fn lock(root: Arc<Root>, access: Access) -> Result<Self, RootError> {
-        root.check_owner()?;
-        let own = root.open_own().map_err(|cause| unwritable(&root, cause))?;
-        let lock = take_lock(&root, own.as_fd(), access.lock_wait)?;
-        // What the root says of itself may have changed while we waited.
-        let current = Root::open(root.path())?;
-        let file = current.file().cloned().ok_or_else(|| unwritable(&root, Errno::NOENT))?;
-        let writer = Self::new(root, &own, file, lock, access)?;
+    /// Locks an initialised root, opens it as whoever held the lock before has left it, and clears what a dead process
+    /// left in staging.
+    pub(super) fn lock(root: &Root, access: Access) -> Result<Self, RootError> {
+        let own = root.open_own().map_err(|cause| root.unwritable(&cause))?;
+        let lock = lock::take(root, own.as_fd(), access.lock_wait)?;
+        let root = Root::open(root.path())?;
+        let file = root.file().cloned().ok_or_else(|| root.unwritable(&Errno::NOENT))?;
+        let writer = Self::new(Arc::new(root), &own, file, lock, access.group)?;
         writer.clear_staging()?;
         Ok(writer)
     }
 
-    fn new(root: Arc<Root>, own: &OwnedFd, file: RootFile, lock: File, access: Access) -> Result<Self, RootError> {
-        let open = |name| open_directory(own, name).map_err(|cause| unwritable(&root, cause));
+    fn new(root: Arc<Root>, own: &OwnedFd, file: RootFile, lock: File, group: Option<u32>) -> Result<Self, RootError> {
+        let open = |name| open_directory(own, name).map_err(|cause| root.unwritable(&cause));
         let (staging, records) = (open(STAGING)?, open(RECORDS)?);
-        let group = access.group.map(Gid::from_raw);
-        Ok(Self { root, file, staging, records, group, _lock: lock })
+        Ok(Self { root, file, staging, records, group: group.map(Gid::from_raw), _lock: lock })
     }
 
-    /// Makes a directory a missions root, with a new id.
-    pub fn initialise(root: Arc<Root>, papers: RootPapers, now: Timestamp, access: Access) -> Result<Self, RootError> {
-        root.check_owner()?;
+    /// Makes a root with a new id on ground that nobody else can make one on meanwhile.
+    pub fn initialise(ground: Ground, papers: RootPapers, now: Timestamp, access: Access) -> Result<Self, RootError> {
+        let Ground { root, lock: ground } = ground;
         root.check_can_be_initialised()?;
         for path in [OWN.to_owned(), format!("{OWN}/{STAGING}"), format!("{OWN}/{RECORDS}")] {
-            make_directory(root.as_fd(), &path, 0o700).map_err(|cause| unwritable(&root, cause))?;
+            make_directory(root.as_fd(), &path, 0o700).map_err(|cause| root.unwritable(&cause))?;
         }
-        let own = root.open_own().map_err(|cause| unwritable(&root, cause))?;
-        let lock = take_lock(&root, own.as_fd(), access.lock_wait)?;
+        let own = root.open_own().map_err(|cause| root.unwritable(&cause))?;
+        let lock = lock::take(&root, own.as_fd(), access.lock_wait)?;
         let file = RootFile { root_id: RootId::from(Uuid::new_v4()), created_at: now, papers };
-        // Somebody may have been quicker between our look and our lock.
-        let current = Root::open(root.path())?;
-        let known = current.file().cloned();
-        let writer = Self::new(root, &own, known.clone().unwrap_or_else(|| file.clone()), lock, access)?;
-        if known.is_none() {
-            writer.write_root_file(&file)?;
-        }
+        let writer = Self::new(root, &own, file, lock, access.group)?;
+        writer.write_root_file(&writer.file)?;
+        drop(ground);
         Ok(writer)
     }
 
@@ -124,9 +116,9 @@ impl Writer {
     }
 
     fn write_root_file(&self, file: &RootFile) -> Result<(), RootError> {
-        let own = self.root.open_own().map_err(|cause| unwritable(&self.root, cause))?;
+        let own = self.root.open_own().map_err(|cause| self.root.unwritable(&cause))?;
         self.place(own.as_fd(), ROOT_FILE, pretty(file).as_bytes(), 0o600, RenameFlags::empty())
-            .map_err(|cause| unwritable(&self.root, cause))
+            .map_err(|cause| self.root.unwritable(&cause))
     }
 
     fn clear_staging(&self) -> Result<(), RootError> {
@@ -148,12 +140,14 @@ impl Writer {
     /// Changes the record of one issue. `change` gets what is remembered now, or a new record.
     pub fn remember(&self, issue: &IssueKey, change: impl FnOnce(&mut Record)) -> Result<Record, WriteError> {
         let name = record_name(issue);
-        let before = read_record(self.records.as_fd(), &name, self.root.resolver()).ok();
+        let failed = |tried, cause: String| WriteError { tried, path: name.clone(), cause };
+        let before = read_record(self.records.as_fd(), &name, self.root.resolver());
+        let before = before.map_err(|cause| failed("read the record", cause))?;
         let mut record = before.clone().unwrap_or_else(|| Record::new(issue.clone()));
         change(&mut record);
         if before.as_ref() != Some(&record) {
             self.place(self.records.as_fd(), &name, pretty(&record).as_bytes(), 0o600, RenameFlags::empty())
-                .map_err(|cause| WriteError { tried: "write the record", path: name, cause })?;
+                .map_err(|cause| failed("write the record", cause.to_string()))?;
         }
         Ok(record)
     }
@@ -163,7 +157,8 @@ impl Writer {
         let name = papers.mission_id.to_string();
         self.build_cell(&name, papers, now).map_err(|cause| {
             let _ = std::fs::remove_dir_all(self.root.path().join(OWN).join(STAGING).join(&name));
-            WriteError { tried: "make the cell", path: self.root.path().join(&name).display().to_string(), cause }
+            let path = self.root.path().join(&name).display().to_string();
+            WriteError { tried: "make the cell", path, cause: cause.to_string() }
         })
     }
 
@@ -245,7 +240,7 @@ impl Writer {
 
     fn failed(&self, tried: &'static str, mission_id: MissionId, part: Part, cause: Errno) -> WriteError {
         let path = self.root.path().join(mission_id.to_string()).join(part.path());
-        WriteError { tried, path: path.display().to_string(), cause }
+        WriteError { tried, path: path.display().to_string(), cause: cause.to_string() }
     }
 
     /// Writes a whole file in staging and moves it into place.
@@ -283,10 +278,6 @@ impl Writer {
         }
         fchmod(file, Mode::from_raw_mode(mode))
     }
-}
-
-fn unwritable(root: &Root, cause: Errno) -> RootError {
-    RootError::Unwritable { path: root.path().display().to_string(), cause: cause.to_string() }
 }
 
 fn make_directory(at: BorrowedFd<'_>, path: &str, mode: u32) -> Result<(), Errno> {
@@ -339,47 +330,4 @@ fn append(cell: BorrowedFd<'_>, line: &str, resolver: Resolver) -> Result<(), Er
         log = openat(&logs, file_name(Part::Log), CREATE_NEW, Mode::from_raw_mode(Part::Log.mode()))?;
     }
     File::from(log).write_all(line.as_bytes()).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
-}
-
-/// One writer a root. A `--once` will end, so it is waited for; a daemon will not.
-fn take_lock(root: &Root, own: BorrowedFd<'_>, wait: Duration) -> Result<File, RootError> {
-    let mut lock = open_lock(own).map_err(|cause| unwritable(root, cause))?;
-    let started = Instant::now();
-    loop {
-        match lock.try_lock() {
-            Ok(()) => break,
-            Err(TryLockError::Error(error)) => {
-                return Err(RootError::Unwritable {
-                    path: format!("{}/{OWN}/{LOCK}", root.path().display()),
-                    cause: error.to_string(),
-                });
-            }
-            Err(TryLockError::WouldBlock) if started.elapsed() >= wait => {
-                return Err(locked(root, &mut lock, wait));
-            }
-            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_POLL),
-        }
-    }
-    let holder = format!("{} {}\n", std::process::id(), command());
-    let written = lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| lock.write_all(holder.as_bytes()));
-    written
-        .map_err(|error| RootError::Unwritable { path: root.path().display().to_string(), cause: error.to_string() })?;
-    Ok(lock)
-}
-
-fn locked(root: &Root, lock: &mut File, wait: Duration) -> RootError {
-    let mut holder = String::new();
-    let _ = lock.rewind().and_then(|()| lock.read_to_string(&mut holder));
-    let (pid, command) = holder.trim().split_once(' ').unwrap_or(("unknown", "unknown"));
-    let waited = if wait.is_zero() { String::new() } else { format!(", waited {} s", wait.as_secs()) };
-    let path = root.path().display().to_string();
-    RootError::Locked { path, pid: pid.to_owned(), command: command.to_owned(), waited }
-}
-
-/// How this process was called, for the one who finds the lock taken.
-fn command() -> String {
-    let mut words = std::env::args();
-    let program = words.next().unwrap_or_default();
-    let program = program.rsplit('/').next().unwrap_or_default().to_owned();
-    std::iter::once(program).chain(words.take(2)).collect::<Vec<_>>().join(" ")
 }

@@ -3,7 +3,9 @@
 use crate::support::forge::Forge;
 use crate::support::host::{Host, changes, run, writes};
 use crate::support::missions::body;
+use lazarus::world::crew::gather;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const MIB: usize = 1024 * 1024;
 
@@ -47,11 +49,13 @@ async fn law_8_bounded_a_page_that_is_too_large_is_read_in_parts_and_an_issue_th
 async fn law_8_bounded_labels_are_read_to_their_last_page() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
-    for at in 0..120 {
+    for at in 0..220 {
         repository.make_label(&format!("area/{at}"), false).await;
     }
     host.once(&repository).await;
-    assert_eq!(changes(&host.once(&repository).await), 0, "ours were found behind all the others");
+    let quiet = host.once(&repository).await;
+    assert_eq!(changes(&quiet), 0, "ours were found behind all the others");
+    assert!(quiet["requests"]["get"].as_u64().unwrap() <= 1 + 4 + 1, "{quiet}");
 }
 
 #[tokio::test]
@@ -66,4 +70,60 @@ async fn law_8_bounded_the_log_of_a_cell_is_rotated() {
     host.once(&repository).await;
     let length = |name: &str| std::fs::metadata(logs.join(name)).unwrap().len();
     assert!(length("daemon.log") < 1024 && length("daemon.log.1") == 300 * 1024);
+}
+
+#[tokio::test]
+async fn law_8_bounded_a_comment_however_often_a_heading_is_repeated() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    let flood = format!("{}{}", body(&[]), "### Wizard\n\nx\n### Ref\n\ny\n".repeat(5_000));
+    repository.file_many("reader", vec![flood]).await;
+    host.once(&repository).await;
+    let comment = repository.comment(1).await;
+    assert!(comment.len() < 2_000, "{} bytes", comment.len());
+}
+
+#[tokio::test]
+async fn law_8_bounded_the_summary_of_a_job_in_which_everything_fails() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    host.once(&repository).await;
+    repository.file_many("reader", (0..300).map(|_| body(&[])).collect()).await;
+    forge.engine().break_next(usize::MAX, "POST", "", lazarus::sandbox::Fault::Refuse(422));
+    let summary = host.path().join("summary.md");
+    let mut command = host.reconciler(&repository);
+    command.env("GITEA_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", &summary);
+    let run = run(command.arg("--once")).await;
+    let lines = std::fs::read_to_string(summary).unwrap().lines().count();
+    assert!(run.code == 1 && run.stderr.lines().count() <= 51 && lines < 700, "{} {lines}", run.stderr.lines().count());
+}
+
+/// As reading from a disk does that does not answer.
+fn hang_if(hangs: bool) {
+    if hangs {
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
+/// Work on the fifth number never ends; the others are not kept waiting for it.
+#[test]
+fn law_8_bounded_one_cell_that_hangs_costs_only_its_own_verdict() {
+    let seen = gather(64, Duration::from_millis(200), |at| {
+        hang_if(at == 5);
+        at
+    });
+    let lost: Vec<usize> = (0..64).filter(|at| seen[*at].is_none()).collect();
+    assert_eq!(lost, [5]);
+}
+
+#[test]
+fn law_8_bounded_as_many_cells_as_there_are_threads_may_hang() {
+    let seen = gather(64, Duration::from_millis(100), |at| {
+        hang_if(at % 16 == 5);
+        at
+    });
+    let lost: Vec<usize> = (0..64).filter(|at| seen[*at].is_none()).collect();
+    assert_eq!(lost, [5, 21, 37, 53]);
 }

@@ -63,6 +63,10 @@ async fn a_cell_is_made_without_a_forge_and_made_whole_again() {
     std::fs::write(host.root().join("123e4567-e89b-12d3-a456-426614174001"), "").unwrap();
     let blocked = pit(&host, &["--init-cell", "123e4567-e89b-12d3-a456-426614174001"]).await;
     assert!(blocked.code == 2 && blocked.stderr.contains("a file is in its place"), "{blocked:?}");
+    let in_job = Host::new();
+    let job = run(in_job.command("lazarus-pit").env("GITEA_ACTIONS", "true").args(["--init-cell", ID])).await;
+    assert!(job.code == 2 && job.stderr.contains("a job does not do that"), "{job:?}");
+    assert_eq!(entries(&in_job.root()), [""; 0]);
     let no_id = pit(&host, &["--init-cell", "../../etc"]).await;
     assert!(no_id.code == 2 && no_id.stderr.contains("is not a UUID such as"), "{no_id:?}");
 }

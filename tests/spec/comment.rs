@@ -114,6 +114,8 @@ fn what_only_looks_like_our_first_line_is_not() {
         line.replace("v1", "v2"),
         line.replace("mission=", "mission=x"),
         line.replace("digest=", "digest"),
+        line.replace("digest=", "digest=<b>"),
+        line.replace(" -->", " more=1 -->"),
         line.replace(" root=", " root=root="),
         line.replace(" -->", ""),
     ];

@@ -96,6 +96,19 @@ async fn a_part_that_is_lost_is_made_again_and_told(forge: Forge) {
     assert_eq!(mission.pass().await, found(2, "healthy (beating)"));
 }
 
+#[tokio::test]
+async fn a_heartbeat_that_had_beaten_is_not_made_again_by_hand_either() {
+    let mission = Mission::new(&Forge::sandbox().await).await;
+    mission.host.beat(&mission.cell, &[]).await;
+    mission.pass().await;
+    std::fs::remove_file(mission.heartbeat()).unwrap();
+    std::fs::remove_dir_all(mission.cell.join("artifacts")).unwrap();
+    let id = mission.cell.file_name().unwrap();
+    let made = run(mission.host.command("lazarus-pit").arg("--init-cell").arg(id)).await;
+    assert!(made.code == 0 && made.stdout.contains("made again: artifacts/"), "{made:?}");
+    assert!(!mission.heartbeat().exists());
+}
+
 async fn a_heartbeat_that_cannot_be_used_is_a_verdict_and_never_a_hang(forge: Forge) {
     let mission = Mission::new(&forge).await;
     mission.host.beat(&mission.cell, &[]).await;

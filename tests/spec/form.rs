@@ -3,7 +3,7 @@
 use lazarus::mission::form::{FORM, FieldKind, Form};
 use lazarus::mission::identity::{RepositoryName, RepositoryPattern};
 use lazarus::mission::problem::Problem;
-use lazarus::mission::proposal::{Intake, Proposal, parse};
+use lazarus::mission::proposal::{BODY_BYTES_MAX, Intake, Proposal, parse};
 use serde_json::Value;
 
 const BODIES: &str = include_str!("../fixtures/gitea/form-bodies.json");
@@ -171,4 +171,13 @@ fn what_was_broken_by_hand_is_named_and_not_guessed() {
 fn a_body_of_one_mebibyte_of_fences_and_headings_is_read_in_linear_time() {
     let hostile = "### Objective\n```text\n````\n### Ref\n".repeat(30_000);
     assert!(read("Mission: x", &hostile).is_err());
+    let repeated = "### Wizard\nx\n### Ref\ny\n".repeat(BODY_BYTES_MAX / 32);
+    let told = problems("Mission: x", &repeated);
+    assert_eq!(told.iter().filter(|problem| problem.contains("appears twice")).count(), 2, "{told:?}");
+    assert_eq!(
+        problems("Mission: x", &hostile),
+        [
+            "The whole text: is longer than 128 KiB (1050000 bytes), and was not read. Put the details into a file of the repository"
+        ]
+    );
 }

@@ -4,6 +4,7 @@ use crate::support::cells::{at, beat, beaten, seconds, whole};
 use lazarus::mission::cell::{CellFacts, Failure, FileKind, Part, Sight, Sighting};
 use lazarus::mission::contents::Flaw;
 use lazarus::mission::health::{Facts, assess};
+use lazarus::mission::heartbeat::Heartbeat;
 use std::time::Duration;
 
 fn verdict(sighting: &Sighting, bound: bool, ever_beat: bool) -> String {
@@ -50,6 +51,27 @@ fn a_stamp_from_the_future_is_a_finding_and_never_freshness() {
     check(beat(Some(120), "working", 0), "healthy: beating");
     check(beat(Some(121), "working", 0), "stale: stamp-in-future");
     check(beat(Some(86_400 * 365), "working", -301), "stale: silent");
+}
+
+#[test]
+fn a_beat_that_came_while_a_pass_went_on_is_not_from_the_future() {
+    let mut cell = beaten(600, "working");
+    if let Some(beat) = &mut cell.heartbeat {
+        beat.seen_at = at(600);
+    }
+    check(cell.clone(), "healthy: beating");
+    if let Some(beat) = &mut cell.heartbeat {
+        beat.seen_at = at(479);
+    }
+    check(cell, "stale: stamp-in-future");
+}
+
+#[test]
+fn a_stamp_that_could_not_be_written_again_is_no_stamp() {
+    for stamp in ["0000-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"] {
+        let bytes = format!(r#"{{"timestamp":"{stamp}","state":"working"}}"#);
+        assert_eq!(Heartbeat::parse(bytes.as_bytes()), Err(Flaw::BadTimestamp), "{stamp}");
+    }
 }
 
 #[test]

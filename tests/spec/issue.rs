@@ -188,6 +188,30 @@ async fn what_does_not_fit_waits_smallest_number_first(forge: Forge) {
     );
 }
 
+#[tokio::test]
+async fn cells_without_an_issue_take_room_too() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    let number = repository.file("reader", "Mission: x", &[]).await;
+    let made = run(host.command("lazarus-pit").args(["--init-cell", "123e4567-e89b-12d3-a456-426614174000"])).await;
+    assert_eq!(made.code, 0, "{made:?}");
+    std::fs::write(host.path().join("one.json"), r#"{ "limits": { "cells": 1 } }"#).unwrap();
+    let pass = run(host.reconciler(&repository).args(["--once", "--config", "one.json"])).await;
+    assert_eq!((pass.code, host.cells().len()), (0, 1), "{pass:?}");
+    assert_eq!(repository.labels(number).await, ["kind/mission-proposal", "mission/pending"]);
+}
+
+#[tokio::test]
+async fn a_host_that_got_another_name_refuses_no_edit_that_nobody_made() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    let number = repository.file("reader", "Mission: x", &[("host", "alpha")]).await;
+    host.once(&repository).await;
+    let renamed = run(host.reconciler(&repository).env("LAZARUS_HOST", "omega").arg("--once")).await;
+    let comment = repository.comment(number).await;
+    assert!(renamed.code == 0 && comment.contains("on `omega`") && !comment.contains("Edit not taken"), "{comment}");
+}
+
 async fn a_proposal_for_another_host_or_an_existing_cell_waits(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let id = "123e4567-e89b-12d3-a456-426614174000";

@@ -18,6 +18,7 @@ mod label;
 mod laws;
 mod once;
 mod plan;
+mod races;
 mod readme;
 mod recordings;
 mod settings;

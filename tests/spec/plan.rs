@@ -251,6 +251,16 @@ fn labels_end_with_one_true_value_a_scope_whatever_was_there() {
 }
 
 #[test]
+fn a_label_that_the_forge_would_not_drop_is_taken_off() {
+    let mut of_an_organisation = active(beaten(-10, "working"));
+    let mut label = labelled(&["health/stale"]).remove(0);
+    (label.id, label.is_exclusive) = (77, false);
+    of_an_organisation.issue.labels.push(label);
+    of_an_organisation.issue.labels.retain(|label| label.name != "health/healthy");
+    check(&of_an_organisation, &["add `health/healthy`", "remove `health/stale`"]);
+}
+
+#[test]
 fn a_second_label_of_one_name_is_surplus() {
     let mut twice = active(beaten(-10, "working"));
     let mut copy = labelled(&["health/healthy"]).remove(0);

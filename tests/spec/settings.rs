@@ -95,6 +95,13 @@ async fn a_settings_file_in_the_missions_root_or_behind_a_link_is_not_read() {
     std::fs::create_dir_all(inside.join("config")).unwrap();
     std::fs::write(inside.join("config/lazarus_pit.json"), "{ \"planted\": true }").unwrap();
     assert_eq!(scan(&inside).await, (0, String::new()));
+    // Though it says itself that the root is elsewhere, or here.
+    let own = format!("{{ \"missions_root\": {:?}, \"forge\": {{ \"url\": \"https://evil.test\" }} }}", host.root());
+    std::fs::write(inside.join("config/lazarus_pit.json"), own).unwrap();
+    let mut unset = host.command("lazarus-reconcile");
+    let run =
+        crate::support::host::run(unset.env_remove("LAZARUS_MISSIONS_ROOT").current_dir(&inside).arg("scan")).await;
+    assert!(!run.stderr.contains("settings:"), "{run:?}");
     let outside = host.path().join("work");
     std::fs::create_dir_all(outside.join("config")).unwrap();
     symlink(inside.join("config/lazarus_pit.json"), outside.join("config/lazarus_pit.json")).unwrap();

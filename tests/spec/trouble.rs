@@ -10,6 +10,7 @@ use lazarus::sandbox::Fault;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::fmt::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -59,9 +60,11 @@ async fn a_renamed_repository_is_followed_by_its_id(forge: Forge) {
     let new = format!("{}-quests", repository.name.split('/').nth(1).unwrap());
     forge.change(Method::PATCH, &repository.path(), json!({ "name": new })).await;
     std::fs::remove_dir_all(host.cell().join("artifacts")).unwrap();
-    let known = run(host.reconciler(&repository).args(["--once", "--json"])).await;
-    assert_eq!(known.code, 0, "{known:?}");
-    assert!(known.stderr.contains(&format!("is called `owner/{new}` now")), "{known:?}");
+    for _ in 0..2 {
+        let known = run(host.reconciler(&repository).args(["--once", "--json"])).await;
+        assert_eq!(known.code, 0, "{known:?}");
+        assert!(known.stderr.contains(&format!("is called `owner/{new}` now")), "{known:?}");
+    }
     let stranger = Host::new();
     let unknown = run(stranger.reconciler(&repository).arg("--once")).await;
     assert_eq!(unknown.code, 2, "{unknown:?}");
@@ -75,6 +78,8 @@ async fn a_name_that_another_repository_has_taken_over_is_refused(forge: Forge) 
     let (repository, host) = settled(&forge).await;
     let name = repository.name.split('/').nth(1).unwrap().to_owned();
     forge.change(Method::PATCH, &repository.path(), json!({ "name": format!("{name}-moved") })).await;
+    // It has been followed once before, and the old name is remembered.
+    host.once(&repository).await;
     let other = forge.repository_named(&name).await;
     let number = other.file("reader", "Mission: not mine", &[]).await;
     let before = host.snapshot();
@@ -82,6 +87,11 @@ async fn a_name_that_another_repository_has_taken_over_is_refused(forge: Forge) 
     assert_eq!(run.code, 2, "{run:?}");
     assert!(run.stderr.contains("is another repository now"), "{run:?}");
     assert_eq!((other.comments(number).await.len(), before.changed(&host.snapshot()).len()), (0, 0));
+    // Whoever names ours by its new name means the other one by the old name.
+    let both = format!("{},owner/{name}-moved", repository.name);
+    let served =
+        crate::support::host::run(host.reconciler(&repository).env("LAZARUS_REPOSITORIES", both).arg("--once")).await;
+    assert_eq!((served.code, other.comments(number).await.len()), (0, 1), "{served:?}");
 }
 
 /// Everything that went wrong, and what was said about it.
@@ -171,6 +181,7 @@ async fn of_settings(told: &mut Told, host: &Host, once: &impl Fn() -> Command) 
     file("range.json", "{ \"limits\": { \"concurrent_missions\": 0 } }");
     file("range.yaml", "limits:\n  lock_wait_seconds: soon\n");
     file("broken.json", "{ \"forge\": ");
+    file("secret.json", "{ \"forge\": { \"url\": \"https://bot:canary@git.example.com\" } }");
     file("empty-token", "\n");
     file("bad-token", "canary\ncanary");
     file("no-ca.json", "{ \"forge\": { \"ca_file\": \"empty-token\" } }");
@@ -180,13 +191,16 @@ async fn of_settings(told: &mut Told, host: &Host, once: &impl Fn() -> Command) 
         ("a number out of range", ["--config", "range.json"]),
         ("a word for a number, in YAML", ["--config", "range.yaml"]),
         ("a broken settings file", ["--config", "broken.json"]),
+        ("an address with a password in a file", ["--config", "secret.json"]),
         ("no settings file", ["--config", "none.json"]),
         ("no token file", ["--token-file", "none"]),
         ("an empty token file", ["--token-file", "empty-token"]),
         ("a token file with two lines", ["--token-file", "bad-token"]),
         ("a CA file without a certificate", ["--config", "no-ca.json"]),
         ("a group that is not there", ["--config", "group.json"]),
+        ("the token in the place of its file", ["--token-file", "canary0123456789canary0123456789"]),
         ("an address that is none", ["--gitea-url", "git.example.com"]),
+        ("an address with a password", ["--gitea-url", "https://bot:canary@git.example.com"]),
         ("a repository that is none", ["--repo", "missions"]),
         ("an issue that is none", ["--issue", "owner/missions#x"]),
         ("an issue that is not there", ["--issue", "999"]),
@@ -241,6 +255,11 @@ async fn of_the_forge(told: &mut Told, host: &Host, once: &impl Fn() -> Command)
     assert_eq!(run.code, 2, "{run:?}");
     let stderr = run.stderr.replace(&other.url, "OTHER");
     told.tell("a root of another forge", host, &Run { stderr, ..run });
+    let url = told.repository.forge.url.clone();
+    other.engine().break_next(usize::MAX, "GET", "/repos/", Fault::Refuse(500));
+    let unsure = crate::support::host::run(&mut foreign).await;
+    let root = std::fs::read_to_string(host.root().join(".lazarus/root.json")).unwrap();
+    assert!(unsure.code == 1 && root.contains(&url), "that it could not be asked is no answer: {unsure:?}");
 }
 
 async fn of_the_root(told: &mut Told, forge: &Forge) {
@@ -263,6 +282,13 @@ async fn of_the_root(told: &mut Told, forge: &Forge) {
     let expected = run.stderr.split("--replace ").nth(1).unwrap().trim_end_matches(['`', '\n']).to_owned();
     let stderr = run.stderr.replace(&expected, "OLD_ROOT_ID");
     told.tell("a disk that is not mounted", &unmounted, &Run { stderr, ..run });
+    for (path, fault) in [("issues?", Fault::Refuse(500)), ("/comments", Fault::Refuse(500)), ("/repos/", Fault::Html)]
+    {
+        let unseen = Host::new();
+        forge.engine().break_next(usize::MAX, "GET", path, fault);
+        told.note(&format!("an empty root, and {path} is out of reach"), &unseen, &mut once(&unseen), 1).await;
+        forge.engine().heal();
+    }
     let home = Host::new();
     std::fs::write(home.root().join("letters.txt"), "dear").unwrap();
     told.note("a directory of somebody's", &home, &mut once(&home), 2).await;
@@ -319,4 +345,39 @@ async fn unwritable(told: &mut Told, forge: &Forge) {
     std::fs::set_permissions(host.root(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let run = run(&mut unprivileged).await;
     assert_eq!(run.code, 0, "{run:?}");
+}
+
+#[tokio::test]
+async fn comments_that_are_too_large_to_be_read_leave_their_issue_alone_and_no_other() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    host.once(&repository).await;
+    let (huge, small) =
+        (repository.file("reader", "Mission: huge", &[]).await, repository.file("reader", "Mission: small", &[]).await);
+    repository.say("stranger", huge, &"x".repeat(17 * 1024 * 1024)).await;
+    let run = run(host.reconciler(&repository).arg("--once")).await;
+    assert!(run.code == 0 && run.stderr.contains("its comments are too large to be read"), "{run:?}");
+    assert_eq!((repository.comments(huge).await.len(), host.cells().len()), (1, 1));
+    repository.comment(small).await;
+}
+
+#[tokio::test]
+async fn an_argument_that_is_no_text_is_no_reason_to_panic() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    let root = host.path().join(std::ffi::OsStr::from_bytes(b"root-\xff"));
+    std::fs::create_dir(&root).unwrap();
+    let run = run(host.reconciler(&repository).arg("--root").arg(&root).arg("--once")).await;
+    assert_eq!(run.code, 0, "{run:?}");
+}
+
+#[tokio::test]
+async fn the_document_has_every_error() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = settled(&forge).await;
+    forge.engine().break_next(usize::MAX, "GET", "issues?", Fault::Refuse(500));
+    let report = run(host.reconciler(&repository).args(["--once", "--json"])).await.json();
+    let error = &report["errors"][0];
+    assert_eq!((&error["about"], &error["kind"]), (&json!(repository.name), &json!("unavailable")), "{report}");
+    assert!(error["message"].as_str().unwrap().contains("the forge answered 500"), "{report}");
 }

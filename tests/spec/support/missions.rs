@@ -79,7 +79,11 @@ pub(crate) fn proposal(answers: &[(&str, &str)]) -> Observation {
 
 /// Labels on an issue, with ids of their own.
 pub(crate) fn labelled(names: &[&str]) -> Vec<AttachedLabel> {
-    (1..).zip(names).map(|(id, name)| AttachedLabel { id, name: (*name).to_owned() }).collect()
+    let attached = |(id, name): (i64, &&str)| {
+        let is_exclusive = Label::named(name).is_some_and(Label::is_exclusive);
+        AttachedLabel { id, name: (*name).to_owned(), is_exclusive }
+    };
+    (1..).zip(names).map(attached).collect()
 }
 
 /// A status comment that names a root, on host `beta`.
@@ -146,10 +150,11 @@ fn add_labels(after: &mut Observation, labels: &[Label]) {
             continue;
         }
         if label.is_exclusive() {
-            known.retain(|there| !there.name.starts_with(&format!("{}/", label.scope())));
+            let is_sibling = |there: &AttachedLabel| there.name.starts_with(&format!("{}/", label.scope()));
+            known.retain(|there| !(there.is_exclusive && is_sibling(there)));
         }
         let (id, _) = (1_000..).zip(Label::ALL).find(|(_, any)| any == label).unwrap();
-        known.push(AttachedLabel { id, name: label.name().to_owned() });
+        known.push(AttachedLabel { id, name: label.name().to_owned(), is_exclusive: label.is_exclusive() });
     }
 }
 

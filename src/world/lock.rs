@@ -1,0 +1,95 @@
+//! One writer a root at a time: the locks, and who holds them.
+
+use crate::world::root::{LOCK, OWN, Root, RootError, open_lock};
+use rustix::fs::{Mode, OFlags, openat};
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How often a lock that is held is tried again.
+const LOCK_POLL: Duration = Duration::from_millis(50);
+
+/// Sole hold of a directory that may become a root. Nothing is written for it: the directory itself is locked.
+#[derive(Debug)]
+pub struct Ground {
+    pub(super) root: Arc<Root>,
+    pub(super) lock: File,
+}
+
+impl Ground {
+    pub(super) fn take(root: Root, wait: Duration) -> Result<Self, RootError> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = openat(&root, ".", flags, Mode::empty()).map(File::from);
+        let directory = directory.map_err(|cause| root.unwritable(&cause))?;
+        if let Err(error) = wait_for(&directory, wait).map_err(|error| root.unwritable(&error))? {
+            let (pid, command) =
+                (holder(&directory).unwrap_or_else(|| "unknown".to_owned()), "its first pass".to_owned());
+            return Err(error.of(&root, pid, command));
+        }
+        Ok(Self { root: Arc::new(root), lock: directory })
+    }
+}
+
+/// The process that holds a lock without having written its number anywhere, as the kernel tells it.
+fn holder(locked: &File) -> Option<String> {
+    let ending = format!(":{}", locked.metadata().ok()?.ino());
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    locks.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let is_it = fields.get(1) == Some(&"FLOCK") && fields.get(5).is_some_and(|place| place.ends_with(&ending));
+        is_it.then(|| fields[4].to_owned())
+    })
+}
+
+/// A lock that others hold, and how long it was waited for.
+struct Taken(Duration);
+
+impl Taken {
+    fn of(self, root: &Root, pid: String, command: String) -> RootError {
+        let waited = if self.0.is_zero() { String::new() } else { format!(", waited {} s", self.0.as_secs()) };
+        RootError::Locked { path: root.path().display().to_string(), pid, command, waited }
+    }
+}
+
+/// A `--once` will end, so it is waited for; a daemon will not.
+fn wait_for(lock: &File, wait: Duration) -> std::io::Result<Result<(), Taken>> {
+    let started = Instant::now();
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(Ok(())),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if started.elapsed() >= wait => return Ok(Err(Taken(wait))),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_POLL),
+        }
+    }
+}
+
+/// Takes the lock of a root, and writes down who holds it.
+pub(super) fn take(root: &Root, own: BorrowedFd<'_>, wait: Duration) -> Result<File, RootError> {
+    let mut lock = open_lock(own).map_err(|cause| root.unwritable(&cause))?;
+    let unwritable = |error: std::io::Error| RootError::Unwritable {
+        path: format!("{}/{OWN}/{LOCK}", root.path().display()),
+        cause: error.to_string(),
+    };
+    if let Err(taken) = wait_for(&lock, wait).map_err(unwritable)? {
+        let mut holder = String::new();
+        let _ = lock.rewind().and_then(|()| lock.read_to_string(&mut holder));
+        let (pid, command) = holder.trim().split_once(' ').unwrap_or(("unknown", "unknown"));
+        return Err(taken.of(root, pid.to_owned(), command.to_owned()));
+    }
+    let holder = format!("{} {}\n", std::process::id(), command());
+    let written = lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| lock.write_all(holder.as_bytes()));
+    written.map_err(unwritable)?;
+    Ok(lock)
+}
+
+/// How this process was called, for the one who finds the lock taken.
+fn command() -> String {
+    let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let program = words.next().unwrap_or_default();
+    let program = program.rsplit('/').next().unwrap_or_default().to_owned();
+    std::iter::once(program).chain(words.take(2)).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,142 @@
+//! Passes beside each other, and a world that moves while it is looked at.
+
+use crate::support::forge::Forge;
+use crate::support::host::{Host, Run, run};
+use crate::support::missions::body;
+use crate::support::repository::Repository;
+use lazarus::sandbox::{Fault, Sandbox};
+use serde_json::Value;
+use std::process::Command;
+use std::time::Duration;
+
+/// Until the sandbox has been asked this since `before`.
+async fn asked(sandbox: &Sandbox, before: usize, method: &str, target: &str) {
+    let is_it = || sandbox.log()[before..].iter().any(|asked| asked.method == method && asked.target.contains(target));
+    while !is_it() {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Runs one pass, and another when the first one's request to `target` has come in, which takes a while.
+async fn two_passes(forge: &Forge, target: &str, mut first: Command, mut second: Command) -> (Run, Run) {
+    let before = forge.engine().log().len();
+    forge.engine().break_next(1, "GET", target, Fault::Delay(Duration::from_millis(400)));
+    tokio::join!(run(first.arg("--once")), async {
+        asked(forge.engine(), before, "GET", target).await;
+        run(second.arg("--once")).await
+    })
+}
+
+#[tokio::test]
+async fn the_second_of_two_first_passes_waits_for_the_root_that_the_first_one_makes() {
+    for target in ["/api/v1/user", "/labels", "issues?"] {
+        let forge = Forge::sandbox().await;
+        let (repository, host) = (forge.repository().await, Host::new());
+        let number = repository.file("reader", "Mission: x", &[]).await;
+        let (first, second) =
+            two_passes(&forge, target, host.reconciler(&repository), host.reconciler(&repository)).await;
+        assert_eq!((first.code, second.code), (0, 0), "{target}: {first:?} {second:?}");
+        let labels = forge.get(&format!("{}/labels?limit=50", repository.path())).await;
+        assert_eq!((host.cells().len(), labels.as_array().unwrap().len()), (1, 9), "{target}");
+        repository.comment(number).await;
+        assert!(second.stdout.contains("; changed 0;"), "{second:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_first_pass_that_may_not_wait_names_the_process_that_makes_the_root() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    std::fs::write(host.path().join("at-once.json"), r#"{ "limits": { "lock_wait_seconds": 0 } }"#).unwrap();
+    let mut second = host.reconciler(&repository);
+    second.args(["--config", "at-once.json"]);
+    let (first, second) = two_passes(&forge, "/api/v1/user", host.reconciler(&repository), second).await;
+    assert_eq!((first.code, second.code), (0, 2), "{first:?} {second:?}");
+    let pid = second.stderr.split("pid ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+    assert!(pid.parse::<u32>().is_ok() && second.stderr.contains("(`its first pass`)"), "{second:?}");
+}
+
+/// Beta makes its cell and cannot say so; meanwhile alpha takes the mission.
+#[tokio::test]
+async fn whoever_spoke_first_keeps_the_mission_though_the_other_has_a_cell() {
+    let forge = Forge::sandbox().await;
+    let (repository, alpha, beta) = (forge.repository().await, Host::new(), Host::new());
+    alpha.once(&repository).await;
+    let number = repository.file("reader", "Mission: x", &[]).await;
+    let on_beta =
+        async || run(beta.reconciler(&repository).env("LAZARUS_HOST", "beta").args(["--once", "--json"])).await;
+    forge.engine().break_next(usize::MAX, "POST", "/comments", Fault::Refuse(503));
+    assert_eq!((on_beta().await.code, beta.cells().len()), (1, 1));
+    forge.engine().heal();
+    alpha.once(&repository).await;
+    let before = repository.comment(number).await;
+    assert!(before.contains("`alpha`"));
+    let lost = on_beta().await;
+    assert_eq!((lost.code, &lost.json()["missions"][0]["phase"]), (0, &Value::from("elsewhere")), "{lost:?}");
+    assert_eq!((repository.comment(number).await, beta.cells().len()), (before, 1), "and its cell stays");
+}
+
+/// Issue 60 is closed between the first page and the second, and pulls issue 10 over the edge between them.
+#[tokio::test]
+async fn an_issue_that_leaves_while_pages_are_read_hides_no_other_one() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    host.once(&repository).await;
+    repository.file_many("reader", (0..60).map(|_| body(&[])).collect()).await;
+    let before = forge.engine().log().len();
+    forge.engine().break_next(1, "GET", "page=2&limit=50", Fault::Delay(Duration::from_millis(300)));
+    let mut command = host.reconciler(&repository);
+    let (report, ()) = tokio::join!(run(command.args(["--once", "--json"])), async {
+        asked(forge.engine(), before, "GET", "page=2&limit=50").await;
+        repository.set_state(60, "closed").await;
+    });
+    let report = report.json();
+    let seen: Vec<i64> = report["missions"].as_array().unwrap().iter().map(|m| m["issue"].as_i64().unwrap()).collect();
+    assert_eq!((seen, &report["complete"]), ((1..60).collect(), &Value::from(true)));
+}
+
+/// The record is damaged while the forge edits the comment: it must not be taken for a record that is not there.
+#[tokio::test]
+async fn a_record_that_cannot_be_read_is_never_replaced() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    repository.file("reader", "Mission: x", &[]).await;
+    host.once(&repository).await;
+    host.beat(&host.cell(), &[]).await;
+    host.once(&repository).await;
+    host.beat(&host.cell(), &["--state", "waiting"]).await;
+    let record = only_record(&host);
+    let before = forge.engine().log().len();
+    forge.engine().break_next(1, "PATCH", "/comments", Fault::Delay(Duration::from_millis(300)));
+    let mut command = host.reconciler(&repository);
+    let (report, ()) = tokio::join!(run(command.arg("--once")), async {
+        asked(forge.engine(), before, "PATCH", "/comments").await;
+        std::fs::write(&record, "{ ").unwrap();
+    });
+    assert!(report.code == 1 && report.stderr.contains("cannot read the record"), "{report:?}");
+    assert_eq!(std::fs::read_to_string(&record).unwrap(), "{ ");
+}
+
+fn only_record(host: &Host) -> std::path::PathBuf {
+    let records = std::fs::read_dir(host.root().join(".lazarus/missions")).unwrap();
+    let records: Vec<_> = records.map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(records.len(), 1);
+    records[0].clone()
+}
+
+/// One repository by two names: one set of labels, one worker on each issue.
+#[tokio::test]
+async fn a_repository_that_is_named_twice_is_served_once() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    host.once(&repository).await;
+    forge.change(reqwest::Method::PATCH, &repository.path(), serde_json::json!({ "name": "quests" })).await;
+    let renamed = Repository { name: "owner/quests".to_owned(), ..repository.clone() };
+    let number = renamed.file("reader", "Mission: x", &[]).await;
+    let names = serde_json::json!([repository.name, "owner/quests", "OWNER/Quests"]);
+    std::fs::write(host.path().join("thrice.json"), format!("{{ \"repositories\": {names} }}")).unwrap();
+    let mut command = host.reconciler(&repository);
+    let served = run(command.env_remove("LAZARUS_REPOSITORIES").args(["--once", "--config", "thrice.json"])).await;
+    assert_eq!(served.code, 0, "{served:?}");
+    renamed.comment(number).await;
+}
