@@ -1,8 +1,7 @@
 //! Several threads at one list of work, watched by somebody who does not wait for ever.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 /// More threads than this do not make a disk faster, and no more are given up for lost.
@@ -10,6 +9,36 @@ const THREADS_MAX: usize = 8;
 
 /// How long no cell at all may be finished before those under way count as unreadable.
 pub const LOOK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the threads have in common. Whoever watches is woken once, at the end: to be told of every single piece would
+/// cost more than the piece.
+struct Shared<T, W> {
+    work: W,
+    next: AtomicUsize,
+    done: AtomicUsize,
+    results: Vec<Mutex<Option<T>>>,
+    watched: Mutex<()>,
+    all_done: Condvar,
+}
+
+impl<T, W: Fn(usize) -> T> Shared<T, W> {
+    fn is_done(&self) -> bool {
+        self.done.load(Ordering::Acquire) == self.results.len()
+    }
+
+    fn toil(&self) {
+        loop {
+            let index = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(result) = self.results.get(index) else { return };
+            let finished = (self.work)(index);
+            *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(finished);
+            if self.done.fetch_add(1, Ordering::AcqRel) + 1 == self.results.len() {
+                drop(self.watched.lock());
+                self.all_done.notify_all();
+            }
+        }
+    }
+}
 
 /// Does `work` for each number below `count`. Whenever nothing at all has been finished for `patience`, another thread
 /// takes up what nobody has begun, until [`THREADS_MAX`] hang; what is still under way then stays `None`. So a disk that
@@ -19,37 +48,36 @@ where
     T: Send + 'static,
     W: Fn(usize) -> T + Send + Sync + 'static,
 {
-    let mut results: Vec<Option<T>> = (0..count).map(|_| None).collect();
-    let work = Arc::new(work);
-    let next = Arc::new(AtomicUsize::new(0));
-    let (done, finished) = channel();
+    let shared = Arc::new(Shared {
+        work,
+        next: AtomicUsize::new(0),
+        done: AtomicUsize::new(0),
+        results: (0..count).map(|_| Mutex::new(None)).collect(),
+        watched: Mutex::new(()),
+        all_done: Condvar::new(),
+    });
     let hire = || {
-        let (work, next, done) = (Arc::clone(&work), Arc::clone(&next), done.clone());
-        std::thread::spawn(move || {
-            loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                if index >= count || done.send((index, work(index))).is_err() {
-                    return;
-                }
-            }
-        });
+        let shared = Arc::clone(&shared);
+        std::thread::spawn(move || shared.toil());
     };
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let mut threads = processors.min(THREADS_MAX).min(count);
     (0..threads).for_each(|_| hire());
-    let mut left = count;
-    while left > 0 {
-        match finished.recv_timeout(patience) {
-            Ok((index, result)) => {
-                results[index] = Some(result);
-                left -= 1;
-            }
-            Err(RecvTimeoutError::Timeout) if threads < THREADS_MAX && next.load(Ordering::Relaxed) < count => {
-                hire();
-                threads += 1;
-            }
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+    let mut before = 0;
+    let mut watched = shared.watched.lock().unwrap_or_else(PoisonError::into_inner);
+    while !shared.is_done() {
+        let woken = shared.all_done.wait_timeout_while(watched, patience, |()| !shared.is_done());
+        watched = woken.unwrap_or_else(PoisonError::into_inner).0;
+        let done = shared.done.load(Ordering::Acquire);
+        if done > before {
+            before = done;
+        } else if threads < THREADS_MAX && shared.next.load(Ordering::Relaxed) < count {
+            hire();
+            threads += 1;
+        } else {
+            break;
         }
     }
-    results
+    let take = |result: &Mutex<Option<T>>| result.lock().unwrap_or_else(PoisonError::into_inner).take();
+    shared.results.iter().map(take).collect()
 }
