@@ -12,6 +12,7 @@ use crate::mission::problem::Problem;
 use crate::mission::proposal::{self, Proposal, Spec};
 use crate::mission::record::{Binding, Happened, IssueState, Record, Repair, Said};
 use crate::mission::situation::{Active, Refused, Situation, Waiting};
+use crate::mission::text::shell_word;
 use crate::mission::time::Timestamp;
 use serde::Serialize;
 
@@ -53,6 +54,8 @@ pub struct Meaning {
     pub spec: Option<Spec>,
     /// The command that beats for this very cell.
     pub beat_command: Option<String>,
+    /// The command that looks at every cell of this root.
+    pub scan_command: String,
     /// What needs correcting.
     pub problems: Vec<Problem>,
     /// What a later edit asked for in vain.
@@ -134,6 +137,10 @@ fn active_status(observation: &Observation, active: &Active, mut record: Record)
     let Active { proposal, refused } = active;
     let binding = record.binding.as_mut()?;
     accept(binding, proposal, &observation.sighting);
+    if observation.sighting == Sighting::Absent && !binding.seen_whole {
+        // It could not be made, and was never there: nothing is true to say but what was said before.
+        return None;
+    }
     let verdict = assess(&Facts {
         sighting: &observation.sighting,
         bound: true,
@@ -245,6 +252,7 @@ fn blank(observation: &Observation, phase: Phase) -> Meaning {
         host: here.host.clone(),
         spec: None,
         beat_command: None,
+        scan_command: scan_command(&here.missions_root),
         problems: Vec::new(),
         refused: Vec::new(),
         waiting: None,
@@ -279,13 +287,13 @@ pub fn cell_path(missions_root: &str, mission_id: MissionId) -> String {
 /// The shell command that beats for a cell.
 #[must_use]
 pub fn beat_command(missions_root: &str, mission_id: MissionId) -> String {
-    let path = cell_path(missions_root, mission_id);
-    let is_plain = path.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
-    if is_plain {
-        format!("lazarus-pit beat --cell {path}")
-    } else {
-        format!("lazarus-pit beat --cell '{}'", path.replace('\'', r"'\''"))
-    }
+    format!("lazarus-pit beat --cell {}", shell_word(&cell_path(missions_root, mission_id)))
+}
+
+/// The command that looks at every cell.
+#[must_use]
+pub fn scan_command(missions_root: &str) -> String {
+    format!("lazarus-reconcile scan --root {}", shell_word(missions_root))
 }
 
 /// What the cell's own files say of the mission.

@@ -42,6 +42,13 @@ pub fn shown(text: &str) -> String {
     cut
 }
 
+/// A word as a shell reads it, quoted where it has to be.
+#[must_use]
+pub fn shell_word(word: &str) -> String {
+    let is_plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+    if is_plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
 /// A Markdown code span: inside it `@name`, `#12`, links and HTML stay dead text
 /// (go-gitea/gitea `modules/references/references.go` skips code).
 #[must_use]

@@ -29,7 +29,7 @@ async fn the_demo_tells_the_story_and_leaves_nothing_behind() {
         "Not started: 2 answers need correcting. No cell was made.",
         "#3 Mission: guard the gate\n   [health/healthy] [kind/mission-proposal] [mission/active]",
         "Active, but stale: the wizard is silent. Last heartbeat ",
-        "Made again, empty, at ",
+        "Made again at ",
         "Active and healthy: the wizard has finished.",
         "     state/\n       heartbeat.json (",
         "changed 0; 4 requests read, 0 wrote;",

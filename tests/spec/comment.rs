@@ -30,6 +30,12 @@ fn beaten_cell(change: impl Fn(&mut CellFacts)) -> Observation {
     observation
 }
 
+fn without_files_of_ours(cell: &mut CellFacts) {
+    cell.see(Part::Mission, Sight::Missing);
+    cell.mission = None;
+    cell.see(Part::Token, Sight::Missing);
+}
+
 fn heartbeat(sight: Sight) -> Observation {
     beaten_cell(|cell| {
         cell.see(Part::Heartbeat, sight);
@@ -71,6 +77,8 @@ fn every_situation_is_told_with_what_to_do_next() {
         ("no room for this author", full(Limit::CellsPerAuthor(7))),
         ("no room in this pass", full(Limit::NewCellsPerPass(7))),
         ("beating", active(beaten(-10, "working"))),
+        ("beating, and waiting", active(beaten(-10, "waiting"))),
+        ("beating, and failed", active(beaten(-10, "failed"))),
         ("finished", active(beaten(-10, "done"))),
         ("silent", active(beaten(-400, "working"))),
         ("a null beat after a known one", seen(Sighting::Cell(Box::new(whole())))),
@@ -82,6 +90,7 @@ fn every_situation_is_told_with_what_to_do_next() {
         ("a link for a heartbeat", heartbeat(link)),
         ("an unreadable heartbeat", heartbeat(Sight::Unreadable(Flaw::TooLarge))),
         ("no logs, made again", beaten_cell(|cell| cell.see(Part::Logs, Sight::Missing))),
+        ("no mission file and no token, made again", beaten_cell(without_files_of_ours)),
         ("a link for the worktree", beaten_cell(|cell| cell.see(Part::Worktree, link))),
         ("an edit that asks for what cannot be", edited(&[("Host", "beta"), ("Existing cell", existing)])),
         ("an edit that needs correcting", edited(&[("Host", "be ta"), ("Repository", "a/b/c")])),
