@@ -32,6 +32,11 @@ pub enum InitError {
         /// Why not.
         cause: std::io::Error,
     },
+    /// The root that is to be replaced is this one.
+    #[error(
+        "root {0} is this root itself; `--replace` wants the id of the one that is lost, as the refusal of a pass names it"
+    )]
+    Itself(RootId),
     /// A file.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -61,7 +66,10 @@ pub fn init(settings: &Settings, replaced: Option<RootId>, now: Timestamp) -> Re
     std::fs::create_dir_all(path).map_err(|cause| InitError::Directory { path: path.display().to_string(), cause })?;
     let (writer, is_new) = open(settings, now)?;
     let file = writer.file();
-    if let Some(old) = replaced.filter(|old| *old != file.root_id && !file.papers.replaced.contains(old)) {
+    if replaced == Some(file.root_id) {
+        return Err(InitError::Itself(file.root_id));
+    }
+    if let Some(old) = replaced.filter(|old| !file.papers.replaced.contains(old)) {
         let mut papers = file.papers.clone();
         papers.replaced.push(old);
         writer.update_root(papers)?;

@@ -31,7 +31,12 @@ pub async fn reconcile(observer: &Observer, applier: &Applier, observation: Obse
     let planned = plan_status(&outcome.observation);
     apply_all(applier, &planned, &mut outcome).await;
     if outcome.errors.iter().any(|error| matches!(error, WorldError::CommentGone { .. })) {
-        say_again(observer, applier, &mut outcome).await;
+        look_again(observer, applier, &mut outcome).await;
+    }
+    // Two roots may take an issue at once, and the forge knows no lock. Of two comments of ours the smaller id keeps the
+    // mission, and of two roots that look after they have posted, one at least sees both.
+    if outcome.changes.iter().any(|change| matches!(change, Change::PostComment { .. })) {
+        look_again(observer, applier, &mut outcome).await;
     }
     outcome
 }
@@ -54,27 +59,25 @@ async fn apply_all(applier: &Applier, planned: &[Change], outcome: &mut Outcome)
     }
 }
 
-/// Our comment was deleted, and there is something new to say: find the one that is ours now, or post anew.
-async fn say_again(observer: &Observer, applier: &Applier, outcome: &mut Outcome) {
-    let mut observation = outcome.observation.clone();
+/// Plans the comment anew, from what is said on the issue now: one that we know was deleted, or another root spoke first.
+async fn look_again(observer: &Observer, applier: &Applier, outcome: &mut Outcome) {
+    let observation = &mut outcome.observation;
     match observer.comments(&observation.issue.key).await {
         Ok(comments) => observation.comments = Comments::Read(comments),
         Err(error) => return outcome.errors.push(error.into()),
     }
-    if let Some(record) = &mut observation.record {
-        record.comment = None;
+    match applier.remembered(&observation.issue.key).await {
+        Ok(record) => observation.record = record,
+        Err(error) => return outcome.errors.push(error),
     }
+    observation.repaired.clear();
     outcome.errors.retain(|error| !matches!(error, WorldError::CommentGone { .. }));
-    let planned: Vec<Change> = plan_status(&observation).into_iter().filter(is_about_comments).collect();
+    let mut planned = plan_status(&outcome.observation);
+    // The labels are right already, as far as they could be put right.
+    planned.retain(|change| !is_about_labels(change));
     apply_all(applier, &planned, outcome).await;
 }
 
-fn is_about_comments(change: &Change) -> bool {
-    matches!(
-        change,
-        Change::PostComment { .. }
-            | Change::EditComment { .. }
-            | Change::RemoveComment { .. }
-            | Change::RememberComment { .. }
-    )
+fn is_about_labels(change: &Change) -> bool {
+    matches!(change, Change::AddLabels { .. } | Change::RemoveLabel { .. } | Change::ReplaceLabels { .. })
 }

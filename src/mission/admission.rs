@@ -1,9 +1,9 @@
 //! Who gets a new cell when there is not room for all: the smallest issue number first.
 
-use crate::mission::identity::RepositoryId;
-use crate::mission::record::{IssueKey, Record};
+use crate::mission::identity::{MissionId, RepositoryId};
+use crate::mission::record::{IssueKey, IssueState, Record};
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Whether a new cell may be made for a mission in this pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,20 +57,29 @@ pub struct Limits {
     pub new_cells_per_pass: usize,
 }
 
-/// Admits missions in the order of their issue numbers until a limit is met. Cells that belong to no issue take room too.
+/// Admits missions in the order of their issue numbers until a limit is met. Of the cells that exist on the disk, those
+/// that belong to no issue take room too.
 #[must_use]
 pub fn admit<'a>(
     candidates: impl IntoIterator<Item = &'a IssueKey>,
     records: impl IntoIterator<Item = &'a Record>,
-    unbound: usize,
+    existing: &BTreeSet<MissionId>,
     limits: Limits,
 ) -> HashMap<(RepositoryId, i64), Admission> {
-    let mut cells = unbound;
+    let mut unbound = existing.clone();
+    let mut cells = 0;
     let mut of_author: BTreeMap<i64, usize> = BTreeMap::new();
-    for record in records.into_iter().filter(|record| record.binding.is_some()) {
+    for record in records {
+        let Some(binding) = &record.binding else { continue };
+        // A cell whose issue is no longer open takes room as long as it lies there.
+        let exists = unbound.remove(&binding.mission_id);
+        if !exists && record.state != IssueState::Open {
+            continue;
+        }
         cells += 1;
         *of_author.entry(record.issue.author_id).or_default() += 1;
     }
+    cells += unbound.len();
     let mut new = 0;
     let mut candidates: Vec<_> = candidates.into_iter().collect();
     candidates.sort_by_key(|key| (key.number, key.repository_id));

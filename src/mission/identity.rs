@@ -297,6 +297,14 @@ macro_rules! plain_name {
 plain_name!(WizardName, "Who works in a cell.", "one word of letters, digits and `._-`, at most 64");
 plain_name!(HostName, "Where a cell lies.", "one word of letters, digits and `._-`, at most 64");
 
+impl HostName {
+    /// Whether both names mean one host: as everywhere, case does not matter.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
 fn is_plain_name(text: &str) -> bool {
     text.len() <= 64
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())

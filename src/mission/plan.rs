@@ -167,23 +167,34 @@ fn fill(cell: &mut CellFacts, part: Part, contents: &str) {
 pub fn plan_status(observation: &Observation) -> Vec<Change> {
     let situation = situation(observation);
     let mut changes = Vec::new();
-    let record = match status(observation, &situation) {
-        Some((status, record)) => {
-            changes.extend(plan_labels(observation, &status.labels()));
-            changes.extend(plan_comment(observation, status));
-            Some(record)
+    let record = if let Some((status, record)) = status(observation, &situation) {
+        changes.extend(plan_labels(observation, &status.labels()));
+        changes.extend(plan_comment(observation, status));
+        Some(record)
+    } else {
+        if let Situation::Elsewhere(_) = situation {
+            changes.extend(withdraw(observation));
         }
-        None => silent_record(observation, situation),
+        silent_record(observation, situation, changes.len())
     };
     changes.extend(record.and_then(|record| plan_memory(observation, record)));
     changes
 }
 
-/// What is remembered of issues that we say nothing on.
-fn silent_record(observation: &Observation, situation: Situation) -> Option<Record> {
+/// Another root spoke first: what this root has said is taken back.
+fn withdraw(observation: &Observation) -> Vec<Change> {
+    let ours = observation.our_comments().into_iter().skip(1);
+    let of_this_root = ours.filter(|(_, marker)| marker.root.is_some_and(|root| observation.here.is_this_root(root)));
+    let issue = &observation.issue.key;
+    of_this_root.map(|(id, _)| Change::RemoveComment { issue: issue.clone(), id }).collect()
+}
+
+/// What is remembered of issues that we say nothing on, once so many comments are taken back.
+fn silent_record(observation: &Observation, situation: Situation, withdrawn: usize) -> Option<Record> {
     match situation {
-        Situation::Elsewhere(elsewhere) => {
+        Situation::Elsewhere(mut elsewhere) => {
             let mut record = current(observation);
+            elsewhere.comments -= i64::try_from(withdrawn).unwrap_or_default();
             record.elsewhere = Some(elsewhere);
             Some(record)
         }
@@ -306,6 +317,9 @@ pub fn needs_comments(observation: &Observation) -> bool {
     }
     let Some(record) = &observation.record else { return true };
     if let Some(elsewhere) = &record.elsewhere {
+        if observation.here.is_this_root(elsewhere.root) {
+            return true;
+        }
         let issue = &observation.issue;
         return elsewhere.updated_at != issue.updated_at || elsewhere.comments != issue.comments;
     }

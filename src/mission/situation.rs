@@ -3,7 +3,7 @@
 use crate::mission::admission::{Admission, Limit};
 use crate::mission::cell::{Failure, FileKind, Sighting};
 use crate::mission::form::Form;
-use crate::mission::identity::{HostName, MissionId};
+use crate::mission::identity::{HostName, MissionId, RootId};
 use crate::mission::label::Label;
 use crate::mission::observation::{Comments, IssueFacts, Observation};
 use crate::mission::problem::Problem;
@@ -138,7 +138,8 @@ fn bound(observation: &Observation, parsed: Result<Proposal, Vec<Problem>>) -> A
         }
     };
     let mut refused = Vec::new();
-    let is_news = |host: &mut HostName| *host != observation.here.host && Some(&*host) != accepted.spec.host.as_ref();
+    let is_news =
+        |host: &mut HostName| !host.is_same(&observation.here.host) && Some(&*host) != accepted.spec.host.as_ref();
     if let Some(host) = proposal.spec.host.take_if(is_news) {
         refused.push(Refused::Host(host));
         proposal.spec.host = accepted.spec.host;
@@ -151,14 +152,15 @@ fn bound(observation: &Observation, parsed: Result<Proposal, Vec<Problem>>) -> A
 }
 
 fn elsewhere(observation: &Observation) -> Option<Elsewhere> {
+    let is_other = |root: RootId| !observation.here.is_this_root(root);
     if observation.comments == Comments::Unread {
-        return observation.record.as_ref()?.elsewhere.clone();
+        return observation.record.as_ref()?.elsewhere.clone().filter(|elsewhere| is_other(elsewhere.root));
     }
     let ours = observation.our_comments();
     let (_, marker) = ours.first()?;
     let (mission_id, root) = (marker.mission?, marker.root?);
     let issue = &observation.issue;
-    (!observation.here.is_this_root(root)).then(|| Elsewhere {
+    is_other(root).then(|| Elsewhere {
         mission_id,
         root,
         host: marker.host.clone(),
@@ -169,7 +171,7 @@ fn elsewhere(observation: &Observation) -> Option<Elsewhere> {
 
 fn waiting(observation: &Observation, proposal: &Proposal) -> Option<Waiting> {
     let here = &observation.here;
-    if let Some(host) = proposal.spec.host.as_ref().filter(|host| **host != here.host) {
+    if let Some(host) = proposal.spec.host.as_ref().filter(|host| !host.is_same(&here.host)) {
         return Some(Waiting::Host(host.clone()));
     }
     if let Some(cell) = proposal.spec.cell {

@@ -179,7 +179,7 @@ impl Surveyor<'_> {
         let wanting = observations.iter().filter(|observation| wants_room(observation));
         let candidates = wanting.map(|observation| &observation.issue.key);
         let admissions: HashMap<_, _> =
-            admit(candidates, self.records.by_issue.values(), self.unbound, self.settings.limits);
+            admit(candidates, self.records.by_issue.values(), &self.existing, self.settings.limits);
         for observation in observations {
             let key = (observation.issue.key.repository_id, observation.issue.key.issue_id);
             observation.admission = admissions.get(&key).copied().unwrap_or(Admission::Admitted);

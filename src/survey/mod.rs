@@ -5,9 +5,9 @@ mod repositories;
 
 use crate::mission::change::Change;
 use crate::mission::ground::{KnownRepository, RepositoryLabel, RootFile};
-use crate::mission::identity::RepositoryName;
-use crate::mission::marker::Marker;
+use crate::mission::identity::{HostName, MissionId, RepositoryName, RootId};
 use crate::mission::observation::{Here, Observation};
+use crate::mission::text::shell_word;
 use crate::mission::time::Timestamp;
 use crate::settings::Settings;
 use crate::trouble::{Refusal, Trouble};
@@ -67,8 +67,8 @@ struct Surveyor<'a> {
     root: &'a Arc<Root>,
     file: Option<RootFile>,
     records: Records,
-    /// Cells in the root that belong to no issue.
-    unbound: usize,
+    /// The cells that lie in the root, whether or not they belong to an issue.
+    existing: BTreeSet<MissionId>,
     observer: Observer,
     here: Arc<Here>,
     troubles: Vec<Trouble>,
@@ -84,7 +84,7 @@ pub async fn survey(settings: &Settings, root: &Arc<Root>, scope: &Scope, now: T
     let observer = Observer::new(gitea.clone(), Arc::clone(root));
     let file = root.file().cloned();
     let records = root.records()?;
-    let unbound = unbound(root, &records)?;
+    let existing = root.cells()?.into_iter().collect();
     let mut here = here(settings, root, file.as_ref(), now)?;
     let mut survey = Survey {
         here: Arc::new(here.clone()),
@@ -107,7 +107,7 @@ pub async fn survey(settings: &Settings, root: &Arc<Root>, scope: &Scope, now: T
     let here = Arc::new(here);
     survey.here = Arc::clone(&here);
     let (troubles, has_skipped) = (Vec::new(), false);
-    let mut surveyor = Surveyor { settings, root, file, records, unbound, observer, here, troubles, has_skipped };
+    let mut surveyor = Surveyor { settings, root, file, records, existing, observer, here, troubles, has_skipped };
     if surveyor.check_forge().await? {
         surveyor.survey_repositories(&configured, &mut survey).await?;
         surveyor.survey_issues(scope, &mut survey).await?;
@@ -115,12 +115,6 @@ pub async fn survey(settings: &Settings, root: &Arc<Root>, scope: &Scope, now: T
     }
     survey.troubles.append(&mut surveyor.troubles);
     Ok(survey)
-}
-
-fn unbound(root: &Root, records: &Records) -> Result<usize, RootError> {
-    let bound = records.by_issue.values().filter_map(|record| Some(record.binding.as_ref()?.mission_id));
-    let bound: BTreeSet<_> = bound.collect();
-    Ok(root.cells()?.iter().filter(|cell| !bound.contains(cell)).count())
 }
 
 fn here(settings: &Settings, root: &Root, file: Option<&RootFile>, now: Timestamp) -> Result<Here, Refusal> {
@@ -173,33 +167,43 @@ fn check_ground(settings: &Settings, root: &Root, scope: &Scope) -> Result<(), R
 }
 
 impl Surveyor<'_> {
-    /// A root that is new, on a host whose missions are on another one, is a disk that is not mounted. Only a pass that
-    /// has seen everything can tell, and so only such a pass makes a root.
+    /// A root that holds no mission yet, on a host whose missions are on another one, is a disk that is not mounted. Only
+    /// a pass that has seen everything can tell, and so only such a pass makes a root.
     fn check_expected_root(&mut self, survey: &mut Survey) -> Result<(), Refusal> {
-        if self.file.is_some() {
+        let path = self.root.path().display().to_string();
+        let expected = survey.observations.iter().find_map(|seen| Some((seen, self.other_root_of_this_host(seen)?)));
+        if let Some((observation, root)) = expected {
+            let (issue, host) = (observation.issue.key.to_string(), self.here.host.to_string());
+            let error = RootError::AnotherRootExpected { path, issue, host, root };
+            if self.records.by_issue.values().all(|record| record.binding.is_none()) {
+                return Err(Refusal::Root(error));
+            }
+            tracing::warn!("{error}");
             return Ok(());
         }
-        let path = self.root.path().display().to_string();
-        for observation in &survey.observations {
-            let of_this_host = |marker: &&Marker| marker.host.as_ref() == Some(&self.here.host);
-            let markers = observation.our_comments().into_iter().map(|(_, marker)| marker);
-            let expected = markers.filter(of_this_host).find_map(|marker| marker.root);
-            if let Some(root) = expected {
-                let (issue, host) = (observation.issue.key.to_string(), self.here.host.to_string());
-                return Err(Refusal::Root(RootError::AnotherRootExpected { path, issue, host, root }));
-            }
-        }
-        if self.troubles.is_empty() && !self.has_skipped {
+        if self.file.is_some() || (self.troubles.is_empty() && !self.has_skipped) {
             return Ok(());
         }
         survey.setup.clear();
         survey.observations.clear();
         let message = format!(
             "the missions root `{path}` is new, and only a pass that saw everything makes it one: the missions of this host \
-             may be on a disk that is not mounted; the next pass looks again, or run `lazarus-reconcile init --root {path}`"
+             may be on a disk that is not mounted; the next pass looks again, or run `lazarus-reconcile init --root {}`",
+            shell_word(&path)
         );
         let kind = "root-not-initialised";
         self.troubles.push(Trouble { about: path, issue: None, kind, message, needs_a_token: false });
         Ok(())
+    }
+
+    /// Another root that a comment of ours, or our memory of it, says is on this very host.
+    fn other_root_of_this_host(&self, observation: &Observation) -> Option<RootId> {
+        let is_here = |host: Option<&HostName>| host.is_some_and(|host| host.is_same(&self.here.host));
+        let remembered = observation.record.as_ref().and_then(|record| record.elsewhere.as_ref());
+        let remembered =
+            remembered.filter(|elsewhere| is_here(elsewhere.host.as_ref())).map(|elsewhere| elsewhere.root);
+        let said = observation.our_comments().into_iter().filter(|(_, marker)| is_here(marker.host.as_ref()));
+        let mut roots = said.filter_map(|(_, marker)| marker.root).chain(remembered);
+        roots.find(|root| !self.here.is_this_root(*root))
     }
 }

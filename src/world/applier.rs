@@ -169,6 +169,14 @@ impl Applier {
         .await
     }
 
+    /// What is remembered of an issue now.
+    pub async fn remembered(&self, issue: &IssueKey) -> Result<Option<Record>, WorldError> {
+        let writer = self.hold(|hold| hold.writer.clone()).ok_or(WorldError::NoRoot)?;
+        let issue = issue.clone();
+        let read = tokio::task::spawn_blocking(move || writer.remembered(&issue));
+        Ok(read.await.expect("reading a record never panics")?)
+    }
+
     /// Writing on a disk blocks, so it gets a thread.
     async fn write(
         &self,

@@ -3,6 +3,7 @@
 use crate::mission::ground::RootFile;
 use crate::mission::identity::{MissionId, RootId};
 use crate::mission::record::{IssueKey, Record};
+use crate::mission::text::shell_word;
 use crate::world::beneath::{self, Contents, Resolver};
 use crate::world::cells::open_directory;
 use rustix::fs::{Dir, Mode, OFlags, fstat, openat};
@@ -31,7 +32,8 @@ const FILE_BYTES_MAX: usize = 1024 * 1024;
 pub enum RootError {
     /// It does not exist.
     #[error(
-        "the missions root `{path}` does not exist; make it with `lazarus-reconcile init --root {path}`, or mount the disk that holds it"
+        "the missions root `{path}` does not exist; make it with `lazarus-reconcile init --root {}`, or mount the disk that holds it",
+        shell_word(.path)
     )]
     Missing {
         /// Where.
@@ -47,7 +49,8 @@ pub enum RootError {
     },
     /// It was never initialised, and this is not the moment to do it.
     #[error(
-        "the missions root `{path}` is not initialised, and {why}; run `lazarus-reconcile init --root {path}` once, on the host itself"
+        "the missions root `{path}` is not initialised, and {why}; run `lazarus-reconcile init --root {}` once, on the host itself",
+        shell_word(.path)
     )]
     NotInitialised {
         /// Where.
@@ -75,7 +78,8 @@ pub enum RootError {
     },
     /// A comment of ours says that this host's missions are on another root.
     #[error(
-        "the missions root `{path}` is new, but the comment on {issue} says that the missions of host `{host}` are on root {root}: is that disk not mounted? If it is lost, run `lazarus-reconcile init --root {path} --replace {root}`"
+        "the missions root `{path}` is not the one of host `{host}`: the comment on {issue} says that its missions are on root {root}; is that disk not mounted? If it is lost, run `lazarus-reconcile init --root {} --replace {root}`",
+        shell_word(.path)
     )]
     AnotherRootExpected {
         /// Where.
@@ -176,18 +180,12 @@ impl Root {
     /// Opens a root and reads what it says of itself. Writes nothing.
     pub fn open(path: &Path) -> Result<Self, RootError> {
         let shown = || path.display().to_string();
-        let directory = std::fs::File::open(path).map_err(|error| {
-            if error.kind() == std::io::ErrorKind::NotFound {
-                RootError::Missing { path: shown() }
-            } else {
-                RootError::Unusable { path: shown(), cause: error.to_string() }
-            }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| match error {
+            Errno::NOENT => RootError::Missing { path: shown() },
+            Errno::NOTDIR => RootError::Unusable { path: shown(), cause: "it is not a directory; name one".to_owned() },
+            error => RootError::Unusable { path: shown(), cause: error.to_string() },
         })?;
-        let is_directory = directory.metadata().is_ok_and(|metadata| metadata.is_dir());
-        if !is_directory {
-            return Err(RootError::Unusable { path: shown(), cause: "it is not a directory; name one".to_owned() });
-        }
-        let directory = OwnedFd::from(directory);
         let mut root = Self { path: path.to_owned(), directory, resolver: Resolver::Kernel, file: None };
         root.file = root.read_file()?;
         Ok(root)
@@ -225,11 +223,11 @@ impl Root {
             Ok(Contents::TooLarge) => Err(damaged("it is far too large".to_owned())),
             Ok(Contents::WrongType(kind)) => Err(damaged(format!("it is {kind}"))),
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
-            Err(error @ (Errno::ACCESS | Errno::PERM)) => {
+            Err(error) => {
                 self.check_owner()?;
-                Err(damaged(error.to_string()))
+                let cause = format!("`{path}`: {error}");
+                Err(RootError::Unusable { path: self.shown(), cause })
             }
-            Err(error) => Err(damaged(error.to_string())),
         }
     }
 

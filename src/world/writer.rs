@@ -137,19 +137,28 @@ impl Writer {
         cleared.map_err(|error| RootError::Unwritable { path: path.display().to_string(), cause: error.to_string() })
     }
 
+    /// What is remembered of one issue. That it cannot be read is no sign that nothing is.
+    pub fn remembered(&self, issue: &IssueKey) -> Result<Option<Record>, WriteError> {
+        read_record(self.records.as_fd(), &record_name(issue), self.root.resolver())
+            .map_err(|cause| self.record_failed("read the record", issue, cause))
+    }
+
     /// Changes the record of one issue. `change` gets what is remembered now, or a new record.
     pub fn remember(&self, issue: &IssueKey, change: impl FnOnce(&mut Record)) -> Result<Record, WriteError> {
-        let name = record_name(issue);
-        let failed = |tried, cause: String| WriteError { tried, path: name.clone(), cause };
-        let before = read_record(self.records.as_fd(), &name, self.root.resolver());
-        let before = before.map_err(|cause| failed("read the record", cause))?;
+        let before = self.remembered(issue)?;
         let mut record = before.clone().unwrap_or_else(|| Record::new(issue.clone()));
         change(&mut record);
         if before.as_ref() != Some(&record) {
-            self.place(self.records.as_fd(), &name, pretty(&record).as_bytes(), 0o600, RenameFlags::empty())
-                .map_err(|cause| failed("write the record", cause.to_string()))?;
+            let (name, contents) = (record_name(issue), pretty(&record));
+            self.place(self.records.as_fd(), &name, contents.as_bytes(), 0o600, RenameFlags::empty())
+                .map_err(|cause| self.record_failed("write the record", issue, cause.to_string()))?;
         }
         Ok(record)
+    }
+
+    fn record_failed(&self, tried: &'static str, issue: &IssueKey, cause: String) -> WriteError {
+        let path = self.root.path().join(OWN).join(RECORDS).join(record_name(issue));
+        WriteError { tried, path: path.display().to_string(), cause }
     }
 
     /// Makes a cell: built in staging, made durable, then moved into place in one step that never replaces anything.

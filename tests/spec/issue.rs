@@ -202,6 +202,27 @@ async fn cells_without_an_issue_take_room_too() {
 }
 
 #[tokio::test]
+async fn a_closed_mission_takes_room_as_long_as_its_cell_lies_there() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    let closed = repository.file("reader", "Mission: x", &[]).await;
+    let waiting = repository.file("reader", "Mission: y", &[]).await;
+    std::fs::write(host.path().join("one.json"), r#"{ "limits": { "cells": 1 } }"#).unwrap();
+    let once = async || run(host.reconciler(&repository).args(["--once", "--config", "one.json"])).await;
+    assert_eq!(once().await.code, 0);
+    let cell = host.cell();
+    repository.set_state(closed, "closed").await;
+    for _ in 0..2 {
+        assert_eq!((once().await.code, host.cell()), (0, cell.clone()));
+    }
+    std::fs::rename(&cell, host.path().join("collected")).unwrap();
+    assert_eq!(once().await.code, 0);
+    assert_ne!(host.cell(), cell);
+    let labels = ["health/uninitialized", "kind/mission-proposal", "mission/active"];
+    assert_eq!(repository.labels(waiting).await, labels);
+}
+
+#[tokio::test]
 async fn a_host_that_got_another_name_refuses_no_edit_that_nobody_made() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());

@@ -29,6 +29,9 @@ fn world(random: &mut Rng) -> Observation {
     world.issue.body = random_body(random);
     world.issue.labels = random_labels(random);
     world.comments = random_comments(random);
+    if let Comments::Read(comments) = &world.comments {
+        world.issue.comments = i64::try_from(comments.len()).unwrap();
+    }
     if random.u8(..4) == 0 {
         let mut here = (*world.here).clone();
         here.me = -2;

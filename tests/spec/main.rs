@@ -21,6 +21,7 @@ mod plan;
 mod races;
 mod readme;
 mod recordings;
+mod roots;
 mod settings;
 mod support;
 mod trouble;

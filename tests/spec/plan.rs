@@ -5,7 +5,7 @@ use crate::support::missions::{active, comment, labelled, proposal, waiting};
 use lazarus::mission::admission::{Admission, Limit};
 use lazarus::mission::cell::{Failure, FileKind, Part, Sight, Sighting};
 use lazarus::mission::observation::{Comments, Observation};
-use lazarus::mission::plan::{needs_comments, preview};
+use lazarus::mission::plan::{expected, needs_comments, plan_cell, plan_status, preview};
 use lazarus::mission::situation::{Situation, situation};
 use std::sync::Arc;
 
@@ -270,12 +270,29 @@ fn a_second_label_of_one_name_is_surplus() {
 }
 
 #[test]
+fn of_a_cell_that_could_not_be_made_nothing_new_is_said() {
+    let mut failed = proposal(&[]);
+    let made = expected(&failed, &plan_cell(&failed));
+    failed.record = made.record;
+    assert_eq!(plan_status(&failed), []);
+    check(
+        &failed,
+        &[
+            "make the cell `ID`",
+            "add `kind/mission-proposal`, `mission/active`, `health/uninitialized`",
+            "post the comment: active, uninitialized (never-beaten)",
+            "remember: active, uninitialized (never-beaten)",
+        ],
+    );
+}
+
+#[test]
 fn a_comment_of_another_root_makes_the_issue_elsewhere_but_only_from_a_poster_of_ours() {
     let other = "22222222-2222-4222-8222-222222222222";
     let mut elsewhere = proposal(&[]);
     elsewhere.issue.comments = 2;
     elsewhere.comments = Comments::Read(vec![comment(8, 3, other), comment(9, 3, crate::support::missions::ROOT)]);
-    check(&elsewhere, &["remember: elsewhere, on `beta`"]);
+    check(&elsewhere, &["remove our surplus comment 9", "remember: elsewhere, on `beta`"]);
     let mut spoofed = proposal(&[]);
     spoofed.comments = Comments::Read(vec![comment(8, 4, other)]);
     assert_eq!(preview(&spoofed).len(), 4);

@@ -1,7 +1,7 @@
 //! Passes beside each other, and a world that moves while it is looked at.
 
 use crate::support::forge::Forge;
-use crate::support::host::{Host, Run, run};
+use crate::support::host::{Host, Run, run, writes};
 use crate::support::missions::body;
 use crate::support::repository::Repository;
 use lazarus::sandbox::{Fault, Sandbox};
@@ -74,6 +74,42 @@ async fn whoever_spoke_first_keeps_the_mission_though_the_other_has_a_cell() {
     let lost = on_beta().await;
     assert_eq!((lost.code, &lost.json()["missions"][0]["phase"]), (0, &Value::from("elsewhere")), "{lost:?}");
     assert_eq!((repository.comment(number).await, beta.cells().len()), (before, 1), "and its cell stays");
+}
+
+/// Both have read that nobody spoke; whichever posts second takes its comment back, and neither says another word.
+#[tokio::test]
+async fn of_two_hosts_that_take_a_mission_at_once_one_keeps_it() {
+    for slow in ["alpha", "beta"] {
+        let forge = Forge::sandbox().await;
+        let (repository, alpha, beta) = (forge.repository().await, Host::new(), Host::new());
+        let on = |host: &'static str| {
+            let mut command =
+                if host == "alpha" { alpha.reconciler(&repository) } else { beta.reconciler(&repository) };
+            command.env("LAZARUS_HOST", host).args(["--once", "--json"]);
+            command
+        };
+        alpha.once(&repository).await;
+        beta.once(&repository).await;
+        let number = repository.file("reader", "Mission: x", &[]).await;
+        let fast = if slow == "alpha" { "beta" } else { "alpha" };
+        let before = forge.engine().log().len();
+        forge.engine().break_next(1, "POST", "/comments", Fault::Delay(Duration::from_millis(400)));
+        let (mut first, mut second) = (on(slow), on(fast));
+        let (late, early) = tokio::join!(run(&mut first), async {
+            asked(forge.engine(), before, "POST", "/comments").await;
+            run(&mut second).await
+        });
+        let phase = |run: &Run| run.json()["missions"][0]["phase"].clone();
+        assert_eq!((late.code, early.code), (0, 0), "{late:?} {early:?}");
+        assert_eq!((phase(&late), phase(&early)), ("elsewhere".into(), "active".into()), "{late:?} {early:?}");
+        let comment = repository.comment(number).await;
+        assert!(comment.contains(&format!("on `{fast}`")), "{comment}");
+        for host in [slow, fast, slow, fast] {
+            let again = run(&mut on(host)).await;
+            assert_eq!((again.code, writes(&again.json())), (0, 0), "{again:?}");
+        }
+        assert_eq!(repository.comment(number).await, comment);
+    }
 }
 
 /// Issue 60 is closed between the first page and the second, and pulls issue 10 over the edge between them.

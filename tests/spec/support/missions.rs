@@ -125,7 +125,12 @@ pub(crate) fn make(after: &mut Observation, change: &Change) {
             speak(after, 20, status.digest());
         }
         Change::EditComment { issue: _, id, status } => speak(after, *id, status.digest()),
-        Change::RemoveComment { .. } => after.issue.comments -= 1,
+        Change::RemoveComment { issue: _, id } => {
+            after.issue.comments -= 1;
+            if let Comments::Read(comments) = &mut after.comments {
+                comments.retain(|comment| comment.id != *id);
+            }
+        }
         Change::RememberComment { issue: _, comment } => speak(after, comment.id, comment.digest.clone()),
         Change::Remember { record } => {
             let comment = after.record.take().and_then(|known| known.comment);
