@@ -113,11 +113,12 @@ pub struct ForgeUrl(Url);
 as_text!(ForgeUrl);
 
 impl ForgeUrl {
-    /// Accepts `http` and `https` addresses, with a path where the forge lives under one.
+    /// Accepts `http` and `https` addresses, with a path where the forge lives under one; the address of its API means
+    /// the same forge.
     pub fn parse(text: &str) -> Result<Self, NotA> {
         let wanted = "the address of a Gitea, such as `https://git.example.com`";
-        // What stands before an `@` may be a password.
-        let shown = if text.contains('@') { "…" } else { text };
+        // What stands before an `@` may be a password, and what stands in a query a token.
+        let shown = if text.contains(['@', '?', '#']) { "…" } else { text };
         let refused = || NotA { text: shown.to_owned(), wanted };
         let mut url = Url::parse(text.trim()).map_err(|_| refused())?;
         let plain =
@@ -125,7 +126,8 @@ impl ForgeUrl {
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() || !plain {
             return Err(refused());
         }
-        let path = url.path().trim_end_matches('/').to_owned();
+        let path = url.path().trim_end_matches('/');
+        let path = path.strip_suffix("/api/v1").unwrap_or(path).trim_end_matches('/').to_owned();
         url.set_path(&path);
         Ok(Self(url))
     }

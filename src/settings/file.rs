@@ -168,17 +168,23 @@ impl SettingsFile {
     /// Reads a file. The message names file, key, line and what would be right.
     pub fn read(path: &Path) -> Result<Self, SettingsError> {
         let unreadable = |cause: String| SettingsError::File { path: path.to_owned(), cause };
-        let file = std::fs::File::open(path).map_err(|error| unreadable(error.to_string()))?;
-        let mut text = String::new();
-        let read = file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text);
-        read.map_err(|error| unreadable(error.to_string()))?;
-        if text.len() as u64 > FILE_BYTES_MAX {
-            return Err(unreadable(format!("it is larger than {FILE_BYTES_MAX} bytes")));
-        }
+        let bytes = read_at_most(path, FILE_BYTES_MAX).map_err(unreadable)?;
+        let text = String::from_utf8(bytes).map_err(|error| unreadable(error.to_string()))?;
         let is_yaml = path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
         let parsed = if is_yaml { from_yaml(&text) } else { from_json(&text) };
         parsed.map_err(unreadable)
     }
+}
+
+/// Reads a file of a sensible size, which may be a pipe that a shell has made.
+pub(super) fn read_at_most(path: &Path, most: u64) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes));
+    read.map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > most {
+        return Err(format!("it is larger than {most} bytes"));
+    }
+    Ok(bytes)
 }
 
 fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, String> {

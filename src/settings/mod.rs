@@ -383,11 +383,7 @@ fn own_host_name() -> Result<HostName, SettingsError> {
 fn read_named(key: &'static str, path: &Path) -> Result<Vec<u8>, SettingsError> {
     let shown = if is_like_a_token(path) { Path::new("…") } else { path };
     let unusable = |cause: String| SettingsError::Named { key, path: shown.to_owned(), cause };
-    let metadata = std::fs::metadata(path).map_err(|error| unusable(error.to_string()))?;
-    if !metadata.is_file() || metadata.len() > SECRET_BYTES_MAX {
-        return Err(unusable("it is not a file of a sensible size".to_owned()));
-    }
-    std::fs::read(path).map_err(|error| unusable(error.to_string()))
+    file::read_at_most(path, SECRET_BYTES_MAX).map_err(unusable)
 }
 
 /// Whoever gives the token where its file belongs does not want to see it printed.

@@ -13,7 +13,8 @@ fn the_id_of_a_mission_is_that_of_the_test_vector() {
 
 #[test]
 fn one_forge_has_one_spelling() {
-    for same in ["HTTPS://Git.Example.com", "https://git.example.com:443/", "https://git.example.com//"] {
+    let (default_port, api) = ("https://git.example.com:443/", "https://git.example.com/api/v1/");
+    for same in ["HTTPS://Git.Example.com", default_port, "https://git.example.com//", api] {
         assert_eq!(ForgeUrl::parse(same).unwrap().to_string(), "https://git.example.com", "{same}");
     }
     let below = ForgeUrl::parse("http://host:3000/gitea/").unwrap();

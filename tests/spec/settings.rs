@@ -2,6 +2,7 @@
 
 use crate::support::host::Host;
 use lazarus::settings::{Environment, Flags, Settings, SettingsFile};
+use rustix::fs::{FileType, Mode};
 use serde_json::Value;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -82,6 +83,23 @@ fn keys(prefix: &str, value: &Value) -> Vec<String> {
 fn a_token_is_never_shown() {
     let settings = load(&Flags::default(), &[("LAZARUS_GITEA_TOKEN", "canary")]);
     assert!(!format!("{settings:?}").contains("canary"));
+}
+
+/// As a shell's `<(…)` gives it.
+#[test]
+fn a_token_may_come_through_a_pipe() {
+    let host = Host::new();
+    let pipe = host.path().join("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let flags = Flags { token_file: Some(pipe.clone()), ..Flags::default() };
+    let settings = load(&flags, &[("LAZARUS_GITEA_URL", "https://git.test")]);
+    for (given, is_token) in [("0123abcd\n".to_owned(), true), ("x".repeat(2 * 1024 * 1024), false)] {
+        let pipe = pipe.clone();
+        let writer = std::thread::spawn(move || std::fs::write(pipe, given));
+        assert_eq!(settings.gitea().is_ok(), is_token);
+        // Whoever reads no further breaks the pipe.
+        assert_eq!(writer.join().unwrap().is_ok(), is_token);
+    }
 }
 
 #[tokio::test]

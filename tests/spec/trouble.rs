@@ -40,11 +40,13 @@ async fn a_token_that_is_wrong_or_too_narrow_is_refused(forge: Forge) {
     let (repository, host) = settled(&forge).await;
     let read_only = forge.new_token("bot", &["read:issue", "read:repository", "read:user"]);
     let without_user = forge.new_token("bot", &["write:issue", "read:repository"]);
+    let without_repository = forge.new_token("bot", &["write:issue", "read:user"]);
     let wrong = "0123456789abcdef0123456789abcdef01234567".to_owned();
     std::fs::remove_dir_all(host.cell().join("artifacts")).unwrap();
     for (token, told) in [
         (wrong, "does not accept the token (401"),
         (without_user, "the token lacks the scope `read:user`"),
+        (without_repository, "the token lacks the scope `read:repository`"),
         (read_only, "the token lacks the scope `write:issue`"),
     ] {
         let run = run(host.reconciler(&repository).env("LAZARUS_GITEA_TOKEN", &token).arg("--once")).await;
@@ -194,6 +196,7 @@ async fn of_settings(told: &mut Told, host: &Host, once: &impl Fn() -> Command) 
         ("an address with a password in a file", ["--config", "secret.json"]),
         ("no settings file", ["--config", "none.json"]),
         ("no token file", ["--token-file", "none"]),
+        ("a directory for a token file", ["--token-file", "missions"]),
         ("an empty token file", ["--token-file", "empty-token"]),
         ("a token file with two lines", ["--token-file", "bad-token"]),
         ("a CA file without a certificate", ["--config", "no-ca.json"]),
@@ -201,6 +204,7 @@ async fn of_settings(told: &mut Told, host: &Host, once: &impl Fn() -> Command) 
         ("the token in the place of its file", ["--token-file", "canary0123456789canary0123456789"]),
         ("an address that is none", ["--gitea-url", "git.example.com"]),
         ("an address with a password", ["--gitea-url", "https://bot:canary@git.example.com"]),
+        ("an address with a token", ["--gitea-url", "ftp://git.example.com/?token=canary"]),
         ("a repository that is none", ["--repo", "missions"]),
         ("an issue that is none", ["--issue", "owner/missions#x"]),
         ("an issue that is not there", ["--issue", "999"]),

@@ -368,11 +368,12 @@ fn chain(error: &dyn Error) -> String {
 }
 
 fn refusal(tried: String, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ForgeError {
-    let message = message(body);
+    let words = words(body);
+    let message = text::shown(&words);
     let code = status.as_u16();
     match code {
         401 => ForgeError::Unauthorized { tried, message },
-        403 => match required_scope(&message) {
+        403 => match required_scope(&words) {
             Some(required) => ForgeError::MissingScope { tried, required },
             None => ForgeError::Forbidden { tried, message },
         },
@@ -391,16 +392,16 @@ fn refusal(tried: String, status: StatusCode, headers: &HeaderMap, body: &[u8]) 
 }
 
 /// The forge's own words, if it is a Gitea and has any; never a page of HTML.
-fn message(body: &[u8]) -> String {
+fn words(body: &[u8]) -> String {
     let value: Value = serde_json::from_slice(body).unwrap_or_default();
-    text::shown(value["message"].as_str().unwrap_or_default())
+    value["message"].as_str().unwrap_or_default().to_owned()
 }
 
 /// `token does not have at least one of required scope(s), required=[read:user], token scope=…`
-fn required_scope(message: &str) -> Option<String> {
-    let (_, rest) = message.split_once("required=[")?;
+fn required_scope(words: &str) -> Option<String> {
+    let (_, rest) = words.split_once("required=[")?;
     let (scope, _) = rest.split_once(']')?;
-    Some(scope.to_owned())
+    Some(text::shown(scope))
 }
 
 fn header(headers: &HeaderMap, name: &str) -> Option<String> {
