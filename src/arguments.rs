@@ -162,6 +162,7 @@ impl std::str::FromStr for IssueArgument {
     fn from_str(text: &str) -> Result<Self, NotA> {
         let refused = || NotA { text: text.to_owned(), wanted: "an issue such as `12` or `owner/name#12`" };
         let (repository, number) = match text.split_once('#') {
+            Some(("", number)) => (None, number),
             Some((name, number)) => (Some(RepositoryName::parse(name).map_err(|_| refused())?), number),
             None => (None, text),
         };
@@ -215,8 +216,8 @@ pub enum PitCommand {
 /// `lazarus-pit beat`
 #[derive(Clone, Debug, Args)]
 pub struct Beat {
-    /// The cell; else `MISSION_CELL`, else the nearest one upwards from here
-    #[arg(long, value_name = "DIR", env = "MISSION_CELL")]
+    /// The cell; else the one that the variable `MISSION_CELL` names, else the nearest one upwards from here
+    #[arg(long, value_name = "DIR")]
     pub cell: Option<PathBuf>,
     /// What the wizard says of itself
     #[arg(long, value_name = "STATE", default_value = "working")]

@@ -9,7 +9,7 @@ use crate::world::beneath::{self, Contents, Resolver};
 use rustix::fs::{AtFlags, Mode, OFlags, fchmod, fsync, openat, renameat, unlinkat};
 use rustix::io::Errno;
 use std::fs::File;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -25,6 +25,14 @@ pub enum BeatError {
     /// The directory named is no cell.
     #[error("`{}` is not a Mission Cell: it has no `{}`", .0.display(), Part::Cell.path())]
     NotACell(PathBuf),
+    /// The directory named cannot be looked into.
+    #[error("cannot look into the cell `{}`: {}; beat as an account of the cell's group", .path.display(), .cause)]
+    Unseen {
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        cause: std::io::Error,
+    },
     /// The message is too long.
     #[error("the message has {0} characters, the limit is {MESSAGE_CHARS_MAX}")]
     Message(usize),
@@ -51,7 +59,11 @@ pub fn find_cell(named: Option<&Path>, here: &Path) -> Result<PathBuf, BeatError
     let is_cell = |path: &Path| path.join(Part::Cell.path()).is_file();
     if let Some(path) = named {
         let path = path.to_owned();
-        return if is_cell(&path) { Ok(path) } else { Err(BeatError::NotACell(path)) };
+        return match std::fs::metadata(path.join(Part::Cell.path())) {
+            Ok(file) if file.is_file() => Ok(path),
+            Err(cause) if cause.kind() == ErrorKind::PermissionDenied => Err(BeatError::Unseen { path, cause }),
+            Ok(_) | Err(_) => Err(BeatError::NotACell(path)),
+        };
     }
     let found = here.ancestors().find(|path| is_cell(path));
     found.map(Path::to_owned).ok_or_else(|| BeatError::NoCell(here.to_owned()))

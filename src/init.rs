@@ -25,7 +25,9 @@ pub enum InitError {
     #[error(transparent)]
     Root(#[from] RootError),
     /// The directory.
-    #[error("cannot make the directory `{path}`: {cause}")]
+    #[error(
+        "cannot make the directory `{path}`: {cause}; make it as root and give it to the account that passes run as"
+    )]
     Directory {
         /// Where.
         path: String,
@@ -40,8 +42,8 @@ pub enum InitError {
     /// A file.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// The cell's place is taken.
-    #[error("cannot make the cell `{path}`: {why}")]
+    /// The cell's place, or a part's, is taken.
+    #[error("cannot make the cell `{path}`: {why}; look at it, and move it away")]
     InTheWay {
         /// Where.
         path: String,
@@ -122,6 +124,13 @@ pub fn init_cell(settings: &Settings, mission_id: MissionId, now: Timestamp) -> 
             scaffold.created = true;
         }
         Sighting::Cell(cell) => {
+            let taken = Part::ALL.into_iter().find_map(|part| match cell.part(part) {
+                Sight::WrongType(kind) => Some((part, *kind)),
+                Sight::Missing | Sight::Present | Sight::Unreadable(_) | Sight::Failed(_) => None,
+            });
+            if let Some((part, kind)) = taken {
+                return Err(blocked(format!("{kind} is in the place of `{}`", part.path())));
+            }
             let lost = Part::ALL.into_iter().filter(|part| *cell.part(*part) == Sight::Missing);
             // A wizard that has beaten knows more of its heartbeat than an empty file would say.
             for part in lost.filter(|part| !(had_beaten && *part == Part::Heartbeat)) {

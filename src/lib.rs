@@ -7,7 +7,7 @@
 //!
 //! | floor | holds | never |
 //! |---|---|---|
-//! | this one | [`arguments`], [`settings`], the [`survey`], the [`pass`], [`report`]s, [`mod@scan`], [`init`], [`mod@beat`], [`job`] | decides what a mission needs |
+//! | this one | [`arguments`], [`settings`], the [`survey`], the [`pass`], [`report`]s, [`mod@scan`], [`init`], [`mod@beat`], [`job`], the [`console`] | decides what a mission needs |
 //! | [`world`] | the [Gitea client](world::gitea), the [root](world::root), its [writer](world::writer), the [observer](world::observer) and the [applier](world::applier) | decides anything |
 //! | [`mission`] | the [form](mission::form), [proposals](mission::proposal), [health](mission::health), [plans](mission::plan), the [comment](mission::comment) | a file, a socket, a clock, the environment, async |
 //!
@@ -32,7 +32,9 @@
 
 pub mod arguments;
 pub mod beat;
+pub mod console;
 pub mod demo;
+pub mod exit;
 pub mod init;
 pub mod job;
 pub mod mission;

@@ -54,7 +54,7 @@ pub struct MissionReport {
     pub issue: i64,
     /// Its id, with a cell.
     pub mission_id: Option<String>,
-    /// One of the five phases, or `elsewhere`; null where the issue is not open.
+    /// One of the five phases, or `elsewhere`; null where the issue is not open, or could not be seen.
     pub phase: Option<&'static str>,
     /// The verdict, with a cell of this root.
     pub health: Option<Health>,
@@ -129,9 +129,14 @@ impl Report {
     /// The counts in one line.
     #[must_use]
     pub fn headline(&self) -> String {
-        let phases = counted(&self.summary.phase);
+        let mut phases = BTreeMap::new();
+        for mission in &self.missions {
+            *phases.entry(mission.phase_or_why_none()).or_default() += 1;
+        }
+        let phases = counted(&phases);
         let missions = match self.missions.len() {
-            0 => "no proposals".to_owned(),
+            0 if self.complete => "no proposals".to_owned(),
+            0 => "no proposals seen".to_owned(),
             1 => format!("1 proposal: {phases}"),
             several => format!("{several} proposals: {phases}"),
         };
@@ -141,7 +146,11 @@ impl Report {
         let of_missions: usize = self.missions.iter().map(|mission| mission.changes.len()).sum();
         let (read, wrote) = (self.requests.get, self.requests.writes());
         let changes = self.changes.len() + of_missions;
-        format!("{missions}{health}; {verb} {changes}; {read} requests read, {wrote} wrote; {} ms", self.duration_ms)
+        let plural = if read == 1 { "" } else { "s" };
+        format!(
+            "{missions}{health}; {verb} {changes}; {read} request{plural} read, {wrote} wrote; {} ms",
+            self.duration_ms
+        )
     }
 
     /// Whether anything was changed, or would be.
@@ -289,10 +298,14 @@ impl fmt::Display for Report {
 }
 
 impl MissionReport {
+    fn phase_or_why_none(&self) -> &'static str {
+        self.phase.unwrap_or(if self.error.is_some() { "failed" } else { "not open" })
+    }
+
     /// `active, stale (silent)`
     #[must_use]
     pub fn state(&self) -> String {
-        let phase = self.phase.unwrap_or("not open");
+        let phase = self.phase_or_why_none();
         match (self.health, &self.reason) {
             (Some(health), Some(reason)) => format!("{phase}, {health} ({reason})"),
             (Some(health), None) => format!("{phase}, {health}"),

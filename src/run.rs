@@ -1,23 +1,22 @@
-//! From a command line to an exit code: the only place where the clock is read and anything is printed.
+//! From a command line to an exit code: the only place where the clock is read.
 
 use crate::arguments::{Beat, Command, Pass, Pit, PitCommand, Reconcile, Scan, SettingsFlags, StateArgument};
 use crate::beat::{beat, find_cell};
+use crate::console::{Console, show_progress, start_logging};
 use crate::demo::{DemoError, Directory, demo};
+use crate::exit::Exit;
 use crate::init::{init, init_cell};
 use crate::job;
 use crate::mission::heartbeat::WizardState;
 use crate::mission::identity::RootId;
-use crate::mission::text;
 use crate::mission::time::Timestamp;
 use crate::pass;
 use crate::report::Report;
 use crate::scan::{Filter, scan};
-use crate::settings::{Environment, LogFormat, Settings};
+use crate::settings::{Environment, Settings};
 use chrono::Utc;
-use serde::Serialize;
-use std::fmt::Display;
-use std::io::{IsTerminal, Write};
-use std::process::ExitCode;
+use std::io::IsTerminal;
+use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The most troubles of one pass that standard error tells.
@@ -25,30 +24,6 @@ const TOLD_MAX: usize = 50;
 
 /// The demo works on so many missions at once.
 const DEMO_THREADS: usize = 4;
-
-/// A pass over fewer missions than this is over before anybody wonders.
-const PROGRESS_MIN: usize = 50;
-
-/// How a command ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// Complete, and everything it had to do is done.
-    Complete = 0,
-    /// Incomplete, or something failed.
-    Failed = 1,
-    /// A person must act. Nothing was written, but for what came before a token turned out to be too narrow.
-    Refused = 2,
-    /// `--exit-code`: an active mission is not well.
-    Alarm = 3,
-    /// `--exit-code`: a dry run has changes to make.
-    Changes = 4,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
-    }
-}
 
 /// `lazarus-reconcile`
 #[must_use]
@@ -70,17 +45,17 @@ pub fn pit(arguments: Pit) -> Exit {
         (Some(PitCommand::Beat(arguments)), _) => run_beat(&arguments),
         (None, Some(mission_id)) => {
             let Scan { json, settings, wizard: _, health: _ } = scan;
-            with_settings(settings, |settings, _| match init_cell(settings, mission_id, now()) {
-                Ok(scaffold) if json => print_json(&scaffold),
+            with_settings(settings, |settings, _, console| match init_cell(settings, mission_id, now()) {
+                Ok(scaffold) if json => console.print_json(&scaffold),
                 Ok(scaffold) => {
                     let what = match (scaffold.created, scaffold.restored.as_slice()) {
                         (true, _) => "made".to_owned(),
                         (false, []) => "was there already".to_owned(),
                         (false, parts) => format!("was there already; made again: {}", parts.join(", ")),
                     };
-                    print(&format!("{} {what}\n", scaffold.path))
+                    console.print(&format!("{} {what}\n", scaffold.path))
                 }
-                Err(error) => refused(&error),
+                Err(error) => console.refused(&error),
             })
         }
         (None, None) => run_scan(scan),
@@ -94,54 +69,48 @@ fn now() -> Timestamp {
 
 fn run_pass(arguments: Pass) -> Exit {
     if !arguments.once && !arguments.dry_run {
-        return refused(
+        return Console::default().refused(
             &"nothing to do: give `--once` for a pass or `--dry-run` to see what it would do; the daemon is not built yet",
         );
     }
     let scope = arguments.scope();
     let Pass { once: _, dry_run, issue: _, json, exit_code, settings } = arguments;
-    with_settings(settings, |settings, environment| {
+    with_settings(settings, |settings, environment, console| {
         let passed = match runtime(settings.concurrent_missions) {
             Ok(runtime) if dry_run => runtime.block_on(pass::preview(settings, &scope, now())),
             Ok(runtime) => runtime.block_on(pass::once(settings, &scope, now, &show_progress)),
-            Err(error) => return failed(&format!("cannot start: {error}")),
+            Err(error) => return console.failed(&format!("cannot start: {error}")),
         };
         match passed {
-            Ok(report) => conclude(&report, settings, environment, json, exit_code),
-            Err(refusal) => {
-                announce(&refusal, settings.is_job);
-                Exit::Refused
+            Ok(report) => {
+                let printed = if json { console.print_json(&report) } else { console.print(&report.to_string()) };
+                tell_troubles(&report, console);
+                if settings.is_job
+                    && let Err(error) = job::publish(&report, environment)
+                {
+                    return console.failed(&format!("cannot write the job's summary: {error}"));
+                }
+                if printed == Exit::Complete { judged(&report, exit_code) } else { printed }
             }
+            Err(refusal) => console.refused(&refusal),
         }
     })
 }
 
-/// Long work shows on a terminal how far it is; the line is cleared at the end.
-fn show_progress(done: usize, total: usize) {
-    let mut err = std::io::stderr().lock();
-    if total < PROGRESS_MIN || !err.is_terminal() {
-        return;
-    }
-    let _ = if done == total { write!(err, "\r\x1b[K") } else { write!(err, "\r{done} of {total} missions\x1b[K") };
-}
-
-fn conclude(report: &Report, settings: &Settings, environment: &Environment, json: bool, exit_code: bool) -> Exit {
-    let printed = if json { print_json(report) } else { print(&report.to_string()) };
+fn tell_troubles(report: &Report, console: Console) {
     for trouble in report.errors.iter().take(TOLD_MAX) {
-        announce(&trouble.message_with_subject(), settings.is_job);
+        console.announce(&trouble.message_with_subject());
     }
     if let Some(more) = report.errors.len().checked_sub(TOLD_MAX).filter(|more| *more > 0) {
-        announce(&format!("… and {more} more; `--json` has them all"), settings.is_job);
+        console.announce(&format!("… and {more} more; `--json` has them all"));
     }
-    if settings.is_job
-        && let Err(error) = job::publish(report, environment)
-    {
-        announce(&format!("cannot write the job's summary: {error}"), true);
-        return Exit::Failed;
-    }
+}
+
+/// What the pass was like, as an exit code.
+fn judged(report: &Report, exit_code: bool) -> Exit {
     if report.errors.iter().any(|trouble| trouble.needs_a_token) {
         Exit::Refused
-    } else if printed != Exit::Complete || !report.complete {
+    } else if !report.complete {
         Exit::Failed
     } else if exit_code && report.is_preview && report.has_changes() {
         Exit::Changes
@@ -153,14 +122,14 @@ fn conclude(report: &Report, settings: &Settings, environment: &Environment, jso
 }
 
 fn run_init(flags: SettingsFlags, replaced: Option<RootId>) -> Exit {
-    with_settings(flags, |settings, _| match init(settings, replaced, now()) {
+    with_settings(flags, |settings, _, console| match init(settings, replaced, now()) {
         Ok(done) => {
             let path = settings.missions_root.display();
             let what = if done.is_new { "is a missions root now" } else { "is a missions root already" };
             let taken = replaced.map_or(String::new(), |old| format!(", in place of {old}"));
-            print(&format!("{path} {what}: root {}{taken}\n", done.root_id))
+            console.print(&format!("{path} {what}: root {}{taken}\n", done.root_id))
         }
-        Err(error) => refused(&error),
+        Err(error) => console.refused(&error),
     })
 }
 
@@ -169,7 +138,7 @@ fn run_demo(keep: bool) -> Exit {
         Ok(()) => Exit::Complete,
         // Whoever reads standard output may have seen enough.
         Err(DemoError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::Complete,
-        Err(error) => failed(&error),
+        Err(error) => Console::default().failed(&error),
     }
 }
 
@@ -203,10 +172,10 @@ fn tell_demo(keep: bool) -> Result<(), DemoError> {
 fn run_scan(arguments: Scan) -> Exit {
     let Scan { json, wizard, health, settings } = arguments;
     let filter = Filter { wizard, health: health.map(Into::into) };
-    with_settings(settings, |settings, _| match scan(settings, &filter, now()) {
-        Ok(report) if json => print_json(&report),
-        Ok(report) => print(&report.to_string()),
-        Err(error) => refused(&error),
+    with_settings(settings, |settings, _, console| match scan(settings, &filter, now()) {
+        Ok(report) if json => console.print_json(&report),
+        Ok(report) => console.print(&report.to_string()),
+        Err(error) => console.refused(&error),
     })
 }
 
@@ -218,16 +187,18 @@ fn run_beat(arguments: &Beat) -> Exit {
         StateArgument::Failed => WizardState::Failed,
     };
     let here = std::env::current_dir().unwrap_or_default();
-    let beaten = find_cell(arguments.cell.as_deref(), &here)
-        .and_then(|cell| beat(&cell, state, arguments.message.as_deref(), now()));
+    let around = || std::env::var_os("MISSION_CELL").filter(|cell| !cell.is_empty()).map(PathBuf::from);
+    let named = arguments.cell.clone().or_else(around);
+    let beaten =
+        find_cell(named.as_deref(), &here).and_then(|cell| beat(&cell, state, arguments.message.as_deref(), now()));
     match beaten {
         Ok(()) => Exit::Complete,
-        Err(error) if error.needs_a_person() => refused(&error),
-        Err(error) => failed(&error),
+        Err(error) if error.needs_a_person() => Console::default().refused(&error),
+        Err(error) => Console::default().failed(&error),
     }
 }
 
-fn with_settings(flags: SettingsFlags, run: impl FnOnce(&Settings, &Environment) -> Exit) -> Exit {
+fn with_settings(flags: SettingsFlags, run: impl FnOnce(&Settings, &Environment, Console) -> Exit) -> Exit {
     let environment: Environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
@@ -237,11 +208,11 @@ fn with_settings(flags: SettingsFlags, run: impl FnOnce(&Settings, &Environment)
             if let Some(source) = &settings.source {
                 tracing::info!("settings: `{}`", source.display());
             }
-            run(&settings, &environment)
+            run(&settings, &environment, Console::new(&settings))
         }
         Err(error) => {
-            announce(&error, environment.get("GITEA_ACTIONS").is_some_and(|value| value == "true"));
-            Exit::Refused
+            let is_job = environment.get("GITEA_ACTIONS").is_some_and(|value| value == "true");
+            Console::without_settings(is_job).refused(&error)
         }
     }
 }
@@ -252,52 +223,4 @@ fn runtime(concurrent_missions: usize) -> std::io::Result<tokio::runtime::Runtim
         .max_blocking_threads(concurrent_missions)
         .enable_all()
         .build()
-}
-
-fn start_logging(format: LogFormat) {
-    let filter = tracing_subscriber::EnvFilter::new("lazarus=info");
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Json => builder.json().init(),
-        LogFormat::Text => builder.without_time().with_target(false).with_ansi(false).init(),
-    }
-}
-
-fn print_json(document: &impl Serialize) -> Exit {
-    match serde_json::to_string(document) {
-        Ok(text) => print(&format!("{text}\n")),
-        Err(error) => failed(&error),
-    }
-}
-
-/// Whoever reads standard output may have gone; that is no reason to panic.
-fn print(text: &str) -> Exit {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => Exit::Complete,
-        Err(_) => Exit::Failed,
-    }
-}
-
-/// Says on standard error what went wrong; in a job such that its log marks it.
-fn announce(error: &impl Display, is_job: bool) {
-    let message = one_line(&error.to_string());
-    let line = if is_job { job::error_line(&message) } else { format!("error: {message}") };
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
-}
-
-/// Messages may quote what strangers wrote: no control character of theirs reaches a terminal.
-fn one_line(message: &str) -> String {
-    let lines: Vec<String> = message.lines().map(|line| text::without_invisible(line).0).collect();
-    lines.join("\n  ")
-}
-
-fn refused(error: &impl Display) -> Exit {
-    announce(error, false);
-    Exit::Refused
-}
-
-fn failed(error: &impl Display) -> Exit {
-    announce(error, false);
-    Exit::Failed
 }

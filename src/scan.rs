@@ -4,15 +4,15 @@ use crate::mission::cell::{Failure, Sighting};
 use crate::mission::health::{Facts, Health, Verdict, age, assess};
 use crate::mission::heartbeat::WizardState;
 use crate::mission::identity::{MissionId, WizardName};
-use crate::mission::record::{Record, Said};
-use crate::mission::time::Timestamp;
+use crate::mission::record::{IssueState, Record, Said};
+use crate::mission::time::{Timestamp, spoken_length};
 use crate::report::counted;
 use crate::settings::Settings;
 use crate::world::cells;
 use crate::world::crew::{self, LOOK_PATIENCE};
 use crate::world::root::{Root, RootError};
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +43,8 @@ pub struct CellReport {
     pub reason: String,
     /// Where it is.
     pub path: String,
-    /// How old the last heartbeat is; null before the first, negative when it comes from the future.
+    /// How old the last heartbeat is, by its stamp or by its file, whichever is older; null before the first, negative
+    /// when both are ahead of the clock.
     pub heartbeat_age_seconds: Option<i64>,
     /// What the wizard says of itself, once it has beaten.
     pub state: Option<WizardState>,
@@ -66,13 +67,25 @@ pub struct Filter {
     pub health: Option<Health>,
 }
 
-/// Looks at every cell in the root. Takes no lock and writes nothing.
+/// Looks at every cell in the root, and for those that open issues had in it and that have vanished. Takes no lock and
+/// writes nothing.
 pub fn scan(settings: &Settings, filter: &Filter, now: Timestamp) -> Result<HealthReport, RootError> {
     let root = Arc::new(Root::open(&settings.missions_root)?);
-    let ids = root.cells()?;
-    let bound = root.records()?.by_issue.into_values();
-    let bound = bound.filter_map(|record| Some((record.binding.as_ref()?.mission_id, record)));
-    let judge = Arc::new(Judge { root, bound: bound.collect(), stale_after: settings.stale_after, now });
+    if root.file().is_none() {
+        tracing::warn!("`{}` is no missions root yet; the first pass or `init` makes it one", root.path().display());
+    }
+    let mut ids: BTreeSet<MissionId> = root.cells()?.into_iter().collect();
+    let records = root.records()?;
+    for message in records.damaged.values() {
+        tracing::warn!("{message}");
+    }
+    let bound: HashMap<_, _> = records
+        .by_issue
+        .into_values()
+        .filter_map(|record| Some((record.binding.as_ref()?.mission_id, record)))
+        .collect();
+    ids.extend(bound.iter().filter(|(_, record)| had_a_cell(record)).map(|(id, _)| *id));
+    let judge = Arc::new(Judge { root, bound, stale_after: settings.stale_after, now });
     let mut report = HealthReport {
         generated_at: now,
         missions_root: settings.missions_root.display().to_string(),
@@ -80,13 +93,17 @@ pub fn scan(settings: &Settings, filter: &Filter, now: Timestamp) -> Result<Heal
         summary: Health::ALL.map(|health| (health.word(), 0)).into_iter().collect(),
         cells: Vec::new(),
     };
-    for cell in judge_all(&judge, ids) {
+    for cell in judge_all(&judge, ids.into_iter().collect()) {
         *report.summary.entry(cell.health.word()).or_default() += 1;
         let is_listed = filter.health.is_none_or(|health| cell.health == health)
             && filter.wizard.as_ref().is_none_or(|wizard| cell.wizard.as_ref() == Some(wizard));
         report.cells.extend(is_listed.then_some(cell));
     }
     Ok(report)
+}
+
+fn had_a_cell(record: &Record) -> bool {
+    record.state == IssueState::Open && record.binding.as_ref().is_some_and(|binding| binding.seen_whole)
 }
 
 fn judge_all(judge: &Arc<Judge>, ids: Vec<MissionId>) -> Vec<CellReport> {
@@ -163,13 +180,14 @@ impl fmt::Display for HealthReport {
         let counts = counted(&self.summary);
         let total: usize = self.summary.values().sum();
         let counts = if counts.is_empty() { counts } else { format!(": {counts}") };
-        writeln!(f, "{total} cells in {}{counts}", self.missions_root)
+        let plural = if total == 1 { "" } else { "s" };
+        writeln!(f, "{total} cell{plural} in {}{counts}", self.missions_root)
     }
 }
 
 impl CellReport {
     fn row(&self) -> [String; 5] {
-        let age = self.heartbeat_age_seconds.map_or("never".to_owned(), |age| format!("{age} s ago"));
+        let age = self.heartbeat_age_seconds.map_or("never".to_owned(), spoken_age);
         let wizard = self.wizard.as_ref().map_or("-".to_owned(), ToString::to_string);
         let cell = match &self.issue {
             Some(issue) => format!("{} {issue}", self.mission_id),
@@ -177,4 +195,11 @@ impl CellReport {
         };
         [self.health.to_string(), self.reason.clone(), age, wizard, cell]
     }
+}
+
+/// `3 minutes ago`: as exact as somebody wants to know who looks for a silent wizard.
+fn spoken_age(seconds: i64) -> String {
+    let Ok(seconds) = u64::try_from(seconds) else { return "ahead of the clock".to_owned() };
+    let unit = [86_400, 3_600, 60].into_iter().find(|unit| seconds >= 2 * unit).unwrap_or(1);
+    format!("{} ago", spoken_length(Duration::from_secs(seconds / unit * unit)))
 }

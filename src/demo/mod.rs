@@ -29,6 +29,14 @@ pub enum DemoError {
     /// A file or the terminal.
     #[error("the demo cannot go on: {0}")]
     Io(#[from] std::io::Error),
+    /// The demo's own directory.
+    #[error("cannot make the demo's directory `{path}`: {cause}; set TMPDIR to a directory that can be written in")]
+    Directory {
+        /// Where.
+        path: String,
+        /// Why not.
+        cause: std::io::Error,
+    },
     /// The sandbox.
     #[error("the demo's forge did not answer as it should: {0}")]
     Forge(String),
@@ -76,12 +84,13 @@ pub struct Directory {
 
 impl Directory {
     /// Makes it where temporary things go.
-    pub fn new(keep: bool) -> std::io::Result<Self> {
+    pub fn new(keep: bool) -> Result<Self, DemoError> {
         let id = Uuid::new_v4().simple().to_string();
         let path = std::env::temp_dir().join(format!("lazarus-demo-{}", &id[..8]));
-        std::fs::create_dir(&path)?;
+        let unmade = |cause| DemoError::Directory { path: path.display().to_string(), cause };
+        std::fs::create_dir(&path).map_err(unmade)?;
+        std::fs::create_dir(path.join("missions")).map_err(unmade)?;
         let directory = Self { path, keep };
-        std::fs::create_dir(directory.path.join("missions"))?;
         Ok(directory)
     }
 }

@@ -206,7 +206,7 @@ fn names<'a>(labels: impl Iterator<Item = &'a str>) -> String {
 fn remembered(record: &Record) -> String {
     match (&record.state, &record.elsewhere, &record.said) {
         (IssueState::Closed, _, _) => "closed".to_owned(),
-        (IssueState::Gone, _, _) => "gone".to_owned(),
+        (IssueState::Gone, _, _) => format!("{} is gone", record.issue),
         (IssueState::Open, Some(elsewhere), _) => match &elsewhere.host {
             Some(host) => format!("elsewhere, on `{host}`"),
             None => "elsewhere".to_owned(),

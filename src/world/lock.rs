@@ -57,12 +57,19 @@ impl Taken {
 /// A `--once` will end, so it is waited for; a daemon will not.
 fn wait_for(lock: &File, wait: Duration) -> std::io::Result<Result<(), Taken>> {
     let started = Instant::now();
+    let mut is_told = false;
     loop {
         match lock.try_lock() {
             Ok(()) => return Ok(Ok(())),
             Err(TryLockError::Error(error)) => return Err(error),
             Err(TryLockError::WouldBlock) if started.elapsed() >= wait => return Ok(Err(Taken(wait))),
-            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_POLL),
+            Err(TryLockError::WouldBlock) => {
+                if !is_told {
+                    is_told = true;
+                    tracing::info!("another process writes in the missions root; waiting {} s for it", wait.as_secs());
+                }
+                std::thread::sleep(LOCK_POLL);
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 mod bounds;
 mod commands;
 mod comment;
+mod console;
 mod crash;
 mod disk;
 mod faults;
@@ -22,6 +23,7 @@ mod races;
 mod readme;
 mod recordings;
 mod roots;
+mod scan;
 mod settings;
 mod support;
 mod trouble;

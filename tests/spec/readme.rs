@@ -2,10 +2,10 @@
 
 use clap::{Command, CommandFactory};
 use lazarus::arguments::{Pit, Reconcile};
+use lazarus::exit::Exit;
 use lazarus::mission::cell::Part;
 use lazarus::mission::form::{FORM, Form};
 use lazarus::mission::label::Label;
-use lazarus::run::Exit;
 use serde_json::Value;
 use std::collections::BTreeSet;
 

@@ -1,6 +1,6 @@
 //! Settings: later layers win, the example file says the defaults, and nobody else's file is read.
 
-use crate::support::host::Host;
+use crate::support::host::{Host, run};
 use lazarus::settings::{Environment, Flags, Settings, SettingsFile};
 use rustix::fs::{FileType, Mode};
 use serde_json::Value;
@@ -106,9 +106,10 @@ fn a_token_may_come_through_a_pipe() {
 async fn a_settings_file_in_the_missions_root_or_behind_a_link_is_not_read() {
     let host = Host::new();
     let scan = async |directory: &Path| {
-        let run = crate::support::host::run(host.command("lazarus-reconcile").current_dir(directory).arg("scan")).await;
+        let run = run(host.command("lazarus-reconcile").current_dir(directory).arg("scan")).await;
         (run.code, run.stderr)
     };
+    run(host.command("lazarus-reconcile").arg("init")).await;
     let inside = host.root().join("123e4567-e89b-12d3-a456-426614174000/worktree");
     std::fs::create_dir_all(inside.join("config")).unwrap();
     std::fs::write(inside.join("config/lazarus_pit.json"), "{ \"planted\": true }").unwrap();
@@ -117,8 +118,7 @@ async fn a_settings_file_in_the_missions_root_or_behind_a_link_is_not_read() {
     let own = format!("{{ \"missions_root\": {:?}, \"forge\": {{ \"url\": \"https://evil.test\" }} }}", host.root());
     std::fs::write(inside.join("config/lazarus_pit.json"), own).unwrap();
     let mut unset = host.command("lazarus-reconcile");
-    let run =
-        crate::support::host::run(unset.env_remove("LAZARUS_MISSIONS_ROOT").current_dir(&inside).arg("scan")).await;
+    let run = run(unset.env_remove("LAZARUS_MISSIONS_ROOT").current_dir(&inside).arg("scan")).await;
     assert!(!run.stderr.contains("settings:"), "{run:?}");
     let outside = host.path().join("work");
     std::fs::create_dir_all(outside.join("config")).unwrap();

@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -22,9 +21,6 @@ stories![
     a_renamed_repository_is_followed_by_its_id,
     a_name_that_another_repository_has_taken_over_is_refused,
 ];
-
-/// An account that may do nothing.
-const NOBODY: u32 = 65_534;
 
 /// A mission whose cell beats: what must not be lost.
 async fn settled(forge: &Forge) -> (Repository, Host) {
@@ -158,6 +154,7 @@ async fn a_second_pass_is_refused_at_once_or_waits_for_the_first() {
     assert_eq!((first.code, refused.code, patient.code), (0, 2, 0), "{first:?} {refused:?} {patient:?}");
     assert!(refused.stderr.contains("another process writes in the missions root"), "{refused:?}");
     assert!(refused.stderr.contains("(`lazarus-reconcile --once`)"), "{refused:?}");
+    assert!(patient.stderr.contains("another process writes in the missions root; waiting 60 s for it"), "{patient:?}");
 }
 
 #[tokio::test]
@@ -280,6 +277,9 @@ async fn of_the_root(told: &mut Told, forge: &Forge) {
     std::fs::remove_dir(file.root()).unwrap();
     std::fs::write(file.root(), "").unwrap();
     told.note("a file for a root", &file, &mut once(&file), 2).await;
+    let nowhere = Host::new();
+    let mut init = nowhere.command("lazarus-reconcile");
+    told.note("a root where none can be made", &nowhere, init.args(["init", "--root", "/proc/missions"]), 2).await;
     let unmounted = Host::new();
     let run = run(&mut once(&unmounted)).await;
     assert_eq!((run.code, unmounted.snapshot().len()), (2, 1), "{run:?}");
@@ -329,21 +329,10 @@ async fn of_the_root(told: &mut Told, forge: &Forge) {
     unwritable(told, forge).await;
 }
 
-/// A root that its owner may not write in; root may everywhere, and so it becomes nobody.
+/// A root that its owner may not write in.
 async fn unwritable(told: &mut Told, forge: &Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
-    let command = host.reconciler(&repository);
-    let program = host.path().join("lazarus-reconcile");
-    std::fs::copy(command.get_program(), &program).unwrap();
-    let mut unprivileged = Command::new(program);
-    unprivileged.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    unprivileged.current_dir(host.path()).arg("--once");
-    if rustix::process::geteuid().is_root() {
-        for path in [host.path().to_owned(), host.root(), host.path().join("token")] {
-            std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
-        }
-        unprivileged.uid(NOBODY).gid(NOBODY);
-    }
+    let mut unprivileged = host.unprivileged(host.reconciler(&repository).arg("--once"));
     std::fs::set_permissions(host.root(), std::fs::Permissions::from_mode(0o555)).unwrap();
     told.note("a root that nothing can be written in", &host, &mut unprivileged, 2).await;
     std::fs::set_permissions(host.root(), std::fs::Permissions::from_mode(0o755)).unwrap();

@@ -3,9 +3,13 @@
 use crate::support::repository::Repository;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
+
+/// An account that may do nothing.
+const NOBODY: u32 = 65_534;
 
 /// A directory with a root, a token file and nothing else; gone when dropped.
 pub(crate) struct Host {
@@ -107,6 +111,24 @@ impl Host {
         command.env("LAZARUS_GITEA_URL", &repository.forge.url).env("LAZARUS_GITEA_TOKEN_FILE", token);
         command.env("LAZARUS_REPOSITORIES", &repository.name);
         command
+    }
+
+    /// The same command as an account that may do nothing. Root may everything, and so it becomes nobody, to whom then
+    /// belongs what is directly in this host's directory.
+    pub(crate) fn unprivileged(&self, command: &Command) -> Command {
+        let program = self.path().join("program");
+        std::fs::copy(command.get_program(), &program).unwrap();
+        let mut unprivileged = Command::new(program);
+        unprivileged.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        unprivileged.current_dir(self.path()).args(command.get_args());
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(self.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+            for entry in std::fs::read_dir(self.path()).unwrap() {
+                std::os::unix::fs::chown(entry.unwrap().path(), Some(NOBODY), Some(NOBODY)).unwrap();
+            }
+            unprivileged.uid(NOBODY).gid(NOBODY);
+        }
+        unprivileged
     }
 
     /// One pass as a JSON document; panics unless it exits with 0.

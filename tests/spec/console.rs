@@ -1,0 +1,66 @@
+//! What is told where: results on standard output, trouble on standard error, both as programs want them too.
+
+use crate::support::forge::Forge;
+use crate::support::host::{Host, run};
+use lazarus::arguments::IssueArgument;
+use lazarus::sandbox::Fault;
+use serde_json::{Value, json};
+use std::fs::File;
+use std::process::Stdio;
+
+#[tokio::test]
+async fn a_result_that_cannot_be_written_is_a_failure_but_a_reader_who_has_gone_is_none() {
+    let host = Host::new();
+    run(host.command("lazarus-reconcile").arg("init")).await;
+    let mut full = host.command("lazarus-reconcile");
+    let output = full.arg("scan").stdout(File::options().write(true).open("/dev/full").unwrap()).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && stderr.contains("cannot write to standard output"), "{stderr}");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut gone = host.command("lazarus-reconcile");
+    let output = gone.arg("scan").stdout(Stdio::from(writer)).output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+}
+
+#[tokio::test]
+async fn errors_are_json_lines_where_the_log_is() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    host.once(&repository).await;
+    forge.engine().break_next(usize::MAX, "GET", "issues?", Fault::Refuse(500));
+    let failed = run(host.reconciler(&repository).args(["--once", "--log-format", "json"])).await;
+    let line: Value = serde_json::from_str(failed.stderr.trim()).unwrap();
+    assert_eq!((failed.code, &line["level"]), (1, &json!("ERROR")), "{failed:?}");
+    assert!(line["fields"]["message"].as_str().unwrap().contains("the forge answered 500"), "{line}");
+    assert!(failed.stdout.starts_with("no proposals seen; "), "{failed:?}");
+}
+
+#[tokio::test]
+async fn an_issue_that_is_not_open_any_more_is_called_so() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    let number = repository.file("reader", "Mission: x", &[]).await;
+    host.once(&repository).await;
+    repository.set_state(number, "closed").await;
+    let closed = run(host.reconciler(&repository).arg("--once")).await;
+    assert!(closed.stdout.contains("1 proposal: 1 not open; changed 1; "), "{closed:?}");
+    repository.set_state(number, "open").await;
+    host.once(&repository).await;
+    forge.change(reqwest::Method::DELETE, &repository.issue_path(number), json!({})).await;
+    let gone = run(host.reconciler(&repository).arg("--once")).await;
+    assert!(gone.stdout.contains(&format!("remember: {}#{number} is gone\n", repository.name)), "{gone:?}");
+}
+
+#[test]
+fn an_issue_is_named_as_people_write_it() {
+    for (text, repository, number) in
+        [("12", None, 12), ("#12", None, 12), ("owner/name#12", Some("owner/name".to_owned()), 12)]
+    {
+        let issue: IssueArgument = text.parse().unwrap();
+        assert_eq!((issue.repository.map(|name| name.to_string()), issue.number), (repository, number));
+    }
+    for wrong in ["", "#", "0", "#0", "-1", "owner#1", "owner/name#", "owner/name#x"] {
+        assert!(wrong.parse::<IssueArgument>().is_err(), "{wrong}");
+    }
+}
