@@ -41,7 +41,7 @@ impl<T, W: Fn(usize) -> T> Shared<T, W> {
 }
 
 /// Does `work` for each number below `count`. Whenever nothing at all has been finished for `patience`, another thread
-/// takes up what nobody has begun, until [`THREADS_MAX`] hang; what is still under way then stays `None`. So a disk that
+/// takes up what nobody has begun, until `THREADS_MAX` hang; what is still under way then stays `None`. So a disk that
 /// hangs costs its own cells a verdict, and not the pass its end.
 pub fn gather<T, W>(count: usize, patience: Duration, work: W) -> Vec<Option<T>>
 where
