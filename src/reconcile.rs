@@ -37,6 +37,8 @@ pub async fn reconcile(observer: &Observer, applier: &Applier, observation: Obse
     // mission, and of two roots that look after they have posted, one at least sees both.
     if outcome.changes.iter().any(|change| matches!(change, Change::PostComment { .. })) {
         look_again(observer, applier, &mut outcome).await;
+        // That there is none but ours is a part of having posted it.
+        outcome.changes.retain(|change| !matches!(change, Change::RememberComment { .. }));
     }
     outcome
 }

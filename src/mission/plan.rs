@@ -282,9 +282,16 @@ fn plan_comment(observation: &Observation, status: Status) -> Vec<Change> {
     let ours = observation.our_comments();
     let Some((id, found)) = ours.first() else {
         // A person removed it; it comes back when there is something new to say.
-        return if is_said { Vec::new() } else { vec![Change::PostComment { issue: issue(), status }] };
+        let unconfirmed = known.filter(|known| !known.is_confirmed);
+        let confirmed = unconfirmed.map(|known| Spoken { is_confirmed: true, ..known.clone() });
+        let confirm = confirmed.map(|comment| Change::RememberComment { issue: issue(), comment });
+        return if is_said {
+            confirm.into_iter().collect()
+        } else {
+            vec![Change::PostComment { issue: issue(), status }]
+        };
     };
-    let spoken = Spoken { id: *id, digest: digest.clone() };
+    let spoken = Spoken { id: *id, digest: digest.clone(), is_confirmed: true };
     let mut changes = Vec::new();
     if **found != marker(&observation.here, &status) {
         changes.push(Change::EditComment { issue: issue(), id: *id, status });
@@ -323,7 +330,7 @@ pub fn needs_comments(observation: &Observation) -> bool {
         let issue = &observation.issue;
         return elsewhere.updated_at != issue.updated_at || elsewhere.comments != issue.comments;
     }
-    if record.comment.is_none() {
+    if record.comment.as_ref().is_none_or(|comment| !comment.is_confirmed) {
         return true;
     }
     let is_local = |change: &Change| matches!(change, Change::Remember { .. } | Change::RememberComment { .. });

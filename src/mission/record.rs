@@ -90,6 +90,13 @@ pub struct Spoken {
     pub id: i64,
     /// The digest of what it means.
     pub digest: String,
+    /// Whether the issue was read again after it was posted: of two roots that post at once, only that tells the second.
+    #[serde(default = "confirmed")]
+    pub is_confirmed: bool,
+}
+
+fn confirmed() -> bool {
+    true
 }
 
 /// What we said last.

@@ -265,7 +265,7 @@ impl Applier {
         let issues = self.gitea.issues(&issue.repository);
         for attempt in 1.. {
             match issues.create_comment(issue.number, &body).send().await {
-                Ok(comment) => return self.remember_comment(issue, spoken(comment.id, status)).await,
+                Ok(comment) => return self.remember_comment(issue, posted(comment.id, status)).await,
                 Err(error) if error.may_have_happened() && attempt < CREATES_MAX => {}
                 Err(error) => return Err(error.into()),
             }
@@ -275,8 +275,8 @@ impl Applier {
                 let poster = comment.user.as_ref().map_or(0, |user| user.id);
                 here.is_ours(poster) && Marker::parse(&comment.body) == marker
             };
-            if let Some(posted) = comments.iter().find(|comment| is_it(comment)) {
-                return self.remember_comment(issue, spoken(posted.id, status)).await;
+            if let Some(found) = comments.iter().find(|comment| is_it(comment)) {
+                return self.remember_comment(issue, posted(found.id, status)).await;
             }
         }
         Ok(())
@@ -285,7 +285,10 @@ impl Applier {
     async fn edit_comment(&self, issue: &IssueKey, id: i64, status: &Status) -> Result<(), WorldError> {
         let body = render(&self.here(), status);
         match self.gitea.issues(&issue.repository).edit_comment(id, &body).send().await {
-            Ok(_) => self.remember_comment(issue, spoken(id, status)).await,
+            Ok(_) => {
+                let comment = Spoken { id, digest: status.digest(), is_confirmed: true };
+                self.remember_comment(issue, comment).await
+            }
             Err(ForgeError::NotFound { .. }) => Err(WorldError::CommentGone { id }),
             Err(error) => Err(error.into()),
         }
@@ -306,8 +309,9 @@ fn logged(change: &Change) -> (&'static str, String) {
     (change.kind(), change.to_string())
 }
 
-fn spoken(id: i64, status: &Status) -> Spoken {
-    Spoken { id, digest: status.digest() }
+/// A comment that nobody has looked at again yet.
+fn posted(id: i64, status: &Status) -> Spoken {
+    Spoken { id, digest: status.digest(), is_confirmed: false }
 }
 
 /// The forge answers success also when it has dropped a label, so its answer is held against the request.

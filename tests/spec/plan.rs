@@ -322,6 +322,16 @@ fn a_comment_that_names_a_replaced_root_is_taken_up() {
 }
 
 #[test]
+fn a_comment_that_nobody_has_looked_at_again_is_looked_for_and_not_posted_twice() {
+    let mut posted = active(beaten(-10, "working"));
+    posted.record.as_mut().unwrap().comment.as_mut().unwrap().is_confirmed = false;
+    posted.comments = Comments::Unread;
+    assert!(needs_comments(&posted));
+    posted.comments = Comments::Read(Vec::new());
+    check(&posted, &["remember that comment 20 is ours"]);
+}
+
+#[test]
 fn surplus_comments_of_ours_go_and_the_oldest_stays() {
     let mut observation = active(beaten(-10, "working"));
     let spoken = observation.record.as_ref().unwrap().comment.clone().unwrap();

@@ -1,7 +1,7 @@
 //! Passes beside each other, and a world that moves while it is looked at.
 
 use crate::support::forge::Forge;
-use crate::support::host::{Host, Run, run, writes};
+use crate::support::host::{Host, Run, changes, run, writes};
 use crate::support::missions::body;
 use crate::support::repository::Repository;
 use lazarus::sandbox::{Fault, Sandbox};
@@ -110,6 +110,33 @@ async fn of_two_hosts_that_take_a_mission_at_once_one_keeps_it() {
         }
         assert_eq!(repository.comment(number).await, comment);
     }
+}
+
+/// The second look of the second one fails: it does not know yet that another was first, and asks again in its next pass.
+#[tokio::test]
+async fn a_post_that_could_not_be_looked_at_again_is_looked_at_by_the_next_pass() {
+    let forge = Forge::sandbox().await;
+    let (repository, alpha, beta) = (forge.repository().await, Host::new(), Host::new());
+    alpha.once(&repository).await;
+    beta.once(&repository).await;
+    let number = repository.file("reader", "Mission: x", &[]).await;
+    let before = forge.engine().log().len();
+    forge.engine().break_next(1, "POST", "/comments", Fault::Delay(Duration::from_millis(400)));
+    forge.engine().break_next(usize::MAX, "GET", "/comments", Fault::Refuse(500));
+    let (mut late, mut early) = (beta.reconciler(&repository), alpha.reconciler(&repository));
+    let (late, early) = tokio::join!(run(late.env("LAZARUS_HOST", "beta").arg("--once")), async {
+        asked(forge.engine(), before, "POST", "/comments").await;
+        run(early.arg("--once")).await
+    });
+    forge.engine().heal();
+    assert_eq!((late.code, early.code, repository.comments(number).await.len()), (1, 1, 2), "{late:?} {early:?}");
+    for (host, name, phase) in [(&beta, "beta", "elsewhere"), (&alpha, "alpha", "active")] {
+        let again = run(host.reconciler(&repository).env("LAZARUS_HOST", name).args(["--once", "--json"])).await;
+        assert_eq!((again.code, &again.json()["missions"][0]["phase"]), (0, &Value::from(phase)), "{again:?}");
+    }
+    assert!(repository.comment(number).await.contains("on `alpha`"));
+    let quiet = alpha.once(&repository).await;
+    assert_eq!((&quiet["requests"]["get"], changes(&quiet)), (&Value::from(4), 0), "confirmed, and not read again");
 }
 
 /// Issue 60 is closed between the first page and the second, and pulls issue 10 over the edge between them.

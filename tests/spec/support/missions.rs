@@ -111,7 +111,7 @@ pub(crate) fn make(after: &mut Observation, change: &Change) {
     let speak = |after: &mut Observation, id: i64, digest: String| {
         let key = after.issue.key.clone();
         let record = after.record.get_or_insert_with(|| lazarus::mission::record::Record::new(key));
-        record.comment = Some(Spoken { id, digest });
+        record.comment = Some(Spoken { id, digest, is_confirmed: true });
     };
     match change {
         Change::AddLabels { issue: _, labels } => add_labels(after, labels),
