@@ -5,6 +5,7 @@ use crate::mission::identity::{MissionId, NotA, RepositoryName, RootId, WizardNa
 use crate::settings::{Flags, LogFormat};
 use crate::survey::Scope;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// `lazarus-reconcile`
@@ -46,6 +47,9 @@ pub struct Pass {
     /// Exit 3 when a mission is not well, 4 when a dry run has changes to make
     #[arg(long)]
     pub exit_code: bool,
+    /// Where the daemon takes webhooks and heartbeats
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<SocketAddr>,
     /// Settings.
     #[command(flatten)]
     pub settings: SettingsFlags,
@@ -77,7 +81,7 @@ pub struct SettingsFlags {
 impl From<SettingsFlags> for Flags {
     fn from(flags: SettingsFlags) -> Self {
         let SettingsFlags { config, root, gitea_url, token_file, repositories, log_format } = flags;
-        Self { config, missions_root: root, gitea_url, token_file, repositories, log_format }
+        Self { config, missions_root: root, gitea_url, token_file, repositories, listen: None, log_format }
     }
 }
 

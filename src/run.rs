@@ -74,7 +74,7 @@ fn run_pass(arguments: Pass) -> Exit {
         );
     }
     let scope = arguments.scope();
-    let Pass { once: _, dry_run, issue: _, json, exit_code, settings } = arguments;
+    let Pass { once: _, dry_run, issue: _, json, exit_code, listen: _, settings } = arguments;
     with_settings(settings, |settings, environment, console| {
         let passed = match runtime(settings.concurrent_missions) {
             Ok(runtime) if dry_run => runtime.block_on(pass::preview(settings, &scope, now())),

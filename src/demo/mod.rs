@@ -250,6 +250,7 @@ fn settings(directory: &Path, sandbox: &Sandbox) -> Result<Settings, DemoError> 
         gitea_url: Some(sandbox.url()),
         token_file: Some(token_file),
         repositories: vec![repository.to_string()],
+        listen: None,
         log_format: None,
     };
     Ok(Settings::load(&flags, &Environment::new())?)

@@ -298,6 +298,7 @@ macro_rules! plain_name {
 
 plain_name!(WizardName, "Who works in a cell.", "one word of letters, digits and `._-`, at most 64");
 plain_name!(HostName, "Where a cell lies.", "one word of letters, digits and `._-`, at most 64");
+plain_name!(GatewayName, "A gateway whose health is shown.", "one word of letters, digits and `._-`, at most 64");
 
 impl HostName {
     /// Whether both names mean one host: as everywhere, case does not matter.

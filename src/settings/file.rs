@@ -1,12 +1,14 @@
 //! The settings file: JSON, or YAML by its ending; every key known, every number within its range.
 
-use crate::mission::identity::{ForgeUrl, HostName, RepositoryName, RepositoryPattern};
+use crate::mission::identity::{ForgeUrl, GatewayName, HostName, RepositoryName, RepositoryPattern};
 use crate::settings::SettingsError;
 use serde::de::{DeserializeOwned, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 use std::io::Read;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use url::Url;
 
 /// The largest settings file.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
@@ -31,6 +33,10 @@ pub struct SettingsFile {
     pub cells: CellKeys,
     /// Limits.
     pub limits: LimitKeys,
+    /// The daemon.
+    pub daemon: DaemonKeys,
+    /// The gateways that are asked for their health.
+    pub gateways: Option<Vec<GatewayKeys>>,
     /// Logs.
     pub log: LogKeys,
 }
@@ -97,6 +103,40 @@ pub struct LimitKeys {
     pub requests_in_flight: Option<Within<1, 64>>,
     /// How long to wait for another `--once`.
     pub lock_wait_seconds: Option<Within<0, 3_600>>,
+}
+
+/// `daemon.*`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DaemonKeys {
+    /// How often the forge is asked what is new, and the root scanned.
+    pub interval_seconds: Option<Within<1, 3_600>>,
+    /// How often everything is looked at anew.
+    pub audit_interval_seconds: Option<Within<60, 604_800>>,
+    /// Where webhooks and heartbeats are taken.
+    pub listen: Option<SocketAddr>,
+    /// The file that holds the webhook's secret.
+    pub webhook_secret_file: Option<PathBuf>,
+    /// Where the page, the health report and the metrics are shown.
+    pub page_listen: Option<SocketAddr>,
+    /// The file that holds the token that the page asks for.
+    pub page_token_file: Option<PathBuf>,
+    /// Where the cron heartbeat is written.
+    pub heartbeat_directory: Option<PathBuf>,
+    /// The address that is asked after each pass.
+    pub ping_url: Option<Url>,
+}
+
+/// `gateways[]`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayKeys {
+    /// Its name on the page and in the metrics.
+    pub name: GatewayName,
+    /// The address that answers 2xx while it is well.
+    pub url: Url,
+    /// How often it is asked.
+    pub interval_seconds: Option<Within<1, 3_600>>,
 }
 
 /// `log.*`

@@ -1,13 +1,16 @@
 //! The settings: defaults, a job's own variables, the file, the environment, flags; later wins.
 
+mod daemon;
 mod file;
 
+pub use daemon::{DaemonSettings, Gateway, Secret};
 pub use file::{LogFormat, SettingsFile, Within};
 
 use crate::mission::admission::Limits;
 use crate::mission::identity::{ForgeUrl, HostName, NotA, RepositoryName, RepositoryPattern};
 use crate::world::gitea::{Gitea, Token};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -64,6 +67,14 @@ pub enum SettingsError {
         /// Its name.
         group: String,
     },
+    /// The page would be open to everybody.
+    #[error(
+        "`daemon.page_listen`: `{address}` is open to others; set `daemon.page_token_file` too, or listen on 127.0.0.1"
+    )]
+    OpenPage {
+        /// Where it would be.
+        address: SocketAddr,
+    },
     /// The HTTP client cannot be set up.
     #[error("`forge`: {0}")]
     Client(String),
@@ -88,6 +99,8 @@ pub struct Flags {
     pub token_file: Option<PathBuf>,
     /// `--repo`, again and again
     pub repositories: Vec<String>,
+    /// `--listen`
+    pub listen: Option<SocketAddr>,
     /// `--log-format`
     pub log_format: Option<LogFormat>,
 }
@@ -127,6 +140,8 @@ pub struct Settings {
     pub requests_in_flight: usize,
     /// `limits.lock_wait_seconds`
     pub lock_wait: Duration,
+    /// `daemon` and `gateways`
+    pub daemon: DaemonSettings,
     /// `log.format`
     pub log_format: LogFormat,
 }
@@ -160,6 +175,9 @@ impl Settings {
         let host = layered(&[("LAZARUS_HOST", variable("LAZARUS_HOST"))], file.host.name, ("", None), HostName::parse)?;
         let token = token(flags, &variable, file.forge.token_file, of_job("GITEA_TOKEN"))?;
         let limits = file.limits;
+        let listen = variable("LAZARUS_LISTEN").map(|value| listen(value)).transpose()?;
+        let heartbeats = variable("LAZARUS_HEARTBEAT_DIRECTORY").map(PathBuf::from);
+        let daemon = DaemonSettings::new(file.daemon, file.gateways, flags.listen.or(listen), heartbeats)?;
         let log_format = variable("LAZARUS_LOG").map(|value| log_format(value)).transpose()?;
         Ok(Self {
             is_job,
@@ -181,6 +199,7 @@ impl Settings {
             concurrent_missions: limits.concurrent_missions.map_or(4, Within::count),
             requests_in_flight: limits.requests_in_flight.map_or(4, Within::count),
             lock_wait: Duration::from_secs(limits.lock_wait_seconds.map_or(60, Within::get)),
+            daemon,
             log_format: flags.log_format.or(log_format).or(file.log.format).unwrap_or(LogFormat::Text),
             source,
         })
@@ -359,6 +378,13 @@ fn token<'a>(
         (None, Some(text)) => given("GITEA_TOKEN", text),
         (None, None) => Ok(TokenSource::None),
     }
+}
+
+fn listen(text: &str) -> Result<SocketAddr, SettingsError> {
+    text.parse().map_err(|_| SettingsError::Value {
+        origin: "`LAZARUS_LISTEN`".to_owned(),
+        cause: NotA { text: text.to_owned(), wanted: "an address with a port, such as `127.0.0.1:8787`" },
+    })
 }
 
 fn log_format(text: &str) -> Result<LogFormat, SettingsError> {

@@ -19,6 +19,7 @@ mod label;
 mod laws;
 mod once;
 mod plan;
+mod queue;
 mod races;
 mod readme;
 mod recordings;

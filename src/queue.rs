@@ -1,0 +1,206 @@
+//! What is still to be looked at: keys only, each at most once, failing ones later and later, and never more than fit.
+
+use crate::mission::identity::RepositoryId;
+use crate::mission::time::Timestamp;
+use chrono::TimeDelta;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// The most keys that are held. One more makes the queue forget them all and look at everything, which loses nothing.
+pub const KEYS_MAX: usize = 10_000;
+
+/// How long a key waits after its first failure, in seconds; doubles with each.
+const BACKOFF_MIN: i64 = 5;
+
+/// The longest that a failing key waits, in seconds.
+const BACKOFF_MAX: i64 = 600;
+
+/// What can be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// Everything, anew.
+    Audit,
+    /// What the forge has that is new.
+    Listing,
+    /// One issue.
+    Issue {
+        /// Its repository.
+        repository: RepositoryId,
+        /// Its number there.
+        number: i64,
+    },
+}
+
+/// Where a key is.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// In line.
+    Ready,
+    /// Being looked at; and whether it was asked for again meanwhile.
+    UnderWay { again: bool },
+    /// Failed, and not yet due again.
+    Delayed { due: Timestamp },
+}
+
+#[derive(Debug, Default)]
+struct State {
+    line: VecDeque<(Key, Instant)>,
+    places: HashMap<Key, Place>,
+    failures: HashMap<Key, u32>,
+}
+
+/// The queue of a daemon. Whoever adds never waits.
+#[derive(Debug, Default)]
+pub struct Queue {
+    state: Mutex<State>,
+    added: Notify,
+}
+
+impl Queue {
+    /// Puts a key in line. One that is in line stays where it is, one that is being looked at will be again, and one that
+    /// failed waits out its delay.
+    pub fn add(&self, key: Key) {
+        self.put(key, false);
+    }
+
+    /// As [`Queue::add`], but somebody says that there is news, and so nothing is waited out.
+    pub fn add_urgent(&self, key: Key) {
+        self.put(key, true);
+    }
+
+    fn put(&self, key: Key, is_urgent: bool) {
+        self.state(|state| {
+            match state.places.get_mut(&key) {
+                Some(Place::Ready) => return,
+                Some(Place::UnderWay { again }) => {
+                    *again = true;
+                    return;
+                }
+                Some(Place::Delayed { .. }) if !is_urgent => return,
+                Some(Place::Delayed { .. }) | None => {}
+            }
+            if state.line.len() >= KEYS_MAX {
+                state.overflow();
+            } else {
+                state.make_ready(key);
+            }
+        });
+        self.added.notify_one();
+    }
+
+    /// The key that is longest in line, once there is one; it is under way until [`Queue::done`] or [`Queue::failed`].
+    pub async fn next(&self) -> Key {
+        loop {
+            if let Some(key) = self.state(State::take) {
+                return key;
+            }
+            self.added.notified().await;
+        }
+    }
+
+    /// A key was looked at with success.
+    pub fn done(&self, key: Key) {
+        let again = self.state(|state| {
+            state.failures.remove(&key);
+            let again = matches!(state.places.remove(&key), Some(Place::UnderWay { again: true }));
+            if again {
+                state.make_ready(key);
+            }
+            again
+        });
+        if again {
+            self.added.notify_one();
+        }
+    }
+
+    /// A key could not be looked at, or something of it failed; it comes again after a while.
+    pub fn failed(&self, key: Key, now: Timestamp) {
+        self.state(|state| {
+            let failures = state.failures.entry(key).or_default();
+            let due = now.plus(backoff(*failures));
+            *failures = failures.saturating_add(1);
+            state.places.insert(key, Place::Delayed { due });
+        });
+    }
+
+    /// Puts in line what has waited long enough.
+    pub fn release(&self, now: Timestamp) {
+        self.release_if(|due| due <= now);
+    }
+
+    /// Puts everything in line that waits: what made it fail is over.
+    pub fn release_all(&self) {
+        self.release_if(|_| true);
+    }
+
+    fn release_if(&self, is_due: impl Fn(Timestamp) -> bool) {
+        self.state(|state| {
+            let due = state.places.iter().filter_map(|(key, place)| match place {
+                Place::Delayed { due } if is_due(*due) => Some(*key),
+                Place::Delayed { .. } | Place::Ready | Place::UnderWay { .. } => None,
+            });
+            let mut due: Vec<Key> = due.collect();
+            due.sort_unstable();
+            for key in due {
+                state.make_ready(key);
+            }
+        });
+        self.added.notify_one();
+    }
+
+    /// How many keys are in line.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.state(|state| state.line.len())
+    }
+
+    /// How long the first in line has been there.
+    #[must_use]
+    pub fn oldest(&self) -> Duration {
+        self.state(|state| state.line.front().map_or(Duration::ZERO, |(_, since)| since.elapsed()))
+    }
+
+    /// Whether nothing is in line or under way; what waits after a failure does not count.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let is_delayed = |place: &Place| matches!(place, Place::Delayed { .. });
+        self.state(|state| state.places.values().all(is_delayed))
+    }
+
+    fn state<T>(&self, with: impl FnOnce(&mut State) -> T) -> T {
+        with(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl State {
+    fn make_ready(&mut self, key: Key) {
+        self.places.insert(key, Place::Ready);
+        self.line.push_back((key, Instant::now()));
+    }
+
+    fn take(&mut self) -> Option<Key> {
+        let (key, _) = self.line.pop_front()?;
+        self.places.insert(key, Place::UnderWay { again: false });
+        Some(key)
+    }
+
+    /// What is in line becomes one look at everything; what is under way or waits stays as it is.
+    fn overflow(&mut self) {
+        for (key, _) in self.line.drain(..) {
+            self.places.remove(&key);
+        }
+        match self.places.get_mut(&Key::Audit) {
+            Some(Place::UnderWay { again }) => *again = true,
+            Some(Place::Ready | Place::Delayed { .. }) | None => self.make_ready(Key::Audit),
+        }
+    }
+}
+
+/// Spread, so that what failed together does not come back together.
+fn backoff(failures: u32) -> TimeDelta {
+    let longest =
+        BACKOFF_MIN.saturating_mul(1_i64.checked_shl(failures).unwrap_or(i64::MAX)).clamp(BACKOFF_MIN, BACKOFF_MAX);
+    TimeDelta::seconds(fastrand::i64(longest / 2..=longest))
+}

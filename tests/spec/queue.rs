@@ -1,0 +1,103 @@
+//! The queue: each key at most once, failing ones later and later, and never more than fit.
+
+use chrono::TimeDelta;
+use lazarus::mission::time::Timestamp;
+use lazarus::queue::{KEYS_MAX, Key, Queue};
+use std::collections::BTreeSet;
+
+fn issue(number: i64) -> Key {
+    Key::Issue { repository: 7, number }
+}
+
+/// Takes everything that is in line, without waiting for more.
+async fn drain(queue: &Queue) -> Vec<Key> {
+    let mut taken = Vec::new();
+    while queue.depth() > 0 {
+        taken.push(queue.next().await);
+    }
+    taken
+}
+
+#[tokio::test]
+async fn a_key_is_in_line_once_and_the_first_comes_first() {
+    let queue = Queue::default();
+    for number in [3, 1, 3, 2, 1] {
+        queue.add(issue(number));
+    }
+    assert_eq!(drain(&queue).await, [issue(3), issue(1), issue(2)]);
+}
+
+#[tokio::test]
+async fn a_key_is_never_under_way_twice_and_news_about_it_is_not_lost() {
+    let queue = Queue::default();
+    queue.add(issue(1));
+    assert_eq!(drain(&queue).await, [issue(1)]);
+    queue.add(issue(1));
+    queue.add_urgent(issue(1));
+    assert!(queue.depth() == 0 && !queue.is_idle(), "it is under way");
+    queue.done(issue(1));
+    assert_eq!(drain(&queue).await, [issue(1)]);
+    queue.done(issue(1));
+    assert!(queue.depth() == 0 && queue.is_idle());
+}
+
+#[tokio::test]
+async fn what_fails_comes_later_and_later_unless_there_is_news() {
+    let queue = Queue::default();
+    let mut now = Timestamp::parse("2026-11-23T14:00:00Z").unwrap();
+    let mut waits = Vec::new();
+    queue.add(issue(1));
+    for _ in 0..12 {
+        assert_eq!(drain(&queue).await, [issue(1)]);
+        queue.failed(issue(1), now);
+        let failed = now;
+        queue.add(issue(1));
+        assert_eq!(queue.depth(), 0, "it waits");
+        while queue.depth() == 0 {
+            now = now.plus(TimeDelta::seconds(1));
+            queue.release(now);
+        }
+        waits.push(now.after(failed).num_seconds());
+    }
+    assert!((2..=5).contains(&waits[0]) && (5..=10).contains(&waits[1]), "{waits:?}");
+    assert!(waits[8..].iter().all(|wait| (300..=600).contains(wait)), "{waits:?}");
+    drain(&queue).await;
+    queue.failed(issue(1), now);
+    queue.add_urgent(issue(1));
+    assert_eq!(drain(&queue).await, [issue(1)]);
+    queue.failed(issue(1), now);
+    queue.release_all();
+    assert_eq!(drain(&queue).await, [issue(1)]);
+    queue.done(issue(1));
+    queue.add(issue(1));
+    drain(&queue).await;
+    queue.failed(issue(1), now);
+    queue.release(now.plus(TimeDelta::seconds(5)));
+    assert_eq!(drain(&queue).await, [issue(1)], "a success makes it begin anew");
+}
+
+#[tokio::test]
+async fn more_than_fit_become_one_look_at_everything_and_nothing_is_lost() {
+    let queue = Queue::default();
+    let most = i64::try_from(KEYS_MAX).unwrap();
+    for number in 1..=most {
+        queue.add(issue(number));
+    }
+    assert_eq!(queue.depth(), KEYS_MAX);
+    queue.add(issue(most + 1));
+    queue.add(issue(most + 2));
+    let left: BTreeSet<Key> = drain(&queue).await.into_iter().collect();
+    assert_eq!(left, BTreeSet::from([Key::Audit, issue(most + 2)]));
+}
+
+#[tokio::test]
+async fn whoever_waits_is_woken() {
+    let queue = std::sync::Arc::new(Queue::default());
+    let waiting = tokio::spawn({
+        let queue = std::sync::Arc::clone(&queue);
+        async move { queue.next().await }
+    });
+    tokio::task::yield_now().await;
+    queue.add(Key::Listing);
+    assert_eq!(waiting.await.unwrap(), Key::Listing);
+}
