@@ -76,10 +76,6 @@ async fn look_again(observer: &Observer, applier: &Applier, outcome: &mut Outcom
     outcome.errors.retain(|error| !matches!(error, WorldError::CommentGone { .. }));
     let mut planned = plan_status(&outcome.observation);
     // The labels are right already, as far as they could be put right.
-    planned.retain(|change| !is_about_labels(change));
+    planned.retain(|change| !change.is_about_labels());
     apply_all(applier, &planned, outcome).await;
-}
-
-fn is_about_labels(change: &Change) -> bool {
-    matches!(change, Change::AddLabels { .. } | Change::RemoveLabel { .. } | Change::ReplaceLabels { .. })
 }

@@ -132,6 +132,12 @@ pub enum Change {
 }
 
 impl Change {
+    /// Whether it writes labels on an issue.
+    #[must_use]
+    pub fn is_about_labels(&self) -> bool {
+        matches!(self, Self::AddLabels { .. } | Self::RemoveLabel { .. } | Self::ReplaceLabels { .. })
+    }
+
     /// The fixed word for JSON, logs and metrics.
     #[must_use]
     pub fn kind(&self) -> &'static str {

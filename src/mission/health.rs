@@ -75,6 +75,9 @@ pub enum Reason {
     Silent,
     /// stale: the heartbeat claims to come from the future.
     StampInFuture,
+    /// stale or incomplete: it fell from healthy again and again, and the worst of it is held
+    /// ([`crate::mission::flapping`]).
+    Flapping,
     /// healthy: the wizard said `done`.
     Finished,
     /// healthy: the last heartbeat is in time.
@@ -117,6 +120,7 @@ impl Reason {
             Self::Unreadable(..) => "unreadable",
             Self::Silent => "silent",
             Self::StampInFuture => "stamp-in-future",
+            Self::Flapping => "flapping",
             Self::Finished => "finished",
             Self::Beating => "beating",
         }
@@ -134,6 +138,7 @@ impl Reason {
             | Self::NeverBeaten
             | Self::Silent
             | Self::StampInFuture
+            | Self::Flapping
             | Self::Finished
             | Self::Beating => None,
         }

@@ -1,6 +1,7 @@
 //! The labels that carry a mission's state: names, colours, meanings, and which exclude each other.
 
 use crate::mission::health::Health;
+use crate::mission::heartbeat::WizardState;
 use crate::mission::phase::Phase;
 
 /// Every label of ours, in the order of the README's table.
@@ -16,14 +17,8 @@ pub enum Label {
     ApprovalNeeded,
     /// `approval/granted`
     ApprovalGranted,
-    /// `wizard/working`
-    WizardWorking,
-    /// `wizard/waiting`
-    WizardWaiting,
-    /// `wizard/done`
-    WizardDone,
-    /// `wizard/failed`
-    WizardFailed,
+    /// `wizard/…`
+    Wizard(WizardState),
 }
 
 /// What the forge stores of a label.
@@ -53,24 +48,18 @@ impl Label {
         Self::Health(Health::Unknown),
         Self::ApprovalNeeded,
         Self::ApprovalGranted,
-        Self::WizardWorking,
-        Self::WizardWaiting,
-        Self::WizardDone,
-        Self::WizardFailed,
+        Self::Wizard(WizardState::Working),
+        Self::Wizard(WizardState::Waiting),
+        Self::Wizard(WizardState::Done),
+        Self::Wizard(WizardState::Failed),
     ];
 
     /// Whether this version ever puts the label on an issue, and so makes sure that it exists.
     #[must_use]
     pub fn is_used(self) -> bool {
         match self {
-            Self::Phase(Phase::Suspended | Phase::Closed)
-            | Self::ApprovalNeeded
-            | Self::ApprovalGranted
-            | Self::WizardWorking
-            | Self::WizardWaiting
-            | Self::WizardDone
-            | Self::WizardFailed => false,
-            Self::Proposal | Self::Phase(_) | Self::Health(_) => true,
+            Self::Phase(Phase::Suspended | Phase::Closed) | Self::ApprovalNeeded | Self::ApprovalGranted => false,
+            Self::Proposal | Self::Phase(_) | Self::Health(_) | Self::Wizard(_) => true,
         }
     }
 
@@ -97,10 +86,10 @@ impl Label {
             Self::Health(Health::Unknown) => ("health/unknown", "8b949e", "our own reading failed: no verdict"),
             Self::ApprovalNeeded => ("approval/needed", "fbca04", "an approval is asked for"),
             Self::ApprovalGranted => ("approval/granted", "0e8a16", "an approval has been given"),
-            Self::WizardWorking => ("wizard/working", "1d76db", "the wizard says: working"),
-            Self::WizardWaiting => ("wizard/waiting", "d4a72c", "the wizard says: waiting for a person"),
-            Self::WizardDone => ("wizard/done", "2cbe4e", "the wizard says: done"),
-            Self::WizardFailed => ("wizard/failed", "e11d21", "the wizard says: failed"),
+            Self::Wizard(WizardState::Working) => ("wizard/working", "1d76db", "the wizard says: working"),
+            Self::Wizard(WizardState::Waiting) => ("wizard/waiting", "d4a72c", "the wizard says: waiting for a person"),
+            Self::Wizard(WizardState::Done) => ("wizard/done", "2cbe4e", "the wizard says: done"),
+            Self::Wizard(WizardState::Failed) => ("wizard/failed", "e11d21", "the wizard says: failed"),
         };
         Appearance { name, colour, meaning }
     }

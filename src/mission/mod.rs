@@ -7,10 +7,12 @@
 
 pub mod admission;
 pub mod answers;
+pub mod brake;
 pub mod cell;
 pub mod change;
 pub mod comment;
 pub mod contents;
+pub mod flapping;
 pub mod form;
 pub mod ground;
 pub mod health;

@@ -121,6 +121,8 @@ pub struct Observation {
     pub admission: Admission,
     /// What this pass has made again.
     pub repaired: Vec<Place>,
+    /// Whether it vanished or turned stale together with too many others, so that the next pass has to confirm it.
+    pub is_braked: bool,
 }
 
 impl Observation {

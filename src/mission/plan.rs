@@ -4,6 +4,7 @@ use crate::mission::cell::{CellFacts, Part, Sight, Sighting};
 use crate::mission::change::Change;
 use crate::mission::comment::marker;
 use crate::mission::contents::parse_object;
+use crate::mission::flapping::Cost;
 use crate::mission::health::Place;
 use crate::mission::heartbeat::{Beat, Heartbeat};
 use crate::mission::label::Label;
@@ -13,13 +14,16 @@ use crate::mission::papers::updated;
 use crate::mission::proposal::Proposal;
 use crate::mission::record::{Binding, IssueState, Record, Spoken};
 use crate::mission::situation::{Active, Situation, situation};
-use crate::mission::status::{Status, current, papers, status};
+use crate::mission::status::{Status, current, held_status, is_news_of_health, papers, status};
 use crate::mission::time::Timestamp;
 
 /// What the cell needs: the first half of a pass over a mission.
 #[must_use]
 pub fn plan_cell(observation: &Observation) -> Vec<Change> {
     let Situation::Active(active) = situation(observation) else { return Vec::new() };
+    if observation.is_braked {
+        return Vec::new();
+    }
     let Active { proposal, refused: _ } = *active;
     let papers = Box::new(papers(observation, &proposal));
     match &observation.sighting {
@@ -168,8 +172,8 @@ pub fn plan_status(observation: &Observation) -> Vec<Change> {
     let situation = situation(observation);
     let mut changes = Vec::new();
     let record = if let Some((status, record)) = status(observation, &situation) {
-        changes.extend(plan_labels(observation, &status.labels()));
-        changes.extend(plan_comment(observation, status));
+        let (said, record) = say_what_is_allowed(observation, &situation, status, record);
+        changes.extend(said);
         Some(record)
     } else {
         if let Situation::Elsewhere(_) = situation {
@@ -179,6 +183,42 @@ pub fn plan_status(observation: &Observation) -> Vec<Change> {
     };
     changes.extend(record.and_then(|record| plan_memory(observation, record)));
     changes
+}
+
+/// News of health that would cost more than an hour allows wait, all else is said.
+fn say_what_is_allowed(
+    observation: &Observation,
+    situation: &Situation,
+    status: Status,
+    mut record: Record,
+) -> (Vec<Change>, Record) {
+    let now = observation.here.now;
+    let changes = plan_words(observation, status);
+    if !is_news_of_health(observation.record.as_ref(), &record) {
+        return (changes, record);
+    }
+    let cost = cost(&changes);
+    if record.flapping.allows(cost, now) {
+        record.flapping.spend(cost, now);
+        return (changes, record);
+    }
+    match held_status(observation, situation) {
+        Some((status, record)) => (plan_words(observation, status), record),
+        None => (changes, record),
+    }
+}
+
+fn plan_words(observation: &Observation, status: Status) -> Vec<Change> {
+    let labels = plan_labels(observation, &status.labels());
+    labels.into_iter().chain(plan_comment(observation, status)).collect()
+}
+
+fn cost(changes: &[Change]) -> Cost {
+    let count = |is_it: fn(&Change) -> bool| changes.iter().filter(|change| is_it(change)).count();
+    Cost {
+        label_writes: count(Change::is_about_labels),
+        comment_edits: count(|change| matches!(change, Change::PostComment { .. } | Change::EditComment { .. })),
+    }
 }
 
 /// Another root spoke first: what this root has said is taken back.

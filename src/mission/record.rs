@@ -1,6 +1,8 @@
 //! What we remember of one issue. The binding in here is the truth; every other copy is for readers.
 
+use crate::mission::flapping::Flapping;
 use crate::mission::health::{Place, Verdict};
+use crate::mission::heartbeat::WizardState;
 use crate::mission::identity::{HostName, IssueId, MissionId, RepositoryId, RepositoryName, RootId};
 use crate::mission::phase::Phase;
 use crate::mission::proposal::Spec;
@@ -54,6 +56,13 @@ pub struct Record {
     /// The last changes, oldest first, at most [`CHANGES_MAX`].
     #[serde(default)]
     pub changes: Vec<Happened>,
+    /// How restless its health was lately.
+    #[serde(default)]
+    pub flapping: Flapping,
+    /// Whether the last pass saw it vanish or turn stale together with too many others, and told nothing yet
+    /// ([`crate::mission::brake`]).
+    #[serde(default)]
+    pub is_unconfirmed: bool,
     /// What the forge last said of the issue.
     pub state: IssueState,
     /// The other root that serves this issue, if one does.
@@ -108,6 +117,12 @@ pub struct Said {
     pub verdict: Option<Verdict>,
     /// Since when phase and health are what they are.
     pub since: Timestamp,
+    /// What the wizard says of itself, once it has beaten.
+    #[serde(default)]
+    pub says: Option<WizardState>,
+    /// The last heartbeat, while the wizard is silent.
+    #[serde(default)]
+    pub heartbeat_at: Option<Timestamp>,
 }
 
 /// Parts that were missing and were made again.
@@ -166,6 +181,8 @@ impl Record {
             said: None,
             repair: None,
             changes: Vec::new(),
+            flapping: Flapping::default(),
+            is_unconfirmed: false,
             state: IssueState::Open,
             elsewhere: None,
         }

@@ -92,7 +92,8 @@ impl Status {
     pub fn labels(&self) -> Vec<Label> {
         let phase = Label::Phase(self.meaning.phase);
         let health = self.meaning.health.map(Label::Health);
-        [Some(Label::Proposal), Some(phase), health].into_iter().flatten().collect()
+        let wizard = self.meaning.says.map(Label::Wizard);
+        [Some(Label::Proposal), Some(phase), health, wizard].into_iter().flatten().collect()
     }
 
     /// In a few words, for plans, logs and tables: `active, stale (silent)`.
@@ -108,19 +109,65 @@ impl Status {
     }
 }
 
+/// What is told of a cell's health and of its wizard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Told {
+    verdict: Verdict,
+    says: Option<WizardState>,
+    heartbeat_at: Option<Timestamp>,
+}
+
+impl Told {
+    /// What was told last, with a cell.
+    fn before(record: &Record) -> Option<Self> {
+        let Said { verdict, says, heartbeat_at, .. } = record.said?;
+        Some(Self { verdict: verdict?, says, heartbeat_at })
+    }
+
+    /// A wizard's last word stands until it says another.
+    fn new(verdict: Verdict, sighting: &Sighting, last: Option<WizardState>) -> Self {
+        let heartbeat = match sighting {
+            Sighting::Cell(cell) => cell.heartbeat.as_ref().map(|beat| &beat.heartbeat),
+            Sighting::Absent | Sighting::NotADirectory(_) | Sighting::Failed(_) => None,
+        };
+        let known = heartbeat.filter(|heartbeat| heartbeat.timestamp.is_some());
+        let is_silent = verdict.reason == Reason::Silent;
+        let heartbeat_at = known.filter(|_| is_silent).and_then(|heartbeat| heartbeat.timestamp);
+        Self { verdict, says: known.map(Heartbeat::says).or(last), heartbeat_at }
+    }
+}
+
+/// Whether a mission's health, its wizard's words or a repair are told otherwise than before, and nothing but that could
+/// wait.
+#[must_use]
+pub fn is_news_of_health(before: Option<&Record>, after: &Record) -> bool {
+    let Some(before) = before else { return false };
+    Told::before(before).is_some() && (Told::before(before) != Told::before(after) || before.repair != after.repair)
+}
+
 /// What is to be said of a mission, and what is then to be remembered; none where we have nothing to say.
 #[must_use]
 pub fn status(observation: &Observation, situation: &Situation) -> Option<(Status, Record)> {
+    compose(observation, situation, observation.is_braked)
+}
+
+/// The same, but health and the wizard's words stay as they were told last.
+#[must_use]
+pub fn held_status(observation: &Observation, situation: &Situation) -> Option<(Status, Record)> {
+    compose(observation, situation, true)
+}
+
+fn compose(observation: &Observation, situation: &Situation, is_held: bool) -> Option<(Status, Record)> {
     let mut record = current(observation);
     match situation {
         Situation::NotAProposal | Situation::NotOpen | Situation::Elsewhere(_) | Situation::Blocked(_) => None,
         Situation::Invalid(problems) => {
-            say(&mut record, observation, Phase::Invalid, None);
+            say(&mut record, observation, Phase::Invalid, None, &[]);
             let meaning = Meaning { problems: problems.clone(), ..blank(observation, Phase::Invalid) };
             Some((Status { meaning, changes: record.changes.clone() }, record))
         }
         Situation::Waits(proposal, waiting) => {
-            say(&mut record, observation, Phase::Pending, None);
+            say(&mut record, observation, Phase::Pending, None, &[]);
             let meaning = Meaning {
                 waiting: Some(waiting.clone()),
                 spec: Some(proposal.spec.clone()),
@@ -129,11 +176,16 @@ pub fn status(observation: &Observation, situation: &Situation) -> Option<(Statu
             };
             Some((Status { meaning, changes: record.changes.clone() }, record))
         }
-        Situation::Active(active) => active_status(observation, active, record),
+        Situation::Active(active) => active_status(observation, active, record, is_held),
     }
 }
 
-fn active_status(observation: &Observation, active: &Active, mut record: Record) -> Option<(Status, Record)> {
+fn active_status(
+    observation: &Observation,
+    active: &Active,
+    mut record: Record,
+    is_held: bool,
+) -> Option<(Status, Record)> {
     let Active { proposal, refused } = active;
     let binding = record.binding.as_mut()?;
     accept(binding, proposal, &observation.sighting);
@@ -141,29 +193,17 @@ fn active_status(observation: &Observation, active: &Active, mut record: Record)
         // It could not be made, and was never there: nothing is true to say but what was said before.
         return None;
     }
-    let verdict = assess(&Facts {
-        sighting: &observation.sighting,
-        bound: true,
-        ever_beat: binding.ever_beat,
-        stale_after: binding.spec.stale_after(),
-        now: observation.here.now,
-    });
     let mission_id = binding.mission_id;
-    say(&mut record, observation, Phase::Active, Some(verdict));
-    let heartbeat = match &observation.sighting {
-        Sighting::Cell(cell) => cell.heartbeat.as_ref().map(|beat| &beat.heartbeat),
-        Sighting::Absent | Sighting::NotADirectory(_) | Sighting::Failed(_) => None,
-    };
-    let known = heartbeat.filter(|heartbeat| heartbeat.timestamp.is_some());
-    let is_silent = verdict.reason == Reason::Silent;
+    let told = tell(observation, &mut record, is_held)?;
+    let verdict = told.verdict;
     let meaning = Meaning {
         health: Some(verdict.health),
         reason: Some(verdict.reason.word()),
         place: verdict.reason.place().map(Place::path),
         flaw: flaw(verdict),
         since: record.said.map(|said| said.since),
-        heartbeat_at: known.filter(|_| is_silent).and_then(|heartbeat| heartbeat.timestamp),
-        says: known.map(Heartbeat::says),
+        heartbeat_at: told.heartbeat_at,
+        says: told.says,
         mission: Some(mission_id),
         spec: Some(proposal.spec.clone()),
         beat_command: Some(beat_command(&observation.here.missions_root, mission_id)),
@@ -173,6 +213,36 @@ fn active_status(observation: &Observation, active: &Active, mut record: Record)
         ..blank(observation, Phase::Active)
     };
     Some((Status { meaning, changes: record.changes.clone() }, record))
+}
+
+/// Settles what is told of health, and notes it.
+fn tell(observation: &Observation, record: &mut Record, is_held: bool) -> Option<Told> {
+    let now = observation.here.now;
+    let assessed = judge(observation, record.binding.as_ref()?);
+    record.is_unconfirmed = observation.is_braked;
+    let verdict = if observation.is_braked { assessed } else { record.flapping.watch(assessed, now) };
+    let last = record.said.and_then(|said| said.says);
+    let told = Told::before(record).filter(|_| is_held);
+    let repaired = if told.is_some() { [].as_slice() } else { &observation.repaired };
+    let told = told.unwrap_or_else(|| Told::new(verdict, &observation.sighting, last));
+    say(record, observation, Phase::Active, Some(told), repaired);
+    Some(told)
+}
+
+/// The verdict on a cell that an issue is bound to, before anything is held back.
+#[must_use]
+pub fn assessed(observation: &Observation) -> Option<Verdict> {
+    observation.binding().map(|binding| judge(observation, binding))
+}
+
+fn judge(observation: &Observation, binding: &Binding) -> Verdict {
+    assess(&Facts {
+        sighting: &observation.sighting,
+        bound: true,
+        ever_beat: binding.ever_beat,
+        stale_after: binding.spec.stale_after(),
+        now: observation.here.now,
+    })
 }
 
 fn repaired(repair: &Repair) -> Repaired {
@@ -201,28 +271,34 @@ fn accept(binding: &mut Binding, proposal: &Proposal, sighting: &Sighting) {
 }
 
 /// Notes what is said now, since when, and what happened.
-fn say(record: &mut Record, observation: &Observation, phase: Phase, verdict: Option<Verdict>) {
+fn say(record: &mut Record, observation: &Observation, phase: Phase, told: Option<Told>, repaired: &[Place]) {
     let now = observation.here.now;
     let before = record.said;
+    let verdict = told.map(|told| told.verdict);
+    let says = told.and_then(|told| told.says);
     let health = |verdict: Option<Verdict>| verdict.map(|verdict| verdict.health);
     let is_same = |said: &Said| said.phase == phase && health(said.verdict) == health(verdict);
     let since = before.filter(is_same).map_or(now, |said| said.since);
     let moved = before.is_none_or(|said| said.phase != phase || said.verdict != verdict);
-    record.said = Some(Said { phase, verdict, since });
-    if !observation.repaired.is_empty() {
-        let places = outermost(&observation.repaired);
+    let heartbeat_at = told.and_then(|told| told.heartbeat_at);
+    record.said = Some(Said { phase, verdict, since, says, heartbeat_at });
+    if !repaired.is_empty() {
+        let places = outermost(repaired);
         let paths: Vec<_> = places.iter().map(|place| format!("`{}`", place.path())).collect();
         record.note(now, format!("made again: {}", paths.join(", ")));
         record.repair = Some(Repair { at: now, places });
     } else if moved {
         record.repair = None;
     }
+    let words = says.filter(|_| before.is_some_and(|said| said.says != says));
     if moved {
         let what = match verdict {
             Some(Verdict { health, reason }) => format!("`mission/{phase}`, `health/{health}`: {reason}"),
             None => format!("`mission/{phase}`"),
         };
         record.note(now, what);
+    } else if let Some(says) = words {
+        record.note(now, format!("the wizard says `{says}`"));
     }
 }
 
@@ -273,6 +349,7 @@ fn flaw(verdict: Verdict) -> Option<String> {
         | Reason::Missing(_)
         | Reason::Silent
         | Reason::StampInFuture
+        | Reason::Flapping
         | Reason::Finished
         | Reason::Beating => None,
     }

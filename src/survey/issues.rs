@@ -1,6 +1,7 @@
 //! The issues: listed, missed, and read where the plan depends on what is said on them.
 
 use crate::mission::admission::{Admission, admit};
+use crate::mission::brake::brake;
 use crate::mission::cell::Sighting;
 use crate::mission::change::Change;
 use crate::mission::ground::KnownRepository;
@@ -25,6 +26,9 @@ impl Surveyor<'_> {
             }
         }
         survey.observations = self.observe(issues).await;
+        if *scope == Scope::Everything {
+            brake(&mut survey.observations);
+        }
         self.ask(&mut survey.observations).await;
         Ok(())
     }
@@ -121,6 +125,7 @@ impl Surveyor<'_> {
                 sighting: Sighting::Absent,
                 admission: Admission::Admitted,
                 repaired: Vec::new(),
+                is_braked: false,
             });
         }
         observations.sort_by_key(|observation| (observation.issue.key.repository_id, observation.issue.key.number));

@@ -1,12 +1,14 @@
 //! The comment: what a person reads in each situation, whole, in `tests/fixtures/comments.md`.
 
-use crate::support::cells::{beat, beaten, whole};
+use crate::support::cells::{at, beat, beaten, whole};
 use crate::support::golden;
 use crate::support::missions::{active, body, proposal};
 use lazarus::mission::admission::{Admission, Limit};
 use lazarus::mission::cell::{CellFacts, Failure, FileKind, Part, Sight, Sighting};
 use lazarus::mission::comment::render;
 use lazarus::mission::contents::Flaw;
+use lazarus::mission::flapping::Fall;
+use lazarus::mission::health::Health;
 use lazarus::mission::marker::Marker;
 use lazarus::mission::observation::Observation;
 use lazarus::mission::plan::{expected, plan_cell};
@@ -49,6 +51,15 @@ fn seen(sighting: Sighting) -> Observation {
     observation
 }
 
+fn falling_again() -> Observation {
+    let mut observation = seen(Sighting::Cell(Box::new(beaten(-400, "working"))));
+    let fall = |shift| Fall { at: at(shift), to: Health::Stale };
+    if let Some(record) = &mut observation.record {
+        record.flapping.falls = vec![fall(-900), fall(-600)];
+    }
+    observation
+}
+
 fn full(limit: Limit) -> Observation {
     let mut observation = proposal(&[("Repository", "wizards/spellbook")]);
     observation.admission = Admission::Full(limit);
@@ -81,6 +92,7 @@ fn every_situation_is_told_with_what_to_do_next() {
         ("beating, and failed", active(beaten(-10, "failed"))),
         ("finished", active(beaten(-10, "done"))),
         ("silent", active(beaten(-400, "working"))),
+        ("silent for the third time within an hour", falling_again()),
         ("a null beat after a known one", seen(Sighting::Cell(Box::new(whole())))),
         ("from the future", active(beat(Some(400), "waiting", 0))),
         ("unreadable to us", seen(Sighting::Failed(Failure::Permission))),

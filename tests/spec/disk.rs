@@ -43,8 +43,10 @@ impl Mission {
         let text = |key: &str| mission[key].as_str().unwrap().to_owned();
         let (health, reason) = (text("health"), text("reason"));
         let labels = self.repository.labels(self.number).await;
+        let (words, labels): (Vec<_>, Vec<_>) = labels.into_iter().partition(|label| label.starts_with("wizard/"));
         let label = format!("health/{health}");
         assert_eq!(labels, [label.as_str(), "kind/mission-proposal", "mission/active"]);
+        assert!(words.len() <= 1, "a wizard says one thing: {words:?}");
         assert_eq!(changes(&self.host.once(&self.repository).await), 0, "one pass settles");
         (writes(&report), format!("{health} ({reason})"))
     }
@@ -131,6 +133,7 @@ async fn a_heartbeat_that_cannot_be_used_is_a_verdict_and_never_a_hang(forge: Fo
         ("wrong-type", Box::new(|path| std::os::unix::fs::symlink("/dev/zero", path).unwrap())),
         ("wrong-type", Box::new(move |path| std::fs::hard_link(&hidden, path).unwrap())),
     ];
+    let mut cost = 0;
     for (at, (reason, spoil)) in spoil.iter().enumerate() {
         if path.is_dir() {
             std::fs::remove_dir(&path).unwrap();
@@ -138,12 +141,16 @@ async fn a_heartbeat_that_cannot_be_used_is_a_verdict_and_never_a_hang(forge: Fo
             std::fs::remove_file(&path).unwrap_or_default();
         }
         spoil(&path);
-        let (_, verdict) = mission.pass().await;
+        let (written, verdict) = mission.pass().await;
+        cost += written;
         assert_eq!(verdict, format!("incomplete ({reason} state/heartbeat.json)"), "number {at}");
     }
+    assert_eq!(cost, 1 + 5, "one label write, and with the first beat six edits: an hour has no more");
     std::fs::remove_file(&path).unwrap();
     mission.host.beat(&mission.cell, &[]).await;
-    assert_eq!(mission.pass().await, found(2, "healthy (beating)"));
+    let report = mission.host.once(&mission.repository).await;
+    assert_eq!((writes(&report), &report["missions"][0]["health"]), (0, &json!("healthy")), "seen, but not told yet");
+    assert!(mission.repository.labels(mission.number).await.contains(&"health/incomplete".to_owned()));
 }
 
 /// Puts something into the heartbeat's place.

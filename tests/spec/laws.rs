@@ -257,6 +257,8 @@ fn law_7_say_what_you_saw_the_labels_tell_the_verdict() {
         }
         let mut wanted = vec!["kind/mission-proposal".to_owned(), format!("mission/{phase}")];
         wanted.extend(health.map(|health| format!("health/{health}")));
+        let said = after.record.as_ref().and_then(|record| record.said);
+        wanted.extend(said.and_then(|said| said.says).map(|says| format!("wizard/{says}")));
         wanted.sort_unstable();
         assert_eq!(ours(&after), wanted);
     });

@@ -9,6 +9,7 @@ mod console;
 mod crash;
 mod disk;
 mod faults;
+mod flapping;
 mod form;
 mod health;
 mod house;

@@ -23,7 +23,7 @@ async fn a_filed_form_becomes_a_cell_two_writes_and_then_silence(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let first = host.once(&repository).await;
     assert_eq!(first["changes"][0]["kind"], "initialise-root");
-    assert_eq!((writes(&first), first["changes"].as_array().unwrap().len()), (9, 10), "the nine labels and the root");
+    assert_eq!((writes(&first), first["changes"].as_array().unwrap().len()), (13, 14), "the labels and the root");
 
     let number = repository.file("reader", "Mission: raise the dead", &[("wizard", "merlin")]).await;
     let report = host.once(&repository).await;

@@ -83,7 +83,7 @@ fn the_label_alone_makes_a_proposal_too_and_so_does_our_memory() {
     check(
         &known,
         &[
-            "add `kind/mission-proposal`, `mission/active`, `health/healthy`",
+            "add `kind/mission-proposal`, `mission/active`, `health/healthy`, `wizard/working`",
             "edit the comment: active, healthy (beating)",
         ],
     );

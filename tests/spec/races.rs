@@ -37,7 +37,7 @@ async fn the_second_of_two_first_passes_waits_for_the_root_that_the_first_one_ma
             two_passes(&forge, target, host.reconciler(&repository), host.reconciler(&repository)).await;
         assert_eq!((first.code, second.code), (0, 0), "{target}: {first:?} {second:?}");
         let labels = forge.get(&format!("{}/labels?limit=50", repository.path())).await;
-        assert_eq!((host.cells().len(), labels.as_array().unwrap().len()), (1, 9), "{target}");
+        assert_eq!((host.cells().len(), labels.as_array().unwrap().len()), (1, 13), "{target}");
         repository.comment(number).await;
         assert!(second.stdout.contains("; changed 0;"), "{second:?}");
     }

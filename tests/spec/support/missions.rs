@@ -74,6 +74,7 @@ pub(crate) fn proposal(answers: &[(&str, &str)]) -> Observation {
         sighting: Sighting::Absent,
         admission: Admission::Admitted,
         repaired: Vec::new(),
+        is_braked: false,
     }
 }
 
