@@ -92,6 +92,8 @@ fn one_line(message: &str) -> String {
 pub fn start_logging(format: LogFormat) {
     let filter = tracing_subscriber::EnvFilter::new("lazarus=info");
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // That a line cannot be written must not end what it tells of.
+    let builder = builder.log_internal_errors(false);
     match format {
         LogFormat::Json => builder.json().init(),
         LogFormat::Text => builder.without_time().with_target(false).with_ansi(false).init(),

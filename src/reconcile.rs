@@ -28,7 +28,10 @@ pub async fn reconcile(observer: &Observer, applier: &Applier, observation: Obse
         after.sighting = observer.look(vec![after.mission_id()]).await.swap_remove(0);
         outcome.observation = after;
     }
-    let planned = plan_status(&outcome.observation);
+    let mut planned = plan_status(&outcome.observation);
+    if planned.iter().any(Change::is_claim) {
+        planned = plan_afresh(observer, planned, &mut outcome).await;
+    }
     apply_all(applier, &planned, &mut outcome).await;
     if outcome.errors.iter().any(|error| matches!(error, WorldError::CommentGone { .. })) {
         look_again(observer, applier, &mut outcome).await;
@@ -61,11 +64,31 @@ async fn apply_all(applier: &Applier, planned: &[Change], outcome: &mut Outcome)
     }
 }
 
+/// Reads what is said on the issue right before this root claims it, and plans anew; another one may have been quicker.
+/// That it was not is confirmed by a later pass, since of two edits the last one stays.
+async fn plan_afresh(observer: &Observer, mut planned: Vec<Change>, outcome: &mut Outcome) -> Vec<Change> {
+    match observer.comments(&outcome.observation.issue.key).await {
+        Ok(comments) => {
+            outcome.observation.comments = Comments::Read(comments);
+            plan_status(&outcome.observation)
+        }
+        Err(error) => {
+            outcome.errors.push(error.into());
+            planned.retain(|change| !change.is_claim());
+            planned
+        }
+    }
+}
+
 /// Plans the comment anew, from what is said on the issue now: one that we know was deleted, or another root spoke first.
 async fn look_again(observer: &Observer, applier: &Applier, outcome: &mut Outcome) {
     let observation = &mut outcome.observation;
     match observer.comments(&observation.issue.key).await {
-        Ok(comments) => observation.comments = Comments::Read(comments),
+        Ok(comments) => {
+            // Our own post is among them, and is not in the listing that the issue came from.
+            observation.issue.comments = i64::try_from(comments.len()).unwrap_or(i64::MAX);
+            observation.comments = Comments::Read(comments);
+        }
         Err(error) => return outcome.errors.push(error.into()),
     }
     match applier.remembered(&observation.issue.key).await {

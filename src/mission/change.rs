@@ -109,6 +109,9 @@ pub enum Change {
         id: i64,
         /// What it says.
         status: Box<Status>,
+        /// Whether it names this root where it named none, or another one. Another host may do the same at this moment,
+        /// and of two edits the last one stays.
+        is_claim: bool,
     },
     /// Remove a surplus comment of ours.
     RemoveComment {
@@ -132,6 +135,12 @@ pub enum Change {
 }
 
 impl Change {
+    /// Whether it takes a mission by an edit of a comment.
+    #[must_use]
+    pub fn is_claim(&self) -> bool {
+        matches!(self, Self::EditComment { is_claim: true, .. })
+    }
+
     /// Whether it writes labels on an issue.
     #[must_use]
     pub fn is_about_labels(&self) -> bool {
@@ -197,7 +206,9 @@ impl fmt::Display for Change {
                 write!(f, "replace the labels, with {added} and without {removed}")
             }
             Self::PostComment { issue: _, status } => write!(f, "post the comment: {}", status.summary()),
-            Self::EditComment { issue: _, id: _, status } => write!(f, "edit the comment: {}", status.summary()),
+            Self::EditComment { issue: _, id: _, status, is_claim: _ } => {
+                write!(f, "edit the comment: {}", status.summary())
+            }
             Self::RemoveComment { issue: _, id } => write!(f, "remove our surplus comment {id}"),
             Self::RememberComment { issue: _, comment } => write!(f, "remember that comment {} is ours", comment.id),
             Self::Remember { record } => write!(f, "remember: {}", remembered(record)),

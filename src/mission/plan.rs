@@ -315,7 +315,7 @@ fn plan_comment(observation: &Observation, status: Status) -> Vec<Change> {
     if observation.comments == Comments::Unread {
         return match known {
             Some(_) if is_said => Vec::new(),
-            Some(known) => vec![Change::EditComment { issue: issue(), id: known.id, status }],
+            Some(known) => vec![Change::EditComment { issue: issue(), id: known.id, status, is_claim: false }],
             None => vec![Change::PostComment { issue: issue(), status }],
         };
     }
@@ -333,8 +333,11 @@ fn plan_comment(observation: &Observation, status: Status) -> Vec<Change> {
     };
     let spoken = Spoken { id: *id, digest: digest.clone(), is_confirmed: true };
     let mut changes = Vec::new();
-    if **found != marker(&observation.here, &status) {
-        changes.push(Change::EditComment { issue: issue(), id: *id, status });
+    let wanted = marker(&observation.here, &status);
+    if **found != wanted {
+        let is_ours = found.root.is_some_and(|root| observation.here.is_this_root(root));
+        let is_claim = wanted.root.is_some() && !is_ours;
+        changes.push(Change::EditComment { issue: issue(), id: *id, status, is_claim });
     } else if known != Some(&spoken) {
         changes.push(Change::RememberComment { issue: issue(), comment: spoken });
     }

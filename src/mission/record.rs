@@ -99,7 +99,8 @@ pub struct Spoken {
     pub id: i64,
     /// The digest of what it means.
     pub digest: String,
-    /// Whether the issue was read again after it was posted: of two roots that post at once, only that tells the second.
+    /// Whether the issue was read again after it was posted, or by a later pass after it was edited to name this root: of
+    /// two roots that speak at once, only that tells the one that lost.
     #[serde(default = "confirmed")]
     pub is_confirmed: bool,
 }

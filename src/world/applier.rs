@@ -114,7 +114,9 @@ impl Applier {
             }
             Change::ReplaceLabels { issue, add, remove } => self.replace_labels(issue, add, remove).await,
             Change::PostComment { issue, status } => self.post_comment(issue, status).await,
-            Change::EditComment { issue, id, status } => self.edit_comment(issue, *id, status).await,
+            Change::EditComment { issue, id, status, is_claim } => {
+                self.edit_comment(issue, *id, status, !is_claim).await
+            }
             Change::RemoveComment { issue, id } => {
                 match self.gitea.issues(&issue.repository).delete_comment(*id).done().await {
                     Ok(()) | Err(ForgeError::NotFound { .. }) => Ok(()),
@@ -282,11 +284,17 @@ impl Applier {
         Ok(())
     }
 
-    async fn edit_comment(&self, issue: &IssueKey, id: i64, status: &Status) -> Result<(), WorldError> {
+    async fn edit_comment(
+        &self,
+        issue: &IssueKey,
+        id: i64,
+        status: &Status,
+        is_confirmed: bool,
+    ) -> Result<(), WorldError> {
         let body = render(&self.here(), status);
         match self.gitea.issues(&issue.repository).edit_comment(id, &body).send().await {
             Ok(_) => {
-                let comment = Spoken { id, digest: status.digest(), is_confirmed: true };
+                let comment = Spoken { id, digest: status.digest(), is_confirmed };
                 self.remember_comment(issue, comment).await
             }
             Err(ForgeError::NotFound { .. }) => Err(WorldError::CommentGone { id }),

@@ -35,11 +35,13 @@ impl Ground {
 
 /// The process that holds a lock without having written its number anywhere, as the kernel tells it.
 fn holder(locked: &File) -> Option<String> {
-    let ending = format!(":{}", locked.metadata().ok()?.ino());
+    let status = locked.metadata().ok()?;
+    let (device, inode) = (status.dev(), status.ino());
+    let place = format!("{:02x}:{:02x}:{inode}", rustix::fs::major(device), rustix::fs::minor(device));
     let locks = std::fs::read_to_string("/proc/locks").ok()?;
     locks.lines().find_map(|line| {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let is_it = fields.get(1) == Some(&"FLOCK") && fields.get(5).is_some_and(|place| place.ends_with(&ending));
+        let is_it = fields.get(1) == Some(&"FLOCK") && fields.get(5) == Some(&place.as_str());
         is_it.then(|| fields[4].to_owned())
     })
 }

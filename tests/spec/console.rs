@@ -23,6 +23,24 @@ async fn a_result_that_cannot_be_written_is_a_failure_but_a_reader_who_has_gone_
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
 }
 
+/// Here a settings file in use is told of before anything is done.
+#[tokio::test]
+async fn a_log_that_cannot_be_written_ends_nothing() {
+    let host = Host::new();
+    std::fs::write(host.path().join("settings.json"), "{}").unwrap();
+    let id = "123e4567-e89b-12d3-a456-426614174000";
+    let (reader, gone) = std::io::pipe().unwrap();
+    drop(reader);
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    for stderr in [Stdio::from(full), Stdio::from(gone)] {
+        run(host.command("lazarus-reconcile").arg("init")).await;
+        let mut command = host.command("lazarus-pit");
+        let made = command.args(["--init-cell", id, "--config", "settings.json"]).stderr(stderr).output().unwrap();
+        assert!(made.status.success() && !made.stdout.is_empty(), "{made:?}");
+        std::fs::remove_dir_all(host.cell()).unwrap();
+    }
+}
+
 #[tokio::test]
 async fn errors_are_json_lines_where_the_log_is() {
     let forge = Forge::sandbox().await;

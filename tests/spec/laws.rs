@@ -240,7 +240,9 @@ fn law_6_ours_only_no_plan_names_a_label_or_comment_of_others() {
                 assert!(world.here.is_job_token(), "nobody else ever replaces the list");
                 assert!(remove.iter().all(|label| Label::named(&label.name).is_some()));
             }
-            if let Change::EditComment { issue: _, id, status: _ } | Change::RemoveComment { issue: _, id } = &change {
+            if let Change::EditComment { issue: _, id, status: _, is_claim: _ }
+            | Change::RemoveComment { issue: _, id } = &change
+            {
                 assert!(!theirs.contains(id));
             }
         }

@@ -5,7 +5,7 @@ use crate::support::host::{Host, Run, changes, run, writes};
 use crate::support::missions::body;
 use crate::support::repository::Repository;
 use lazarus::sandbox::{Fault, Sandbox};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::process::Command;
 use std::time::Duration;
 
@@ -202,4 +202,47 @@ async fn a_repository_that_is_named_twice_is_served_once() {
     let served = run(command.env_remove("LAZARUS_REPOSITORIES").args(["--once", "--config", "thrice.json"])).await;
     assert_eq!(served.code, 0, "{served:?}");
     renamed.comment(number).await;
+}
+
+/// Both read that the mission is nobody's, and the one that is late has the last word: of two edits it stays.
+#[tokio::test]
+async fn of_two_hosts_that_take_a_corrected_mission_at_once_one_keeps_it() {
+    let forge = Forge::sandbox().await;
+    let (repository, alpha, beta) = (forge.repository().await, Host::new(), Host::new());
+    let on = |host: &Host, name: &str| {
+        let mut command = host.reconciler(&repository);
+        command.env("LAZARUS_HOST", name).args(["--once", "--json"]);
+        command
+    };
+    let number = repository.file("reader", "Mission: x", &[]).await;
+    let answer = async |answers: &[(&str, &str)]| {
+        let edited = json!({ "body": body(answers) });
+        forge.change(reqwest::Method::PATCH, &repository.issue_path(number), edited).await;
+    };
+    answer(&[("Stale after", "2 minutes")]).await;
+    run(&mut on(&alpha, "alpha")).await;
+    run(&mut on(&beta, "beta")).await;
+    answer(&[]).await;
+    let before = forge.engine().log().len();
+    forge.engine().break_next(1, "PATCH", "/comments", Fault::Delay(Duration::from_millis(400)));
+    let (mut first, mut second) = (on(&alpha, "alpha"), on(&beta, "beta"));
+    tokio::join!(run(&mut first), async {
+        asked(forge.engine(), before, "PATCH", "/comments").await;
+        run(&mut second).await
+    });
+    let phase = async |host: &Host, name: &str| {
+        let report = run(&mut on(host, name)).await.json();
+        (report["missions"][0]["phase"].as_str().unwrap().to_owned(), writes(&report))
+    };
+    let kept = [phase(&alpha, "alpha").await, phase(&beta, "beta").await];
+    let mut phases = kept.clone().map(|(phase, _)| phase);
+    phases.sort_unstable();
+    assert_eq!(phases, ["active", "elsewhere"], "{kept:?}");
+    assert_eq!([phase(&alpha, "alpha").await, phase(&beta, "beta").await], kept.map(|(phase, _)| (phase, 0)));
+    let host = if repository.comment(number).await.contains("host=alpha") { &alpha } else { &beta };
+    host.beat(&host.cell(), &[]).await;
+    for (host, name) in [(&alpha, "alpha"), (&beta, "beta"), (&alpha, "alpha")] {
+        phase(host, name).await;
+    }
+    assert!(repository.labels(number).await.contains(&"health/healthy".to_owned()));
 }

@@ -125,7 +125,7 @@ pub(crate) fn make(after: &mut Observation, change: &Change) {
             after.issue.comments += 1;
             speak(after, 20, status.digest());
         }
-        Change::EditComment { issue: _, id, status } => speak(after, *id, status.digest()),
+        Change::EditComment { issue: _, id, status, is_claim: _ } => speak(after, *id, status.digest()),
         Change::RemoveComment { issue: _, id } => {
             after.issue.comments -= 1;
             if let Comments::Read(comments) = &mut after.comments {
