@@ -33,6 +33,7 @@
 pub mod arguments;
 pub mod beat;
 pub mod console;
+pub mod daemon;
 pub mod demo;
 pub mod exit;
 pub mod init;

@@ -24,8 +24,8 @@ use tokio::task::JoinSet;
 pub async fn preview(settings: &Settings, scope: &Scope, now: Timestamp) -> Result<Report, Refusal> {
     let started = Instant::now();
     let root = Arc::new(Root::open(&settings.missions_root)?);
-    let survey = survey(settings, &root, scope, now).await?;
-    let Survey { here, gitea, setup, observations, gone, troubles, observer: _, repositories: _ } = survey;
+    let survey = survey(settings, settings.gitea()?, &root, scope, now).await?;
+    let Survey { here, gitea, setup, observations, gone, troubles, .. } = survey;
     let outcomes = observations.iter().map(imagine).collect();
     let changes: Vec<Change> = setup.into_iter().chain(gone).collect();
     let mut report = Report::new(&here, &changes, outcomes, troubles);
@@ -49,8 +49,8 @@ pub async fn once(
     let entry = enter(settings, access).await?;
     // After the wait, so that what happened meanwhile is not ahead of it.
     let now = clock();
-    let survey = survey(settings, &entry.root(), scope, now).await?;
-    let Survey { here, gitea, observer, repositories, setup, mut observations, gone, mut troubles } = survey;
+    let survey = survey(settings, settings.gitea()?, &entry.root(), scope, now).await?;
+    let Survey { here, gitea, observer, repositories, setup, mut observations, gone, mut troubles, .. } = survey;
     let applier = Arc::new(Applier::new(gitea.clone(), here, access, entry));
     for surveyed in &repositories {
         applier.know_labels(&surveyed.known, &surveyed.labels);
@@ -110,14 +110,14 @@ impl Crew {
 }
 
 /// Waiting for another writer to end blocks.
-async fn enter(settings: &Settings, access: Access) -> Result<Entry, Refusal> {
+pub(crate) async fn enter(settings: &Settings, access: Access) -> Result<Entry, Refusal> {
     let path = settings.missions_root.clone();
     let entered = tokio::task::spawn_blocking(move || Entry::to(&path, access));
     Ok(entered.await.expect("opening a root never panics")?)
 }
 
 /// Without its root there is no pass; without its labels a repository waits for the next one.
-async fn set_up(
+pub(crate) async fn set_up(
     applier: &Applier,
     setup: Vec<Change>,
     changes: &mut Vec<Change>,
@@ -142,7 +142,7 @@ async fn set_up(
     Ok(failed)
 }
 
-async fn forget(applier: &Applier, gone: Vec<Change>, troubles: &mut Vec<Trouble>) -> Vec<Change> {
+pub(crate) async fn forget(applier: &Applier, gone: Vec<Change>, troubles: &mut Vec<Trouble>) -> Vec<Change> {
     let mut done = Vec::new();
     for change in gone {
         match applier.apply(&change).await {

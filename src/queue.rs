@@ -49,6 +49,7 @@ struct State {
     line: VecDeque<(Key, Instant)>,
     places: HashMap<Key, Place>,
     failures: HashMap<Key, u32>,
+    under_way: usize,
 }
 
 /// The queue of a daemon. Whoever adds never waits.
@@ -104,6 +105,7 @@ impl Queue {
     pub fn done(&self, key: Key) {
         let again = self.state(|state| {
             state.failures.remove(&key);
+            state.under_way -= 1;
             let again = matches!(state.places.remove(&key), Some(Place::UnderWay { again: true }));
             if again {
                 state.make_ready(key);
@@ -120,6 +122,7 @@ impl Queue {
         self.state(|state| {
             let failures = state.failures.entry(key).or_default();
             let due = now.plus(backoff(*failures));
+            state.under_way -= 1;
             *failures = failures.saturating_add(1);
             state.places.insert(key, Place::Delayed { due });
         });
@@ -156,6 +159,12 @@ impl Queue {
         self.state(|state| state.line.len())
     }
 
+    /// How many failed and wait until they are due again.
+    #[must_use]
+    pub fn delayed(&self) -> usize {
+        self.state(|state| state.places.len() - state.line.len() - state.under_way)
+    }
+
     /// How long the first in line has been there.
     #[must_use]
     pub fn oldest(&self) -> Duration {
@@ -165,8 +174,7 @@ impl Queue {
     /// Whether nothing is in line or under way; what waits after a failure does not count.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        let is_delayed = |place: &Place| matches!(place, Place::Delayed { .. });
-        self.state(|state| state.places.values().all(is_delayed))
+        self.state(|state| state.line.is_empty() && state.under_way == 0)
     }
 
     fn state<T>(&self, with: impl FnOnce(&mut State) -> T) -> T {
@@ -183,6 +191,7 @@ impl State {
     fn take(&mut self) -> Option<Key> {
         let (key, _) = self.line.pop_front()?;
         self.places.insert(key, Place::UnderWay { again: false });
+        self.under_way += 1;
         Some(key)
     }
 

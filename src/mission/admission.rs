@@ -57,27 +57,46 @@ pub struct Limits {
     pub new_cells_per_pass: usize,
 }
 
+/// What takes room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Occupant {
+    /// The cell.
+    pub mission_id: MissionId,
+    /// Who filed its issue.
+    pub author_id: i64,
+    /// Whether the issue is open; a cell whose issue is not takes room only as long as it lies there.
+    pub is_open: bool,
+}
+
+impl Occupant {
+    /// Who takes room by this record, if somebody does.
+    #[must_use]
+    pub fn of(record: &Record) -> Option<Self> {
+        let mission_id = record.binding.as_ref()?.mission_id;
+        let is_open = record.state == IssueState::Open;
+        Some(Self { mission_id, author_id: record.issue.author_id, is_open })
+    }
+}
+
 /// Admits missions in the order of their issue numbers until a limit is met. Of the cells that exist on the disk, those
 /// that belong to no issue take room too.
 #[must_use]
 pub fn admit<'a>(
     candidates: impl IntoIterator<Item = &'a IssueKey>,
-    records: impl IntoIterator<Item = &'a Record>,
+    occupants: impl IntoIterator<Item = Occupant>,
     existing: &BTreeSet<MissionId>,
     limits: Limits,
 ) -> HashMap<(RepositoryId, i64), Admission> {
     let mut unbound = existing.clone();
     let mut cells = 0;
     let mut of_author: BTreeMap<i64, usize> = BTreeMap::new();
-    for record in records {
-        let Some(binding) = &record.binding else { continue };
-        // A cell whose issue is no longer open takes room as long as it lies there.
-        let exists = unbound.remove(&binding.mission_id);
-        if !exists && record.state != IssueState::Open {
+    for Occupant { mission_id, author_id, is_open } in occupants {
+        let exists = unbound.remove(&mission_id);
+        if !exists && !is_open {
             continue;
         }
         cells += 1;
-        *of_author.entry(record.issue.author_id).or_default() += 1;
+        *of_author.entry(author_id).or_default() += 1;
     }
     cells += unbound.len();
     let mut new = 0;

@@ -18,6 +18,12 @@ impl Timestamp {
         (0..=9999).contains(&time.year()).then_some(Self(time))
     }
 
+    /// Reads the time in an HTTP header (RFC 9110, 5.6.7), such as `Sun, 06 Nov 1994 08:49:37 GMT`.
+    #[must_use]
+    pub fn parse_http_date(text: &str) -> Option<Self> {
+        DateTime::parse_from_rfc2822(text).ok().map(|time| Self(time.to_utc()))
+    }
+
     /// How long after `earlier` this is; negative when it comes before.
     #[must_use]
     pub fn after(self, earlier: Self) -> TimeDelta {

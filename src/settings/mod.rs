@@ -232,7 +232,8 @@ impl Settings {
         builder.ca_pem(ca_pem).build().map_err(|error| SettingsError::Client(error.to_string()))
     }
 
-    fn read_token(&self) -> Result<Token, SettingsError> {
+    /// The token as it is now.
+    pub fn read_token(&self) -> Result<Token, SettingsError> {
         let path = match &self.token {
             TokenSource::Given(token) => return Ok(token.clone()),
             TokenSource::File(path) => path,

@@ -1,6 +1,6 @@
 //! The issues: listed, missed, and read where the plan depends on what is said on them.
 
-use crate::mission::admission::{Admission, admit};
+use crate::mission::admission::{Admission, Occupant, admit};
 use crate::mission::brake::brake;
 use crate::mission::cell::Sighting;
 use crate::mission::change::Change;
@@ -42,6 +42,7 @@ impl Surveyor<'_> {
                 return Vec::new();
             }
         };
+        self.begun_at.extend(listed.begun_at.map(|begun_at| (repository.id, begun_at)));
         self.has_skipped |= !listed.skipped.is_empty();
         for skipped in &listed.skipped {
             tracing::warn!("{}: {skipped}; it is left alone", repository.name);
@@ -183,8 +184,12 @@ impl Surveyor<'_> {
     fn find_room(&self, observations: &mut [Observation]) {
         let wanting = observations.iter().filter(|observation| wants_room(observation));
         let candidates = wanting.map(|observation| &observation.issue.key);
-        let admissions: HashMap<_, _> =
-            admit(candidates, self.records.by_issue.values(), &self.existing, self.settings.limits);
+        let admissions: HashMap<_, _> = admit(
+            candidates,
+            self.records.by_issue.values().filter_map(Occupant::of),
+            &self.existing,
+            self.settings.limits,
+        );
         for observation in observations {
             let key = (observation.issue.key.repository_id, observation.issue.key.issue_id);
             observation.admission = admissions.get(&key).copied().unwrap_or(Admission::Admitted);

@@ -5,7 +5,7 @@ mod repositories;
 
 use crate::mission::change::Change;
 use crate::mission::ground::{KnownRepository, RepositoryLabel, RootFile};
-use crate::mission::identity::{HostName, MissionId, RepositoryName, RootId};
+use crate::mission::identity::{HostName, MissionId, RepositoryId, RepositoryName, RootId};
 use crate::mission::observation::{Here, Observation};
 use crate::mission::text::shell_word;
 use crate::mission::time::Timestamp;
@@ -14,7 +14,7 @@ use crate::trouble::{Refusal, Trouble};
 use crate::world::gitea::Gitea;
 use crate::world::observer::Observer;
 use crate::world::root::{Records, Root, RootError};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Which issues a pass is about.
@@ -59,6 +59,10 @@ pub struct Survey {
     pub gone: Vec<Change>,
     /// What could not be seen.
     pub troubles: Vec<Trouble>,
+    /// What is remembered.
+    pub records: Records,
+    /// When the forge was asked for each repository's issues, by its own clock; what is touched later is not among them.
+    pub begun_at: BTreeMap<RepositoryId, Timestamp>,
 }
 
 /// A survey that is being taken.
@@ -72,13 +76,19 @@ struct Surveyor<'a> {
     observer: Observer,
     here: Arc<Here>,
     troubles: Vec<Trouble>,
+    begun_at: BTreeMap<RepositoryId, Timestamp>,
     /// Whether an issue was left alone because it, or what is said on it, is too large.
     has_skipped: bool,
 }
 
 /// Looks at everything in `scope`. A forge that is out of reach is a trouble; what only a person can mend is a refusal.
-pub async fn survey(settings: &Settings, root: &Arc<Root>, scope: &Scope, now: Timestamp) -> Result<Survey, Refusal> {
-    let gitea = settings.gitea()?;
+pub async fn survey(
+    settings: &Settings,
+    gitea: Gitea,
+    root: &Arc<Root>,
+    scope: &Scope,
+    now: Timestamp,
+) -> Result<Survey, Refusal> {
     let configured = configured(settings, scope)?;
     check_ground(settings, root, scope)?;
     let observer = Observer::new(gitea.clone(), Arc::clone(root));
@@ -95,6 +105,8 @@ pub async fn survey(settings: &Settings, root: &Arc<Root>, scope: &Scope, now: T
         observations: Vec::new(),
         gone: Vec::new(),
         troubles: Vec::new(),
+        records: Records::default(),
+        begun_at: BTreeMap::new(),
     };
     here.me = match observer.me().await {
         Ok(me) => me,
@@ -106,14 +118,16 @@ pub async fn survey(settings: &Settings, root: &Arc<Root>, scope: &Scope, now: T
     };
     let here = Arc::new(here);
     survey.here = Arc::clone(&here);
-    let (troubles, has_skipped) = (Vec::new(), false);
-    let mut surveyor = Surveyor { settings, root, file, records, existing, observer, here, troubles, has_skipped };
+    let (troubles, begun_at, has_skipped) = (Vec::new(), BTreeMap::new(), false);
+    let mut surveyor =
+        Surveyor { settings, root, file, records, existing, observer, here, troubles, begun_at, has_skipped };
     if surveyor.check_forge().await? {
         surveyor.survey_repositories(&configured, &mut survey).await?;
         surveyor.survey_issues(scope, &mut survey).await?;
         surveyor.check_expected_root(&mut survey)?;
     }
     survey.troubles.append(&mut surveyor.troubles);
+    (survey.records, survey.begun_at) = (surveyor.records, surveyor.begun_at);
     Ok(survey)
 }
 

@@ -11,6 +11,7 @@ use crate::mission::observation::{AttachedLabel, Here};
 use crate::mission::papers::CellPapers;
 use crate::mission::record::{IssueKey, Record, Spoken};
 use crate::mission::status::Status;
+use crate::mission::time::Timestamp;
 use crate::world::WorldError;
 use crate::world::entry::Entry;
 use crate::world::gitea::{self, ForgeError, Gitea, NewLabel};
@@ -51,6 +52,21 @@ impl Applier {
         };
         let hold = Hold { here, ground, writer, label_ids: HashMap::new() };
         Self { gitea, access, hold: Mutex::new(hold) }
+    }
+
+    /// The same hands at another time.
+    #[must_use]
+    pub fn at(&self, now: Timestamp) -> Self {
+        let hold = self.hold(|hold| {
+            let here = Arc::new(Here { now, ..(*hold.here).clone() });
+            Hold { here, ground: None, writer: hold.writer.clone(), label_ids: hold.label_ids.clone() }
+        });
+        Self { gitea: self.gitea.clone(), access: self.access, hold: Mutex::new(hold) }
+    }
+
+    /// Takes note of who we are and where.
+    pub fn know_here(&self, here: Arc<Here>) {
+        self.hold(|hold| hold.here = here);
     }
 
     /// Which labels a repository has, so that they can be named by id. Of two with one name, the older counts.

@@ -41,7 +41,8 @@ fn is_being_written(sighting: &Sighting, root: BorrowedFd<'_>, name: &str, resol
     status.is_ok_and(|status| age(status) < TimeDelta::seconds(2))
 }
 
-fn failure(sighting: &Sighting) -> Option<Failure> {
+/// Why a look failed, if it or a part of it did.
+pub(super) fn failure(sighting: &Sighting) -> Option<Failure> {
     let is_failed = |sight: &Sight| match sight {
         Sight::Failed(failure) => Some(*failure),
         Sight::Present | Sight::Missing | Sight::WrongType(_) | Sight::Unreadable(_) => None,

@@ -9,6 +9,7 @@ pub mod gitea;
 pub mod lock;
 pub mod observer;
 pub mod root;
+pub mod watch;
 pub mod writer;
 
 use crate::mission::identity::RepositoryName;

@@ -9,7 +9,7 @@ use crate::mission::record::IssueKey;
 use crate::mission::time::Timestamp;
 use crate::world::cells;
 use crate::world::crew::{self, LOOK_PATIENCE};
-use crate::world::gitea::{ForgeError, Gitea, Issue, Repository, State};
+use crate::world::gitea::{ForgeError, Gitea, Issue, Listing, Repository, State};
 use crate::world::root::Root;
 use std::sync::Arc;
 
@@ -179,11 +179,29 @@ impl Observer {
     }
 
     /// All open issues of a repository.
-    pub async fn open_issues(&self, repository: &KnownRepository) -> Result<OpenIssues, ForgeError> {
-        let listing = self.gitea.issues(&repository.name).list().state(State::Open).all().await?;
-        let issues = listing.issues.into_iter().map(|issue| issue_facts(repository, issue));
-        let issues = issues.collect::<Result<_, _>>()?;
-        Ok(OpenIssues { issues, skipped: listing.skipped, is_complete: listing.is_complete })
+    pub async fn open_issues(&self, repository: &KnownRepository) -> Result<ListedIssues, ForgeError> {
+        self.listed(repository, State::Open, None).await
+    }
+
+    /// The issues, open or not, that were touched since then.
+    pub async fn issues_since(
+        &self,
+        repository: &KnownRepository,
+        since: Timestamp,
+    ) -> Result<ListedIssues, ForgeError> {
+        self.listed(repository, State::All, Some(since)).await
+    }
+
+    async fn listed(
+        &self,
+        repository: &KnownRepository,
+        state: State,
+        since: Option<Timestamp>,
+    ) -> Result<ListedIssues, ForgeError> {
+        let listing = self.gitea.issues(&repository.name).list().state(state).since(since).all().await?;
+        let Listing { issues, skipped, is_complete, begun_at } = listing;
+        let issues = issues.into_iter().map(|issue| issue_facts(repository, issue)).collect::<Result<_, _>>()?;
+        Ok(ListedIssues { issues, skipped, is_complete, begun_at })
     }
 
     /// One issue, open or not; none where there is none.
@@ -218,15 +236,17 @@ impl Observer {
     }
 }
 
-/// The open issues of one repository.
+/// Issues of one repository.
 #[derive(Clone, Debug)]
-pub struct OpenIssues {
+pub struct ListedIssues {
     /// By id.
     pub issues: Vec<IssueFacts>,
     /// What could not be read.
     pub skipped: Vec<String>,
     /// Whether all were seen.
     pub is_complete: bool,
+    /// What the forge's clock said when it was asked; what is touched later is not among them.
+    pub begun_at: Option<Timestamp>,
 }
 
 fn issue_facts(repository: &KnownRepository, issue: Issue) -> Result<IssueFacts, ForgeError> {

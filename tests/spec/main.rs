@@ -7,6 +7,7 @@ mod commands;
 mod comment;
 mod console;
 mod crash;
+mod daemon;
 mod disk;
 mod faults;
 mod flapping;

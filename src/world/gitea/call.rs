@@ -1,5 +1,6 @@
 //! One call to the forge, described first and sent last.
 
+use crate::mission::time::Timestamp;
 use crate::world::gitea::connection::{Answer, Connection, Request};
 use crate::world::gitea::error::ForgeError;
 use reqwest::Method;
@@ -26,6 +27,8 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// How many there are on all pages, where the forge says so.
     pub total: Option<u64>,
+    /// What the forge's clock said when it answered.
+    pub date: Option<Timestamp>,
 }
 
 impl<T> Call<T> {
@@ -91,7 +94,7 @@ impl<T: DeserializeOwned> Call<Vec<T>> {
         let answer = self.answer().await?;
         // An empty list may come as `null`.
         let items: Option<Vec<T>> = decode(&answer)?;
-        Ok(Page { items: items.unwrap_or_default(), total: answer.total })
+        Ok(Page { items: items.unwrap_or_default(), total: answer.total, date: answer.date })
     }
 }
 

@@ -2,16 +2,17 @@
 
 use crate::mission::identity::ForgeUrl;
 use crate::mission::text;
+use crate::mission::time::Timestamp;
 use crate::world::gitea::Gitea;
 use crate::world::gitea::error::ForgeError;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Certificate, Client, Method, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use url::Url;
@@ -154,7 +155,6 @@ impl Builder {
         // Another user of the library may have installed a provider; either serves.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, self.token.0);
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         let mut client = Client::builder()
             .user_agent(concat!("lazarus-reconcile/", env!("CARGO_PKG_VERSION")))
@@ -178,6 +178,7 @@ impl Builder {
         let client = client.build().map_err(|error| BuildError::Client(chain(&error)))?;
         Ok(Gitea(Arc::new(Connection {
             client,
+            token: RwLock::new(self.token),
             base: self.url,
             places: Semaphore::new(self.requests_in_flight),
             patience: self.patience,
@@ -213,6 +214,7 @@ pub(super) struct Answer {
     pub(super) tried: String,
     pub(super) is_json: bool,
     pub(super) total: Option<u64>,
+    pub(super) date: Option<Timestamp>,
     pub(super) body: Vec<u8>,
 }
 
@@ -228,6 +230,7 @@ struct Counters {
 #[derive(Debug)]
 pub(super) struct Connection {
     client: Client,
+    token: RwLock<Token>,
     base: ForgeUrl,
     places: Semaphore,
     patience: Patience,
@@ -240,6 +243,14 @@ impl Connection {
         let Counters { get, post, patch, put, delete } = &self.counters;
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Requests { get: load(get), post: load(post), patch: load(patch), put: load(put), delete: load(delete) }
+    }
+
+    /// Forgets how often it failed, and takes another token from now on if there is one.
+    pub(super) fn begin_anew(&self, token: Option<Token>) {
+        self.failures.store(0, Ordering::Relaxed);
+        if let Some(token) = token {
+            *self.token.write().unwrap_or_else(PoisonError::into_inner) = token;
+        }
     }
 
     /// Sends a request, again where that can help and does no harm.
@@ -279,7 +290,8 @@ impl Connection {
         let place = self.places.acquire().await;
         let _place = place.expect("the semaphore is never closed");
         self.count(&request.method);
-        let mut builder = self.client.request(request.method.clone(), url.clone());
+        let token = self.token.read().unwrap_or_else(PoisonError::into_inner).0.clone();
+        let mut builder = self.client.request(request.method.clone(), url.clone()).header(AUTHORIZATION, token);
         if let Some(body) = &request.body {
             builder = builder.json(body);
         }
@@ -295,7 +307,8 @@ impl Connection {
         if status.is_success() {
             let total = header(&headers, "x-total-count").and_then(|total| total.parse().ok());
             let is_json = header(&headers, CONTENT_TYPE.as_str()).is_some_and(|kind| kind.contains("json"));
-            return Ok(Answer { tried: tried.to_owned(), is_json, total, body });
+            let date = header(&headers, DATE.as_str()).and_then(|date| Timestamp::parse_http_date(&date));
+            return Ok(Answer { tried: tried.to_owned(), is_json, total, date, body });
         }
         Err(refusal(tried.to_owned(), status, &headers, &body))
     }

@@ -1,6 +1,7 @@
 //! The issues of a repository, their labels and their comments.
 
 use crate::mission::identity::RepositoryName;
+use crate::mission::time::Timestamp;
 use crate::world::gitea::call::{Call, Page};
 use crate::world::gitea::connection::Connection;
 use crate::world::gitea::error::ForgeError;
@@ -55,7 +56,7 @@ impl Issues {
 
     /// Issues by pages, without pull requests, newest first.
     pub fn list(&self) -> IssueList {
-        IssueList { issues: self.clone(), state: State::Open, page: 1, limit: 50 }
+        IssueList { issues: self.clone(), state: State::Open, since: None, page: 1, limit: 50 }
     }
 
     /// One issue by its number; a pull request answers too.
@@ -115,6 +116,7 @@ impl Issues {
 pub struct IssueList {
     issues: Issues,
     state: State,
+    since: Option<Timestamp>,
     page: u64,
     limit: u64,
 }
@@ -123,6 +125,13 @@ impl IssueList {
     /// Open (the default), closed or all.
     pub fn state(mut self, state: State) -> Self {
         self.state = state;
+        self
+    }
+
+    /// Only those that the forge touched then or later (go-gitea/gitea `models/issues/issue_search.go`). Comments that are
+    /// edited or deleted, and issues that are deleted, do not show.
+    pub fn since(mut self, since: Option<Timestamp>) -> Self {
+        self.since = since;
         self
     }
 
@@ -141,7 +150,10 @@ impl IssueList {
     /// One page.
     pub async fn send(self) -> Result<Page<Issue>, ForgeError> {
         let call = self.issues.call(&[], Call::<Vec<Issue>>::get);
-        let call = call.query("state", self.state).query("type", "issues");
+        let mut call = call.query("state", self.state).query("type", "issues");
+        if let Some(since) = self.since {
+            call = call.query("since", since);
+        }
         call.query("page", self.page).query("limit", self.limit).send_page().await
     }
 }

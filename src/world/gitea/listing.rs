@@ -1,5 +1,6 @@
 //! Reads a listing to its end and knows whether it has seen everything.
 
+use crate::mission::time::Timestamp;
 use crate::world::gitea::error::ForgeError;
 use crate::world::gitea::issues::IssueList;
 use crate::world::gitea::models::Issue;
@@ -24,6 +25,8 @@ pub struct Listing {
     pub skipped: Vec<String>,
     /// Whether as many issues were seen as the forge says there are.
     pub is_complete: bool,
+    /// What the forge's clock said when it answered first.
+    pub begun_at: Option<Timestamp>,
 }
 
 impl IssueList {
@@ -33,10 +36,12 @@ impl IssueList {
     pub async fn all(self) -> Result<Listing, ForgeError> {
         let mut page_size = PAGE_SIZE;
         let mut seen = BTreeMap::new();
+        let mut begun_at = None;
         for _ in 1..WALKS_MAX {
             let walk = Walk::over(&self, page_size).await?;
+            begun_at = begun_at.or(walk.begun_at);
             if walk.is_complete() {
-                return Ok(walk.into_listing());
+                return Ok(Listing { begun_at, ..walk.into_listing() });
             }
             page_size = walk.page_size;
             seen.extend(walk.seen);
@@ -47,7 +52,7 @@ impl IssueList {
             seen.extend(last.seen);
             last.seen = seen;
         }
-        Ok(Listing { is_complete, ..last.into_listing() })
+        Ok(Listing { is_complete, begun_at, ..last.into_listing() })
     }
 }
 
@@ -57,6 +62,7 @@ struct Walk {
     skipped: Vec<String>,
     /// The most that any answer said.
     total: u64,
+    begun_at: Option<Timestamp>,
 }
 
 /// What stands at some positions of the listing, which count from 0.
@@ -67,13 +73,15 @@ struct Stretch {
     total: Option<u64>,
     /// The page size that the forge enforces, if it gave fewer than asked for and there are more.
     clamped: Option<u64>,
+    date: Option<Timestamp>,
 }
 
 impl Walk {
     /// The first page alone, since it tells how many there are; then all others side by side.
     async fn over(list: &IssueList, page_size: u64) -> Result<Self, ForgeError> {
-        let mut walk = Self { page_size, seen: BTreeMap::new(), skipped: Vec::new(), total: 0 };
+        let mut walk = Self { page_size, seen: BTreeMap::new(), skipped: Vec::new(), total: 0, begun_at: None };
         let first = read(list.clone(), 0, page_size).await?;
+        walk.begun_at = first.date;
         // What was read stays; the rest is read by pages of the size that the forge really gives.
         walk.page_size = walk.take(first).unwrap_or(page_size);
         let mut under_way = JoinSet::new();
@@ -96,11 +104,11 @@ impl Walk {
     fn into_listing(self) -> Listing {
         let is_complete = self.is_complete();
         let issues = self.seen.into_values().filter(|issue| issue.pull_request.is_none()).collect();
-        Listing { issues, skipped: self.skipped, is_complete }
+        Listing { issues, skipped: self.skipped, is_complete, begun_at: self.begun_at }
     }
 
     fn take(&mut self, stretch: Stretch) -> Option<u64> {
-        let Stretch { issues, skipped, total, clamped } = stretch;
+        let Stretch { issues, skipped, total, clamped, date: _ } = stretch;
         self.total = self.total.max(total.unwrap_or_default());
         self.skipped.extend(skipped);
         self.seen.extend(issues.into_iter().map(|issue| (issue.id, issue)));
@@ -117,12 +125,12 @@ async fn read(list: IssueList, at: u64, size: u64) -> Result<Stretch, ForgeError
             let clamped = (count > 0 && count < size && at + count < total).then_some(count);
             let (issues, unloaded): (Vec<_>, Vec<_>) = page.items.into_iter().partition(|issue| issue.id != 0);
             let skipped = unloaded.iter().map(|_| "the forge could not load an issue".to_owned()).collect();
-            Ok(Stretch { issues, skipped, total: Some(total), clamped })
+            Ok(Stretch { issues, skipped, total: Some(total), clamped, date: page.date })
         }
         Err(ForgeError::TooLarge { .. }) if size > 1 => read_in_parts(list, at, size).await,
         Err(error @ ForgeError::TooLarge { .. }) => {
             let skipped = vec![format!("an issue is too large: {error}")];
-            Ok(Stretch { issues: Vec::new(), skipped, total: None, clamped: None })
+            Ok(Stretch { issues: Vec::new(), skipped, total: None, clamped: None, date: None })
         }
         Err(error) => Err(error),
     }
@@ -130,7 +138,7 @@ async fn read(list: IssueList, at: u64, size: u64) -> Result<Stretch, ForgeError
 
 async fn read_in_parts(list: IssueList, at: u64, size: u64) -> Result<Stretch, ForgeError> {
     let smaller = size / smallest_divisor(size);
-    let mut whole = Stretch { issues: Vec::new(), skipped: Vec::new(), total: None, clamped: None };
+    let mut whole = Stretch { issues: Vec::new(), skipped: Vec::new(), total: None, clamped: None, date: None };
     let mut from = at;
     while from < at + size && whole.total.is_none_or(|total| from < total) {
         let part = Box::pin(read(list.clone(), from, smaller)).await?;
@@ -138,6 +146,7 @@ async fn read_in_parts(list: IssueList, at: u64, size: u64) -> Result<Stretch, F
         whole.skipped.extend(part.skipped);
         whole.clamped = whole.clamped.or(part.clamped);
         whole.total = part.total.or(whole.total);
+        whole.date = whole.date.or(part.date);
         from += smaller;
     }
     Ok(whole)

@@ -69,6 +69,11 @@ impl Gitea {
         Issues::new(&self.0, repository)
     }
 
+    /// Makes a new beginning after failures, with another token if one is given.
+    pub fn begin_anew(&self, token: Option<Token>) {
+        self.0.begin_anew(token);
+    }
+
     /// How many requests were sent so far, by method.
     #[must_use]
     pub fn requests(&self) -> Requests {

@@ -50,14 +50,14 @@ impl Repositories {
 
     /// All labels. Without a page most versions send them all at once; newer ones may not (go-gitea/gitea#21158).
     pub async fn labels(&self) -> Result<Vec<Label>, ForgeError> {
-        let Page { items: mut labels, total } = self.call(&["labels"], Call::get).send_page().await?;
+        let Page { items: mut labels, total, date: _ } = self.call(&["labels"], Call::get).send_page().await?;
         if total.is_none_or(|total| labels.len() as u64 >= total) {
             return Ok(labels);
         }
         labels.clear();
         for page in 1.. {
             let call = self.call(&["labels"], Call::get);
-            let Page { items, total } = call.query("page", page).query("limit", 50).send_page().await?;
+            let Page { items, total, date: _ } = call.query("page", page).query("limit", 50).send_page().await?;
             let is_last = items.is_empty();
             labels.extend(items);
             let is_all = total.is_some_and(|total| labels.len() as u64 >= total);

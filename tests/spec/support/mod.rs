@@ -1,6 +1,7 @@
 //! What several chapters of the specification need.
 
 pub(crate) mod cells;
+pub(crate) mod daemon;
 pub(crate) mod forge;
 pub(crate) mod gitea;
 pub(crate) mod golden;

@@ -1,0 +1,271 @@
+//! The daemon's memory of all missions: thrown away with the process, since the records on the disk are the truth.
+
+use crate::daemon::known::{self, Known};
+use crate::mission::admission::{Admission, Limit, Limits, admit};
+use crate::mission::brake::is_too_many;
+use crate::mission::cell::Sighting;
+use crate::mission::health::{Facts, Verdict, assess};
+use crate::mission::identity::{IssueId, MissionId, RepositoryId};
+use crate::mission::observation::IssueFacts;
+use crate::mission::record::{IssueKey, Record};
+use crate::mission::situation::is_proposal;
+use crate::mission::time::Timestamp;
+use crate::queue::Key;
+use crate::snapshot::{IssueView, MissionView};
+use crate::world::watch::{Seen, Watch};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A repository's id and an issue's number in it.
+pub(super) type Place = (RepositoryId, i64);
+
+/// Everything that is kept in mind.
+#[derive(Debug, Default)]
+pub(super) struct Fleet {
+    known: BTreeMap<Place, Known>,
+    places: HashMap<MissionId, Place>,
+    views: BTreeMap<MissionId, Arc<MissionView>>,
+    existing: BTreeSet<MissionId>,
+    /// What listings have just told, so that a thousand news cost no thousand requests.
+    news: HashMap<Place, News>,
+    /// New cells since the last tick.
+    new_cells: usize,
+}
+
+/// An issue as a listing told it.
+#[derive(Debug)]
+struct News {
+    facts: IssueFacts,
+    asked_at: Instant,
+}
+
+/// How all cells look in the light of what is known.
+pub(super) struct Ground<'a> {
+    pub(super) missions_root: &'a str,
+    pub(super) forge: String,
+    pub(super) stale_after: Duration,
+    pub(super) now: Timestamp,
+}
+
+impl Fleet {
+    /// Takes note of a record as it is now.
+    pub(super) fn know(&mut self, record: &Record) -> &mut Known {
+        let place = (record.issue.repository_id, record.issue.number);
+        let mut known = Known::of(record);
+        if let Some(before) = self.known.get(&place) {
+            (known.settled, known.looked_at, known.wants_room) = (before.settled, before.looked_at, before.wants_room);
+        }
+        if let Some(bound) = &known.bound {
+            self.places.insert(bound.mission_id, place);
+        }
+        self.known.insert(place, known);
+        self.known.get_mut(&place).expect("it was put there a line ago, always")
+    }
+
+    pub(super) fn known_mut(&mut self, place: Place) -> Option<&mut Known> {
+        self.known.get_mut(&place)
+    }
+
+    /// The cells that should be there.
+    pub(super) fn expected(&self) -> Vec<MissionId> {
+        let ours = self.known.values().filter(|known| known.is_ours);
+        ours.filter_map(|known| known.bound.as_ref().filter(|bound| bound.seen_whole)).map(|b| b.mission_id).collect()
+    }
+
+    /// Takes what a listing told of an issue; whether it is news.
+    pub(super) fn offer(&mut self, facts: IssueFacts, asked_at: Instant) -> bool {
+        let place = (facts.key.repository_id, facts.key.number);
+        let is_news = match self.known.get(&place) {
+            None => facts.is_open && is_proposal(&facts),
+            Some(known) => {
+                known.settled != Some(print(&facts)) && known.looked_at.is_none_or(|looked_at| looked_at < asked_at)
+            }
+        };
+        if is_news {
+            self.news.insert(place, News { facts, asked_at });
+        }
+        is_news
+    }
+
+    /// What a listing told of an issue, unless it was looked at since; each is taken once.
+    pub(super) fn take_news(&mut self, place: Place) -> Option<IssueFacts> {
+        let News { facts, asked_at } = self.news.remove(&place)?;
+        let looked_at = self.known.get(&place).and_then(|known| known.looked_at);
+        looked_at.is_none_or(|looked_at| looked_at < asked_at).then_some(facts)
+    }
+
+    /// A new tick: so many new cells again.
+    pub(super) fn begin_pass(&mut self) {
+        self.new_cells = 0;
+    }
+
+    /// A cell was made.
+    pub(super) fn count_new_cell(&mut self, id: MissionId) {
+        self.new_cells += 1;
+        self.existing.insert(id);
+    }
+
+    /// Whether there is room for one that wants it, beside all others that wait.
+    pub(super) fn admission(&self, place: Place, facts: &IssueFacts, limits: Limits) -> Admission {
+        let others = self.known.iter().filter(|(other, known)| known.wants_room && known.is_ours && **other != place);
+        let candidates = others.map(|(_, known)| &known.issue).chain([&facts.key]);
+        self.admit(candidates, limits).get(&facts.key.issue_id).copied().unwrap_or(Admission::Admitted)
+    }
+
+    /// Those that waited for room and have it now.
+    pub(super) fn admitted(&self, limits: Limits) -> Vec<Key> {
+        let waiting = || self.known.iter().filter(|(_, known)| known.wants_room && known.is_ours);
+        let admissions = self.admit(waiting().map(|(_, known)| &known.issue), limits);
+        let has_room = |known: &Known| admissions.get(&known.issue.issue_id) == Some(&Admission::Admitted);
+        let admitted = waiting().filter(|(_, known)| has_room(known));
+        admitted.map(|((repository, number), _)| Key::Issue { repository: *repository, number: *number }).collect()
+    }
+
+    /// By the issue's id.
+    fn admit<'a>(&self, candidates: impl Iterator<Item = &'a IssueKey>, limits: Limits) -> HashMap<IssueId, Admission> {
+        let left = Limits { new_cells_per_pass: limits.new_cells_per_pass.saturating_sub(self.new_cells), ..limits };
+        let occupants = self.known.values().filter_map(Known::occupant);
+        let told = |admission| match admission {
+            // The limit as it is set, and not what is left of it.
+            Admission::Full(Limit::NewCellsPerPass(_)) => {
+                Admission::Full(Limit::NewCellsPerPass(limits.new_cells_per_pass))
+            }
+            Admission::Admitted | Admission::Full(Limit::Cells(_) | Limit::CellsPerAuthor(_)) => admission,
+        };
+        let admissions = admit(candidates, occupants, &self.existing, left);
+        admissions.into_iter().map(|((_, issue), admission)| (issue, told(admission))).collect()
+    }
+
+    /// Judges every cell after a sweep; the missions that have to be looked at.
+    pub(super) fn judge(&mut self, watch: &Watch, ground: &Ground<'_>) -> Vec<Key> {
+        self.existing = watch.all().filter(|(_, seen)| seen.sighting != Sighting::Absent).map(|(id, _)| id).collect();
+        self.views.retain(|id, view| watch.seen(*id).is_some() || !view.has_cell);
+        let verdicts: Vec<(MissionId, Verdict)> =
+            watch.all().map(|(id, seen)| (id, self.verdict(id, seen, ground))).collect();
+        let turning = self.turning(&verdicts, watch);
+        let all = self.known.values().filter(|known| known.is_ours && known.bound.is_some()).count();
+        let is_braked = is_too_many(turning.len(), all);
+        let mut keys = Vec::new();
+        for (id, verdict) in verdicts {
+            let Some(seen) = watch.seen(id) else { continue };
+            self.show(id, &seen.sighting, verdict, ground);
+            let Some(place) = self.places.get(&id).copied() else { continue };
+            let Some(known) = self.known.get_mut(&place) else { continue };
+            if is_braked && turning.contains(&id) {
+                known.is_unconfirmed = true;
+                continue;
+            }
+            if known.needs_a_look(verdict, &seen.sighting, ground.now) {
+                keys.push(Key::Issue { repository: place.0, number: place.1 });
+            }
+        }
+        keys
+    }
+
+    fn turning(&self, verdicts: &[(MissionId, Verdict)], watch: &Watch) -> BTreeSet<MissionId> {
+        let is_turning = |(id, verdict): &&(MissionId, Verdict)| {
+            let known = self.places.get(id).and_then(|place| self.known.get(place));
+            known.zip(watch.seen(*id)).is_some_and(|(known, seen)| known.is_turning(*verdict, &seen.sighting))
+        };
+        verdicts.iter().filter(is_turning).map(|(id, _)| *id).collect()
+    }
+
+    fn of_mission(&self, id: MissionId) -> Option<&Known> {
+        self.known.get(self.places.get(&id)?)
+    }
+
+    fn verdict(&self, id: MissionId, seen: &Seen, ground: &Ground<'_>) -> Verdict {
+        let sighting = &seen.sighting;
+        if let Some(verdict) = self.of_mission(id).and_then(|known| known.verdict(sighting, ground.now)) {
+            return verdict;
+        }
+        let stale_after = seen.own_limit.map_or(ground.stale_after, Duration::from_secs);
+        assess(&Facts { sighting, bound: false, ever_beat: false, stale_after, now: ground.now })
+    }
+
+    /// Brings what is shown of a cell up to date.
+    pub(super) fn show(&mut self, id: MissionId, sighting: &Sighting, verdict: Verdict, ground: &Ground<'_>) {
+        let before = self.views.get(&id);
+        let cell = known::facts(sighting);
+        let known = self.of_mission(id);
+        let said = known.and_then(|known| known.said);
+        let is_same_as_said = said.is_some_and(|said| said.verdict.is_some_and(|v| v.health == verdict.health));
+        let since = match before.filter(|before| before.health == Some(verdict.health)) {
+            _ if is_same_as_said => said.map(|said| said.since),
+            Some(before) => before.since,
+            None => Some(ground.now),
+        };
+        let bound = known.and_then(|known| known.bound.as_ref());
+        let view = MissionView {
+            mission_id: id,
+            has_cell: true,
+            path: format!("{}/{id}", ground.missions_root),
+            phase: said.map(|said| said.phase),
+            health: Some(verdict.health),
+            reason: Some(verdict.reason.to_string()),
+            since,
+            beaten_at: cell.and_then(known::stamp),
+            says: cell.and_then(known::says),
+            message: cell.and_then(|cell| cell.heartbeat.as_ref()?.heartbeat.message.clone()),
+            wizard: bound.and_then(|bound| bound.wizard.clone()),
+            name: bound.map(|bound| bound.name.clone()),
+            repository: bound.and_then(|bound| bound.repository.clone()),
+            issue: known.map(|known| issue_view(known, &ground.forge)),
+            changes: known.map(|known| known.changes.clone()).unwrap_or_default(),
+        };
+        if before.is_none_or(|before| **before != view) {
+            self.views.insert(id, Arc::new(view));
+        }
+    }
+
+    /// Shows a proposal that has no cell.
+    pub(super) fn show_waiting(&mut self, id: MissionId, place: Place, ground: &Ground<'_>) {
+        let Some(known) = self.known.get(&place) else { return };
+        let view = MissionView {
+            mission_id: id,
+            has_cell: false,
+            path: format!("{}/{id}", ground.missions_root),
+            phase: known.said.map(|said| said.phase),
+            health: None,
+            reason: None,
+            since: known.said.map(|said| said.since),
+            beaten_at: None,
+            says: None,
+            message: None,
+            wizard: None,
+            name: None,
+            repository: None,
+            issue: Some(issue_view(known, &ground.forge)),
+            changes: known.changes.clone(),
+        };
+        self.views.insert(id, Arc::new(view));
+    }
+
+    /// Does not show it any more.
+    pub(super) fn hide(&mut self, id: MissionId) {
+        self.views.remove(&id);
+    }
+
+    /// Everything that is shown.
+    pub(super) fn views(&self) -> Vec<Arc<MissionView>> {
+        self.views.values().cloned().collect()
+    }
+}
+
+fn issue_view(known: &Known, forge: &str) -> IssueView {
+    let (name, number) = (&known.issue.repository, known.issue.number);
+    IssueView { name: known.issue.to_string(), url: format!("{forge}/{name}/issues/{number}") }
+}
+
+/// By which an issue is recognised that nothing has happened to.
+pub(super) fn print(facts: &IssueFacts) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let IssueFacts { key, title, body, url, labels, is_open, updated_at, comments } = facts;
+    (key.issue_id, title, body, url, is_open, updated_at, comments).hash(&mut hasher);
+    for label in labels {
+        (label.id, &label.name, label.is_exclusive).hash(&mut hasher);
+    }
+    hasher.finish()
+}

@@ -1,0 +1,386 @@
+//! The daemon's dealings with the forge: it lists what is new, audits everything now and then, and looks at one issue.
+
+use crate::daemon::fleet::{Place, print};
+use crate::daemon::{Daemon, locked};
+use crate::mission::admission::Admission;
+use crate::mission::cell::Sighting;
+use crate::mission::change::Change;
+use crate::mission::ground::KnownRepository;
+use crate::mission::identity::RepositoryId;
+use crate::mission::observation::{Comments, Here, IssueFacts, Observation};
+use crate::mission::plan::{forgotten, needs_comments, preview};
+use crate::mission::record::{IssueKey, Record};
+use crate::mission::situation::{is_proposal, wants_room};
+use crate::mission::time::Timestamp;
+use crate::pass::{forget, set_up};
+use crate::queue::Key;
+use crate::reconcile::{Outcome, reconcile};
+use crate::settings::{Settings, SettingsError};
+use crate::survey::{Scope, Survey, survey};
+use crate::trouble::{Refusal, Trouble};
+use crate::world::WorldError;
+use crate::world::applier::Applier;
+use crate::world::entry::Entry;
+use crate::world::gitea::{ForgeError, Gitea, Requests};
+use crate::world::observer::Observer;
+use crate::world::root::Root;
+use crate::world::writer::Access;
+use chrono::TimeDelta;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// How far back a listing reaches before the one that came before it: what was committed late bears an older time.
+const OVERLAP: TimeDelta = TimeDelta::seconds(120);
+
+/// The forge, and what is known of it.
+#[derive(Debug)]
+pub(super) struct Forge {
+    gitea: Gitea,
+    observer: Observer,
+    access: Access,
+    hold: Mutex<Hold>,
+}
+
+#[derive(Debug)]
+struct Hold {
+    /// Until the first audit.
+    entry: Option<Entry>,
+    /// From then on.
+    applier: Option<Arc<Applier>>,
+    repositories: Vec<KnownRepository>,
+    /// From when on each repository's issues are asked for.
+    since: BTreeMap<RepositoryId, Timestamp>,
+    audited_at: Option<Timestamp>,
+}
+
+impl Forge {
+    pub(super) fn new(
+        settings: &Settings,
+        root: Arc<Root>,
+        entry: Entry,
+        access: Access,
+    ) -> Result<Self, SettingsError> {
+        settings.repositories()?;
+        let gitea = settings.gitea()?;
+        let observer = Observer::new(gitea.clone(), root);
+        let hold = Hold {
+            entry: Some(entry),
+            applier: None,
+            repositories: Vec::new(),
+            since: BTreeMap::new(),
+            audited_at: None,
+        };
+        Ok(Self { gitea, observer, access, hold: Mutex::new(hold) })
+    }
+
+    /// A new tick: failures are forgotten, and the token is read again.
+    pub(super) fn begin_anew(&self, settings: &Settings) {
+        let token = settings.read_token();
+        if let Err(error) = &token {
+            tracing::warn!("the token stays as it was: {error}");
+        }
+        self.gitea.begin_anew(token.ok());
+    }
+
+    pub(super) fn is_audit_due(&self, now: Timestamp, interval: Duration) -> bool {
+        let interval = TimeDelta::from_std(interval).unwrap_or(TimeDelta::MAX);
+        locked(&self.hold).audited_at.is_none_or(|audited_at| now.after(audited_at) >= interval)
+    }
+
+    pub(super) fn requests(&self) -> Requests {
+        self.gitea.requests()
+    }
+
+    fn repository(&self, id: RepositoryId) -> Option<KnownRepository> {
+        locked(&self.hold).repositories.iter().find(|known| known.id == id).cloned()
+    }
+
+    fn applier(&self) -> Option<Arc<Applier>> {
+        locked(&self.hold).applier.clone()
+    }
+
+    /// The hands that write, made when we know who we are.
+    fn hands(&self, here: &Arc<Here>) -> Option<Arc<Applier>> {
+        let mut hold = locked(&self.hold);
+        if let Some(applier) = &hold.applier {
+            applier.know_here(Arc::clone(here));
+        } else {
+            let entry = hold.entry.take()?;
+            hold.applier = Some(Arc::new(Applier::new(self.gitea.clone(), Arc::clone(here), self.access, entry)));
+        }
+        hold.applier.clone()
+    }
+}
+
+impl Daemon {
+    /// Looks at everything, as a single pass does, and puts in line what is not as it should be.
+    pub(super) async fn audit(&self, forge: &Forge) -> Vec<Trouble> {
+        let asked_at = Instant::now();
+        let survey = match self.survey(forge).await {
+            Ok(survey) => survey,
+            Err(refusal) => {
+                let message = refusal.to_string();
+                locked(&self.passes).note_forge(Some(message.clone()));
+                let about = self.settings.missions_root.display().to_string();
+                return vec![Trouble { about, issue: None, kind: "refused", message, needs_a_token: false }];
+            }
+        };
+        let Survey { here, repositories, setup, observations, gone, mut troubles, records, begun_at, .. } = survey;
+        self.hear_of_forge(
+            troubles.iter().find(|trouble| trouble.issue.is_none()).map(|trouble| trouble.message.clone()),
+        );
+        if here.me == 0 {
+            return troubles;
+        }
+        let Some(applier) = forge.hands(&here) else { return troubles };
+        for surveyed in &repositories {
+            applier.know_labels(&surveyed.known, &surveyed.labels);
+        }
+        match set_up(&applier, setup, &mut Vec::new()).await {
+            Ok(failed) => troubles.extend(failed.into_values()),
+            Err(refusal) => {
+                let (about, message) = (here.missions_root.clone(), refusal.to_string());
+                troubles.push(Trouble { about, issue: None, kind: "refused", message, needs_a_token: false });
+                return troubles;
+            }
+        }
+        forget(&applier, gone, &mut troubles).await;
+        let is_complete = troubles.is_empty();
+        {
+            let mut hold = locked(&forge.hold);
+            hold.repositories = repositories.into_iter().map(|surveyed| surveyed.known).collect();
+            hold.since = begun_at.into_iter().map(|(id, begun_at)| (id, begun_at.plus(-OVERLAP))).collect();
+            hold.audited_at = if is_complete { Some(here.now) } else { hold.audited_at };
+        }
+        let mut fleet = locked(&self.fleet);
+        for record in records.by_issue.values() {
+            fleet.know(record);
+        }
+        for observation in observations.into_iter().filter(|observation| !observation.is_braked) {
+            let place = (observation.issue.key.repository_id, observation.issue.key.number);
+            let is_quiet = preview(&observation).is_empty();
+            if let Some(known) = fleet.known_mut(place) {
+                known.settled = is_quiet.then(|| print(&observation.issue));
+                known.wants_room = wants_room(&observation);
+            }
+            if !is_quiet && fleet.offer(observation.issue, asked_at) {
+                self.queue.add(Key::Issue { repository: place.0, number: place.1 });
+            }
+        }
+        troubles
+    }
+
+    async fn survey(&self, forge: &Forge) -> Result<Survey, Refusal> {
+        let root = Arc::new(Root::open(&self.settings.missions_root)?);
+        survey(&self.settings, forge.gitea.clone(), &root, &Scope::Everything, self.now()).await
+    }
+
+    fn hear_of_forge(&self, error: Option<String>) {
+        let mut passes = locked(&self.passes);
+        let is_back = error.is_none() && passes.told().forge_error.is_some();
+        passes.note_forge(error);
+        drop(passes);
+        if is_back {
+            tracing::info!("the forge is back");
+            self.queue.release_all();
+        }
+    }
+
+    /// Asks each repository what was touched since it was asked last: one request, where nothing was.
+    pub(super) async fn list(&self, forge: &Forge) -> Vec<Trouble> {
+        let (repositories, since) = {
+            let hold = locked(&forge.hold);
+            (hold.repositories.clone(), hold.since.clone())
+        };
+        let mut troubles = Vec::new();
+        for repository in repositories {
+            let Some(since) = since.get(&repository.id) else {
+                self.queue.add(Key::Audit);
+                continue;
+            };
+            let asked_at = Instant::now();
+            match forge.observer.issues_since(&repository, *since).await {
+                Ok(listed) => {
+                    let begun_at = listed.begun_at.filter(|_| listed.is_complete);
+                    if let Some(begun_at) = begun_at {
+                        locked(&forge.hold).since.insert(repository.id, begun_at.plus(-OVERLAP));
+                    }
+                    self.offer(listed.issues, asked_at);
+                }
+                Err(error) => {
+                    // It was renamed, or is gone: an audit finds out.
+                    if matches!(error, ForgeError::Moved { .. } | ForgeError::NotFound { .. }) {
+                        self.queue.add(Key::Audit);
+                    }
+                    troubles.push(Trouble::forge(repository.name.to_string(), &error));
+                }
+            }
+        }
+        self.hear_of_forge(troubles.first().map(|trouble| trouble.message.clone()));
+        troubles
+    }
+
+    fn offer(&self, issues: Vec<IssueFacts>, asked_at: Instant) {
+        let mut fleet = locked(&self.fleet);
+        for facts in issues {
+            let key = Key::Issue { repository: facts.key.repository_id, number: facts.key.number };
+            if fleet.offer(facts, asked_at) {
+                self.queue.add(key);
+            }
+        }
+    }
+
+    /// Looks at one issue and does what it needs.
+    pub(super) async fn look_at(&self, forge: &Forge, place: Place, begun: Instant) -> Vec<Trouble> {
+        // Whoever may send webhooks may not make us look at a repository that nobody configured.
+        let (Some(repository), Some(applier)) = (forge.repository(place.0), forge.applier()) else { return Vec::new() };
+        let news = locked(&self.fleet).take_news(place);
+        let about = format!("{}#{}", repository.name, place.1);
+        let facts = match news {
+            Some(facts) => facts,
+            None => match forge.observer.issue(&repository, place.1).await {
+                Ok(Some(facts)) => facts,
+                Ok(None) => return self.forget_issue(&applier, place).await,
+                Err(error) => {
+                    let issue = Some((repository.name, place.1));
+                    return vec![Trouble { issue, ..Trouble::forge(about, &error) }];
+                }
+            },
+        };
+        let applier = applier.at(self.now());
+        match self.observe(forge, &applier, facts).await {
+            Ok(None) => Vec::new(),
+            Ok(Some(observation)) => self.reconcile(forge, &applier, observation, begun).await,
+            Err(error) => {
+                let (kind, message) = (error.kind(), error.to_string());
+                let needs_a_token = error.is_about_the_token();
+                vec![Trouble { about, issue: Some((repository.name, place.1)), kind, message, needs_a_token }]
+            }
+        }
+    }
+
+    /// Everything that is known of one issue; none where it is no business of ours.
+    async fn observe(
+        &self,
+        forge: &Forge,
+        applier: &Applier,
+        facts: IssueFacts,
+    ) -> Result<Option<Observation>, WorldError> {
+        let record = applier.remembered(&facts.key).await?;
+        if record.is_none() && (!is_proposal(&facts) || !facts.is_open) {
+            return Ok(None);
+        }
+        let mut observation = Observation {
+            here: applier.here(),
+            issue: facts,
+            comments: Comments::Unread,
+            record,
+            sighting: Sighting::Absent,
+            admission: Admission::Admitted,
+            repaired: Vec::new(),
+            is_braked: false,
+        };
+        observation.sighting = forge.observer.look(vec![observation.mission_id()]).await.swap_remove(0);
+        self.find_room(&mut observation);
+        if needs_comments(&observation) {
+            observation.comments = match observation.issue.comments {
+                0 => Comments::Read(Vec::new()),
+                _ => Comments::Read(forge.observer.comments(&observation.issue.key).await?),
+            };
+            self.find_room(&mut observation);
+        }
+        Ok(Some(observation))
+    }
+
+    fn find_room(&self, observation: &mut Observation) {
+        if wants_room(observation) {
+            let key = &observation.issue.key;
+            let place = (key.repository_id, key.number);
+            observation.admission = locked(&self.fleet).admission(place, &observation.issue, self.settings.limits);
+        }
+    }
+
+    async fn reconcile(
+        &self,
+        forge: &Forge,
+        applier: &Applier,
+        observation: Observation,
+        begun: Instant,
+    ) -> Vec<Trouble> {
+        let key = observation.issue.key.clone();
+        let outcome = reconcile(&forge.observer, applier, observation).await;
+        for change in outcome.changes.iter().filter(|change| !is_local(change)) {
+            tracing::info!(kind = change.kind(), "{key}: {change}");
+        }
+        let record = applier.remembered(&key).await;
+        let troubles = outcome.errors.iter().map(|error| Trouble {
+            about: key.to_string(),
+            issue: Some((key.repository.clone(), key.number)),
+            kind: error.kind(),
+            message: error.to_string(),
+            needs_a_token: error.is_about_the_token(),
+        });
+        let troubles: Vec<Trouble> = troubles.collect();
+        if let Ok(Some(record)) = record {
+            self.keep_in_mind(&record, &outcome, begun);
+        }
+        if outcome.changes.iter().any(|change| !is_local(change)) {
+            // Whether it is as it should be now, another look tells.
+            self.queue.add(Key::Issue { repository: key.repository_id, number: key.number });
+        }
+        self.publish();
+        troubles
+    }
+
+    fn keep_in_mind(&self, record: &Record, outcome: &Outcome, begun: Instant) {
+        let observation = &outcome.observation;
+        let place = (record.issue.repository_id, record.issue.number);
+        let ground = self.ground();
+        let mut fleet = locked(&self.fleet);
+        let known = fleet.know(record);
+        known.looked_at = Some(begun);
+        known.wants_room = wants_room(observation);
+        let is_quiet = outcome.changes.is_empty() && outcome.errors.is_empty();
+        known.settled = is_quiet.then(|| print(&observation.issue));
+        let id = observation.mission_id();
+        for change in &outcome.changes {
+            if let Change::CreateCell { .. } = change {
+                fleet.count_new_cell(id);
+            }
+        }
+        let verdict = fleet.known_mut(place).and_then(|known| known.verdict(&observation.sighting, ground.now));
+        if let Some(verdict) = verdict {
+            fleet.show(id, &observation.sighting, verdict, &ground);
+        } else {
+            let is_told = observation.issue.is_open && record.elsewhere.is_none();
+            if is_told { fleet.show_waiting(id, place, &ground) } else { fleet.hide(id) }
+        }
+    }
+
+    /// The forge has no such issue: what was remembered of it says so from now on, and its cell stays.
+    async fn forget_issue(&self, applier: &Applier, place: Place) -> Vec<Trouble> {
+        let known = locked(&self.fleet).known_mut(place).map(|known| known.issue.clone());
+        let Some(key) = known else { return Vec::new() };
+        match self.gone(applier, &key).await {
+            Ok(()) => Vec::new(),
+            Err(error) => {
+                let (about, kind, message) = (key.to_string(), error.kind(), error.to_string());
+                vec![Trouble { about, issue: Some((key.repository, key.number)), kind, message, needs_a_token: false }]
+            }
+        }
+    }
+
+    async fn gone(&self, applier: &Applier, key: &IssueKey) -> Result<(), WorldError> {
+        let Some(record) = applier.remembered(key).await? else { return Ok(()) };
+        applier.apply(&forgotten(record)).await?;
+        if let Some(record) = applier.remembered(key).await? {
+            locked(&self.fleet).know(&record);
+        }
+        Ok(())
+    }
+}
+
+fn is_local(change: &Change) -> bool {
+    matches!(change, Change::Remember { .. } | Change::RememberComment { .. })
+}

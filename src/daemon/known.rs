@@ -1,0 +1,130 @@
+//! What the daemon keeps in mind of one mission: the record's essence, small enough for ten thousand of them.
+
+use crate::mission::admission::Occupant;
+use crate::mission::brake::turns;
+use crate::mission::cell::{CellFacts, Part, Sight, Sighting};
+use crate::mission::flapping::{Cost, Flapping};
+use crate::mission::health::{Facts, Verdict, assess};
+use crate::mission::heartbeat::WizardState;
+use crate::mission::identity::{MissionId, WizardName};
+use crate::mission::record::{Happened, IssueKey, IssueState, Record, Said};
+use crate::mission::time::Timestamp;
+use std::time::{Duration, Instant};
+
+/// One issue that we ever spoke on.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) issue: IssueKey,
+    pub(super) bound: Option<Bound>,
+    pub(super) said: Option<Said>,
+    pub(super) flapping: Flapping,
+    pub(super) changes: Vec<Happened>,
+    /// In the listing of open issues, and not served by another root.
+    pub(super) is_ours: bool,
+    /// Whether the last sweep held it back.
+    pub(super) is_unconfirmed: bool,
+    /// Whether it waits for room.
+    pub(super) wants_room: bool,
+    /// The issue as it was when nothing was left to do, by its print.
+    pub(super) settled: Option<u64>,
+    /// When it was last looked at; what a listing told before is old.
+    pub(super) looked_at: Option<Instant>,
+}
+
+/// The cell that belongs to it.
+#[derive(Clone, Debug)]
+pub(super) struct Bound {
+    pub(super) mission_id: MissionId,
+    pub(super) name: String,
+    pub(super) repository: Option<String>,
+    pub(super) wizard: Option<WizardName>,
+    pub(super) stale_after: Duration,
+    pub(super) ever_beat: bool,
+    pub(super) seen_whole: bool,
+}
+
+impl Known {
+    /// What matters of a record.
+    pub(super) fn of(record: &Record) -> Self {
+        let bound = record.binding.as_ref().map(|binding| Bound {
+            mission_id: binding.mission_id,
+            name: binding.name.clone(),
+            repository: binding.spec.repository.as_ref().map(ToString::to_string),
+            wizard: binding.spec.wizard.clone(),
+            stale_after: binding.spec.stale_after(),
+            ever_beat: binding.ever_beat,
+            seen_whole: binding.seen_whole,
+        });
+        Self {
+            issue: record.issue.clone(),
+            bound,
+            said: record.said,
+            flapping: record.flapping.clone(),
+            changes: record.changes.clone(),
+            is_ours: record.state == IssueState::Open && record.elsewhere.is_none(),
+            is_unconfirmed: record.is_unconfirmed,
+            wants_room: false,
+            settled: None,
+            looked_at: None,
+        }
+    }
+
+    /// The room that it takes.
+    pub(super) fn occupant(&self) -> Option<Occupant> {
+        let mission_id = self.bound.as_ref()?.mission_id;
+        Some(Occupant { mission_id, author_id: self.issue.author_id, is_open: self.is_ours })
+    }
+
+    /// The verdict on its cell.
+    pub(super) fn verdict(&self, sighting: &Sighting, now: Timestamp) -> Option<Verdict> {
+        let bound = self.bound.as_ref()?;
+        let has_beaten = facts(sighting).is_some_and(|cell| stamp(cell).is_some());
+        let (ever_beat, stale_after) = (bound.ever_beat || has_beaten, bound.stale_after);
+        Some(assess(&Facts { sighting, bound: true, ever_beat, stale_after, now }))
+    }
+
+    /// Whether its cell vanishes or its wizard falls silent now.
+    pub(super) fn is_turning(&self, verdict: Verdict, sighting: &Sighting) -> bool {
+        let had_a_cell = self.is_ours && self.bound.as_ref().is_some_and(|bound| bound.seen_whole);
+        had_a_cell && !self.is_unconfirmed && turns(self.said, verdict, sighting)
+    }
+
+    /// Whether what is there differs from what was said, such that a look at the issue may change that.
+    pub(super) fn needs_a_look(&self, verdict: Verdict, sighting: &Sighting, now: Timestamp) -> bool {
+        let Some(said) = self.said.filter(|_| self.is_ours && self.bound.is_some()) else { return false };
+        let lacks = |cell: &CellFacts| Part::ALL.into_iter().any(|part| self.can_be_made_again(cell, part));
+        if *sighting == Sighting::Absent || facts(sighting).is_some_and(lacks) || self.is_unconfirmed {
+            return true;
+        }
+        if self.flapping.is_waiting(verdict.health, now) {
+            return true;
+        }
+        let says = facts(sighting).and_then(says).or(said.says);
+        let is_news = self.flapping.held.is_none() && said.verdict != Some(verdict) || says != said.says;
+        is_news && self.flapping.allows(Cost { label_writes: 1, comment_edits: 1 }, now)
+    }
+
+    fn can_be_made_again(&self, cell: &CellFacts, part: Part) -> bool {
+        let is_a_beat = part == Part::Heartbeat && self.bound.as_ref().is_some_and(|bound| bound.ever_beat);
+        *cell.part(part) == Sight::Missing && !is_a_beat
+    }
+}
+
+/// A cell's parts, where there is one.
+pub(super) fn facts(sighting: &Sighting) -> Option<&CellFacts> {
+    match sighting {
+        Sighting::Cell(cell) => Some(cell),
+        Sighting::Absent | Sighting::NotADirectory(_) | Sighting::Failed(_) => None,
+    }
+}
+
+/// What the wizard says, once it has beaten.
+pub(super) fn says(cell: &CellFacts) -> Option<WizardState> {
+    stamp(cell).and(cell.heartbeat.as_ref()).map(|beat| beat.heartbeat.says())
+}
+
+/// When the wizard beat, by the stamp or the file, whichever is older.
+pub(super) fn stamp(cell: &CellFacts) -> Option<Timestamp> {
+    let beat = cell.heartbeat.as_ref()?;
+    Some(beat.heartbeat.timestamp?.min(beat.written_at))
+}

@@ -1,0 +1,245 @@
+//! The daemon: ticks and news put keys in line, a few workers look at them, and one snapshot tells how things are.
+//!
+//! Time comes in with the ticks and from nowhere else. Nothing here is needed for correctness that a restart would not do
+//! as well: what must last is in the records, and what is kept in mind is rebuilt from them.
+
+mod fleet;
+mod forge;
+mod known;
+mod passes;
+
+use crate::mission::time::Timestamp;
+use crate::pass::enter;
+use crate::queue::{Key, Queue};
+use crate::settings::Settings;
+use crate::snapshot::{GatewayView, Snapshot, Tick};
+use crate::trouble::{Refusal, Trouble};
+use crate::world::root::RootError;
+use crate::world::watch::Watch;
+use crate::world::writer::Access;
+use fleet::{Fleet, Ground};
+use forge::Forge;
+use passes::PassBook;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+/// A daemon, ready to run.
+#[derive(Debug)]
+pub struct Daemon {
+    settings: Settings,
+    queue: Arc<Queue>,
+    fleet: Mutex<Fleet>,
+    cells: Arc<Mutex<Watch>>,
+    forge: Option<Forge>,
+    passes: Mutex<PassBook>,
+    tick: Mutex<Tick>,
+    gateways: Mutex<Vec<GatewayView>>,
+    snapshot: watch::Sender<Arc<Snapshot>>,
+}
+
+/// What goes wrong with the lock of a `Mutex` here is a defect elsewhere, which must not spread.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Daemon {
+    /// Takes hold of the root, for as long as this lives, and recalls what the records say. Sends nothing to the forge.
+    pub async fn start(settings: Settings, now: Timestamp) -> Result<Arc<Self>, Refusal> {
+        let access = Access { lock_wait: settings.lock_wait, group: settings.group_id()? };
+        let entry = enter(&settings, access).await?;
+        let root = entry.root();
+        let mut fleet = Fleet::default();
+        for record in root.records()?.by_issue.values() {
+            fleet.know(record);
+        }
+        let cells = Arc::new(Mutex::new(Watch::new(Arc::clone(&root))));
+        let forge = match &settings.forge_url {
+            Some(_) => Some(Forge::new(&settings, root, entry, access)?),
+            None => None,
+        };
+        let tick = Tick::new(now);
+        let passes = PassBook::new(now);
+        let snapshot = Snapshot {
+            tick,
+            interval: settings.daemon.interval,
+            missions_root: settings.missions_root.display().to_string(),
+            host: settings.host.clone(),
+            forge: settings.forge_url.clone(),
+            missions: Vec::new(),
+            passes: passes.told(),
+            gateways: Vec::new(),
+            requests: crate::world::gitea::Requests::default(),
+        };
+        Ok(Arc::new(Self {
+            queue: Arc::default(),
+            fleet: Mutex::new(fleet),
+            cells,
+            forge,
+            passes: Mutex::new(passes),
+            tick: Mutex::new(tick),
+            gateways: Mutex::default(),
+            snapshot: watch::Sender::new(Arc::new(snapshot)),
+            settings,
+        }))
+    }
+
+    /// The way to ask for a look.
+    #[must_use]
+    pub fn queue(&self) -> Arc<Queue> {
+        Arc::clone(&self.queue)
+    }
+
+    /// How things are, from now on.
+    #[must_use]
+    pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshot.subscribe()
+    }
+
+    fn now(&self) -> Timestamp {
+        locked(&self.tick).now()
+    }
+
+    fn ground(&self) -> Ground<'_> {
+        Ground {
+            missions_root: self.settings.missions_root.to_str().unwrap_or_default(),
+            forge: self.settings.forge_url.as_ref().map(ToString::to_string).unwrap_or_default(),
+            stale_after: self.settings.stale_after,
+            now: self.now(),
+        }
+    }
+
+    /// Begins a pass, and leaves the rest of it to the workers.
+    async fn hear(self: &Arc<Self>, now: Timestamp) {
+        *locked(&self.tick) = Tick::new(now);
+        self.close_pass(true);
+        locked(&self.passes).open();
+        locked(&self.fleet).begin_pass();
+        self.queue.release(now);
+        let door = match &self.forge {
+            Some(forge) => {
+                forge.begin_anew(&self.settings);
+                Some(if forge.is_audit_due(now, self.settings.daemon.audit_interval) {
+                    Key::Audit
+                } else {
+                    Key::Listing
+                })
+            }
+            None => None,
+        };
+        if door == Some(Key::Audit)
+            && let Ok(mut cells) = self.cells.try_lock()
+        {
+            cells.forget();
+        }
+        self.sweep().await;
+        if let Some(key) = door {
+            self.queue.add(key);
+        }
+        locked(&self.passes).is_swept = true;
+        self.close_pass(false);
+        self.publish();
+    }
+
+    /// Looks at every cell, and puts in line what has to be looked at closer.
+    async fn sweep(self: &Arc<Self>) {
+        let daemon = Arc::clone(self);
+        let swept = tokio::task::spawn_blocking(move || daemon.sweep_now()).await;
+        match swept.expect("sweeping over cells never panics") {
+            Ok(keys) if self.forge.is_some() => keys.into_iter().for_each(|key| self.queue.add(key)),
+            Ok(_) => {}
+            Err(error) => {
+                let (about, message) = (self.settings.missions_root.display().to_string(), error.to_string());
+                self.note(&[Trouble { about, issue: None, kind: error.kind(), message, needs_a_token: false }]);
+            }
+        }
+    }
+
+    fn sweep_now(&self) -> Result<Vec<Key>, RootError> {
+        let ground = self.ground();
+        let expected = locked(&self.fleet).expected();
+        let mut cells = locked(&self.cells);
+        cells.sweep(expected)?;
+        let mut fleet = locked(&self.fleet);
+        let mut keys = fleet.judge(&cells, &ground);
+        keys.extend(fleet.admitted(self.settings.limits));
+        Ok(keys)
+    }
+
+    /// Takes note of what went wrong; the pass that it belongs to is not complete then.
+    fn note(&self, troubles: &[Trouble]) {
+        for trouble in troubles {
+            tracing::warn!(kind = trouble.kind, "{}", trouble.message_with_subject());
+        }
+        locked(&self.passes).note(troubles);
+    }
+
+    /// Ends the pass if nothing is left to do in it, or if the next one is due.
+    fn close_pass(&self, is_overdue: bool) {
+        let now = self.now();
+        let is_closed = {
+            let mut passes = locked(&self.passes);
+            if is_overdue && !self.queue.is_idle() {
+                passes.give_up(self.queue.depth());
+            }
+            let is_over = is_overdue || (passes.is_swept && self.queue.is_idle());
+            is_over && passes.close(now, self.queue.delayed())
+        };
+        if is_closed {
+            self.publish();
+        }
+    }
+
+    fn publish(&self) {
+        let before = Arc::clone(&self.snapshot.borrow());
+        // One lock at a time.
+        let tick = *locked(&self.tick);
+        let missions = locked(&self.fleet).views();
+        let passes = locked(&self.passes).told();
+        let gateways = locked(&self.gateways).clone();
+        let requests = self.forge.as_ref().map(Forge::requests).unwrap_or_default();
+        let snapshot = Snapshot { tick, missions, passes, gateways, requests, ..(*before).clone() };
+        self.snapshot.send_replace(Arc::new(snapshot));
+    }
+
+    async fn work(self: Arc<Self>) {
+        let Some(forge) = &self.forge else { return };
+        loop {
+            let key = self.queue.next().await;
+            let troubles = match key {
+                Key::Audit => self.audit(forge).await,
+                Key::Listing => self.list(forge).await,
+                Key::Issue { repository, number } => self.look_at(forge, (repository, number), Instant::now()).await,
+            };
+            self.note(&troubles);
+            match (troubles.is_empty(), key) {
+                (false, Key::Issue { .. }) => self.queue.failed(key, self.now()),
+                // The next tick asks for the others again.
+                (true, _) | (false, Key::Audit | Key::Listing) => self.queue.done(key),
+            }
+            self.close_pass(false);
+        }
+    }
+}
+
+/// Runs until told to stop or until no more ticks come. Stopping needs no time: whatever is under way is left, and the
+/// next start goes on from the records.
+pub async fn run(daemon: Arc<Daemon>, mut ticks: mpsc::Receiver<Timestamp>, shutdown: impl Future<Output = ()>) {
+    let mut shutdown = std::pin::pin!(shutdown);
+    let mut workers = JoinSet::new();
+    // One more than missions, so that a long listing holds none of them up.
+    for _ in 0..=daemon.settings.concurrent_missions {
+        workers.spawn(Arc::clone(&daemon).work());
+    }
+    loop {
+        tokio::select! {
+            tick = ticks.recv() => match tick {
+                Some(now) => daemon.hear(now).await,
+                None => break,
+            },
+            () = &mut shutdown => break,
+        }
+    }
+    workers.shutdown().await;
+}

@@ -1,0 +1,72 @@
+//! A daemon in this process, whose time the test decides.
+
+use crate::support::host::Host;
+use crate::support::repository::Repository;
+use chrono::{TimeDelta, Utc};
+use lazarus::daemon::{self, Daemon};
+use lazarus::mission::time::Timestamp;
+use lazarus::queue::Queue;
+use lazarus::settings::{Environment, Flags, Settings};
+use lazarus::snapshot::Snapshot;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+/// A daemon that has begun.
+pub(crate) struct Running {
+    ticks: mpsc::Sender<Timestamp>,
+    pub(crate) snapshots: watch::Receiver<Arc<Snapshot>>,
+    pub(crate) queue: Arc<Queue>,
+    shutdown: oneshot::Sender<()>,
+    end: JoinHandle<()>,
+    pub(crate) now: Timestamp,
+}
+
+/// The settings of a host for a repository, with more of them as a JSON document.
+pub(crate) fn settings(host: &Host, repository: Option<&Repository>, more: &str) -> Settings {
+    let config = host.path().join("daemon.json");
+    std::fs::write(&config, more).unwrap();
+    let token_file = host.path().join("token");
+    if let Some(repository) = repository {
+        std::fs::write(&token_file, repository.forge.token("bot")).unwrap();
+    }
+    let flags = Flags {
+        config: Some(config),
+        missions_root: Some(host.root()),
+        gitea_url: repository.map(|repository| repository.forge.url.clone()),
+        token_file: repository.map(|_| token_file),
+        repositories: repository.iter().map(|repository| repository.name.clone()).collect(),
+        listen: None,
+        log_format: None,
+    };
+    let environment = Environment::from([("LAZARUS_HOST".to_owned(), "alpha".to_owned())]);
+    Settings::load(&flags, &environment).unwrap()
+}
+
+impl Running {
+    /// Begins now; no tick has come yet.
+    pub(crate) async fn new(settings: Settings) -> Self {
+        let now = Timestamp::from(Utc::now());
+        let daemon = Daemon::start(settings, now).await.unwrap();
+        let (ticks, heard) = mpsc::channel(1);
+        let (shutdown, is_over) = oneshot::channel();
+        let (snapshots, queue) = (daemon.snapshots(), daemon.queue());
+        let end = tokio::spawn(daemon::run(daemon, heard, async { is_over.await.unwrap_or_default() }));
+        Self { ticks, snapshots, queue, shutdown, end, now }
+    }
+
+    /// A tick, so many seconds after the last one, and all that it leads to.
+    pub(crate) async fn tick(&mut self, seconds: i64) -> Arc<Snapshot> {
+        let count = |snapshot: &Snapshot| snapshot.passes.complete + snapshot.passes.incomplete;
+        let before = count(&self.snapshots.borrow());
+        self.now = self.now.plus(TimeDelta::seconds(seconds));
+        self.ticks.send(self.now).await.unwrap();
+        Arc::clone(&*self.snapshots.wait_for(|snapshot| count(snapshot) > before).await.unwrap())
+    }
+
+    /// Stops it, as a service manager does.
+    pub(crate) async fn stop(self) {
+        self.shutdown.send(()).unwrap();
+        self.end.await.unwrap();
+    }
+}
