@@ -80,7 +80,7 @@ pub fn init(settings: &Settings, replaced: Option<RootId>, now: Timestamp) -> Re
 }
 
 fn open(settings: &Settings, now: Timestamp) -> Result<(Arc<Writer>, bool), InitError> {
-    let access = Access { lock_wait: settings.lock_wait, group: settings.group_id()? };
+    let access = Access { lock_wait: settings.lock_wait, is_lasting: false, group: settings.group_id()? };
     let ground = match Entry::to(&settings.missions_root, access)? {
         Entry::Known(writer) => return Ok((writer, false)),
         Entry::New(ground) => ground,

@@ -46,6 +46,7 @@ pub mod report;
 pub mod run;
 pub mod sandbox;
 pub mod scan;
+pub mod serve;
 pub mod settings;
 pub mod snapshot;
 pub mod survey;

@@ -45,7 +45,7 @@ pub async fn once(
     progress: Progress<'_>,
 ) -> Result<Report, Refusal> {
     let started = Instant::now();
-    let access = Access { lock_wait: settings.lock_wait, group: settings.group_id()? };
+    let access = Access { lock_wait: settings.lock_wait, is_lasting: false, group: settings.group_id()? };
     let entry = enter(settings, access).await?;
     // After the wait, so that what happened meanwhile is not ahead of it.
     let now = clock();

@@ -13,7 +13,8 @@ use crate::mission::time::Timestamp;
 use crate::pass;
 use crate::report::Report;
 use crate::scan::{Filter, scan};
-use crate::settings::{Environment, Settings};
+use crate::serve::{ServeError, serve};
+use crate::settings::{Environment, Flags, Settings};
 use chrono::Utc;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -21,6 +22,12 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// The most troubles of one pass that standard error tells.
 const TOLD_MAX: usize = 50;
+
+/// Besides the missions, a daemon sweeps over the cells and takes heartbeats.
+const DISK_THREADS: usize = 4;
+
+/// How long a daemon that was told to stop waits for what is under way.
+const STOP_PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// The demo works on so many missions at once.
 const DEMO_THREADS: usize = 4;
@@ -69,9 +76,7 @@ fn now() -> Timestamp {
 
 fn run_pass(arguments: Pass) -> Exit {
     if !arguments.once && !arguments.dry_run {
-        return Console::default().refused(
-            &"nothing to do: give `--once` for a pass or `--dry-run` to see what it would do; the daemon is not built yet",
-        );
+        return run_daemon(arguments);
     }
     let scope = arguments.scope();
     let Pass { once: _, dry_run, issue: _, json, exit_code, listen: _, settings } = arguments;
@@ -93,6 +98,30 @@ fn run_pass(arguments: Pass) -> Exit {
                 if printed == Exit::Complete { judged(&report, exit_code) } else { printed }
             }
             Err(refusal) => console.refused(&refusal),
+        }
+    })
+}
+
+fn run_daemon(arguments: Pass) -> Exit {
+    let Pass { once: _, dry_run: _, issue, json, exit_code, listen, settings } = arguments;
+    if issue.is_some() || json || exit_code {
+        return Console::default().refused(&"`--issue`, `--json` and `--exit-code` go with `--once` or `--dry-run`");
+    }
+    let flags = Flags { listen, ..settings.into() };
+    with_settings(flags, |settings, _, console| {
+        let served = match runtime(settings.concurrent_missions + DISK_THREADS) {
+            Ok(runtime) => {
+                let served = runtime.block_on(serve(settings.clone(), now));
+                // What hangs on a disk is left behind.
+                runtime.shutdown_timeout(STOP_PATIENCE);
+                served
+            }
+            Err(error) => return console.failed(&format!("cannot start: {error}")),
+        };
+        match served {
+            Ok(()) => Exit::Complete,
+            Err(error @ ServeError::Refused(_)) => console.refused(&error),
+            Err(error @ ServeError::Signals(_)) => console.failed(&error),
         }
     })
 }
@@ -198,7 +227,7 @@ fn run_beat(arguments: &Beat) -> Exit {
     }
 }
 
-fn with_settings(flags: SettingsFlags, run: impl FnOnce(&Settings, &Environment, Console) -> Exit) -> Exit {
+fn with_settings(flags: impl Into<Flags>, run: impl FnOnce(&Settings, &Environment, Console) -> Exit) -> Exit {
     let environment: Environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();

@@ -1,7 +1,7 @@
 //! The daemon's memory of all missions: thrown away with the process, since the records on the disk are the truth.
 
 use crate::daemon::known::{self, Known};
-use crate::mission::admission::{Admission, Limit, Limits, admit};
+use crate::mission::admission::{Admission, Limit, Limits, Occupant, admit};
 use crate::mission::brake::is_too_many;
 use crate::mission::cell::Sighting;
 use crate::mission::health::{Facts, Verdict, assess};
@@ -32,6 +32,8 @@ pub(super) struct Fleet {
     news: HashMap<Place, News>,
     /// New cells since the last tick.
     new_cells: usize,
+    /// Room that was promised to those that are being looked at.
+    promised: BTreeMap<Place, Occupant>,
 }
 
 /// An issue as a listing told it.
@@ -101,17 +103,33 @@ impl Fleet {
         self.new_cells = 0;
     }
 
-    /// A cell was made.
-    pub(super) fn count_new_cell(&mut self, id: MissionId) {
-        self.new_cells += 1;
-        self.existing.insert(id);
+    /// Promises room, until [`Fleet::redeem`].
+    pub(super) fn promise(&mut self, key: &IssueKey, mission_id: MissionId) {
+        let occupant = Occupant { mission_id, author_id: key.author_id, is_open: true };
+        self.promised.insert((key.repository_id, key.number), occupant);
     }
 
-    /// Whether there is room for one that wants it, beside all others that wait.
-    pub(super) fn admission(&self, place: Place, facts: &IssueFacts, limits: Limits) -> Admission {
+    /// What was promised was taken, by a new cell, or is not needed any more.
+    pub(super) fn redeem(&mut self, place: Place, new_cell: Option<MissionId>) {
+        self.promised.remove(&place);
+        self.new_cells += usize::from(new_cell.is_some());
+        self.existing.extend(new_cell);
+    }
+
+    /// Whether there is room for one that wants it, beside all others that wait; if so, it is promised.
+    pub(super) fn admission(&mut self, key: &IssueKey, mission_id: MissionId, limits: Limits) -> Admission {
+        let place = (key.repository_id, key.number);
+        if self.promised.contains_key(&place) {
+            return Admission::Admitted;
+        }
         let others = self.known.iter().filter(|(other, known)| known.wants_room && known.is_ours && **other != place);
-        let candidates = others.map(|(_, known)| &known.issue).chain([&facts.key]);
-        self.admit(candidates, limits).get(&facts.key.issue_id).copied().unwrap_or(Admission::Admitted)
+        let others = others.filter(|(other, _)| !self.promised.contains_key(other));
+        let candidates = others.map(|(_, known)| &known.issue).chain([key]);
+        let admission = self.admit(candidates, limits).remove(&key.issue_id).unwrap_or(Admission::Admitted);
+        if admission == Admission::Admitted {
+            self.promise(key, mission_id);
+        }
+        admission
     }
 
     /// Those that waited for room and have it now.
@@ -125,8 +143,9 @@ impl Fleet {
 
     /// By the issue's id.
     fn admit<'a>(&self, candidates: impl Iterator<Item = &'a IssueKey>, limits: Limits) -> HashMap<IssueId, Admission> {
-        let left = Limits { new_cells_per_pass: limits.new_cells_per_pass.saturating_sub(self.new_cells), ..limits };
-        let occupants = self.known.values().filter_map(Known::occupant);
+        let new = self.new_cells + self.promised.len();
+        let left = Limits { new_cells_per_pass: limits.new_cells_per_pass.saturating_sub(new), ..limits };
+        let occupants = self.known.values().filter_map(Known::occupant).chain(self.promised.values().copied());
         let told = |admission| match admission {
             // The limit as it is set, and not what is left of it.
             Admission::Full(Limit::NewCellsPerPass(_)) => {

@@ -74,6 +74,13 @@ impl Forge {
         Ok(Self { gitea, observer, access, hold: Mutex::new(hold) })
     }
 
+    pub(super) async fn check_token(&self) -> Result<(), Refusal> {
+        match self.observer.me().await {
+            Err(error) if error.is_about_the_token() => Err(Refusal::Token(error)),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
     /// A new tick: failures are forgotten, and the token is read again.
     pub(super) fn begin_anew(&self, settings: &Settings) {
         let token = settings.read_token();
@@ -160,6 +167,9 @@ impl Daemon {
         for observation in observations.into_iter().filter(|observation| !observation.is_braked) {
             let place = (observation.issue.key.repository_id, observation.issue.key.number);
             let is_quiet = preview(&observation).is_empty();
+            if wants_room(&observation) && observation.admission == Admission::Admitted {
+                fleet.promise(&observation.issue.key, observation.mission_id());
+            }
             if let Some(known) = fleet.known_mut(place) {
                 known.settled = is_quiet.then(|| print(&observation.issue));
                 known.wants_room = wants_room(&observation);
@@ -231,8 +241,14 @@ impl Daemon {
         }
     }
 
-    /// Looks at one issue and does what it needs.
-    pub(super) async fn look_at(&self, forge: &Forge, place: Place, begun: Instant) -> Vec<Trouble> {
+    /// Looks at one issue and does what it needs. Room that was promised to it and not taken is free again afterwards.
+    pub(super) async fn look_at(&self, forge: &Forge, place: Place) -> Vec<Trouble> {
+        let troubles = self.look(forge, place, Instant::now()).await;
+        locked(&self.fleet).redeem(place, None);
+        troubles
+    }
+
+    async fn look(&self, forge: &Forge, place: Place, begun: Instant) -> Vec<Trouble> {
         // Whoever may send webhooks may not make us look at a repository that nobody configured.
         let (Some(repository), Some(applier)) = (forge.repository(place.0), forge.applier()) else { return Vec::new() };
         let news = locked(&self.fleet).take_news(place);
@@ -295,9 +311,8 @@ impl Daemon {
 
     fn find_room(&self, observation: &mut Observation) {
         if wants_room(observation) {
-            let key = &observation.issue.key;
-            let place = (key.repository_id, key.number);
-            observation.admission = locked(&self.fleet).admission(place, &observation.issue, self.settings.limits);
+            let (key, id) = (&observation.issue.key, observation.mission_id());
+            observation.admission = locked(&self.fleet).admission(key, id, self.settings.limits);
         }
     }
 
@@ -344,11 +359,8 @@ impl Daemon {
         let is_quiet = outcome.changes.is_empty() && outcome.errors.is_empty();
         known.settled = is_quiet.then(|| print(&observation.issue));
         let id = observation.mission_id();
-        for change in &outcome.changes {
-            if let Change::CreateCell { .. } = change {
-                fleet.count_new_cell(id);
-            }
-        }
+        let is_new = outcome.changes.iter().any(|change| matches!(change, Change::CreateCell { .. }));
+        fleet.redeem(place, is_new.then_some(id));
         let verdict = fleet.known_mut(place).and_then(|known| known.verdict(&observation.sighting, ground.now));
         if let Some(verdict) = verdict {
             fleet.show(id, &observation.sighting, verdict, &ground);

@@ -21,7 +21,6 @@ use fleet::{Fleet, Ground};
 use forge::Forge;
 use passes::PassBook;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -47,7 +46,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Daemon {
     /// Takes hold of the root, for as long as this lives, and recalls what the records say. Sends nothing to the forge.
     pub async fn start(settings: Settings, now: Timestamp) -> Result<Arc<Self>, Refusal> {
-        let access = Access { lock_wait: settings.lock_wait, group: settings.group_id()? };
+        let access = Access { lock_wait: settings.lock_wait, is_lasting: true, group: settings.group_id()? };
         let entry = enter(&settings, access).await?;
         let root = entry.root();
         let mut fleet = Fleet::default();
@@ -83,6 +82,14 @@ impl Daemon {
             snapshot: watch::Sender::new(Arc::new(snapshot)),
             settings,
         }))
+    }
+
+    /// Whether the forge takes the token. That it cannot be reached is no answer, and nothing to stop for.
+    pub async fn check_token(&self) -> Result<(), Refusal> {
+        match &self.forge {
+            Some(forge) => forge.check_token().await,
+            None => Ok(()),
+        }
     }
 
     /// The way to ask for a look.
@@ -210,7 +217,7 @@ impl Daemon {
             let troubles = match key {
                 Key::Audit => self.audit(forge).await,
                 Key::Listing => self.list(forge).await,
-                Key::Issue { repository, number } => self.look_at(forge, (repository, number), Instant::now()).await,
+                Key::Issue { repository, number } => self.look_at(forge, (repository, number)).await,
             };
             self.note(&troubles);
             match (troubles.is_empty(), key) {

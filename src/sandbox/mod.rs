@@ -34,10 +34,12 @@ mod web;
 
 pub use fault::{Fault, Logged};
 
+use chrono::TimeDelta;
 use fault::Faults;
 use server::Server;
 use state::{Scopes, State};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// A running forge. Stops, and forgets everything, when dropped.
 #[derive(Debug)]
@@ -132,6 +134,11 @@ impl Sandbox {
     /// Of every 1,000 requests, `per_mille` meet a fault drawn from `seed`, until [`Sandbox::heal`].
     pub fn break_at_random(&self, seed: u64, per_mille: u32) {
         self.shared.faults().at_random(seed, per_mille);
+    }
+
+    /// Everything that has happened so far was so much longer ago, so that nobody has to wait until it is.
+    pub fn grow_older(&self, by: Duration) {
+        self.shared.state().grow_older(TimeDelta::from_std(by).unwrap_or(TimeDelta::MAX));
     }
 
     /// No request meets a fault any more.

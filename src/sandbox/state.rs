@@ -1,6 +1,6 @@
 //! What the sandbox holds, as plain data, and the rules that its data keep whoever changes them.
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
@@ -165,6 +165,16 @@ pub(super) fn now() -> DateTime<Utc> {
 }
 
 impl State {
+    /// Everything that has happened was so much earlier.
+    pub(super) fn grow_older(&mut self, by: TimeDelta) {
+        for issue in self.repositories.iter_mut().flat_map(|repository| &mut repository.issues) {
+            (issue.created, issue.updated) = (issue.created - by, issue.updated - by);
+            for entry in &mut issue.entries {
+                (entry.created, entry.updated) = (entry.created - by, entry.updated - by);
+            }
+        }
+    }
+
     pub(super) fn new(url: String) -> Self {
         Self {
             url,

@@ -1,6 +1,7 @@
 //! One writer a root at a time: the locks, and who holds them.
 
 use crate::world::root::{LOCK, OWN, Root, RootError, open_lock};
+use crate::world::writer::Access;
 use rustix::fs::{Mode, OFlags, openat};
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -8,6 +9,9 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// How the lock's file ends while a daemon holds the root.
+const DAEMON: &str = " (daemon)";
 
 /// How often a lock that is held is tried again.
 const LOCK_POLL: Duration = Duration::from_millis(50);
@@ -24,7 +28,7 @@ impl Ground {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = openat(&root, ".", flags, Mode::empty()).map(File::from);
         let directory = directory.map_err(|cause| root.unwritable(&cause))?;
-        if let Err(error) = wait_for(&directory, wait).map_err(|error| root.unwritable(&error))? {
+        if let Err(error) = wait_for(&directory, wait, || false).map_err(|error| root.unwritable(&error))? {
             let (pid, command) =
                 (holder(&directory).unwrap_or_else(|| "unknown".to_owned()), "its first pass".to_owned());
             return Err(error.of(&root, pid, command));
@@ -57,13 +61,14 @@ impl Taken {
 }
 
 /// A `--once` will end, so it is waited for; a daemon will not.
-fn wait_for(lock: &File, wait: Duration) -> std::io::Result<Result<(), Taken>> {
+fn wait_for(lock: &File, wait: Duration, is_in_vain: impl Fn() -> bool) -> std::io::Result<Result<(), Taken>> {
     let started = Instant::now();
     let mut is_told = false;
     loop {
         match lock.try_lock() {
             Ok(()) => return Ok(Ok(())),
             Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if is_in_vain() => return Ok(Err(Taken(Duration::ZERO))),
             Err(TryLockError::WouldBlock) if started.elapsed() >= wait => return Ok(Err(Taken(wait))),
             Err(TryLockError::WouldBlock) => {
                 if !is_told {
@@ -77,22 +82,30 @@ fn wait_for(lock: &File, wait: Duration) -> std::io::Result<Result<(), Taken>> {
 }
 
 /// Takes the lock of a root, and writes down who holds it.
-pub(super) fn take(root: &Root, own: BorrowedFd<'_>, wait: Duration) -> Result<File, RootError> {
+pub(super) fn take(root: &Root, own: BorrowedFd<'_>, access: Access) -> Result<File, RootError> {
     let mut lock = open_lock(own).map_err(|cause| root.unwritable(&cause))?;
     let unwritable = |error: std::io::Error| RootError::Unwritable {
         path: format!("{}/{OWN}/{LOCK}", root.path().display()),
         cause: error.to_string(),
     };
-    if let Err(taken) = wait_for(&lock, wait).map_err(unwritable)? {
-        let mut holder = String::new();
-        let _ = lock.rewind().and_then(|()| lock.read_to_string(&mut holder));
+    let is_daemon = || read_holder(&lock).ends_with(DAEMON);
+    if let Err(taken) = wait_for(&lock, access.lock_wait, is_daemon).map_err(unwritable)? {
+        let holder = read_holder(&lock);
         let (pid, command) = holder.trim().split_once(' ').unwrap_or(("unknown", "unknown"));
         return Err(taken.of(root, pid.to_owned(), command.to_owned()));
     }
-    let holder = format!("{} {}\n", std::process::id(), command());
+    let lasting = if access.is_lasting { DAEMON } else { "" };
+    let holder = format!("{} {}{lasting}\n", std::process::id(), command());
     let written = lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| lock.write_all(holder.as_bytes()));
     written.map_err(unwritable)?;
     Ok(lock)
+}
+
+/// What the lock's file says; another process may be writing it.
+fn read_holder(mut lock: &File) -> String {
+    let mut holder = String::new();
+    let read = lock.rewind().and_then(|()| lock.read_to_string(&mut holder));
+    read.map(|_| holder.trim().to_owned()).unwrap_or_default()
 }
 
 /// How this process was called, for the one who finds the lock taken.

@@ -48,6 +48,8 @@ pub struct WriteError {
 pub struct Access {
     /// How long to wait for another writer that will end.
     pub lock_wait: Duration,
+    /// Whether the root is held for as long as the process lives, so that there is no use in waiting for it.
+    pub is_lasting: bool,
     /// The group that new cells are handed to.
     pub group: Option<u32>,
 }
@@ -68,7 +70,7 @@ impl Writer {
     /// left in staging.
     pub(super) fn lock(root: &Root, access: Access) -> Result<Self, RootError> {
         let own = root.open_own().map_err(|cause| root.unwritable(&cause))?;
-        let lock = lock::take(root, own.as_fd(), access.lock_wait)?;
+        let lock = lock::take(root, own.as_fd(), access)?;
         let root = Root::open(root.path())?;
         let file = root.file().cloned().ok_or_else(|| root.unwritable(&Errno::NOENT))?;
         let writer = Self::new(Arc::new(root), &own, file, lock, access.group)?;
@@ -90,7 +92,7 @@ impl Writer {
             make_directory(root.as_fd(), &path, 0o700).map_err(|cause| root.unwritable(&cause))?;
         }
         let own = root.open_own().map_err(|cause| root.unwritable(&cause))?;
-        let lock = lock::take(&root, own.as_fd(), access.lock_wait)?;
+        let lock = lock::take(&root, own.as_fd(), access)?;
         let file = RootFile { root_id: RootId::from(Uuid::new_v4()), created_at: now, papers };
         let writer = Self::new(root, &own, file, lock, access.group)?;
         writer.write_root_file(&writer.file)?;

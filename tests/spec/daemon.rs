@@ -3,8 +3,20 @@
 use crate::support::daemon::{Running, settings};
 use crate::support::forge::Forge;
 use crate::support::host::Host;
+use crate::support::missions::body;
+use crate::support::repository::Repository;
 use crate::support::stories;
+use chrono::{DateTime, TimeDelta};
 use lazarus::mission::health::Health;
+use lazarus::mission::phase::Phase;
+use lazarus::mission::time::Timestamp;
+use lazarus::queue::Key;
+use lazarus::sandbox::Fault;
+use lazarus::snapshot::{MissionView, Snapshot};
+use serde_json::json;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
 
 stories! {
     everything_shows_with_the_next_tick,
@@ -42,4 +54,239 @@ async fn everything_shows_with_the_next_tick(forge: Forge) {
     assert_eq!((view.name.as_deref(), view.health.map(Health::word)), (Some("raise the dead"), Some("healthy")));
     assert_eq!((last.passes.incomplete, &last.passes.errors), (0, &Vec::new()));
     daemon.stop().await;
+}
+
+/// What has come in at the forge since so many requests ago.
+fn asked(forge: &Forge, before: usize) -> Vec<String> {
+    forge.engine().log()[before..].iter().map(|asked| format!("{} {}", asked.method, asked.target)).collect()
+}
+
+fn is_write(line: &str) -> bool {
+    !line.starts_with("GET ")
+}
+
+#[tokio::test]
+async fn a_thousand_missions_in_which_nothing_happens_cost_one_request_a_tick() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    repository.file_many("reader", vec![body(&[]); 1_000]).await;
+    let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
+    let first = daemon.tick(0).await;
+    assert_eq!((first.missions.len(), &first.passes.errors), (1_000, &Vec::new()));
+    forge.engine().grow_older(Duration::from_secs(600));
+    for _ in 0..2 {
+        daemon.tick(30).await;
+    }
+    let before = forge.engine().log().len();
+    let (ticks, audits) = (120, 1);
+    for _ in 0..ticks {
+        daemon.tick(30).await;
+    }
+    let asked = asked(&forge, before);
+    assert_eq!(asked.iter().filter(|line| is_write(line)).count(), 0, "{asked:?}");
+    assert!(asked.len() <= ticks + audits * (1_000 / 50 + 4), "{} requests", asked.len());
+    assert_eq!(daemon.snapshots.borrow().passes.incomplete, 0);
+}
+
+/// A wizard that beats and falls silent with each tick, for a day.
+#[tokio::test]
+async fn a_cell_that_changes_with_every_tick_of_a_day_costs_six_writes_of_each_kind_an_hour() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    let number = repository.file("reader", "Mission: restless", &[]).await;
+    let more = r#"{ "daemon": { "audit_interval_seconds": 604800 } }"#;
+    let mut daemon = Running::new(settings(&host, Some(&repository), more)).await;
+    daemon.tick(0).await;
+    let cell = host.cell();
+    let beat = |stamp: Timestamp| {
+        let heartbeat = json!({ "timestamp": stamp, "state": "working" }).to_string();
+        std::fs::write(cell.join("state/heartbeat.json"), heartbeat).unwrap();
+        // The day of the test is over long before the host's own.
+        let written = DateTime::parse_from_rfc3339(&stamp.to_string()).unwrap();
+        let file = std::fs::File::options().write(true).open(cell.join("state/heartbeat.json")).unwrap();
+        file.set_modified(written.into()).unwrap();
+    };
+    let mut hours: VecDeque<[usize; 2]> = VecDeque::new();
+    for tick in 0..24 * 30 {
+        let before = forge.engine().log().len();
+        let age = if tick % 2 == 0 { 0 } else { 400 };
+        beat(daemon.now.plus(TimeDelta::seconds(120 - age)));
+        daemon.tick(120).await;
+        let asked = asked(&forge, before);
+        let count = |what: &str| asked.iter().filter(|line| is_write(line) && line.contains(what)).count();
+        hours.push_back([count("/labels"), count("/comments")]);
+        if hours.len() > 30 {
+            hours.pop_front();
+        }
+        let [labels, edits] = [0, 1].map(|kind| hours.iter().map(|tick| tick[kind]).sum::<usize>());
+        assert!(labels <= 6 && edits <= 6, "tick {tick}: {labels} label writes, {edits} edits");
+    }
+    let held = ["health/stale", "kind/mission-proposal", "mission/active", "wizard/working"];
+    assert_eq!(repository.labels(number).await, held);
+    assert!(repository.comment(number).await.contains("it comes and goes"));
+    for minute in 0..=16 {
+        beat(daemon.now.plus(TimeDelta::seconds(60)));
+        daemon.tick(60).await;
+        assert!(minute >= 14 || repository.labels(number).await == held, "minute {minute}");
+    }
+    assert_eq!(repository.labels(number).await[0], "health/healthy");
+}
+
+#[tokio::test]
+async fn a_forge_that_is_away_costs_nothing_and_its_return_needs_no_restart() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    let number = repository.file("reader", "Mission: x", &[]).await;
+    let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
+    daemon.tick(0).await;
+    let cell = host.cell();
+    for fault in
+        [Fault::Refuse(500), Fault::HangUp, Fault::Html, Fault::LoseAnswer, Fault::Truncate, Fault::Refuse(401)]
+    {
+        forge.engine().break_next(usize::MAX, "", "", fault);
+        let newer = repository_file(&repository, &forge, fault).await;
+        let state = if fault == Fault::HangUp { "waiting" } else { "failed" };
+        host.beat(&cell, &["--state", state]).await;
+        let away = daemon.tick(30).await;
+        assert!(away.passes.forge_error.is_some() && away.readiness().is_err(), "{fault:?}: {:?}", away.passes);
+        let view = away.missions.iter().find(|view| view.name.as_deref() == Some("x")).unwrap();
+        assert_eq!(
+            view.says.map(|says| says.to_string()).as_deref(),
+            Some(state),
+            "the root is looked at all the same"
+        );
+        forge.engine().heal();
+        let back = daemon.tick(30).await;
+        assert_eq!((&back.passes.errors, back.readiness()), (&Vec::new(), Ok(())), "{fault:?}");
+        assert!(repository.labels(number).await.contains(&format!("wizard/{state}")), "{fault:?}");
+        repository.comment(number).await;
+        assert!(repository.labels(newer).await.contains(&"mission/active".to_owned()), "{fault:?}");
+        repository.comment(newer).await;
+    }
+}
+
+/// Somebody files while the daemon cannot reach the forge: the faults are for the daemon alone.
+async fn repository_file(repository: &Repository, forge: &Forge, fault: Fault) -> i64 {
+    forge.engine().heal();
+    let number = repository.file("reader", &format!("Mission: filed during {fault:?}"), &[]).await;
+    forge.engine().break_next(usize::MAX, "", "", fault);
+    number
+}
+
+/// As a webhook does, whose word is believed only in so far as the forge is asked.
+#[tokio::test]
+async fn news_between_two_ticks_show_at_once_and_strange_ones_cost_nothing() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
+    daemon.tick(0).await;
+    let id = forge.get(&repository.path()).await["id"].as_i64().unwrap();
+    let before = forge.engine().log().len();
+    daemon.queue.add_urgent(Key::Issue { repository: id + 1, number: 1 });
+    let number = repository.file("reader", "Mission: x", &[]).await;
+    daemon.queue.add_urgent(Key::Issue { repository: id, number });
+    daemon.snapshots.wait_for(|snapshot| snapshot.missions.len() == 1).await.unwrap();
+    assert!(repository.labels(number).await.contains(&"mission/active".to_owned()));
+    repository.comment(number).await;
+    let strange = format!("/{}/", id + 1);
+    assert!(!asked(&forge, before).iter().any(|line| line.contains(&strange)));
+    repository.edit("reader", number, |_| body(&[("Wizard", "the grey one")])).await;
+    daemon.queue.add_urgent(Key::Issue { repository: id, number });
+    let is_told = |snapshot: &Arc<Snapshot>| snapshot.missions[0].changes.len() > 1;
+    while !repository.comment(number).await.contains("Edit not taken") {
+        tokio::task::yield_now().await;
+    }
+    assert!(!is_told(&daemon.snapshots.borrow()), "health is as it was");
+}
+
+#[tokio::test]
+async fn a_closed_or_deleted_issue_is_left_alone_with_its_cell() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    let mut numbers = Vec::new();
+    for title in ["closed", "deleted"] {
+        numbers.push(repository.file("reader", &format!("Mission: {title}"), &[]).await);
+    }
+    let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
+    daemon.tick(0).await;
+    repository.set_state(numbers[0], "closed").await;
+    forge.change(reqwest::Method::DELETE, &repository.issue_path(numbers[1]), json!({})).await;
+    // That one is deleted shows in no listing of news, but in an audit.
+    for seconds in [30, 3_600] {
+        let snapshot = daemon.tick(seconds).await;
+        assert_eq!(snapshot.passes.errors, Vec::<String>::new());
+    }
+    let before = (forge.engine().log().len(), host.snapshot());
+    daemon.tick(600).await;
+    assert!(
+        !asked(&forge, before.0).iter().any(|line| is_write(line)) && before.1.changed(&host.snapshot()).is_empty()
+    );
+    assert_eq!(host.cells().len(), 2);
+}
+
+#[tokio::test]
+async fn what_does_not_fit_waits_and_comes_as_soon_as_there_is_room() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    let more = r#"{ "limits": { "cells": 3, "new_cells_per_pass": 2 } }"#;
+    repository.file_many("reader", vec![body(&[]); 4]).await;
+    let mut daemon = Running::new(settings(&host, Some(&repository), more)).await;
+    let active = async |daemon: &mut Running| {
+        let snapshot = daemon.tick(30).await;
+        assert_eq!(snapshot.passes.errors, Vec::<String>::new());
+        let active = snapshot.missions.iter().filter(|view| view.phase == Some(Phase::Active));
+        let mut numbers: Vec<String> = active.map(|view| view.issue.as_ref().unwrap().name.clone()).collect();
+        numbers.sort_unstable();
+        numbers.iter().map(|name| name.rsplit('#').next().unwrap().parse().unwrap()).collect::<Vec<i64>>()
+    };
+    assert_eq!(active(&mut daemon).await, [1, 2]);
+    assert_eq!(active(&mut daemon).await, [1, 2, 3]);
+    assert_eq!(active(&mut daemon).await, [1, 2, 3]);
+    assert!(repository.labels(4).await.contains(&"mission/pending".to_owned()));
+    repository.set_state(1, "closed").await;
+    std::fs::remove_dir_all(host.root().join(id_of(&daemon, 1))).unwrap();
+    active(&mut daemon).await;
+    assert_eq!(active(&mut daemon).await, [2, 3, 4]);
+}
+
+/// The cell of an issue.
+fn id_of(daemon: &Running, number: i64) -> String {
+    let snapshot = daemon.snapshots.borrow();
+    let is_it = |view: &&Arc<MissionView>| view.issue.as_ref().is_some_and(|i| i.name.ends_with(&format!("#{number}")));
+    snapshot.missions.iter().find(is_it).unwrap().mission_id.to_string()
+}
+
+/// Nobody is told anything before the next tick has seen the same.
+#[tokio::test]
+async fn too_many_cells_that_vanish_at_once_have_to_be_seen_twice() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    repository.file_many("reader", vec![body(&[]); 6]).await;
+    let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
+    daemon.tick(0).await;
+    let cells = host.cells();
+    for cell in &cells {
+        std::fs::remove_dir_all(cell).unwrap();
+    }
+    let before = forge.engine().log().len();
+    daemon.tick(30).await;
+    assert!(host.cells().is_empty() && !asked(&forge, before).iter().any(|line| is_write(line)));
+    daemon.tick(30).await;
+    assert_eq!(host.cells(), cells);
+}
+
+#[tokio::test]
+async fn a_token_that_was_replaced_is_used_with_the_next_tick() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
+    daemon.tick(0).await;
+    forge.engine().revoke_tokens("bot");
+    let number = repository.file("reader", "Mission: x", &[]).await;
+    let refused = daemon.tick(30).await;
+    assert!(refused.passes.forge_error.as_ref().unwrap().contains("401"), "{:?}", refused.passes);
+    let token = forge.engine().token("bot", &["write:issue", "read:repository", "read:user"]);
+    std::fs::write(host.path().join("token"), token).unwrap();
+    assert_eq!(daemon.tick(30).await.readiness(), Ok(()));
+    assert!(repository.labels(number).await.contains(&"mission/active".to_owned()));
 }

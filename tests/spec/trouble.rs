@@ -215,7 +215,7 @@ async fn of_settings(told: &mut Told, host: &Host, once: &impl Fn() -> Command) 
     told.note("no forge", host, once().env_remove("LAZARUS_GITEA_URL"), 2).await;
     told.note("no token", host, once().env_remove("LAZARUS_GITEA_TOKEN_FILE"), 2).await;
     told.note("no repository", host, once().env_remove("LAZARUS_REPOSITORIES"), 2).await;
-    told.note("nothing to do", host, &mut host.command("lazarus-reconcile"), 2).await;
+    told.note("a flag of a pass without a pass", host, host.command("lazarus-reconcile").arg("--json"), 2).await;
 }
 
 async fn of_the_forge(told: &mut Told, host: &Host, once: &impl Fn() -> Command) {
