@@ -37,6 +37,7 @@ pub mod demo;
 pub mod exit;
 pub mod init;
 pub mod job;
+pub mod metrics;
 pub mod mission;
 pub mod pass;
 pub mod queue;
