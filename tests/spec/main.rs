@@ -28,3 +28,4 @@ mod scan;
 mod settings;
 mod support;
 mod trouble;
+mod web;
