@@ -1,20 +1,17 @@
 //! One heartbeat of a wizard, written whole: what `lazarus-pit beat` does.
 
 use crate::mission::cell::Part;
-use crate::mission::contents::pretty;
 use crate::mission::heartbeat::{Heartbeat, MESSAGE_CHARS_MAX, WizardState};
 use crate::mission::text::without_invisible;
 use crate::mission::time::Timestamp;
-use crate::world::beneath::{self, Contents, Resolver};
-use rustix::fs::{AtFlags, Mode, OFlags, fchmod, fsync, openat, renameat, unlinkat};
+use crate::world::beats::{last_sequence, replace_heartbeat};
+use crate::world::beneath::Resolver;
+use rustix::fs::fsync;
 use rustix::io::Errno;
 use std::fs::File;
-use std::io::{ErrorKind, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-
-/// The most that is read of the heartbeat before.
-const HEARTBEAT_BYTES_MAX: usize = 64 * 1024;
 
 /// Why there was no beat.
 #[derive(Debug, thiserror::Error)]
@@ -79,37 +76,8 @@ pub fn beat(cell: &Path, state: WizardState, message: Option<&str>, now: Timesta
     let failed = |cause| BeatError::Write { path: cell.join(Part::Heartbeat.path()), cause };
     let directory = File::open(cell).map(OwnedFd::from);
     let directory = directory.map_err(|error| failed(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
-    let sequence = last_sequence(&directory).map_or(1, |last| last.saturating_add(1));
+    let sequence = last_sequence(&directory, Resolver::Kernel).map_or(1, |last| last.saturating_add(1));
     let heartbeat = Heartbeat { timestamp: Some(now), state: state.to_string(), sequence: Some(sequence), message };
-    replace(&directory, &pretty(&heartbeat)).map_err(failed)
-}
-
-fn last_sequence(cell: impl AsFd) -> Option<u64> {
-    match beneath::read(cell, Part::Heartbeat.path(), HEARTBEAT_BYTES_MAX, Resolver::Kernel) {
-        Ok(Contents::Whole(bytes, _)) => Heartbeat::parse(&bytes).ok()?.sequence,
-        Ok(Contents::TooLarge | Contents::WrongType(_)) | Err(_) => None,
-    }
-}
-
-/// By a temporary name and a rename, so that a reader sees the old beat or the new one, and never half of one.
-fn replace(cell: impl AsFd, contents: &str) -> Result<(), Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-    let state = beneath::open(cell, Part::State.path(), flags, Resolver::Kernel)?;
     let temporary = format!(".heartbeat.{}", std::process::id());
-    // What an earlier process of the same number left behind, or somebody else put there.
-    let _ = unlinkat(&state, &*temporary, AtFlags::empty());
-    let create = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mode = Mode::from_raw_mode(Part::Heartbeat.mode());
-    let written = openat(&state, &*temporary, create, mode).and_then(|file| {
-        // The group may read and replace it, whatever the wizard's umask is.
-        fchmod(&file, mode)?;
-        let mut file = File::from(file);
-        file.write_all(contents.as_bytes()).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-        fsync(&file)?;
-        renameat(&state, &*temporary, &state, "heartbeat.json")
-    });
-    if written.is_err() {
-        let _ = unlinkat(&state, &*temporary, AtFlags::empty());
-    }
-    written
+    replace_heartbeat(&directory, &heartbeat, &temporary, Resolver::Kernel, |file| fsync(file)).map_err(failed)
 }

@@ -86,19 +86,13 @@ pub fn scan(settings: &Settings, filter: &Filter, now: Timestamp) -> Result<Heal
         .collect();
     ids.extend(bound.iter().filter(|(_, record)| had_a_cell(record)).map(|(id, _)| *id));
     let judge = Arc::new(Judge { root, bound, stale_after: settings.stale_after, now });
-    let mut report = HealthReport {
-        generated_at: now,
-        missions_root: settings.missions_root.display().to_string(),
-        host: settings.host.to_string(),
-        summary: Health::ALL.map(|health| (health.word(), 0)).into_iter().collect(),
-        cells: Vec::new(),
-    };
-    for cell in judge_all(&judge, ids.into_iter().collect()) {
-        *report.summary.entry(cell.health.word()).or_default() += 1;
-        let is_listed = filter.health.is_none_or(|health| cell.health == health)
-            && filter.wizard.as_ref().is_none_or(|wizard| cell.wizard.as_ref() == Some(wizard));
-        report.cells.extend(is_listed.then_some(cell));
-    }
+    let cells = judge_all(&judge, ids.into_iter().collect());
+    let mut report =
+        HealthReport::of(now, settings.missions_root.display().to_string(), settings.host.to_string(), cells);
+    report.cells.retain(|cell| {
+        filter.health.is_none_or(|health| cell.health == health)
+            && filter.wizard.as_ref().is_none_or(|wizard| cell.wizard.as_ref() == Some(wizard))
+    });
     Ok(report)
 }
 
@@ -164,6 +158,18 @@ impl Judge {
 fn since(said: Said, verdict: Verdict) -> Option<Timestamp> {
     let is_same = said.verdict.is_some_and(|known| known.health == verdict.health);
     is_same.then_some(said.since)
+}
+
+impl HealthReport {
+    /// The report of all these cells; they are counted here.
+    #[must_use]
+    pub fn of(generated_at: Timestamp, missions_root: String, host: String, cells: Vec<CellReport>) -> Self {
+        let mut summary: BTreeMap<_, _> = Health::ALL.map(|health| (health.word(), 0)).into_iter().collect();
+        for cell in &cells {
+            *summary.entry(cell.health.word()).or_default() += 1;
+        }
+        Self { generated_at, missions_root, host, summary, cells }
+    }
 }
 
 /// A table for people.

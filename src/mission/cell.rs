@@ -68,6 +68,13 @@ impl Part {
         }
     }
 
+    /// The last part of the path.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        let path = self.path().trim_end_matches('/');
+        path.rsplit_once('/').map_or(path, |(_, name)| name)
+    }
+
     /// The directory that a file lies in; none for the directories themselves.
     #[must_use]
     pub fn parent(self) -> Option<Self> {

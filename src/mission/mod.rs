@@ -27,6 +27,8 @@ pub mod plan;
 pub mod problem;
 pub mod proposal;
 pub mod record;
+pub mod secret;
+pub mod sent;
 pub mod setup;
 pub mod situation;
 pub mod status;

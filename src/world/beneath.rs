@@ -18,6 +18,10 @@ pub enum Resolver {
     Stepwise,
 }
 
+/// Makes a file that was not there before, and opens nothing else.
+pub const CREATE_NEW: OFlags =
+    OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
 /// Set once `openat2` was refused, so that it is not tried again for every file.
 static IS_REFUSED: AtomicBool = AtomicBool::new(false);
 

@@ -1,6 +1,7 @@
 //! The effects: the forge and the disk. Everything in here does as it is told; [`crate::mission`] decides.
 
 pub mod applier;
+pub mod beats;
 pub mod beneath;
 pub mod cells;
 pub mod crew;

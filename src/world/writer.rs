@@ -7,7 +7,7 @@ use crate::mission::identity::{MissionId, RootId};
 use crate::mission::papers::CellPapers;
 use crate::mission::record::{IssueKey, Record};
 use crate::mission::time::Timestamp;
-use crate::world::beneath::{self, Resolver};
+use crate::world::beneath::{self, CREATE_NEW, Resolver};
 use crate::world::cells::open_directory;
 use crate::world::lock::{self, Ground};
 use crate::world::root::{OWN, RECORDS, ROOT_FILE, Root, RootError, STAGING};
@@ -26,10 +26,6 @@ use uuid::Uuid;
 
 /// The log of a cell is rotated when it is larger than this, in bytes; one old one is kept.
 pub const LOG_BYTES_MAX: u64 = 256 * 1024;
-
-/// Makes a file that was not there before, and opens nothing else.
-const CREATE_NEW: OFlags =
-    OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// A write that failed. What was there before is still there.
 #[derive(Debug, thiserror::Error)]
@@ -203,7 +199,7 @@ impl Writer {
                 self.restore_directory(cell.as_fd(), parent)?;
                 let directory = open_to_sync(cell.as_fd(), parent.path())?;
                 let contents = contents(papers, part);
-                let name = file_name(part);
+                let name = part.name();
                 match self.place(directory.as_fd(), name, contents.as_bytes(), part.mode(), RenameFlags::NOREPLACE) {
                     Ok(()) | Err(Errno::EXIST) => Ok(()),
                     Err(error) => Err(error),
@@ -231,7 +227,7 @@ impl Writer {
         let parent = part.parent().unwrap_or(part);
         let updated = self.open_cell(mission_id).and_then(|cell| {
             let directory = open_to_sync(cell.as_fd(), parent.path())?;
-            self.place(directory.as_fd(), file_name(part), contents.as_bytes(), part.mode(), RenameFlags::empty())
+            self.place(directory.as_fd(), part.name(), contents.as_bytes(), part.mode(), RenameFlags::empty())
         });
         updated.map_err(|cause| self.failed("replace", mission_id, part, cause))
     }
@@ -304,10 +300,6 @@ fn open_to_sync(at: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, Errno> {
     openat(at, name.trim_end_matches('/'), flags, Mode::empty())
 }
 
-fn file_name(part: Part) -> &'static str {
-    part.path().rsplit('/').next().unwrap_or_default()
-}
-
 fn contents(papers: &CellPapers, part: Part) -> String {
     if part == Part::Token {
         return format!("{}{}\n", Uuid::new_v4().simple(), Uuid::new_v4().simple());
@@ -337,8 +329,8 @@ fn append(cell: BorrowedFd<'_>, line: &str, resolver: Resolver) -> Result<(), Er
     }
     if status.st_size.cast_unsigned() > LOG_BYTES_MAX {
         let logs = open_directory(cell, Part::Logs.path())?;
-        renameat(&logs, file_name(Part::Log), &logs, "daemon.log.1")?;
-        log = openat(&logs, file_name(Part::Log), CREATE_NEW, Mode::from_raw_mode(Part::Log.mode()))?;
+        renameat(&logs, Part::Log.name(), &logs, "daemon.log.1")?;
+        log = openat(&logs, Part::Log.name(), CREATE_NEW, Mode::from_raw_mode(Part::Log.mode()))?;
     }
     File::from(log).write_all(line.as_bytes()).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
 }

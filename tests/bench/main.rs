@@ -1,10 +1,13 @@
 //! How fast it is, as ratios within one run: a scan beside a Python peer and beside bare system calls, and a pass beside
-//! a careful script, on the sandbox and, where `LAZARUS_TEST_GITEA` names its binary, on a real Gitea.
+//! a careful script, on the sandbox and, where `LAZARUS_TEST_GITEA` names its binary, on a real Gitea. Heartbeats over the
+//! network are counted by the second.
 //!
-//! `cargo bench` prints the tables of the README; `cargo bench -- --quick` tries everything on a small scale.
+//! `cargo bench` prints the tables of the README, `cargo bench -- beats` one of `scan`, `pass` and `beats`;
+//! `cargo bench -- --quick` tries everything on a small scale.
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on should stop where it stands")]
 
 mod bare;
+mod beats;
 mod pass;
 mod scan;
 #[path = "../spec/support/mod.rs"]
@@ -37,8 +40,17 @@ async fn main() {
     let scale = if arguments.iter().any(|argument| argument == "--quick") { QUICK } else { FULL };
     let cores = std::thread::available_parallelism().unwrap();
     println!("{cores} cores, {} runs each, medians; ratios are taken run by run\n", scale.runs);
-    scan::measure(scale).await;
-    pass::measure(scale).await;
+    let named = |part: &str| arguments.iter().any(|argument| argument == part);
+    let is_wanted = |part: &str| named(part) || !["scan", "pass", "beats"].into_iter().any(named);
+    if is_wanted("scan") {
+        scan::measure(scale).await;
+    }
+    if is_wanted("pass") {
+        pass::measure(scale).await;
+    }
+    if is_wanted("beats") {
+        beats::measure(scale).await;
+    }
 }
 
 /// The Python peers, which stand for what a team would script by itself.

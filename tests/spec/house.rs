@@ -100,6 +100,18 @@ fn a_preview_is_a_plan_that_is_printed_and_never_a_flag_in_the_house() {
 }
 
 #[test]
+fn the_web_sees_nothing_of_the_world_but_the_beats() {
+    let found: Vec<(String, String)> = sources()
+        .into_iter()
+        .filter(|(path, _)| path.starts_with("http/"))
+        .flat_map(|(path, text)| text.lines().map(|line| (path.clone(), line.to_owned())).collect::<Vec<_>>())
+        .filter(|(_, line)| line.contains("world"))
+        .collect();
+    let beats = "use crate::world::beats::{Beats, Refusal};";
+    assert_eq!(found, [("http/mod.rs".to_owned(), beats.to_owned())]);
+}
+
+#[test]
 fn every_module_says_what_it_is_for_and_none_has_a_branch_for_tests() {
     for (path, text) in sources() {
         assert!(text.starts_with("//! "), "src/{path} does not open with a sentence");

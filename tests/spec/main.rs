@@ -30,3 +30,4 @@ mod scan;
 mod settings;
 mod support;
 mod trouble;
+mod web;

@@ -8,6 +8,7 @@ pub(crate) mod golden;
 pub(crate) mod host;
 pub(crate) mod missions;
 pub(crate) mod repository;
+pub(crate) mod site;
 
 /// Makes two tests of each story: one on the sandbox, and one on a real Gitea where there is one.
 macro_rules! stories {

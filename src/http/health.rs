@@ -1,0 +1,95 @@
+//! Whether the daemon does its work, and the health report of every cell, as programs read them.
+
+use crate::http::reply::{self, Reply};
+use crate::mission::health::Health;
+use crate::mission::identity::GatewayName;
+use crate::mission::phase::Phase;
+use crate::mission::time::Timestamp;
+use crate::scan::{CellReport, HealthReport};
+use crate::snapshot::{GatewayView, MissionView, Passes, Snapshot};
+use hyper::StatusCode;
+use serde::Serialize;
+
+/// The JSON document of `/health`: that of `scan --json`, and what only a daemon knows.
+#[derive(Debug, Serialize)]
+struct Document {
+    #[serde(flatten)]
+    report: HealthReport,
+    ready: bool,
+    not_ready: Option<String>,
+    passes: PassesReport,
+    gateways: Vec<GatewayReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct PassesReport {
+    started_at: Option<Timestamp>,
+    finished_at: Option<Timestamp>,
+    complete_at: Option<Timestamp>,
+    complete: u64,
+    incomplete: u64,
+    errors: Vec<String>,
+    forge_error: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct GatewayReport {
+    name: GatewayName,
+    state: &'static str,
+    asked_at: Option<Timestamp>,
+    answer: String,
+}
+
+/// Answers whether the daemon does its work.
+pub(super) fn readiness(snapshot: &Snapshot) -> Reply {
+    match snapshot.readiness() {
+        Ok(()) => reply::text(StatusCode::OK, "ready"),
+        Err(reason) => reply::text(StatusCode::SERVICE_UNAVAILABLE, &reason),
+    }
+}
+
+/// Answers how every cell is.
+pub(super) fn report(snapshot: &Snapshot) -> Reply {
+    let not_ready = snapshot.readiness().err();
+    let document = Document {
+        report: cells(snapshot),
+        ready: not_ready.is_none(),
+        not_ready,
+        passes: passes(&snapshot.passes),
+        gateways: snapshot.gateways.iter().map(gateway).collect(),
+    };
+    serde_json::to_vec(&document).map_or_else(|_| reply::broken(), reply::json)
+}
+
+fn cells(snapshot: &Snapshot) -> HealthReport {
+    let now = snapshot.tick.now();
+    let cells: Vec<CellReport> = snapshot.missions.iter().filter_map(|view| cell(view, now)).collect();
+    HealthReport::of(now, snapshot.missions_root.clone(), snapshot.host.to_string(), cells)
+}
+
+/// A cell that was judged.
+fn cell(view: &MissionView, now: Timestamp) -> Option<CellReport> {
+    let health: Health = view.health.filter(|_| view.has_cell)?;
+    Some(CellReport {
+        mission_id: view.mission_id,
+        health,
+        reason: view.reason.clone().unwrap_or_default(),
+        path: view.path.clone(),
+        heartbeat_age_seconds: view.beaten_at.map(|beaten_at| now.after(beaten_at).num_seconds()),
+        state: view.says,
+        phase: view.phase.map(Phase::word),
+        wizard: view.wizard.clone(),
+        since: view.since,
+        issue: view.issue.as_ref().map(|issue| issue.name.clone()),
+    })
+}
+
+fn passes(passes: &Passes) -> PassesReport {
+    let Passes { started_at, finished_at, complete_at, complete, incomplete, errors, forge_error } = passes.clone();
+    PassesReport { started_at, finished_at, complete_at, complete, incomplete, errors, forge_error }
+}
+
+fn gateway(view: &GatewayView) -> GatewayReport {
+    let GatewayView { name, state, asked_at, answer } = view.clone();
+    GatewayReport { name, state: state.word(), asked_at, answer }
+}

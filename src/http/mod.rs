@@ -1,0 +1,66 @@
+//! The web: two listeners, one for machines that bring news and one for whoever looks. It sees a snapshot, a way to ask
+//! for a look, and a way to replace a heartbeat; nothing else.
+
+mod access;
+mod body;
+mod doors;
+mod health;
+mod heartbeat;
+pub mod page;
+pub mod reply;
+pub mod server;
+mod views;
+mod webhook;
+
+use crate::metrics::Metrics;
+use crate::queue::Queue;
+use crate::settings::Secret;
+use crate::snapshot::Snapshot;
+use crate::world::beats::{Beats, Refusal};
+use server::Limits;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// What the web knows and may do.
+#[derive(Debug)]
+pub struct Web {
+    /// What is shown.
+    pub snapshot: watch::Receiver<Arc<Snapshot>>,
+    /// Where a webhook asks for a look.
+    pub queue: Arc<Queue>,
+    /// How a heartbeat is replaced.
+    pub beats: Arc<Beats>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// What the forge signs with; without it there is no webhook.
+    pub webhook_secret: Option<Secret>,
+    /// What the page asks for, if anything.
+    pub page_token: Option<Secret>,
+    /// How long and how much of everything.
+    pub limits: Limits,
+}
+
+impl Web {
+    fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshot.borrow())
+    }
+}
+
+/// Serves the webhook, heartbeats, and whether the daemon is well, until told to stop and the last answer is given.
+pub async fn serve_doors(listener: TcpListener, web: Arc<Web>, shutdown: watch::Receiver<bool>) {
+    let limits = web.limits;
+    let answer = move |request| doors::answer(Arc::clone(&web), request);
+    server::serve(listener, limits, shutdown, answer).await;
+}
+
+/// Serves the pages, the health report and the metrics, until told to stop and the last answer is given.
+pub async fn serve_page(listener: TcpListener, web: Arc<Web>, shutdown: watch::Receiver<bool>) {
+    let limits = web.limits;
+    let is_local = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
+    let answer = move |request| {
+        let web = Arc::clone(&web);
+        async move { views::answer(&web, is_local, &request) }
+    };
+    server::serve(listener, limits, shutdown, answer).await;
+}

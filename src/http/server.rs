@@ -1,0 +1,211 @@
+//! Accepts connections and bounds everything about them: how many, from whom, how long, and how large.
+
+use crate::http::reply::{self, Reply};
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::net::{IpAddr, Ipv6Addr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// The most bytes of a request's line and headers.
+const HEADER_BYTES_MAX: usize = 16 * 1024;
+
+/// How long to wait when there is no room for one more connection in this process.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long and how many.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at once; more are closed as they come.
+    pub connections: usize,
+    /// Connections at once of one address. Loopback may have them all: there stands a reverse proxy, through which
+    /// everybody comes, and which has limits of its own.
+    pub connections_per_peer: usize,
+    /// From accepting a connection to the end of its first headers.
+    pub headers: Duration,
+    /// From there to the end of the body.
+    pub body: Duration,
+    /// From there, the body included, to the answer.
+    pub answer: Duration,
+    /// From an answer to the end of the next headers: writing the one, waiting, and reading the other.
+    pub idle: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 256,
+            connections_per_peer: 32,
+            headers: Duration::from_secs(5),
+            body: Duration::from_secs(5),
+            answer: Duration::from_secs(10),
+            idle: Duration::from_secs(15),
+        }
+    }
+}
+
+/// Serves until `shutdown` is true or nobody is left who could say so, and then until every connection has ended, which
+/// its deadline sees to.
+pub async fn serve<F, A>(listener: TcpListener, limits: Limits, mut shutdown: watch::Receiver<bool>, answer: F)
+where
+    F: Fn(Request<Incoming>) -> A + Clone + Send + Sync + 'static,
+    A: Future<Output = Reply> + Send + 'static,
+{
+    let peers = Arc::new(Peers::default());
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            () = told_to_stop(&mut shutdown) => break,
+            accepted = listener.accept() => accepted,
+        };
+        while connections.try_join_next().is_some() {}
+        let Ok((stream, address)) = accepted else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        if let Some(place) = Place::take(&peers, address.ip(), limits) {
+            // Without it small answers wait for each other.
+            let _ = stream.set_nodelay(true);
+            let (answer, shutdown) = (answer.clone(), shutdown.clone());
+            connections.spawn(async move {
+                converse(stream, limits, shutdown, answer).await;
+                drop(place);
+            });
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn told_to_stop(shutdown: &mut watch::Receiver<bool>) {
+    let _ = shutdown.wait_for(|is_over| *is_over).await;
+}
+
+/// Serves one connection until it ends, its deadline passes, or we stop.
+async fn converse<F, A>(stream: TcpStream, limits: Limits, mut shutdown: watch::Receiver<bool>, answer: F)
+where
+    F: Fn(Request<Incoming>) -> A,
+    A: Future<Output = Reply>,
+{
+    let deadline = Deadline::within(limits.headers);
+    let service = service_fn(|request| {
+        deadline.set(limits.answer);
+        let (deadline, answer) = (&deadline, answer(request));
+        async move {
+            let reply = guarded(answer).await;
+            deadline.set(limits.idle);
+            Ok::<_, Infallible>(reply)
+        }
+    });
+    let mut builder = http1::Builder::new();
+    builder.max_buf_size(HEADER_BYTES_MAX).max_header_size(HEADER_BYTES_MAX).header_read_timeout(None);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut is_stopping = false;
+    loop {
+        tokio::select! {
+            // How a connection ends is its peer's business.
+            _ = connection.as_mut() => return,
+            () = deadline.passed() => return,
+            () = told_to_stop(&mut shutdown), if !is_stopping => {
+                is_stopping = true;
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
+
+/// An answer, or the word that we broke down over it: a panic costs one request, and its connection.
+async fn guarded(answer: impl Future<Output = Reply>) -> Reply {
+    let mut answer = pin!(answer);
+    let broken_down = |_| {
+        let mut reply = reply::broken();
+        reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        Poll::Ready(reply)
+    };
+    poll_fn(|context| catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(context))).unwrap_or_else(broken_down))
+        .await
+}
+
+/// When a connection is closed if nothing moves it before. One timer a connection, whatever happens on it.
+struct Deadline(Mutex<Instant>);
+
+impl Deadline {
+    fn within(limit: Duration) -> Self {
+        Self(Mutex::new(Instant::now() + limit))
+    }
+
+    fn set(&self, limit: Duration) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now() + limit;
+    }
+
+    fn due(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn passed(&self) {
+        while self.due() > Instant::now() {
+            tokio::time::sleep_until(self.due()).await;
+        }
+    }
+}
+
+/// Who is connected, and how often.
+#[derive(Debug, Default)]
+struct Peers(Mutex<HashMap<IpAddr, usize>>);
+
+/// A connection's place among all; given back when dropped.
+struct Place {
+    peers: Arc<Peers>,
+    peer: IpAddr,
+}
+
+impl Place {
+    fn take(peers: &Arc<Peers>, address: IpAddr, limits: Limits) -> Option<Self> {
+        let peer = household(address);
+        let most = if peer.is_loopback() { limits.connections } else { limits.connections_per_peer };
+        let mut counts = peers.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (all, of_peer) = (counts.values().sum::<usize>(), counts.get(&peer).copied().unwrap_or_default());
+        if all >= limits.connections || of_peer >= most {
+            return None;
+        }
+        counts.insert(peer, of_peer + 1);
+        drop(counts);
+        Some(Self { peers: Arc::clone(peers), peer })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.peers.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = counts.get(&self.peer).map_or(0, |count| count - 1);
+        if left == 0 {
+            counts.remove(&self.peer);
+        } else {
+            counts.insert(self.peer, left);
+        }
+    }
+}
+
+/// One peer: an address, or the /64 that somebody with an IPv6 address has for himself.
+fn household(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) if !address.is_loopback() => {
+            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))
+        }
+        address @ (IpAddr::V4(_) | IpAddr::V6(_)) => address,
+    }
+}

@@ -1,0 +1,105 @@
+//! The forge's word that there is news: only "look at this issue" is believed, and only where the signature is right.
+
+use crate::http::Web;
+use crate::http::body::{self, BodyFault};
+use crate::http::reply::{self, Reply};
+use crate::metrics::WebhookResult;
+use crate::queue::Key;
+use crate::settings::Secret;
+use hmac::{Hmac, KeyInit, Mac};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use hyper::{Request, StatusCode};
+use serde_json::Value;
+use sha2::Sha256;
+
+/// The most that is read of a delivery. A push of very many commits may have more, and is of no use to us.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// What a delivery led to.
+enum Delivery {
+    Asked(Key),
+    Ignored,
+    Unsupported,
+    Unsigned,
+    Malformed,
+    Unread(BodyFault),
+}
+
+/// Answers a delivery at once; the look comes later. Every delivery may come again and again: it is one key in a queue.
+pub(super) async fn answer(web: &Web, request: Request<Incoming>) -> Reply {
+    let Some(secret) = &web.webhook_secret else { return reply::not_found() };
+    let delivery = receive(web, secret, request).await;
+    let (result, reply) = match delivery {
+        Delivery::Asked(key) => {
+            web.queue.add_urgent(key);
+            (WebhookResult::Accepted, reply::text(StatusCode::ACCEPTED, "accepted"))
+        }
+        Delivery::Ignored => (WebhookResult::Ignored, reply::text(StatusCode::ACCEPTED, "ignored")),
+        Delivery::Unsupported => {
+            let line = "set the webhook's content type to application/json";
+            (WebhookResult::Unsupported, reply::text(StatusCode::UNSUPPORTED_MEDIA_TYPE, line))
+        }
+        Delivery::Unsigned => (WebhookResult::Unsigned, reply::unauthorized()),
+        Delivery::Malformed => (WebhookResult::Malformed, reply::text(StatusCode::BAD_REQUEST, "not JSON")),
+        Delivery::Unread(fault @ BodyFault::TooLarge) => (WebhookResult::TooLarge, fault.reply()),
+        Delivery::Unread(fault @ (BodyFault::Late | BodyFault::Broken)) => (WebhookResult::Unfinished, fault.reply()),
+    };
+    web.metrics.webhook(result);
+    reply
+}
+
+async fn receive(web: &Web, secret: &Secret, request: Request<Incoming>) -> Delivery {
+    if !is_json(request.headers()) {
+        return Delivery::Unsupported;
+    }
+    let Some(signature) = signature(request.headers()) else { return Delivery::Unsigned };
+    let body = match body::read(request.into_body(), BODY_BYTES_MAX, web.limits.body).await {
+        Ok(body) => body,
+        Err(fault) => return Delivery::Unread(fault),
+    };
+    if !is_signed(secret, &body, &signature) {
+        return Delivery::Unsigned;
+    }
+    match serde_json::from_slice(&body) {
+        Ok(payload) => key(&payload).map_or(Delivery::Ignored, Delivery::Asked),
+        Err(_) => Delivery::Malformed,
+    }
+}
+
+/// A form's signature covers the JSON inside of it and not what is sent, so there is nothing to check it by.
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("application/json")
+}
+
+/// The signature, where the headers have one of the right form.
+fn signature(headers: &HeaderMap) -> Option<[u8; 32]> {
+    let hex = match headers.get("x-gitea-signature") {
+        Some(hex) => hex.as_bytes(),
+        None => headers.get("x-hub-signature-256").map(HeaderValue::as_bytes)?.strip_prefix(b"sha256=")?,
+    };
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let (pairs, []) = hex.as_chunks::<2>() else { return None };
+    let bytes: Option<Vec<u8>> = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect();
+    bytes?.try_into().ok()
+}
+
+/// In constant time, and before anybody looks at what the body says.
+fn is_signed(secret: &Secret, body: &[u8], signature: &[u8]) -> bool {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.bytes()) else { return false };
+    mac.update(body);
+    mac.verify_slice(signature).is_ok()
+}
+
+/// The issue that a payload speaks of. The event's name is not signed, and so plays no part.
+fn key(payload: &Value) -> Option<Key> {
+    let issue = &payload["issue"];
+    if !issue["pull_request"].is_null() || !payload["pull_request"].is_null() {
+        return None;
+    }
+    let number = issue["number"].as_i64().or_else(|| payload["number"].as_i64());
+    let (repository, number) = (payload["repository"]["id"].as_i64()?, number?);
+    (repository > 0 && number > 0).then_some(Key::Issue { repository, number })
+}

@@ -1,0 +1,294 @@
+//! What the daemon counts, as OpenMetrics. Every label has a closed set of values, none of them a stranger's text, and
+//! every series is there from the start.
+
+use crate::mission::health::Health;
+use crate::mission::phase::Phase;
+use crate::mission::time::Timestamp;
+use crate::queue::Queue;
+use crate::snapshot::{GatewayState, Snapshot};
+use chrono::{DateTime, Utc};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+/// The upper ends of a pass's duration, in seconds: from a quiet one to one that a tick in the default interval misses.
+const DURATION_BUCKETS: [f64; 11] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// The fixed words of errors; any other is counted as [`OTHER_ERROR`].
+pub const ERROR_KINDS: [&str; 36] = [
+    "cell-in-the-way",
+    "comment-gone",
+    "defect",
+    "forbidden",
+    "given-up",
+    "labels-ignored",
+    "listing-incomplete",
+    "missing-scope",
+    "moved",
+    "no-label",
+    "no-root",
+    "not-found",
+    "protocol",
+    "record",
+    "refused",
+    "repository-archived",
+    "repository-missing",
+    "repository-moved",
+    "repository-no-issues",
+    "repository-taken-over",
+    "root-damaged",
+    "root-expected",
+    "root-foreign",
+    "root-locked",
+    "root-missing",
+    "root-not-initialised",
+    "root-occupied",
+    "root-owner",
+    "root-unusable",
+    "root-unwritable",
+    "timeout",
+    "too-large",
+    "unauthorized",
+    "unavailable",
+    "unreachable",
+    "write",
+];
+
+/// Where errors of unknown kinds are counted.
+pub const OTHER_ERROR: &str = "other";
+
+/// What became of a heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeartbeatResult {
+    /// It was written.
+    Accepted,
+    /// No such cell, or another token.
+    Unknown,
+    /// Too many at once.
+    TooOften,
+    /// Too large.
+    TooLarge,
+    /// Something was wrong with it.
+    Malformed,
+    /// Its number does not rise.
+    NotRising,
+    /// Its body did not come in time, or broke off.
+    Unfinished,
+    /// It could not be written.
+    Failed,
+}
+
+impl HeartbeatResult {
+    const ALL: [Self; 8] = [
+        Self::Accepted,
+        Self::Unknown,
+        Self::TooOften,
+        Self::TooLarge,
+        Self::Malformed,
+        Self::NotRising,
+        Self::Unfinished,
+        Self::Failed,
+    ];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Unknown => "unknown",
+            Self::TooOften => "too-often",
+            Self::TooLarge => "too-large",
+            Self::Malformed => "malformed",
+            Self::NotRising => "not-rising",
+            Self::Unfinished => "unfinished",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What became of a webhook's delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebhookResult {
+    /// It asked for a look at an issue.
+    Accepted,
+    /// It is about no issue.
+    Ignored,
+    /// Without a signature, or with a wrong one.
+    Unsigned,
+    /// Signed, but no JSON.
+    Malformed,
+    /// Not sent as JSON.
+    Unsupported,
+    /// Too large.
+    TooLarge,
+    /// Its body did not come in time, or broke off.
+    Unfinished,
+}
+
+impl WebhookResult {
+    const ALL: [Self; 7] = [
+        Self::Accepted,
+        Self::Ignored,
+        Self::Unsigned,
+        Self::Malformed,
+        Self::Unsupported,
+        Self::TooLarge,
+        Self::Unfinished,
+    ];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Ignored => "ignored",
+            Self::Unsigned => "unsigned",
+            Self::Malformed => "malformed",
+            Self::Unsupported => "unsupported",
+            Self::TooLarge => "too-large",
+            Self::Unfinished => "unfinished",
+        }
+    }
+}
+
+/// One label with one of its fixed words.
+type Label = [(&'static str, &'static str); 1];
+
+type Counters = Family<Label, Counter>;
+
+/// A gauge of seconds.
+type Seconds = Gauge<f64, AtomicU64>;
+
+/// The counters of a daemon's life. What its snapshot tells is not counted again.
+#[derive(Debug)]
+pub struct Metrics {
+    passes: Counters,
+    pass_duration: Histogram,
+    errors: Counters,
+    heartbeats: Counters,
+    webhooks: Counters,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let errors = ERROR_KINDS.into_iter().chain([OTHER_ERROR]);
+        Self {
+            passes: counters("result", [true, false].map(pass_word)),
+            pass_duration: Histogram::new(DURATION_BUCKETS),
+            errors: counters("kind", errors),
+            heartbeats: counters("result", HeartbeatResult::ALL.map(HeartbeatResult::word)),
+            webhooks: counters("result", WebhookResult::ALL.map(WebhookResult::word)),
+        }
+    }
+}
+
+/// Counters for all of these words, at zero.
+fn counters(label: &'static str, words: impl IntoIterator<Item = &'static str>) -> Counters {
+    let counters = Counters::default();
+    for word in words {
+        counters.get_or_create_owned(&[(label, word)]);
+    }
+    counters
+}
+
+fn pass_word(is_complete: bool) -> &'static str {
+    if is_complete { "complete" } else { "incomplete" }
+}
+
+impl Metrics {
+    /// Counts a pass.
+    pub fn pass_ended(&self, is_complete: bool, duration: Duration) {
+        self.passes.get_or_create(&[("result", pass_word(is_complete))]).inc();
+        self.pass_duration.observe(duration.as_secs_f64());
+    }
+
+    /// Counts an error by its fixed word.
+    pub fn error(&self, kind: &'static str) {
+        let kind = if ERROR_KINDS.contains(&kind) { kind } else { OTHER_ERROR };
+        self.errors.get_or_create(&[("kind", kind)]).inc();
+    }
+
+    /// Counts a heartbeat.
+    pub fn heartbeat(&self, result: HeartbeatResult) {
+        self.heartbeats.get_or_create(&[("result", result.word())]).inc();
+    }
+
+    /// Counts a delivery.
+    pub fn webhook(&self, result: WebhookResult) {
+        self.webhooks.get_or_create(&[("result", result.word())]).inc();
+    }
+
+    /// Everything as text, with what the snapshot and the queue tell at this moment.
+    #[must_use]
+    pub fn render(&self, snapshot: &Snapshot, queue: &Queue) -> String {
+        let mut registry = Registry::with_prefix("lazarus");
+        self.register(&mut registry);
+        register_forge(&mut registry, snapshot);
+        register_missions(&mut registry, snapshot);
+        register_progress(&mut registry, snapshot, queue);
+        let mut text = String::new();
+        encode(&mut text, &registry).expect("a String takes whatever is written, always");
+        text
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        let Self { passes, pass_duration, errors, heartbeats, webhooks } = self;
+        registry.register("passes", "Passes that ended", passes.clone());
+        let help = "How long passes took";
+        registry.register_with_unit("pass_duration", help, Unit::Seconds, pass_duration.clone());
+        registry.register("errors", "What went wrong, by its kind", errors.clone());
+        registry.register("heartbeats", "Heartbeats that came over the network", heartbeats.clone());
+        registry.register("webhooks", "Deliveries of the forge's webhook", webhooks.clone());
+    }
+}
+
+/// Requests to the forge, the one place that knows how they are told apart.
+fn register_forge(registry: &mut Registry, snapshot: &Snapshot) {
+    let sent = &snapshot.requests;
+    let by_method =
+        [("get", sent.get), ("post", sent.post), ("patch", sent.patch), ("put", sent.put), ("delete", sent.delete)];
+    let requests = Counters::default();
+    for (method, count) in by_method {
+        requests.get_or_create(&[("method", method)]).inc_by(count);
+    }
+    registry.register("requests", "Requests sent to the forge", requests);
+    let writes: Counter = Counter::default();
+    writes.inc_by(sent.writes());
+    registry.register("writes", "Requests to the forge that could have changed something", writes);
+}
+
+fn register_missions(registry: &mut Registry, snapshot: &Snapshot) {
+    let missions = || snapshot.missions.iter();
+    let by_phase = Phase::ALL.map(|phase| (phase.word(), missions().filter(|view| view.phase == Some(phase)).count()));
+    registry.register("missions", "Missions, by phase", gauges("phase", by_phase));
+    let cells = |health| missions().filter(|view| view.has_cell && view.health == Some(health)).count();
+    let by_health = Health::ALL.map(|health| (health.word(), cells(health)));
+    registry.register("cells", "Mission Cells on this host, by health", gauges("health", by_health));
+    let gateways = |state| snapshot.gateways.iter().filter(|view| view.state == state).count();
+    let by_state = GatewayState::ALL.map(|state| (state.word(), gateways(state)));
+    registry.register("gateways", "Gateways, by state", gauges("state", by_state));
+}
+
+fn register_progress(registry: &mut Registry, snapshot: &Snapshot, queue: &Queue) {
+    let depth: Gauge = Gauge::default();
+    depth.set(i64::try_from(queue.depth()).unwrap_or(i64::MAX));
+    registry.register("queue_depth", "What is in line to be looked at", depth);
+    let oldest = Seconds::default();
+    oldest.set(queue.oldest().as_secs_f64());
+    let help = "How long the first in line has been there";
+    registry.register_with_unit("queue_oldest", help, Unit::Seconds, oldest);
+    let complete_at: Gauge = Gauge::default();
+    let epoch = Timestamp::from(DateTime::<Utc>::UNIX_EPOCH);
+    complete_at.set(snapshot.passes.complete_at.map_or(0, |at| at.after(epoch).num_seconds()));
+    let help = "When the last complete pass ended, 0 before the first";
+    registry.register_with_unit("last_complete_pass_timestamp", help, Unit::Seconds, complete_at);
+}
+
+fn gauges<const N: usize>(label: &'static str, counts: [(&'static str, usize); N]) -> Family<Label, Gauge> {
+    let gauges = Family::<Label, Gauge>::default();
+    for (word, count) in counts {
+        gauges.get_or_create(&[(label, word)]).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+    gauges
+}

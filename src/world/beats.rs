@@ -1,0 +1,210 @@
+//! Heartbeats that come over the network: each replaces one cell's heartbeat file, and touches nothing else.
+
+use crate::mission::cell::Part;
+use crate::mission::contents::pretty;
+use crate::mission::heartbeat::Heartbeat;
+use crate::mission::identity::MissionId;
+use crate::mission::secret::is_same_secret;
+use crate::mission::sent::{SentBeat, SentFault};
+use crate::mission::time::Timestamp;
+use crate::world::beneath::{self, CREATE_NEW, Contents, Resolver};
+use crate::world::cells::open_directory;
+use crate::world::root::Root;
+use chrono::TimeDelta;
+use rustix::fs::{AtFlags, Mode, OFlags, fchmod, openat, renameat, unlinkat};
+use rustix::io::Errno;
+use std::collections::HashMap;
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The most that is read of the heartbeat before.
+const HEARTBEAT_BYTES_MAX: usize = 64 * 1024;
+
+/// The most that is read of a token.
+const TOKEN_BYTES_MAX: usize = 4 * 1024;
+
+/// A shorter token is none: a file that somebody emptied lets nobody in.
+const TOKEN_BYTES_MIN: usize = 32;
+
+/// What a beat is called before it is whole; each cell has one at a time.
+const TEMPORARY: &str = ".heartbeat.daemon";
+
+/// So many beats may come at once; one a second may follow.
+const BURST: i64 = 5;
+
+/// So many beats are written at once, at most; those of one cell one after the other.
+const STRIPES: usize = 64;
+
+/// Fewer buckets than this are not worth tidying.
+const TIDY_MIN: usize = 16;
+
+/// Why a beat was not taken. The heartbeat before still stands.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// No such cell, or another token; which of the two is nobody's business.
+    #[error("there is no such cell, or the token is not its own")]
+    Unknown,
+    /// Too many at once.
+    #[error("a cell may beat once a second, and {BURST} times at once")]
+    TooOften,
+    /// More than a heartbeat could need.
+    #[error("the heartbeat is too large")]
+    TooLarge,
+    /// Something is wrong with what it says.
+    #[error(transparent)]
+    Fault(#[from] SentFault),
+    /// The cell cannot be written in.
+    #[error("the heartbeat could not be written: {0}")]
+    Failed(Errno),
+}
+
+/// A way to replace heartbeats in one root. It makes no cell and no directory, and it needs no lock of the root: whoever
+/// has it lives beside the root's one writer, and a heartbeat is replaced in one step.
+#[derive(Debug)]
+pub struct Beats {
+    root: Arc<Root>,
+    stripes: [Mutex<Stripe>; STRIPES],
+    hasher: RandomState,
+}
+
+impl Beats {
+    /// A way into this root, which has an owner who holds its lock.
+    #[must_use]
+    pub fn new(root: Arc<Root>) -> Self {
+        Self { root, stripes: std::array::from_fn(|_| Mutex::default()), hasher: RandomState::new() }
+    }
+
+    /// Replaces the heartbeat of a cell by one that was sent with this token; `body` is none where it was too large to
+    /// be read. Whatever the forge thinks of the mission does not matter.
+    ///
+    /// The file is whole at every moment, but not made durable: a beat that a power cut takes comes again.
+    pub fn beat(
+        &self,
+        mission_id: MissionId,
+        token: &[u8],
+        body: Option<&[u8]>,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let cell = self.open(mission_id, token)?;
+        let mut stripe = self.stripe(mission_id).lock().unwrap_or_else(PoisonError::into_inner);
+        if !stripe.admits(mission_id, now) {
+            return Err(Refusal::TooOften);
+        }
+        let sent = SentBeat::parse(body.ok_or(Refusal::TooLarge)?, now)?;
+        // Still under the stripe's lock, so that of two beats sent at once the later number stays.
+        let heartbeat = sent.following(last_sequence(&cell, self.root.resolver()), now)?;
+        replace_heartbeat(&cell, &heartbeat, TEMPORARY, self.root.resolver(), |_| Ok(())).map_err(Refusal::Failed)
+    }
+
+    /// How many cells beat of late; never more than there are tokens.
+    #[must_use]
+    pub fn watched(&self) -> usize {
+        self.stripes.iter().map(|stripe| stripe.lock().unwrap_or_else(PoisonError::into_inner).buckets.len()).sum()
+    }
+
+    /// Opens a cell for whoever has its token.
+    fn open(&self, mission_id: MissionId, token: &[u8]) -> Result<OwnedFd, Refusal> {
+        let cell = open_directory(&*self.root, &mission_id.to_string()).map_err(|_| Refusal::Unknown)?;
+        let known = beneath::read(&cell, Part::Token.path(), TOKEN_BYTES_MAX, self.root.resolver());
+        let is_right = match known {
+            Ok(Contents::Whole(known, _)) => {
+                let known = known.trim_ascii();
+                known.len() >= TOKEN_BYTES_MIN && is_same_secret(known, token)
+            }
+            Ok(Contents::TooLarge | Contents::WrongType(_)) | Err(_) => false,
+        };
+        if is_right { Ok(cell) } else { Err(Refusal::Unknown) }
+    }
+
+    fn stripe(&self, mission_id: MissionId) -> &Mutex<Stripe> {
+        let index = self.hasher.hash_one(mission_id) % STRIPES as u64;
+        &self.stripes[usize::try_from(index).unwrap_or_default()]
+    }
+}
+
+/// Replaces a cell's heartbeat by a temporary name and a rename, so that a reader sees the old beat or the new one, and
+/// never half of one. The directory hands its group on to the file. `finish` has the last word before the rename.
+///
+/// All of it happens in `state/`. A file that came from another directory would make every beat wait for every other
+/// one, since a file system moves between directories one at a time.
+pub(crate) fn replace_heartbeat(
+    cell: impl AsFd,
+    heartbeat: &Heartbeat,
+    temporary: &str,
+    resolver: Resolver,
+    finish: impl FnOnce(&File) -> Result<(), Errno>,
+) -> Result<(), Errno> {
+    let state = beneath::open(cell, Part::State.path(), OFlags::PATH | OFlags::DIRECTORY, resolver)?;
+    // What an earlier process left behind, or somebody else put there.
+    let _ = unlinkat(&state, temporary, AtFlags::empty());
+    let mode = Mode::from_raw_mode(Part::Heartbeat.mode());
+    let written = openat(&state, temporary, CREATE_NEW, mode).and_then(|file| {
+        // The group may read and replace it, whatever the umask is.
+        fchmod(&file, mode)?;
+        let mut file = File::from(file);
+        let contents = pretty(heartbeat);
+        file.write_all(contents.as_bytes()).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+        finish(&file)?;
+        renameat(&state, temporary, &state, Part::Heartbeat.name())
+    });
+    if written.is_err() {
+        let _ = unlinkat(&state, temporary, AtFlags::empty());
+    }
+    written
+}
+
+/// The number of a cell's last heartbeat, where one can be read.
+pub(crate) fn last_sequence(cell: impl AsFd, resolver: Resolver) -> Option<u64> {
+    match beneath::read(cell, Part::Heartbeat.path(), HEARTBEAT_BYTES_MAX, resolver) {
+        Ok(Contents::Whole(bytes, _)) => Heartbeat::parse(&bytes).ok()?.sequence,
+        Ok(Contents::TooLarge | Contents::WrongType(_)) | Err(_) => None,
+    }
+}
+
+/// What is remembered of some of the cells.
+#[derive(Debug, Default)]
+struct Stripe {
+    buckets: HashMap<MissionId, Bucket>,
+    tidied: usize,
+}
+
+/// How many beats a cell may still send.
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    left: i64,
+    filled_at: Timestamp,
+}
+
+impl Stripe {
+    fn admits(&mut self, mission_id: MissionId, now: Timestamp) -> bool {
+        if self.buckets.len() >= TIDY_MIN.max(2 * self.tidied) {
+            // A full bucket says what no bucket says.
+            self.buckets.retain(|_, bucket| !bucket.is_full(now));
+            self.tidied = self.buckets.len();
+        }
+        self.buckets.entry(mission_id).or_insert(Bucket { left: BURST, filled_at: now }).take(now)
+    }
+}
+
+impl Bucket {
+    fn is_full(self, now: Timestamp) -> bool {
+        self.left.saturating_add(now.after(self.filled_at).num_seconds()) >= BURST
+    }
+
+    fn take(&mut self, now: Timestamp) -> bool {
+        let passed = now.after(self.filled_at).num_seconds();
+        if passed < 0 {
+            // The clock was set back; that fills nothing, and is believed from now on.
+            self.filled_at = now;
+        } else {
+            self.left = self.left.saturating_add(passed).min(BURST);
+            self.filled_at = self.filled_at.plus(TimeDelta::seconds(passed));
+        }
+        let is_admitted = self.left > 0;
+        self.left -= i64::from(is_admitted);
+        is_admitted
+    }
+}

@@ -1,0 +1,99 @@
+//! The metrics: closed sets of words, all there from the start.
+
+use crate::support::cells::at;
+use crate::support::site::{Setup, Site, snapshot};
+use crate::web::pages::view;
+use crate::web::{CELL, NOWHERE};
+use lazarus::metrics::{ERROR_KINDS, Metrics};
+use lazarus::queue::{Key, Queue};
+use lazarus::snapshot::{Passes, Snapshot};
+use lazarus::world::gitea::Requests;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+fn check(text: &str, lines: &[&str]) {
+    for line in lines {
+        assert!(text.lines().any(|told| told == *line), "`{line}` is not in:\n{text}");
+    }
+}
+
+#[test]
+fn everything_is_told_and_ends_as_the_format_wants() {
+    let (metrics, queue) = (Metrics::default(), Queue::default());
+    metrics.pass_ended(true, Duration::from_millis(200));
+    metrics.pass_ended(false, Duration::from_secs(7));
+    metrics.error("timeout");
+    metrics.error("something else");
+    queue.add(Key::Audit);
+    let requests = Requests { get: 5, post: 2, patch: 1, put: 0, delete: 0 };
+    let passes = Passes { complete_at: Some(at(-7)), ..snapshot().passes };
+    let text = metrics.render(&Snapshot { requests, passes, missions: vec![Arc::new(view())], ..snapshot() }, &queue);
+    check(
+        &text,
+        &[
+            "lazarus_passes_total{result=\"complete\"} 1",
+            "lazarus_passes_total{result=\"incomplete\"} 1",
+            "# UNIT lazarus_pass_duration_seconds seconds",
+            "lazarus_pass_duration_seconds_bucket{le=\"0.25\"} 1",
+            "lazarus_pass_duration_seconds_bucket{le=\"+Inf\"} 2",
+            "lazarus_requests_total{method=\"get\"} 5",
+            "lazarus_requests_total{method=\"delete\"} 0",
+            "lazarus_writes_total 3",
+            "lazarus_missions{phase=\"active\"} 1",
+            "lazarus_missions{phase=\"pending\"} 0",
+            "lazarus_cells{health=\"uninitialized\"} 1",
+            "lazarus_cells{health=\"healthy\"} 0",
+            "lazarus_queue_depth 1",
+            "lazarus_errors_total{kind=\"timeout\"} 1",
+            "lazarus_errors_total{kind=\"other\"} 1",
+            "lazarus_errors_total{kind=\"unauthorized\"} 0",
+            "lazarus_heartbeats_total{result=\"accepted\"} 0",
+            "lazarus_webhooks_total{result=\"unsigned\"} 0",
+            "lazarus_gateways{state=\"down\"} 0",
+            "lazarus_last_complete_pass_timestamp_seconds 1794999993",
+        ],
+    );
+    assert!(text.lines().any(|line| line.starts_with("lazarus_queue_oldest_seconds 0.0")), "{text}");
+    assert!(text.ends_with("# EOF\n") && !text.contains("something else"));
+}
+
+#[tokio::test]
+async fn what_comes_through_the_doors_is_counted() {
+    let site = Site::new(Setup::default()).await;
+    let (_, token) = site.cell(CELL);
+    site.beat(CELL, &token, "{}").await;
+    site.beat(CELL, &token, "[]").await;
+    for _ in 0..3 {
+        site.beat(NOWHERE, &token, "{}").await;
+    }
+    let told = [
+        "lazarus_heartbeats_total{result=\"accepted\"} 1",
+        "lazarus_heartbeats_total{result=\"malformed\"} 1",
+        "lazarus_heartbeats_total{result=\"unknown\"} 3",
+    ];
+    check(&site.look("/metrics").await.body, &told);
+}
+
+/// Reads the fixed words as they are written: in the `kind()` of every error, and wherever else a trouble is made.
+#[test]
+fn every_kind_of_error_has_a_counter() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let read = |file: &str| std::fs::read_to_string(root.join(file)).unwrap();
+    let mut words: Vec<String> = Vec::new();
+    for file in ["world/mod.rs", "world/root.rs", "world/observer.rs", "world/gitea/error.rs"] {
+        let text = read(file);
+        let kind = text.split("pub fn kind(&self)").nth(1).unwrap().split("\n    }\n").next().unwrap();
+        words.extend(kind.split("=> \"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()));
+    }
+    for file in ["trouble.rs", "report.rs", "pass.rs", "survey/mod.rs", "survey/issues.rs"] {
+        let text = read(file);
+        for made in ["kind: \"", "kind = \""] {
+            words.extend(text.split(made).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()));
+        }
+    }
+    assert!(words.len() > 30, "the words are here: {words:?}");
+    words.sort_unstable();
+    words.dedup();
+    assert_eq!(words, ERROR_KINDS);
+}

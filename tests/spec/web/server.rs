@@ -1,0 +1,138 @@
+//! What holds for every connection: how long, how large, how many, and that one cannot bring down another.
+
+use crate::support::site::{Answer, Setup, Site, ask, listen, say};
+use crate::web::CELL;
+use http_body_util::Full;
+use hyper::Response;
+use lazarus::http::server::{Limits, serve};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// Deadlines that pass while a test waits for them.
+fn hasty() -> Limits {
+    let soon = Duration::from_millis(100);
+    Limits { headers: soon, body: soon, answer: 2 * soon, idle: 3 * soon, ..Limits::default() }
+}
+
+#[tokio::test]
+async fn who_is_too_slow_is_cut_off() {
+    let site = Site::new(Setup { limits: hasty(), ..Setup::default() }).await;
+    assert_eq!(say(site.doors, b"").await, b"", "who says nothing");
+    assert_eq!(say(site.doors, b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ").await, b"", "half of the headers");
+    let (_, token) = site.cell(CELL);
+    let half = format!(
+        "POST /missions/{CELL}/heartbeat HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: 9\r\n\r\n{{"
+    );
+    assert_eq!(Answer::parse(&say(site.doors, half.as_bytes()).await).status, 408, "half of the body");
+    let idle = say(site.doors, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(Answer::parse(&idle).status, 200, "who has his answer and stays");
+}
+
+#[tokio::test]
+async fn who_drips_is_cut_off_all_the_same() {
+    let site = Site::new(Setup { limits: hasty(), ..Setup::default() }).await;
+    let mut stream = TcpStream::connect(site.doors).await.unwrap();
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+    let mut pace = tokio::time::interval(Duration::from_millis(10));
+    let mut dripped = 0;
+    while dripped < 2_000 && stream.write_all(b"X-Y: z\r\n").await.is_ok() {
+        pace.tick().await;
+        dripped += 1;
+    }
+    assert!(dripped < 2_000, "the connection is closed");
+}
+
+#[tokio::test]
+async fn headers_are_bounded_and_nonsense_is_refused() {
+    let site = Site::new(Setup::default()).await;
+    let with = |bytes: usize| {
+        format!("GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX: {}\r\n\r\n", "x".repeat(bytes))
+    };
+    assert_eq!(Answer::parse(&say(site.doors, with(15_000).as_bytes()).await).status, 200);
+    for bytes in [16_384, 100_000] {
+        assert_eq!(Answer::parse(&say(site.doors, with(bytes).as_bytes()).await).status, 431, "{bytes}");
+    }
+    let many = format!("GET /healthz HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(150));
+    assert_eq!(Answer::parse(&say(site.doors, many.as_bytes()).await).status, 431);
+    for nonsense in [
+        "\u{16}\u{3}\u{1}",
+        "GET\r\n\r\n",
+        "GET / HTTP/9.9\r\n\r\n",
+        "POST /webhook HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+    ] {
+        let heard = say(site.doors, format!("{nonsense}\r\n\r\n").as_bytes()).await;
+        assert!(heard.is_empty() || Answer::parse(&heard).status == 400, "{nonsense:?}");
+    }
+    let both = "POST /webhook HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+    let heard = say(site.doors, both.as_bytes()).await;
+    assert!(matches!(Answer::parse(&heard).status, 400 | 404), "two lengths lead to one answer");
+    assert_eq!(String::from_utf8_lossy(&heard).matches("HTTP/1.1 ").count(), 1);
+}
+
+#[tokio::test]
+async fn there_are_so_many_places_and_one_is_free_again_when_somebody_leaves() {
+    let limits = Limits { connections: 3, connections_per_peer: 1, ..Limits::default() };
+    let site = Site::new(Setup { limits, ..Setup::default() }).await;
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        let mut stream = TcpStream::connect(site.doors).await.unwrap();
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let mut first = [0; 12];
+        stream.read_exact(&mut first).await.unwrap();
+        assert_eq!(&first, b"HTTP/1.1 200", "loopback may have all");
+        held.push(stream);
+    }
+    assert_eq!(say(site.doors, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await, b"", "one more");
+    held.pop();
+    let again = async {
+        while say(site.doors, b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.is_empty() {}
+    };
+    tokio::time::timeout(Duration::from_secs(30), again).await.expect("a place is free");
+}
+
+#[tokio::test]
+async fn a_panic_costs_one_request() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (_shutdown, stop) = watch::channel(false);
+    let server = tokio::spawn(serve(listener, Limits::default(), stop, |request| async move {
+        assert_ne!(request.uri().path(), "/panic", "on purpose");
+        Response::new(Full::default())
+    }));
+    for _ in 0..3 {
+        let answer = ask(address, "GET", "/panic", &[], b"").await;
+        assert_eq!((answer.status, answer.body.as_str()), (500, "a defect of this program\n"));
+        assert_eq!(ask(address, "GET", "/", &[], b"").await.status, 200);
+    }
+    assert!(!server.is_finished());
+}
+
+#[tokio::test]
+async fn a_stop_lets_nobody_in_and_waits_for_whoever_is_inside() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (shutdown, stop) = watch::channel(false);
+    let (entered, mut inside) = tokio::sync::mpsc::channel(1);
+    let (release, released) = watch::channel(false);
+    let server = tokio::spawn(serve(listener, Limits::default(), stop, move |_| {
+        let (entered, mut released) = (entered.clone(), released.clone());
+        async move {
+            entered.send(()).await.unwrap();
+            released.wait_for(|is_released| *is_released).await.unwrap();
+            Response::new(Full::default())
+        }
+    }));
+    let mut idle = TcpStream::connect(address).await.unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    inside.recv().await.unwrap();
+    shutdown.send(true).unwrap();
+    assert_eq!(listen(&mut idle).await, b"", "who waits is let go");
+    assert!(!server.is_finished());
+    release.send(true).unwrap();
+    assert_eq!(Answer::parse(&listen(&mut stream).await).status, 200, "who was inside has his answer");
+    tokio::time::timeout(Duration::from_secs(30), server).await.unwrap().unwrap();
+    assert!(TcpStream::connect(address).await.is_err());
+}
