@@ -35,6 +35,7 @@ pub mod beat;
 pub mod console;
 pub mod demo;
 pub mod exit;
+pub mod http;
 pub mod init;
 pub mod job;
 pub mod mission;

@@ -1,0 +1,3 @@
+//! What the daemon shows and takes over HTTP.
+
+pub mod page;
