@@ -120,7 +120,9 @@ fn run_daemon(arguments: Pass) -> Exit {
         };
         match served {
             Ok(()) => Exit::Complete,
-            Err(error @ ServeError::Refused(_)) => console.refused(&error),
+            Err(error @ (ServeError::Refused(_) | ServeError::Settings(_) | ServeError::Listen { .. })) => {
+                console.refused(&error)
+            }
             Err(error @ ServeError::Signals(_)) => console.failed(&error),
         }
     })

@@ -1,19 +1,27 @@
 //! From settings to a running service: listeners, ticks and signals, and whoever outside is told that we live.
 
 use crate::daemon::{self, Daemon};
+use crate::http::server::Limits;
+use crate::http::{Web, serve_doors, serve_page};
 use crate::mission::time::Timestamp;
-use crate::settings::Settings;
+use crate::settings::{DaemonSettings, Settings, SettingsError};
 use crate::snapshot::Snapshot;
 use crate::trouble::Refusal;
 use sd_notify::NotifyState;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
 /// So many intervals may go by without the end of a pass before the service manager starts us anew.
 const WATCHDOG_INTERVALS: u32 = 4;
+
+/// How long answers under way may take when the end has come.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why there is no service.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +29,19 @@ pub enum ServeError {
     /// A person has to act.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// A setting.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// An address cannot be listened on.
+    #[error("`{key}`: cannot listen on `{address}`: {cause}; choose another address, or stop what is there")]
+    Listen {
+        /// The setting.
+        key: &'static str,
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        cause: std::io::Error,
+    },
     /// Signals cannot be waited for.
     #[error("cannot wait for signals: {0}")]
     Signals(std::io::Error),
@@ -28,10 +49,26 @@ pub enum ServeError {
 
 /// Serves until SIGTERM or SIGINT. `clock` is read once a tick.
 pub async fn serve(settings: Settings, clock: fn() -> Timestamp) -> Result<(), ServeError> {
-    let interval = settings.daemon.interval;
+    let DaemonSettings { interval, listen, page_listen, .. } = settings.daemon;
+    let (webhook_secret, page_token) = (settings.daemon.webhook_secret()?, settings.daemon.page_token()?);
+    let doors = listen_on("daemon.listen", listen).await?;
+    let pages = listen_on("daemon.page_listen", page_listen).await?;
     let daemon = Daemon::start(settings, clock()).await?;
     daemon.check_token().await?;
     let stopped = stopped().map_err(ServeError::Signals)?;
+    let web = Arc::new(Web {
+        snapshot: daemon.snapshots(),
+        queue: daemon.queue(),
+        beats: daemon.beats(),
+        metrics: daemon.metrics(),
+        webhook_secret,
+        page_token,
+        limits: Limits::default(),
+    });
+    let (closing, is_closing) = watch::channel(false);
+    let mut served = JoinSet::new();
+    served.spawn(serve_doors(doors, Arc::clone(&web), is_closing.clone()));
+    served.spawn(serve_page(pages, web, is_closing));
     let (ticks, heard) = mpsc::channel(1);
     let ticking = tokio::spawn(tick(ticks, interval, clock));
     let telling = tokio::spawn(tell(daemon.snapshots(), interval));
@@ -41,8 +78,20 @@ pub async fn serve(settings: Settings, clock: fn() -> Timestamp) -> Result<(), S
     notify(&[NotifyState::Stopping]);
     ticking.abort();
     telling.abort();
+    let _ = closing.send(true);
+    let _ = tokio::time::timeout(CLOSE_PATIENCE, served.join_all()).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+async fn listen_on(key: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
+    let listen = async || {
+        let listener = TcpListener::bind(address).await?;
+        let found = listener.local_addr()?;
+        tracing::info!("{key}: listening on {found}");
+        Ok(listener)
+    };
+    listen().await.map_err(|cause| ServeError::Listen { key, address, cause })
 }
 
 /// Ends with the first signal that asks for the end.

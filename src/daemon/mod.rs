@@ -8,18 +8,20 @@ mod forge;
 mod known;
 mod passes;
 
+use crate::metrics::Metrics;
 use crate::mission::time::Timestamp;
 use crate::pass::enter;
 use crate::queue::{Key, Queue};
 use crate::settings::Settings;
 use crate::snapshot::{GatewayView, Snapshot, Tick};
 use crate::trouble::{Refusal, Trouble};
+use crate::world::beats::Beats;
 use crate::world::root::RootError;
 use crate::world::watch::Watch;
 use crate::world::writer::Access;
 use fleet::{Fleet, Ground};
 use forge::Forge;
-use passes::PassBook;
+use passes::{Ended, PassBook};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -35,6 +37,8 @@ pub struct Daemon {
     passes: Mutex<PassBook>,
     tick: Mutex<Tick>,
     gateways: Mutex<Vec<GatewayView>>,
+    beats: Arc<Beats>,
+    metrics: Arc<Metrics>,
     snapshot: watch::Sender<Arc<Snapshot>>,
 }
 
@@ -54,6 +58,7 @@ impl Daemon {
             fleet.know(record);
         }
         let cells = Arc::new(Mutex::new(Watch::new(Arc::clone(&root))));
+        let beats = Arc::new(Beats::new(Arc::clone(&root)));
         let forge = match &settings.forge_url {
             Some(_) => Some(Forge::new(&settings, root, entry, access)?),
             None => None,
@@ -79,6 +84,8 @@ impl Daemon {
             passes: Mutex::new(passes),
             tick: Mutex::new(tick),
             gateways: Mutex::default(),
+            beats,
+            metrics: Arc::default(),
             snapshot: watch::Sender::new(Arc::new(snapshot)),
             settings,
         }))
@@ -96,6 +103,18 @@ impl Daemon {
     #[must_use]
     pub fn queue(&self) -> Arc<Queue> {
         Arc::clone(&self.queue)
+    }
+
+    /// The way to replace a heartbeat.
+    #[must_use]
+    pub fn beats(&self) -> Arc<Beats> {
+        Arc::clone(&self.beats)
+    }
+
+    /// What is counted.
+    #[must_use]
+    pub fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.metrics)
     }
 
     /// How things are, from now on.
@@ -178,6 +197,7 @@ impl Daemon {
     fn note(&self, troubles: &[Trouble]) {
         for trouble in troubles {
             tracing::warn!(kind = trouble.kind, "{}", trouble.message_with_subject());
+            self.metrics.error(trouble.kind);
         }
         locked(&self.passes).note(troubles);
     }
@@ -185,15 +205,16 @@ impl Daemon {
     /// Ends the pass if nothing is left to do in it, or if the next one is due.
     fn close_pass(&self, is_overdue: bool) {
         let now = self.now();
-        let is_closed = {
+        let ended = {
             let mut passes = locked(&self.passes);
             if is_overdue && !self.queue.is_idle() {
                 passes.give_up(self.queue.depth());
             }
             let is_over = is_overdue || (passes.is_swept && self.queue.is_idle());
-            is_over && passes.close(now, self.queue.delayed())
+            is_over.then(|| passes.close(now, self.queue.delayed())).flatten()
         };
-        if is_closed {
+        if let Some(Ended { is_complete, duration }) = ended {
+            self.metrics.pass_ended(is_complete, duration);
             self.publish();
         }
     }

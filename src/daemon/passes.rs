@@ -17,14 +17,19 @@ pub(super) struct PassBook {
     pub(super) is_swept: bool,
     errors: Vec<String>,
     is_failed: bool,
-    /// How long the last one took.
-    last: Duration,
+}
+
+/// How a pass ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ended {
+    pub(super) is_complete: bool,
+    pub(super) duration: Duration,
 }
 
 impl PassBook {
     pub(super) fn new(now: Timestamp) -> Self {
         let told = Passes { started_at: Some(now), ..Passes::default() };
-        Self { told, begun: None, is_swept: false, errors: Vec::new(), is_failed: false, last: Duration::ZERO }
+        Self { told, begun: None, is_swept: false, errors: Vec::new(), is_failed: false }
     }
 
     pub(super) fn open(&mut self) {
@@ -46,14 +51,13 @@ impl PassBook {
         }
     }
 
-    /// Ends the pass, with so many issues that failed and come again later; whether there was one.
-    pub(super) fn close(&mut self, now: Timestamp, delayed: usize) -> bool {
-        let Some(begun) = self.begun.take() else { return false };
+    /// Ends the pass, with so many issues that failed and come again later; none where there was none.
+    pub(super) fn close(&mut self, now: Timestamp, delayed: usize) -> Option<Ended> {
+        let begun = self.begun.take()?;
         if delayed > 0 && !self.is_failed {
             self.is_failed = true;
             self.errors.push(format!("{delayed} that failed before are tried again later"));
         }
-        self.last = begun.elapsed();
         self.told.finished_at = Some(now);
         self.told.errors = std::mem::take(&mut self.errors);
         if self.is_failed {
@@ -62,7 +66,7 @@ impl PassBook {
             self.told.complete += 1;
             self.told.complete_at = Some(now);
         }
-        true
+        Some(Ended { is_complete: !self.is_failed, duration: begun.elapsed() })
     }
 
     /// What the forge's last answer was, where it was none.

@@ -62,6 +62,11 @@ pub(super) fn css(style: &'static str) -> Reply {
     reply(StatusCode::OK, "text/css; charset=utf-8", style)
 }
 
+/// The icon.
+pub(super) fn svg(style: &'static str) -> Reply {
+    reply(StatusCode::OK, "image/svg+xml", style)
+}
+
 /// A document for programs.
 pub(super) fn json(document: Vec<u8>) -> Reply {
     reply(StatusCode::OK, "application/json", document)

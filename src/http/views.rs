@@ -14,6 +14,7 @@ enum View {
     Fleet,
     Mission(MissionId),
     Style,
+    Icon,
     Health,
     Metrics,
     Lives,
@@ -24,6 +25,7 @@ impl View {
         match path {
             "/" => Some(Self::Fleet),
             "/style.css" => Some(Self::Style),
+            "/icon.svg" => Some(Self::Icon),
             "/health" => Some(Self::Health),
             "/metrics" => Some(Self::Metrics),
             "/healthz" => Some(Self::Lives),
@@ -56,6 +58,7 @@ fn show(web: &Web, view: &View, query: &str) -> Reply {
         View::Fleet => reply::html(page::fleet(&snapshot, query)),
         View::Mission(mission_id) => page::mission(&snapshot, *mission_id).map_or_else(reply::not_found, reply::html),
         View::Style => reply::css(page::STYLE),
+        View::Icon => reply::svg(page::ICON),
         View::Health => health::report(&snapshot),
         View::Metrics => reply::metrics(web.metrics.render(&snapshot, &web.queue)),
         View::Lives => reply::text(StatusCode::OK, "ok"),

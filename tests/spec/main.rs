@@ -20,6 +20,7 @@ mod job;
 mod label;
 mod laws;
 mod once;
+mod page;
 mod plan;
 mod queue;
 mod races;

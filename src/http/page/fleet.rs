@@ -1,0 +1,224 @@
+//! Everything that the fleet's page shows, counted, filtered, sorted and cut to one page of rows.
+
+use crate::http::page::query::{Column, Order, Query, Stage};
+use crate::http::page::shown::{Frame, Issue, When, brief};
+use crate::http::page::sort::sorted;
+use crate::mission::health::Health;
+use crate::mission::heartbeat::WizardState;
+use crate::mission::identity::{ForgeUrl, MissionId};
+use crate::mission::phase::Phase;
+use crate::mission::time::Timestamp;
+use crate::snapshot::{GatewayView, MissionView, Snapshot};
+use serde::Serialize;
+
+/// So many missions stand on one page.
+pub const ROWS_MAX: usize = 100;
+
+/// The verdicts, the worst first.
+pub const WORST_FIRST: [Health; 5] =
+    [Health::Incomplete, Health::Stale, Health::Unknown, Health::Uninitialized, Health::Healthy];
+
+/// The fleet's page.
+#[derive(Clone, Debug, Serialize)]
+pub struct Fleet {
+    frame: Frame,
+    alarms: Vec<Choice>,
+    health: Vec<Choice>,
+    phase: Vec<Choice>,
+    says: Vec<Choice>,
+    gateways: Vec<Gateway>,
+    heads: Vec<Head>,
+    rows: Vec<Row>,
+    total: usize,
+    found: usize,
+    is_filtered: bool,
+    everything: String,
+    pages: Pages,
+}
+
+/// A filter to choose: what it would show, how many those are, and where it leads. Chosen already, it leads back.
+#[derive(Clone, Debug, Serialize)]
+struct Choice {
+    word: &'static str,
+    title: String,
+    count: usize,
+    link: String,
+    is_chosen: bool,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Gateway {
+    name: String,
+    state: &'static str,
+    answer: Option<String>,
+    asked: Option<When>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Head {
+    word: &'static str,
+    title: &'static str,
+    link: String,
+    order: Option<&'static str>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Row {
+    id: MissionId,
+    health: Option<&'static str>,
+    reason: Option<String>,
+    phase: Option<&'static str>,
+    since: Option<When>,
+    beaten: Option<When>,
+    says: Option<String>,
+    message: Option<String>,
+    wizard: Option<String>,
+    name: Option<String>,
+    issue: Option<Issue>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Pages {
+    first: usize,
+    last: usize,
+    number: usize,
+    count: usize,
+    previous: Option<String>,
+    next: Option<String>,
+}
+
+impl Fleet {
+    /// What a query makes of a snapshot.
+    #[must_use]
+    pub fn new(snapshot: &Snapshot, query: &Query) -> Self {
+        let found = sorted(&snapshot.missions, query);
+        let pages = pages(query, found.len());
+        let now = snapshot.tick.now();
+        let row = |mission: &&MissionView| Row::new(mission, snapshot.forge.as_ref(), now);
+        let health = health_choices(snapshot, query);
+        let all = health_choices(snapshot, &Query::default());
+        Self {
+            frame: Frame::new(snapshot),
+            alarms: all.into_iter().take(3).filter(|choice| choice.count > 0).collect(),
+            health,
+            phase: phase_choices(snapshot, query),
+            says: says_choices(snapshot, query),
+            gateways: snapshot.gateways.iter().map(|gateway| Gateway::new(gateway, now)).collect(),
+            heads: Column::ALL.into_iter().map(|column| Head::new(column, query)).collect(),
+            rows: found.iter().skip(pages.number.saturating_sub(1) * ROWS_MAX).take(ROWS_MAX).map(row).collect(),
+            total: snapshot.missions.len(),
+            found: found.len(),
+            is_filtered: query.is_filtered(),
+            everything: Query { sort: query.sort, order: query.order, ..Query::default() }.link(),
+            pages,
+        }
+    }
+}
+
+fn health_choices(snapshot: &Snapshot, query: &Query) -> Vec<Choice> {
+    let with = |health| Query { health, page: 0, ..*query };
+    let choice = |health: Health| {
+        let is_chosen = query.health == Some(health);
+        Choice {
+            word: health.word(),
+            title: health.to_string(),
+            count: count(snapshot, &with(Some(health))),
+            link: with((!is_chosen).then_some(health)).link(),
+            is_chosen,
+        }
+    };
+    WORST_FIRST.into_iter().map(choice).collect()
+}
+
+fn phase_choices(snapshot: &Snapshot, query: &Query) -> Vec<Choice> {
+    let with = |phase| Query { phase, page: 0, ..*query };
+    let choice = |stage: Stage| {
+        let is_chosen = query.phase == Some(stage);
+        Choice {
+            word: stage.word(),
+            title: stage.title().to_owned(),
+            count: count(snapshot, &with(Some(stage))),
+            link: with((!is_chosen).then_some(stage)).link(),
+            is_chosen,
+        }
+    };
+    Stage::ALL.into_iter().map(choice).collect()
+}
+
+fn says_choices(snapshot: &Snapshot, query: &Query) -> Vec<Choice> {
+    let with = |says| Query { says, page: 0, ..*query };
+    let choice = |says: WizardState| {
+        let is_chosen = query.says == Some(says);
+        Choice {
+            word: "says",
+            title: says.to_string(),
+            count: count(snapshot, &with(Some(says))),
+            link: with((!is_chosen).then_some(says)).link(),
+            is_chosen,
+        }
+    };
+    WizardState::ALL.into_iter().map(choice).collect()
+}
+
+fn count(snapshot: &Snapshot, query: &Query) -> usize {
+    snapshot.missions.iter().filter(|mission| query.takes(mission)).count()
+}
+
+/// A page beyond the last one is the last one.
+fn pages(query: &Query, found: usize) -> Pages {
+    let count = found.div_ceil(ROWS_MAX).max(1);
+    let at = query.page.min(count - 1);
+    let to = |page: usize| Query { page, ..*query }.link();
+    Pages {
+        first: (at * ROWS_MAX + 1).min(found),
+        last: ((at + 1) * ROWS_MAX).min(found),
+        number: at + 1,
+        count,
+        previous: at.checked_sub(1).map(to),
+        next: (at + 1 < count).then(|| to(at + 1)),
+    }
+}
+
+impl Gateway {
+    fn new(gateway: &GatewayView, now: Timestamp) -> Self {
+        Self {
+            name: gateway.name.to_string(),
+            state: gateway.state.word(),
+            answer: brief(&gateway.answer),
+            asked: gateway.asked_at.map(|at| When::new(at, now)),
+        }
+    }
+}
+
+impl Head {
+    /// The column that is sorted by already leads to the other order.
+    fn new(column: Column, query: &Query) -> Self {
+        let is_sorted = query.sort == column;
+        let order = if is_sorted { query.order.reversed() } else { Order::default() };
+        Self {
+            word: column.word(),
+            title: column.title(),
+            link: Query { sort: column, order, page: 0, ..*query }.link(),
+            order: is_sorted.then(|| query.order.word()),
+        }
+    }
+}
+
+impl Row {
+    fn new(mission: &MissionView, forge: Option<&ForgeUrl>, now: Timestamp) -> Self {
+        let when = |at: Option<Timestamp>| at.map(|at| When::new(at, now));
+        Self {
+            id: mission.mission_id,
+            health: mission.health.map(Health::word),
+            reason: mission.reason.as_deref().and_then(brief),
+            phase: mission.phase.map(Phase::word),
+            since: when(mission.since),
+            beaten: when(mission.beaten_at),
+            says: mission.says.map(|says| says.to_string()),
+            message: mission.message.as_deref().and_then(brief),
+            wizard: mission.wizard.as_ref().map(ToString::to_string),
+            name: mission.name.as_deref().and_then(brief),
+            issue: mission.issue.as_ref().map(|issue| Issue::new(issue, forge)),
+        }
+    }
+}

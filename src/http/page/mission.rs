@@ -1,0 +1,90 @@
+//! Everything that the page of one mission shows.
+
+use crate::http::page::shown::{Frame, Issue, When, whole};
+use crate::mission::health::Health;
+use crate::mission::identity::MissionId;
+use crate::mission::phase::Phase;
+use crate::mission::record::Happened;
+use crate::mission::status::{beat_command, scan_command};
+use crate::mission::time::Timestamp;
+use crate::snapshot::{MissionView, Snapshot};
+use serde::Serialize;
+
+/// One mission's page.
+#[derive(Clone, Debug, Serialize)]
+pub struct Mission {
+    frame: Frame,
+    id: MissionId,
+    has_cell: bool,
+    path: String,
+    phase: Option<&'static str>,
+    health: Option<&'static str>,
+    reason: Option<String>,
+    why: Option<String>,
+    place: Option<String>,
+    since: Option<When>,
+    beaten: Option<When>,
+    says: Option<String>,
+    message: Option<String>,
+    wizard: Option<String>,
+    name: Option<String>,
+    repository: Option<String>,
+    issue: Option<Issue>,
+    changes: Vec<Change>,
+    beat_command: String,
+    scan_command: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Change {
+    when: When,
+    what: String,
+}
+
+impl Mission {
+    /// The mission with this id.
+    #[must_use]
+    pub fn find(snapshot: &Snapshot, id: MissionId) -> Option<Self> {
+        let mission = snapshot.missions.iter().find(|mission| mission.mission_id == id)?;
+        Some(Self::new(snapshot, mission))
+    }
+
+    fn new(snapshot: &Snapshot, mission: &MissionView) -> Self {
+        let now = snapshot.tick.now();
+        let when = |at: Option<Timestamp>| at.map(|at| When::new(at, now));
+        let reason = mission.reason.as_deref().and_then(whole);
+        let (why, place) = parts(reason.as_deref());
+        let change = |Happened { at, what }: &Happened| Some(Change { when: When::new(*at, now), what: whole(what)? });
+        Self {
+            frame: Frame::new(snapshot),
+            id: mission.mission_id,
+            has_cell: mission.has_cell,
+            path: mission.path.clone(),
+            phase: mission.phase.map(Phase::word),
+            health: mission.health.map(Health::word),
+            why,
+            place,
+            reason,
+            since: when(mission.since),
+            beaten: when(mission.beaten_at),
+            says: mission.says.map(|says| says.to_string()),
+            message: mission.message.as_deref().and_then(whole),
+            wizard: mission.wizard.as_ref().map(ToString::to_string),
+            name: mission.name.as_deref().and_then(whole),
+            repository: mission.repository.as_deref().and_then(whole),
+            issue: mission.issue.as_ref().map(|issue| Issue::new(issue, snapshot.forge.as_ref())),
+            changes: mission.changes.iter().rev().filter_map(change).collect(),
+            beat_command: beat_command(&snapshot.missions_root, mission.mission_id),
+            scan_command: scan_command(&snapshot.missions_root),
+        }
+    }
+}
+
+/// A reason is a fixed word, and the path that it speaks of.
+fn parts(reason: Option<&str>) -> (Option<String>, Option<String>) {
+    match reason.map(|reason| reason.split_once(' ').unwrap_or((reason, ""))) {
+        Some((why, "")) => (Some(why.to_owned()), None),
+        Some((why, place)) => (Some(why.to_owned()), Some(place.to_owned())),
+        None => (None, None),
+    }
+}

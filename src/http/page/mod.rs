@@ -1,0 +1,87 @@
+//! The page for people: the whole fleet, and one mission, as HTML without a script.
+//!
+//! Nothing that a stranger wrote reaches a reader as anything but text: every value that a template prints is freed of
+//! what nobody can see and is escaped, by the formatter here and not by the templates; no template can switch that off.
+
+pub mod fleet;
+pub mod mission;
+pub mod query;
+pub mod shown;
+pub mod sort;
+
+use crate::mission::identity::MissionId;
+use crate::mission::text::without_invisible;
+use crate::snapshot::Snapshot;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{Environment, Error, Output, State, UndefinedBehavior, Value, escape_formatter};
+use serde::Serialize;
+use std::sync::LazyLock;
+
+/// What both pages look like; served as `/style.css`.
+pub const STYLE: &str = include_str!("../../../templates/style.css");
+
+/// The icon of both pages; served as `/icon.svg`, of the type `image/svg+xml`.
+pub const ICON: &str = include_str!("../../../templates/icon.svg");
+
+const FLEET: &str =
+    concat!(include_str!("../../../templates/base.html"), include_str!("../../../templates/fleet.html"));
+const MISSION: &str =
+    concat!(include_str!("../../../templates/base.html"), include_str!("../../../templates/mission.html"));
+
+static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(templates);
+
+/// The page at `/`: every mission, sorted and filtered as the raw query string asks. What it asks for that is not known
+/// is ignored.
+#[must_use]
+pub fn fleet(snapshot: &Snapshot, query: &str) -> String {
+    render("fleet.html", &fleet::Fleet::new(snapshot, &query::Query::parse(query)))
+}
+
+/// The page at `/missions/{id}`; none where there is no such mission.
+#[must_use]
+pub fn mission(snapshot: &Snapshot, id: MissionId) -> Option<String> {
+    Some(render("mission.html", &mission::Mission::find(snapshot, id)?))
+}
+
+fn render(name: &str, context: &impl Serialize) -> String {
+    TEMPLATES
+        .get_template(name)
+        .and_then(|template| template.render(Serde(context)))
+        .expect("the embedded template always renders: tests/spec/page.rs renders every situation")
+}
+
+fn templates() -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_syntax(syntax());
+    environment.set_formatter(print);
+    environment.remove_filter("safe");
+    environment.add_filter("grouped", grouped);
+    for (name, source) in [("fleet.html", FLEET), ("mission.html", MISSION)] {
+        // A name that ends like this switches escaping on.
+        environment.add_template(name, source).expect("the embedded template always parses: tests/spec/page.rs");
+    }
+    environment
+}
+
+/// Lines that hold only a tag leave no blank line behind.
+fn syntax() -> SyntaxConfig {
+    let built = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+    built.expect("the default delimiters are always valid")
+}
+
+/// Only what a macro of ours made is printed as it is.
+fn print(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Error> {
+    match value.as_str() {
+        Some(text) if !value.is_safe() => escape_formatter(out, state, &Value::from(without_invisible(text).0)),
+        Some(_) | None => escape_formatter(out, state, value),
+    }
+}
+
+/// `10,000`
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|group| str::from_utf8(group).ok()).collect();
+    groups.join(",")
+}

@@ -1,0 +1,147 @@
+//! The small things that both pages show: points in time, issues, how fresh everything is.
+
+use crate::mission::identity::ForgeUrl;
+use crate::mission::text::{shown, without_invisible};
+use crate::mission::time::{Timestamp, spoken_length};
+use crate::snapshot::{IssueView, Snapshot};
+use serde::Serialize;
+use std::time::Duration;
+use url::Url;
+
+/// A page asks anew as often as there is news, within these seconds.
+const REFRESH_SECONDS: std::ops::RangeInclusive<u64> = 10..=600;
+
+/// So many of the last pass's errors are shown.
+const ERRORS_MAX: usize = 5;
+
+/// So many characters of one text are shown where it is shown whole.
+pub const TEXT_CHARS_MAX: usize = 1_000;
+
+/// A point in time, absolute and as its distance.
+#[derive(Clone, Debug, Serialize)]
+pub struct When {
+    at: String,
+    spoken: String,
+    ago: String,
+    age: String,
+}
+
+impl When {
+    /// As seen from now.
+    #[must_use]
+    pub fn new(at: Timestamp, now: Timestamp) -> Self {
+        Self { at: at.to_string(), spoken: at.spoken(), ago: ago(at, now), age: age(at, now) }
+    }
+}
+
+fn ago(at: Timestamp, now: Timestamp) -> String {
+    match u64::try_from(now.after(at).num_seconds()) {
+        Err(_) => "ahead of the clock".to_owned(),
+        Ok(0) => "just now".to_owned(),
+        Ok(seconds) => format!("{} ago", rough_length(seconds)),
+    }
+}
+
+fn age(at: Timestamp, now: Timestamp) -> String {
+    u64::try_from(now.after(at).num_seconds()).map_or("no time".to_owned(), rough_length)
+}
+
+/// As exact as somebody wants to know who looks for a silent wizard.
+fn rough_length(seconds: u64) -> String {
+    let unit = [86_400, 3_600, 60].into_iter().find(|unit| seconds >= 2 * unit).unwrap_or(1);
+    spoken_length(Duration::from_secs(seconds / unit * unit))
+}
+
+/// An issue, with its address where that leads to our own forge.
+#[derive(Clone, Debug, Serialize)]
+pub struct Issue {
+    name: String,
+    url: Option<String>,
+}
+
+impl Issue {
+    /// The name always, the address only when a reader may be sent there.
+    #[must_use]
+    pub fn new(issue: &IssueView, forge: Option<&ForgeUrl>) -> Self {
+        Self { name: shown(&issue.name), url: forge.and_then(|forge| link(&issue.url, forge)) }
+    }
+}
+
+/// The address, if it is one of a page of this forge: `http` or `https`, the same host and port, below the same path.
+fn link(address: &str, forge: &ForgeUrl) -> Option<String> {
+    let url = Url::parse(address).ok()?;
+    let forge = forge.as_url();
+    let is_web = matches!(url.scheme(), "http" | "https");
+    let is_plain = url.username().is_empty() && url.password().is_none();
+    let below = url.path().strip_prefix(forge.path().trim_end_matches('/'));
+    let is_below = below.is_some_and(|rest| rest.starts_with('/'));
+    (is_web && is_plain && is_below && url.origin() == forge.origin()).then(|| url.into())
+}
+
+/// A stranger's text as a whole, bounded; none where nothing of it can be seen.
+#[must_use]
+pub fn whole(text: &str) -> Option<String> {
+    let visible = without_invisible(text).0;
+    let mut kept: String = visible.trim().chars().take(TEXT_CHARS_MAX).collect();
+    if kept.len() < visible.trim().len() {
+        kept.push('…');
+    }
+    (!kept.is_empty()).then_some(kept)
+}
+
+/// A stranger's text in one short line; none where nothing of it can be seen.
+#[must_use]
+pub fn brief(text: &str) -> Option<String> {
+    let line = shown(text);
+    (!line.is_empty()).then_some(line)
+}
+
+/// What stands around every page: which daemon this is, and how fresh what it shows is.
+#[derive(Clone, Debug, Serialize)]
+pub struct Frame {
+    host: String,
+    missions_root: String,
+    forge: Option<String>,
+    now: When,
+    refresh: u64,
+    interval: String,
+    trouble: Option<String>,
+    errors: Vec<String>,
+    more_errors: usize,
+    started: Option<When>,
+    finished: Option<When>,
+    complete: Option<When>,
+    passes: Count,
+}
+
+/// How many passes there were.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Count {
+    complete: u64,
+    incomplete: u64,
+}
+
+impl Frame {
+    /// As the snapshot has it, now.
+    #[must_use]
+    pub fn new(snapshot: &Snapshot) -> Self {
+        let now = snapshot.tick.now();
+        let passes = &snapshot.passes;
+        let when = |at: Option<Timestamp>| at.map(|at| When::new(at, now));
+        Self {
+            host: snapshot.host.to_string(),
+            missions_root: snapshot.missions_root.clone(),
+            forge: snapshot.forge.as_ref().map(ToString::to_string),
+            now: When::new(now, now),
+            refresh: snapshot.interval.as_secs().clamp(*REFRESH_SECONDS.start(), *REFRESH_SECONDS.end()),
+            interval: spoken_length(Duration::from_secs(snapshot.interval.as_secs())),
+            trouble: snapshot.readiness().err().and_then(|reason| whole(&reason)),
+            errors: passes.errors.iter().take(ERRORS_MAX).filter_map(|error| whole(error)).collect(),
+            more_errors: passes.errors.len().saturating_sub(ERRORS_MAX),
+            started: when(passes.started_at),
+            finished: when(passes.finished_at),
+            complete: when(passes.complete_at),
+            passes: Count { complete: passes.complete, incomplete: passes.incomplete },
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Fleets to look at: a quiet one to bend, and one in which everything occurs.
+
+use lazarus::mission::health::Health;
+use lazarus::mission::heartbeat::WizardState;
+use lazarus::mission::identity::{ForgeUrl, GatewayName, HostName, MissionId, WizardName};
+use lazarus::mission::phase::Phase;
+use lazarus::mission::record::Happened;
+use lazarus::mission::time::Timestamp;
+use lazarus::snapshot::{GatewayState, GatewayView, IssueView, MissionView, Passes, Snapshot, Tick};
+use lazarus::world::gitea::Requests;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) fn now() -> Timestamp {
+    Timestamp::parse("2026-11-23T14:02:11Z").unwrap()
+}
+
+pub(super) fn before(minutes: i64) -> Timestamp {
+    now().plus(chrono::TimeDelta::minutes(-minutes))
+}
+
+fn forge() -> ForgeUrl {
+    ForgeUrl::parse("https://git.example.com").unwrap()
+}
+
+pub(super) fn id(number: i64) -> MissionId {
+    MissionId::of_issue(&forge(), 7, number)
+}
+
+/// A mission that is well.
+pub(super) fn mission(number: i64) -> MissionView {
+    MissionView {
+        mission_id: id(number),
+        has_cell: true,
+        path: format!("/var/missions/{}", id(number)),
+        phase: Some(Phase::Active),
+        health: Some(Health::Healthy),
+        reason: Some("beating".to_owned()),
+        since: Some(before(60 + number)),
+        beaten_at: Some(before(2)),
+        says: Some(WizardState::Working),
+        message: None,
+        wizard: WizardName::parse("merlin").ok(),
+        name: Some(format!("Mission {number}")),
+        repository: Some("wizards/spellbook".to_owned()),
+        issue: Some(IssueView {
+            name: format!("wizards/missions#{number}"),
+            url: format!("https://git.example.com/wizards/missions/issues/{number}"),
+        }),
+        changes: vec![
+            Happened { at: before(62), what: "the cell was made".to_owned() },
+            Happened { at: before(60), what: "uninitialized to healthy".to_owned() },
+        ],
+    }
+}
+
+/// One with this verdict, since so many minutes.
+pub(super) fn judged(number: i64, health: Health, reason: &str, minutes: i64) -> MissionView {
+    MissionView {
+        health: Some(health),
+        reason: Some(reason.to_owned()),
+        since: Some(before(minutes)),
+        ..mission(number)
+    }
+}
+
+/// A daemon that is well.
+pub(super) fn fleet_of(missions: Vec<MissionView>) -> Snapshot {
+    Snapshot {
+        tick: Tick::new(now()),
+        interval: Duration::from_secs(30),
+        missions_root: "/var/missions".to_owned(),
+        host: HostName::parse("alpha").unwrap(),
+        forge: Some(forge()),
+        missions: missions.into_iter().map(Arc::new).collect(),
+        passes: Passes {
+            started_at: Some(before(3_000)),
+            finished_at: Some(now()),
+            complete_at: Some(now()),
+            complete: 5_998,
+            incomplete: 2,
+            errors: Vec::new(),
+            forge_error: None,
+        },
+        gateways: Vec::new(),
+        requests: Requests::default(),
+    }
+}
+
+/// The same, but its last complete pass is so many minutes old.
+pub(super) fn unwell(mut snapshot: Snapshot, minutes: i64) -> Snapshot {
+    snapshot.passes.complete_at = Some(before(minutes));
+    snapshot.passes.forge_error = Some("`GET /api/v1/repos/wizards/missions/issues`: 502 Bad Gateway".to_owned());
+    snapshot.passes.errors = vec!["cannot list the issues of `wizards/missions`: 502 Bad Gateway".to_owned()];
+    snapshot
+}
+
+/// Something of everything.
+pub(super) fn everything() -> Snapshot {
+    let titles = [
+        "Translate the runes of the northern gate",
+        "Find out why the crystal ball lags behind by a minute",
+        "Rewrite the index of the spellbook",
+        "Brew the weekly release",
+        "Teach the gargoyles to answer politely, in every language that visitors of the tower speak",
+        "Sweep the dungeon logs",
+        "Draw the map of the lower library",
+        "Migrate the owlery to the new perches",
+    ];
+    let wizards = ["merlin", "morgana", "prospero", "circe"];
+    let named = |number: i64, mission: MissionView| {
+        let at = usize::try_from(number).unwrap();
+        MissionView {
+            name: Some(titles[at % titles.len()].to_owned()),
+            wizard: WizardName::parse(wizards[at % wizards.len()]).ok(),
+            ..mission
+        }
+    };
+    let mut all = troubled();
+    all.extend((20..44).map(|number| MissionView { since: Some(before(number * 37)), ..mission(number) }));
+    let missions = all.into_iter().zip(1..).map(|(mission, number)| named(number, mission)).collect();
+    let gateway = |name, state, minutes, answer: &str| GatewayView {
+        name: GatewayName::parse(name).unwrap(),
+        state,
+        asked_at: Some(before(minutes)),
+        answer: answer.to_owned(),
+    };
+    Snapshot {
+        gateways: vec![
+            gateway("north-tower", GatewayState::Up, 0, "200 in 12 ms"),
+            gateway("harbour", GatewayState::Down, 3, "no answer within 5 seconds"),
+        ],
+        ..fleet_of(missions)
+    }
+}
+
+fn troubled() -> Vec<MissionView> {
+    let never = |mission| MissionView { beaten_at: None, says: None, ..mission };
+    let says =
+        |says, message: &str, mission| MissionView { says: Some(says), message: Some(message.to_owned()), ..mission };
+    let without = |phase, mission| MissionView {
+        phase: Some(phase),
+        has_cell: false,
+        health: None,
+        reason: None,
+        ..never(mission)
+    };
+    let silent = judged(2, Health::Stale, "silent", 95);
+    vec![
+        judged(1, Health::Incomplete, "missing state/heartbeat.json", 12),
+        says(WizardState::Working, "reading the scrolls", MissionView { beaten_at: Some(before(95)), ..silent }),
+        MissionView { beaten_at: Some(before(4_000)), ..judged(3, Health::Stale, "silent", 3_990) },
+        judged(4, Health::Stale, "stamp-in-future", 3),
+        judged(5, Health::Unknown, "timeout", 1),
+        never(judged(6, Health::Uninitialized, "never-beaten", 40)),
+        MissionView { phase: None, issue: None, ..never(judged(7, Health::Uninitialized, "not-scaffolded", 400)) },
+        says(WizardState::Waiting, "May I open the sealed door? It says: do not.", mission(8)),
+        says(WizardState::Failed, "the cauldron has a hole", mission(9)),
+        says(WizardState::Done, "all runes translated", judged(10, Health::Healthy, "finished", 600)),
+        MissionView { phase: Some(Phase::Suspended), ..judged(11, Health::Stale, "silent", 2_000) },
+        without(Phase::Pending, mission(12)),
+        without(Phase::Invalid, mission(13)),
+        without(Phase::Closed, mission(14)),
+        MissionView { name: None, wizard: None, repository: None, ..mission(15) },
+    ]
+}
