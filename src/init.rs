@@ -10,8 +10,9 @@ use crate::mission::time::Timestamp;
 use crate::settings::{Settings, SettingsError};
 use crate::world::cells;
 use crate::world::entry::Entry;
+use crate::world::lock::Access;
 use crate::world::root::{Root, RootError};
-use crate::world::writer::{Access, WriteError, Writer};
+use crate::world::writer::{WriteError, Writer};
 use serde::Serialize;
 use std::sync::Arc;
 

@@ -15,8 +15,8 @@ use crate::mission::time::Timestamp;
 use crate::world::WorldError;
 use crate::world::entry::Entry;
 use crate::world::gitea::{self, ForgeError, Gitea, NewLabel};
-use crate::world::lock::Ground;
-use crate::world::writer::{Access, Writer};
+use crate::world::lock::{Access, Ground};
+use crate::world::writer::Writer;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 

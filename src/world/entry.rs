@@ -1,8 +1,8 @@
 //! How a writer comes into a root, also while the root is still to be made.
 
-use crate::world::lock::Ground;
+use crate::world::lock::{Access, Ground};
 use crate::world::root::{Root, RootError};
-use crate::world::writer::{Access, Writer};
+use crate::world::writer::Writer;
 use std::path::Path;
 use std::sync::Arc;
 

@@ -1,7 +1,6 @@
 //! One writer a root at a time: the locks, and who holds them.
 
 use crate::world::root::{LOCK, OWN, Root, RootError, open_lock};
-use crate::world::writer::Access;
 use rustix::fs::{Mode, OFlags, openat};
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
@@ -15,6 +14,17 @@ const DAEMON: &str = " (daemon)";
 
 /// How often a lock that is held is tried again.
 const LOCK_POLL: Duration = Duration::from_millis(50);
+
+/// How a writer takes hold of a root.
+#[derive(Clone, Copy, Debug)]
+pub struct Access {
+    /// How long to wait for another writer that will end.
+    pub lock_wait: Duration,
+    /// Whether the root is held for as long as the process lives, so that there is no use in waiting for it.
+    pub is_lasting: bool,
+    /// The group that new cells are handed to.
+    pub group: Option<u32>,
+}
 
 /// Sole hold of a directory that may become a root. Nothing is written for it: the directory itself is locked.
 #[derive(Debug)]

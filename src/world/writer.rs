@@ -9,7 +9,7 @@ use crate::mission::record::{IssueKey, Record};
 use crate::mission::time::Timestamp;
 use crate::world::beneath::{self, CREATE_NEW, Resolver};
 use crate::world::cells::open_directory;
-use crate::world::lock::{self, Ground};
+use crate::world::lock::{self, Access, Ground};
 use crate::world::root::{OWN, RECORDS, ROOT_FILE, Root, RootError, STAGING};
 use crate::world::root::{read_record, record_name};
 use rustix::fs::{
@@ -37,17 +37,6 @@ pub struct WriteError {
     pub path: String,
     /// Why it failed.
     pub cause: String,
-}
-
-/// How a writer takes hold of a root.
-#[derive(Clone, Copy, Debug)]
-pub struct Access {
-    /// How long to wait for another writer that will end.
-    pub lock_wait: Duration,
-    /// Whether the root is held for as long as the process lives, so that there is no use in waiting for it.
-    pub is_lasting: bool,
-    /// The group that new cells are handed to.
-    pub group: Option<u32>,
 }
 
 /// Exclusive write access to a root; ends when dropped.
