@@ -36,6 +36,7 @@ pub mod console;
 pub mod daemon;
 pub mod demo;
 pub mod exit;
+pub mod gateway;
 pub mod http;
 pub mod init;
 pub mod job;

@@ -8,6 +8,7 @@ mod forge;
 mod known;
 mod passes;
 
+use crate::gateway;
 use crate::metrics::Metrics;
 use crate::mission::time::Timestamp;
 use crate::pass::enter;
@@ -25,6 +26,7 @@ use passes::{Ended, PassBook};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
 /// A daemon, ready to run.
 #[derive(Debug)]
@@ -73,7 +75,7 @@ impl Daemon {
             forge: settings.forge_url.clone(),
             missions: Vec::new(),
             passes: passes.told(),
-            gateways: Vec::new(),
+            gateways: settings.daemon.gateways.iter().map(gateway::unasked).collect(),
             requests: crate::world::gitea::Requests::default(),
         };
         Ok(Arc::new(Self {
@@ -83,7 +85,7 @@ impl Daemon {
             forge,
             passes: Mutex::new(passes),
             tick: Mutex::new(tick),
-            gateways: Mutex::default(),
+            gateways: Mutex::new(settings.daemon.gateways.iter().map(gateway::unasked).collect()),
             beats,
             metrics: Arc::default(),
             snapshot: watch::Sender::new(Arc::new(snapshot)),
@@ -231,6 +233,27 @@ impl Daemon {
         self.snapshot.send_replace(Arc::new(snapshot));
     }
 
+    /// Asks one gateway again and again, for as long as this lives.
+    async fn watch_gateway(self: Arc<Self>, at: usize) {
+        let Some(gateway) = self.settings.daemon.gateways.get(at) else { return };
+        let Ok(client) = gateway::client() else { return };
+        let mut beats = tokio::time::interval(gateway.interval);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            beats.tick().await;
+            let (state, answer) = gateway::ask(&client, gateway).await;
+            let asked_at = Some(self.now());
+            let before = {
+                let mut views = locked(&self.gateways);
+                std::mem::replace(&mut views[at], GatewayView { name: gateway.name.clone(), state, asked_at, answer })
+            };
+            if before.state != state {
+                tracing::info!("gateway {}: {}", gateway.name, state.word());
+            }
+            self.publish();
+        }
+    }
+
     async fn work(self: Arc<Self>) {
         let Some(forge) = &self.forge else { return };
         loop {
@@ -257,6 +280,9 @@ pub async fn run(daemon: Arc<Daemon>, mut ticks: mpsc::Receiver<Timestamp>, shut
     let mut shutdown = std::pin::pin!(shutdown);
     let mut workers = JoinSet::new();
     // One more than missions, so that a long listing holds none of them up.
+    for at in 0..daemon.settings.daemon.gateways.len() {
+        workers.spawn(Arc::clone(&daemon).watch_gateway(at));
+    }
     for _ in 0..=daemon.settings.concurrent_missions {
         workers.spawn(Arc::clone(&daemon).work());
     }

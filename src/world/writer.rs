@@ -21,7 +21,6 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Duration;
 use uuid::Uuid;
 
 /// The log of a cell is rotated when it is larger than this, in bytes; one old one is kept.

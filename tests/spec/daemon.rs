@@ -2,7 +2,7 @@
 
 use crate::support::daemon::{Running, settings};
 use crate::support::forge::Forge;
-use crate::support::host::Host;
+use crate::support::host::{Host, run};
 use crate::support::missions::body;
 use crate::support::repository::Repository;
 use crate::support::stories;
@@ -17,6 +17,8 @@ use serde_json::json;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 stories! {
     everything_shows_with_the_next_tick,
@@ -289,4 +291,42 @@ async fn a_token_that_was_replaced_is_used_with_the_next_tick() {
     std::fs::write(host.path().join("token"), token).unwrap();
     assert_eq!(daemon.tick(30).await.readiness(), Ok(()));
     assert!(repository.labels(number).await.contains(&"mission/active".to_owned()));
+}
+
+/// An address that answers every request with these statuses, one after the other.
+async fn gateway(statuses: Vec<u16>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        for status in statuses {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request).await.unwrap();
+            let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    format!("http://{address}/health")
+}
+
+/// Without any forge; the third gateway has nobody behind it.
+#[tokio::test]
+async fn a_pit_alone_scans_and_asks_its_gateways() {
+    let host = Host::new();
+    run(host.command("lazarus-pit").args(["--init-cell", "123e4567-e89b-12d3-a456-426614174000"])).await;
+    let (well, ill) = (gateway(vec![200]).await, gateway(vec![503]).await);
+    let gateways = json!({ "gateways": [
+        { "name": "well", "url": well, "interval_seconds": 3600 },
+        { "name": "ill", "url": ill, "interval_seconds": 3600 },
+        { "name": "gone", "url": "http://127.0.0.1:1/", "interval_seconds": 3600 },
+    ]});
+    let mut daemon = Running::new(settings(&host, None, &gateways.to_string())).await;
+    let first = daemon.tick(0).await;
+    assert_eq!((first.readiness(), first.missions.len()), (Ok(()), 1));
+    assert_eq!(first.missions[0].health, Some(Health::Uninitialized));
+    let is_asked = |snapshot: &Arc<Snapshot>| snapshot.gateways.iter().all(|view| view.asked_at.is_some());
+    let asked = Arc::clone(&*daemon.snapshots.wait_for(is_asked).await.unwrap());
+    let told: Vec<String> =
+        asked.gateways.iter().map(|view| format!("{} {}", view.state.word(), view.answer)).collect();
+    assert_eq!(told, ["up it answered 200", "down it answered 503", "down it cannot be reached"]);
 }

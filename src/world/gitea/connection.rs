@@ -152,8 +152,7 @@ impl Builder {
 
     /// Sets up TLS; sends nothing.
     pub fn build(self) -> Result<Gitea, BuildError> {
-        // Another user of the library may have installed a provider; either serves.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        install_tls();
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         let mut client = Client::builder()
@@ -186,6 +185,11 @@ impl Builder {
             counters: Counters::default(),
         })))
     }
+}
+
+/// Every client of ours uses the same TLS; another user of the library may have installed a provider, and either serves.
+pub fn install_tls() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 fn is_loopback(url: &Url) -> bool {

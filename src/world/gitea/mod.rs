@@ -25,7 +25,7 @@ mod models;
 mod repositories;
 
 pub use call::{Call, Page};
-pub use connection::{Builder, Patience, Requests, Token};
+pub use connection::{Builder, Patience, Requests, Token, install_tls};
 pub use error::ForgeError;
 pub use issues::{CommentList, IssueList, Issues, State};
 pub use listing::Listing;
