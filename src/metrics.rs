@@ -245,16 +245,13 @@ impl Metrics {
 
 /// Requests to the forge, the one place that knows how they are told apart.
 fn register_forge(registry: &mut Registry, snapshot: &Snapshot) {
-    let sent = &snapshot.requests;
-    let by_method =
-        [("get", sent.get), ("post", sent.post), ("patch", sent.patch), ("put", sent.put), ("delete", sent.delete)];
-    let requests = Counters::default();
-    for (method, count) in by_method {
-        requests.get_or_create(&[("method", method)]).inc_by(count);
+    let requests = Family::<[(&str, &str); 2], Counter>::default();
+    for (method, class, count) in snapshot.traffic.each() {
+        requests.get_or_create(&[("method", method), ("class", class)]).inc_by(count);
     }
-    registry.register("requests", "Requests sent to the forge", requests);
+    registry.register("requests", "Requests sent to the forge, by what came back", requests);
     let writes: Counter = Counter::default();
-    writes.inc_by(sent.writes());
+    writes.inc_by(snapshot.traffic.writes());
     registry.register("writes", "Requests to the forge that could have changed something", writes);
 }
 

@@ -6,7 +6,7 @@ use crate::mission::identity::{ForgeUrl, GatewayName, HostName, MissionId, Wizar
 use crate::mission::phase::Phase;
 use crate::mission::record::Happened;
 use crate::mission::time::Timestamp;
-use crate::world::gitea::Requests;
+use crate::world::gitea::Traffic;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -58,7 +58,7 @@ pub struct Snapshot {
     /// The gateways, as configured.
     pub gateways: Vec<GatewayView>,
     /// Requests sent to the forge so far.
-    pub requests: Requests,
+    pub traffic: Traffic,
 }
 
 /// How the passes went so far. A pass is everything that one tick leads to.

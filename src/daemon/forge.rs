@@ -21,7 +21,7 @@ use crate::trouble::{Refusal, Trouble};
 use crate::world::WorldError;
 use crate::world::applier::Applier;
 use crate::world::entry::Entry;
-use crate::world::gitea::{ForgeError, Gitea, Requests};
+use crate::world::gitea::{ForgeError, Gitea, Traffic};
 use crate::world::lock::Access;
 use crate::world::observer::Observer;
 use crate::world::root::Root;
@@ -95,8 +95,8 @@ impl Forge {
         locked(&self.hold).audited_at.is_none_or(|audited_at| now.after(audited_at) >= interval)
     }
 
-    pub(super) fn requests(&self) -> Requests {
-        self.gitea.requests()
+    pub(super) fn traffic(&self) -> Traffic {
+        self.gitea.traffic()
     }
 
     fn repository(&self, id: RepositoryId) -> Option<KnownRepository> {

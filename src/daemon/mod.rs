@@ -17,6 +17,7 @@ use crate::settings::Settings;
 use crate::snapshot::{GatewayView, Snapshot, Tick};
 use crate::trouble::{Refusal, Trouble};
 use crate::world::beats::Beats;
+use crate::world::gitea::Traffic;
 use crate::world::lock::Access;
 use crate::world::root::RootError;
 use crate::world::watch::Watch;
@@ -76,7 +77,7 @@ impl Daemon {
             missions: Vec::new(),
             passes: passes.told(),
             gateways: settings.daemon.gateways.iter().map(gateway::unasked).collect(),
-            requests: crate::world::gitea::Requests::default(),
+            traffic: Traffic::default(),
         };
         Ok(Arc::new(Self {
             queue: Arc::default(),
@@ -228,8 +229,8 @@ impl Daemon {
         let missions = locked(&self.fleet).views();
         let passes = locked(&self.passes).told();
         let gateways = locked(&self.gateways).clone();
-        let requests = self.forge.as_ref().map(Forge::requests).unwrap_or_default();
-        let snapshot = Snapshot { tick, missions, passes, gateways, requests, ..(*before).clone() };
+        let traffic = self.forge.as_ref().map(Forge::traffic).unwrap_or_default();
+        let snapshot = Snapshot { tick, missions, passes, gateways, traffic, ..(*before).clone() };
         self.snapshot.send_replace(Arc::new(snapshot));
     }
 

@@ -5,13 +5,14 @@ use crate::mission::text;
 use crate::mission::time::Timestamp;
 use crate::world::gitea::Gitea;
 use crate::world::gitea::error::ForgeError;
+use crate::world::gitea::traffic::{Counters, Traffic};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Certificate, Client, Method, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::error::Error;
 use std::fmt;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -222,15 +223,6 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
-#[derive(Debug, Default)]
-struct Counters {
-    get: AtomicU64,
-    post: AtomicU64,
-    patch: AtomicU64,
-    put: AtomicU64,
-    delete: AtomicU64,
-}
-
 #[derive(Debug)]
 pub(super) struct Connection {
     client: Client,
@@ -243,10 +235,23 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    /// Requests sent, by method.
     pub(super) fn requests(&self) -> Requests {
-        let Counters { get, post, patch, put, delete } = &self.counters;
-        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Requests { get: load(get), post: load(post), patch: load(patch), put: load(put), delete: load(delete) }
+        let mut requests = Requests::default();
+        for (method, _, count) in self.traffic().each() {
+            *match method {
+                "post" => &mut requests.post,
+                "patch" => &mut requests.patch,
+                "put" => &mut requests.put,
+                "delete" => &mut requests.delete,
+                _ => &mut requests.get,
+            } += count;
+        }
+        requests
+    }
+
+    pub(super) fn traffic(&self) -> Traffic {
+        self.counters.traffic()
     }
 
     /// Forgets how often it failed, and takes another token from now on if there is one.
@@ -293,13 +298,14 @@ impl Connection {
     async fn try_once(&self, request: &Request, url: &Url, tried: &str) -> Result<Answer, ForgeError> {
         let place = self.places.acquire().await;
         let _place = place.expect("the semaphore is never closed");
-        self.count(&request.method);
         let token = self.token.read().unwrap_or_else(PoisonError::into_inner).0.clone();
         let mut builder = self.client.request(request.method.clone(), url.clone()).header(AUTHORIZATION, token);
         if let Some(body) = &request.body {
             builder = builder.json(body);
         }
-        let response = builder.send().await.map_err(|error| failed(tried, &error))?;
+        let sent = builder.send().await;
+        self.counters.count(&request.method, sent.as_ref().ok().map(Response::status));
+        let response = sent.map_err(|error| failed(tried, &error))?;
         let status = response.status();
         let headers = response.headers().clone();
         let body = match read_bounded(response, tried).await {
@@ -315,18 +321,6 @@ impl Connection {
             return Ok(Answer { tried: tried.to_owned(), is_json, total, date, body });
         }
         Err(refusal(tried.to_owned(), status, &headers, &body))
-    }
-
-    fn count(&self, method: &Method) {
-        let counters = &self.counters;
-        let counter = match method.as_str() {
-            "POST" => &counters.post,
-            "PATCH" => &counters.patch,
-            "PUT" => &counters.put,
-            "DELETE" => &counters.delete,
-            _ => &counters.get,
-        };
-        counter.fetch_add(1, Ordering::Relaxed);
     }
 
     fn url(&self, request: &Request) -> Url {

@@ -23,6 +23,7 @@ mod issues;
 mod listing;
 mod models;
 mod repositories;
+mod traffic;
 
 pub use call::{Call, Page};
 pub use connection::{Builder, Patience, Requests, Token, install_tls};
@@ -31,6 +32,7 @@ pub use issues::{CommentList, IssueList, Issues, State};
 pub use listing::Listing;
 pub use models::{Comment, Issue, Label, Repository, User};
 pub use repositories::{NewLabel, Repositories};
+pub use traffic::Traffic;
 
 use crate::mission::identity::{ForgeUrl, RepositoryId, RepositoryName};
 use connection::Connection;
@@ -72,6 +74,12 @@ impl Gitea {
     /// Makes a new beginning after failures, with another token if one is given.
     pub fn begin_anew(&self, token: Option<Token>) {
         self.0.begin_anew(token);
+    }
+
+    /// How many requests were sent so far, by method and by what came back.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        self.0.traffic()
     }
 
     /// How many requests were sent so far, by method.

@@ -7,7 +7,7 @@ use lazarus::mission::phase::Phase;
 use lazarus::mission::record::Happened;
 use lazarus::mission::time::Timestamp;
 use lazarus::snapshot::{GatewayState, GatewayView, IssueView, MissionView, Passes, Snapshot, Tick};
-use lazarus::world::gitea::Requests;
+use lazarus::world::gitea::Traffic;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,7 +83,7 @@ pub(super) fn fleet_of(missions: Vec<MissionView>) -> Snapshot {
             forge_error: None,
         },
         gateways: Vec::new(),
-        requests: Requests::default(),
+        traffic: Traffic::default(),
     }
 }
 

@@ -11,7 +11,7 @@ use lazarus::queue::Queue;
 use lazarus::settings::{Flags, Secret, Settings};
 use lazarus::snapshot::{Passes, Snapshot, Tick};
 use lazarus::world::beats::Beats;
-use lazarus::world::gitea::Requests;
+use lazarus::world::gitea::Traffic;
 use lazarus::world::root::Root;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -72,7 +72,7 @@ pub(crate) fn snapshot() -> Snapshot {
             ..Passes::default()
         },
         gateways: Vec::new(),
-        requests: Requests::default(),
+        traffic: Traffic::default(),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::web::{CELL, NOWHERE};
 use lazarus::metrics::{ERROR_KINDS, Metrics};
 use lazarus::queue::{Key, Queue};
 use lazarus::snapshot::{Passes, Snapshot};
-use lazarus::world::gitea::Requests;
+use lazarus::world::gitea::Traffic;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,9 +26,10 @@ fn everything_is_told_and_ends_as_the_format_wants() {
     metrics.error("timeout");
     metrics.error("something else");
     queue.add(Key::Audit);
-    let requests = Requests { get: 5, post: 2, patch: 1, put: 0, delete: 0 };
+    let sent = [("get", "2xx", 5), ("get", "none", 1), ("post", "2xx", 2), ("patch", "5xx", 1)];
+    let traffic = sent.into_iter().collect::<Traffic>();
     let passes = Passes { complete_at: Some(at(-7)), ..snapshot().passes };
-    let text = metrics.render(&Snapshot { requests, passes, missions: vec![Arc::new(view())], ..snapshot() }, &queue);
+    let text = metrics.render(&Snapshot { traffic, passes, missions: vec![Arc::new(view())], ..snapshot() }, &queue);
     check(
         &text,
         &[
@@ -37,8 +38,9 @@ fn everything_is_told_and_ends_as_the_format_wants() {
             "# UNIT lazarus_pass_duration_seconds seconds",
             "lazarus_pass_duration_seconds_bucket{le=\"0.25\"} 1",
             "lazarus_pass_duration_seconds_bucket{le=\"+Inf\"} 2",
-            "lazarus_requests_total{method=\"get\"} 5",
-            "lazarus_requests_total{method=\"delete\"} 0",
+            "lazarus_requests_total{method=\"get\",class=\"2xx\"} 5",
+            "lazarus_requests_total{method=\"get\",class=\"none\"} 1",
+            "lazarus_requests_total{method=\"delete\",class=\"4xx\"} 0",
             "lazarus_writes_total 3",
             "lazarus_missions{phase=\"active\"} 1",
             "lazarus_missions{phase=\"pending\"} 0",
