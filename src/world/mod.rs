@@ -3,7 +3,9 @@
 pub mod applier;
 pub mod beneath;
 pub mod cells;
+pub mod courier;
 pub mod crew;
+pub mod cron_heartbeat;
 pub mod entry;
 pub mod gitea;
 pub mod lock;

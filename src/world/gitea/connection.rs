@@ -187,7 +187,8 @@ impl Builder {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether an address leads back to this host, where no proxy can be in between.
+pub(in crate::world) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
@@ -352,7 +353,7 @@ fn failed(tried: &str, error: &reqwest::Error) -> ForgeError {
 }
 
 /// An error with all its causes: the useful one, such as an unknown CA, is the innermost.
-fn chain(error: &dyn Error) -> String {
+pub(in crate::world) fn chain(error: &dyn Error) -> String {
     let mut text = String::new();
     let mut next = Some(error);
     while let Some(error) = next {

@@ -26,6 +26,7 @@ mod repositories;
 
 pub use call::{Call, Page};
 pub use connection::{Builder, Patience, Requests, Token};
+pub(in crate::world) use connection::{chain, is_loopback};
 pub use error::ForgeError;
 pub use issues::{CommentList, IssueList, Issues, State};
 pub use listing::Listing;
