@@ -41,6 +41,7 @@ pub mod job;
 pub mod messenger;
 pub mod mission;
 pub mod pass;
+pub mod ping;
 pub mod pit;
 pub mod queue;
 pub mod reconcile;

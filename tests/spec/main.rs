@@ -19,6 +19,7 @@ mod job;
 mod label;
 mod laws;
 mod once;
+mod ping;
 mod pit_run;
 mod plan;
 mod queue;
