@@ -31,3 +31,4 @@ mod scan;
 mod settings;
 mod support;
 mod trouble;
+mod units;
