@@ -5,8 +5,11 @@ use crate::mission::identity::{MissionId, NotA, RepositoryName, RootId, WizardNa
 use crate::settings::{Flags, LogFormat};
 use crate::survey::Scope;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
+use url::Url;
 
 /// `lazarus-reconcile`
 #[derive(Debug, Parser)]
@@ -195,7 +198,8 @@ impl Pass {
     version,
     about = "Makes, watches and beats for Mission Cells on this host, without any forge.",
     after_help = "Example: lazarus-pit --json\n\
-                  Beat once: lazarus-pit beat --cell /var/missions/123e4567-e89b-12d3-a456-426614174000",
+                  Beat once: lazarus-pit beat --cell /var/missions/123e4567-e89b-12d3-a456-426614174000\n\
+                  Beat while it lives: lazarus-pit run -- ./wizard --spell resurrection",
     args_conflicts_with_subcommands = true
 )]
 pub struct Pit {
@@ -203,8 +207,14 @@ pub struct Pit {
     #[command(subcommand)]
     pub command: Option<PitCommand>,
     /// Make the scaffold of a cell that belongs to no issue
-    #[arg(long, value_name = "UUID", value_parser = MissionId::parse)]
+    #[arg(long, value_name = "UUID", value_parser = MissionId::parse, conflicts_with = "write_heartbeat")]
     pub init_cell: Option<MissionId>,
+    /// After the scan, write the cron heartbeat `lazarus-pit.last` into `daemon.heartbeat_directory`
+    #[arg(long)]
+    pub write_heartbeat: bool,
+    /// How often that is done, as the cron heartbeat says: `30s`, `5m`, `1h` or seconds
+    #[arg(long, value_name = "TIME", value_parser = parse_every, default_value = "60s", requires = "write_heartbeat")]
+    pub every: Duration,
     /// The scan.
     #[command(flatten)]
     pub scan: Scan,
@@ -215,20 +225,71 @@ pub struct Pit {
 pub enum PitCommand {
     /// Beat once for a cell
     Beat(Beat),
+    /// Beat while a command lives, then say how it ended, and exit as it did
+    Run(Run),
+}
+
+/// For which cell to beat, and on which way.
+#[derive(Clone, Debug, Args)]
+pub struct BeatFor {
+    /// The cell; else the one that the variable `MISSION_CELL` names, else the nearest one upwards from here
+    #[arg(long, value_name = "DIR")]
+    pub cell: Option<PathBuf>,
+    /// Beat over HTTP: the daemon's address, or the whole address `http://…/missions/UUID/heartbeat`
+    #[arg(long, value_name = "URL", value_parser = parse_url)]
+    pub url: Option<Url>,
+    /// The file that holds the cell's token; else `config/heartbeat.token` in the cell
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub token_file: Option<PathBuf>,
 }
 
 /// `lazarus-pit beat`
 #[derive(Clone, Debug, Args)]
 pub struct Beat {
-    /// The cell; else the one that the variable `MISSION_CELL` names, else the nearest one upwards from here
-    #[arg(long, value_name = "DIR")]
-    pub cell: Option<PathBuf>,
+    /// Where.
+    #[command(flatten)]
+    pub beat_for: BeatFor,
     /// What the wizard says of itself
     #[arg(long, value_name = "STATE", default_value = "working")]
     pub state: StateArgument,
     /// A few words for people, at most 200 characters
     #[arg(long, value_name = "TEXT")]
     pub message: Option<String>,
+}
+
+/// `lazarus-pit run`
+#[derive(Clone, Debug, Args)]
+pub struct Run {
+    /// How often to beat: `30s`, `5m`, `1h` or seconds; else every minute, or three times within the cell's limit where
+    /// that is more often
+    #[arg(long, value_name = "TIME", value_parser = parse_every)]
+    pub every: Option<Duration>,
+    /// Where.
+    #[command(flatten)]
+    pub beat_for: BeatFor,
+    /// The command, with its arguments
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
+    pub command: Vec<OsString>,
+}
+
+/// The longest that `--every` takes, in seconds.
+const EVERY_SECONDS_MAX: u64 = 86_400;
+
+fn parse_every(text: &str) -> Result<Duration, NotA> {
+    let refused =
+        || NotA { text: text.to_owned(), wanted: "a time from 1 second to 1 day, such as `30s`, `5m` or `1h`" };
+    let units = [('s', 1), ('m', 60), ('h', 3_600)];
+    let found = units.into_iter().find_map(|(unit, size)| Some((text.strip_suffix(unit)?, size)));
+    let (count, size) = found.unwrap_or((text, 1));
+    let is_plain = count.bytes().all(|byte| byte.is_ascii_digit());
+    let count: u64 = count.parse().ok().filter(|_| is_plain).ok_or_else(refused)?;
+    let seconds = count.checked_mul(size).filter(|seconds| (1..=EVERY_SECONDS_MAX).contains(seconds));
+    seconds.map(Duration::from_secs).ok_or_else(refused)
+}
+
+fn parse_url(text: &str) -> Result<Url, NotA> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.ok_or_else(|| NotA { text: text.to_owned(), wanted: "an address such as `http://127.0.0.1:8787`" })
 }
 
 /// A wizard's state on the command line.

@@ -66,13 +66,16 @@ pub fn find_cell(named: Option<&Path>, here: &Path) -> Result<PathBuf, BeatError
     found.map(Path::to_owned).ok_or_else(|| BeatError::NoCell(here.to_owned()))
 }
 
-/// Writes a heartbeat with the next sequence number in place of the last one.
-pub fn beat(cell: &Path, state: WizardState, message: Option<&str>, now: Timestamp) -> Result<(), BeatError> {
+/// A message without what nobody can see, unless it is too long.
+pub fn checked(message: Option<&str>) -> Result<Option<String>, BeatError> {
     let message = message.map(|message| without_invisible(message).0);
     let length = message.as_ref().map_or(0, |message| message.chars().count());
-    if length > MESSAGE_CHARS_MAX {
-        return Err(BeatError::Message(length));
-    }
+    if length > MESSAGE_CHARS_MAX { Err(BeatError::Message(length)) } else { Ok(message) }
+}
+
+/// Writes a heartbeat with the next sequence number in place of the last one.
+pub fn beat(cell: &Path, state: WizardState, message: Option<&str>, now: Timestamp) -> Result<(), BeatError> {
+    let message = checked(message)?;
     let failed = |cause| BeatError::Write { path: cell.join(Part::Heartbeat.path()), cause };
     let directory = File::open(cell).map(OwnedFd::from);
     let directory = directory.map_err(|error| failed(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;

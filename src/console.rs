@@ -7,6 +7,9 @@ use crate::settings::{LogFormat, Settings};
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// A pass over fewer missions than this is over before anybody wonders.
 const PROGRESS_MIN: usize = 50;
@@ -15,20 +18,20 @@ const PROGRESS_MIN: usize = 50;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Console {
     is_job: bool,
-    is_json: bool,
+    is_logged: bool,
 }
 
 impl Console {
     /// As the settings have it.
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
-        Self { is_job: settings.is_job, is_json: settings.log_format == LogFormat::Json }
+        Self { is_job: settings.is_job, is_logged: settings.log_format == LogFormat::Json || leads_to_journal() }
     }
 
     /// Before there are settings.
     #[must_use]
     pub fn without_settings(is_job: bool) -> Self {
-        Self { is_job, is_json: false }
+        Self { is_job, is_logged: false }
     }
 
     /// Prints a result. Whoever reads it may have seen enough and gone, which is no failure.
@@ -56,7 +59,7 @@ impl Console {
         let message = one_line(&error.to_string());
         if self.is_job {
             to_stderr(&job::error_line(&message));
-        } else if self.is_json {
+        } else if self.is_logged {
             tracing::error!("{message}");
         } else {
             to_stderr(&format!("error: {message}"));
@@ -78,6 +81,11 @@ impl Console {
     }
 }
 
+/// Says something beside a command that has standard error too.
+pub fn say_beside(message: &str) {
+    to_stderr(&format!("lazarus-pit: {}", one_line(message)));
+}
+
 fn to_stderr(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
@@ -88,15 +96,46 @@ fn one_line(message: &str) -> String {
     lines.join("\n  ")
 }
 
-/// Sends the log to standard error.
+/// Sends the log to the journal with all its fields, where standard error leads there and nobody asked for JSON lines;
+/// else to standard error.
 pub fn start_logging(format: LogFormat) {
-    let filter = tracing_subscriber::EnvFilter::new("lazarus=info");
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry().with(EnvFilter::new("lazarus=info"));
+    let layer = tracing_subscriber::fmt::layer().with_writer(|| OneLine(std::io::stderr()));
     // That a line cannot be written must not end what it tells of.
-    let builder = builder.log_internal_errors(false);
-    match format {
-        LogFormat::Json => builder.json().init(),
-        LogFormat::Text => builder.without_time().with_target(false).with_ansi(false).init(),
+    let layer = layer.log_internal_errors(false);
+    match (format, journal()) {
+        (LogFormat::Json, _) => registry.with(layer.json()).init(),
+        (LogFormat::Text, Some(journal)) => registry.with(journal).init(),
+        (LogFormat::Text, None) => registry.with(layer.without_time().with_target(false).with_ansi(false)).init(),
+    }
+}
+
+/// The journal, under the name of this program. Fields of ours begin with `LAZARUS_`.
+fn journal() -> Option<tracing_journald::Layer> {
+    let journal = leads_to_journal().then(tracing_journald::layer)?.ok()?;
+    Some(journal.with_field_prefix(Some("LAZARUS".to_owned())))
+}
+
+/// Whether standard error is what the service manager has connected with the journal, and nobody has led it elsewhere.
+fn leads_to_journal() -> bool {
+    let Ok(stderr) = rustix::fs::fstat(std::io::stderr()) else { return false };
+    std::env::var("JOURNAL_STREAM").is_ok_and(|stream| stream == format!("{}:{}", stderr.st_dev, stderr.st_ino))
+}
+
+/// Takes the events of a log, each by one write, and keeps each on one line: what strangers wrote can neither begin a
+/// line of its own nor steer a terminal.
+struct OneLine<W>(W);
+
+impl<W: Write> Write for OneLine<W> {
+    fn write(&mut self, event: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        let line = text::without_invisible(text.trim_end_matches('\n')).0.replace('\n', r"\n");
+        self.0.write_all(format!("{line}\n").as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
     }
 }
 

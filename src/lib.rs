@@ -7,7 +7,7 @@
 //!
 //! | floor | holds | never |
 //! |---|---|---|
-//! | this one | [`arguments`], [`settings`], the [`survey`], the [`pass`], [`report`]s, [`mod@scan`], [`init`], [`mod@beat`], [`job`], the [`console`] | decides what a mission needs |
+//! | this one | [`arguments`], [`settings`], the [`survey`], the [`pass`], [`report`]s, [`mod@scan`], [`init`], [`mod@beat`], the [`messenger`], [`mod@run_command`], [`job`], the [`console`] | decides what a mission needs |
 //! | [`world`] | the [Gitea client](world::gitea), the [root](world::root), its [writer](world::writer), the [observer](world::observer) and the [applier](world::applier) | decides anything |
 //! | [`mission`] | the [form](mission::form), [proposals](mission::proposal), [health](mission::health), [plans](mission::plan), the [comment](mission::comment) | a file, a socket, a clock, the environment, async |
 //!
@@ -36,22 +36,28 @@ pub mod console;
 pub mod daemon;
 pub mod demo;
 pub mod exit;
+pub mod foreground;
 pub mod gateway;
 pub mod http;
 pub mod init;
 pub mod job;
+pub mod messenger;
 pub mod metrics;
 pub mod mission;
 pub mod pass;
+pub mod ping;
+pub mod pit;
 pub mod queue;
 pub mod reconcile;
 pub mod report;
 pub mod run;
+pub mod run_command;
 pub mod sandbox;
 pub mod scan;
 pub mod serve;
 pub mod settings;
 pub mod snapshot;
 pub mod survey;
+pub mod told;
 pub mod trouble;
 pub mod world;

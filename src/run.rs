@@ -1,23 +1,21 @@
 //! From a command line to an exit code: the only place where the clock is read.
 
-use crate::arguments::{Beat, Command, Pass, Pit, PitCommand, Reconcile, Scan, SettingsFlags, StateArgument};
-use crate::beat::{beat, find_cell};
+use crate::arguments::{Command, Pass, Reconcile, Scan, SettingsFlags};
 use crate::console::{Console, show_progress, start_logging};
 use crate::demo::{DemoError, Directory, demo};
 use crate::exit::Exit;
-use crate::init::{init, init_cell};
+use crate::init::init;
 use crate::job;
-use crate::mission::heartbeat::WizardState;
 use crate::mission::identity::RootId;
 use crate::mission::time::Timestamp;
 use crate::pass;
 use crate::report::Report;
-use crate::scan::{Filter, scan};
+use crate::scan::{Filter, HealthReport, scan};
 use crate::serve::{ServeError, serve};
 use crate::settings::{Environment, Flags, Settings};
+use crate::world::root::RootError;
 use chrono::Utc;
 use std::io::IsTerminal;
-use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The most troubles of one pass that standard error tells.
@@ -44,33 +42,8 @@ pub fn reconcile(arguments: Reconcile) -> Exit {
     }
 }
 
-/// `lazarus-pit`
-#[must_use]
-pub fn pit(arguments: Pit) -> Exit {
-    let Pit { command, init_cell: cell, scan } = arguments;
-    match (command, cell) {
-        (Some(PitCommand::Beat(arguments)), _) => run_beat(&arguments),
-        (None, Some(mission_id)) => {
-            let Scan { json, settings, wizard: _, health: _ } = scan;
-            with_settings(settings, |settings, _, console| match init_cell(settings, mission_id, now()) {
-                Ok(scaffold) if json => console.print_json(&scaffold),
-                Ok(scaffold) => {
-                    let what = match (scaffold.created, scaffold.restored.as_slice()) {
-                        (true, _) => "made".to_owned(),
-                        (false, []) => "was there already".to_owned(),
-                        (false, parts) => format!("was there already; made again: {}", parts.join(", ")),
-                    };
-                    console.print(&format!("{} {what}\n", scaffold.path))
-                }
-                Err(error) => console.refused(&error),
-            })
-        }
-        (None, None) => run_scan(scan),
-    }
-}
-
 /// The one reading of the clock of a command. Whole seconds, as everything that is written has them.
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     Timestamp::from(chrono::SubsecRound::trunc_subsecs(Utc::now(), 0))
 }
 
@@ -200,36 +173,24 @@ fn tell_demo(keep: bool) -> Result<(), DemoError> {
     told
 }
 
-fn run_scan(arguments: Scan) -> Exit {
+pub(crate) fn run_scan(arguments: Scan) -> Exit {
     let Scan { json, wizard, health, settings } = arguments;
     let filter = Filter { wizard, health: health.map(Into::into) };
-    with_settings(settings, |settings, _, console| match scan(settings, &filter, now()) {
+    with_settings(settings, |settings, _, console| print_scan(scan(settings, &filter, now()), json, console))
+}
+
+pub(crate) fn print_scan(scanned: Result<HealthReport, RootError>, json: bool, console: Console) -> Exit {
+    match scanned {
         Ok(report) if json => console.print_json(&report),
         Ok(report) => console.print(&report.to_string()),
         Err(error) => console.refused(&error),
-    })
-}
-
-fn run_beat(arguments: &Beat) -> Exit {
-    let state = match arguments.state {
-        StateArgument::Working => WizardState::Working,
-        StateArgument::Waiting => WizardState::Waiting,
-        StateArgument::Done => WizardState::Done,
-        StateArgument::Failed => WizardState::Failed,
-    };
-    let here = std::env::current_dir().unwrap_or_default();
-    let around = || std::env::var_os("MISSION_CELL").filter(|cell| !cell.is_empty()).map(PathBuf::from);
-    let named = arguments.cell.clone().or_else(around);
-    let beaten =
-        find_cell(named.as_deref(), &here).and_then(|cell| beat(&cell, state, arguments.message.as_deref(), now()));
-    match beaten {
-        Ok(()) => Exit::Complete,
-        Err(error) if error.needs_a_person() => Console::default().refused(&error),
-        Err(error) => Console::default().failed(&error),
     }
 }
 
-fn with_settings(flags: impl Into<Flags>, run: impl FnOnce(&Settings, &Environment, Console) -> Exit) -> Exit {
+pub(crate) fn with_settings(
+    flags: impl Into<Flags>,
+    run: impl FnOnce(&Settings, &Environment, Console) -> Exit,
+) -> Exit {
     let environment: Environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();

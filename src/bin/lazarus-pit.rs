@@ -5,5 +5,5 @@ use lazarus::arguments::Pit;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    lazarus::run::pit(Pit::parse()).into()
+    lazarus::pit::pit(Pit::parse())
 }

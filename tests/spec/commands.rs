@@ -142,6 +142,7 @@ async fn help_names_every_flag_with_an_example() {
         ("lazarus-reconcile", &["demo", "--help"]),
         ("lazarus-pit", &["--help"]),
         ("lazarus-pit", &["beat", "--help"]),
+        ("lazarus-pit", &["run", "--help"]),
     ] {
         let run = run(host.command(program).args(arguments)).await;
         assert_eq!((run.code, run.stderr.as_str()), (0, ""));

@@ -6,6 +6,8 @@ use lazarus::arguments::IssueArgument;
 use lazarus::sandbox::Fault;
 use serde_json::{Value, json};
 use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::Stdio;
 
 #[tokio::test]
@@ -81,4 +83,41 @@ fn an_issue_is_named_as_people_write_it() {
     for wrong in ["", "#", "0", "#0", "-1", "owner#1", "owner/name#", "owner/name#x"] {
         assert!(wrong.parse::<IssueArgument>().is_err(), "{wrong}");
     }
+}
+
+#[tokio::test]
+async fn what_strangers_wrote_neither_begins_a_line_of_the_log_nor_steers_a_terminal() {
+    let host = Host::new();
+    let hostile = "x\n ERROR forged\r\u{1b}[31m\u{9b}2J\u{7}\u{202e}\u{e0041}.json";
+    std::fs::write(host.path().join(hostile), "{}").unwrap();
+    let init = ["--init-cell", "123e4567-e89b-12d3-a456-426614174000", "--config", hostile];
+    let text = run(host.command("lazarus-pit").args(init)).await;
+    let shown = r" INFO settings: `x\n ERROR forged\x1b[31m\u{9b}2J\x07.json`";
+    assert_eq!((text.code, text.stderr.as_str()), (0, format!("{shown}\n").as_str()));
+    let json = run(host.command("lazarus-pit").args(init).args(["--log-format", "json"])).await;
+    let line: Value = serde_json::from_str(&json.stderr).unwrap();
+    let message = line["fields"]["message"].as_str().unwrap();
+    assert!(message.starts_with("settings: `x\n ERROR forged"), "{line}");
+    assert!(json.stderr.trim_end().chars().all(|c| !c.is_control()), "{json:?}");
+    assert!(!json.stderr.contains(['\u{202e}', '\u{e0041}']), "{json:?}");
+}
+
+#[tokio::test]
+async fn a_journal_that_is_not_there_or_that_standard_error_does_not_lead_to_is_no_reason_for_silence() {
+    let host = Host::new();
+    std::fs::remove_dir(host.root()).unwrap();
+    let elsewhere = run(host.command("lazarus-pit").env("JOURNAL_STREAM", "1:2")).await;
+    assert!(elsewhere.code == 2 && elsewhere.stderr.starts_with("error: the missions root"), "{elsewhere:?}");
+    if Path::new("/run/systemd/journal/socket").exists() {
+        eprintln!("skipped: the half of a_journal_that_is_not_there that needs a host without a journal");
+        return;
+    }
+    let path = host.path().join("stderr");
+    let file = File::create(&path).unwrap();
+    let status = file.metadata().unwrap();
+    let mut command = host.command("lazarus-pit");
+    command.env("JOURNAL_STREAM", format!("{}:{}", status.dev(), status.ino())).stderr(file);
+    assert_eq!(command.output().unwrap().status.code(), Some(2));
+    let told = std::fs::read_to_string(path).unwrap();
+    assert!(told.starts_with("ERROR the missions root"), "as a log line, which a journal gives its priority: {told}");
 }

@@ -193,7 +193,8 @@ pub fn install_tls() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether an address leads back to this host, where no proxy can be in between.
+pub(in crate::world) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
@@ -363,7 +364,7 @@ fn failed(tried: &str, error: &reqwest::Error) -> ForgeError {
 }
 
 /// An error with all its causes: the useful one, such as an unknown CA, is the innermost.
-fn chain(error: &dyn Error) -> String {
+pub(in crate::world) fn chain(error: &dyn Error) -> String {
     let mut text = String::new();
     let mut next = Some(error);
     while let Some(error) = next {

@@ -6,6 +6,7 @@ pub(crate) mod forge;
 pub(crate) mod gitea;
 pub(crate) mod golden;
 pub(crate) mod host;
+pub(crate) mod listener;
 pub(crate) mod missions;
 pub(crate) mod repository;
 pub(crate) mod site;

@@ -1,0 +1,132 @@
+//! A command in the foreground: it has our standard streams, gets the signals that we get, and ends as it likes.
+//!
+//! It stays in our process group, as with `timeout --foreground`: so a terminal's Ctrl-Z stops both of us and `fg` wakes
+//! both, and what the terminal itself sends to the group is not sent twice.
+
+use crate::mission::text;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::ffi::OsString;
+use std::fs::File;
+use std::future::poll_fn;
+use std::io::ErrorKind;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+use std::task::Poll;
+use tokio::process::{Child, Command};
+use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
+
+/// What is handed on to the command, unless it was ignored when we started, as under `nohup`.
+const HANDED_ON: [Signal; 6] =
+    [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR1, Signal::SIGUSR2];
+
+/// How a command ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// By itself, or by a signal.
+    Status(ExitStatus),
+    /// Before it began.
+    NotStarted(std::io::Error),
+}
+
+impl Ended {
+    /// The exit code, as shells, `env` and `timeout` have it.
+    #[must_use]
+    pub fn code(&self) -> u8 {
+        let code = match self {
+            Self::Status(status) => status.code().or(status.signal().map(|number| 128 + number)).unwrap_or(1),
+            Self::NotStarted(error) if error.kind() == ErrorKind::NotFound => 127,
+            Self::NotStarted(_) => 126,
+        };
+        u8::try_from(code).unwrap_or(u8::MAX)
+    }
+
+    /// What went wrong, in a few words; none where nothing did.
+    #[must_use]
+    pub fn trouble(&self, command: &[OsString]) -> Option<String> {
+        match self {
+            Self::Status(status) if status.success() => None,
+            Self::Status(status) => match (status.code(), status.signal()) {
+                (Some(code), _) => Some(format!("exit code {code}")),
+                (None, Some(number)) => Some(format!("killed by {}", signal_name(number))),
+                (None, None) => Some("ended in an unknown way".to_owned()),
+            },
+            Self::NotStarted(error) => {
+                let program = command.first().map(|program| text::shown(&program.to_string_lossy()));
+                Some(format!("cannot start `{}`: {error}", program.unwrap_or_default()))
+            }
+        }
+    }
+}
+
+fn signal_name(number: i32) -> String {
+    Signal::try_from(number).map_or_else(|_| format!("signal {number}"), |signal| signal.as_str().to_owned())
+}
+
+/// Catches the signals that are handed on.
+#[derive(Debug)]
+pub struct Foreground {
+    streams: Vec<(Signal, Stream)>,
+}
+
+impl Foreground {
+    /// From now on no signal is lost: what comes before the command has started is handed on when it has.
+    pub fn new() -> std::io::Result<Self> {
+        let ignored = ignored();
+        let caught = HANDED_ON.into_iter().filter(|signal| ignored & bit(*signal) == 0);
+        let streams = caught.map(|caught| Ok((caught, signal(SignalKind::from_raw(caught as i32))?)));
+        Ok(Self { streams: streams.collect::<std::io::Result<_>>()? })
+    }
+
+    /// Starts a command.
+    pub fn start(&self, command: &[OsString]) -> Result<Child, Ended> {
+        let (program, arguments) = command.split_first().ok_or(Ended::NotStarted(ErrorKind::InvalidInput.into()))?;
+        Command::new(program).args(arguments).spawn().map_err(Ended::NotStarted)
+    }
+
+    /// Waits for the end of the command, and hands on what comes until then.
+    pub async fn wait(&mut self, mut child: Child) -> std::io::Result<Ended> {
+        loop {
+            tokio::select! {
+                biased;
+                status = child.wait() => return status.map(Ended::Status),
+                signal = self.next() => hand_on(&child, signal),
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Signal {
+        poll_fn(|context| {
+            let mut streams = self.streams.iter_mut();
+            let come = streams.find_map(|(signal, stream)| stream.poll_recv(context).is_ready().then_some(*signal));
+            come.map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
+    }
+}
+
+fn hand_on(child: &Child, signal: Signal) {
+    let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
+    // It cannot have been waited for, so the number is still its own; at worst it has ended just now.
+    if let Some(pid) = pid.filter(|_| !has_reached_both(signal)) {
+        let _ = kill(Pid::from_raw(pid), signal);
+    }
+}
+
+/// Whether the terminal has sent it to the whole foreground group, and so to the command too.
+fn has_reached_both(signal: Signal) -> bool {
+    let is_key = matches!(signal, Signal::SIGINT | Signal::SIGQUIT);
+    let foreground = || rustix::termios::tcgetpgrp(File::open("/dev/tty").ok()?).ok();
+    is_key && foreground() == Some(rustix::process::getpgrp())
+}
+
+/// The signals that are ignored, as a mask; none where the kernel does not say.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
+}
+
+fn bit(signal: Signal) -> u64 {
+    1 << (signal as i32 - 1)
+}

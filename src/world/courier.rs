@@ -1,0 +1,107 @@
+//! Small requests to whoever is not the forge: short, bounded, never redirected and never repeated.
+
+use crate::world::gitea::{chain, install_tls, is_loopback};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::{Client, RequestBuilder};
+use serde::Serialize;
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+use url::Url;
+
+/// How long a connection may take.
+const CONNECT_MAX: Duration = Duration::from_secs(2);
+
+/// How long a request may take as a whole.
+const TOTAL_MAX: Duration = Duration::from_secs(5);
+
+/// Why there was no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CourierError {
+    /// TLS could not be set up.
+    #[error("the HTTP client cannot be set up: {0}")]
+    Client(String),
+    /// No connection, or one that broke.
+    #[error("cannot be reached: {0}")]
+    Unreachable(String),
+    /// No answer in time.
+    #[error("did not answer within {} seconds", TOTAL_MAX.as_secs())]
+    TimedOut,
+}
+
+/// What shows that we may: a bearer token. It is sent in a header and shown nowhere.
+#[derive(Clone)]
+pub struct Bearer(HeaderValue);
+
+impl Bearer {
+    /// Takes a token as it stands in a file; blanks around it are no part of it.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let is_token = !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic());
+        let mut header = HeaderValue::from_str(&format!("Bearer {text}")).ok().filter(|_| is_token)?;
+        header.set_sensitive(true);
+        Some(Self(header))
+    }
+}
+
+impl fmt::Debug for Bearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bearer(…)")
+    }
+}
+
+/// Whoever carries requests to one address.
+#[derive(Clone, Debug)]
+pub struct Courier {
+    client: Client,
+    address: Url,
+}
+
+impl Courier {
+    /// Sets up TLS; sends nothing.
+    pub fn to(address: Url) -> Result<Self, CourierError> {
+        // Another user of the library may have installed a provider; either serves.
+        install_tls();
+        let mut client = Client::builder()
+            .user_agent(concat!("lazarus-reconcile/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .connect_timeout(CONNECT_MAX)
+            .timeout(TOTAL_MAX);
+        if is_loopback(&address) {
+            client = client.no_proxy();
+        }
+        let client = client.build().map_err(|error| CourierError::Client(chain(&error)))?;
+        Ok(Self { client, address })
+    }
+
+    /// Whom it goes to, without the path and whatever else may be secret in an address.
+    #[must_use]
+    pub fn whom(&self) -> String {
+        self.address.origin().ascii_serialization()
+    }
+
+    /// Asks for the address, and brings the status of the answer.
+    pub async fn get(&self) -> Result<u16, CourierError> {
+        answer(self.client.get(self.address.clone())).await
+    }
+
+    /// Hands over a document, and brings the status of the answer.
+    pub async fn post(&self, bearer: &Bearer, document: &impl Serialize) -> Result<u16, CourierError> {
+        let request = self.client.post(self.address.clone()).header(AUTHORIZATION, bearer.0.clone());
+        answer(request.json(document)).await
+    }
+}
+
+async fn answer(request: RequestBuilder) -> Result<u16, CourierError> {
+    match request.send().await {
+        Ok(response) => Ok(response.status().as_u16()),
+        Err(error) if error.is_timeout() => Err(CourierError::TimedOut),
+        // The outermost layer only repeats the address, which may be secret.
+        Err(error) => {
+            let error = error.without_url();
+            Err(CourierError::Unreachable(error.source().map_or_else(|| chain(&error), chain)))
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The cron heartbeat: one small file a job, by which a watcher of jobs knows that it lives and how it is.
+//!
+//! Whoever watches calls a job dead when its `timestamp` is older than twice its `interval_seconds`.
+
+use crate::mission::time::Timestamp;
+use chrono::DateTime;
+use rustix::fs::{AtFlags, Mode, OFlags, fchmod, fsync, open, openat, renameat, unlinkat};
+use rustix::io::Errno;
+use serde::Serialize;
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Whoever watches may be another user.
+const MODE: Mode = Mode::from_raw_mode(0o644);
+
+/// Whose heartbeat it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Job {
+    /// The daemon.
+    #[serde(rename = "lazarus-reconcile")]
+    Reconcile,
+    /// `lazarus-pit --write-heartbeat`
+    #[serde(rename = "lazarus-pit")]
+    Pit,
+}
+
+impl Job {
+    /// The file in the watcher's directory.
+    #[must_use]
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Reconcile => "lazarus-reconcile.last",
+            Self::Pit => "lazarus-pit.last",
+        }
+    }
+}
+
+/// How the job went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// All is well.
+    Ok,
+    /// It did its work, and found something that people should look at.
+    Warning,
+    /// It could not do its work.
+    Error,
+}
+
+/// What a job says of itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Pulse {
+    /// Whose it is.
+    pub job: Job,
+    /// When.
+    pub at: Timestamp,
+    /// When the next one is due, at the latest.
+    pub interval: Duration,
+    /// How the job went.
+    pub status: Status,
+}
+
+/// The file.
+#[derive(Serialize)]
+struct Document {
+    job: Job,
+    /// The format wants a float, though we know whole seconds only.
+    timestamp: f64,
+    interval_seconds: u64,
+    pid: u32,
+    status: Status,
+}
+
+/// The heartbeat could not be written; the one before still stands.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the heartbeat `{}`: {cause}; make that directory, or let this user write in it", .path.display())]
+pub struct CronHeartbeatError {
+    /// Which file.
+    pub path: PathBuf,
+    /// Why not.
+    pub cause: Errno,
+}
+
+/// Writes a job's heartbeat whole in place of the last one.
+pub fn write(directory: &Path, pulse: &Pulse) -> Result<(), CronHeartbeatError> {
+    let name = pulse.job.file_name();
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let pid = std::process::id();
+    let line = line(pulse, pid);
+    let written = open(directory, flags, Mode::empty()).and_then(|directory| {
+        let temporary = format!(".{name}.{pid}");
+        // What an earlier process of the same number left behind.
+        let _ = unlinkat(&directory, &*temporary, AtFlags::empty());
+        let placed = fill(directory.as_fd(), &temporary, &line)
+            .and_then(|()| renameat(&directory, &*temporary, &directory, name))
+            .and_then(|()| fsync(&directory));
+        if placed.is_err() {
+            let _ = unlinkat(&directory, &*temporary, AtFlags::empty());
+        }
+        placed
+    });
+    written.map_err(|cause| CronHeartbeatError { path: directory.join(name), cause })
+}
+
+fn line(pulse: &Pulse, pid: u32) -> String {
+    let Pulse { job, at, interval, status } = *pulse;
+    let timestamp = at.after(Timestamp::from(DateTime::UNIX_EPOCH)).as_seconds_f64();
+    let document = Document { job, timestamp, interval_seconds: interval.as_secs(), pid, status };
+    serde_json::to_string(&document).expect("plain data is always JSON")
+}
+
+fn fill(directory: BorrowedFd<'_>, name: &str, line: &str) -> Result<(), Errno> {
+    let create = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = openat(directory, name, create, MODE)?;
+    // Whatever our umask is.
+    fchmod(&file, MODE)?;
+    let mut file = File::from(file);
+    writeln!(file, "{line}").map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    fsync(&file)
+}

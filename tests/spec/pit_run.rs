@@ -1,0 +1,288 @@
+//! `lazarus-pit run`: beats while a command lives, says how it ended, and ends as it did.
+
+use crate::support::host::{Host, Run, run};
+use crate::support::listener::{Heard, Listener};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const ID: &str = "123e4567-e89b-12d3-a456-426614174000";
+
+/// Longer than anything here takes, unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A host with one cell.
+async fn cell() -> (Host, PathBuf) {
+    let host = Host::new();
+    let made = run(host.command("lazarus-pit").args(["--init-cell", ID])).await;
+    assert_eq!(made.code, 0, "{made:?}");
+    let cell = host.root().join(ID);
+    (host, cell)
+}
+
+/// `lazarus-pit` with `PATH`, in the cell.
+fn pit(host: &Host, cell: &Path, arguments: &[&str]) -> Command {
+    let mut command = host.command("lazarus-pit");
+    command.env("PATH", "/usr/local/bin:/usr/bin:/bin").current_dir(cell).args(arguments);
+    command
+}
+
+fn heartbeat(cell: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(cell.join("state/heartbeat.json")).unwrap()).unwrap()
+}
+
+/// State and message of the last heartbeat.
+fn said(cell: &Path) -> (Value, Value) {
+    let heartbeat = heartbeat(cell);
+    (heartbeat["state"].clone(), heartbeat["message"].clone())
+}
+
+/// The same command with these signals at their defaults or ignored, in a process group of its own, where no terminal
+/// plays a part; its input stays open until the child is dropped.
+fn start(command: &Command, signals: &[&str]) -> (Child, BufReader<ChildStdout>) {
+    let mut wrapped = Command::new("env");
+    wrapped.args(signals).arg(command.get_program()).args(command.get_args());
+    wrapped.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    wrapped.current_dir(command.get_current_dir().unwrap()).process_group(0);
+    let mut child = wrapped.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let out = BufReader::new(child.stdout.take().unwrap());
+    (child, out)
+}
+
+/// The line that begins so, when it comes; a terminal may have echoed a key before it.
+fn wait_for_line(out: &mut impl BufRead, wanted: &str) -> String {
+    loop {
+        let mut line = String::new();
+        assert!(out.read_line(&mut line).unwrap() > 0, "`{wanted}` never came");
+        if line.trim_start_matches("^C").starts_with(wanted) {
+            return line.trim_end().to_owned();
+        }
+    }
+}
+
+fn send(child: &Child, signal: Signal) {
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
+}
+
+#[tokio::test]
+async fn it_ends_as_its_command_does_and_says_so() {
+    let (host, cell) = cell().await;
+    for (command, code, state, message) in [
+        (&["true"][..], 0, "done", Value::Null),
+        (&["--", "sh", "-c", "exit 3"], 3, "failed", json!("exit code 3")),
+        (&["--every", "2m", "sh", "-c", "kill -KILL $$"], 137, "failed", json!("killed by SIGKILL")),
+        (&["sh", "-c", "kill -34 $$"], 162, "failed", json!("killed by signal 34")),
+        (
+            &["no-such-wizard", "--every", "x"],
+            127,
+            "failed",
+            json!("cannot start `no-such-wizard`: No such file or directory (os error 2)"),
+        ),
+        (&["/etc"], 126, "failed", json!("cannot start `/etc`: Permission denied (os error 13)")),
+    ] {
+        let before = heartbeat(&cell)["sequence"].as_u64().unwrap_or(0);
+        let ended = run(pit(&host, &cell, &["run"]).args(command)).await;
+        assert_eq!((ended.code, said(&cell)), (code, (json!(state), message)), "{command:?}: {ended:?}");
+        let beats = if matches!(code, 126 | 127) { 1 } else { 2 };
+        assert_eq!(heartbeat(&cell)["sequence"], before + beats, "{command:?}");
+        let told = matches!(code, 126 | 127).then(|| format!("lazarus-pit: {}\n", said(&cell).1.as_str().unwrap()));
+        assert_eq!((ended.stdout.as_str(), ended.stderr), ("", told.unwrap_or_default()), "{command:?}");
+    }
+}
+
+#[tokio::test]
+async fn its_streams_are_the_commands_own() {
+    let (host, cell) = cell().await;
+    let script = "read line; echo out $line; echo err $line >&2";
+    let (mut child, mut out) = start(pit(&host, &cell, &["run", "sh", "-c"]).arg(script), &[]);
+    child.stdin.as_ref().unwrap().write_all(b"words\n").unwrap();
+    wait_for_line(&mut out, "out words");
+    assert!(child.wait().unwrap().success());
+    let ended = run(pit(&host, &cell, &["run", "sh", "-c"]).arg(script)).await;
+    assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("out\n", "err\n"));
+}
+
+#[tokio::test]
+async fn signals_are_handed_on() {
+    let (host, cell) = cell().await;
+    for (signal, code) in [
+        (Signal::SIGTERM, 143),
+        (Signal::SIGINT, 130),
+        (Signal::SIGHUP, 129),
+        (Signal::SIGQUIT, 131),
+        (Signal::SIGUSR1, 138),
+        (Signal::SIGUSR2, 140),
+    ] {
+        let command = pit(&host, &cell, &["run", "--", "sh", "-c", "ulimit -c 0; echo ready; exec cat"]);
+        let (mut child, mut out) = start(&command, &["--default-signal"]);
+        wait_for_line(&mut out, "ready");
+        send(&child, signal);
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{signal}");
+        assert_eq!(said(&cell), (json!("failed"), json!(format!("killed by {signal}"))));
+    }
+}
+
+#[tokio::test]
+async fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
+    let (host, cell) = cell().await;
+    let command = pit(&host, &cell, &["run", "--", "sh", "-c", "echo ready; exec cat"]);
+    let (mut child, mut out) = start(&command, &["--default-signal", "--ignore-signal=HUP"]);
+    wait_for_line(&mut out, "ready");
+    send(&child, Signal::SIGHUP);
+    send(&child, Signal::SIGTERM);
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+}
+
+#[tokio::test]
+async fn what_a_terminal_sends_to_both_is_not_sent_twice() {
+    let (_host, cell) = cell().await;
+    if Command::new("script").arg("--version").output().is_err() {
+        eprintln!("skipped: what_a_terminal_sends_to_both_is_not_sent_twice (there is no `script`)");
+        return;
+    }
+    let count = "trap 'n=$((n+1)); echo interrupted' INT; trap 'echo $n interrupts' USR1";
+    let script = format!("n=0; {count}; echo ready $PPID; read a; read b; read c");
+    let typed = format!("exec {} run -- sh -c '{}'", env!("CARGO_BIN_EXE_lazarus-pit"), script.replace('\'', r"'\''"));
+    let mut command = Command::new("script");
+    command.args(["-qec", &typed, "/dev/null"]).current_dir(&cell).env_clear().env("PATH", "/usr/bin:/bin");
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let ready = wait_for_line(&mut out, "ready");
+    let pit = Pid::from_raw(ready.trim_start_matches("ready ").parse().unwrap());
+    let mut keys = child.stdin.take().unwrap();
+    keys.write_all(b"\x03").unwrap();
+    wait_for_line(&mut out, "interrupted");
+    // Were it handed on, it would be so before this one.
+    kill(pit, Signal::SIGUSR1).unwrap();
+    assert_eq!(wait_for_line(&mut out, ""), "1 interrupts");
+    keys.write_all(b"\n\n\n").unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+#[tokio::test]
+async fn it_beats_as_long_as_the_command_lives() {
+    let (host, cell) = cell().await;
+    let (mut child, _out) = start(&pit(&host, &cell, &["run", "--every", "1", "--", "cat"]), &[]);
+    let began = Instant::now();
+    while heartbeat(&cell)["sequence"].as_u64() < Some(3) {
+        assert!(began.elapsed() < PATIENCE, "{}", heartbeat(&cell));
+        std::thread::yield_now();
+    }
+    assert_eq!(said(&cell), (json!("working"), Value::Null));
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+    assert_eq!(said(&cell), (json!("done"), Value::Null));
+}
+
+#[tokio::test]
+async fn a_cell_with_a_short_limit_hears_more_often_and_a_slow_beat_is_told() {
+    let (host, cell) = cell().await;
+    let config = std::fs::read_to_string(cell.join("config/cell.json")).unwrap();
+    let config = config.replace("\"stale_after_seconds\": 300", "\"stale_after_seconds\": 3");
+    std::fs::write(cell.join("config/cell.json"), config).unwrap();
+    let (mut child, _out) = start(&pit(&host, &cell, &["run", "cat"]), &[]);
+    let began = Instant::now();
+    while heartbeat(&cell)["sequence"].as_u64() < Some(2) {
+        assert!(began.elapsed() < PATIENCE, "{}", heartbeat(&cell));
+        std::thread::yield_now();
+    }
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+    let slow = run(&mut pit(&host, &cell, &["run", "--every", "1m", "true"])).await;
+    assert_eq!(
+        (slow.code, slow.stderr.as_str()),
+        (0, "lazarus-pit: `--every`: a heartbeat each 1 minute is too late for this cell, whose limit is 3 seconds\n")
+    );
+}
+
+#[tokio::test]
+async fn over_http_the_address_and_the_token_come_from_the_cell_or_are_said() {
+    let (host, cell) = cell().await;
+    let token = std::fs::read_to_string(cell.join("config/heartbeat.token")).unwrap();
+    let daemon = Listener::answering(&[204]);
+    let before = heartbeat(&cell);
+    let ended = run(&mut pit(&host, &cell, &["run", "--url", &daemon.url, "--", "sh", "-c", "exit 9"])).await;
+    assert_eq!((ended.code, ended.stderr.as_str(), heartbeat(&cell)), (9, "", before));
+    let asked = format!("POST /missions/{ID}/heartbeat");
+    let heard = |token: &str, body: Value| Heard {
+        asked: asked.clone(),
+        authorization: format!("Bearer {}", token.trim()),
+        body,
+    };
+    let (working, failed) = (json!({ "state": "working" }), json!({ "state": "failed", "message": "exit code 9" }));
+    assert_eq!(daemon.heard(), [heard(&token, working), heard(&token, failed)]);
+
+    let elsewhere = Listener::answering(&[204]);
+    std::fs::write(host.path().join("token"), "secret\n").unwrap();
+    let whole = format!("{}/missions/{ID}/heartbeat", elsewhere.url);
+    let beat = ["beat", "--url", &whole, "--token-file", "token", "--state", "waiting", "--message", "for \u{202e}you"];
+    let beaten = run(host.command("lazarus-pit").args(beat)).await;
+    assert_eq!((beaten.code, beaten.stderr.as_str()), (0, ""), "no cell is needed");
+    assert_eq!(elsewhere.heard(), [heard("secret", json!({ "state": "waiting", "message": "for you" }))]);
+    let address_only = run(host.command("lazarus-pit").args(["beat", "--url", &elsewhere.url])).await;
+    assert!(address_only.code == 2 && address_only.stderr.contains("no cell: "), "{address_only:?}");
+}
+
+#[tokio::test]
+async fn a_heartbeat_that_is_refused_is_told_by_what_to_do() {
+    let (host, cell) = cell().await;
+    for (status, code, told) in [
+        (&[404][..], 2, "404: it has no such cell, or the token is not that cell's; see `--url` and `--token-file`\n"),
+        (&[409], 1, "409: it has a later heartbeat already\n"),
+        (&[302], 2, "302: it sends us elsewhere, which is not followed; see `--url`\n"),
+        (&[200], 1, "200\n"),
+        (&[503], 1, "503\n"),
+    ] {
+        let daemon = Listener::answering(status);
+        let beaten = run(&mut pit(&host, &cell, &["beat", "--url", &daemon.url])).await;
+        assert_eq!(
+            (beaten.code, beaten.stderr),
+            (code, format!("error: the daemon at {} answered {told}", daemon.url)),
+            "{status:?}"
+        );
+        assert_eq!(daemon.heard().len(), 1);
+    }
+    std::fs::write(cell.join("config/heartbeat.token"), "two words").unwrap();
+    let no_token = run(&mut pit(&host, &cell, &["run", "--url", "http://127.0.0.1:1", "--", "touch", "ran"])).await;
+    assert!(no_token.code == 2 && no_token.stderr.contains("it holds no token; name another"), "{no_token:?}");
+    assert!(!cell.join("ran").exists(), "what cannot work is refused before the command starts");
+}
+
+#[tokio::test]
+async fn trouble_with_heartbeats_is_told_once_and_never_disturbs_the_command() {
+    let (host, cell) = cell().await;
+    let flaky = Listener::answering(&[503, 503, 204]);
+    let ended = run(&mut pit(&host, &cell, &["run", "--url", &flaky.url, "--", "sh", "-c", "exit 5"])).await;
+    let told = format!(
+        "lazarus-pit: the heartbeat was not delivered: the daemon at {} answered 503\n\
+         lazarus-pit: heartbeats are delivered again\n",
+        flaky.url
+    );
+    assert_eq!((ended.code, ended.stderr), (5, told));
+    assert_eq!(flaky.heard().last().unwrap().body["state"], "failed", "the last word was tried again");
+    let Run { code, stdout, stderr } =
+        run(&mut pit(&host, &cell, &["run", "--url", "http://127.0.0.1:1", "--", "echo", "magic"])).await;
+    assert_eq!((code, stdout.as_str(), stderr.lines().count()), (0, "magic\n", 1), "{stderr}");
+    assert!(stderr.starts_with("lazarus-pit: the heartbeat was not delivered: the daemon at http://127.0.0.1:1 "));
+    assert!(stderr.trim_end().ends_with("Connection refused (os error 111)"), "{stderr}");
+    std::fs::remove_dir_all(cell.join("state")).unwrap();
+    let no_file = run(&mut pit(&host, &cell, &["run", "sh", "-c", "exit 6"])).await;
+    assert!(no_file.code == 6 && no_file.stderr.lines().count() == 1, "{no_file:?}");
+}
+
+#[tokio::test]
+async fn intervals_are_written_as_people_do() {
+    let (host, cell) = cell().await;
+    for right in ["1", "30s", "5m", "24h", "86400"] {
+        assert_eq!(run(&mut pit(&host, &cell, &["run", "--every", right, "true"])).await.code, 0, "{right}");
+    }
+    for wrong in ["0", "25h", "-1", "+5", "1d", "", "s", "1.5m", "99999999999999999999h"] {
+        let refused = run(&mut pit(&host, &cell, &["run", &format!("--every={wrong}"), "true"])).await;
+        assert!(refused.code == 2 && refused.stderr.contains("such as `30s`, `5m` or `1h`"), "{wrong}: {refused:?}");
+    }
+}
