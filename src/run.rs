@@ -93,9 +93,12 @@ fn run_daemon(arguments: Pass) -> Exit {
         };
         match served {
             Ok(()) => Exit::Complete,
-            Err(error @ (ServeError::Refused(_) | ServeError::Settings(_) | ServeError::Listen { .. })) => {
-                console.refused(&error)
-            }
+            Err(
+                error @ (ServeError::Refused(_)
+                | ServeError::Settings(_)
+                | ServeError::Ping(_)
+                | ServeError::Listen { .. }),
+            ) => console.refused(&error),
             Err(error @ ServeError::Signals(_)) => console.failed(&error),
         }
     })

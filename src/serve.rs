@@ -3,12 +3,17 @@
 use crate::daemon::{self, Daemon};
 use crate::http::server::Limits;
 use crate::http::{Web, serve_doors, serve_page};
+use crate::mission::health::Health;
 use crate::mission::time::Timestamp;
+use crate::ping::Ping;
 use crate::settings::{DaemonSettings, Settings, SettingsError};
 use crate::snapshot::Snapshot;
 use crate::trouble::Refusal;
+use crate::world::courier::CourierError;
+use crate::world::cron_heartbeat::{self, Job, Pulse, Status};
 use sd_notify::NotifyState;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -32,6 +37,9 @@ pub enum ServeError {
     /// A setting.
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    /// The watcher elsewhere.
+    #[error("`daemon.ping_url`: {0}")]
+    Ping(#[from] CourierError),
     /// An address cannot be listened on.
     #[error("`{key}`: cannot listen on `{address}`: {cause}; choose another address, or stop what is there")]
     Listen {
@@ -51,6 +59,10 @@ pub enum ServeError {
 pub async fn serve(settings: Settings, clock: fn() -> Timestamp) -> Result<(), ServeError> {
     let DaemonSettings { interval, listen, page_listen, .. } = settings.daemon;
     let (webhook_secret, page_token) = (settings.daemon.webhook_secret()?, settings.daemon.page_token()?);
+    let heralds = Heralds {
+        ping: settings.daemon.ping_url.as_ref().map(Ping::new).transpose()?,
+        directory: settings.daemon.heartbeat_directory.clone(),
+    };
     let doors = listen_on("daemon.listen", listen).await?;
     let pages = listen_on("daemon.page_listen", page_listen).await?;
     let daemon = Daemon::start(settings, clock()).await?;
@@ -71,7 +83,7 @@ pub async fn serve(settings: Settings, clock: fn() -> Timestamp) -> Result<(), S
     served.spawn(serve_page(pages, web, is_closing));
     let (ticks, heard) = mpsc::channel(1);
     let ticking = tokio::spawn(tick(ticks, interval, clock));
-    let telling = tokio::spawn(tell(daemon.snapshots(), interval));
+    let telling = tokio::spawn(tell(daemon.snapshots(), interval, heralds));
     notify(&[NotifyState::Ready, NotifyState::Status("started")]);
     tracing::info!("started; a pass every {} s", interval.as_secs());
     daemon::run(daemon, heard, stopped).await;
@@ -117,8 +129,51 @@ async fn tick(ticks: mpsc::Sender<Timestamp>, interval: Duration, clock: fn() ->
     }
 }
 
-/// Tells the service manager, after each pass, that we live and how it went.
-async fn tell(mut snapshots: watch::Receiver<Arc<Snapshot>>, interval: Duration) {
+/// Who else is told after each pass.
+#[derive(Debug)]
+struct Heralds {
+    /// `daemon.ping_url`
+    ping: Option<Ping>,
+    /// `daemon.heartbeat_directory`
+    directory: Option<PathBuf>,
+}
+
+impl Heralds {
+    async fn tell(&mut self, snapshot: &Snapshot) {
+        let is_complete = snapshot.passes.errors.is_empty();
+        if let Some(directory) = self.directory.clone() {
+            let pulse = Pulse {
+                job: Job::Reconcile,
+                at: snapshot.tick.now(),
+                interval: snapshot.interval,
+                status: status(snapshot),
+            };
+            let written = tokio::task::spawn_blocking(move || cron_heartbeat::write(&directory, &pulse)).await;
+            if let Err(error) = written.expect("writing a heartbeat never panics") {
+                tracing::warn!("{error}");
+            }
+        }
+        if let Some(ping) = &mut self.ping {
+            ping.send(is_complete).await;
+        }
+    }
+}
+
+/// `error` while we do not do our work, `warning` while something does not do as it should.
+fn status(snapshot: &Snapshot) -> Status {
+    let is_bad = |health: Health| matches!(health, Health::Stale | Health::Incomplete | Health::Unknown);
+    if snapshot.readiness().is_err() {
+        Status::Error
+    } else if !snapshot.passes.errors.is_empty() || snapshot.missions.iter().any(|view| view.health.is_some_and(is_bad))
+    {
+        Status::Warning
+    } else {
+        Status::Ok
+    }
+}
+
+/// Tells, after each pass, that we live and how it went.
+async fn tell(mut snapshots: watch::Receiver<Arc<Snapshot>>, interval: Duration, mut heralds: Heralds) {
     let patience = interval.saturating_mul(WATCHDOG_INTERVALS);
     if sd_notify::watchdog_enabled().is_some_and(|given| given < patience) {
         notify(&[NotifyState::WatchdogUsec(u32::try_from(patience.as_micros()).unwrap_or(u32::MAX))]);
@@ -130,6 +185,7 @@ async fn tell(mut snapshots: watch::Receiver<Arc<Snapshot>>, interval: Duration)
         if ended > told {
             told = ended;
             notify(&[NotifyState::Watchdog, NotifyState::Status(&summary(&snapshot))]);
+            heralds.tell(&snapshot).await;
         }
     }
 }

@@ -4,7 +4,8 @@ use crate::daemon::known::{self, Known};
 use crate::mission::admission::{Admission, Limit, Limits, Occupant, admit};
 use crate::mission::brake::is_too_many;
 use crate::mission::cell::Sighting;
-use crate::mission::health::{Facts, Verdict, assess};
+use crate::mission::health::{Facts, Health, Verdict, assess};
+use crate::mission::heartbeat::WizardState;
 use crate::mission::identity::{IssueId, MissionId, RepositoryId};
 use crate::mission::observation::IssueFacts;
 use crate::mission::record::{IssueKey, Record};
@@ -237,6 +238,21 @@ impl Fleet {
         if before.is_none_or(|before| **before != view) {
             self.views.insert(id, Arc::new(view));
         }
+    }
+
+    /// Whether a cell is shown as well, with a wizard that says this.
+    pub(super) fn is_shown(&self, id: MissionId, says: WizardState) -> bool {
+        let view = self.views.get(&id);
+        view.is_some_and(|view| view.health == Some(Health::Healthy) && view.says == Some(says))
+    }
+
+    /// Takes note of how one cell looks; its issue, if that has to be looked at.
+    pub(super) fn notice(&mut self, id: MissionId, sighting: &Sighting, ground: &Ground<'_>) -> Option<Key> {
+        let place = *self.places.get(&id)?;
+        let verdict = self.known.get(&place)?.verdict(sighting, ground.now)?;
+        self.show(id, sighting, verdict, ground);
+        let needs_a_look = self.known.get(&place)?.needs_a_look(verdict, sighting, ground.now);
+        needs_a_look.then_some(Key::Issue { repository: place.0, number: place.1 })
     }
 
     /// Shows a proposal that has no cell.

@@ -3,6 +3,7 @@
 //! Time comes in with the ticks and from nowhere else. Nothing here is needed for correctness that a restart would not do
 //! as well: what must last is in the records, and what is kept in mind is rebuilt from them.
 
+mod beaten;
 mod fleet;
 mod forge;
 mod known;
@@ -16,10 +17,11 @@ use crate::queue::{Key, Queue};
 use crate::settings::Settings;
 use crate::snapshot::{GatewayView, Snapshot, Tick};
 use crate::trouble::{Refusal, Trouble};
-use crate::world::beats::Beats;
+use crate::world::beats::{Beaten, Beats};
+use crate::world::courier::Courier;
 use crate::world::gitea::Traffic;
 use crate::world::lock::Access;
-use crate::world::root::RootError;
+use crate::world::root::{Root, RootError};
 use crate::world::watch::Watch;
 use fleet::{Fleet, Ground};
 use forge::Forge;
@@ -28,6 +30,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
+
+/// So many beats may be unheard; more are seen with the next tick.
+const BEATS_MAX: usize = 1_024;
 
 /// A daemon, ready to run.
 #[derive(Debug)]
@@ -41,6 +46,9 @@ pub struct Daemon {
     tick: Mutex<Tick>,
     gateways: Mutex<Vec<GatewayView>>,
     beats: Arc<Beats>,
+    /// Until somebody hears them.
+    beaten: Mutex<Option<mpsc::Receiver<Beaten>>>,
+    root: Arc<Root>,
     metrics: Arc<Metrics>,
     snapshot: watch::Sender<Arc<Snapshot>>,
 }
@@ -61,7 +69,9 @@ impl Daemon {
             fleet.know(record);
         }
         let cells = Arc::new(Mutex::new(Watch::new(Arc::clone(&root))));
-        let beats = Arc::new(Beats::new(Arc::clone(&root)));
+        let (listener, beaten) = mpsc::channel(BEATS_MAX);
+        let beats = Arc::new(Beats::new(Arc::clone(&root)).heard_by(listener));
+        let root_to_look = Arc::clone(&root);
         let forge = match &settings.forge_url {
             Some(_) => Some(Forge::new(&settings, root, entry, access)?),
             None => None,
@@ -88,6 +98,8 @@ impl Daemon {
             tick: Mutex::new(tick),
             gateways: Mutex::new(settings.daemon.gateways.iter().map(gateway::unasked).collect()),
             beats,
+            beaten: Mutex::new(Some(beaten)),
+            root: root_to_look,
             metrics: Arc::default(),
             snapshot: watch::Sender::new(Arc::new(snapshot)),
             settings,
@@ -237,12 +249,12 @@ impl Daemon {
     /// Asks one gateway again and again, for as long as this lives.
     async fn watch_gateway(self: Arc<Self>, at: usize) {
         let Some(gateway) = self.settings.daemon.gateways.get(at) else { return };
-        let Ok(client) = gateway::client() else { return };
+        let Ok(courier) = Courier::to(gateway.url.clone()) else { return };
         let mut beats = tokio::time::interval(gateway.interval);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             beats.tick().await;
-            let (state, answer) = gateway::ask(&client, gateway).await;
+            let (state, answer) = gateway::ask(&courier).await;
             let asked_at = Some(self.now());
             let before = {
                 let mut views = locked(&self.gateways);
@@ -280,6 +292,7 @@ impl Daemon {
 pub async fn run(daemon: Arc<Daemon>, mut ticks: mpsc::Receiver<Timestamp>, shutdown: impl Future<Output = ()>) {
     let mut shutdown = std::pin::pin!(shutdown);
     let mut workers = JoinSet::new();
+    workers.spawn(Arc::clone(&daemon).hear_beats());
     // One more than missions, so that a long listing holds none of them up.
     for at in 0..daemon.settings.daemon.gateways.len() {
         workers.spawn(Arc::clone(&daemon).watch_gateway(at));

@@ -2,7 +2,7 @@
 
 use crate::mission::cell::Part;
 use crate::mission::contents::pretty;
-use crate::mission::heartbeat::Heartbeat;
+use crate::mission::heartbeat::{Heartbeat, WizardState};
 use crate::mission::identity::MissionId;
 use crate::mission::secret::is_same_secret;
 use crate::mission::sent::{SentBeat, SentFault};
@@ -19,6 +19,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::mpsc;
 
 /// The most that is read of the heartbeat before.
 const HEARTBEAT_BYTES_MAX: usize = 64 * 1024;
@@ -68,13 +69,24 @@ pub struct Beats {
     root: Arc<Root>,
     stripes: [Mutex<Stripe>; STRIPES],
     hasher: RandomState,
+    listener: Option<mpsc::Sender<Beaten>>,
 }
+
+/// Whose wizard has just beaten, and what it said.
+pub type Beaten = (MissionId, WizardState);
 
 impl Beats {
     /// A way into this root, which has an owner who holds its lock.
     #[must_use]
     pub fn new(root: Arc<Root>) -> Self {
-        Self { root, stripes: std::array::from_fn(|_| Mutex::default()), hasher: RandomState::new() }
+        Self { root, stripes: std::array::from_fn(|_| Mutex::default()), hasher: RandomState::new(), listener: None }
+    }
+
+    /// Tells somebody of every beat, as long as it can take it; one that it misses is on the disk all the same.
+    #[must_use]
+    pub fn heard_by(mut self, listener: mpsc::Sender<Beaten>) -> Self {
+        self.listener = Some(listener);
+        self
     }
 
     /// Replaces the heartbeat of a cell by one that was sent with this token; `body` is none where it was too large to
@@ -96,7 +108,11 @@ impl Beats {
         let sent = SentBeat::parse(body.ok_or(Refusal::TooLarge)?, now)?;
         // Still under the stripe's lock, so that of two beats sent at once the later number stays.
         let heartbeat = sent.following(last_sequence(&cell, self.root.resolver()), now)?;
-        replace_heartbeat(&cell, &heartbeat, TEMPORARY, self.root.resolver(), |_| Ok(())).map_err(Refusal::Failed)
+        replace_heartbeat(&cell, &heartbeat, TEMPORARY, self.root.resolver(), |_| Ok(())).map_err(Refusal::Failed)?;
+        if let Some(listener) = &self.listener {
+            let _ = listener.try_send((mission_id, heartbeat.says()));
+        }
+        Ok(())
     }
 
     /// How many cells beat of late; never more than there are tokens.

@@ -31,6 +31,7 @@ mod readme;
 mod recordings;
 mod roots;
 mod scan;
+mod service;
 mod settings;
 mod support;
 mod trouble;

@@ -189,7 +189,7 @@ impl Builder {
 }
 
 /// Every client of ours uses the same TLS; another user of the library may have installed a provider, and either serves.
-pub fn install_tls() {
+pub(in crate::world) fn install_tls() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 

@@ -26,8 +26,8 @@ mod repositories;
 mod traffic;
 
 pub use call::{Call, Page};
-pub use connection::{Builder, Patience, Requests, Token, install_tls};
-pub(in crate::world) use connection::{chain, is_loopback};
+pub use connection::{Builder, Patience, Requests, Token};
+pub(in crate::world) use connection::{chain, install_tls, is_loopback};
 pub use error::ForgeError;
 pub use issues::{CommentList, IssueList, Issues, State};
 pub use listing::Listing;
