@@ -7,7 +7,7 @@
 //!
 //! | floor | holds | never |
 //! |---|---|---|
-//! | this one | [`arguments`], [`settings`], the [`survey`], the [`pass`], [`report`]s, [`mod@scan`], [`init`], [`mod@beat`], the [`messenger`], [`mod@run_command`], [`job`], the [`console`] | decides what a mission needs |
+//! | this one | [`arguments`], [`settings`], the [`survey`], the [`pass`], [`report`]s, [`mod@scan`], [`init`], [`mod@beat`], the [`messenger`], [`mod@run_command`], [`job`], the [`console`]; the [`queue`], the [`daemon`], its [`snapshot`], the web ([`http`]), [`metrics`], and how all of it is [served](mod@serve) | decides what a mission needs |
 //! | [`world`] | the [Gitea client](world::gitea), the [root](world::root), its [writer](world::writer), the [observer](world::observer) and the [applier](world::applier) | decides anything |
 //! | [`mission`] | the [form](mission::form), [proposals](mission::proposal), [health](mission::health), [plans](mission::plan), the [comment](mission::comment) | a file, a socket, a clock, the environment, async |
 //!
@@ -20,6 +20,12 @@
 //!    values. [`pass::preview`] prints them and holds no writer.
 //! 3. [`pass::once`] lets the applier make them, one by one; it decides nothing. For each mission that is
 //!    [`reconcile::reconcile`]: plan the cell and make it, look at it again, plan the status and say it.
+//!
+//! # The daemon
+//!
+//! Doors put keys in line ([`queue`]): the tick, a webhook, a heartbeat, and a pass that wrote something. Workers take them
+//! and call the same [`reconcile::reconcile`]. The web sees a [`snapshot::Snapshot`], the queue, and
+//! [`world::beats::Beats`]; nothing else of the world.
 //!
 //! # What holds everywhere
 //!

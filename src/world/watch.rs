@@ -1,6 +1,6 @@
 //! Looks at every cell of a root again and again, and reads only those in which something has moved.
 //!
-//! A cell has moved when inode, size or times of one of [`WATCHED`] have: whatever is made, replaced or deleted in one of
+//! A cell has moved when inode, size or times of one of the things that are watched in it have: whatever is made, replaced or deleted in one of
 //! its directories moves that directory's own times. What is only written in place shows for the heartbeat; for files of
 //! ours, which nobody else may write, it shows at the next [`Watch::forget`].
 

@@ -120,6 +120,8 @@ async fn signals_are_handed_on() {
     ] {
         let command = pit(&host, &cell, &["run", "--", "sh", "-c", "ulimit -c 0; echo ready; exec cat"]);
         let (mut child, mut out) = start(&command, &["--default-signal"]);
+        // `wait` would close its input, and that would race with the signal for its end.
+        let _open = child.stdin.take();
         wait_for_line(&mut out, "ready");
         send(&child, signal);
         assert_eq!(child.wait().unwrap().code(), Some(code), "{signal}");
@@ -132,6 +134,7 @@ async fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
     let (host, cell) = cell().await;
     let command = pit(&host, &cell, &["run", "--", "sh", "-c", "echo ready; exec cat"]);
     let (mut child, mut out) = start(&command, &["--default-signal", "--ignore-signal=HUP"]);
+    let _open = child.stdin.take();
     wait_for_line(&mut out, "ready");
     send(&child, Signal::SIGHUP);
     send(&child, Signal::SIGTERM);

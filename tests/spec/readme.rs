@@ -149,3 +149,18 @@ fn the_workflow_of_the_readme_is_yaml_that_passes_no_text_of_an_issue_to_a_shell
     assert!(step["run"].as_str().unwrap().starts_with("lazarus-reconcile --once"), "{step}");
     assert!(!workflow.contains("event."), "{workflow}");
 }
+
+#[test]
+fn every_address_of_the_daemon_is_in_its_table() {
+    let sources = [include_str!("../../src/http/doors.rs"), include_str!("../../src/http/views.rs")].concat();
+    let told: Vec<String> = table("The daemon").into_iter().map(|row| unquoted(&row[0]).to_owned()).collect();
+    for address in &told {
+        let path = address.split(' ').nth(1).unwrap().split('<').next().unwrap();
+        assert!(sources.contains(&format!("\"{path}")), "{address}");
+    }
+    let written = sources.split('"').filter(|text| text.starts_with('/') && text.len() > 1);
+    let of_pages = ["/style.css", "/icon.svg"];
+    for path in written.filter(|path| !of_pages.contains(path)) {
+        assert!(told.iter().any(|address| address.contains(path)), "{path}");
+    }
+}
