@@ -344,7 +344,7 @@ impl Daemon {
             // Whether it is as it should be now, another look tells.
             self.queue.add(Key::Issue { repository: key.repository_id, number: key.number });
         }
-        self.publish();
+        self.publish_soon();
         troubles
     }
 

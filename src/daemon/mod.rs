@@ -27,9 +27,13 @@ use fleet::{Fleet, Ground};
 use forge::Forge;
 use passes::{Ended, PassBook};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
+
+/// While many missions change, the snapshot is replaced no more often than this.
+const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
 
 /// So many beats may be unheard; more are seen with the next tick.
 const BEATS_MAX: usize = 1_024;
@@ -51,6 +55,7 @@ pub struct Daemon {
     root: Arc<Root>,
     metrics: Arc<Metrics>,
     snapshot: watch::Sender<Arc<Snapshot>>,
+    published: Mutex<Instant>,
 }
 
 /// What goes wrong with the lock of a `Mutex` here is a defect elsewhere, which must not spread.
@@ -102,6 +107,7 @@ impl Daemon {
             root: root_to_look,
             metrics: Arc::default(),
             snapshot: watch::Sender::new(Arc::new(snapshot)),
+            published: Mutex::new(Instant::now()),
             settings,
         }))
     }
@@ -234,7 +240,16 @@ impl Daemon {
         }
     }
 
+    /// Publishes, unless that was done just now; the end of the pass will do it then. A thousand missions that change at
+    /// once need no thousand snapshots.
+    fn publish_soon(&self) {
+        if locked(&self.published).elapsed() >= PUBLISH_INTERVAL {
+            self.publish();
+        }
+    }
+
     fn publish(&self) {
+        *locked(&self.published) = Instant::now();
         let before = Arc::clone(&self.snapshot.borrow());
         // One lock at a time.
         let tick = *locked(&self.tick);

@@ -87,18 +87,19 @@ pub fn admit<'a>(
     existing: &BTreeSet<MissionId>,
     limits: Limits,
 ) -> HashMap<(RepositoryId, i64), Admission> {
-    let mut unbound = existing.clone();
+    let mut bound = 0;
     let mut cells = 0;
     let mut of_author: BTreeMap<i64, usize> = BTreeMap::new();
     for Occupant { mission_id, author_id, is_open } in occupants {
-        let exists = unbound.remove(&mission_id);
+        let exists = existing.contains(&mission_id);
+        bound += usize::from(exists);
         if !exists && !is_open {
             continue;
         }
         cells += 1;
         *of_author.entry(author_id).or_default() += 1;
     }
-    cells += unbound.len();
+    cells += existing.len().saturating_sub(bound);
     let mut new = 0;
     let mut candidates: Vec<_> = candidates.into_iter().collect();
     candidates.sort_by_key(|key| (key.number, key.repository_id));

@@ -2,12 +2,13 @@
 //! a careful script, on the sandbox and, where `LAZARUS_TEST_GITEA` names its binary, on a real Gitea. Heartbeats over the
 //! network are counted by the second.
 //!
-//! `cargo bench` prints the tables of the README, `cargo bench -- beats` one of `scan`, `pass` and `beats`;
+//! `cargo bench` prints the tables of the README, `cargo bench -- beats` one of `scan`, `pass`, `beats` and `daemon`;
 //! `cargo bench -- --quick` tries everything on a small scale.
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on should stop where it stands")]
 
 mod bare;
 mod beats;
+mod daemon;
 mod pass;
 mod scan;
 #[path = "../spec/support/mod.rs"]
@@ -41,12 +42,15 @@ async fn main() {
     let cores = std::thread::available_parallelism().unwrap();
     println!("{cores} cores, {} runs each, medians; ratios are taken run by run\n", scale.runs);
     let named = |part: &str| arguments.iter().any(|argument| argument == part);
-    let is_wanted = |part: &str| named(part) || !["scan", "pass", "beats"].into_iter().any(named);
+    let is_wanted = |part: &str| named(part) || !["scan", "pass", "beats", "daemon"].into_iter().any(named);
     if is_wanted("scan") {
         scan::measure(scale).await;
     }
     if is_wanted("pass") {
         pass::measure(scale).await;
+    }
+    if is_wanted("daemon") {
+        daemon::measure(scale).await;
     }
     if is_wanted("beats") {
         beats::measure(scale).await;

@@ -2,120 +2,19 @@
 
 use crate::support::forge::Forge;
 use crate::support::host::{Host, run};
-use crate::support::repository::Repository;
-use hmac::{Hmac, KeyInit, Mac};
+use crate::support::service::{command, start};
 use lazarus::sandbox::Fault;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::{Value, json};
-use sha2::Sha256;
-use std::fmt::Write;
-use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixDatagram;
-use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
-
-const SECRET: &str = "0123456789abcdef0123456789abcdef";
-
-/// A running service and where its doors are.
-struct Service {
-    child: Child,
-    doors: String,
-    pages: String,
-}
-
-/// The command of a service that ticks every hour, so that only the first tick and what comes through its doors move it.
-fn command(host: &Host, repository: Option<&Repository>) -> Command {
-    let secret = host.path().join("secret");
-    std::fs::write(&secret, SECRET).unwrap();
-    let daemon = json!({
-        "daemon": {
-            "interval_seconds": 3_600, "listen": "127.0.0.1:0", "page_listen": "127.0.0.1:0",
-            "webhook_secret_file": secret, "heartbeat_directory": host.path(),
-        }
-    });
-    let config = host.path().join("service.json");
-    std::fs::write(&config, daemon.to_string()).unwrap();
-    let mut command = match repository {
-        Some(repository) => host.reconciler(repository),
-        None => host.command("lazarus-reconcile"),
-    };
-    command.arg("--config").arg(config);
-    command
-}
-
-/// Starts it, and waits until it has said where its doors are.
-async fn start(mut command: Command) -> Service {
-    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-    let stderr = BufReader::new(child.stderr.take().unwrap());
-    let read = tokio::task::spawn_blocking(move || {
-        let mut lines = stderr.lines().map(|line| line.unwrap());
-        let mut address = |key: &str| {
-            let line = lines.find(|line| line.contains(key)).unwrap();
-            format!("http://{}", line.rsplit(' ').next().unwrap())
-        };
-        let doors = (address("daemon.listen"), address("daemon.page_listen"));
-        // Whoever reads no further would make it wait.
-        std::thread::spawn(move || lines.for_each(drop));
-        doors
-    });
-    let (doors, pages) = read.await.unwrap();
-    Service { child, doors, pages }
-}
-
-impl Service {
-    async fn get(&self, path: &str) -> (u16, String) {
-        let answer = reqwest::get(format!("{}{path}", self.pages)).await.unwrap();
-        (answer.status().as_u16(), answer.text().await.unwrap())
-    }
-
-    /// Until so many passes have ended.
-    async fn passed(&self, count: u64) -> Value {
-        loop {
-            let health: Value = serde_json::from_str(&self.get("/health").await.1).unwrap();
-            let ended = |key: &str| health["passes"][key].as_u64().unwrap();
-            if ended("complete") + ended("incomplete") >= count {
-                return health;
-            }
-            tokio::task::yield_now().await;
-        }
-    }
-
-    /// What a forge sends when something happened to an issue.
-    async fn hook(&self, repository: i64, number: i64) -> u16 {
-        let body = json!({ "repository": { "id": repository }, "issue": { "number": number } }).to_string();
-        let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
-        mac.update(body.as_bytes());
-        let mut signature = String::new();
-        for byte in mac.finalize().into_bytes() {
-            write!(signature, "{byte:02x}").unwrap();
-        }
-        let request = reqwest::Client::new().post(format!("{}/webhook", self.doors));
-        let request = request.header("content-type", "application/json").header("x-gitea-signature", signature);
-        request.body(body).send().await.unwrap().status().as_u16()
-    }
-
-    async fn end(mut self, signal: Signal) -> (ExitStatus, Duration) {
-        let asked = Instant::now();
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-        let status = tokio::task::spawn_blocking(move || self.child.wait()).await.unwrap().unwrap();
-        (status, asked.elapsed())
-    }
-}
-
-/// A test that stops in the middle leaves no service behind.
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 #[tokio::test]
 async fn what_is_filed_edited_and_beaten_shows_through_the_doors_without_a_tick() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let id = forge.get(&repository.path()).await["id"].as_i64().unwrap();
-    let service = start(command(&host, Some(&repository))).await;
+    let service = start(command(&host, Some(&repository), json!({}))).await;
     service.passed(1).await;
     let number = repository.file("reader", "Mission: raise the dead", &[]).await;
     assert_eq!(service.hook(id, number).await, 202);
@@ -145,7 +44,7 @@ async fn it_stops_when_it_is_told_to_even_while_the_forge_hangs() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     forge.engine().break_next(usize::MAX, "GET", "issues", Fault::Delay(Duration::from_secs(60)));
-    let service = start(command(&host, Some(&repository))).await;
+    let service = start(command(&host, Some(&repository), json!({}))).await;
     while !forge.engine().log().iter().any(|asked| asked.target.contains("issues")) {
         tokio::task::yield_now().await;
     }
@@ -158,21 +57,21 @@ async fn a_killed_one_leaves_nothing_in_the_way_and_a_second_one_is_refused() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     repository.file("reader", "Mission: x", &[]).await;
-    let service = start(command(&host, Some(&repository))).await;
+    let service = start(command(&host, Some(&repository), json!({}))).await;
     service.passed(1).await;
-    let pid = service.child.id();
+    let pid = service.pid();
     let started = Instant::now();
-    for mut second in [command(&host, Some(&repository)), host.reconciler(&repository)] {
+    for mut second in [command(&host, Some(&repository), json!({})), host.reconciler(&repository)] {
         let refused = run(second.arg("--once").arg("--exit-code")).await;
         assert_eq!(refused.code, 2, "{refused:?}");
         assert!(refused.stderr.contains(&format!("pid {pid}")), "{refused:?}");
     }
-    let refused = run(&mut command(&host, Some(&repository))).await;
+    let refused = run(&mut command(&host, Some(&repository), json!({}))).await;
     assert!(refused.code == 2 && refused.stderr.contains(&pid.to_string()), "{refused:?}");
     assert!(started.elapsed() < Duration::from_secs(30), "nobody waits for a daemon");
     assert_eq!(run(host.command("lazarus-reconcile").arg("scan")).await.code, 0, "looking needs no lock");
     service.end(Signal::KILL).await;
-    let again = start(command(&host, Some(&repository))).await;
+    let again = start(command(&host, Some(&repository), json!({}))).await;
     let health = again.passed(1).await;
     assert_eq!((&health["ready"], &health["summary"]["uninitialized"]), (&json!(true), &json!(1)));
     again.end(Signal::INT).await;
@@ -186,7 +85,7 @@ async fn a_service_manager_is_told_that_it_is_ready_that_it_lives_and_that_it_st
     let path = host.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    let mut command = command(&host, Some(&repository));
+    let mut command = command(&host, Some(&repository), json!({}));
     forge.engine().break_next(1, "GET", "issues", Fault::Refuse(500));
     let service = start({
         command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "60000000");

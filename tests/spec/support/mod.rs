@@ -9,6 +9,7 @@ pub(crate) mod host;
 pub(crate) mod listener;
 pub(crate) mod missions;
 pub(crate) mod repository;
+pub(crate) mod service;
 pub(crate) mod site;
 
 /// Makes two tests of each story: one on the sandbox, and one on a real Gitea where there is one.

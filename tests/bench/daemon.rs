@@ -1,0 +1,71 @@
+//! The daemon as a process: how much memory many missions take, and how soon a webhook's news shows on the issue.
+
+use crate::support::forge::Forge;
+use crate::support::host::Host;
+use crate::support::missions::body;
+use crate::support::service::{Service, command, start};
+use crate::{Scale, spoken};
+use rustix::process::Signal;
+use serde_json::json;
+use std::time::{Duration, Instant};
+
+/// So many missions are enough to see what one more costs.
+const CELLS_MAX: usize = 10_000;
+
+pub(crate) async fn measure(scale: Scale) {
+    on("the sandbox", Forge::sandbox().await, scale).await;
+    if let Some(gitea) = Forge::real("the daemon").await {
+        on("a real Gitea", gitea, Scale { cells: scale.proposals, ..scale }).await;
+    }
+}
+
+async fn on(what: &str, forge: Forge, scale: Scale) {
+    let cells = scale.cells.min(CELLS_MAX);
+    let (repository, host) = (forge.repository().await, Host::new());
+    repository.file_many("reader", vec![body(&[]); cells]).await;
+    let id = forge.get(&repository.path()).await["id"].as_i64().unwrap();
+    let service = start(command(
+        &host,
+        Some(&repository),
+        json!({ "limits": { "cells": 100_000, "cells_per_author": 100_000, "new_cells_per_pass": 100_000 } }),
+    ))
+    .await;
+    wait_for_cells(&service, cells).await;
+    let most = memory(&service, "VmHWM");
+    let mut times = Vec::new();
+    for _ in 0..scale.proposals.min(200) {
+        let number = repository.file("reader", "Mission: news", &[]).await;
+        let started = Instant::now();
+        assert_eq!(service.hook(id, number).await, 202);
+        while repository.labels(number).await.len() < 3 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        times.push(started.elapsed().as_secs_f64());
+    }
+    times.sort_by(f64::total_cmp);
+    let [half, most_of_all] = [times[times.len() / 2], times[times.len() * 99 / 100]].map(spoken);
+    println!("| a daemon with {cells} missions on {what} | |\n|---|---|");
+    println!("| its memory, at most | {most} MiB |");
+    println!(
+        "| from a webhook to the labels, of {} the median | {half} |\n| and the 99th percentile | {most_of_all} |\n",
+        times.len()
+    );
+    service.end(Signal::TERM).await;
+}
+
+async fn wait_for_cells(service: &Service, cells: usize) {
+    loop {
+        let health = service.passed(1).await;
+        let found = health["cells"].as_array().unwrap().len();
+        if found >= cells {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+fn memory(service: &Service, field: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", service.pid())).unwrap();
+    let line = status.lines().find(|line| line.starts_with(field)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1_024
+}

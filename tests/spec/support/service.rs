@@ -1,0 +1,111 @@
+//! The real binary as a service, with its real doors.
+
+use crate::support::host::Host;
+use crate::support::repository::Repository;
+use hmac::{Hmac, KeyInit, Mac};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use std::fmt::Write;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+/// A running service and where its doors are.
+pub(crate) struct Service {
+    child: Child,
+    pub(crate) doors: String,
+    pages: String,
+}
+
+/// The command of a service that ticks every hour, so that only the first tick and what comes through its doors move it.
+pub(crate) fn command(host: &Host, repository: Option<&Repository>, more: Value) -> Command {
+    let secret = host.path().join("secret");
+    std::fs::write(&secret, SECRET).unwrap();
+    let mut settings = more;
+    settings["daemon"] = json!({
+            "interval_seconds": 3_600, "listen": "127.0.0.1:0", "page_listen": "127.0.0.1:0",
+            "webhook_secret_file": secret, "heartbeat_directory": host.path(),
+    });
+    let config = host.path().join("service.json");
+    std::fs::write(&config, settings.to_string()).unwrap();
+    let mut command = match repository {
+        Some(repository) => host.reconciler(repository),
+        None => host.command("lazarus-reconcile"),
+    };
+    command.arg("--config").arg(config);
+    command
+}
+
+/// Starts it, and waits until it has said where its doors are.
+pub(crate) async fn start(mut command: Command) -> Service {
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    let read = tokio::task::spawn_blocking(move || {
+        let mut lines = stderr.lines().map(|line| line.unwrap());
+        let mut address = |key: &str| {
+            let line = lines.find(|line| line.contains(key)).unwrap();
+            format!("http://{}", line.rsplit(' ').next().unwrap())
+        };
+        let doors = (address("daemon.listen"), address("daemon.page_listen"));
+        // Whoever reads no further would make it wait.
+        std::thread::spawn(move || lines.for_each(drop));
+        doors
+    });
+    let (doors, pages) = read.await.unwrap();
+    Service { child, doors, pages }
+}
+
+impl Service {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> (u16, String) {
+        let answer = reqwest::get(format!("{}{path}", self.pages)).await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    /// Until so many passes have ended.
+    pub(crate) async fn passed(&self, count: u64) -> Value {
+        loop {
+            let health: Value = serde_json::from_str(&self.get("/health").await.1).unwrap();
+            let ended = |key: &str| health["passes"][key].as_u64().unwrap();
+            if ended("complete") + ended("incomplete") >= count {
+                return health;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// What a forge sends when something happened to an issue.
+    pub(crate) async fn hook(&self, repository: i64, number: i64) -> u16 {
+        let body = json!({ "repository": { "id": repository }, "issue": { "number": number } }).to_string();
+        let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+        mac.update(body.as_bytes());
+        let mut signature = String::new();
+        for byte in mac.finalize().into_bytes() {
+            write!(signature, "{byte:02x}").unwrap();
+        }
+        let request = reqwest::Client::new().post(format!("{}/webhook", self.doors));
+        let request = request.header("content-type", "application/json").header("x-gitea-signature", signature);
+        request.body(body).send().await.unwrap().status().as_u16()
+    }
+
+    pub(crate) async fn end(mut self, signal: Signal) -> (ExitStatus, Duration) {
+        let asked = Instant::now();
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        let status = tokio::task::spawn_blocking(move || self.child.wait()).await.unwrap().unwrap();
+        (status, asked.elapsed())
+    }
+}
+
+/// A test that stops in the middle leaves no service behind.
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
