@@ -55,7 +55,14 @@ pub struct Daemon {
     root: Arc<Root>,
     metrics: Arc<Metrics>,
     snapshot: watch::Sender<Arc<Snapshot>>,
-    published: Mutex<Instant>,
+    published: Mutex<Published>,
+}
+
+/// When the snapshot was replaced last, and whether something has changed since.
+#[derive(Debug)]
+struct Published {
+    at: Instant,
+    is_outdated: bool,
 }
 
 /// What goes wrong with the lock of a `Mutex` here is a defect elsewhere, which must not spread.
@@ -107,7 +114,7 @@ impl Daemon {
             root: root_to_look,
             metrics: Arc::default(),
             snapshot: watch::Sender::new(Arc::new(snapshot)),
-            published: Mutex::new(Instant::now()),
+            published: Mutex::new(Published { at: Instant::now(), is_outdated: false }),
             settings,
         }))
     }
@@ -240,18 +247,32 @@ impl Daemon {
         }
     }
 
-    /// Publishes, unless that was done just now; the end of the pass will do it then. A thousand missions that change at
-    /// once need no thousand snapshots.
+    /// Publishes, unless that was done just now; whoever finds nothing left in line will do it then. A thousand missions
+    /// that change at once need no thousand snapshots.
     fn publish_soon(&self) {
-        if locked(&self.published).elapsed() >= PUBLISH_INTERVAL {
+        let is_due = {
+            let mut published = locked(&self.published);
+            published.is_outdated = true;
+            published.at.elapsed() >= PUBLISH_INTERVAL
+        };
+        if is_due {
+            self.publish();
+        }
+    }
+
+    /// What was left to be published later.
+    fn publish_rest(&self) {
+        if self.queue.is_idle() && locked(&self.published).is_outdated {
             self.publish();
         }
     }
 
     fn publish(&self) {
-        *locked(&self.published) = Instant::now();
+        // Held to the end, so that no older snapshot follows a newer one.
+        let mut published = locked(&self.published);
+        *published = Published { at: Instant::now(), is_outdated: false };
         let before = Arc::clone(&self.snapshot.borrow());
-        // One lock at a time.
+        // Of the others, one lock at a time.
         let tick = *locked(&self.tick);
         let missions = locked(&self.fleet).views();
         let passes = locked(&self.passes).told();
@@ -298,6 +319,7 @@ impl Daemon {
                 (true, _) | (false, Key::Audit | Key::Listing) => self.queue.done(key),
             }
             self.close_pass(false);
+            self.publish_rest();
         }
     }
 }

@@ -4,8 +4,7 @@ use crate::support::daemon::{Running, settings};
 use crate::support::forge::Forge;
 use crate::support::host::{Host, run};
 use crate::support::missions::body;
-use crate::support::repository::Repository;
-use crate::support::stories;
+use crate::support::{soon, stories};
 use chrono::{DateTime, TimeDelta};
 use lazarus::mission::health::Health;
 use lazarus::mission::phase::Phase;
@@ -136,43 +135,42 @@ async fn a_cell_that_changes_with_every_tick_of_a_day_costs_six_writes_of_each_k
 
 #[tokio::test]
 async fn a_forge_that_is_away_costs_nothing_and_its_return_needs_no_restart() {
+    tokio::join!(
+        away(Fault::Refuse(500)),
+        away(Fault::HangUp),
+        away(Fault::Html),
+        away(Fault::LoseAnswer),
+        away(Fault::Truncate),
+        away(Fault::Refuse(401)),
+    );
+}
+
+/// Somebody files, and a wizard gives up, while the daemon cannot reach the forge.
+async fn away(fault: Fault) {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: x", &[]).await;
     let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
     daemon.tick(0).await;
-    let cell = host.cell();
-    for fault in
-        [Fault::Refuse(500), Fault::HangUp, Fault::Html, Fault::LoseAnswer, Fault::Truncate, Fault::Refuse(401)]
-    {
-        forge.engine().break_next(usize::MAX, "", "", fault);
-        let newer = repository_file(&repository, &forge, fault).await;
-        let state = if fault == Fault::HangUp { "waiting" } else { "failed" };
-        host.beat(&cell, &["--state", state]).await;
+    host.beat(&host.cell(), &["--state", "failed"]).await;
+    let newer = repository.file("reader", "Mission: newer", &[]).await;
+    forge.engine().break_next(usize::MAX, "", "", fault);
+    for _ in 0..2 {
         let away = daemon.tick(30).await;
         assert!(away.passes.forge_error.is_some() && away.readiness().is_err(), "{fault:?}: {:?}", away.passes);
         let view = away.missions.iter().find(|view| view.name.as_deref() == Some("x")).unwrap();
-        assert_eq!(
-            view.says.map(|says| says.to_string()).as_deref(),
-            Some(state),
-            "the root is looked at all the same"
-        );
-        forge.engine().heal();
-        let back = daemon.tick(30).await;
-        assert_eq!((&back.passes.errors, back.readiness()), (&Vec::new(), Ok(())), "{fault:?}");
-        assert!(repository.labels(number).await.contains(&format!("wizard/{state}")), "{fault:?}");
-        repository.comment(number).await;
-        assert!(repository.labels(newer).await.contains(&"mission/active".to_owned()), "{fault:?}");
-        repository.comment(newer).await;
+        let says = view.says.map(|says| says.to_string());
+        assert_eq!(says.as_deref(), Some("failed"), "the root is looked at all the same");
     }
-}
-
-/// Somebody files while the daemon cannot reach the forge: the faults are for the daemon alone.
-async fn repository_file(repository: &Repository, forge: &Forge, fault: Fault) -> i64 {
     forge.engine().heal();
-    let number = repository.file("reader", &format!("Mission: filed during {fault:?}"), &[]).await;
-    forge.engine().break_next(usize::MAX, "", "", fault);
-    number
+    let back = daemon.tick(30).await;
+    assert_eq!((&back.passes.errors, back.readiness()), (&Vec::new(), Ok(())), "{fault:?}");
+    let labels = ["health/healthy", "kind/mission-proposal", "mission/active", "wizard/failed"];
+    assert_eq!(repository.labels(number).await, labels, "{fault:?}");
+    assert_eq!(repository.labels(newer).await[2], "mission/active", "{fault:?}");
+    // There is one each.
+    repository.comment(number).await;
+    repository.comment(newer).await;
 }
 
 /// As a webhook does, whose word is believed only in so far as the forge is asked.
@@ -187,7 +185,7 @@ async fn news_between_two_ticks_show_at_once_and_strange_ones_cost_nothing() {
     daemon.queue.add_urgent(Key::Issue { repository: id + 1, number: 1 });
     let number = repository.file("reader", "Mission: x", &[]).await;
     daemon.queue.add_urgent(Key::Issue { repository: id, number });
-    daemon.snapshots.wait_for(|snapshot| snapshot.missions.len() == 1).await.unwrap();
+    daemon.shows(|snapshot| snapshot.missions.len() == 1).await;
     assert!(repository.labels(number).await.contains(&"mission/active".to_owned()));
     repository.comment(number).await;
     let strange = format!("/{}/", id + 1);
@@ -195,9 +193,7 @@ async fn news_between_two_ticks_show_at_once_and_strange_ones_cost_nothing() {
     repository.edit("reader", number, |_| body(&[("Wizard", "the grey one")])).await;
     daemon.queue.add_urgent(Key::Issue { repository: id, number });
     let is_told = |snapshot: &Arc<Snapshot>| snapshot.missions[0].changes.len() > 1;
-    while !repository.comment(number).await.contains("Edit not taken") {
-        tokio::task::yield_now().await;
-    }
+    soon("told", async || repository.comment(number).await.contains("Edit not taken")).await;
     assert!(!is_told(&daemon.snapshots.borrow()), "health is as it was");
 }
 
@@ -324,8 +320,8 @@ async fn a_pit_alone_scans_and_asks_its_gateways() {
     let first = daemon.tick(0).await;
     assert_eq!((first.readiness(), first.missions.len()), (Ok(()), 1));
     assert_eq!(first.missions[0].health, Some(Health::Uninitialized));
-    let is_asked = |snapshot: &Arc<Snapshot>| snapshot.gateways.iter().all(|view| view.asked_at.is_some());
-    let asked = Arc::clone(&*daemon.snapshots.wait_for(is_asked).await.unwrap());
+    let is_asked = |snapshot: &Snapshot| snapshot.gateways.iter().all(|view| view.asked_at.is_some());
+    let asked = daemon.shows(is_asked).await;
     let told: Vec<String> =
         asked.gateways.iter().map(|view| format!("{} {}", view.state.word(), view.answer)).collect();
     assert_eq!(told[..2], ["up it answered 200", "down it answered 503"]);

@@ -1,5 +1,6 @@
 //! `lazarus-pit run`: beats while a command lives, says how it ended, and ends as it did.
 
+use crate::support::PATIENCE;
 use crate::support::host::{Host, Run, run};
 use crate::support::listener::{Heard, Listener};
 use nix::sys::signal::{Signal, kill};
@@ -9,12 +10,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 const ID: &str = "123e4567-e89b-12d3-a456-426614174000";
-
-/// Longer than anything here takes, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A host with one cell.
 async fn cell() -> (Host, PathBuf) {
@@ -258,6 +256,10 @@ async fn a_heartbeat_that_is_refused_is_told_by_what_to_do() {
 
 #[tokio::test]
 async fn trouble_with_heartbeats_is_told_once_and_never_disturbs_the_command() {
+    tokio::join!(trouble_that_passes(), trouble_that_stays(), no_place_for_heartbeats());
+}
+
+async fn trouble_that_passes() {
     let (host, cell) = cell().await;
     let flaky = Listener::answering(&[503, 503, 204]);
     let ended = run(&mut pit(&host, &cell, &["run", "--url", &flaky.url, "--", "sh", "-c", "exit 5"])).await;
@@ -268,11 +270,19 @@ async fn trouble_with_heartbeats_is_told_once_and_never_disturbs_the_command() {
     );
     assert_eq!((ended.code, ended.stderr), (5, told));
     assert_eq!(flaky.heard().last().unwrap().body["state"], "failed", "the last word was tried again");
+}
+
+async fn trouble_that_stays() {
+    let (host, cell) = cell().await;
     let Run { code, stdout, stderr } =
         run(&mut pit(&host, &cell, &["run", "--url", "http://127.0.0.1:1", "--", "echo", "magic"])).await;
     assert_eq!((code, stdout.as_str(), stderr.lines().count()), (0, "magic\n", 1), "{stderr}");
     assert!(stderr.starts_with("lazarus-pit: the heartbeat was not delivered: the daemon at http://127.0.0.1:1 "));
     assert!(stderr.trim_end().ends_with("Connection refused (os error 111)"), "{stderr}");
+}
+
+async fn no_place_for_heartbeats() {
+    let (host, cell) = cell().await;
     std::fs::remove_dir_all(cell.join("state")).unwrap();
     let no_file = run(&mut pit(&host, &cell, &["run", "sh", "-c", "exit 6"])).await;
     assert!(no_file.code == 6 && no_file.stderr.lines().count() == 1, "{no_file:?}");

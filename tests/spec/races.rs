@@ -4,6 +4,7 @@ use crate::support::forge::Forge;
 use crate::support::host::{Host, Run, changes, run, writes};
 use crate::support::missions::body;
 use crate::support::repository::Repository;
+use crate::support::soon;
 use lazarus::sandbox::{Fault, Sandbox};
 use serde_json::{Value, json};
 use std::process::Command;
@@ -12,9 +13,7 @@ use std::time::Duration;
 /// Until the sandbox has been asked this since `before`.
 async fn asked(sandbox: &Sandbox, before: usize, method: &str, target: &str) {
     let is_it = || sandbox.log()[before..].iter().any(|asked| asked.method == method && asked.target.contains(target));
-    while !is_it() {
-        tokio::task::yield_now().await;
-    }
+    soon("asked", async || is_it()).await;
 }
 
 /// Runs one pass, and another when the first one's request to `target` has come in, which takes a while.

@@ -3,6 +3,7 @@
 use crate::support::forge::Forge;
 use crate::support::host::{Host, run};
 use crate::support::service::{command, start};
+use crate::support::soon;
 use lazarus::sandbox::Fault;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -18,9 +19,7 @@ async fn what_is_filed_edited_and_beaten_shows_through_the_doors_without_a_tick(
     service.passed(1).await;
     let number = repository.file("reader", "Mission: raise the dead", &[]).await;
     assert_eq!(service.hook(id, number).await, 202);
-    while repository.labels(number).await.len() < 3 {
-        tokio::task::yield_now().await;
-    }
+    soon("filed", async || repository.labels(number).await.len() == 3).await;
     let cell = host.cell();
     let name = cell.file_name().unwrap().to_str().unwrap();
     let token = std::fs::read_to_string(cell.join("config/heartbeat.token")).unwrap();
@@ -28,11 +27,8 @@ async fn what_is_filed_edited_and_beaten_shows_through_the_doors_without_a_tick(
     let beaten = beat.bearer_auth(token.trim()).body(r#"{"state":"waiting"}"#).send().await.unwrap();
     assert_eq!(beaten.status().as_u16(), 204);
     let healthy = ["health/healthy", "kind/mission-proposal", "mission/active", "wizard/waiting"];
-    while repository.labels(number).await != healthy {
-        tokio::task::yield_now().await;
-    }
-    let (status, page) = service.get("/").await;
-    assert!(status == 200 && page.contains("raise the dead"), "{page}");
+    soon("beaten", async || repository.labels(number).await == healthy).await;
+    soon("on the page", async || service.get("/").await.1.contains("raise the dead")).await;
     let beat: Value =
         serde_json::from_slice(&std::fs::read(host.path().join("lazarus-reconcile.last")).unwrap()).unwrap();
     assert_eq!((&beat["job"], &beat["status"]), (&json!("lazarus-reconcile"), &json!("ok")));
@@ -45,9 +41,7 @@ async fn it_stops_when_it_is_told_to_even_while_the_forge_hangs() {
     let (repository, host) = (forge.repository().await, Host::new());
     forge.engine().break_next(usize::MAX, "GET", "issues", Fault::Delay(Duration::from_secs(60)));
     let service = start(command(&host, Some(&repository), json!({}))).await;
-    while !forge.engine().log().iter().any(|asked| asked.target.contains("issues")) {
-        tokio::task::yield_now().await;
-    }
+    soon("asked", async || forge.engine().log().iter().any(|asked| asked.target.contains("issues"))).await;
     let (status, took) = service.end(Signal::TERM).await;
     assert!(status.code() == Some(0) && took < Duration::from_secs(5), "{status} after {took:?}");
 }

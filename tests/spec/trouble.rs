@@ -5,7 +5,7 @@ use crate::support::forge::Forge;
 use crate::support::golden;
 use crate::support::host::{Host, Run, run};
 use crate::support::repository::Repository;
-use crate::support::stories;
+use crate::support::{soon, stories};
 use lazarus::sandbox::Fault;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -98,7 +98,18 @@ struct Told {
     repository: Repository,
 }
 
+/// A pass of a host.
+fn once(host: &Host, repository: &Repository) -> Command {
+    let mut command = host.reconciler(repository);
+    command.arg("--once");
+    command
+}
+
 impl Told {
+    fn of(repository: &Repository) -> Self {
+        Self { text: String::new(), repository: repository.clone() }
+    }
+
     /// Notes a run that must end like this, with what it may have changed left as it was.
     async fn note(&mut self, what: &str, host: &Host, command: &mut Command, code: i32) {
         let before = host.snapshot();
@@ -144,9 +155,7 @@ async fn a_second_pass_is_refused_at_once_or_waits_for_the_first() {
     let (mut first, mut second, mut third) =
         (host.reconciler(&repository), host.reconciler(&repository), host.reconciler(&repository));
     let (first, second) = tokio::join!(run(first.arg("--once")), async {
-        while forge.engine().log().len() == before {
-            tokio::task::yield_now().await;
-        }
+        soon("asked", async || forge.engine().log().len() > before).await;
         let refused = run(second.args(["--once", "--config", "at-once.json"])).await;
         (refused, run(third.arg("--once")).await)
     });
@@ -159,22 +168,15 @@ async fn a_second_pass_is_refused_at_once_or_waits_for_the_first() {
 
 #[tokio::test]
 async fn every_trouble_says_what_was_tried_what_happened_and_what_to_do() {
-    let forge = Forge::sandbox().await;
-    let (repository, host) = settled(&forge).await;
-    let mut told = Told { text: String::new(), repository: repository.clone() };
-    let once = || {
-        let mut command = host.reconciler(&repository);
-        command.arg("--once");
-        command
-    };
-    of_settings(&mut told, &host, &once).await;
-    of_the_forge(&mut told, &host, &once).await;
-    of_the_root(&mut told, &forge).await;
-    host.once(&repository).await;
-    golden::check("trouble.txt", &told.text);
+    let (settings, forge, root) = tokio::join!(of_settings(), of_the_forge(), of_the_root());
+    golden::check("trouble.txt", &[settings, forge, root].concat());
 }
 
-async fn of_settings(told: &mut Told, host: &Host, once: &impl Fn() -> Command) {
+async fn of_settings() -> String {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = settled(&forge).await;
+    let mut told = Told::of(&repository);
+    let once = || once(&host, &repository);
     let file = |name: &str, text: &str| std::fs::write(host.path().join(name), text).unwrap();
     file("unknown.json", "{\n  \"forge\": { \"tokn_file\": \"x\" }\n}");
     file("range.json", "{ \"limits\": { \"concurrent_missions\": 0 } }");
@@ -208,18 +210,22 @@ async fn of_settings(told: &mut Told, host: &Host, once: &impl Fn() -> Command) 
         ("an issue of another repository", ["--issue", "owner/other#1"]),
         ("a bad flag", ["--onse", "--json"]),
     ] {
-        told.note(what, host, once().args(arguments), 2).await;
+        told.note(what, &host, once().args(arguments), 2).await;
     }
-    told.note("a bad variable", host, once().env("LAZARUS_LOG", "loud"), 2).await;
-    told.note("a bad token in a variable", host, once().env("LAZARUS_GITEA_TOKEN", "canary canary"), 2).await;
-    told.note("no forge", host, once().env_remove("LAZARUS_GITEA_URL"), 2).await;
-    told.note("no token", host, once().env_remove("LAZARUS_GITEA_TOKEN_FILE"), 2).await;
-    told.note("no repository", host, once().env_remove("LAZARUS_REPOSITORIES"), 2).await;
-    told.note("a flag of a pass without a pass", host, host.command("lazarus-reconcile").arg("--json"), 2).await;
+    told.note("a bad variable", &host, once().env("LAZARUS_LOG", "loud"), 2).await;
+    told.note("a bad token in a variable", &host, once().env("LAZARUS_GITEA_TOKEN", "canary canary"), 2).await;
+    told.note("no forge", &host, once().env_remove("LAZARUS_GITEA_URL"), 2).await;
+    told.note("no token", &host, once().env_remove("LAZARUS_GITEA_TOKEN_FILE"), 2).await;
+    told.note("no repository", &host, once().env_remove("LAZARUS_REPOSITORIES"), 2).await;
+    told.note("a flag of a pass without a pass", &host, host.command("lazarus-reconcile").arg("--json"), 2).await;
+    told.text
 }
 
-async fn of_the_forge(told: &mut Told, host: &Host, once: &impl Fn() -> Command) {
-    let forge = told.repository.forge.clone();
+async fn of_the_forge() -> String {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = settled(&forge).await;
+    let mut told = Told::of(&repository);
+    let once = || once(&host, &repository);
     let always = usize::MAX;
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let nobody = format!("http://{closed}");
@@ -227,7 +233,7 @@ async fn of_the_forge(told: &mut Told, host: &Host, once: &impl Fn() -> Command)
     let run = run(down.env("LAZARUS_GITEA_URL", &nobody)).await;
     assert_eq!(run.code, 1, "{run:?}");
     let stderr = run.stderr.replace(&nobody, "URL");
-    told.tell("the forge is down", host, &Run { stderr, ..run });
+    told.tell("the forge is down", &host, &Run { stderr, ..run });
     for (what, path, fault, code) in [
         ("a captive portal", "", Fault::Html, 1),
         ("the forge is broken", "", Fault::Refuse(500), 1),
@@ -237,17 +243,17 @@ async fn of_the_forge(told: &mut Told, host: &Host, once: &impl Fn() -> Command)
         ("the list of issues is forbidden", "issues?", Fault::Refuse(403), 1),
     ] {
         forge.engine().break_next(always, "", path, fault);
-        told.note(what, host, &mut once(), code).await;
+        told.note(what, &host, &mut once(), code).await;
         forge.engine().heal();
     }
-    told.note("a repository that is not there", host, once().env("LAZARUS_REPOSITORIES", "owner/none"), 2).await;
+    told.note("a repository that is not there", &host, once().env("LAZARUS_REPOSITORIES", "owner/none"), 2).await;
     for (what, edit, back) in [
         ("an archived repository", json!({ "archived": true }), json!({ "archived": false })),
         ("a repository without issues", json!({ "has_issues": false }), json!({ "has_issues": true })),
     ] {
-        forge.change(Method::PATCH, &told.repository.path(), edit).await;
-        told.note(what, host, &mut once(), 2).await;
-        forge.change(Method::PATCH, &told.repository.path(), back).await;
+        forge.change(Method::PATCH, &repository.path(), edit).await;
+        told.note(what, &host, &mut once(), 2).await;
+        forge.change(Method::PATCH, &repository.path(), back).await;
     }
     let other = Forge::sandbox().await;
     let mut foreign = once();
@@ -255,21 +261,22 @@ async fn of_the_forge(told: &mut Told, host: &Host, once: &impl Fn() -> Command)
     let run = crate::support::host::run(&mut foreign).await;
     assert_eq!(run.code, 2, "{run:?}");
     let stderr = run.stderr.replace(&other.url, "OTHER");
-    told.tell("a root of another forge", host, &Run { stderr, ..run });
-    let url = told.repository.forge.url.clone();
+    told.tell("a root of another forge", &host, &Run { stderr, ..run });
+    let url = repository.forge.url.clone();
     other.engine().break_next(usize::MAX, "GET", "/repos/", Fault::Refuse(500));
     let unsure = crate::support::host::run(&mut foreign).await;
     let root = std::fs::read_to_string(host.root().join(".lazarus/root.json")).unwrap();
     assert!(unsure.code == 1 && root.contains(&url), "that it could not be asked is no answer: {unsure:?}");
+    // Nothing of all that was lasting.
+    host.once(&repository).await;
+    told.text
 }
 
-async fn of_the_root(told: &mut Told, forge: &Forge) {
-    let repository = told.repository.clone();
-    let once = |host: &Host| {
-        let mut command = host.reconciler(&repository);
-        command.arg("--once");
-        command
-    };
+async fn of_the_root() -> String {
+    let forge = Forge::sandbox().await;
+    let (repository, _) = settled(&forge).await;
+    let mut told = Told::of(&repository);
+    let once = |host: &Host| once(host, &repository);
     let missing = Host::new();
     std::fs::remove_dir(missing.root()).unwrap();
     told.note("a missing root", &missing, &mut once(&missing), 2).await;
@@ -300,13 +307,14 @@ async fn of_the_root(told: &mut Told, forge: &Forge) {
     told.note("a fresh root in a job", &job, once(&job).env("GITEA_ACTIONS", "true"), 2).await;
     told.note("a fresh root and one issue", &job, once(&job).args(["--issue", "1"]), 2).await;
 
+    told.text.push_str(&of_a_damaged_root(&forge).await);
+    told.text
+}
+
+async fn of_a_damaged_root(forge: &Forge) -> String {
     let (repository, host) = settled(forge).await;
-    told.repository = repository.clone();
-    let once = || {
-        let mut command = host.reconciler(&repository);
-        command.arg("--once");
-        command
-    };
+    let mut told = Told::of(&repository);
+    let once = || once(&host, &repository);
     let own = host.root().join(".lazarus");
     let config = "{ \"limits\": { \"lock_wait_seconds\": 0 } }";
     std::fs::write(host.path().join("at-once.json"), config).unwrap();
@@ -326,7 +334,9 @@ async fn of_the_root(told: &mut Told, forge: &Forge) {
     std::fs::write(&record, "{ ").unwrap();
     told.note("a damaged record", &host, &mut once(), 1).await;
     std::fs::write(&record, remembered).unwrap();
-    unwritable(told, forge).await;
+    host.once(&repository).await;
+    unwritable(&mut told, forge).await;
+    told.text
 }
 
 /// A root that its owner may not write in.

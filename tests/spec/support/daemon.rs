@@ -1,5 +1,6 @@
 //! A daemon in this process, whose time the test decides.
 
+use crate::support::PATIENCE;
 use crate::support::host::Host;
 use crate::support::repository::Repository;
 use chrono::{TimeDelta, Utc};
@@ -61,7 +62,13 @@ impl Running {
         let before = count(&self.snapshots.borrow());
         self.now = self.now.plus(TimeDelta::seconds(seconds));
         self.ticks.send(self.now).await.unwrap();
-        Arc::clone(&*self.snapshots.wait_for(|snapshot| count(snapshot) > before).await.unwrap())
+        self.shows(|snapshot| count(snapshot) > before).await
+    }
+
+    /// The first snapshot from now on that is as wanted.
+    pub(crate) async fn shows(&mut self, is_it: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
+        let shown = tokio::time::timeout(PATIENCE, self.snapshots.wait_for(|snapshot| is_it(snapshot)));
+        Arc::clone(&*shown.await.expect("what is to be shown is shown in a moment").unwrap())
     }
 
     /// Stops it, as a service manager does.

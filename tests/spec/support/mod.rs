@@ -12,6 +12,21 @@ pub(crate) mod repository;
 pub(crate) mod service;
 pub(crate) mod site;
 
+use std::time::Duration;
+
+/// How long something may take that is over in a moment on any machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until something holds that is to hold in a moment.
+pub(crate) async fn soon(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let wait = async {
+        while !holds().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, wait).await.is_ok(), "{what}: not within {PATIENCE:?}");
+}
+
 /// Makes two tests of each story: one on the sandbox, and one on a real Gitea where there is one.
 macro_rules! stories {
     ($($story:ident),+ $(,)?) => {

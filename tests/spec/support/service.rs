@@ -2,6 +2,7 @@
 
 use crate::support::host::Host;
 use crate::support::repository::Repository;
+use crate::support::soon;
 use hmac::{Hmac, KeyInit, Mac};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -70,14 +71,14 @@ impl Service {
 
     /// Until so many passes have ended.
     pub(crate) async fn passed(&self, count: u64) -> Value {
-        loop {
-            let health: Value = serde_json::from_str(&self.get("/health").await.1).unwrap();
+        let mut health = Value::Null;
+        soon("passed", async || {
+            health = serde_json::from_str(&self.get("/health").await.1).unwrap();
             let ended = |key: &str| health["passes"][key].as_u64().unwrap();
-            if ended("complete") + ended("incomplete") >= count {
-                return health;
-            }
-            tokio::task::yield_now().await;
-        }
+            ended("complete") + ended("incomplete") >= count
+        })
+        .await;
+        health
     }
 
     /// What a forge sends when something happened to an issue.

@@ -1,5 +1,6 @@
 //! The web of a daemon over real TCP, with a snapshot made by hand and a real missions root.
 
+use crate::support::PATIENCE;
 use crate::support::cells::at;
 use crate::support::host::Host;
 use lazarus::http::server::Limits;
@@ -21,9 +22,6 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-
-/// What a test may wait for something that should happen at once.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How the web of a test is set up.
 #[derive(Clone, Default)]
