@@ -2,11 +2,12 @@
 
 use crate::support::forge::Forge;
 use crate::support::host::{Host, changes, run};
+use crate::support::is_thorough;
 use crate::support::repository::Repository;
 use tokio::task::JoinSet;
 
-/// How many seeds are tried; `LAZARUS_TEST_SEEDS` asks for more.
-const SEEDS: u64 = 8;
+/// How many seeds are tried, and how many where there is time.
+const SEEDS: [u64; 2] = [8, 100];
 
 /// Of every 1,000 requests so many go wrong.
 const FAULTS_PER_MILLE: u32 = 250;
@@ -18,7 +19,7 @@ const PLANTED: &str = "When will it be done?";
 
 #[tokio::test]
 async fn law_5_independent_a_forge_that_breaks_at_random_leads_to_the_same_end() {
-    let seeds = std::env::var("LAZARUS_TEST_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(SEEDS);
+    let seeds = SEEDS[usize::from(is_thorough())];
     let reference = end(None).await;
     let mut under_way = JoinSet::new();
     for seed in 0..seeds {

@@ -14,6 +14,12 @@ pub(crate) mod site;
 
 use std::time::Duration;
 
+/// Whether there is time for everything: `LAZARUS_TEST_THOROUGH=1`, as in CI. Otherwise some long tests try a part, so
+/// that all of them together stay below a minute.
+pub(crate) fn is_thorough() -> bool {
+    std::env::var_os("LAZARUS_TEST_THOROUGH").is_some_and(|is_it| is_it != "0")
+}
+
 /// How long something may take that is over in a moment on any machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
