@@ -1,12 +1,14 @@
-//! What is still to be looked at: keys only, each at most once, failing ones later and later, and never more than fit.
+//! What is still to be looked at: keys only, each at most once, failing ones later and later, news about one not too often,
+//! and never more than fit.
 
 use crate::mission::identity::RepositoryId;
 use crate::mission::time::Timestamp;
 use chrono::TimeDelta;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
 /// The most keys that are held. One more makes the queue forget them all and look at everything, which loses nothing.
 pub const KEYS_MAX: usize = 10_000;
@@ -16,6 +18,10 @@ const BACKOFF_MIN: i64 = 5;
 
 /// The longest that a failing key waits, in seconds.
 const BACKOFF_MAX: i64 = 600;
+
+/// News about a key leads to a look no sooner than this after its last one began: whoever replays a delivery for ever has
+/// no more looks than that.
+pub const DEBOUNCE: Duration = Duration::from_millis(500);
 
 /// What can be looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,6 +56,10 @@ struct State {
     places: HashMap<Key, Place>,
     failures: HashMap<Key, u32>,
     under_way: usize,
+    /// When a look at a key began, for as long as [`DEBOUNCE`] counts; oldest first.
+    looks: VecDeque<(Instant, Key)>,
+    /// News that is held back until then.
+    held: BTreeSet<(Instant, Key)>,
 }
 
 /// The queue of a daemon. Whoever adds never waits.
@@ -63,30 +73,17 @@ impl Queue {
     /// Puts a key in line. One that is in line stays where it is, one that is being looked at will be again, and one that
     /// failed waits out its delay.
     pub fn add(&self, key: Key) {
-        self.put(key, false);
+        self.state(|state| state.put(key, false));
+        self.added.notify_one();
     }
 
-    /// As [`Queue::add`], but somebody says that there is news, and so nothing is waited out.
+    /// As [`Queue::add`], but somebody says that there is news, and so no failure is waited out; only [`DEBOUNCE`] is.
     pub fn add_urgent(&self, key: Key) {
-        self.put(key, true);
-    }
-
-    fn put(&self, key: Key, is_urgent: bool) {
-        self.state(|state| {
-            match state.places.get_mut(&key) {
-                Some(Place::Ready) => return,
-                Some(Place::UnderWay { again }) => {
-                    *again = true;
-                    return;
-                }
-                Some(Place::Delayed { .. }) if !is_urgent => return,
-                Some(Place::Delayed { .. }) | None => {}
+        self.state(|state| match state.held_until(key, Instant::now()) {
+            Some(due) => {
+                state.held.insert((due, key));
             }
-            if state.line.len() >= KEYS_MAX {
-                state.overflow();
-            } else {
-                state.make_ready(key);
-            }
+            None => state.put(key, true),
         });
         self.added.notify_one();
     }
@@ -94,10 +91,23 @@ impl Queue {
     /// The key that is longest in line, once there is one; it is under way until [`Queue::done`] or [`Queue::failed`].
     pub async fn next(&self) -> Key {
         loop {
-            if let Some(key) = self.state(State::take) {
+            let (key, is_more, due) = self.state(|state| {
+                let now = Instant::now();
+                state.let_go(now);
+                let key = state.take(now);
+                (key, !state.line.is_empty(), state.held.first().map(|(due, _)| *due))
+            });
+            if let Some(key) = key {
+                if is_more {
+                    self.added.notify_one();
+                }
                 return key;
             }
-            self.added.notified().await;
+            match due {
+                // Whether it was woken or is due, there may be something now.
+                Some(due) => timeout_at(due, self.added.notified()).await.unwrap_or_default(),
+                None => self.added.notified().await,
+            }
         }
     }
 
@@ -188,11 +198,45 @@ impl State {
         self.line.push_back((key, Instant::now()));
     }
 
-    fn take(&mut self) -> Option<Key> {
+    fn put(&mut self, key: Key, is_urgent: bool) {
+        match self.places.get_mut(&key) {
+            Some(Place::Ready) => {}
+            Some(Place::UnderWay { again }) => *again = true,
+            Some(Place::Delayed { .. }) if !is_urgent => {}
+            Some(Place::Delayed { .. }) | None if self.line.len() >= KEYS_MAX => self.overflow(),
+            Some(Place::Delayed { .. }) | None => self.make_ready(key),
+        }
+    }
+
+    fn take(&mut self, now: Instant) -> Option<Key> {
         let (key, _) = self.line.pop_front()?;
         self.places.insert(key, Place::UnderWay { again: false });
         self.under_way += 1;
+        self.looks.push_back((now, key));
+        self.forget_looks(now);
         Some(key)
+    }
+
+    /// Until when news about a key has to wait, if it has to. One that is in line needs no more.
+    fn held_until(&mut self, key: Key, now: Instant) -> Option<Instant> {
+        self.forget_looks(now);
+        let (begun, _) = self.looks.iter().rfind(|(_, looked_at)| *looked_at == key)?;
+        (!matches!(self.places.get(&key), Some(Place::Ready))).then_some(*begun + DEBOUNCE)
+    }
+
+    /// Those that hold nothing back any more.
+    fn forget_looks(&mut self, now: Instant) {
+        while self.looks.front().is_some_and(|(begun, _)| *begun + DEBOUNCE <= now) {
+            self.looks.pop_front();
+        }
+    }
+
+    /// Puts in line what was held back until now.
+    fn let_go(&mut self, now: Instant) {
+        while let Some((due, key)) = self.held.first().copied().filter(|(due, _)| *due <= now) {
+            self.held.remove(&(due, key));
+            self.put(key, true);
+        }
     }
 
     /// What is in line becomes one look at everything; what is under way or waits stays as it is.

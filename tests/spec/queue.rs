@@ -1,9 +1,15 @@
 //! The queue: each key at most once, failing ones later and later, and never more than fit.
 
+use crate::support::PATIENCE;
 use chrono::TimeDelta;
 use lazarus::mission::time::Timestamp;
-use lazarus::queue::{KEYS_MAX, Key, Queue};
+use lazarus::queue::{DEBOUNCE, KEYS_MAX, Key, Queue};
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 fn issue(number: i64) -> Key {
     Key::Issue { repository: 7, number }
@@ -33,7 +39,7 @@ async fn a_key_is_never_under_way_twice_and_news_about_it_is_not_lost() {
     queue.add(issue(1));
     assert_eq!(drain(&queue).await, [issue(1)]);
     queue.add(issue(1));
-    queue.add_urgent(issue(1));
+    queue.add(issue(1));
     assert!(queue.depth() == 0 && !queue.is_idle(), "it is under way");
     queue.done(issue(1));
     assert_eq!(drain(&queue).await, [issue(1)]);
@@ -41,7 +47,69 @@ async fn a_key_is_never_under_way_twice_and_news_about_it_is_not_lost() {
     assert!(queue.depth() == 0 && queue.is_idle());
 }
 
+/// The clock goes on by itself when everybody waits.
+#[tokio::test(start_paused = true)]
+async fn who_replays_the_same_news_for_ever_has_a_look_every_half_second_and_holds_up_nobody() {
+    let queue = Arc::new(Queue::default());
+    let begun = Instant::now();
+    let (looked, mut looks) = mpsc::unbounded_channel();
+    let worker = Arc::clone(&queue);
+    tokio::spawn(async move {
+        loop {
+            let key = worker.next().await;
+            looked.send((key, begun.elapsed())).unwrap();
+            // News that comes while it is looked at is no exception.
+            worker.add_urgent(issue(1));
+            worker.done(key);
+        }
+    });
+    for replay in 0..1_000 {
+        queue.add_urgent(issue(1));
+        if replay == 800 {
+            queue.add_urgent(issue(2));
+            queue.add_urgent(issue(2));
+        }
+        tokio::task::yield_now().await;
+        tokio::time::advance(Duration::from_millis(2)).await;
+    }
+    let look = async |looks: &mut mpsc::UnboundedReceiver<_>| looks.recv().await.unwrap();
+    let mut seen = Vec::new();
+    for _ in 0..6 {
+        seen.push(look(&mut looks).await);
+    }
+    let others = seen.extract_if(.., |(key, _)| *key == issue(2)).collect::<Vec<_>>();
+    assert_eq!(seen, [0, 1, 2, 3, 4].map(|number| (issue(1), DEBOUNCE * number)), "and the last is not lost");
+    assert_eq!(others, [(issue(2), Duration::from_millis(1_600))]);
+    assert!(queue.is_idle(), "what is held back is in nobody's way");
+}
+
+/// They wait, and take one key each.
+async fn three_workers(queue: &Arc<Queue>) -> JoinSet<Key> {
+    let mut workers = JoinSet::new();
+    for _ in 0..3 {
+        let queue = Arc::clone(queue);
+        workers.spawn(async move { queue.next().await });
+    }
+    tokio::task::yield_now().await;
+    workers
+}
+
 #[tokio::test]
+async fn everybody_who_waits_gets_some_of_what_comes_at_once() {
+    let queue = Arc::new(Queue::default());
+    let mut workers = three_workers(&queue).await;
+    let now = Timestamp::parse("2026-11-23T14:00:00Z").unwrap();
+    for number in 1..=3 {
+        queue.add(issue(number));
+    }
+    assert_eq!(tokio::time::timeout(PATIENCE, workers.join_all()).await.unwrap().len(), 3);
+    (1..=3).for_each(|number| queue.failed(issue(number), now));
+    workers = three_workers(&queue).await;
+    queue.release_all();
+    assert_eq!(tokio::time::timeout(PATIENCE, workers.join_all()).await.unwrap().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_fails_comes_later_and_later_unless_there_is_news() {
     let queue = Queue::default();
     let mut now = Timestamp::parse("2026-11-23T14:00:00Z").unwrap();
@@ -63,6 +131,7 @@ async fn what_fails_comes_later_and_later_unless_there_is_news() {
     assert!(waits[8..].iter().all(|wait| (300..=600).contains(wait)), "{waits:?}");
     drain(&queue).await;
     queue.failed(issue(1), now);
+    tokio::time::advance(DEBOUNCE).await;
     queue.add_urgent(issue(1));
     assert_eq!(drain(&queue).await, [issue(1)]);
     queue.failed(issue(1), now);
@@ -92,9 +161,9 @@ async fn more_than_fit_become_one_look_at_everything_and_nothing_is_lost() {
 
 #[tokio::test]
 async fn whoever_waits_is_woken() {
-    let queue = std::sync::Arc::new(Queue::default());
+    let queue = Arc::new(Queue::default());
     let waiting = tokio::spawn({
-        let queue = std::sync::Arc::clone(&queue);
+        let queue = Arc::clone(&queue);
         async move { queue.next().await }
     });
     tokio::task::yield_now().await;

@@ -94,7 +94,7 @@ fn every_setting_is_in_its_table_with_its_default() {
 fn every_variable_and_flag_of_the_settings_is_told_and_no_other() {
     let is_name = |c: char| c.is_ascii_uppercase() || c == '_';
     let mut told = words(README, "LAZARUS_", is_name);
-    told.remove("LAZARUS_TEST_GITEA");
+    told.retain(|name| !name.starts_with("LAZARUS_TEST_"));
     assert_eq!(told, words(include_str!("../../src/settings/mod.rs"), "LAZARUS_", is_name));
     let is_flag = |c: char| c.is_ascii_lowercase() || c == '-';
     let mut flags = BTreeSet::new();
