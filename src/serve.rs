@@ -120,7 +120,7 @@ fn stopped() -> std::io::Result<impl Future<Output = ()>> {
 /// The first tick comes at once; one that finds the last one still unheard waits for it.
 async fn tick(ticks: mpsc::Sender<Timestamp>, interval: Duration, clock: fn() -> Timestamp) {
     let mut beats = tokio::time::interval(interval);
-    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         beats.tick().await;
         if ticks.send(clock()).await.is_err() {

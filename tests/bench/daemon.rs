@@ -4,7 +4,7 @@ use crate::support::forge::Forge;
 use crate::support::host::Host;
 use crate::support::missions::body;
 use crate::support::service::{Service, command, start};
-use crate::{Scale, spoken};
+use crate::{Scale, memory, spoken};
 use rustix::process::Signal;
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -62,10 +62,4 @@ async fn wait_for_cells(service: &Service, cells: usize) {
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-}
-
-fn memory(service: &Service, field: &str) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", service.pid())).unwrap();
-    let line = status.lines().find(|line| line.starts_with(field)).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1_024
 }

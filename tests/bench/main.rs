@@ -2,13 +2,15 @@
 //! a careful script, on the sandbox and, where `LAZARUS_TEST_GITEA` names its binary, on a real Gitea. Heartbeats over the
 //! network are counted by the second.
 //!
-//! `cargo bench` prints the tables of the README, `cargo bench -- beats` one of `scan`, `pass`, `beats` and `daemon`;
+//! `cargo bench` prints the tables of the README, `cargo bench -- beats` one of `scan`, `pass`, `daemon`, `flood` and
+//! `beats`;
 //! `cargo bench -- --quick` tries everything on a small scale.
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on should stop where it stands")]
 
 mod bare;
 mod beats;
 mod daemon;
+mod flood;
 mod pass;
 mod scan;
 #[path = "../spec/support/mod.rs"]
@@ -18,6 +20,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
+use support::service::Service;
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +45,7 @@ async fn main() {
     let cores = std::thread::available_parallelism().unwrap();
     println!("{cores} cores, {} runs each, medians; ratios are taken run by run\n", scale.runs);
     let named = |part: &str| arguments.iter().any(|argument| argument == part);
-    let is_wanted = |part: &str| named(part) || !["scan", "pass", "beats", "daemon"].into_iter().any(named);
+    let is_wanted = |part: &str| named(part) || !["scan", "pass", "daemon", "flood", "beats"].into_iter().any(named);
     if is_wanted("scan") {
         scan::measure(scale).await;
     }
@@ -51,6 +54,9 @@ async fn main() {
     }
     if is_wanted("daemon") {
         daemon::measure(scale).await;
+    }
+    if is_wanted("flood") {
+        flood::measure(scale).await;
     }
     if is_wanted("beats") {
         beats::measure(scale).await;
@@ -80,6 +86,13 @@ async fn timed(mut command: Command) -> (Duration, Output) {
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
+}
+
+/// A number of `/proc/PID/status`, in MiB.
+fn memory(service: &Service, field: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", service.pid())).unwrap();
+    let line = status.lines().find(|line| line.starts_with(field)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1_024
 }
 
 /// `1.23 s` or `45 ms`

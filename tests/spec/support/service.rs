@@ -7,28 +7,29 @@ use hmac::{Hmac, KeyInit, Mac};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use std::fmt::Write;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+/// The webhook's.
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// A running service and where its doors are.
 pub(crate) struct Service {
     child: Child,
     pub(crate) doors: String,
-    pages: String,
+    pub(crate) pages: String,
 }
 
-/// The command of a service that ticks every hour, so that only the first tick and what comes through its doors move it.
+/// The command of a service that ticks every hour unless told otherwise, so that only the first tick and what comes through its doors move it.
 pub(crate) fn command(host: &Host, repository: Option<&Repository>, more: Value) -> Command {
     let secret = host.path().join("secret");
     std::fs::write(&secret, SECRET).unwrap();
     let mut settings = more;
+    let interval = settings["daemon"]["interval_seconds"].as_u64().unwrap_or(3_600);
     settings["daemon"] = json!({
-            "interval_seconds": 3_600, "listen": "127.0.0.1:0", "page_listen": "127.0.0.1:0",
-            "webhook_secret_file": secret, "heartbeat_directory": host.path(),
+        "interval_seconds": interval, "listen": "127.0.0.1:0", "page_listen": "127.0.0.1:0",
+        "webhook_secret_file": secret, "heartbeat_directory": host.path(),
     });
     let config = host.path().join("service.json");
     std::fs::write(&config, settings.to_string()).unwrap();
@@ -59,6 +60,21 @@ pub(crate) async fn start(mut command: Command) -> Service {
     Service { child, doors, pages }
 }
 
+/// As a forge signs what it sends.
+pub(crate) fn sign(secret: &str, body: &[u8]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(body);
+    let digits: Vec<String> = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.concat()
+}
+
+/// The body of a delivery and its signature.
+pub(crate) fn delivery(repository: i64, number: i64) -> (String, String) {
+    let body = json!({ "repository": { "id": repository }, "issue": { "number": number } }).to_string();
+    let signature = sign(SECRET, body.as_bytes());
+    (body, signature)
+}
+
 impl Service {
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
@@ -83,13 +99,7 @@ impl Service {
 
     /// What a forge sends when something happened to an issue.
     pub(crate) async fn hook(&self, repository: i64, number: i64) -> u16 {
-        let body = json!({ "repository": { "id": repository }, "issue": { "number": number } }).to_string();
-        let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
-        mac.update(body.as_bytes());
-        let mut signature = String::new();
-        for byte in mac.finalize().into_bytes() {
-            write!(signature, "{byte:02x}").unwrap();
-        }
+        let (body, signature) = delivery(repository, number);
         let request = reqwest::Client::new().post(format!("{}/webhook", self.doors));
         let request = request.header("content-type", "application/json").header("x-gitea-signature", signature);
         request.body(body).send().await.unwrap().status().as_u16()

@@ -1,0 +1,170 @@
+//! The daemon as a process while strangers shout at every door: what that does to its memory, to its interval, and to the
+//! news that is true.
+
+use crate::support::forge::Forge;
+use crate::support::host::Host;
+use crate::support::service::{Service, command, delivery, start};
+use crate::{Scale, memory, spoken};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+/// How many shout in each way at once: together fewer than the connections that one place may have, as from strangers.
+const SHOUTERS: usize = 6;
+
+/// How many send a byte now and then.
+const DRIPPERS: usize = 40;
+
+/// How often the daemon ticks, in seconds.
+const INTERVAL: u64 = 5;
+
+/// The most that its memory may grow, in MiB.
+const GROWTH_MAX: u64 = 32;
+
+pub(crate) async fn measure(scale: Scale) {
+    let span = Duration::from_secs(if scale.runs > 1 { 60 } else { 10 });
+    let (forge, host) = (Forge::sandbox().await, Host::new());
+    let repository = forge.repository().await;
+    let id = forge.get(&repository.path()).await["id"].as_i64().unwrap();
+    let old = repository.file("reader", "Mission: old", &[]).await;
+    let service = start(command(&host, Some(&repository), json!({ "daemon": { "interval_seconds": INTERVAL } }))).await;
+    service.passed(1).await;
+    let (asked_before, memory_before) = (forge.engine().log().len(), memory(&service, "VmRSS"));
+    let (passes_before, started) = (passes(&service).await, Instant::now());
+    let answers = Arc::new(AtomicU32::new(0));
+    let mut crowd = shout(&service, &replayed(id, old), &answers);
+    let (mut times, mut most, mut soon) = (Vec::new(), memory_before, None);
+    while started.elapsed() < span {
+        let number = repository.file("reader", "Mission: true news", &[]).await;
+        let filed = Instant::now();
+        assert_eq!(service.hook(id, number).await, 202);
+        while repository.labels(number).await.len() < 3 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        times.push(filed.elapsed().as_secs_f64());
+        most = most.max(memory(&service, "VmRSS"));
+        if started.elapsed() > span / 6 {
+            soon.get_or_insert(most);
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    let (passed, took) = (passes(&service).await - passes_before, started.elapsed());
+    let (due, seconds) = (took.as_secs() / INTERVAL, took.as_secs_f64());
+    crowd.shutdown().await;
+    let looks = forge.engine().log()[asked_before..]
+        .iter()
+        .filter(|asked| asked.target.ends_with(&format!("/issues/{old}")))
+        .count();
+    times.sort_by(f64::total_cmp);
+    println!("| strangers at every door for {seconds:.0} s | |\n|---|---|");
+    println!(
+        "| their requests that were answered, a second | {:.0} |",
+        f64::from(answers.load(Ordering::Relaxed)) / seconds
+    );
+    let soon = soon.unwrap_or(most);
+    println!("| memory before, after a sixth of the time, and at most | {memory_before}, {soon}, {most} MiB |");
+    println!("| passes, of {due} due | {passed} |");
+    println!(
+        "| looks at an issue whose delivery is replayed, a second | {:.1} |",
+        f64::from(u32::try_from(looks).unwrap()) / seconds
+    );
+    println!(
+        "| from a true webhook to the labels, of {} the median | {} |",
+        times.len(),
+        spoken(times[times.len() / 2])
+    );
+    println!("| and the longest | {} |\n", spoken(*times.last().unwrap()));
+    assert!(most < memory_before + GROWTH_MAX, "its memory grows");
+    assert!(passed + 1 >= due, "its ticks are late");
+    service.end(Signal::TERM).await;
+}
+
+/// How many passes have ended.
+async fn passes(service: &Service) -> u64 {
+    let health: Value = service.passed(1).await;
+    ["complete", "incomplete"].iter().map(|key| health["passes"][key].as_u64().unwrap()).sum()
+}
+
+/// A delivery that was true once.
+fn replayed(repository: i64, number: i64) -> Vec<u8> {
+    let (body, signature) = delivery(repository, number);
+    post("/webhook", &format!("Content-Type: application/json\r\nX-Gitea-Signature: {signature}\r\n"), body.as_bytes())
+}
+
+fn post(path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!("POST {path} HTTP/1.1\r\nHost: pit\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
+    [head.as_bytes(), body].concat()
+}
+
+/// Everybody begins, and goes on until dropped.
+fn shout(service: &Service, replayed: &[u8], answers: &Arc<AtomicU32>) -> JoinSet<()> {
+    let json = "Content-Type: application/json\r\n";
+    let forged = format!("{json}X-Gitea-Signature: {}\r\n", "0".repeat(64));
+    let beat = "/missions/123e4567-e89b-12d3-a456-426614174000/heartbeat";
+    let stranger = "Authorization: Bearer 0123456789abcdef\r\n";
+    let large = vec![b' '; 1024 * 1024 + 1];
+    let to_doors = [
+        replayed.to_vec(),
+        post("/webhook", &forged, &vec![b'x'; 64 * 1024]),
+        post("/webhook", &forged, &large),
+        post("/webhook", "Content-Type: text/plain\r\n", b"x"),
+        post("/webhook", "", b""),
+        post(beat, stranger, b"{}"),
+        post(beat, stranger, &large),
+        post("/missions/..%2f..%2fetc/heartbeat", stranger, b"{"),
+        b"\x16\x03\x01 no HTTP at all\r\n\r\n".to_vec(),
+        [b"GET / HTTP/1.1\r\nX: ".as_slice(), &vec![b'x'; 20_000], b"\r\n\r\n"].concat(),
+    ];
+    let to_pages = [
+        b"GET / HTTP/1.1\r\nHost: evil.example.com\r\n\r\n".to_vec(),
+        b"GET /?health=%00&sort=x HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(),
+        b"GET /missions/none HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(),
+        post("/metrics", "", b"x"),
+    ];
+    let mut crowd = JoinSet::new();
+    for (address, requests) in [(address(&service.doors), to_doors.as_slice()), (address(&service.pages), &to_pages)] {
+        for _ in 0..SHOUTERS {
+            for request in requests {
+                crowd.spawn(repeat(address, request.clone(), Arc::clone(answers)));
+            }
+        }
+        for _ in 0..DRIPPERS {
+            crowd.spawn(drip(address));
+        }
+    }
+    crowd
+}
+
+fn address(url: &str) -> SocketAddr {
+    url.trim_start_matches("http://").parse().unwrap()
+}
+
+/// Sends it again and again, on a new connection whenever the daemon has had enough of the last one.
+async fn repeat(address: SocketAddr, request: Vec<u8>, answers: Arc<AtomicU32>) {
+    let mut answer = [0; 16 * 1024];
+    loop {
+        let Ok(mut stream) = TcpStream::connect(address).await else { continue };
+        while stream.write_all(&request).await.is_ok() && stream.read(&mut answer).await.is_ok_and(|count| count > 0) {
+            answers.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Never comes to the end of its request.
+async fn drip(address: SocketAddr) {
+    loop {
+        let Ok(mut stream) = TcpStream::connect(address).await else { continue };
+        for byte in b"POST /webhook HTTP/1.1\r\n".iter().cycle() {
+            if stream.write_all(&[*byte]).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+}
