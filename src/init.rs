@@ -93,7 +93,7 @@ fn open(settings: &Settings, now: Timestamp) -> Result<(Arc<Writer>, bool), Init
         former_names: Vec::new(),
         replaced: Vec::new(),
     };
-    Ok((Arc::new(Writer::initialise(ground, papers, now, access)?), true))
+    Ok((Arc::new(Writer::initialise(&ground, papers, now, access)?), true))
 }
 
 /// The JSON document of `lazarus-pit --init-cell UUID --json`.

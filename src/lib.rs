@@ -38,6 +38,7 @@
 
 pub mod arguments;
 pub mod beat;
+mod caught;
 pub mod console;
 pub mod daemon;
 pub mod demo;

@@ -23,6 +23,12 @@ const BACKOFF_MAX: i64 = 600;
 /// no more looks than that.
 pub const DEBOUNCE: Duration = Duration::from_millis(500);
 
+/// So many looks on end, each of which asked for the next one, come without a pause.
+const REPEATS_MAX: u8 = 3;
+
+/// The pause then: somebody undoes what we do, and does so at once.
+const REPEAT_PAUSE: Duration = Duration::from_secs(10);
+
 /// What can be looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
@@ -42,10 +48,10 @@ pub enum Key {
 /// Where a key is.
 #[derive(Clone, Copy, Debug)]
 enum Place {
-    /// In line.
-    Ready,
-    /// Being looked at; and whether it was asked for again meanwhile.
-    UnderWay { again: bool },
+    /// In line; because somebody said that there is news, or not, and after so many looks on end.
+    Ready { is_news: bool, repeats: u8 },
+    /// Being looked at, for the same reasons; and whether it was asked for again meanwhile, and that because of news.
+    UnderWay { is_news: bool, repeats: u8, again: bool, has_news: bool },
     /// Failed, and not yet due again.
     Delayed { due: Timestamp },
 }
@@ -56,6 +62,7 @@ struct State {
     places: HashMap<Key, Place>,
     failures: HashMap<Key, u32>,
     under_way: usize,
+    ended: u64,
     /// When a look at a key began, for as long as [`DEBOUNCE`] counts; oldest first.
     looks: VecDeque<(Instant, Key)>,
     /// News that is held back until then.
@@ -111,36 +118,48 @@ impl Queue {
         }
     }
 
-    /// A key was looked at with success.
-    pub fn done(&self, key: Key) {
-        let again = self.state(|state| {
-            state.failures.remove(&key);
-            state.under_way -= 1;
-            let again = matches!(state.places.remove(&key), Some(Place::UnderWay { again: true }));
-            if again {
-                state.make_ready(key);
-            }
-            again
-        });
-        if again {
-            self.added.notify_one();
-        }
+    /// Whether somebody said that there is news about a key that is under way, so that nothing older than that will do.
+    #[must_use]
+    pub fn is_news(&self, key: Key) -> bool {
+        self.state(|state| matches!(state.places.get(&key), Some(Place::UnderWay { is_news: true, .. })))
     }
 
-    /// A key could not be looked at, or something of it failed; it comes again after a while.
+    /// A key was looked at with success.
+    pub fn done(&self, key: Key) {
+        self.state(|state| {
+            state.failures.remove(&key);
+            state.end(key, None);
+        });
+        self.added.notify_one();
+    }
+
+    /// A key could not be looked at, or something of it failed; it comes again after a while, longer each time.
     pub fn failed(&self, key: Key, now: Timestamp) {
         self.state(|state| {
             let failures = state.failures.entry(key).or_default();
             let due = now.plus(backoff(*failures));
-            state.under_way -= 1;
             *failures = failures.saturating_add(1);
-            state.places.insert(key, Place::Delayed { due });
+            state.end(key, Some(due));
         });
+        self.added.notify_one();
     }
 
-    /// Puts in line what has waited long enough.
+    /// A key could not be looked at for a reason that may be over at any time; it comes again with the next tick.
+    pub fn put_off(&self, key: Key, now: Timestamp) {
+        self.state(|state| state.end(key, Some(now)));
+        self.added.notify_one();
+    }
+
+    /// Puts in line what has waited long enough, or for longer than anything has to: then the clock was set back.
     pub fn release(&self, now: Timestamp) {
-        self.release_if(|due| due <= now);
+        let latest = now.plus(TimeDelta::seconds(BACKOFF_MAX));
+        self.release_if(|due| due <= now || due > latest);
+    }
+
+    /// How many looks have ended so far.
+    #[must_use]
+    pub fn ended(&self) -> u64 {
+        self.state(|state| state.ended)
     }
 
     /// Puts everything in line that waits: what made it fail is over.
@@ -152,12 +171,12 @@ impl Queue {
         self.state(|state| {
             let due = state.places.iter().filter_map(|(key, place)| match place {
                 Place::Delayed { due } if is_due(*due) => Some(*key),
-                Place::Delayed { .. } | Place::Ready | Place::UnderWay { .. } => None,
+                Place::Delayed { .. } | Place::Ready { .. } | Place::UnderWay { .. } => None,
             });
             let mut due: Vec<Key> = due.collect();
             due.sort_unstable();
             for key in due {
-                state.make_ready(key);
+                state.make_ready(key, false, 0);
             }
         });
         self.added.notify_one();
@@ -193,35 +212,57 @@ impl Queue {
 }
 
 impl State {
-    fn make_ready(&mut self, key: Key) {
-        self.places.insert(key, Place::Ready);
+    fn make_ready(&mut self, key: Key, is_news: bool, repeats: u8) {
+        self.places.insert(key, Place::Ready { is_news, repeats });
         self.line.push_back((key, Instant::now()));
     }
 
     fn put(&mut self, key: Key, is_urgent: bool) {
         match self.places.get_mut(&key) {
-            Some(Place::Ready) => {}
-            Some(Place::UnderWay { again }) => *again = true,
+            Some(Place::Ready { is_news, .. }) => *is_news |= is_urgent,
+            Some(Place::UnderWay { again, has_news, .. }) => (*again, *has_news) = (true, *has_news || is_urgent),
             Some(Place::Delayed { .. }) if !is_urgent => {}
             Some(Place::Delayed { .. }) | None if self.line.len() >= KEYS_MAX => self.overflow(),
-            Some(Place::Delayed { .. }) | None => self.make_ready(key),
+            Some(Place::Delayed { .. }) | None => self.make_ready(key, is_urgent, 0),
         }
     }
 
     fn take(&mut self, now: Instant) -> Option<Key> {
         let (key, _) = self.line.pop_front()?;
-        self.places.insert(key, Place::UnderWay { again: false });
+        let (is_news, repeats) = match self.places.get(&key) {
+            Some(Place::Ready { is_news, repeats }) => (*is_news, *repeats),
+            Some(Place::UnderWay { .. } | Place::Delayed { .. }) | None => (false, 0),
+        };
+        self.places.insert(key, Place::UnderWay { is_news, repeats, again: false, has_news: false });
         self.under_way += 1;
         self.looks.push_back((now, key));
         self.forget_looks(now);
         Some(key)
     }
 
+    /// A look has ended, and failed if there is a time for the next one. News that came meanwhile does not wait for that.
+    fn end(&mut self, key: Key, due: Option<Timestamp>) {
+        self.under_way -= 1;
+        self.ended += 1;
+        let Some(Place::UnderWay { repeats, again, has_news, .. }) = self.places.remove(&key) else { return };
+        match due {
+            _ if has_news => self.make_ready(key, true, 0),
+            Some(due) => {
+                self.places.insert(key, Place::Delayed { due });
+            }
+            None if again && repeats < REPEATS_MAX => self.make_ready(key, false, repeats + 1),
+            None if again => {
+                self.held.insert((Instant::now() + REPEAT_PAUSE, key));
+            }
+            None => {}
+        }
+    }
+
     /// Until when news about a key has to wait, if it has to. One that is in line needs no more.
     fn held_until(&mut self, key: Key, now: Instant) -> Option<Instant> {
         self.forget_looks(now);
         let (begun, _) = self.looks.iter().rfind(|(_, looked_at)| *looked_at == key)?;
-        (!matches!(self.places.get(&key), Some(Place::Ready))).then_some(*begun + DEBOUNCE)
+        (!matches!(self.places.get(&key), Some(Place::Ready { .. }))).then_some(*begun + DEBOUNCE)
     }
 
     /// Those that hold nothing back any more.
@@ -245,8 +286,8 @@ impl State {
             self.places.remove(&key);
         }
         match self.places.get_mut(&Key::Audit) {
-            Some(Place::UnderWay { again }) => *again = true,
-            Some(Place::Ready | Place::Delayed { .. }) | None => self.make_ready(Key::Audit),
+            Some(Place::UnderWay { again, .. }) => *again = true,
+            Some(Place::Ready { .. } | Place::Delayed { .. }) | None => self.make_ready(Key::Audit, false, 0),
         }
     }
 }

@@ -252,6 +252,11 @@ fn blocked(observation: &Observation, here: &Here, obstacle: Obstacle) -> ErrorR
     ErrorReport { kind: "cell-in-the-way", message }
 }
 
+/// What went wrong with one mission.
+pub(crate) fn troubles(here: &Here, outcome: &Outcome) -> Vec<Trouble> {
+    mission_troubles(&mission_report(here, outcome), outcome)
+}
+
 fn mission_troubles(mission: &MissionReport, outcome: &Outcome) -> Vec<Trouble> {
     let key = &outcome.observation.issue.key;
     let trouble = |kind, message, needs_a_token| {

@@ -4,6 +4,7 @@ use crate::daemon::{self, Daemon};
 use crate::http::server::Limits;
 use crate::http::{Web, serve_doors, serve_page};
 use crate::mission::health::Health;
+use crate::mission::phase::Phase;
 use crate::mission::time::Timestamp;
 use crate::ping::Ping;
 use crate::settings::{DaemonSettings, Settings, SettingsError};
@@ -24,6 +25,9 @@ use tokio::time::MissedTickBehavior;
 
 /// So many intervals may go by without the end of a pass before the service manager starts us anew.
 const WATCHDOG_INTERVALS: u32 = 4;
+
+/// How long the start waits to hear whether the token is good.
+const TOKEN_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long answers under way may take when the end has come.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
@@ -66,7 +70,10 @@ pub async fn serve(settings: Settings, clock: fn() -> Timestamp) -> Result<(), S
     let doors = listen_on("daemon.listen", listen).await?;
     let pages = listen_on("daemon.page_listen", page_listen).await?;
     let daemon = Daemon::start(settings, clock()).await?;
-    daemon.check_token().await?;
+    // That the forge is slow is no reason not to begin.
+    if let Ok(checked) = tokio::time::timeout(TOKEN_PATIENCE, daemon.check_token()).await {
+        checked?;
+    }
     let stopped = stopped().map_err(ServeError::Signals)?;
     let web = Arc::new(Web {
         snapshot: daemon.snapshots(),
@@ -162,10 +169,12 @@ impl Heralds {
 /// `error` while we do not do our work, `warning` while something does not do as it should.
 fn status(snapshot: &Snapshot) -> Status {
     let is_bad = |health: Health| matches!(health, Health::Stale | Health::Incomplete | Health::Unknown);
+    // A closed mission's cell may be as it likes.
+    let mut open = snapshot.missions.iter().filter(|view| view.phase != Some(Phase::Closed));
+    let has_alarm = open.any(|view| view.health.is_some_and(is_bad));
     if snapshot.readiness().is_err() {
         Status::Error
-    } else if !snapshot.passes.errors.is_empty() || snapshot.missions.iter().any(|view| view.health.is_some_and(is_bad))
-    {
+    } else if !snapshot.passes.errors.is_empty() || has_alarm {
         Status::Warning
     } else {
         Status::Ok

@@ -175,9 +175,10 @@ impl Snapshot {
         let now = self.tick.now();
         let interval =
             chrono::TimeDelta::from_std(self.interval).unwrap_or(chrono::TimeDelta::MAX / COMPLETE_INTERVALS_MAX);
-        let is_recent = |at: Option<Timestamp>, most: i32| at.is_some_and(|at| now.after(at) <= interval * most);
+        let is_recent =
+            |at: Option<Timestamp>, most: i32| at.is_some_and(|at| at <= now && now.after(at) <= interval * most);
         if let (true, Some(error)) = (self.forge.is_some(), &self.passes.forge_error) {
-            return Err(format!("the forge did not answer as it should: {error}"));
+            return Err(error.clone());
         }
         let none_since = |at: Option<Timestamp>| at.map_or("none yet".to_owned(), |at| format!("the last one at {at}"));
         if !is_recent(self.passes.finished_at, FINISHED_INTERVALS_MAX) {

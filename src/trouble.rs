@@ -56,11 +56,22 @@ impl Trouble {
         }
     }
 
+    /// Whether it is over as soon as the forge is well again, or has another token.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        self.needs_a_token || matches!(self.kind, "unreachable" | "timeout" | "unavailable" | "protocol" | "given-up")
+    }
+
     /// We ourselves broke down over an issue.
     pub(crate) fn defect(key: &IssueKey) -> Self {
+        Self { issue: Some((key.repository.clone(), key.number)), ..Self::breakdown(key.to_string()) }
+    }
+
+    /// We ourselves broke down over something.
+    pub(crate) fn breakdown(about: String) -> Self {
         Self {
-            about: key.to_string(),
-            issue: Some((key.repository.clone(), key.number)),
+            about,
+            issue: None,
             kind: "defect",
             message: "a defect of this program, which other missions did not feel; please report it".to_owned(),
             needs_a_token: false,

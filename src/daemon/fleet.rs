@@ -1,13 +1,14 @@
 //! The daemon's memory of all missions: thrown away with the process, since the records on the disk are the truth.
 
-use crate::daemon::known::{self, Known};
+use crate::daemon::known::{self, Brake, Known};
 use crate::mission::admission::{Admission, Limit, Limits, Occupant, admit};
 use crate::mission::brake::is_too_many;
 use crate::mission::cell::Sighting;
 use crate::mission::health::{Facts, Health, Verdict, assess};
 use crate::mission::heartbeat::WizardState;
-use crate::mission::identity::{IssueId, MissionId, RepositoryId};
+use crate::mission::identity::{ForgeUrl, IssueId, MissionId, RepositoryId};
 use crate::mission::observation::IssueFacts;
+use crate::mission::phase::Phase;
 use crate::mission::record::{IssueKey, Record};
 use crate::mission::situation::is_proposal;
 use crate::mission::time::Timestamp;
@@ -47,12 +48,24 @@ struct News {
 /// How all cells look in the light of what is known.
 pub(super) struct Ground<'a> {
     pub(super) missions_root: &'a str,
-    pub(super) forge: String,
+    pub(super) forge: Option<&'a ForgeUrl>,
     pub(super) stale_after: Duration,
     pub(super) now: Timestamp,
 }
 
 impl Fleet {
+    /// Takes note of a record as an audit has read it, unless its issue was looked at since.
+    pub(super) fn recall(&mut self, record: &Record, read_at: Instant) {
+        let before = self.known.get(&(record.issue.repository_id, record.issue.number));
+        if before.and_then(|before| before.looked_at).is_some_and(|looked_at| looked_at >= read_at) {
+            return;
+        }
+        // It is in the record only once the issue is looked at.
+        let brake = before.map(|before| before.brake).filter(|brake| *brake != Brake::Off);
+        let known = self.know(record);
+        known.brake = brake.unwrap_or(known.brake);
+    }
+
     /// Takes note of a record as it is now.
     pub(super) fn know(&mut self, record: &Record) -> &mut Known {
         let place = (record.issue.repository_id, record.issue.number);
@@ -174,8 +187,11 @@ impl Fleet {
             let Some(place) = self.places.get(&id).copied() else { continue };
             let Some(known) = self.known.get_mut(&place) else { continue };
             if is_braked && turning.contains(&id) {
-                known.is_unconfirmed = true;
+                known.brake = Brake::On;
                 continue;
+            }
+            if known.brake == Brake::On {
+                known.brake = Brake::Released;
             }
             if known.needs_a_look(verdict, &seen.sighting, ground.now) {
                 keys.push(Key::Issue { repository: place.0, number: place.1 });
@@ -222,7 +238,7 @@ impl Fleet {
             mission_id: id,
             has_cell: true,
             path: format!("{}/{id}", ground.missions_root),
-            phase: said.map(|said| said.phase),
+            phase: known.and_then(phase),
             health: Some(verdict.health),
             reason: Some(verdict.reason.to_string()),
             since,
@@ -232,7 +248,7 @@ impl Fleet {
             wizard: bound.and_then(|bound| bound.wizard.clone()),
             name: bound.map(|bound| bound.name.clone()),
             repository: bound.and_then(|bound| bound.repository.clone()),
-            issue: known.map(|known| issue_view(known, &ground.forge)),
+            issue: known.map(|known| issue_view(known, ground.forge)),
             changes: known.map(|known| known.changes.clone()).unwrap_or_default(),
         };
         if before.is_none_or(|before| **before != view) {
@@ -262,7 +278,7 @@ impl Fleet {
             mission_id: id,
             has_cell: false,
             path: format!("{}/{id}", ground.missions_root),
-            phase: known.said.map(|said| said.phase),
+            phase: phase(known),
             health: None,
             reason: None,
             since: known.said.map(|said| said.since),
@@ -272,15 +288,30 @@ impl Fleet {
             wizard: None,
             name: None,
             repository: None,
-            issue: Some(issue_view(known, &ground.forge)),
+            issue: Some(issue_view(known, ground.forge)),
             changes: known.changes.clone(),
         };
         self.views.insert(id, Arc::new(view));
     }
 
-    /// Does not show it any more.
+    /// Shows every proposal that waits without a cell, and none that does not wait any more.
+    pub(super) fn show_all_waiting(&mut self, ground: &Ground<'_>) {
+        let Some(forge) = ground.forge else { return };
+        let is_waiting = |known: &Known| known.is_ours && known.bound.is_none();
+        let waiting = self.known.iter().filter(|(_, known)| is_waiting(known));
+        let id = |issue: &IssueKey| MissionId::of_issue(forge, issue.repository_id, issue.issue_id);
+        let waiting: BTreeMap<MissionId, Place> = waiting.map(|(place, known)| (id(&known.issue), *place)).collect();
+        self.views.retain(|id, view| view.has_cell || waiting.contains_key(id));
+        for (id, place) in waiting {
+            self.show_waiting(id, place, ground);
+        }
+    }
+
+    /// Does not show it any more, unless it has a cell.
     pub(super) fn hide(&mut self, id: MissionId) {
-        self.views.remove(&id);
+        if self.views.get(&id).is_some_and(|view| !view.has_cell) {
+            self.views.remove(&id);
+        }
     }
 
     /// Everything that is shown.
@@ -289,8 +320,14 @@ impl Fleet {
     }
 }
 
-fn issue_view(known: &Known, forge: &str) -> IssueView {
+/// What was said last; an issue that is closed is left alone and says nothing new.
+fn phase(known: &Known) -> Option<Phase> {
+    if known.is_open { known.said.map(|said| said.phase) } else { Some(Phase::Closed) }
+}
+
+fn issue_view(known: &Known, forge: Option<&ForgeUrl>) -> IssueView {
     let (name, number) = (&known.issue.repository, known.issue.number);
+    let forge = forge.map(ToString::to_string).unwrap_or_default();
     IssueView { name: known.issue.to_string(), url: format!("{forge}/{name}/issues/{number}") }
 }
 

@@ -1,20 +1,22 @@
 //! The daemon's dealings with the forge: it lists what is new, audits everything now and then, and looks at one issue.
 
 use crate::daemon::fleet::{Place, print};
+use crate::daemon::known::Brake;
 use crate::daemon::{Daemon, locked};
 use crate::mission::admission::Admission;
 use crate::mission::cell::Sighting;
 use crate::mission::change::Change;
 use crate::mission::ground::KnownRepository;
-use crate::mission::identity::RepositoryId;
+use crate::mission::identity::{MissionId, RepositoryId};
 use crate::mission::observation::{Comments, Here, IssueFacts, Observation};
 use crate::mission::plan::{forgotten, needs_comments, preview};
 use crate::mission::record::{IssueKey, Record};
-use crate::mission::situation::{is_proposal, wants_room};
+use crate::mission::situation::{Situation, is_proposal, situation, wants_room};
 use crate::mission::time::Timestamp;
 use crate::pass::{forget, set_up};
 use crate::queue::Key;
 use crate::reconcile::{Outcome, reconcile};
+use crate::report::troubles;
 use crate::settings::{Settings, SettingsError};
 use crate::survey::{Scope, Survey, survey};
 use crate::trouble::{Refusal, Trouble};
@@ -24,7 +26,7 @@ use crate::world::entry::Entry;
 use crate::world::gitea::{ForgeError, Gitea, Traffic};
 use crate::world::lock::Access;
 use crate::world::observer::Observer;
-use crate::world::root::Root;
+use crate::world::root::{Records, Root};
 use chrono::TimeDelta;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -32,6 +34,9 @@ use std::time::{Duration, Instant};
 
 /// How far back a listing reaches before the one that came before it: what was committed late bears an older time.
 const OVERLAP: TimeDelta = TimeDelta::seconds(120);
+
+/// How long after an audit that could not do everything the next one comes, at first.
+const AUDIT_RETRY: Duration = Duration::from_secs(30);
 
 /// The forge, and what is known of it.
 #[derive(Debug)]
@@ -51,7 +56,34 @@ struct Hold {
     repositories: Vec<KnownRepository>,
     /// From when on each repository's issues are asked for.
     since: BTreeMap<RepositoryId, Timestamp>,
-    audited_at: Option<Timestamp>,
+    /// When everything is looked at anew.
+    audit_due: Option<Timestamp>,
+    /// How many audits in a row could not do all they should.
+    audit_failures: u32,
+}
+
+/// An issue as an audit sees it.
+struct Judged {
+    facts: IssueFacts,
+    mission_id: MissionId,
+    is_quiet: bool,
+    print: u64,
+    wants_room: bool,
+    is_admitted: bool,
+}
+
+impl Judged {
+    fn new(observation: Observation) -> Self {
+        let is_blocked = matches!(situation(&observation), Situation::Blocked(_));
+        Self {
+            mission_id: observation.mission_id(),
+            is_quiet: !is_blocked && preview(&observation).is_empty(),
+            print: print(&observation.issue),
+            wants_room: wants_room(&observation),
+            is_admitted: observation.admission == Admission::Admitted,
+            facts: observation.issue,
+        }
+    }
 }
 
 impl Forge {
@@ -69,7 +101,8 @@ impl Forge {
             applier: None,
             repositories: Vec::new(),
             since: BTreeMap::new(),
-            audited_at: None,
+            audit_due: None,
+            audit_failures: 0,
         };
         Ok(Self { gitea, observer, access, hold: Mutex::new(hold) })
     }
@@ -81,7 +114,7 @@ impl Forge {
         }
     }
 
-    /// A new tick: failures are forgotten, and the token is read again.
+    /// Failures are forgotten, and the token is read again.
     pub(super) fn begin_anew(&self, settings: &Settings) {
         let token = settings.read_token();
         if let Err(error) = &token {
@@ -90,9 +123,34 @@ impl Forge {
         self.gitea.begin_anew(token.ok());
     }
 
+    /// Whether it is time, or would be by a clock that was set back since.
     pub(super) fn is_audit_due(&self, now: Timestamp, interval: Duration) -> bool {
-        let interval = TimeDelta::from_std(interval).unwrap_or(TimeDelta::MAX);
-        locked(&self.hold).audited_at.is_none_or(|audited_at| now.after(audited_at) >= interval)
+        let latest = now.plus(span(interval));
+        locked(&self.hold).audit_due.is_none_or(|due| due <= now || due > latest)
+    }
+
+    /// Takes note of an audit. What it could not do is tried again with the next tick while the forge is to blame, and
+    /// later and later where a person has to act.
+    fn audited(
+        &self,
+        served: Vec<KnownRepository>,
+        since: BTreeMap<RepositoryId, Timestamp>,
+        troubles: &[Trouble],
+        now: Timestamp,
+        interval: Duration,
+    ) {
+        let mut hold = locked(&self.hold);
+        let is_outage = troubles.iter().any(Trouble::is_outage);
+        let is_new = |known: &KnownRepository| served.iter().all(|other| other.id != known.id);
+        // One that did not answer this time is asked on.
+        let kept: Vec<KnownRepository> =
+            hold.repositories.iter().filter(|known| is_outage && is_new(known)).cloned().collect();
+        hold.repositories = served.into_iter().chain(kept).collect();
+        hold.since.extend(since);
+        hold.audit_failures = if troubles.is_empty() { 0 } else { hold.audit_failures.saturating_add(1) };
+        let pause = AUDIT_RETRY.checked_mul(1 << hold.audit_failures.min(16)).unwrap_or(interval).min(interval);
+        let pause = if troubles.is_empty() { interval } else { pause };
+        hold.audit_due = (!is_outage).then(|| now.plus(span(pause)));
     }
 
     pub(super) fn traffic(&self) -> Traffic {
@@ -126,12 +184,7 @@ impl Daemon {
         let asked_at = Instant::now();
         let survey = match self.survey(forge).await {
             Ok(survey) => survey,
-            Err(refusal) => {
-                let message = refusal.to_string();
-                locked(&self.passes).note_forge(Some(message.clone()));
-                let about = self.settings.missions_root.display().to_string();
-                return vec![Trouble { about, issue: None, kind: "refused", message, needs_a_token: false }];
-            }
+            Err(refusal) => return self.refused(&refusal),
         };
         let Survey { here, repositories, setup, observations, gone, mut troubles, records, begun_at, .. } = survey;
         self.hear_of_forge(
@@ -144,46 +197,74 @@ impl Daemon {
         for surveyed in &repositories {
             applier.know_labels(&surveyed.known, &surveyed.labels);
         }
-        match set_up(&applier, setup, &mut Vec::new()).await {
-            Ok(failed) => troubles.extend(failed.into_values()),
-            Err(refusal) => {
-                let (about, message) = (here.missions_root.clone(), refusal.to_string());
-                troubles.push(Trouble { about, issue: None, kind: "refused", message, needs_a_token: false });
-                return troubles;
+        let mut changes = Vec::new();
+        let failed = match set_up(&applier, setup, &mut changes).await {
+            Ok(failed) => failed,
+            Err(refusal) => return troubles.into_iter().chain(self.refused(&refusal)).collect(),
+        };
+        for change in changes {
+            tracing::info!(kind = change.kind(), "{change}");
+        }
+        let forgotten = forget(&applier, gone, &mut troubles).await;
+        let is_served = |id: RepositoryId| !failed.contains_key(&id);
+        let served = repositories.into_iter().map(|surveyed| surveyed.known).filter(|known| is_served(known.id));
+        let since = begun_at.into_iter().map(|(id, begun_at)| (id, begun_at.plus(-OVERLAP))).collect();
+        troubles.extend(failed.values().cloned());
+        forge.audited(served.collect(), since, &troubles, here.now, self.settings.daemon.audit_interval);
+        let judged = observations.into_iter().filter(|seen| is_served(seen.issue.key.repository_id) && !seen.is_braked);
+        let judged: Vec<Observation> = judged.collect();
+        let judge = move || judged.into_iter().map(Judged::new).collect::<Vec<_>>();
+        let judged = tokio::task::spawn_blocking(judge).await.expect("judging never panics");
+        self.take_audit(&records, judged, asked_at);
+        self.take_gone(&forgotten);
+        troubles
+    }
+
+    /// Issues that are no longer there.
+    fn take_gone(&self, forgotten: &[Change]) {
+        let mut fleet = locked(&self.fleet);
+        for change in forgotten {
+            if let Change::Remember { record } = change {
+                tracing::info!("{}: the issue is no longer there; its cell stays as it is", record.issue);
+                fleet.know(record);
             }
         }
-        forget(&applier, gone, &mut troubles).await;
-        let is_complete = troubles.is_empty();
-        {
-            let mut hold = locked(&forge.hold);
-            hold.repositories = repositories.into_iter().map(|surveyed| surveyed.known).collect();
-            hold.since = begun_at.into_iter().map(|(id, begun_at)| (id, begun_at.plus(-OVERLAP))).collect();
-            hold.audited_at = if is_complete { Some(here.now) } else { hold.audited_at };
-        }
+        fleet.show_all_waiting(&self.ground());
+    }
+
+    /// Takes note of what an audit has seen, and puts in line what is to be done.
+    fn take_audit(&self, records: &Records, judged: Vec<Judged>, asked_at: Instant) {
         let mut fleet = locked(&self.fleet);
         for record in records.by_issue.values() {
-            fleet.know(record);
+            fleet.recall(record, asked_at);
         }
-        for observation in observations.into_iter().filter(|observation| !observation.is_braked) {
-            let place = (observation.issue.key.repository_id, observation.issue.key.number);
-            let is_quiet = preview(&observation).is_empty();
-            if wants_room(&observation) && observation.admission == Admission::Admitted {
-                fleet.promise(&observation.issue.key, observation.mission_id());
+        for Judged { facts, mission_id, is_quiet, print, wants_room, is_admitted } in judged {
+            let place = (facts.key.repository_id, facts.key.number);
+            if let Some(known) = fleet.known_mut(place).filter(|known| known.looked_at.is_none_or(|at| at < asked_at)) {
+                known.settled = is_quiet.then_some(print);
+                known.wants_room = wants_room;
             }
-            if let Some(known) = fleet.known_mut(place) {
-                known.settled = is_quiet.then(|| print(&observation.issue));
-                known.wants_room = wants_room(&observation);
-            }
-            if !is_quiet && fleet.offer(observation.issue, asked_at) {
+            let key = facts.key.clone();
+            if !is_quiet && fleet.offer(facts, asked_at) {
+                if wants_room && is_admitted {
+                    fleet.promise(&key, mission_id);
+                }
                 self.queue.add(Key::Issue { repository: place.0, number: place.1 });
             }
         }
-        troubles
     }
 
     async fn survey(&self, forge: &Forge) -> Result<Survey, Refusal> {
         let root = Arc::new(Root::open(&self.settings.missions_root)?);
         survey(&self.settings, forge.gitea.clone(), &root, &Scope::Everything, self.now()).await
+    }
+
+    /// There was no audit, and a person has to act.
+    fn refused(&self, refusal: &Refusal) -> Vec<Trouble> {
+        let message = refusal.to_string();
+        locked(&self.passes).note_forge(Some(message.clone()));
+        let about = self.settings.missions_root.display().to_string();
+        vec![Trouble { about, issue: None, kind: "refused", message, needs_a_token: false }]
     }
 
     fn hear_of_forge(&self, error: Option<String>) {
@@ -251,7 +332,8 @@ impl Daemon {
     async fn look(&self, forge: &Forge, place: Place, begun: Instant) -> Vec<Trouble> {
         // Whoever may send webhooks may not make us look at a repository that nobody configured.
         let (Some(repository), Some(applier)) = (forge.repository(place.0), forge.applier()) else { return Vec::new() };
-        let news = locked(&self.fleet).take_news(place);
+        let listed = locked(&self.fleet).take_news(place);
+        let news = listed.filter(|_| !self.queue.is_news(Key::Issue { repository: place.0, number: place.1 }));
         let about = format!("{}#{}", repository.name, place.1);
         let facts = match news {
             Some(facts) => facts,
@@ -287,6 +369,8 @@ impl Daemon {
         if record.is_none() && (!is_proposal(&facts) || !facts.is_open) {
             return Ok(None);
         }
+        let place = (facts.key.repository_id, facts.key.number);
+        let is_braked = locked(&self.fleet).known_mut(place).is_some_and(|known| known.brake == Brake::On);
         let mut observation = Observation {
             here: applier.here(),
             issue: facts,
@@ -295,7 +379,7 @@ impl Daemon {
             sighting: Sighting::Absent,
             admission: Admission::Admitted,
             repaired: Vec::new(),
-            is_braked: false,
+            is_braked,
         };
         observation.sighting = forge.observer.look(vec![observation.mission_id()]).await.swap_remove(0);
         self.find_room(&mut observation);
@@ -329,16 +413,13 @@ impl Daemon {
             tracing::info!(kind = change.kind(), "{key}: {change}");
         }
         let record = applier.remembered(&key).await;
-        let troubles = outcome.errors.iter().map(|error| Trouble {
-            about: key.to_string(),
-            issue: Some((key.repository.clone(), key.number)),
-            kind: error.kind(),
-            message: error.to_string(),
-            needs_a_token: error.is_about_the_token(),
-        });
-        let troubles: Vec<Trouble> = troubles.collect();
+        let troubles = troubles(&applier.here(), &outcome);
+        if troubles.iter().any(|trouble| matches!(trouble.kind, "no-label" | "labels-ignored")) {
+            // Somebody took a label of ours away, which an audit puts right.
+            self.queue.add(Key::Audit);
+        }
         if let Ok(Some(record)) = record {
-            self.keep_in_mind(&record, &outcome, begun);
+            self.keep_in_mind(&record, &outcome, troubles.is_empty(), begun);
         }
         if outcome.changes.iter().any(|change| !is_local(change)) {
             // Whether it is as it should be now, another look tells.
@@ -348,7 +429,7 @@ impl Daemon {
         troubles
     }
 
-    fn keep_in_mind(&self, record: &Record, outcome: &Outcome, begun: Instant) {
+    fn keep_in_mind(&self, record: &Record, outcome: &Outcome, is_well: bool, begun: Instant) {
         let observation = &outcome.observation;
         let place = (record.issue.repository_id, record.issue.number);
         let ground = self.ground();
@@ -356,7 +437,7 @@ impl Daemon {
         let known = fleet.know(record);
         known.looked_at = Some(begun);
         known.wants_room = wants_room(observation);
-        let is_quiet = outcome.changes.is_empty() && outcome.errors.is_empty();
+        let is_quiet = outcome.changes.is_empty() && is_well;
         known.settled = is_quiet.then(|| print(&observation.issue));
         let id = observation.mission_id();
         let is_new = outcome.changes.iter().any(|change| matches!(change, Change::CreateCell { .. }));
@@ -387,10 +468,14 @@ impl Daemon {
         let Some(record) = applier.remembered(key).await? else { return Ok(()) };
         applier.apply(&forgotten(record)).await?;
         if let Some(record) = applier.remembered(key).await? {
-            locked(&self.fleet).know(&record);
+            self.take_gone(&[forgotten(record)]);
         }
         Ok(())
     }
+}
+
+fn span(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }
 
 fn is_local(change: &Change) -> bool {

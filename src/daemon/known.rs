@@ -2,9 +2,9 @@
 
 use crate::mission::admission::Occupant;
 use crate::mission::brake::turns;
-use crate::mission::cell::{CellFacts, Part, Sight, Sighting};
+use crate::mission::cell::{CellFacts, Part, Sighting};
 use crate::mission::flapping::{Cost, Flapping};
-use crate::mission::health::{Facts, Verdict, assess};
+use crate::mission::health::{Facts, Reason, Verdict, assess};
 use crate::mission::heartbeat::WizardState;
 use crate::mission::identity::{MissionId, WizardName};
 use crate::mission::record::{Happened, IssueKey, IssueState, Record, Said};
@@ -21,14 +21,27 @@ pub(super) struct Known {
     pub(super) changes: Vec<Happened>,
     /// In the listing of open issues, and not served by another root.
     pub(super) is_ours: bool,
-    /// Whether the last sweep held it back.
-    pub(super) is_unconfirmed: bool,
+    /// Whether the issue is open, as far as we know.
+    pub(super) is_open: bool,
+    /// Whether a sweep held it back.
+    pub(super) brake: Brake,
     /// Whether it waits for room.
     pub(super) wants_room: bool,
     /// The issue as it was when nothing was left to do, by its print.
     pub(super) settled: Option<u64>,
     /// When it was last looked at; what a listing told before is old.
     pub(super) looked_at: Option<Instant>,
+}
+
+/// Whether too many turned together with it ([`crate::mission::brake`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Brake {
+    /// They did not.
+    Off,
+    /// They did in the last sweep: until the next one nobody is told anything.
+    On,
+    /// They did in the one before: what is seen now is believed.
+    Released,
 }
 
 /// The cell that belongs to it.
@@ -62,7 +75,8 @@ impl Known {
             flapping: record.flapping.clone(),
             changes: record.changes.clone(),
             is_ours: record.state == IssueState::Open && record.elsewhere.is_none(),
-            is_unconfirmed: record.is_unconfirmed,
+            is_open: record.state == IssueState::Open,
+            brake: if record.is_unconfirmed { Brake::Released } else { Brake::Off },
             wants_room: false,
             settled: None,
             looked_at: None,
@@ -86,27 +100,28 @@ impl Known {
     /// Whether its cell vanishes or its wizard falls silent now.
     pub(super) fn is_turning(&self, verdict: Verdict, sighting: &Sighting) -> bool {
         let had_a_cell = self.is_ours && self.bound.as_ref().is_some_and(|bound| bound.seen_whole);
-        had_a_cell && !self.is_unconfirmed && turns(self.said, verdict, sighting)
+        had_a_cell && self.brake == Brake::Off && turns(self.said, verdict, sighting)
     }
 
     /// Whether what is there differs from what was said, such that a look at the issue may change that.
     pub(super) fn needs_a_look(&self, verdict: Verdict, sighting: &Sighting, now: Timestamp) -> bool {
         let Some(said) = self.said.filter(|_| self.is_ours && self.bound.is_some()) else { return false };
         let lacks = |cell: &CellFacts| Part::ALL.into_iter().any(|part| self.can_be_made_again(cell, part));
-        if *sighting == Sighting::Absent || facts(sighting).is_some_and(lacks) || self.is_unconfirmed {
+        if *sighting == Sighting::Absent || facts(sighting).is_some_and(lacks) || self.brake == Brake::Released {
             return true;
         }
         if self.flapping.is_waiting(verdict.health, now) {
             return true;
         }
         let says = facts(sighting).and_then(says).or(said.says);
-        let is_news = self.flapping.held.is_none() && said.verdict != Some(verdict) || says != said.says;
+        let to_tell = self.flapping.held.map_or(verdict, |health| Verdict { health, reason: Reason::Flapping });
+        let is_news = said.verdict != Some(to_tell) || says != said.says;
         is_news && self.flapping.allows(Cost { label_writes: 1, comment_edits: 1 }, now)
     }
 
     fn can_be_made_again(&self, cell: &CellFacts, part: Part) -> bool {
         let is_a_beat = part == Part::Heartbeat && self.bound.as_ref().is_some_and(|bound| bound.ever_beat);
-        *cell.part(part) == Sight::Missing && !is_a_beat
+        cell.can_be_made_again(part) && !is_a_beat
     }
 }
 

@@ -9,6 +9,7 @@ mod forge;
 mod known;
 mod passes;
 
+use crate::caught::caught;
 use crate::gateway;
 use crate::metrics::Metrics;
 use crate::mission::time::Timestamp;
@@ -20,7 +21,7 @@ use crate::trouble::{Refusal, Trouble};
 use crate::world::beats::{Beaten, Beats};
 use crate::world::courier::Courier;
 use crate::world::gitea::Traffic;
-use crate::world::lock::Access;
+use crate::world::lock::{Access, Residence};
 use crate::world::root::{Root, RootError};
 use crate::world::watch::Watch;
 use fleet::{Fleet, Ground};
@@ -35,6 +36,9 @@ use tokio::time::MissedTickBehavior;
 /// While many missions change, the snapshot is replaced no more often than this.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
 
+/// A token that was replaced is used within this time.
+const TOKEN_INTERVAL: Duration = Duration::from_secs(60);
+
 /// So many beats may be unheard; more are seen with the next tick.
 const BEATS_MAX: usize = 1_024;
 
@@ -46,6 +50,8 @@ pub struct Daemon {
     fleet: Mutex<Fleet>,
     cells: Arc<Mutex<Watch>>,
     forge: Option<Forge>,
+    /// One daemon a root.
+    _residence: Option<Residence>,
     passes: Mutex<PassBook>,
     tick: Mutex<Tick>,
     gateways: Mutex<Vec<GatewayView>>,
@@ -84,8 +90,11 @@ impl Daemon {
         let (listener, beaten) = mpsc::channel(BEATS_MAX);
         let beats = Arc::new(Beats::new(Arc::clone(&root)).heard_by(listener));
         let root_to_look = Arc::clone(&root);
+        // On new ground the entry itself keeps everybody out, and a pit alone finds nothing there to keep.
+        let residence = root.file().map(|_| Residence::take(&root)).transpose()?;
         let forge = match &settings.forge_url {
             Some(_) => Some(Forge::new(&settings, root, entry, access)?),
+            // Whoever makes a cell beside it needs the writer's lock.
             None => None,
         };
         let tick = Tick::new(now);
@@ -106,6 +115,7 @@ impl Daemon {
             fleet: Mutex::new(fleet),
             cells,
             forge,
+            _residence: residence,
             passes: Mutex::new(passes),
             tick: Mutex::new(tick),
             gateways: Mutex::new(settings.daemon.gateways.iter().map(gateway::unasked).collect()),
@@ -158,7 +168,7 @@ impl Daemon {
     fn ground(&self) -> Ground<'_> {
         Ground {
             missions_root: self.settings.missions_root.to_str().unwrap_or_default(),
-            forge: self.settings.forge_url.as_ref().map(ToString::to_string).unwrap_or_default(),
+            forge: self.settings.forge_url.as_ref(),
             stale_after: self.settings.stale_after,
             now: self.now(),
         }
@@ -187,8 +197,9 @@ impl Daemon {
         {
             cells.forget();
         }
-        self.sweep().await;
-        if let Some(key) = door {
+        // Without its root there is nothing to say about anything.
+        let is_root_there = self.sweep().await;
+        if let Some(key) = door.filter(|_| is_root_there) {
             self.queue.add(key);
         }
         locked(&self.passes).is_swept = true;
@@ -196,8 +207,8 @@ impl Daemon {
         self.publish();
     }
 
-    /// Looks at every cell, and puts in line what has to be looked at closer.
-    async fn sweep(self: &Arc<Self>) {
+    /// Looks at every cell, and puts in line what has to be looked at closer. Whether the root is there.
+    async fn sweep(self: &Arc<Self>) -> bool {
         let daemon = Arc::clone(self);
         let swept = tokio::task::spawn_blocking(move || daemon.sweep_now()).await;
         match swept.expect("sweeping over cells never panics") {
@@ -206,8 +217,10 @@ impl Daemon {
             Err(error) => {
                 let (about, message) = (self.settings.missions_root.display().to_string(), error.to_string());
                 self.note(&[Trouble { about, issue: None, kind: error.kind(), message, needs_a_token: false }]);
+                return false;
             }
         }
+        true
     }
 
     fn sweep_now(&self) -> Result<Vec<Key>, RootError> {
@@ -235,14 +248,25 @@ impl Daemon {
         let now = self.now();
         let ended = {
             let mut passes = locked(&self.passes);
-            if is_overdue && !self.queue.is_idle() {
+            let is_idle = self.queue.is_idle();
+            if is_overdue && !is_idle {
                 passes.give_up(self.queue.depth());
             }
-            let is_over = is_overdue || (passes.is_swept && self.queue.is_idle());
+            // One in which nothing at all has moved for so long is stuck, and whoever watches us has to see that.
+            let is_stuck = !passes.is_moving(now, is_idle, self.queue.ended());
+            let is_over = (is_overdue && !is_stuck) || (passes.is_swept && is_idle);
             is_over.then(|| passes.close(now, self.queue.delayed())).flatten()
         };
-        if let Some(Ended { is_complete, duration }) = ended {
+        if let Some(Ended { is_complete, duration, number }) = ended {
             self.metrics.pass_ended(is_complete, duration);
+            let how = if is_complete { "complete" } else { "incomplete" };
+            let delayed = self.queue.delayed();
+            tracing::info!(
+                duration_ms = duration.as_millis(),
+                delayed,
+                "pass {number}: {how}, {} ms",
+                duration.as_millis()
+            );
             self.publish();
         }
     }
@@ -307,19 +331,48 @@ impl Daemon {
         let Some(forge) = &self.forge else { return };
         loop {
             let key = self.queue.next().await;
-            let troubles = match key {
-                Key::Audit => self.audit(forge).await,
-                Key::Listing => self.list(forge).await,
-                Key::Issue { repository, number } => self.look_at(forge, (repository, number)).await,
-            };
+            // A defect costs one look, and not the worker.
+            let handled = Box::pin(caught(self.handle(forge, key))).await;
+            let troubles = handled.unwrap_or_else(|()| vec![self.breakdown(key)]);
             self.note(&troubles);
+            let passes_by_itself = troubles.iter().all(Trouble::is_outage);
             match (troubles.is_empty(), key) {
+                (false, Key::Issue { .. }) if passes_by_itself => self.queue.put_off(key, self.now()),
                 (false, Key::Issue { .. }) => self.queue.failed(key, self.now()),
                 // The next tick asks for the others again.
                 (true, _) | (false, Key::Audit | Key::Listing) => self.queue.done(key),
             }
             self.close_pass(false);
             self.publish_rest();
+        }
+    }
+
+    async fn handle(&self, forge: &Forge, key: Key) -> Vec<Trouble> {
+        match key {
+            Key::Audit => self.audit(forge).await,
+            Key::Listing => self.list(forge).await,
+            Key::Issue { repository, number } => self.look_at(forge, (repository, number)).await,
+        }
+    }
+
+    fn breakdown(&self, key: Key) -> Trouble {
+        let Key::Issue { repository, number } = key else {
+            return Trouble::breakdown("a look at everything".to_owned());
+        };
+        match locked(&self.fleet).known_mut((repository, number)) {
+            Some(known) => Trouble::defect(&known.issue),
+            None => Trouble::breakdown(format!("issue {number} of repository {repository}")),
+        }
+    }
+
+    /// Reads the token anew, also between ticks that are far apart.
+    async fn renew_token(self: Arc<Self>) {
+        let Some(forge) = &self.forge else { return };
+        let mut beats = tokio::time::interval(TOKEN_INTERVAL);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            beats.tick().await;
+            forge.begin_anew(&self.settings);
         }
     }
 }
@@ -330,21 +383,23 @@ pub async fn run(daemon: Arc<Daemon>, mut ticks: mpsc::Receiver<Timestamp>, shut
     let mut shutdown = std::pin::pin!(shutdown);
     let mut workers = JoinSet::new();
     workers.spawn(Arc::clone(&daemon).hear_beats());
-    // One more than missions, so that a long listing holds none of them up.
+    workers.spawn(Arc::clone(&daemon).renew_token());
     for at in 0..daemon.settings.daemon.gateways.len() {
         workers.spawn(Arc::clone(&daemon).watch_gateway(at));
     }
+    // One more than missions, so that a long listing holds none of them up.
     for _ in 0..=daemon.settings.concurrent_missions {
         workers.spawn(Arc::clone(&daemon).work());
     }
-    loop {
-        tokio::select! {
-            tick = ticks.recv() => match tick {
-                Some(now) => daemon.hear(now).await,
-                None => break,
-            },
-            () = &mut shutdown => break,
+    let hear = async {
+        while let Some(now) = ticks.recv().await {
+            daemon.hear(now).await;
         }
+    };
+    // A sweep that takes long, or hangs, is no reason to go on.
+    tokio::select! {
+        () = hear => {}
+        () = &mut shutdown => {}
     }
     workers.shutdown().await;
 }

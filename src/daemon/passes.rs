@@ -3,10 +3,14 @@
 use crate::mission::time::Timestamp;
 use crate::snapshot::Passes;
 use crate::trouble::Trouble;
+use chrono::TimeDelta;
 use std::time::{Duration, Instant};
 
 /// The most messages of one pass that are kept.
 const ERRORS_MAX: usize = 20;
+
+/// When not one look has ended for so long, we hang.
+const STUCK_AFTER: TimeDelta = TimeDelta::minutes(15);
 
 /// The pass that is under way, and those before it.
 #[derive(Debug)]
@@ -17,11 +21,14 @@ pub(super) struct PassBook {
     pub(super) is_swept: bool,
     errors: Vec<String>,
     is_failed: bool,
+    /// How many looks had ended when one was last seen to, and when that was.
+    moved: (u64, Timestamp),
 }
 
 /// How a pass ended.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ended {
+    pub(super) number: u64,
     pub(super) is_complete: bool,
     pub(super) duration: Duration,
 }
@@ -29,7 +36,7 @@ pub(super) struct Ended {
 impl PassBook {
     pub(super) fn new(now: Timestamp) -> Self {
         let told = Passes { started_at: Some(now), ..Passes::default() };
-        Self { told, begun: None, is_swept: false, errors: Vec::new(), is_failed: false }
+        Self { told, begun: None, is_swept: false, errors: Vec::new(), is_failed: false, moved: (0, now) }
     }
 
     pub(super) fn open(&mut self) {
@@ -51,6 +58,14 @@ impl PassBook {
         }
     }
 
+    /// Whether a look has ended lately, or there was none to end. The slowest forge answers sooner than this, or is given up.
+    pub(super) fn is_moving(&mut self, now: Timestamp, is_idle: bool, ended: u64) -> bool {
+        if is_idle || ended != self.moved.0 || now < self.moved.1 {
+            self.moved = (ended, now);
+        }
+        now.after(self.moved.1) <= STUCK_AFTER
+    }
+
     /// Ends the pass, with so many issues that failed and come again later; none where there was none.
     pub(super) fn close(&mut self, now: Timestamp, delayed: usize) -> Option<Ended> {
         let begun = self.begun.take()?;
@@ -66,7 +81,8 @@ impl PassBook {
             self.told.complete += 1;
             self.told.complete_at = Some(now);
         }
-        Some(Ended { is_complete: !self.is_failed, duration: begun.elapsed() })
+        let number = self.told.complete + self.told.incomplete;
+        Some(Ended { number, is_complete: !self.is_failed, duration: begun.elapsed() })
     }
 
     /// What the forge's last answer was, where it was none.

@@ -1,5 +1,6 @@
 //! Accepts connections and bounds everything about them: how many, from whom, how long, and how large.
 
+use crate::caught::caught;
 use crate::http::reply::{self, Reply};
 use hyper::Request;
 use hyper::body::Incoming;
@@ -9,12 +10,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::future::poll_fn;
 use std::net::{IpAddr, Ipv6Addr};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -130,14 +128,11 @@ where
 
 /// An answer, or the word that we broke down over it: a panic costs one request, and its connection.
 async fn guarded(answer: impl Future<Output = Reply>) -> Reply {
-    let mut answer = pin!(answer);
-    let broken_down = |_| {
+    caught(answer).await.unwrap_or_else(|()| {
         let mut reply = reply::broken();
         reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        Poll::Ready(reply)
-    };
-    poll_fn(|context| catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(context))).unwrap_or_else(broken_down))
-        .await
+        reply
+    })
 }
 
 /// When a connection is closed if nothing moves it before. One timer a connection, whatever happens on it.

@@ -192,6 +192,13 @@ pub struct CellFacts {
 }
 
 impl CellFacts {
+    /// Whether a part is missing and nothing is in the way of making it again.
+    #[must_use]
+    pub fn can_be_made_again(&self, part: Part) -> bool {
+        let has_room = part.parent().is_none_or(|parent| matches!(self.part(parent), Sight::Present | Sight::Missing));
+        *self.part(part) == Sight::Missing && has_room
+    }
+
     /// A directory in which nothing has been seen yet.
     #[must_use]
     pub fn empty() -> Self {

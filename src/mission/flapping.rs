@@ -62,6 +62,8 @@ impl Flapping {
             push(&mut self.falls, Fall { at: now, to: verdict.health }, FALLS_MAX);
         }
         self.seen = Some(verdict.health);
+        // What lies ahead was noted by a clock that was wrong.
+        self.falls.retain(|fall| fall.at <= now);
         let is_restless = self.falls.len() == FALLS_MAX && self.falls.iter().all(|fall| now.after(fall.at) <= WINDOW);
         let worst = self.falls.iter().map(|fall| fall.to).max();
         match self.held {
@@ -79,7 +81,8 @@ impl Flapping {
         match health {
             Health::Stale | Health::Incomplete => self.well_since = None,
             Health::Healthy if self.held.is_some() => {
-                let since = *self.well_since.get_or_insert(now);
+                let since = self.well_since.filter(|since| *since <= now).unwrap_or(now);
+                self.well_since = Some(since);
                 if now.after(since) >= CALM {
                     (self.held, self.well_since) = (None, None);
                     self.falls.clear();
@@ -93,14 +96,15 @@ impl Flapping {
     /// Whether something is to be noted of a verdict though it is the same as before.
     #[must_use]
     pub fn is_waiting(&self, health: Health, now: Timestamp) -> bool {
-        let is_calm = || self.well_since.is_none_or(|since| now.after(since) >= CALM);
+        let is_calm = || self.well_since.is_none_or(|since| since > now || now.after(since) >= CALM);
         self.seen != Some(health) || (self.held.is_some() && health == Health::Healthy && is_calm())
     }
 
     /// Whether telling something of health may cost this much now.
     #[must_use]
     pub fn allows(&self, cost: Cost, now: Timestamp) -> bool {
-        let recent = |times: &[Timestamp]| times.iter().filter(|at| now.after(**at) < WINDOW).count();
+        let is_recent = |at: Timestamp| at <= now && now.after(at) < WINDOW;
+        let recent = |times: &[Timestamp]| times.iter().filter(|at| is_recent(**at)).count();
         recent(&self.label_writes) + cost.label_writes <= WRITES_MAX
             && recent(&self.comment_edits) + cost.comment_edits <= WRITES_MAX
     }

@@ -66,9 +66,7 @@ fn repair(cell: &CellFacts, part: Part, papers: &CellPapers, ever_beat: bool) ->
         // A wizard that has beaten knows more of its heartbeat than an empty file would say.
         (Sight::Missing, Part::Heartbeat) if ever_beat => None,
         (Sight::Missing, _) => {
-            let parent = part.parent().map(|parent| cell.part(parent));
-            let has_room = parent.is_none_or(|sight| matches!(sight, Sight::Present | Sight::Missing));
-            has_room.then(|| Change::RestorePart { papers: Box::new(papers.clone()), part })
+            cell.can_be_made_again(part).then(|| Change::RestorePart { papers: Box::new(papers.clone()), part })
         }
         (Sight::Present, Part::Mission) => {
             let contents = updated(cell.mission.as_ref()?, &papers.mission_file())?;

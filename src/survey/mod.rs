@@ -93,8 +93,7 @@ pub async fn survey(
     check_ground(settings, root, scope)?;
     let observer = Observer::new(gitea.clone(), Arc::clone(root));
     let file = root.file().cloned();
-    let records = root.records()?;
-    let existing = root.cells()?.into_iter().collect();
+    let (records, existing) = recalled(root).await?;
     let mut here = here(settings, root, file.as_ref(), now)?;
     let mut survey = Survey {
         here: Arc::new(here.clone()),
@@ -129,6 +128,13 @@ pub async fn survey(
     survey.troubles.append(&mut surveyor.troubles);
     (survey.records, survey.begun_at) = (surveyor.records, surveyor.begun_at);
     Ok(survey)
+}
+
+/// What is remembered, and the cells that lie in the root. Reading blocks.
+async fn recalled(root: &Arc<Root>) -> Result<(Records, BTreeSet<MissionId>), RootError> {
+    let root = Arc::clone(root);
+    let read = tokio::task::spawn_blocking(move || Ok((root.records()?, root.cells()?.into_iter().collect()))).await;
+    read.expect("reading records never panics")
 }
 
 fn here(settings: &Settings, root: &Root, file: Option<&RootFile>, now: Timestamp) -> Result<Here, Refusal> {

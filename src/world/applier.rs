@@ -69,8 +69,10 @@ impl Applier {
         self.hold(|hold| hold.here = here);
     }
 
-    /// Which labels a repository has, so that they can be named by id. Of two with one name, the older counts.
+    /// Which labels a repository has, and no others, so that they can be named by id. Of two with one name, the older
+    /// counts.
     pub fn know_labels(&self, repository: &KnownRepository, labels: &[RepositoryLabel]) {
+        self.hold(|hold| hold.label_ids.retain(|(id, _), _| *id != repository.id));
         for found in labels {
             if let Some(label) = Label::named(&found.name) {
                 self.know_label(repository.id, label, found.id);
@@ -209,8 +211,16 @@ impl Applier {
     async fn initialise(&self, papers: RootPapers) -> Result<(), WorldError> {
         let (access, now) = (self.access, self.here().now);
         let ground = self.hold(|hold| hold.ground.take()).ok_or(WorldError::NoRoot)?;
-        let initialised = tokio::task::spawn_blocking(move || Writer::initialise(ground, papers, now, access));
-        let writer = initialised.await.expect("initialising a root never panics")?;
+        let initialise = move || (Writer::initialise(&ground, papers, now, access), ground);
+        let initialised = tokio::task::spawn_blocking(initialise).await.expect("initialising a root never panics");
+        let writer = match initialised {
+            (Ok(writer), _) => writer,
+            (Err(error), ground) => {
+                // Another try may go better.
+                self.hold(|hold| hold.ground = Some(ground));
+                return Err(error.into());
+            }
+        };
         self.hold(|hold| {
             let file = writer.file();
             let mut here = (*hold.here).clone();

@@ -30,21 +30,37 @@ pub struct Access {
 #[derive(Debug)]
 pub struct Ground {
     pub(super) root: Arc<Root>,
-    pub(super) lock: File,
+    /// Held for as long as this lives.
+    _lock: File,
 }
 
 impl Ground {
     pub(super) fn take(root: Root, wait: Duration) -> Result<Self, RootError> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = openat(&root, ".", flags, Mode::empty()).map(File::from);
-        let directory = directory.map_err(|cause| root.unwritable(&cause))?;
-        if let Err(error) = wait_for(&directory, wait, || false).map_err(|error| root.unwritable(&error))? {
-            let (pid, command) =
-                (holder(&directory).unwrap_or_else(|| "unknown".to_owned()), "its first pass".to_owned());
-            return Err(error.of(&root, pid, command));
-        }
-        Ok(Self { root: Arc::new(root), lock: directory })
+        let directory = lock_directory(&root, wait, "its first pass")?;
+        Ok(Self { root: Arc::new(root), _lock: directory })
     }
+}
+
+/// The word that a daemon lives in a root, also one that has no forge and so lets others write in it.
+#[derive(Debug)]
+pub struct Residence(#[allow(dead_code, reason = "held for as long as this lives")] File);
+
+impl Residence {
+    /// Takes up residence, unless another daemon has.
+    pub fn take(root: &Root) -> Result<Self, RootError> {
+        lock_directory(root, Duration::ZERO, "a daemon").map(Self)
+    }
+}
+
+fn lock_directory(root: &Root, wait: Duration, whose: &str) -> Result<File, RootError> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = openat(root, ".", flags, Mode::empty()).map(File::from);
+    let directory = directory.map_err(|cause| root.unwritable(&cause))?;
+    if let Err(taken) = wait_for(&directory, wait, || false).map_err(|error| root.unwritable(&error))? {
+        let pid = holder(&directory).unwrap_or_else(|| "unknown".to_owned());
+        return Err(taken.of(root, pid, whose.to_owned()));
+    }
+    Ok(directory)
 }
 
 /// The process that holds a lock without having written its number anywhere, as the kernel tells it.

@@ -69,8 +69,8 @@ impl Writer {
     }
 
     /// Makes a root with a new id on ground that nobody else can make one on meanwhile.
-    pub fn initialise(ground: Ground, papers: RootPapers, now: Timestamp, access: Access) -> Result<Self, RootError> {
-        let Ground { root, lock: ground } = ground;
+    pub fn initialise(ground: &Ground, papers: RootPapers, now: Timestamp, access: Access) -> Result<Self, RootError> {
+        let root = Arc::clone(&ground.root);
         root.check_can_be_initialised()?;
         for path in [OWN.to_owned(), format!("{OWN}/{STAGING}"), format!("{OWN}/{RECORDS}")] {
             make_directory(root.as_fd(), &path, 0o700).map_err(|cause| root.unwritable(&cause))?;
@@ -80,7 +80,6 @@ impl Writer {
         let file = RootFile { root_id: RootId::from(Uuid::new_v4()), created_at: now, papers };
         let writer = Self::new(root, &own, file, lock, access.group)?;
         writer.write_root_file(&writer.file)?;
-        drop(ground);
         Ok(writer)
     }
 

@@ -19,6 +19,7 @@ mod identity;
 mod issue;
 mod job;
 mod label;
+mod lasting;
 mod laws;
 mod once;
 mod page;

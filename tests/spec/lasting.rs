@@ -1,0 +1,311 @@
+//! What a daemon meets in months: labels that are taken away, repositories that are gone, clocks that jump, disks that fill.
+
+use crate::support::daemon::{Running, settings};
+use crate::support::forge::Forge;
+use crate::support::host::{Host, run};
+use crate::support::missions::body;
+use crate::support::repository::Repository;
+use chrono::{DateTime, TimeDelta};
+use lazarus::daemon::Daemon;
+use lazarus::mission::health::Health;
+use lazarus::mission::identity::RepositoryName;
+use lazarus::mission::phase::Phase;
+use lazarus::mission::time::Timestamp;
+use lazarus::queue::Key;
+use lazarus::sandbox::Fault;
+use reqwest::Method;
+use serde_json::json;
+use std::path::Path;
+use std::time::Duration;
+
+/// What has come in at the forge since so many requests ago.
+fn asked(forge: &Forge, before: usize) -> Vec<String> {
+    forge.engine().log()[before..].iter().map(|asked| format!("{} {}", asked.method, asked.target)).collect()
+}
+
+/// A heartbeat of this time, in the file as in its own times: the clock of a test is not the host's.
+fn beat(cell: &Path, stamp: Timestamp, state: &str) {
+    let path = cell.join("state/heartbeat.json");
+    std::fs::write(&path, json!({ "timestamp": stamp, "state": state }).to_string()).unwrap();
+    let written = DateTime::parse_from_rfc3339(&stamp.to_string()).unwrap();
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(written.into()).unwrap();
+}
+
+/// The repository's id.
+async fn id_of(forge: &Forge, repository: &Repository) -> i64 {
+    forge.get(&repository.path()).await["id"].as_i64().unwrap()
+}
+
+#[tokio::test]
+async fn a_label_of_ours_that_is_deleted_is_made_again_and_used() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    let number = repository.file("reader", "Mission: x", &[]).await;
+    let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
+    daemon.tick(0).await;
+    host.beat(&host.cell(), &[]).await;
+    daemon.tick(30).await;
+    let id = repository.label_ids(&["health/stale"]).await[0].clone();
+    forge.change(Method::DELETE, &format!("{}/labels/{id}", repository.path()), json!({})).await;
+    for seconds in [600, 30, 30] {
+        daemon.tick(seconds).await;
+    }
+    assert_eq!(repository.labels(number).await[0], "health/stale");
+    assert_eq!(daemon.tick(600).await.readiness(), Ok(()));
+}
+
+/// A name in the settings that is none costs the others nothing: neither their rest, nor the second look after a brake.
+#[tokio::test]
+async fn a_repository_that_is_not_there_is_no_reason_to_look_at_everything_with_every_tick() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    repository.file_many("reader", vec![body(&[]); 6]).await;
+    assert_eq!(run(host.command("lazarus-reconcile").arg("init")).await.code, 0);
+    let mut settings = settings(&host, Some(&repository), "{}");
+    settings.repositories.push(RepositoryName::parse("owner/not-there").unwrap());
+    let mut daemon = Running::new(settings).await;
+    daemon.tick(0).await;
+    for cell in host.cells() {
+        host.beat(&cell, &[]).await;
+    }
+    daemon.tick(30).await;
+    daemon.tick(600).await;
+    daemon.tick(30).await;
+    for number in 1..=6 {
+        assert_eq!(repository.labels(number).await[0], "health/stale");
+    }
+    forge.engine().grow_older(Duration::from_secs(600));
+    daemon.tick(30).await;
+    let before = forge.engine().log().len();
+    for _ in 0..10 {
+        daemon.tick(30).await;
+    }
+    let asked = asked(&forge, before);
+    assert!(asked.len() <= 10 + 2 * 12, "two audits at most: {asked:#?}");
+}
+
+#[tokio::test]
+async fn a_brake_is_let_go_though_every_tick_is_an_audit() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    repository.file_many("reader", vec![body(&[]); 6]).await;
+    let more = r#"{ "daemon": { "interval_seconds": 60, "audit_interval_seconds": 60 } }"#;
+    let mut daemon = Running::new(settings(&host, Some(&repository), more)).await;
+    daemon.tick(0).await;
+    for cell in host.cells() {
+        host.beat(&cell, &[]).await;
+    }
+    daemon.tick(60).await;
+    daemon.tick(600).await;
+    assert_eq!(repository.labels(1).await[0], "health/healthy", "nobody is told before a second look");
+    daemon.tick(60).await;
+    for number in 1..=6 {
+        assert_eq!(repository.labels(number).await[0], "health/stale");
+    }
+}
+
+#[tokio::test]
+async fn while_the_brake_is_on_a_webhook_makes_no_exception() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    repository.file_many("reader", vec![body(&[]); 6]).await;
+    let repository_id = id_of(&forge, &repository).await;
+    let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
+    daemon.tick(0).await;
+    host.cells().into_iter().for_each(|cell| std::fs::remove_dir_all(cell).unwrap());
+    daemon.tick(30).await;
+    let ended = daemon.queue.ended();
+    daemon.queue.add_urgent(Key::Issue { repository: repository_id, number: 3 });
+    crate::support::soon("looked at", async || daemon.queue.ended() > ended).await;
+    assert!(host.cells().is_empty());
+    daemon.tick(30).await;
+    assert_eq!(host.cells().len(), 6);
+}
+
+/// Its hour is used up when the verdict is held; as soon as there is room, the worst of it is told.
+#[tokio::test]
+async fn a_verdict_that_is_held_is_told_as_soon_as_the_hour_allows() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    let number = repository.file("reader", "Mission: restless", &[]).await;
+    let more = r#"{ "daemon": { "audit_interval_seconds": 604800 } }"#;
+    let mut daemon = Running::new(settings(&host, Some(&repository), more)).await;
+    daemon.tick(0).await;
+    let cell = host.cell();
+    for tick in 0..9 {
+        beat(&cell, daemon.now.plus(TimeDelta::seconds(30)), ["working", "waiting"][tick % 2]);
+        daemon.tick(30).await;
+    }
+    let told = repository.labels(number).await;
+    let says = told.iter().find_map(|label| label.strip_prefix("wizard/")).unwrap();
+    for fall in 0..5 {
+        let age = if fall % 2 == 0 { 400 } else { 0 };
+        beat(&cell, daemon.now.plus(TimeDelta::seconds(60 - age)), says);
+        daemon.tick(60).await;
+    }
+    assert_eq!(repository.labels(number).await[0], "health/healthy", "the hour is used up");
+    for _ in 0..7 {
+        daemon.tick(600).await;
+    }
+    assert_eq!(repository.labels(number).await[0], "health/stale");
+    assert!(repository.comment(number).await.contains("it comes and goes"));
+}
+
+#[tokio::test]
+async fn labels_are_right_one_tick_after_a_forge_takes_writes_again() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    let number = repository.file("reader", "Mission: x", &[]).await;
+    let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
+    daemon.tick(0).await;
+    host.beat(&host.cell(), &[]).await;
+    forge.engine().break_next(usize::MAX, "POST", "labels", Fault::Refuse(500));
+    for _ in 0..4 {
+        assert_ne!(daemon.tick(30).await.passes.errors, Vec::<String>::new());
+    }
+    forge.engine().heal();
+    daemon.tick(30).await;
+    assert_eq!(repository.labels(number).await[0], "health/healthy");
+}
+
+#[tokio::test]
+async fn a_part_that_something_is_in_the_way_of_costs_no_request_a_tick() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    repository.file("reader", "Mission: x", &[]).await;
+    let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
+    daemon.tick(0).await;
+    let cell = host.cell();
+    std::fs::remove_dir_all(cell.join("logs")).unwrap();
+    std::fs::write(cell.join("logs"), "x").unwrap();
+    forge.engine().grow_older(Duration::from_secs(600));
+    for _ in 0..5 {
+        daemon.tick(30).await;
+    }
+    let before = forge.engine().log().len();
+    for _ in 0..3 {
+        daemon.tick(30).await;
+    }
+    assert_eq!(asked(&forge, before).len(), 3, "{:?}", asked(&forge, before));
+}
+
+/// As `--once` says it, with exit 1.
+#[tokio::test]
+async fn something_in_the_place_of_a_cell_is_told_until_it_is_gone() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    let number = repository.file("reader", "Mission: y", &[]).await;
+    assert_eq!(run(host.command("lazarus-reconcile").arg("init")).await.code, 0);
+    let dry = run(host.reconciler(&repository).args(["--dry-run", "--json"])).await.json();
+    let place = host.root().join(dry["missions"][0]["mission_id"].as_str().unwrap());
+    std::fs::write(&place, "in the way").unwrap();
+    let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
+    for _ in 0..2 {
+        let shown = daemon.tick(30).await;
+        assert_eq!(shown.passes.complete, 0, "{:?}", shown.passes);
+    }
+    assert!(daemon.tick(600).await.passes.errors[0].contains("is in its place"));
+    std::fs::remove_file(&place).unwrap();
+    daemon.tick(600).await;
+    assert_eq!(repository.labels(number).await[0], "health/uninitialized");
+}
+
+#[tokio::test]
+async fn without_its_labels_a_repository_is_left_alone() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    let number = repository.file("reader", "Mission: x", &[]).await;
+    forge.engine().break_next(usize::MAX, "POST", "labels", Fault::Refuse(403));
+    let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
+    for _ in 0..3 {
+        daemon.tick(30).await;
+    }
+    assert_eq!((host.cells().len(), repository.comments(number).await.len()), (0, 0));
+    forge.engine().heal();
+    daemon.tick(600).await;
+    repository.comment(number).await;
+}
+
+/// It waits in line with what a listing told of it; the webhook's word is newer.
+#[tokio::test]
+async fn what_a_listing_told_is_old_when_a_webhook_comes() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    let repository_id = id_of(&forge, &repository).await;
+    let more = r#"{ "limits": { "concurrent_missions": 1 } }"#;
+    repository.file_many("reader", vec![body(&[]); 3]).await;
+    forge.engine().break_next(2, "POST", "comments", Fault::Delay(Duration::from_millis(500)));
+    let mut daemon = Running::new(settings(&host, Some(&repository), more)).await;
+    let queue = daemon.queue.clone();
+    let closing = async {
+        crate::support::soon("two are under way", async || host.cells().len() == 2).await;
+        repository.set_state(3, "closed").await;
+        queue.add_urgent(Key::Issue { repository: repository_id, number: 3 });
+    };
+    tokio::join!(daemon.tick(0), closing);
+    assert_eq!((host.cells().len(), repository.comments(3).await.len()), (2, 0));
+}
+
+#[tokio::test]
+async fn closed_and_deleted_missions_are_not_shown_as_if_they_lived() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    let closed = repository.file("reader", "Mission: x", &[]).await;
+    let deleted = repository.file("reader", "Mission: y", &[("wizard", "the grey one")]).await;
+    let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
+    assert_eq!(daemon.tick(0).await.missions.len(), 2);
+    daemon.stop().await;
+    let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
+    assert_eq!(daemon.tick(0).await.missions.len(), 2, "also after a restart");
+    repository.set_state(closed, "closed").await;
+    forge.change(Method::DELETE, &repository.issue_path(deleted), json!({})).await;
+    daemon.tick(30).await;
+    let shown = daemon.tick(3_600).await;
+    let phases: Vec<_> = shown.missions.iter().map(|view| (view.phase, view.health)).collect();
+    assert_eq!(phases, [(Some(Phase::Closed), Some(Health::Uninitialized))]);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_ahead_holds_nothing_up_when_it_is_right_again() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    let number = repository.file("reader", "Mission: x", &[]).await;
+    let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
+    let right = daemon.now;
+    daemon.tick(30 * 86_400).await;
+    let cell = host.cell();
+    for tick in 0..8 {
+        beat(&cell, daemon.now.plus(TimeDelta::seconds(30)), ["working", "waiting"][tick % 2]);
+        daemon.tick(30).await;
+    }
+    daemon.now = right;
+    for _ in 0..2 {
+        beat(&cell, daemon.now.plus(TimeDelta::seconds(30)), "failed");
+        daemon.tick(30).await;
+    }
+    let labels = ["health/healthy", "kind/mission-proposal", "mission/active", "wizard/failed"];
+    assert_eq!(repository.labels(number).await, labels);
+    let before = forge.engine().log().len();
+    daemon.tick(3_600).await;
+    daemon.tick(30).await;
+    let asked = asked(&forge, before);
+    assert!(
+        asked.iter().any(|line| line.ends_with("/labels") && line.starts_with("GET")),
+        "there is an audit: {asked:?}"
+    );
+}
+
+#[tokio::test]
+async fn one_daemon_lives_in_a_root_and_a_pit_alone_lets_cells_be_made() {
+    let host = Host::new();
+    assert_eq!(run(host.command("lazarus-reconcile").arg("init")).await.code, 0);
+    let alone = || settings(&host, None, "{}");
+    let now = Timestamp::parse("2026-11-23T14:00:00Z").unwrap();
+    let first = Daemon::start(alone(), now).await.unwrap();
+    let refused = Daemon::start(alone(), now).await.unwrap_err().to_string();
+    assert!(refused.contains("another process writes in the missions root"), "{refused}");
+    let id = "123e4567-e89b-12d3-a456-426614174000";
+    assert_eq!(run(host.command("lazarus-pit").args(["--init-cell", id])).await.code, 0);
+    drop(first);
+    Daemon::start(alone(), now).await.unwrap();
+}
