@@ -3,6 +3,7 @@
 //! Time comes in with the ticks and from nowhere else. Nothing here is needed for correctness that a restart would not do
 //! as well: what must last is in the records, and what is kept in mind is rebuilt from them.
 
+mod audit;
 mod beaten;
 mod fleet;
 mod forge;
