@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::Request;
 use hyper::header::{AUTHORIZATION, HOST};
+use std::net::Ipv4Addr;
 
 /// The token after `Bearer`, where there is one.
 pub(super) fn bearer<T>(request: &Request<T>) -> Option<&str> {
@@ -44,5 +45,7 @@ fn is_local(host: &str) -> bool {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         Some(_) | None => host,
     };
-    ["localhost", "127.0.0.1", "[::1]"].iter().any(|local| name.eq_ignore_ascii_case(local))
+    // No stranger's name looks like this.
+    let is_loopback = name.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback());
+    is_loopback || ["localhost", "[::1]"].iter().any(|local| name.eq_ignore_ascii_case(local))
 }

@@ -7,6 +7,7 @@ mod doors;
 mod health;
 mod heartbeat;
 pub mod page;
+mod places;
 pub mod reply;
 pub mod server;
 mod views;

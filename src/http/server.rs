@@ -1,6 +1,7 @@
 //! Accepts connections and bounds everything about them: how many, from whom, how long, and how large.
 
 use crate::caught::caught;
+use crate::http::places::{Place, Places};
 use crate::http::reply::{self, Reply};
 use hyper::Request;
 use hyper::body::Incoming;
@@ -8,9 +9,7 @@ use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use std::collections::HashMap;
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv6Addr};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -28,7 +27,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long and how many.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at once; more are closed as they come.
+    /// Connections at once; for one more, the one that got no answer for longest is closed.
     pub connections: usize,
     /// Connections at once of one address. Loopback may have them all: there stands a reverse proxy, through which
     /// everybody comes, and which has limits of its own.
@@ -63,7 +62,7 @@ where
     F: Fn(Request<Incoming>) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Reply> + Send + 'static,
 {
-    let peers = Arc::new(Peers::default());
+    let places = Arc::new(Places::new(limits.connections, limits.connections_per_peer));
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -75,13 +74,12 @@ where
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        if let Some(place) = Place::take(&peers, address.ip(), limits) {
+        if let Some(place) = Place::take(&places, address.ip()) {
             // Without it small answers wait for each other.
             let _ = stream.set_nodelay(true);
             let (answer, shutdown) = (answer.clone(), shutdown.clone());
             connections.spawn(async move {
-                converse(stream, limits, shutdown, answer).await;
-                drop(place);
+                converse(stream, &place, limits, shutdown, answer).await;
             });
         }
     }
@@ -94,8 +92,13 @@ async fn told_to_stop(shutdown: &mut watch::Receiver<bool>) {
 }
 
 /// Serves one connection until it ends, its deadline passes, or we stop.
-async fn converse<F, A>(stream: TcpStream, limits: Limits, mut shutdown: watch::Receiver<bool>, answer: F)
-where
+async fn converse<F, A>(
+    stream: TcpStream,
+    place: &Place,
+    limits: Limits,
+    mut shutdown: watch::Receiver<bool>,
+    answer: F,
+) where
     F: Fn(Request<Incoming>) -> A,
     A: Future<Output = Reply>,
 {
@@ -106,6 +109,7 @@ where
         async move {
             let reply = guarded(answer).await;
             deadline.set(limits.idle);
+            place.renew();
             Ok::<_, Infallible>(reply)
         }
     });
@@ -118,6 +122,7 @@ where
             // How a connection ends is its peer's business.
             _ = connection.as_mut() => return,
             () = deadline.passed() => return,
+            () = place.is_needed() => return,
             () = told_to_stop(&mut shutdown), if !is_stopping => {
                 is_stopping = true;
                 connection.as_mut().graceful_shutdown();
@@ -155,52 +160,5 @@ impl Deadline {
         while self.due() > Instant::now() {
             tokio::time::sleep_until(self.due()).await;
         }
-    }
-}
-
-/// Who is connected, and how often.
-#[derive(Debug, Default)]
-struct Peers(Mutex<HashMap<IpAddr, usize>>);
-
-/// A connection's place among all; given back when dropped.
-struct Place {
-    peers: Arc<Peers>,
-    peer: IpAddr,
-}
-
-impl Place {
-    fn take(peers: &Arc<Peers>, address: IpAddr, limits: Limits) -> Option<Self> {
-        let peer = household(address);
-        let most = if peer.is_loopback() { limits.connections } else { limits.connections_per_peer };
-        let mut counts = peers.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (all, of_peer) = (counts.values().sum::<usize>(), counts.get(&peer).copied().unwrap_or_default());
-        if all >= limits.connections || of_peer >= most {
-            return None;
-        }
-        counts.insert(peer, of_peer + 1);
-        drop(counts);
-        Some(Self { peers: Arc::clone(peers), peer })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = self.peers.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = counts.get(&self.peer).map_or(0, |count| count - 1);
-        if left == 0 {
-            counts.remove(&self.peer);
-        } else {
-            counts.insert(self.peer, left);
-        }
-    }
-}
-
-/// One peer: an address, or the /64 that somebody with an IPv6 address has for himself.
-fn household(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) if !address.is_loopback() => {
-            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))
-        }
-        address @ (IpAddr::V4(_) | IpAddr::V6(_)) => address,
     }
 }

@@ -3,6 +3,7 @@
 use crate::mission::identity::GatewayName;
 use crate::settings::file::{DaemonKeys, GatewayKeys, Within};
 use crate::settings::{SettingsError, read_named};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -11,6 +12,9 @@ use url::Url;
 
 /// A shorter secret could be guessed, and whoever knows it can make the daemon ask the forge again and again.
 const SECRET_BYTES_MIN: usize = 32;
+
+/// Each gateway is asked by a task of its own, and has a line on the page.
+const GATEWAYS_MAX: usize = 64;
 
 /// The `daemon` group and the `gateways`.
 #[derive(Clone, Debug)]
@@ -94,7 +98,28 @@ impl DaemonSettings {
         if !settings.page_listen.ip().is_loopback() && settings.page_token_file.is_none() {
             return Err(SettingsError::OpenPage { address: settings.page_listen });
         }
+        settings.check_addresses()?;
         Ok(settings)
+    }
+
+    fn check_addresses(&self) -> Result<(), SettingsError> {
+        let ping = self.ping_url.iter().map(|url| ("daemon.ping_url", url));
+        let gateways = self.gateways.iter().map(|gateway| ("gateways", &gateway.url));
+        for (key, url) in ping.chain(gateways) {
+            if !matches!(url.scheme(), "http" | "https") {
+                let cause = format!("`{}:` is not `https:` or `http:`", url.scheme());
+                return Err(SettingsError::Unfit { key, cause });
+            }
+        }
+        let names: BTreeSet<&GatewayName> = self.gateways.iter().map(|gateway| &gateway.name).collect();
+        if names.len() < self.gateways.len() {
+            return Err(SettingsError::Unfit { key: "gateways", cause: "two have one `name`".to_owned() });
+        }
+        if names.len() > GATEWAYS_MAX {
+            let cause = format!("{} are more than {GATEWAYS_MAX}", names.len());
+            return Err(SettingsError::Unfit { key: "gateways", cause });
+        }
+        Ok(())
     }
 
     /// The webhook's secret; none where there is to be no webhook.

@@ -67,6 +67,14 @@ pub enum SettingsError {
         /// Its name.
         group: String,
     },
+    /// A value that nothing can be done with.
+    #[error("`{key}`: {cause}")]
+    Unfit {
+        /// The setting.
+        key: &'static str,
+        /// Why.
+        cause: String,
+    },
     /// The page would be open to everybody.
     #[error(
         "`daemon.page_listen`: `{address}` is open to others; set `daemon.page_token_file` too, or listen on 127.0.0.1"

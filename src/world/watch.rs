@@ -1,8 +1,8 @@
 //! Looks at every cell of a root again and again, and reads only those in which something has moved.
 //!
-//! A cell has moved when inode, size or times of one of the things that are watched in it have: whatever is made, replaced or deleted in one of
-//! its directories moves that directory's own times. What is only written in place shows for the heartbeat; for files of
-//! ours, which nobody else may write, it shows at the next [`Watch::forget`].
+//! A cell has moved when inode, size or times of one of the things that are watched in it have: whatever is made, replaced
+//! or deleted in one of its directories moves that directory's own times. What is only written in place shows for the
+//! heartbeat; for files of ours, which nobody else may write, it shows at the next [`Watch::forget`].
 
 use crate::mission::cell::{CellFacts, Failure, Sighting};
 use crate::mission::identity::MissionId;
@@ -11,9 +11,9 @@ use crate::world::crew::{self, LOOK_PATIENCE};
 use crate::world::root::{Root, RootError};
 use rustix::fs::{AtFlags, Stat, fstat, stat, statat};
 use rustix::io::Errno;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What is asked for its times, below a cell.
@@ -27,6 +27,8 @@ const COARSE: Duration = Duration::from_millis(100);
 pub struct Watch {
     root: Arc<Root>,
     seen: HashMap<MissionId, Seen>,
+    /// The cells that a thread is looking at. One that is still among them at the next sweep hangs, and gets no more threads.
+    under_way: Arc<Mutex<HashSet<MissionId>>>,
 }
 
 /// What was seen of one cell.
@@ -40,15 +42,6 @@ pub struct Seen {
     print: Option<u64>,
 }
 
-/// What one sweep brought.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sweep {
-    /// The cells that were read, whether or not they look different now.
-    pub moved: Vec<MissionId>,
-    /// Those that are neither on the disk nor asked for any more.
-    pub gone: Vec<MissionId>,
-}
-
 enum Look {
     Same,
     Anew(Box<Seen>),
@@ -58,7 +51,7 @@ impl Watch {
     /// Begins to watch; nothing is known yet.
     #[must_use]
     pub fn new(root: Arc<Root>) -> Self {
-        Self { root, seen: HashMap::new() }
+        Self { root, seen: HashMap::new(), under_way: Arc::default() }
     }
 
     /// What is known of a cell; none of one that no sweep has been asked for.
@@ -79,23 +72,29 @@ impl Watch {
         }
     }
 
-    /// Looks at every cell in the root, and in the places of those that should be there.
-    pub fn sweep(&mut self, expected: impl IntoIterator<Item = MissionId>) -> Result<Sweep, RootError> {
+    /// Looks at every cell in the root, and in the places of those that should be there. Those that had to be read, whether
+    /// or not they look different now.
+    pub fn sweep(&mut self, expected: impl IntoIterator<Item = MissionId>) -> Result<Vec<MissionId>, RootError> {
         self.check_place()?;
         let mut ids: BTreeSet<MissionId> = self.root.cells()?.into_iter().collect();
         ids.extend(expected);
-        let gone: Vec<MissionId> = self.seen.keys().filter(|id| !ids.contains(id)).copied().collect();
-        for id in &gone {
-            self.seen.remove(id);
-        }
+        self.seen.retain(|id, _| ids.contains(id));
         let ids: Arc<[MissionId]> = ids.into_iter().collect();
         let known = |id: &MissionId| self.seen.get(id).and_then(|seen| seen.print);
         let prints: Vec<Option<u64>> = ids.iter().map(known).collect();
-        let (root, at) = (Arc::clone(&self.root), Arc::clone(&ids));
-        let looks = crew::gather(ids.len(), LOOK_PATIENCE, move |index| look(&root, at[index], prints[index]));
+        let (root, at, under_way) = (Arc::clone(&self.root), Arc::clone(&ids), Arc::clone(&self.under_way));
+        let looks = crew::gather(ids.len(), LOOK_PATIENCE, move |index| {
+            let id = at[index];
+            if !locked(&under_way).insert(id) {
+                return None;
+            }
+            let look = look(&root, id, prints[index]);
+            locked(&under_way).remove(&id);
+            Some(look)
+        });
         let mut moved = Vec::new();
         for (id, look) in ids.iter().zip(looks) {
-            let seen = match look {
+            let seen = match look.flatten() {
                 Some(Look::Same) => continue,
                 Some(Look::Anew(seen)) => *seen,
                 None => Seen { sighting: Sighting::Failed(Failure::Timeout), own_limit: None, print: None },
@@ -103,7 +102,7 @@ impl Watch {
             moved.push(*id);
             self.seen.insert(*id, seen);
         }
-        Ok(Sweep { moved, gone })
+        Ok(moved)
     }
 
     /// A root that was unmounted, or mounted over, is not the one that we hold open.
@@ -121,6 +120,10 @@ impl Watch {
         let cause = "another directory is in its place than the daemon began with; mount the right one, or restart it";
         Err(RootError::Unusable { path: path(), cause: cause.to_owned() })
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn look(root: &Root, id: MissionId, known: Option<u64>) -> Look {

@@ -108,7 +108,7 @@ async fn a_cell_that_changes_with_every_tick_costs_six_writes_of_each_kind_an_ho
         file.set_modified(written.into()).unwrap();
     };
     let mut hours: VecDeque<[usize; 2]> = VecDeque::new();
-    for tick in 0..30 * if is_thorough() { 24 } else { 6 } {
+    for tick in 0..30 * if is_thorough() { 24 } else { 4 } {
         let before = forge.engine().log().len();
         let age = if tick % 2 == 0 { 0 } else { 400 };
         beat(daemon.now.plus(TimeDelta::seconds(120 - age)));
