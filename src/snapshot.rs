@@ -9,6 +9,7 @@ use crate::mission::time::Timestamp;
 use crate::world::gitea::Traffic;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use url::Url;
 
 /// A reading of the clock, and how long it was ago: the only time that the daemon knows comes with its ticks.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +52,8 @@ pub struct Snapshot {
     pub host: HostName,
     /// The forge; none where the pit runs alone.
     pub forge: Option<ForgeUrl>,
+    /// Where heartbeats are taken from elsewhere.
+    pub public_url: Option<Url>,
     /// Every cell, and every proposal that has none, by mission id.
     pub missions: Vec<Arc<MissionView>>,
     /// How the passes went.

@@ -106,6 +106,7 @@ impl Daemon {
             missions_root: settings.missions_root.display().to_string(),
             host: settings.host.clone(),
             forge: settings.forge_url.clone(),
+            public_url: settings.daemon.public_url.clone(),
             missions: Vec::new(),
             passes: passes.told(),
             gateways: settings.daemon.gateways.iter().map(gateway::unasked).collect(),

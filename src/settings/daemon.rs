@@ -25,6 +25,8 @@ pub struct DaemonSettings {
     pub audit_interval: Duration,
     /// `daemon.listen`
     pub listen: SocketAddr,
+    /// `daemon.public_url`
+    pub public_url: Option<Url>,
     /// `daemon.webhook_secret_file`; without it there is no webhook.
     pub webhook_secret_file: Option<PathBuf>,
     /// `daemon.page_listen`
@@ -88,6 +90,7 @@ impl DaemonSettings {
             interval: seconds(file.interval_seconds.map(Within::get), 30),
             audit_interval: seconds(file.audit_interval_seconds.map(Within::get), 3_600),
             listen: listen.or(file.listen).unwrap_or_else(|| local(8_787)),
+            public_url: file.public_url,
             webhook_secret_file: file.webhook_secret_file,
             page_listen: file.page_listen.unwrap_or_else(|| local(8_788)),
             page_token_file: file.page_token_file,
@@ -105,7 +108,8 @@ impl DaemonSettings {
     fn check_addresses(&self) -> Result<(), SettingsError> {
         let ping = self.ping_url.iter().map(|url| ("daemon.ping_url", url));
         let gateways = self.gateways.iter().map(|gateway| ("gateways", &gateway.url));
-        for (key, url) in ping.chain(gateways) {
+        let public = self.public_url.iter().map(|url| ("daemon.public_url", url));
+        for (key, url) in ping.chain(gateways).chain(public) {
             if !matches!(url.scheme(), "http" | "https") {
                 let cause = format!("`{}:` is not `https:` or `http:`", url.scheme());
                 return Err(SettingsError::Unfit { key, cause });

@@ -115,6 +115,8 @@ pub struct DaemonKeys {
     pub audit_interval_seconds: Option<Within<60, 604_800>>,
     /// Where webhooks and heartbeats are taken.
     pub listen: Option<SocketAddr>,
+    /// Where `listen` is reached from elsewhere.
+    pub public_url: Option<Url>,
     /// The file that holds the webhook's secret.
     pub webhook_secret_file: Option<PathBuf>,
     /// Where the page, the health report and the metrics are shown.

@@ -200,6 +200,16 @@ fn a_mission_tells_its_facts_and_what_to_do_next() {
 }
 
 #[test]
+fn a_wizard_elsewhere_hears_where_to_beat() {
+    let view = judged(1, Health::Uninitialized, "never-beaten", 90);
+    let public_url = Some("https://pit.example.com/lazarus/".parse().unwrap());
+    let told = text(&mission(&Snapshot { public_url, ..fleet_of(vec![view.clone()]) }, view.mission_id).unwrap());
+    let beat = format!("-d '{{\"state\":\"working\"}}' 'https://pit.example.com/lazarus/missions/{}/heartbeat'", id(1));
+    has(&told, &beat);
+    assert!(!told_of(&view).contains("curl"), "nobody knows from where");
+}
+
+#[test]
 fn every_verdict_has_its_words_and_its_next_step() {
     let cases = [
         (Health::Healthy, "beating", "in time Next: nothing; to end the mission, close the issue."),

@@ -3,7 +3,7 @@
 use crate::support::host::{Host, run};
 use lazarus::settings::{Environment, Flags, Settings, SettingsFile};
 use rustix::fs::{FileType, Mode};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
@@ -128,4 +128,28 @@ async fn a_settings_file_in_the_missions_root_or_behind_a_link_is_not_read() {
     std::fs::write(outside.join("config/lazarus_pit.json"), "{ \"planted\": true }").unwrap();
     let (code, stderr) = scan(&outside).await;
     assert!(code == 2 && stderr.contains("unknown field `planted`"), "{stderr}");
+}
+
+#[test]
+fn what_a_daemon_could_do_nothing_with_is_refused_by_its_key() {
+    let host = Host::new();
+    let file = host.path().join("daemon.json");
+    let gateway = |name: &str, url: &str| json!({ "name": name, "url": url });
+    let many: Vec<Value> = (0..65).map(|at| gateway(&format!("g{at}"), "http://g.test/")).collect();
+    for (settings, told) in [
+        (json!({ "daemon": { "page_listen": "0.0.0.0:80" } }), "`daemon.page_listen`: `0.0.0.0:80` is open to others"),
+        (json!({ "daemon": { "ping_url": "ftp://x.test/" } }), "`daemon.ping_url`: `ftp:` is not `https:` or `http:`"),
+        (json!({ "daemon": { "public_url": "file:///x" } }), "`daemon.public_url`: `file:` is not `https:` or `http:`"),
+        (json!({ "gateways": [gateway("a", "unix:/x")] }), "`gateways`: `unix:` is not `https:` or `http:`"),
+        (
+            json!({ "gateways": [gateway("a", "http://g.test/"), gateway("a", "http://h.test/")] }),
+            "two have one `name`",
+        ),
+        (json!({ "gateways": many }), "`gateways`: 65 are more than 64"),
+    ] {
+        std::fs::write(&file, settings.to_string()).unwrap();
+        let flags = Flags { config: Some(file.clone()), ..Flags::default() };
+        let refused = Settings::load(&flags, &environment(&[])).unwrap_err().to_string();
+        assert!(refused.contains(told), "{refused}");
+    }
 }

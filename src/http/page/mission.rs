@@ -6,9 +6,11 @@ use crate::mission::identity::MissionId;
 use crate::mission::phase::Phase;
 use crate::mission::record::Happened;
 use crate::mission::status::{beat_command, scan_command};
+use crate::mission::text::shell_word;
 use crate::mission::time::Timestamp;
 use crate::snapshot::{MissionView, Snapshot};
 use serde::Serialize;
+use url::Url;
 
 /// One mission's page.
 #[derive(Clone, Debug, Serialize)]
@@ -32,6 +34,8 @@ pub struct Mission {
     issue: Option<Issue>,
     changes: Vec<Change>,
     beat_command: String,
+    /// How a wizard elsewhere beats, where an address for that is known.
+    post_command: Option<String>,
     scan_command: String,
 }
 
@@ -75,9 +79,17 @@ impl Mission {
             issue: mission.issue.as_ref().map(|issue| Issue::new(issue, snapshot.forge.as_ref())),
             changes: mission.changes.iter().rev().filter_map(change).collect(),
             beat_command: beat_command(&snapshot.missions_root, mission.mission_id),
+            post_command: snapshot.public_url.as_ref().map(|url| post_command(url, mission.mission_id)),
             scan_command: scan_command(&snapshot.missions_root),
         }
     }
+}
+
+/// With the cell's token in `TOKEN`, since it is shown nowhere.
+fn post_command(url: &Url, id: MissionId) -> String {
+    let address = format!("{}/missions/{id}/heartbeat", url.as_str().trim_end_matches('/'));
+    let beat = r#"-H "Authorization: Bearer $TOKEN" -d '{"state":"working"}'"#;
+    format!("curl {beat} {}", shell_word(&address))
 }
 
 /// A reason is a fixed word, and the path that it speaks of.

@@ -72,6 +72,7 @@ pub(super) fn fleet_of(missions: Vec<MissionView>) -> Snapshot {
         missions_root: "/var/missions".to_owned(),
         host: HostName::parse("alpha").unwrap(),
         forge: Some(forge()),
+        public_url: None,
         missions: missions.into_iter().map(Arc::new).collect(),
         passes: Passes {
             started_at: Some(before(3_000)),

@@ -61,6 +61,7 @@ pub(crate) fn snapshot() -> Snapshot {
         missions_root: "/var/missions".to_owned(),
         host: HostName::parse("alpha").unwrap(),
         forge: None,
+        public_url: None,
         missions: Vec::new(),
         passes: Passes {
             started_at: Some(at(-60)),
