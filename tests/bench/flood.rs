@@ -25,7 +25,7 @@ const DRIPPERS: usize = 300;
 const INTERVAL: u64 = 5;
 
 /// The most that its memory may grow, in MiB: for all that come at once, and then for as long as they stay.
-const GROWTH_MAX: [u64; 2] = [64, 8];
+const GROWTH_MAX: [u64; 2] = [64, 16];
 
 pub(crate) async fn measure(scale: Scale) {
     let span = Duration::from_secs(if scale.runs > 1 { 60 } else { 10 });
@@ -49,7 +49,7 @@ pub(crate) async fn measure(scale: Scale) {
         }
         times.push(filed.elapsed().as_secs_f64());
         most = most.max(memory(&service, "VmRSS"));
-        if started.elapsed() > span / 6 {
+        if started.elapsed() > span / 2 {
             soon.get_or_insert(most);
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -68,7 +68,7 @@ pub(crate) async fn measure(scale: Scale) {
         f64::from(answers.load(Ordering::Relaxed)) / seconds
     );
     let soon = soon.unwrap_or(most);
-    println!("| memory before, after a sixth of the time, and at most | {memory_before}, {soon}, {most} MiB |");
+    println!("| memory before, after half of the time, and at most | {memory_before}, {soon}, {most} MiB |");
     println!("| passes, of {due} due | {passed} |");
     println!(
         "| looks at an issue whose delivery is replayed, a second | {:.1} |",
