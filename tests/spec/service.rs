@@ -2,9 +2,11 @@
 
 use crate::support::forge::Forge;
 use crate::support::host::{Host, run};
-use crate::support::service::{command, start};
+use crate::support::missions::body;
+use crate::support::service::{SECRET, command, start};
 use crate::support::soon;
 use lazarus::sandbox::Fault;
+use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::os::unix::net::UnixDatagram;
@@ -33,6 +35,32 @@ async fn what_is_filed_edited_and_beaten_shows_through_the_doors_without_a_tick(
         serde_json::from_slice(&std::fs::read(host.path().join("lazarus-reconcile.last")).unwrap()).unwrap();
     assert_eq!((&beat["job"], &beat["status"]), (&json!("lazarus-reconcile"), &json!("ok")));
     assert_eq!(service.end(Signal::TERM).await.0.code(), Some(0));
+}
+
+mod on_a_real_gitea {
+    use super::*;
+
+    /// With the webhook that the README says; an hour goes by between two ticks.
+    #[tokio::test]
+    async fn its_own_webhook_is_all_it_takes() {
+        let Some(forge) = Forge::real("its_own_webhook_is_all_it_takes").await else { return };
+        let (repository, host) = (forge.repository().await, Host::new());
+        let service = start(command(&host, Some(&repository), json!({}))).await;
+        service.passed(1).await;
+        let target = json!({ "url": format!("{}/webhook", service.doors), "content_type": "json", "secret": SECRET });
+        let events = ["issues", "issue_label"];
+        let hook = json!({ "type": "gitea", "active": true, "events": events, "config": target });
+        forge.change(Method::POST, &format!("{}/hooks", repository.path()), hook).await;
+        let number = repository.file("reader", "Mission: raise the dead", &[]).await;
+        soon("filed", async || repository.labels(number).await.len() == 3).await;
+        repository.edit("reader", number, |_| body(&[("Wizard", "the grey one")])).await;
+        soon("edited", async || repository.comment(number).await.contains("Edit not taken")).await;
+        let stray = repository.label_ids(&["health/stale"]).await;
+        let labels = format!("{}/labels", repository.issue_path(number));
+        forge.change(Method::POST, &labels, json!({ "labels": stray })).await;
+        soon("put right", async || !repository.labels(number).await.contains(&"health/stale".to_owned())).await;
+        service.end(Signal::TERM).await;
+    }
 }
 
 #[tokio::test]
