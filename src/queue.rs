@@ -124,6 +124,12 @@ impl Queue {
         self.state(|state| matches!(state.places.get(&key), Some(Place::UnderWay { is_news: true, .. })))
     }
 
+    /// Whether a key is in line or under way.
+    #[must_use]
+    pub fn is_asked(&self, key: Key) -> bool {
+        self.state(|state| matches!(state.places.get(&key), Some(Place::Ready { .. } | Place::UnderWay { .. })))
+    }
+
     /// A key was looked at with success.
     pub fn done(&self, key: Key) {
         self.state(|state| {

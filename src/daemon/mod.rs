@@ -201,7 +201,8 @@ impl Daemon {
         }
         // Without its root there is nothing to say about anything.
         let is_root_there = self.sweep().await;
-        if let Some(key) = door.filter(|_| is_root_there) {
+        // One that takes longer than a tick is not asked for again.
+        if let Some(key) = door.filter(|key| is_root_there && !self.queue.is_asked(*key)) {
             self.queue.add(key);
         }
         locked(&self.passes).is_swept = true;

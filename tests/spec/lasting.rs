@@ -309,3 +309,20 @@ async fn one_daemon_lives_in_a_root_and_a_pit_alone_lets_cells_be_made() {
     drop(first);
     Daemon::start(alone(), now).await.unwrap();
 }
+
+/// The watchdog is fed by passes that end; a slow forge is no reason for it to fire, and a hang is one.
+#[tokio::test]
+async fn a_daemon_in_which_no_look_ends_any_more_does_not_say_that_its_passes_do() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    forge.engine().break_next(usize::MAX, "GET", "issues?", Fault::Delay(Duration::from_secs(3_600)));
+    let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
+    for _ in 0..60 {
+        daemon.send_tick(30).await;
+    }
+    let now = daemon.now;
+    let shown = daemon.shows(|snapshot| snapshot.tick.at() == now).await;
+    assert!((28..=31).contains(&shown.passes.incomplete), "those of a quarter of an hour: {:?}", shown.passes);
+    let unready = shown.readiness().unwrap_err();
+    assert!(unready.starts_with("no pass has ended for 3 intervals"), "{unready}");
+}

@@ -1,15 +1,15 @@
 //! A daemon in this process, whose time the test decides.
 
-use crate::support::PATIENCE;
 use crate::support::host::Host;
 use crate::support::repository::Repository;
+use crate::support::{PATIENCE, soon};
 use chrono::{TimeDelta, Utc};
 use lazarus::daemon::{self, Daemon};
 use lazarus::mission::time::Timestamp;
 use lazarus::queue::Queue;
 use lazarus::settings::{Environment, Flags, Settings};
 use lazarus::snapshot::Snapshot;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -20,6 +20,7 @@ pub(crate) struct Running {
     pub(crate) queue: Arc<Queue>,
     shutdown: oneshot::Sender<()>,
     end: JoinHandle<()>,
+    daemon: Weak<Daemon>,
     pub(crate) now: Timestamp,
 }
 
@@ -52,17 +53,23 @@ impl Running {
         let (ticks, heard) = mpsc::channel(1);
         let (shutdown, is_over) = oneshot::channel();
         let (snapshots, queue) = (daemon.snapshots(), daemon.queue());
+        let alive = Arc::downgrade(&daemon);
         let end = tokio::spawn(daemon::run(daemon, heard, async { is_over.await.unwrap_or_default() }));
-        Self { ticks, snapshots, queue, shutdown, end, now }
+        Self { ticks, snapshots, queue, shutdown, end, daemon: alive, now }
     }
 
     /// A tick, so many seconds after the last one, and all that it leads to.
     pub(crate) async fn tick(&mut self, seconds: i64) -> Arc<Snapshot> {
         let count = |snapshot: &Snapshot| snapshot.passes.complete + snapshot.passes.incomplete;
         let before = count(&self.snapshots.borrow());
+        self.send_tick(seconds).await;
+        self.shows(|snapshot| count(snapshot) > before).await
+    }
+
+    /// A tick, so many seconds after the last one, whatever it leads to.
+    pub(crate) async fn send_tick(&mut self, seconds: i64) {
         self.now = self.now.plus(TimeDelta::seconds(seconds));
         self.ticks.send(self.now).await.unwrap();
-        self.shows(|snapshot| count(snapshot) > before).await
     }
 
     /// The first snapshot from now on that is as wanted.
@@ -75,5 +82,7 @@ impl Running {
     pub(crate) async fn stop(self) {
         self.shutdown.send(()).unwrap();
         self.end.await.unwrap();
+        // A thread that looks at the disk may live for a moment longer, which in a process of its own would be its end.
+        soon("nothing of it is left", async || self.daemon.strong_count() == 0).await;
     }
 }
