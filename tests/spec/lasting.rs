@@ -1,6 +1,6 @@
 //! What a daemon meets in months: labels that are taken away, repositories that are gone, clocks that jump, disks that fill.
 
-use crate::support::daemon::{Running, settings};
+use crate::support::daemon::{Running, begin, settings};
 use crate::support::forge::Forge;
 use crate::support::host::{Host, run};
 use crate::support::missions::body;
@@ -301,13 +301,13 @@ async fn one_daemon_lives_in_a_root_and_a_pit_alone_lets_cells_be_made() {
     assert_eq!(run(host.command("lazarus-reconcile").arg("init")).await.code, 0);
     let alone = || settings(&host, None, "{}");
     let now = Timestamp::parse("2026-11-23T14:00:00Z").unwrap();
-    let first = Daemon::start(alone(), now).await.unwrap();
+    let first = begin(alone(), now).await;
     let refused = Daemon::start(alone(), now).await.unwrap_err().to_string();
     assert!(refused.contains("another process writes in the missions root"), "{refused}");
     let id = "123e4567-e89b-12d3-a456-426614174000";
     assert_eq!(run(host.command("lazarus-pit").args(["--init-cell", id])).await.code, 0);
     drop(first);
-    Daemon::start(alone(), now).await.unwrap();
+    begin(alone(), now).await;
 }
 
 /// The watchdog is fed by passes that end; a slow forge is no reason for it to fire, and a hang is one.
