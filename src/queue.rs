@@ -130,13 +130,14 @@ impl Queue {
         self.state(|state| matches!(state.places.get(&key), Some(Place::Ready { .. } | Place::UnderWay { .. })))
     }
 
-    /// A key was looked at with success.
-    pub fn done(&self, key: Key) {
-        self.state(|state| {
-            state.failures.remove(&key);
+    /// A key was looked at with success; whether it had failed before.
+    pub fn done(&self, key: Key) -> bool {
+        let had_failed = self.state(|state| {
             state.end(key, None);
+            state.failures.remove(&key).is_some()
         });
         self.added.notify_one();
+        had_failed
     }
 
     /// A key could not be looked at, or something of it failed; it comes again after a while, longer each time.
@@ -252,23 +253,26 @@ impl State {
         self.ended += 1;
         let Some(Place::UnderWay { repeats, again, has_news, .. }) = self.places.remove(&key) else { return };
         match due {
-            _ if has_news => self.make_ready(key, true, 0),
-            Some(due) => {
+            Some(due) if !has_news => {
                 self.places.insert(key, Place::Delayed { due });
             }
-            None if again && repeats < REPEATS_MAX => self.make_ready(key, false, repeats + 1),
-            None if again => {
+            _ if (again || has_news) && repeats < REPEATS_MAX => self.make_ready(key, has_news, repeats + 1),
+            _ if again || has_news => {
                 self.held.insert((Instant::now() + REPEAT_PAUSE, key));
             }
-            None => {}
+            _ => {}
         }
     }
 
     /// Until when news about a key has to wait, if it has to. One that is in line needs no more.
     fn held_until(&mut self, key: Key, now: Instant) -> Option<Instant> {
+        if matches!(self.places.get(&key), Some(Place::Ready { .. })) {
+            return None;
+        }
         self.forget_looks(now);
-        let (begun, _) = self.looks.iter().rfind(|(_, looked_at)| *looked_at == key)?;
-        (!matches!(self.places.get(&key), Some(Place::Ready { .. }))).then_some(*begun + DEBOUNCE)
+        let debounced = self.looks.iter().rfind(|(_, looked_at)| *looked_at == key).map(|(begun, _)| *begun + DEBOUNCE);
+        let paused = self.held.iter().rfind(|(_, held)| *held == key).map(|(due, _)| *due);
+        debounced.max(paused)
     }
 
     /// Those that hold nothing back any more.

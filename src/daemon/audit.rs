@@ -59,13 +59,17 @@ impl Forge {
         interval: Duration,
     ) {
         let mut hold = locked(&self.hold);
-        let is_outage = troubles.iter().any(Trouble::is_outage);
+        // One issue that cannot be read comes again by itself.
+        let outages = || troubles.iter().filter(|trouble| trouble.issue.is_none() && trouble.is_outage());
+        let is_outage = outages().next().is_some();
         let is_new = |known: &KnownRepository| served.iter().all(|other| other.id != known.id);
+        let is_out = |known: &KnownRepository| outages().any(|trouble| trouble.about == known.name.to_string());
         // One that did not answer this time is asked on.
         let kept: Vec<KnownRepository> =
-            hold.repositories.iter().filter(|known| is_outage && is_new(known)).cloned().collect();
+            hold.repositories.iter().filter(|known| is_new(known) && is_out(known)).cloned().collect();
         hold.repositories = served.into_iter().chain(kept).collect();
         hold.since.extend(since);
+        hold.standing = troubles.iter().filter(|trouble| trouble.issue.is_none()).cloned().collect();
         hold.audit_failures = if troubles.is_empty() { 0 } else { hold.audit_failures.saturating_add(1) };
         let pause = AUDIT_RETRY.checked_mul(1 << hold.audit_failures.min(16)).unwrap_or(interval).min(interval);
         let pause = if troubles.is_empty() { interval } else { pause };
@@ -82,9 +86,8 @@ impl Daemon {
             Err(refusal) => return self.refused(&refusal),
         };
         let Survey { here, repositories, setup, observations, gone, mut troubles, records, begun_at, .. } = survey;
-        self.hear_of_forge(
-            troubles.iter().find(|trouble| trouble.issue.is_none()).map(|trouble| trouble.message.clone()),
-        );
+        let is_outage = |trouble: &&Trouble| trouble.issue.is_none() && trouble.is_outage();
+        self.hear_of_forge(troubles.iter().find(is_outage).map(|trouble| trouble.message.clone()));
         if here.me == 0 {
             return troubles;
         }

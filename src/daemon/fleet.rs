@@ -71,6 +71,8 @@ impl Fleet {
         let place = (record.issue.repository_id, record.issue.number);
         let mut known = Known::of(record);
         if let Some(before) = self.known.get(&place) {
+            // Only the next sweep lets go of it.
+            known.brake = if before.brake == Brake::On { Brake::On } else { known.brake };
             (known.settled, known.looked_at, known.wants_room) = (before.settled, before.looked_at, before.wants_room);
         }
         if let Some(bound) = &known.bound {
@@ -274,6 +276,12 @@ impl Fleet {
     /// Shows a proposal that has no cell.
     pub(super) fn show_waiting(&mut self, id: MissionId, place: Place, ground: &Ground<'_>) {
         let Some(known) = self.known.get(&place) else { return };
+        if let Some(cell) = self.views.get(&id).filter(|view| view.has_cell) {
+            let (phase, issue) = (phase(known), Some(issue_view(known, ground.forge)));
+            let view = MissionView { phase, issue, ..(**cell).clone() };
+            self.views.insert(id, Arc::new(view));
+            return;
+        }
         let view = MissionView {
             mission_id: id,
             has_cell: false,

@@ -53,6 +53,8 @@ pub(super) struct Hold {
     pub(super) since: BTreeMap<RepositoryId, Timestamp>,
     /// When everything is looked at anew.
     pub(super) audit_due: Option<Timestamp>,
+    /// What the last audit could not do, and no listing tries.
+    pub(super) standing: Vec<Trouble>,
     /// How many audits in a row could not do all they should.
     pub(super) audit_failures: u32,
 }
@@ -73,6 +75,7 @@ impl Forge {
             repositories: Vec::new(),
             since: BTreeMap::new(),
             audit_due: None,
+            standing: Vec::new(),
             audit_failures: 0,
         };
         Ok(Self { gitea, observer, access, hold: Mutex::new(hold) })
@@ -98,6 +101,11 @@ impl Forge {
     pub(super) fn is_audit_due(&self, now: Timestamp, interval: Duration) -> bool {
         let latest = now.plus(span(interval));
         locked(&self.hold).audit_due.is_none_or(|due| due <= now || due > latest)
+    }
+
+    /// What is wrong until the next audit finds it right.
+    pub(super) fn standing(&self) -> Vec<Trouble> {
+        locked(&self.hold).standing.clone()
     }
 
     pub(super) fn traffic(&self) -> Traffic {
@@ -145,10 +153,8 @@ impl Daemon {
         };
         let mut troubles = Vec::new();
         for repository in repositories {
-            let Some(since) = since.get(&repository.id) else {
-                self.queue.add(Key::Audit);
-                continue;
-            };
+            // Until an audit has seen all of it, there is nothing to begin from.
+            let Some(since) = since.get(&repository.id) else { continue };
             let asked_at = Instant::now();
             match forge.observer.issues_since(&repository, *since).await {
                 Ok(listed) => {

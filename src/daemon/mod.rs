@@ -182,7 +182,6 @@ impl Daemon {
         self.close_pass(true);
         locked(&self.passes).open();
         locked(&self.fleet).begin_pass();
-        self.queue.release(now);
         let door = match &self.forge {
             Some(forge) => {
                 forge.begin_anew(&self.settings);
@@ -204,6 +203,11 @@ impl Daemon {
         // One that takes longer than a tick is not asked for again.
         if let Some(key) = door.filter(|key| is_root_there && !self.queue.is_asked(*key)) {
             self.queue.add(key);
+        }
+        // After what is asked first, so that those that fail again do not keep it from being asked.
+        self.queue.release(now);
+        if let (Some(forge), Some(Key::Listing)) = (&self.forge, door) {
+            locked(&self.passes).note(&forge.standing());
         }
         locked(&self.passes).is_swept = true;
         self.close_pass(false);
@@ -256,7 +260,8 @@ impl Daemon {
                 passes.give_up(self.queue.depth());
             }
             // One in which nothing at all has moved for so long is stuck, and whoever watches us has to see that.
-            let is_stuck = !passes.is_moving(now, is_idle, self.queue.ended());
+            let moved = self.queue.ended() + self.forge.as_ref().map_or(0, |forge| forge.traffic().total());
+            let is_stuck = !passes.is_moving(now, is_idle, moved);
             let is_over = (is_overdue && !is_stuck) || (passes.is_swept && is_idle);
             is_over.then(|| passes.close(now, self.queue.delayed())).flatten()
         };
@@ -338,16 +343,25 @@ impl Daemon {
             let handled = Box::pin(caught(self.handle(forge, key))).await;
             let troubles = handled.unwrap_or_else(|()| vec![self.breakdown(key)]);
             self.note(&troubles);
-            let passes_by_itself = troubles.iter().all(Trouble::is_outage);
             match (troubles.is_empty(), key) {
-                (false, Key::Issue { .. }) if passes_by_itself => self.queue.put_off(key, self.now()),
+                (false, Key::Issue { .. }) if self.is_away(&troubles) => self.queue.put_off(key, self.now()),
                 (false, Key::Issue { .. }) => self.queue.failed(key, self.now()),
                 // The next tick asks for the others again.
-                (true, _) | (false, Key::Audit | Key::Listing) => self.queue.done(key),
+                (true, _) | (false, Key::Audit | Key::Listing) => {
+                    // What failed before and does no longer may be over for others as well.
+                    if self.queue.done(key) {
+                        self.queue.release_all();
+                    }
+                }
             }
             self.close_pass(false);
             self.publish_rest();
         }
+    }
+
+    /// Whether the forge as a whole is to blame, which one question a tick finds out to be over.
+    fn is_away(&self, troubles: &[Trouble]) -> bool {
+        troubles.iter().all(Trouble::is_outage) && locked(&self.passes).told().forge_error.is_some()
     }
 
     async fn handle(&self, forge: &Forge, key: Key) -> Vec<Trouble> {

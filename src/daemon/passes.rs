@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// The most messages of one pass that are kept.
 const ERRORS_MAX: usize = 20;
 
-/// When not one look has ended for so long, we hang.
+/// When not one look has ended and not one request been made for so long, we hang.
 const STUCK_AFTER: TimeDelta = TimeDelta::minutes(15);
 
 /// The pass that is under way, and those before it.
@@ -21,7 +21,7 @@ pub(super) struct PassBook {
     pub(super) is_swept: bool,
     errors: Vec<String>,
     is_failed: bool,
-    /// How many looks had ended when one was last seen to, and when that was.
+    /// How many looks had ended and requests been made when one was last seen to, and when that was.
     moved: (u64, Timestamp),
 }
 
@@ -58,10 +58,11 @@ impl PassBook {
         }
     }
 
-    /// Whether a look has ended lately, or there was none to end. The slowest forge answers sooner than this, or is given up.
-    pub(super) fn is_moving(&mut self, now: Timestamp, is_idle: bool, ended: u64) -> bool {
-        if is_idle || ended != self.moved.0 || now < self.moved.1 {
-            self.moved = (ended, now);
+    /// Whether something has moved lately, or there was nothing to move. The slowest forge answers sooner than this, or is
+    /// given up.
+    pub(super) fn is_moving(&mut self, now: Timestamp, is_idle: bool, moved: u64) -> bool {
+        if is_idle || moved != self.moved.0 || now < self.moved.1 {
+            self.moved = (moved, now);
         }
         now.after(self.moved.1) <= STUCK_AFTER
     }

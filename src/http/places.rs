@@ -18,7 +18,7 @@ pub(super) struct Places {
 #[derive(Debug, Default)]
 struct Taken {
     by_peer: HashMap<IpAddr, usize>,
-    /// How to ask each connection to leave; the one that was idle for longest comes first.
+    /// How to ask each connection to leave; the one that has been still for longest comes first.
     by_turn: BTreeMap<u64, Arc<Notify>>,
     turns: u64,
 }
@@ -51,7 +51,7 @@ impl Taken {
 }
 
 impl Place {
-    /// A place for somebody, unless he has too many. If all are taken, whoever got no answer for longest leaves for him: so
+    /// A place for somebody, unless he has too many. If all are taken, whoever has been still for longest leaves for him: so
     /// nobody who only holds places keeps others out, not even from this very machine.
     pub(super) fn take(places: &Arc<Places>, address: IpAddr) -> Option<Self> {
         let peer = household(address);
@@ -71,7 +71,7 @@ impl Place {
         Some(Self { places: Arc::clone(places), peer, turn, leave })
     }
 
-    /// Somebody got an answer, and so is the last who has to leave.
+    /// Somebody asked, or got an answer, and so is the last who has to leave.
     pub(super) fn renew(&self) {
         let mut taken = self.places.taken();
         let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);

@@ -27,7 +27,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long and how many.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at once; for one more, the one that got no answer for longest is closed.
+    /// Connections at once; for one more, the one that has been still for longest is closed.
     pub connections: usize,
     /// Connections at once of one address. Loopback may have them all: there stands a reverse proxy, through which
     /// everybody comes, and which has limits of its own.
@@ -105,6 +105,7 @@ async fn converse<F, A>(
     let deadline = Deadline::within(limits.headers);
     let service = service_fn(|request| {
         deadline.set(limits.answer);
+        place.renew();
         let (deadline, answer) = (&deadline, answer(request));
         async move {
             let reply = guarded(answer).await;

@@ -78,6 +78,8 @@ where
             break;
         }
     }
+    // Those that hang shall not go on with an old list when they are free again.
+    shared.next.store(count, Ordering::Relaxed);
     let take = |result: &Mutex<Option<T>>| result.lock().unwrap_or_else(PoisonError::into_inner).take();
     shared.results.iter().map(take).collect()
 }

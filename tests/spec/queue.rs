@@ -83,6 +83,33 @@ async fn who_replays_the_same_news_for_ever_has_a_look_every_half_second_and_hol
     assert!(queue.is_idle(), "what is held back is in nobody's way");
 }
 
+/// Somebody undoes what each look does, at once, and a webhook tells.
+#[tokio::test(start_paused = true)]
+async fn a_fight_has_pauses() {
+    let queue = Arc::new(Queue::default());
+    let (looked, mut looks) = mpsc::unbounded_channel();
+    let worker = Arc::clone(&queue);
+    tokio::spawn(async move {
+        loop {
+            let key = worker.next().await;
+            looked.send(()).unwrap();
+            worker.add(key);
+            worker.add_urgent(key);
+            worker.done(key);
+        }
+    });
+    queue.add(issue(1));
+    for _ in 0..600 {
+        tokio::time::advance(Duration::from_millis(100)).await;
+        tokio::task::yield_now().await;
+    }
+    let mut count = 0;
+    while looks.try_recv().is_ok() {
+        count += 1;
+    }
+    assert!((20..=60).contains(&count), "{count} looks in a minute");
+}
+
 /// They wait, and take one key each.
 async fn three_workers(queue: &Arc<Queue>) -> JoinSet<Key> {
     let mut workers = JoinSet::new();

@@ -22,6 +22,12 @@ impl Traffic {
         METHODS.into_iter().zip(self.0).flat_map(row)
     }
 
+    /// All of them.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.each().map(|(_, _, count)| count).sum()
+    }
+
     /// All that could have changed something.
     #[must_use]
     pub fn writes(&self) -> u64 {

@@ -72,7 +72,7 @@ async fn headers_are_bounded_and_nonsense_is_refused() {
 }
 
 #[tokio::test]
-async fn there_are_so_many_places_and_who_got_no_answer_for_longest_leaves_for_one_more() {
+async fn there_are_so_many_places_and_who_has_been_still_for_longest_leaves_for_one_more() {
     let limits = Limits { connections: 3, connections_per_peer: 1, ..Limits::default() };
     let site = Site::new(Setup { limits, ..Setup::default() }).await;
     let mut held = Vec::new();
@@ -85,6 +85,32 @@ async fn there_are_so_many_places_and_who_got_no_answer_for_longest_leaves_for_o
     assert!(is_answered(&mut one_more).await);
     assert!(!is_answered(&mut held[1]).await);
     assert!(is_answered(&mut held[0]).await && is_answered(&mut held[2]).await, "only one had to leave");
+}
+
+#[tokio::test]
+async fn who_is_being_answered_stays_while_somebody_is_still() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (_shutdown, stop) = watch::channel(false);
+    let (entered, mut inside) = tokio::sync::mpsc::channel(1);
+    let (release, released) = watch::channel(false);
+    let limits = Limits { connections: 2, ..Limits::default() };
+    tokio::spawn(serve(listener, limits, stop, move |_| {
+        let (entered, mut released) = (entered.clone(), released.clone());
+        async move {
+            entered.send(()).await.unwrap();
+            released.wait_for(|is_released| *is_released).await.unwrap();
+            Response::new(Full::default())
+        }
+    }));
+    let mut busy = TcpStream::connect(address).await.unwrap();
+    let mut still = TcpStream::connect(address).await.unwrap();
+    busy.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    inside.recv().await.unwrap();
+    let _one_more = TcpStream::connect(address).await.unwrap();
+    assert_eq!(listen(&mut still).await, b"");
+    release.send(true).unwrap();
+    assert_eq!(Answer::parse(&listen(&mut busy).await).status, 200);
 }
 
 /// Whether one more request on a connection is answered.
