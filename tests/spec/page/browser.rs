@@ -23,7 +23,7 @@ const HARNESS: &str = include_str!("harness.html");
 /// A small phone, the widest window that is laid out like one, and a desk.
 const WIDTHS: [u32; 3] = [320, 860, 1280];
 
-const CALM: [&str; 6] = ["/", "/grey", "/some", "/empty", "/missions/1", "/missions/12"];
+const CALM: [&str; 7] = ["/", "/grey", "/some", "/empty", "/missions/1", "/missions/6", "/missions/12"];
 const EVIL: [&str; 5] = ["/evil-1", "/evil-2", "/evil-3", "/evil/9", "/evil/253"];
 
 /// A site by path: content type and body.
@@ -199,6 +199,7 @@ fn shoot(browser: &Path, address: SocketAddr, directory: &Path) {
         ("evil", "/evil-1"),
         ("mission", "/missions/2"),
         ("mission-incomplete", "/missions/1"),
+        ("mission-new", "/missions/6"),
         ("mission-evil", "/evil/9"),
     ];
     for (name, path) in pages {

@@ -127,6 +127,7 @@ pub(super) fn everything() -> Snapshot {
         answer: answer.to_owned(),
     };
     Snapshot {
+        public_url: Some("https://pit.example.com/a-rather-long-path/behind-a-proxy/".parse().unwrap()),
         gateways: vec![
             gateway("north-tower", GatewayState::Up, 0, "200 in 12 ms"),
             gateway("harbour", GatewayState::Down, 3, "no answer within 5 seconds"),
