@@ -115,9 +115,10 @@ impl DaemonSettings {
                 return Err(SettingsError::Unfit { key, cause });
             }
         }
-        let names: BTreeSet<&GatewayName> = self.gateways.iter().map(|gateway| &gateway.name).collect();
-        if names.len() < self.gateways.len() {
-            return Err(SettingsError::Unfit { key: "gateways", cause: "two have one `name`".to_owned() });
+        let mut names = BTreeSet::new();
+        if let Some(twice) = self.gateways.iter().find(|gateway| !names.insert(&gateway.name)) {
+            let cause = format!("two have one `name`, `{}`; give each its own", twice.name);
+            return Err(SettingsError::Unfit { key: "gateways", cause });
         }
         if names.len() > GATEWAYS_MAX {
             let cause = format!("{} are more than {GATEWAYS_MAX}", names.len());
