@@ -4,10 +4,10 @@ use crate::support::forge::Forge;
 use crate::support::host::Host;
 use crate::support::missions::body;
 use crate::support::service::{Service, command, start};
-use crate::{Scale, memory, spoken};
+use crate::{Scale, memory, news, spoken};
 use rustix::process::Signal;
 use serde_json::json;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// So many missions are enough to see what one more costs.
 const CELLS_MAX: usize = 10_000;
@@ -23,7 +23,6 @@ async fn on(what: &str, forge: Forge, scale: Scale) {
     let cells = scale.cells.min(CELLS_MAX);
     let (repository, host) = (forge.repository().await, Host::new());
     repository.file_many("reader", vec![body(&[]); cells]).await;
-    let id = forge.get(&repository.path()).await["id"].as_i64().unwrap();
     let service = start(command(
         &host,
         Some(&repository),
@@ -34,13 +33,7 @@ async fn on(what: &str, forge: Forge, scale: Scale) {
     let most = memory(&service, "VmHWM");
     let mut times = Vec::new();
     for _ in 0..scale.proposals.min(200) {
-        let number = repository.file("reader", "Mission: news", &[]).await;
-        let started = Instant::now();
-        assert_eq!(service.hook(id, number).await, 202);
-        while repository.labels(number).await.len() < 3 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        times.push(started.elapsed().as_secs_f64());
+        times.push(news(&service, &repository).await);
     }
     times.sort_by(f64::total_cmp);
     let [half, most_of_all] = [times[times.len() / 2], times[times.len() * 99 / 100]].map(spoken);

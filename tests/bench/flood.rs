@@ -4,7 +4,7 @@
 use crate::support::forge::Forge;
 use crate::support::host::Host;
 use crate::support::service::{Service, command, delivery, start};
-use crate::{Scale, memory, spoken};
+use crate::{Scale, memory, news, spoken};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -31,23 +31,16 @@ pub(crate) async fn measure(scale: Scale) {
     let span = Duration::from_secs(if scale.runs > 1 { 60 } else { 10 });
     let (forge, host) = (Forge::sandbox().await, Host::new());
     let repository = forge.repository().await;
-    let id = forge.get(&repository.path()).await["id"].as_i64().unwrap();
     let old = repository.file("reader", "Mission: old", &[]).await;
     let service = start(command(&host, Some(&repository), json!({ "daemon": { "interval_seconds": INTERVAL } }))).await;
     service.passed(1).await;
     let (asked_before, memory_before) = (forge.engine().log().len(), memory(&service, "VmRSS"));
     let (passes_before, started) = (passes(&service).await, Instant::now());
     let answers = Arc::new(AtomicU32::new(0));
-    let mut crowd = shout(&service, &replayed(id, old), &answers);
+    let mut crowd = shout(&service, &replayed(repository.id, old), &answers);
     let (mut times, mut most, mut soon) = (Vec::new(), memory_before, None);
     while started.elapsed() < span {
-        let number = repository.file("reader", "Mission: true news", &[]).await;
-        let filed = Instant::now();
-        assert_eq!(service.hook(id, number).await, 202);
-        while repository.labels(number).await.len() < 3 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        times.push(filed.elapsed().as_secs_f64());
+        times.push(news(&service, &repository).await);
         most = most.max(memory(&service, "VmRSS"));
         if started.elapsed() > span / 2 {
             soon.get_or_insert(most);

@@ -20,6 +20,7 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
+use support::repository::Repository;
 use support::service::Service;
 
 /// How much is measured.
@@ -86,6 +87,17 @@ async fn timed(mut command: Command) -> (Duration, Output) {
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
+}
+
+/// Files an issue and tells of it as a webhook does; how long it took from there to its labels.
+async fn news(service: &Service, repository: &Repository) -> f64 {
+    let number = repository.file("reader", "Mission: news", &[]).await;
+    let told = Instant::now();
+    assert_eq!(service.hook(repository.id, number).await, 202);
+    while repository.labels(number).await.len() < 3 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    told.elapsed().as_secs_f64()
 }
 
 /// A number of `/proc/PID/status`, in MiB.

@@ -2,13 +2,12 @@
 
 use crate::support::daemon::{Running, settings};
 use crate::support::forge::Forge;
-use crate::support::host::{Host, run};
+use crate::support::host::{Host, beat_at, run};
 use crate::support::missions::body;
 use crate::support::{is_thorough, soon, stories};
-use chrono::{DateTime, TimeDelta};
+use chrono::TimeDelta;
 use lazarus::mission::health::Health;
 use lazarus::mission::phase::Phase;
-use lazarus::mission::time::Timestamp;
 use lazarus::queue::Key;
 use lazarus::sandbox::Fault;
 use lazarus::snapshot::{MissionView, Snapshot};
@@ -57,11 +56,6 @@ async fn everything_shows_with_the_next_tick(forge: Forge) {
     daemon.stop().await;
 }
 
-/// What has come in at the forge since so many requests ago.
-fn asked(forge: &Forge, before: usize) -> Vec<String> {
-    forge.engine().log()[before..].iter().map(|asked| format!("{} {}", asked.method, asked.target)).collect()
-}
-
 fn is_write(line: &str) -> bool {
     !line.starts_with("GET ")
 }
@@ -84,7 +78,7 @@ async fn many_missions_in_which_nothing_happens_cost_one_request_a_tick() {
     for _ in 0..ticks {
         daemon.tick(30).await;
     }
-    let asked = asked(&forge, before);
+    let asked = forge.asked(before);
     assert_eq!(asked.iter().filter(|line| is_write(line)).count(), 0, "{asked:?}");
     assert!(asked.len() <= ticks + audits * (many / 50 + 4), "{} requests", asked.len());
     assert_eq!(daemon.snapshots.borrow().passes.incomplete, 0);
@@ -100,21 +94,15 @@ async fn a_cell_that_changes_with_every_tick_costs_six_writes_of_each_kind_an_ho
     let mut daemon = Running::new(settings(&host, Some(&repository), more)).await;
     daemon.tick(0).await;
     let cell = host.cell();
-    let beat = |stamp: Timestamp| {
-        let heartbeat = json!({ "timestamp": stamp, "state": "working" }).to_string();
-        std::fs::write(cell.join("state/heartbeat.json"), heartbeat).unwrap();
-        // The day of the test is over long before the host's own.
-        let written = DateTime::parse_from_rfc3339(&stamp.to_string()).unwrap();
-        let file = std::fs::File::options().write(true).open(cell.join("state/heartbeat.json")).unwrap();
-        file.set_modified(written.into()).unwrap();
-    };
+    // The day of the test is over long before the host's own.
+    let beat = |stamp| beat_at(&cell, stamp, "working");
     let mut hours: VecDeque<[usize; 2]> = VecDeque::new();
     for tick in 0..30 * if is_thorough() { 24 } else { 4 } {
         let before = forge.engine().log().len();
         let age = if tick % 2 == 0 { 0 } else { 400 };
         beat(daemon.now.plus(TimeDelta::seconds(120 - age)));
         daemon.tick(120).await;
-        let asked = asked(&forge, before);
+        let asked = forge.asked(before);
         let count = |what: &str| asked.iter().filter(|line| is_write(line) && line.contains(what)).count();
         hours.push_back([count("/labels"), count("/comments")]);
         if hours.len() > 30 {
@@ -181,7 +169,7 @@ async fn news_between_two_ticks_show_at_once_and_strange_ones_cost_nothing() {
     let (repository, host) = (forge.repository().await, Host::new());
     let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
     daemon.tick(0).await;
-    let id = forge.get(&repository.path()).await["id"].as_i64().unwrap();
+    let id = repository.id;
     let before = forge.engine().log().len();
     daemon.queue.add_urgent(Key::Issue { repository: id + 1, number: 1 });
     let number = repository.file("reader", "Mission: x", &[]).await;
@@ -190,7 +178,7 @@ async fn news_between_two_ticks_show_at_once_and_strange_ones_cost_nothing() {
     assert!(repository.labels(number).await.contains(&"mission/active".to_owned()));
     repository.comment(number).await;
     let strange = format!("/{}/", id + 1);
-    assert!(!asked(&forge, before).iter().any(|line| line.contains(&strange)));
+    assert!(!forge.asked(before).iter().any(|line| line.contains(&strange)));
     repository.edit("reader", number, |_| body(&[("Wizard", "the grey one")])).await;
     daemon.queue.add_urgent(Key::Issue { repository: id, number });
     let is_told = |snapshot: &Arc<Snapshot>| snapshot.missions[0].changes.len() > 1;
@@ -217,9 +205,7 @@ async fn a_closed_or_deleted_issue_is_left_alone_with_its_cell() {
     }
     let before = (forge.engine().log().len(), host.snapshot());
     daemon.tick(600).await;
-    assert!(
-        !asked(&forge, before.0).iter().any(|line| is_write(line)) && before.1.changed(&host.snapshot()).is_empty()
-    );
+    assert!(!forge.asked(before.0).iter().any(|line| is_write(line)) && before.1.changed(&host.snapshot()).is_empty());
     assert_eq!(host.cells().len(), 2);
 }
 
@@ -269,7 +255,7 @@ async fn too_many_cells_that_vanish_at_once_have_to_be_seen_twice() {
     }
     let before = forge.engine().log().len();
     daemon.tick(30).await;
-    assert!(host.cells().is_empty() && !asked(&forge, before).iter().any(|line| is_write(line)));
+    assert!(host.cells().is_empty() && !forge.asked(before).iter().any(|line| is_write(line)));
     daemon.tick(30).await;
     assert_eq!(host.cells(), cells);
 }

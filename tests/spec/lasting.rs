@@ -2,11 +2,11 @@
 
 use crate::support::daemon::{Running, begin, settings};
 use crate::support::forge::Forge;
-use crate::support::host::{Host, run};
+use crate::support::host::{Host, beat_at, run};
 use crate::support::missions::body;
 use crate::support::repository::Repository;
 use crate::support::soon;
-use chrono::{DateTime, TimeDelta};
+use chrono::TimeDelta;
 use lazarus::daemon::Daemon;
 use lazarus::mission::health::Health;
 use lazarus::mission::identity::RepositoryName;
@@ -16,33 +16,20 @@ use lazarus::queue::Key;
 use lazarus::sandbox::Fault;
 use reqwest::Method;
 use serde_json::json;
-use std::path::Path;
 use std::time::Duration;
 
-/// What has come in at the forge since so many requests ago.
-fn asked(forge: &Forge, before: usize) -> Vec<String> {
-    forge.engine().log()[before..].iter().map(|asked| format!("{} {}", asked.method, asked.target)).collect()
-}
-
-/// A heartbeat of this time, in the file as in its own times: the clock of a test is not the host's.
-fn beat(cell: &Path, stamp: Timestamp, state: &str) {
-    let path = cell.join("state/heartbeat.json");
-    std::fs::write(&path, json!({ "timestamp": stamp, "state": state }).to_string()).unwrap();
-    let written = DateTime::parse_from_rfc3339(&stamp.to_string()).unwrap();
-    std::fs::File::options().write(true).open(&path).unwrap().set_modified(written.into()).unwrap();
-}
-
-/// The repository's id.
-async fn id_of(forge: &Forge, repository: &Repository) -> i64 {
-    forge.get(&repository.path()).await["id"].as_i64().unwrap()
+/// A forge with so many proposals, numbered from 1, and a daemon that has begun; no tick has come yet.
+async fn stage(proposals: usize, more: &str) -> (Forge, Repository, Host, Running) {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    repository.file_many("reader", vec![body(&[]); proposals]).await;
+    let daemon = Running::new(settings(&host, Some(&repository), more)).await;
+    (forge, repository, host, daemon)
 }
 
 #[tokio::test]
 async fn a_label_of_ours_that_is_deleted_is_made_again_and_used() {
-    let forge = Forge::sandbox().await;
-    let (repository, host) = (forge.repository().await, Host::new());
-    let number = repository.file("reader", "Mission: x", &[]).await;
-    let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
+    let (forge, repository, host, mut daemon) = stage(1, "{}").await;
     daemon.tick(0).await;
     host.beat(&host.cell(), &[]).await;
     daemon.tick(30).await;
@@ -51,7 +38,7 @@ async fn a_label_of_ours_that_is_deleted_is_made_again_and_used() {
     for seconds in [600, 30, 30] {
         daemon.tick(seconds).await;
     }
-    assert_eq!(repository.labels(number).await[0], "health/stale");
+    assert_eq!(repository.labels(1).await[0], "health/stale");
     assert_eq!(daemon.tick(600).await.readiness(), Ok(()));
 }
 
@@ -81,17 +68,14 @@ async fn a_repository_that_is_not_there_is_no_reason_to_look_at_everything_with_
     for _ in 0..10 {
         daemon.tick(30).await;
     }
-    let asked = asked(&forge, before);
+    let asked = forge.asked(before);
     assert!(asked.len() <= 10 + 2 * 12, "two audits at most: {asked:#?}");
 }
 
 #[tokio::test]
 async fn a_brake_is_let_go_though_every_tick_is_an_audit() {
-    let forge = Forge::sandbox().await;
-    let (repository, host) = (forge.repository().await, Host::new());
-    repository.file_many("reader", vec![body(&[]); 6]).await;
     let more = r#"{ "daemon": { "interval_seconds": 60, "audit_interval_seconds": 60 } }"#;
-    let mut daemon = Running::new(settings(&host, Some(&repository), more)).await;
+    let (_forge, repository, host, mut daemon) = stage(6, more).await;
     daemon.tick(0).await;
     for cell in host.cells() {
         host.beat(&cell, &[]).await;
@@ -107,17 +91,13 @@ async fn a_brake_is_let_go_though_every_tick_is_an_audit() {
 
 #[tokio::test]
 async fn while_the_brake_is_on_a_webhook_makes_no_exception() {
-    let forge = Forge::sandbox().await;
-    let (repository, host) = (forge.repository().await, Host::new());
-    repository.file_many("reader", vec![body(&[]); 6]).await;
-    let repository_id = id_of(&forge, &repository).await;
-    let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
+    let (_forge, repository, host, mut daemon) = stage(6, "{}").await;
     daemon.tick(0).await;
     host.cells().into_iter().for_each(|cell| std::fs::remove_dir_all(cell).unwrap());
     daemon.tick(30).await;
     for _ in 0..2 {
         let ended = daemon.queue.ended();
-        daemon.queue.add_urgent(Key::Issue { repository: repository_id, number: 3 });
+        daemon.queue.add_urgent(Key::Issue { repository: repository.id, number: 3 });
         soon("looked at", async || daemon.queue.ended() > ended).await;
         assert!(host.cells().is_empty());
     }
@@ -128,38 +108,32 @@ async fn while_the_brake_is_on_a_webhook_makes_no_exception() {
 /// Its hour is used up when the verdict is held; as soon as there is room, the worst of it is told.
 #[tokio::test]
 async fn a_verdict_that_is_held_is_told_as_soon_as_the_hour_allows() {
-    let forge = Forge::sandbox().await;
-    let (repository, host) = (forge.repository().await, Host::new());
-    let number = repository.file("reader", "Mission: restless", &[]).await;
     let more = r#"{ "daemon": { "audit_interval_seconds": 604800 } }"#;
-    let mut daemon = Running::new(settings(&host, Some(&repository), more)).await;
+    let (_forge, repository, host, mut daemon) = stage(1, more).await;
     daemon.tick(0).await;
     let cell = host.cell();
     for tick in 0..9 {
-        beat(&cell, daemon.now.plus(TimeDelta::seconds(30)), ["working", "waiting"][tick % 2]);
+        beat_at(&cell, daemon.now.plus(TimeDelta::seconds(30)), ["working", "waiting"][tick % 2]);
         daemon.tick(30).await;
     }
-    let told = repository.labels(number).await;
+    let told = repository.labels(1).await;
     let says = told.iter().find_map(|label| label.strip_prefix("wizard/")).unwrap();
     for fall in 0..5 {
         let age = if fall % 2 == 0 { 400 } else { 0 };
-        beat(&cell, daemon.now.plus(TimeDelta::seconds(60 - age)), says);
+        beat_at(&cell, daemon.now.plus(TimeDelta::seconds(60 - age)), says);
         daemon.tick(60).await;
     }
-    assert_eq!(repository.labels(number).await[0], "health/healthy", "the hour is used up");
+    assert_eq!(repository.labels(1).await[0], "health/healthy", "the hour is used up");
     for _ in 0..7 {
         daemon.tick(600).await;
     }
-    assert_eq!(repository.labels(number).await[0], "health/stale");
-    assert!(repository.comment(number).await.contains("it comes and goes"));
+    assert_eq!(repository.labels(1).await[0], "health/stale");
+    assert!(repository.comment(1).await.contains("it comes and goes"));
 }
 
 #[tokio::test]
 async fn labels_are_right_soon_after_a_forge_that_only_refused_writes_takes_them_again() {
-    let forge = Forge::sandbox().await;
-    let (repository, host) = (forge.repository().await, Host::new());
-    let number = repository.file("reader", "Mission: x", &[]).await;
-    let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
+    let (forge, repository, host, mut daemon) = stage(1, "{}").await;
     daemon.tick(0).await;
     host.beat(&host.cell(), &[]).await;
     forge.engine().break_next(usize::MAX, "POST", "labels", Fault::Refuse(500));
@@ -171,15 +145,12 @@ async fn labels_are_right_soon_after_a_forge_that_only_refused_writes_takes_them
     for _ in 0..3 {
         daemon.tick(30).await;
     }
-    assert_eq!(repository.labels(number).await[0], "health/healthy");
+    assert_eq!(repository.labels(1).await[0], "health/healthy");
 }
 
 #[tokio::test]
 async fn a_part_that_something_is_in_the_way_of_costs_no_request_a_tick() {
-    let forge = Forge::sandbox().await;
-    let (repository, host) = (forge.repository().await, Host::new());
-    repository.file("reader", "Mission: x", &[]).await;
-    let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
+    let (forge, _, host, mut daemon) = stage(1, "{}").await;
     daemon.tick(0).await;
     let cell = host.cell();
     std::fs::remove_dir_all(cell.join("logs")).unwrap();
@@ -192,7 +163,7 @@ async fn a_part_that_something_is_in_the_way_of_costs_no_request_a_tick() {
     for _ in 0..3 {
         daemon.tick(30).await;
     }
-    assert_eq!(asked(&forge, before).len(), 3, "{:?}", asked(&forge, before));
+    assert_eq!(forge.asked(before).len(), 3, "{:?}", forge.asked(before));
 }
 
 /// As `--once` says it, with exit 1.
@@ -218,36 +189,29 @@ async fn something_in_the_place_of_a_cell_is_told_until_it_is_gone() {
 
 #[tokio::test]
 async fn without_its_labels_a_repository_is_left_alone() {
-    let forge = Forge::sandbox().await;
-    let (repository, host) = (forge.repository().await, Host::new());
-    let number = repository.file("reader", "Mission: x", &[]).await;
+    let (forge, repository, host, mut daemon) = stage(1, "{}").await;
     forge.engine().break_next(usize::MAX, "POST", "labels", Fault::Refuse(403));
-    let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
     for _ in 0..3 {
         let shown = daemon.tick(30).await;
         assert_eq!(shown.passes.complete, 0, "also where no audit is due: {:?}", shown.passes);
     }
-    assert_eq!((host.cells().len(), repository.comments(number).await.len()), (0, 0));
+    assert_eq!((host.cells().len(), repository.comments(1).await.len()), (0, 0));
     forge.engine().heal();
     daemon.tick(600).await;
-    repository.comment(number).await;
+    repository.comment(1).await;
 }
 
 /// It waits in line with what a listing told of it; the webhook's word is newer.
 #[tokio::test]
 async fn what_a_listing_told_is_old_when_a_webhook_comes() {
-    let forge = Forge::sandbox().await;
-    let (repository, host) = (forge.repository().await, Host::new());
-    let repository_id = id_of(&forge, &repository).await;
     let more = r#"{ "limits": { "concurrent_missions": 1 } }"#;
-    repository.file_many("reader", vec![body(&[]); 3]).await;
+    let (forge, repository, host, mut daemon) = stage(3, more).await;
     forge.engine().break_next(2, "POST", "comments", Fault::Delay(Duration::from_millis(500)));
-    let mut daemon = Running::new(settings(&host, Some(&repository), more)).await;
     let queue = daemon.queue.clone();
     let closing = async {
         soon("two are under way", async || host.cells().len() == 2).await;
         repository.set_state(3, "closed").await;
-        queue.add_urgent(Key::Issue { repository: repository_id, number: 3 });
+        queue.add_urgent(Key::Issue { repository: repository.id, number: 3 });
     };
     tokio::join!(daemon.tick(0), closing);
     assert_eq!((host.cells().len(), repository.comments(3).await.len()), (2, 0));
@@ -274,28 +238,25 @@ async fn closed_and_deleted_missions_are_not_shown_as_if_they_lived() {
 
 #[tokio::test]
 async fn a_clock_that_was_ahead_holds_nothing_up_when_it_is_right_again() {
-    let forge = Forge::sandbox().await;
-    let (repository, host) = (forge.repository().await, Host::new());
-    let number = repository.file("reader", "Mission: x", &[]).await;
-    let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
+    let (forge, repository, host, mut daemon) = stage(1, "{}").await;
     let right = daemon.now;
     daemon.tick(30 * 86_400).await;
     let cell = host.cell();
     for tick in 0..8 {
-        beat(&cell, daemon.now.plus(TimeDelta::seconds(30)), ["working", "waiting"][tick % 2]);
+        beat_at(&cell, daemon.now.plus(TimeDelta::seconds(30)), ["working", "waiting"][tick % 2]);
         daemon.tick(30).await;
     }
     daemon.now = right;
     for _ in 0..2 {
-        beat(&cell, daemon.now.plus(TimeDelta::seconds(30)), "failed");
+        beat_at(&cell, daemon.now.plus(TimeDelta::seconds(30)), "failed");
         daemon.tick(30).await;
     }
     let labels = ["health/healthy", "kind/mission-proposal", "mission/active", "wizard/failed"];
-    assert_eq!(repository.labels(number).await, labels);
+    assert_eq!(repository.labels(1).await, labels);
     let before = forge.engine().log().len();
     daemon.tick(3_600).await;
     daemon.tick(30).await;
-    let asked = asked(&forge, before);
+    let asked = forge.asked(before);
     assert!(
         asked.iter().any(|line| line.ends_with("/labels") && line.starts_with("GET")),
         "there is an audit: {asked:?}"
@@ -320,15 +281,11 @@ async fn one_daemon_lives_in_a_root_and_a_pit_alone_lets_cells_be_made() {
 /// Of which each costs several tries, with every tick at first.
 #[tokio::test]
 async fn issues_that_the_forge_cannot_show_keep_no_new_one_from_being_seen() {
-    let forge = Forge::sandbox().await;
-    let (repository, host) = (forge.repository().await, Host::new());
-    repository.file_many("reader", vec![body(&[]); 24]).await;
-    let repository_id = id_of(&forge, &repository).await;
-    let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
+    let (forge, repository, _host, mut daemon) = stage(24, "{}").await;
     daemon.tick(0).await;
     forge.engine().break_next(usize::MAX, "GET", &format!("{}/issues/1", repository.name), Fault::Refuse(500));
     for number in 10..=19 {
-        daemon.queue.add_urgent(Key::Issue { repository: repository_id, number });
+        daemon.queue.add_urgent(Key::Issue { repository: repository.id, number });
     }
     soon("all failed", async || daemon.queue.is_idle() && daemon.queue.delayed() == 10).await;
     let fresh = repository.file("reader", "Mission: fresh", &[]).await;
@@ -341,10 +298,8 @@ async fn issues_that_the_forge_cannot_show_keep_no_new_one_from_being_seen() {
 /// The watchdog is fed by passes that end; a slow forge is no reason for it to fire, and a hang is one.
 #[tokio::test]
 async fn a_daemon_in_which_no_look_ends_any_more_does_not_say_that_its_passes_do() {
-    let forge = Forge::sandbox().await;
-    let (repository, host) = (forge.repository().await, Host::new());
+    let (forge, _repository, _host, mut daemon) = stage(0, "{}").await;
     forge.engine().break_next(usize::MAX, "GET", "issues?", Fault::Delay(Duration::from_secs(3_600)));
-    let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
     for _ in 0..90 {
         daemon.send_tick(30).await;
     }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 async fn what_is_filed_edited_and_beaten_shows_through_the_doors_without_a_tick() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
-    let id = forge.get(&repository.path()).await["id"].as_i64().unwrap();
+    let id = repository.id;
     let service = start(command(&host, Some(&repository), json!({}))).await;
     service.passed(1).await;
     let number = repository.file("reader", "Mission: raise the dead", &[]).await;

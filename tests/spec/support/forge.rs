@@ -72,6 +72,11 @@ impl Forge {
         }
     }
 
+    /// What has come in at the sandbox since so many requests ago.
+    pub(crate) fn asked(&self, before: usize) -> Vec<String> {
+        self.engine().log()[before..].iter().map(|asked| format!("{} {}", asked.method, asked.target)).collect()
+    }
+
     pub(crate) fn token(&self, login: &str) -> &str {
         &self.tokens[login]
     }

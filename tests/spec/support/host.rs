@@ -1,7 +1,9 @@
 //! A host with a missions root of its own, on which the real binaries run.
 
 use crate::support::repository::Repository;
-use serde_json::Value;
+use chrono::DateTime;
+use lazarus::mission::time::Timestamp;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -143,6 +145,14 @@ impl Host {
         let run = run(self.command("lazarus-pit").arg("beat").arg("--cell").arg(cell).args(arguments)).await;
         assert_eq!((run.code, run.stdout.as_str(), run.stderr.as_str()), (0, "", ""));
     }
+}
+
+/// A heartbeat of this time, in the file as in its own times: the clock of a test is not the host's.
+pub(crate) fn beat_at(cell: &Path, stamp: Timestamp, state: &str) {
+    let path = cell.join("state/heartbeat.json");
+    std::fs::write(&path, json!({ "timestamp": stamp, "state": state }).to_string()).unwrap();
+    let written = DateTime::parse_from_rfc3339(&stamp.to_string()).unwrap();
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(written.into()).unwrap();
 }
 
 impl Run {

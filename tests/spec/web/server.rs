@@ -5,10 +5,12 @@ use crate::web::CELL;
 use http_body_util::Full;
 use hyper::Response;
 use lazarus::http::server::{Limits, serve};
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 /// Deadlines that pass while a test waits for them.
 fn hasty() -> Limits {
@@ -87,22 +89,39 @@ async fn there_are_so_many_places_and_who_has_been_still_for_longest_leaves_for_
     assert!(is_answered(&mut held[0]).await && is_answered(&mut held[2]).await, "only one had to leave");
 }
 
+/// A server that answers nobody before it is told to.
+struct Gated {
+    address: SocketAddr,
+    /// Says that somebody waits for his answer.
+    inside: mpsc::Receiver<()>,
+    release: watch::Sender<bool>,
+    shutdown: watch::Sender<bool>,
+    server: JoinHandle<()>,
+}
+
+impl Gated {
+    async fn new(limits: Limits) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (shutdown, stop) = watch::channel(false);
+        let (entered, inside) = mpsc::channel(1);
+        let (release, released) = watch::channel(false);
+        let server = tokio::spawn(serve(listener, limits, stop, move |_| {
+            let (entered, mut released) = (entered.clone(), released.clone());
+            async move {
+                entered.send(()).await.unwrap();
+                released.wait_for(|is_released| *is_released).await.unwrap();
+                Response::new(Full::default())
+            }
+        }));
+        Self { address, inside, release, shutdown, server }
+    }
+}
+
 #[tokio::test]
 async fn who_is_being_answered_stays_while_somebody_is_still() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (_shutdown, stop) = watch::channel(false);
-    let (entered, mut inside) = tokio::sync::mpsc::channel(1);
-    let (release, released) = watch::channel(false);
-    let limits = Limits { connections: 2, ..Limits::default() };
-    tokio::spawn(serve(listener, limits, stop, move |_| {
-        let (entered, mut released) = (entered.clone(), released.clone());
-        async move {
-            entered.send(()).await.unwrap();
-            released.wait_for(|is_released| *is_released).await.unwrap();
-            Response::new(Full::default())
-        }
-    }));
+    let Gated { address, mut inside, release, shutdown: _shutdown, .. } =
+        Gated::new(Limits { connections: 2, ..Limits::default() }).await;
     let mut busy = TcpStream::connect(address).await.unwrap();
     let mut still = TcpStream::connect(address).await.unwrap();
     busy.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
@@ -161,19 +180,7 @@ async fn a_panic_costs_one_request() {
 
 #[tokio::test]
 async fn a_stop_lets_nobody_in_and_waits_for_whoever_is_inside() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (shutdown, stop) = watch::channel(false);
-    let (entered, mut inside) = tokio::sync::mpsc::channel(1);
-    let (release, released) = watch::channel(false);
-    let server = tokio::spawn(serve(listener, Limits::default(), stop, move |_| {
-        let (entered, mut released) = (entered.clone(), released.clone());
-        async move {
-            entered.send(()).await.unwrap();
-            released.wait_for(|is_released| *is_released).await.unwrap();
-            Response::new(Full::default())
-        }
-    }));
+    let Gated { address, mut inside, release, shutdown, server } = Gated::new(Limits::default()).await;
     let mut idle = TcpStream::connect(address).await.unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
