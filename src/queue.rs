@@ -50,7 +50,7 @@ pub enum Key {
 enum Place {
     /// In line; because somebody said that there is news, or not, and after so many looks on end.
     Ready { is_news: bool, repeats: u8 },
-    /// Being looked at, for the same reasons; and whether it was asked for again meanwhile, and that because of news.
+    /// Being looked at, for the same reasons; and whether it was asked for again meanwhile, and if so because of news.
     UnderWay { is_news: bool, repeats: u8, again: bool, has_news: bool },
     /// Failed, and not yet due again.
     Delayed { due: Timestamp },
@@ -256,8 +256,8 @@ impl State {
             Some(due) if !has_news => {
                 self.places.insert(key, Place::Delayed { due });
             }
-            _ if (again || has_news) && repeats < REPEATS_MAX => self.make_ready(key, has_news, repeats + 1),
-            _ if again || has_news => {
+            _ if again && repeats < REPEATS_MAX => self.make_ready(key, has_news, repeats + 1),
+            _ if again => {
                 self.held.insert((Instant::now() + REPEAT_PAUSE, key));
             }
             _ => {}

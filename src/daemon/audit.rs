@@ -1,8 +1,8 @@
 //! Looks at everything now and then, as a single pass does, and puts in line what is not as it should be.
 
+use crate::daemon::Daemon;
 use crate::daemon::fleet::print;
 use crate::daemon::forge::{Forge, OVERLAP, span};
-use crate::daemon::{Daemon, locked};
 use crate::mission::admission::Admission;
 use crate::mission::change::Change;
 use crate::mission::ground::KnownRepository;
@@ -15,6 +15,7 @@ use crate::pass::{forget, set_up};
 use crate::queue::Key;
 use crate::survey::{Scope, Survey, survey};
 use crate::trouble::{Refusal, Trouble};
+use crate::world::mutex::locked;
 use crate::world::root::{Records, Root};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,6 +48,12 @@ impl Judged {
     }
 }
 
+/// What is wrong with the forge or a repository for as long as it is away. One issue that cannot be read comes again by
+/// itself.
+fn outages(troubles: &[Trouble]) -> impl Iterator<Item = &Trouble> {
+    troubles.iter().filter(|trouble| trouble.issue.is_none() && trouble.is_outage())
+}
+
 impl Forge {
     /// Takes note of an audit. What it could not do is tried again with the next tick while the forge is to blame, and
     /// later and later where a person has to act.
@@ -59,11 +66,9 @@ impl Forge {
         interval: Duration,
     ) {
         let mut hold = locked(&self.hold);
-        // One issue that cannot be read comes again by itself.
-        let outages = || troubles.iter().filter(|trouble| trouble.issue.is_none() && trouble.is_outage());
-        let is_outage = outages().next().is_some();
+        let is_outage = outages(troubles).next().is_some();
         let is_new = |known: &KnownRepository| served.iter().all(|other| other.id != known.id);
-        let is_out = |known: &KnownRepository| outages().any(|trouble| trouble.about == known.name.to_string());
+        let is_out = |known: &KnownRepository| outages(troubles).any(|trouble| trouble.about == known.name.to_string());
         // One that did not answer this time is asked on.
         let kept: Vec<KnownRepository> =
             hold.repositories.iter().filter(|known| is_new(known) && is_out(known)).cloned().collect();
@@ -71,8 +76,10 @@ impl Forge {
         hold.since.extend(since);
         hold.standing = troubles.iter().filter(|trouble| trouble.issue.is_none()).cloned().collect();
         hold.audit_failures = if troubles.is_empty() { 0 } else { hold.audit_failures.saturating_add(1) };
-        let pause = AUDIT_RETRY.checked_mul(1 << hold.audit_failures.min(16)).unwrap_or(interval).min(interval);
-        let pause = if troubles.is_empty() { interval } else { pause };
+        let pause = match hold.audit_failures {
+            0 => interval,
+            failures => AUDIT_RETRY.saturating_mul(1 << failures.min(16)).min(interval),
+        };
         hold.audit_due = (!is_outage).then(|| now.plus(span(pause)));
     }
 }
@@ -86,8 +93,7 @@ impl Daemon {
             Err(refusal) => return self.refused(&refusal),
         };
         let Survey { here, repositories, setup, observations, gone, mut troubles, records, begun_at, .. } = survey;
-        let is_outage = |trouble: &&Trouble| trouble.issue.is_none() && trouble.is_outage();
-        self.hear_of_forge(troubles.iter().find(is_outage).map(|trouble| trouble.message.clone()));
+        self.hear_of_forge(outages(&troubles).next().map(|trouble| trouble.message.clone()));
         if here.me == 0 {
             return troubles;
         }

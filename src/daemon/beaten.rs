@@ -1,10 +1,11 @@
 //! Hears of heartbeats that came over the network, so that news in them need not wait for the next tick.
 
-use crate::daemon::{Daemon, locked};
+use crate::daemon::Daemon;
 use crate::mission::identity::MissionId;
 use crate::queue::Key;
 use crate::world::beats::Beaten;
 use crate::world::cells;
+use crate::world::mutex::locked;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

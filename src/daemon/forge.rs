@@ -1,8 +1,8 @@
 //! The daemon's dealings with the forge: it lists what is new, and looks at one issue.
 
+use crate::daemon::Daemon;
 use crate::daemon::fleet::{Place, print};
 use crate::daemon::known::Brake;
-use crate::daemon::{Daemon, locked};
 use crate::mission::admission::Admission;
 use crate::mission::cell::Sighting;
 use crate::mission::change::Change;
@@ -23,6 +23,7 @@ use crate::world::applier::Applier;
 use crate::world::entry::Entry;
 use crate::world::gitea::{ForgeError, Gitea, Traffic};
 use crate::world::lock::Access;
+use crate::world::mutex::locked;
 use crate::world::observer::Observer;
 use crate::world::root::Root;
 use chrono::TimeDelta;
@@ -136,7 +137,7 @@ impl Forge {
 impl Daemon {
     pub(super) fn hear_of_forge(&self, error: Option<String>) {
         let mut passes = locked(&self.passes);
-        let is_back = error.is_none() && passes.told().forge_error.is_some();
+        let is_back = error.is_none() && passes.is_forge_away();
         passes.note_forge(error);
         drop(passes);
         if is_back {
@@ -331,10 +332,9 @@ impl Daemon {
 
     async fn gone(&self, applier: &Applier, key: &IssueKey) -> Result<(), WorldError> {
         let Some(record) = applier.remembered(key).await? else { return Ok(()) };
-        applier.apply(&forgotten(record)).await?;
-        if let Some(record) = applier.remembered(key).await? {
-            self.take_gone(&[forgotten(record)]);
-        }
+        let change = forgotten(record);
+        applier.apply(&change).await?;
+        self.take_gone(&[change]);
         Ok(())
     }
 }

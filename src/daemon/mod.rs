@@ -23,12 +23,13 @@ use crate::world::beats::{Beaten, Beats};
 use crate::world::courier::Courier;
 use crate::world::gitea::Traffic;
 use crate::world::lock::{Access, Residence};
+use crate::world::mutex::locked;
 use crate::world::root::{Root, RootError};
 use crate::world::watch::Watch;
 use fleet::{Fleet, Ground};
 use forge::Forge;
 use passes::{Ended, PassBook};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -70,11 +71,6 @@ pub struct Daemon {
 struct Published {
     at: Instant,
     is_outdated: bool,
-}
-
-/// What goes wrong with the lock of a `Mutex` here is a defect elsewhere, which must not spread.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Daemon {
@@ -265,16 +261,11 @@ impl Daemon {
             let is_over = (is_overdue && !is_stuck) || (passes.is_swept && is_idle);
             is_over.then(|| passes.close(now, self.queue.delayed())).flatten()
         };
-        if let Some(Ended { is_complete, duration, number }) = ended {
+        if let Some(Ended { number, is_complete, duration, delayed }) = ended {
             self.metrics.pass_ended(is_complete, duration);
             let how = if is_complete { "complete" } else { "incomplete" };
-            let delayed = self.queue.delayed();
-            tracing::info!(
-                duration_ms = duration.as_millis(),
-                delayed,
-                "pass {number}: {how}, {} ms",
-                duration.as_millis()
-            );
+            let duration_ms = duration.as_millis();
+            tracing::info!(duration_ms, delayed, "pass {number}: {how}, {duration_ms} ms");
             self.publish();
         }
     }
@@ -361,7 +352,7 @@ impl Daemon {
 
     /// Whether the forge as a whole is to blame, which one question a tick finds out to be over.
     fn is_away(&self, troubles: &[Trouble]) -> bool {
-        troubles.iter().all(Trouble::is_outage) && locked(&self.passes).told().forge_error.is_some()
+        troubles.iter().all(Trouble::is_outage) && locked(&self.passes).is_forge_away()
     }
 
     async fn handle(&self, forge: &Forge, key: Key) -> Vec<Trouble> {

@@ -31,6 +31,7 @@ pub(super) struct Ended {
     pub(super) number: u64,
     pub(super) is_complete: bool,
     pub(super) duration: Duration,
+    pub(super) delayed: usize,
 }
 
 impl PassBook {
@@ -83,12 +84,17 @@ impl PassBook {
             self.told.complete_at = Some(now);
         }
         let number = self.told.complete + self.told.incomplete;
-        Some(Ended { number, is_complete: !self.is_failed, duration: begun.elapsed() })
+        Some(Ended { number, is_complete: !self.is_failed, duration: begun.elapsed(), delayed })
     }
 
     /// What the forge's last answer was, where it was none.
     pub(super) fn note_forge(&mut self, error: Option<String>) {
         self.told.forge_error = error;
+    }
+
+    /// Whether it was none.
+    pub(super) fn is_forge_away(&self) -> bool {
+        self.told.forge_error.is_some()
     }
 
     pub(super) fn told(&self) -> Passes {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
@@ -28,7 +29,8 @@ struct Taken {
 pub(super) struct Place {
     places: Arc<Places>,
     peer: IpAddr,
-    turn: Mutex<u64>,
+    /// Changes only while `places` is locked.
+    turn: AtomicU64,
     leave: Arc<Notify>,
 }
 
@@ -66,7 +68,7 @@ impl Place {
         }
         taken.by_peer.insert(peer, of_peer + 1);
         let leave = Arc::new(Notify::new());
-        let turn = Mutex::new(taken.take_turn(&leave));
+        let turn = AtomicU64::new(taken.take_turn(&leave));
         drop(taken);
         Some(Self { places: Arc::clone(places), peer, turn, leave })
     }
@@ -74,9 +76,8 @@ impl Place {
     /// Somebody asked, or got an answer, and so is the last who has to leave.
     pub(super) fn renew(&self) {
         let mut taken = self.places.taken();
-        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        if taken.by_turn.remove(&turn).is_some() {
-            *turn = taken.take_turn(&self.leave);
+        if taken.by_turn.remove(&self.turn.load(Ordering::Relaxed)).is_some() {
+            self.turn.store(taken.take_turn(&self.leave), Ordering::Relaxed);
         }
     }
 
@@ -89,8 +90,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.taken();
-        let turn = *self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.by_turn.remove(&turn);
+        taken.by_turn.remove(&self.turn.load(Ordering::Relaxed));
         let left = taken.by_peer.get(&self.peer).map_or(0, |count| count - 1);
         if left == 0 {
             taken.by_peer.remove(&self.peer);

@@ -16,9 +16,10 @@ use crate::world::WorldError;
 use crate::world::entry::Entry;
 use crate::world::gitea::{self, ForgeError, Gitea, NewLabel};
 use crate::world::lock::{Access, Ground};
+use crate::world::mutex::locked;
 use crate::world::writer::Writer;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// How often a create is tried whose answer was lost, looking for its work each time before.
 const CREATES_MAX: usize = 3;
@@ -94,7 +95,7 @@ impl Applier {
     }
 
     fn hold<T>(&self, with: impl FnOnce(&mut Hold) -> T) -> T {
-        with(&mut self.hold.lock().unwrap_or_else(PoisonError::into_inner))
+        with(&mut locked(&self.hold))
     }
 
     /// Performs one change.

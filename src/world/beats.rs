@@ -9,6 +9,7 @@ use crate::mission::sent::{SentBeat, SentFault};
 use crate::mission::time::Timestamp;
 use crate::world::beneath::{self, CREATE_NEW, Contents, Resolver};
 use crate::world::cells::open_directory;
+use crate::world::mutex::locked;
 use crate::world::root::Root;
 use chrono::TimeDelta;
 use rustix::fs::{AtFlags, Mode, OFlags, fchmod, openat, renameat, unlinkat};
@@ -18,7 +19,7 @@ use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 
 /// The most that is read of the heartbeat before.
@@ -101,7 +102,7 @@ impl Beats {
         now: Timestamp,
     ) -> Result<(), Refusal> {
         let cell = self.open(mission_id, token)?;
-        let mut stripe = self.stripe(mission_id).lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stripe = locked(self.stripe(mission_id));
         if !stripe.admits(mission_id, now) {
             return Err(Refusal::TooOften);
         }
@@ -118,7 +119,7 @@ impl Beats {
     /// How many cells beat of late; never more than there are tokens.
     #[must_use]
     pub fn watched(&self) -> usize {
-        self.stripes.iter().map(|stripe| stripe.lock().unwrap_or_else(PoisonError::into_inner).buckets.len()).sum()
+        self.stripes.iter().map(|stripe| locked(stripe).buckets.len()).sum()
     }
 
     /// Opens a cell for whoever has its token.

@@ -1,5 +1,6 @@
 //! Several threads at one list of work, watched by somebody who does not wait for ever.
 
+use crate::world::mutex::locked;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -31,7 +32,7 @@ impl<T, W: Fn(usize) -> T> Shared<T, W> {
             let index = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(result) = self.results.get(index) else { return };
             let finished = (self.work)(index);
-            *result.lock().unwrap_or_else(PoisonError::into_inner) = Some(finished);
+            *locked(result) = Some(finished);
             if self.done.fetch_add(1, Ordering::AcqRel) + 1 == self.results.len() {
                 drop(self.watched.lock());
                 self.all_done.notify_all();
@@ -64,7 +65,7 @@ where
     let mut threads = processors.min(THREADS_MAX).min(count);
     (0..threads).for_each(|_| hire());
     let mut before = 0;
-    let mut watched = shared.watched.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut watched = locked(&shared.watched);
     while !shared.is_done() {
         let woken = shared.all_done.wait_timeout_while(watched, patience, |()| !shared.is_done());
         watched = woken.unwrap_or_else(PoisonError::into_inner).0;
@@ -80,6 +81,6 @@ where
     }
     // Those that hang shall not go on with an old list when they are free again.
     shared.next.store(count, Ordering::Relaxed);
-    let take = |result: &Mutex<Option<T>>| result.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let take = |result: &Mutex<Option<T>>| locked(result).take();
     shared.results.iter().map(take).collect()
 }

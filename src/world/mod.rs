@@ -10,6 +10,7 @@ pub mod cron_heartbeat;
 pub mod entry;
 pub mod gitea;
 pub mod lock;
+pub(crate) mod mutex;
 pub mod observer;
 pub mod root;
 pub mod watch;

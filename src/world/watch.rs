@@ -8,12 +8,13 @@ use crate::mission::cell::{CellFacts, Failure, Sighting};
 use crate::mission::identity::MissionId;
 use crate::world::cells;
 use crate::world::crew::{self, LOOK_PATIENCE};
+use crate::world::mutex::locked;
 use crate::world::root::{Root, RootError};
 use rustix::fs::{AtFlags, Stat, fstat, stat, statat};
 use rustix::io::Errno;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hasher};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What is asked for its times, below a cell.
@@ -120,10 +121,6 @@ impl Watch {
         let cause = "another directory is in its place than the daemon began with; mount the right one, or restart it";
         Err(RootError::Unusable { path: path(), cause: cause.to_owned() })
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn look(root: &Root, id: MissionId, known: Option<u64>) -> Look {
