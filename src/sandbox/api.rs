@@ -1,7 +1,8 @@
 //! The API: who asks, whether the token's scope and the account's rights allow it, and which handler answers.
 
+use crate::sandbox::accounts::{Actor, Scopes};
 use crate::sandbox::exchange::{PAGE_MAX, Reply, Request};
-use crate::sandbox::state::{Actor, Scopes, State};
+use crate::sandbox::state::State;
 use crate::sandbox::visit::{Answer, Visit, visit};
 use crate::sandbox::{comments, issues, labels, repositories, timeline};
 use serde_json::json;
@@ -22,20 +23,21 @@ fn route(state: &mut State, request: &Request) -> Answer {
         }
         ("GET", ["user"]) => {
             let user = signed_in(state, actor.as_ref())?;
-            Ok(Reply::json(200, &state.user_json(&state.user(user))))
+            Ok(Reply::json(200, &state.user_json(&state.accounts.get(user))))
         }
         ("POST", ["user", "repos"]) => {
             let user = signed_in(state, actor.as_ref())?;
             repositories::create(state, request, user)
         }
+        ("GET", ["users", login]) => account(state, request, login),
         (_, ["repositories", id]) => {
             let at = id.parse().ok().and_then(|id| state.repository_by_id(id));
             visit(state, request, actor.as_ref(), at).and_then(|mut visit| repositories::route(&mut visit, &[]))
         }
         (_, ["repos", owner, name, rest @ ..]) => {
             let at = state.repository_named(owner, name);
-            if let Some(now) = state.moved_to(owner, name).filter(|_| at.is_none()) {
-                return Err(moved(request, owner, name, &now));
+            if at.is_none() {
+                stays(state, request, owner, name)?;
             }
             visit(state, request, actor.as_ref(), at).and_then(|mut visit| about_repository(&mut visit, rest))
         }
@@ -57,9 +59,9 @@ fn about_repository(visit: &mut Visit<'_>, rest: &[&str]) -> Answer {
 }
 
 fn authenticate(state: &State, request: &Request) -> Result<Option<Actor>, Reply> {
-    let Some(header) = &request.authorization else { return Ok(None) };
+    let Some(header) = request.header("authorization") else { return Ok(None) };
     let token = header.strip_prefix("token ").or_else(|| header.strip_prefix("Bearer "));
-    let actor = token.and_then(|token| state.actor(token));
+    let actor = token.and_then(|token| state.accounts.actor(token));
     let refused = || Reply::refusal(&state.url, 401, "user does not exist [uid: 0, name: ]");
     actor.map(Some).ok_or_else(refused)
 }
@@ -74,29 +76,47 @@ fn check_scope(state: &State, actor: Option<&Actor>, request: &Request, segments
     let category = match segments {
         ["repos", _, _, "issues" | "labels", ..] => "issue",
         ["repos" | "repositories", ..] | ["user", "repos"] => "repository",
-        ["user", ..] => "user",
+        ["user" | "users", ..] => "user",
         _ => return Ok(()),
     };
-    let (read, write) = (format!("read:{category}"), format!("write:{category}"));
-    let has = |scope: &String| scopes.contains(scope);
-    let (allowed, required) =
-        if request.method == "GET" { (has(&read) || has(&write), read) } else { (has(&write), write) };
-    if allowed {
+    let access = if request.method == "GET" { "read" } else { "write" };
+    if actor.is_some_and(|actor| actor.scopes.allow(access, category)) {
         return Ok(());
     }
     let message = format!(
-        "token does not have at least one of required scope(s), required=[{required}], token scope={}",
+        "token does not have at least one of required scope(s), required=[{access}:{category}], token scope={}",
         scopes.join(",")
     );
     Err(Reply::refusal(&state.url, 403, &message))
 }
 
-/// A renamed repository answers 301 with a path only (go-gitea/gitea#34005).
-fn moved(request: &Request, owner: &str, name: &str, now: &str) -> Reply {
-    let path = request.path.replacen(&format!("/repos/{owner}/{name}"), &format!("/repos/{now}"), 1);
+fn account(state: &State, request: &Request, login: &str) -> Answer {
+    if let Some(user) = state.accounts.named(login) {
+        return Ok(Reply::json(200, &state.user_json(user)));
+    }
+    if let Some(now) = state.accounts.moved_to(login) {
+        return Err(moved(request, 307, login, now));
+    }
+    Err(Reply::refusal(&state.url, 404, &format!("user does not exist [uid: 0, name: {login}]")))
+}
+
+/// A renamed account answers 307 and a renamed repository 301 (go-gitea/gitea#34005), each with a path only.
+fn stays(state: &State, request: &Request, owner: &str, name: &str) -> Result<(), Reply> {
+    if let Some(now) = state.accounts.moved_to(owner) {
+        return Err(moved(request, 307, owner, now));
+    }
+    let now = state.moved_to(owner, name);
+    now.map_or(Ok(()), |now| Err(moved(request, 301, &format!("{owner}/{name}"), &now)))
+}
+
+fn moved(request: &Request, status: u16, before: &str, now: &str) -> Reply {
+    let path = request.path.replacen(before, now, 1);
+    let target = if request.query_text.is_empty() { path } else { format!("{path}?{}", request.query_text) };
     if request.method == "GET" {
-        Reply::html(301, &format!("<a href=\"{path}\">Moved Permanently</a>.\n\n")).with("location", &path)
+        let text = if status == 307 { "Temporary Redirect" } else { "Moved Permanently" };
+        Reply::html(status, &format!("<a href=\"{}\">{text}</a>.\n\n", target.replace('&', "&amp;")))
+            .with("location", &target)
     } else {
-        Reply::redirect(301, &path)
+        Reply::redirect(status, &target)
     }
 }

@@ -1,7 +1,8 @@
 //! Comments, with Gitea's odd answers about issues that are not there.
 
 use crate::sandbox::exchange::Reply;
-use crate::sandbox::state::{Issue, Right, What, now};
+use crate::sandbox::state::Right;
+use crate::sandbox::thread::{Issue, What, now};
 use crate::sandbox::visit::{Answer, Visit};
 use serde::Deserialize;
 use serde_json::Value;
@@ -19,9 +20,12 @@ pub(super) fn of_issue(visit: &mut Visit<'_>, number: &str) -> Answer {
     match visit.request.method.as_str() {
         // Oldest first, and all of them: `page` and `limit` are ignored.
         "GET" => {
-            let shown = issue.comments().map(|(entry, _)| visit.state.comment_json(visit.repository(), issue, entry));
-            let json: Value = shown.collect();
-            Ok(Reply::json(200, &json).with("x-total-count", &issue.comments().count().to_string()))
+            let period = visit.period()?;
+            let wanted = issue.comments().filter(|entry| period.has(entry.updated));
+            let shown: Vec<Value> =
+                wanted.map(|entry| visit.state.comment_json(visit.repository(), issue, entry)).collect();
+            let count = shown.len().to_string();
+            Ok(Reply::json(200, &Value::Array(shown)).with("x-total-count", &count))
         }
         "POST" => create(visit, number),
         _ => Err(visit.not_found()),
@@ -68,7 +72,7 @@ pub(super) fn one(visit: &mut Visit<'_>, id: &str) -> Answer {
 
 fn author(visit: &Visit<'_>, id: i64) -> Option<i64> {
     let mut comments = visit.repository().issues.iter().flat_map(Issue::comments);
-    comments.find(|(entry, _)| entry.id == id).map(|(entry, _)| entry.author)
+    comments.find(|entry| entry.id == id).map(|entry| entry.author)
 }
 
 /// An edit moves the comment's own time, but not the issue's. One that changes nothing is not stored, and its answer
@@ -92,7 +96,7 @@ fn edit(visit: &mut Visit<'_>, id: i64) -> Answer {
 
 fn shown(visit: &Visit<'_>, id: i64, status: u16) -> Answer {
     for issue in &visit.repository().issues {
-        if let Some((entry, _)) = issue.comments().find(|(entry, _)| entry.id == id) {
+        if let Some(entry) = issue.comments().find(|entry| entry.id == id) {
             return Ok(Reply::json(status, &visit.state.comment_json(visit.repository(), issue, entry)));
         }
     }

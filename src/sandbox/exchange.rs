@@ -1,6 +1,7 @@
 //! One request and its reply, as the handlers see them.
 
 use crate::sandbox::fault::MethodName;
+use hyper::HeaderMap;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -18,9 +19,9 @@ pub(super) struct Request {
     /// The path without the query.
     pub(super) path: String,
     pub(super) query: BTreeMap<String, String>,
-    /// The value of `Authorization`.
-    pub(super) authorization: Option<String>,
-    pub(super) cookie: Option<String>,
+    /// The query as it was sent.
+    pub(super) query_text: String,
+    pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
 }
 
@@ -31,12 +32,17 @@ impl Request {
         let path = url.as_ref().map_or("/", Url::path).to_owned();
         let pairs = url.iter().flat_map(Url::query_pairs);
         let query = pairs.map(|(key, value)| (key.into_owned(), value.into_owned())).collect();
-        Self { method, path, query, authorization: None, cookie: None, body: Vec::new() }
+        let query_text = url.as_ref().and_then(Url::query).unwrap_or_default().to_owned();
+        Self { method, path, query, query_text, headers: HeaderMap::new(), body: Vec::new() }
     }
 
     /// The parts of the path.
     pub(super) fn segments(&self) -> Vec<&str> {
         self.path.split('/').filter(|segment| !segment.is_empty()).collect()
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
     }
 
     pub(super) fn query(&self, key: &str) -> Option<&str> {

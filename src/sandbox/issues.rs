@@ -1,9 +1,10 @@
 //! Issues: listed, filed, read, edited, closed, locked and deleted.
 
 use crate::sandbox::exchange::Reply;
-use crate::sandbox::state::{Issue, NewIssue, Right, What, now};
+use crate::sandbox::state::Right;
+use crate::sandbox::thread::{Issue, NewIssue, What, now};
 use crate::sandbox::visit::{Answer, Visit};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, FixedOffset, NaiveTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -15,6 +16,7 @@ struct ApiIssue {
     body: String,
     #[serde(default)]
     labels: Vec<i64>,
+    due_date: Option<DateTime<FixedOffset>>,
 }
 
 #[derive(Deserialize)]
@@ -22,6 +24,8 @@ struct IssueEdit {
     title: Option<String>,
     body: Option<String>,
     state: Option<String>,
+    due_date: Option<DateTime<FixedOffset>>,
+    unset_due_date: Option<bool>,
 }
 
 pub(super) fn route(visit: &mut Visit<'_>, rest: &[&str]) -> Answer {
@@ -55,21 +59,20 @@ fn list(visit: &Visit<'_>) -> Answer {
 fn filtered<'a>(visit: &'a Visit<'_>) -> Result<Vec<&'a Issue>, Reply> {
     let request = visit.request;
     let (state, kind) = (request.query("state").unwrap_or("open"), request.query("type"));
-    let since = request.query("since").map(|text| time(visit, text)).transpose()?;
+    let period = visit.period()?;
     let labels = known_labels(visit, request.query("labels").unwrap_or_default());
     let is_wanted = |issue: &&Issue| {
         let of_state = match state {
-            "closed" => !issue.is_open,
+            "closed" => issue.closed.is_some(),
             "all" => true,
-            _ => issue.is_open,
+            _ => issue.closed.is_none(),
         };
         let of_kind = match kind {
             Some("issues") => !issue.is_pull,
             Some("pulls") => issue.is_pull,
             _ => true,
         };
-        let is_new = since.is_none_or(|since| issue.updated >= since);
-        of_state && of_kind && is_new && labels.iter().all(|id| issue.labels.contains(id))
+        of_state && of_kind && period.has(issue.updated) && labels.iter().all(|id| issue.labels.contains(id))
     };
     Ok(visit.repository().issues.iter().filter(is_wanted).collect())
 }
@@ -81,13 +84,6 @@ fn known_labels(visit: &Visit<'_>, names: &str) -> Vec<i64> {
     known.filter(|label| names.contains(&label.name.as_str())).map(|label| label.id).collect()
 }
 
-fn time(visit: &Visit<'_>, text: &str) -> Result<DateTime<Utc>, Reply> {
-    DateTime::parse_from_rfc3339(text).map(|time| time.to_utc()).map_err(|_| {
-        let layout = "2006-01-02T15:04:05Z07:00";
-        visit.refusal(422, &format!("parsing time \"{text}\" as \"{layout}\": cannot parse \"{text}\" as \"2006\""))
-    })
-}
-
 fn next_link(visit: &Visit<'_>, page: usize) -> String {
     let mut query = visit.request.query.clone();
     query.insert("page".to_owned(), page.to_string());
@@ -95,15 +91,17 @@ fn next_link(visit: &Visit<'_>, page: usize) -> String {
     format!("<{}{}?{query}>; rel=\"next\"", visit.state.url, visit.request.path)
 }
 
-/// Who may not write gets an issue without the labels that were asked for, and 201 all the same.
+/// Who may not write gets an issue without the labels and the due date that were asked for, and 201 all the same.
 fn create(visit: &mut Visit<'_>) -> Answer {
-    let ApiIssue { title, body, labels } = visit.body()?;
+    let ApiIssue { title, body, labels, due_date } = visit.body()?;
     visit.needs_life()?;
     if title.is_empty() {
         return Err(visit.refusal(422, "[Title]: Required"));
     }
-    let labels = if visit.right >= Right::Write { labels } else { Vec::new() };
-    let new = NewIssue { author: visit.user, title, body, is_pull: false, labels };
+    let may_write = visit.right >= Right::Write;
+    let labels = if may_write { labels } else { Vec::new() };
+    let due = due_date.filter(|_| may_write).map(|due| due.to_utc());
+    let new = NewIssue { author: visit.user, title, body, due, is_pull: false, labels };
     let number = visit.state.add_issue(visit.at, new);
     shown(visit, &number.to_string(), 201)
 }
@@ -119,19 +117,57 @@ fn edit(visit: &mut Visit<'_>, number: &str) -> Answer {
     if !is_author && visit.right < Right::Write {
         return Err(Reply::empty(403));
     }
-    let IssueEdit { title, body, state } = visit.body()?;
-    let (at, user) = (visit.at, visit.user);
+    let IssueEdit { title, body, state, due_date, unset_due_date } = visit.body()?;
     let issue = visit.issue_mut(number)?;
+    if title.is_some() || body.is_some() {
+        issue.updated = now();
+    }
     issue.title = title.map_or_else(|| issue.title.clone(), |title| title.trim().to_owned());
     issue.body = body.unwrap_or_else(|| issue.body.clone());
-    issue.updated = now();
-    let was_open = issue.is_open;
-    issue.is_open = state.map_or(was_open, |state| state == "open");
-    let (index, is_open) = (issue.number, issue.is_open);
-    if is_open != was_open {
-        visit.state.note(at, index, user, if is_open { What::Reopened } else { What::Closed });
+    if visit.right >= Right::Write && (due_date.is_some() || unset_due_date.is_some()) {
+        if due_date.is_none() && unset_due_date != Some(true) {
+            return Err(visit.refusal(400, "The due_date cannot be empty"));
+        }
+        set_due(visit, number, due_date.filter(|_| unset_due_date != Some(true)))?;
+    }
+    if let Some(state) = state {
+        set_state(visit, number, &state)?;
     }
     shown(visit, number, 201)
+}
+
+/// Sets another due date, or none. Only the day counts, in the zone that it was written in, and the issue is due at
+/// its end (go-gitea/gitea `routers/api/v1/repo/issue.go`).
+fn set_due(visit: &mut Visit<'_>, number: &str, due: Option<DateTime<FixedOffset>>) -> Result<(), Reply> {
+    let after = due.and_then(end_of_day);
+    let issue = visit.issue_mut(number)?;
+    let before = std::mem::replace(&mut issue.due, after);
+    let (index, user) = (issue.number, visit.user);
+    if before != after {
+        visit.state.note(visit.at, index, user, What::Due { before, after });
+    }
+    Ok(())
+}
+
+/// Go's zero time is no time.
+fn end_of_day(day: DateTime<FixedOffset>) -> Option<DateTime<Utc>> {
+    let last_second = NaiveTime::from_hms_opt(23, 59, 59)?;
+    day.with_time(last_second).single().filter(|_| day.year() > 1).map(|time| time.to_utc())
+}
+
+fn set_state(visit: &mut Visit<'_>, number: &str, state: &str) -> Result<(), Reply> {
+    let issue = visit.issue(number)?;
+    let (index, is_open) = (issue.number, issue.closed.is_none());
+    let (closed, what) = match state {
+        "closed" => (Some(now()), What::Closed),
+        "open" => (None, What::Reopened),
+        _ => return Err(visit.refusal(412, &format!("unknown state: {state}"))),
+    };
+    if is_open == closed.is_some() {
+        visit.issue_mut(number)?.closed = closed;
+        visit.state.note(visit.at, index, visit.user, what);
+    }
+    Ok(())
 }
 
 fn delete(visit: &mut Visit<'_>, number: &str) -> Answer {

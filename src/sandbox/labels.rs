@@ -1,7 +1,8 @@
 //! Labels of a repository, and labels on an issue.
 
 use crate::sandbox::exchange::Reply;
-use crate::sandbox::state::{Label, Right};
+use crate::sandbox::state::Right;
+use crate::sandbox::thread::Label;
 use crate::sandbox::visit::{Answer, Visit};
 use serde::Deserialize;
 use serde_json::Value;
@@ -93,6 +94,7 @@ fn delete(visit: &mut Visit<'_>, id: &str) -> Answer {
     repository.labels.retain(|label| label.id != id);
     for issue in &mut repository.issues {
         issue.labels.remove(&id);
+        issue.entries.retain(|entry| entry.what.label() != Some(id));
     }
     Ok(Reply::empty(204))
 }

@@ -17,6 +17,7 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+mod accounts;
 mod api;
 mod comments;
 mod exchange;
@@ -27,6 +28,7 @@ mod labels;
 mod repositories;
 mod server;
 mod state;
+mod thread;
 mod timeline;
 mod view;
 mod visit;
@@ -34,12 +36,14 @@ mod web;
 
 pub use fault::{Fault, Logged};
 
+use accounts::{JOB_USER, Scopes};
 use chrono::TimeDelta;
 use fault::Faults;
 use server::Server;
-use state::{Scopes, State};
+use state::State;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use thread::NewIssue;
 
 /// A running forge. Stops, and forgets everything, when dropped.
 #[derive(Debug)]
@@ -83,7 +87,33 @@ impl Sandbox {
 
     /// Makes an account whose password is its login.
     pub fn user(&self, login: &str) {
-        self.shared.state().add_user(login);
+        self.shared.state().accounts.add(login, false);
+    }
+
+    /// Makes an account of an administrator, to whom every repository belongs; its password is its login.
+    pub fn admin(&self, login: &str) {
+        self.shared.state().accounts.add(login, true);
+    }
+
+    /// Renames an account; its repositories go with it, and its former login leads to it.
+    ///
+    /// # Panics
+    /// If there is no account of this login.
+    pub fn rename_user(&self, login: &str, new: &str) {
+        let mut state = self.shared.state();
+        let id = state.accounts.named(login).expect("accounts that exist are renamed").id;
+        state.rename_user(id, new);
+    }
+
+    /// Removes an account that owns no repository; what it wrote stays, as a ghost's.
+    ///
+    /// # Panics
+    /// If there is no account of this login, or one that owns a repository.
+    pub fn remove_user(&self, login: &str) {
+        let mut state = self.shared.state();
+        let id = state.accounts.named(login).expect("accounts that exist are removed").id;
+        assert!(state.repositories.iter().all(|repository| repository.owner != id), "`{login}` owns a repository");
+        state.accounts.remove(id);
     }
 
     /// Makes an access token with scopes such as `write:issue`, or `all`.
@@ -98,19 +128,19 @@ impl Sandbox {
             Scopes::Some(scopes.iter().map(|&scope| scope.to_owned()).collect())
         };
         let mut state = self.shared.state();
-        let user = state.user_named(login).expect("tokens are made for accounts that exist").id;
-        state.add_token(user, scopes)
+        let user = state.accounts.named(login).expect("tokens are made for accounts that exist").id;
+        state.accounts.add_token(user, scopes)
     }
 
     /// Makes the token of an Actions job that runs in the repository of this id.
     #[must_use]
     pub fn job_token(&self, repository: i64) -> String {
-        self.shared.state().add_token(state::JOB_USER, Scopes::Job(repository))
+        self.shared.state().accounts.add_token(JOB_USER, Scopes::Job(repository))
     }
 
     /// No token of this account is accepted any more.
     pub fn revoke_tokens(&self, login: &str) {
-        self.shared.state().revoke_tokens(login);
+        self.shared.state().accounts.revoke_tokens(login);
     }
 
     /// Opens a pull request in the repository of this id, which shares the numbers of issues; its number.
@@ -120,10 +150,10 @@ impl Sandbox {
     #[must_use]
     pub fn pull_request(&self, repository: i64, login: &str, title: &str, body: &str) -> i64 {
         let mut state = self.shared.state();
-        let author = state.user_named(login).expect("pull requests are opened by accounts that exist").id;
+        let author = state.accounts.named(login).expect("pull requests are opened by accounts that exist").id;
         let at = state.repository_by_id(repository).expect("pull requests are opened in repositories that exist");
         let (title, body) = (title.to_owned(), body.to_owned());
-        state.add_issue(at, state::NewIssue { author, title, body, is_pull: true, labels: Vec::new() })
+        state.add_issue(at, NewIssue { author, title, body, due: None, is_pull: true, labels: Vec::new() })
     }
 
     /// The next `times` requests of this method whose path contains `path` meet `fault`; empty texts match everything.

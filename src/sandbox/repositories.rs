@@ -1,7 +1,7 @@
 //! Repositories: made, described, changed, renamed, shared and filled.
 
 use crate::sandbox::exchange::{Reply, Request};
-use crate::sandbox::state::{Right, State};
+use crate::sandbox::state::{Repository, Right, State};
 use crate::sandbox::visit::{Answer, Visit};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,6 +11,10 @@ use serde_json::json;
 #[derive(Deserialize)]
 struct NewRepository {
     name: String,
+    #[serde(default)]
+    auto_init: bool,
+    #[serde(default)]
+    private: bool,
 }
 
 #[derive(Deserialize)]
@@ -28,17 +32,26 @@ struct Collaboration {
 }
 
 #[derive(Deserialize)]
+struct Offer {
+    new_owner: String,
+}
+
+#[derive(Deserialize)]
 struct NewFile {
     content: String,
 }
 
 pub(super) fn create(state: &mut State, request: &Request, owner: i64) -> Answer {
-    let NewRepository { name } = request.json(&state.url)?;
-    let login = state.user(owner).login;
+    let NewRepository { name, auto_init, private } = request.json(&state.url)?;
+    let login = state.accounts.get(owner).login;
     if state.repository_named(&login, &name).is_some() {
         return Err(Reply::refusal(&state.url, 409, "The repository with the same name already exists."));
     }
     let at = state.add_repository(owner, &name);
+    state.repositories[at].is_private = private;
+    if auto_init {
+        state.repositories[at].files.insert("README.md".to_owned(), format!("# {name}\n\n").into_bytes());
+    }
     Ok(Reply::json(201, &state.repository_json(&state.repositories[at], Right::Own)))
 }
 
@@ -54,11 +67,13 @@ pub(super) fn route(visit: &mut Visit<'_>, rest: &[&str]) -> Answer {
             visit.state.repositories.remove(visit.at);
             Ok(Reply::empty(204))
         }
+        ("POST", ["transfer"]) => offer(visit),
+        ("POST", ["transfer", "accept"]) => accept(visit),
         ("PUT", ["collaborators", login]) => {
             visit.needs(Right::Own, "user should be an owner or a collaborator with admin write of a repository")?;
             let Collaboration { permission } = visit.body()?;
             let not_found = visit.not_found();
-            let user = visit.state.user_named(login).ok_or(not_found)?.id;
+            let user = visit.state.accounts.named(login).ok_or(not_found)?.id;
             let repository = visit.repository_mut();
             let list = if permission == "read" { &mut repository.readers } else { &mut repository.writers };
             list.insert(user);
@@ -81,6 +96,47 @@ fn edit(visit: &mut Visit<'_>) -> Answer {
     repository.is_archived = archived.unwrap_or(repository.is_archived);
     repository.has_issues = has_issues.unwrap_or(repository.has_issues);
     Ok(Reply::json(200, &visit.state.repository_json(visit.repository(), visit.right)))
+}
+
+/// An administrator's transfer happens at once, anybody else's when the new owner accepts it, who may read until then
+/// (go-gitea/gitea `services/repository/transfer.go`).
+fn offer(visit: &mut Visit<'_>) -> Answer {
+    visit.needs(Right::Own, "user should be the owner of the repo")?;
+    let Offer { new_owner } = visit.body()?;
+    let unknown = || visit.refusal(404, "The new owner does not exist or cannot be found");
+    let new_owner = visit.state.accounts.named(&new_owner).ok_or_else(unknown)?.clone();
+    let Repository { name, offered_to, .. } = visit.repository();
+    if offered_to.is_some() {
+        return Err(visit.refusal(409, "repository is already being transferred [uname: , name: ]"));
+    }
+    if visit.state.repository_named(&new_owner.login, name).is_some() {
+        return Err(
+            visit.refusal(422, &format!("repository already exists [uname: {}, name: {name}]", new_owner.login))
+        );
+    }
+    if visit.state.accounts.get(visit.user).is_admin {
+        visit.state.transfer(visit.at, new_owner.id);
+        return Ok(described(visit, 202));
+    }
+    let repository = visit.repository_mut();
+    repository.offered_to = Some(new_owner.id);
+    repository.readers.insert(new_owner.id);
+    Ok(described(visit, 201))
+}
+
+fn accept(visit: &mut Visit<'_>) -> Answer {
+    match visit.repository().offered_to {
+        None => Err(visit.not_found()),
+        Some(user) if user != visit.user => Err(visit.refusal(403, "permission denied")),
+        Some(user) => {
+            visit.state.transfer(visit.at, user);
+            Ok(described(visit, 202))
+        }
+    }
+}
+
+fn described(visit: &Visit<'_>, status: u16) -> Reply {
+    Reply::json(status, &visit.state.repository_json(visit.repository(), Right::Own))
 }
 
 fn write_file(visit: &mut Visit<'_>, path: &str) -> Answer {

@@ -5,7 +5,7 @@ use crate::sandbox::fault::Fault;
 use crate::sandbox::{Shared, api, web};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Bytes, Frame, Incoming};
-use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, COOKIE};
+use hyper::header::CONTENT_LENGTH;
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -54,8 +54,7 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
 async fn respond(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> io::Result<Response<Sent>> {
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
     let mut asked = Request::new(request.method().as_str().to_owned(), &target);
-    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    (asked.authorization, asked.cookie) = (header(AUTHORIZATION), header(COOKIE));
+    asked.headers = request.headers().clone();
     let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await;
     asked.body = body.map_err(io::Error::other)?.to_bytes().to_vec();
     let fault = shared.faults().meet(&asked.method, &target);

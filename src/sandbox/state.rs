@@ -1,29 +1,24 @@
 //! What the sandbox holds, as plain data, and the rules that its data keep whoever changes them.
 
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use crate::sandbox::accounts::{Accounts, Actor, Scopes};
+use crate::sandbox::thread::{Issue, Label, NewIssue, What, now};
+use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::{BTreeMap, BTreeSet};
-use uuid::Uuid;
-
-/// The account of every Actions job (go-gitea/gitea `models/user/user_system.go`).
-pub(super) const JOB_USER: i64 = -2;
 
 /// Everything.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) url: String,
-    users: Vec<User>,
-    tokens: BTreeMap<String, Actor>,
-    sessions: BTreeMap<String, i64>,
+    pub(super) accounts: Accounts,
     pub(super) repositories: Vec<Repository>,
-    /// Former names, in lower case, of repositories by id.
-    former_names: BTreeMap<(String, String), i64>,
+    /// By owner and former name in lower case: the id of the repository.
+    former_names: BTreeMap<(i64, String), i64>,
     ids: Ids,
 }
 
-/// The last id given out, of each kind. Comments and timeline entries share one.
+/// The last id given out, of each kind but accounts. Comments and timeline entries share one.
 #[derive(Debug, Default)]
 struct Ids {
-    user: i64,
     repository: i64,
     label: i64,
     issue: i64,
@@ -33,27 +28,6 @@ struct Ids {
 fn next(id: &mut i64) -> i64 {
     *id += 1;
     *id
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct User {
-    pub(super) id: i64,
-    pub(super) login: String,
-}
-
-/// Somebody who asks, with what the token allows.
-#[derive(Clone, Debug)]
-pub(super) struct Actor {
-    pub(super) user: i64,
-    pub(super) scopes: Scopes,
-}
-
-#[derive(Clone, Debug)]
-pub(super) enum Scopes {
-    All,
-    Some(Vec<String>),
-    /// A job's token: everything in the repository of this id, nothing elsewhere.
-    Job(i64),
 }
 
 /// What somebody may do in a repository.
@@ -77,6 +51,8 @@ pub(super) struct Repository {
     pub(super) created: DateTime<Utc>,
     pub(super) readers: BTreeSet<i64>,
     pub(super) writers: BTreeSet<i64>,
+    /// To whom it was offered, who has not accepted it yet.
+    pub(super) offered_to: Option<i64>,
     /// The files of the default branch.
     pub(super) files: BTreeMap<String, Vec<u8>>,
     pub(super) labels: Vec<Label>,
@@ -84,156 +60,27 @@ pub(super) struct Repository {
     numbers: i64,
 }
 
-#[derive(Clone, Debug)]
-pub(super) struct Label {
-    pub(super) id: i64,
-    pub(super) name: String,
-    pub(super) color: String,
-    pub(super) description: String,
-    pub(super) is_exclusive: bool,
-    pub(super) is_archived: bool,
-}
-
-impl Label {
-    /// Everything before the last slash (go-gitea/gitea `models/issues/label.go`).
-    fn scope(&self) -> Option<&str> {
-        let (scope, value) = self.name.rsplit_once('/')?;
-        (self.is_exclusive && !scope.is_empty() && !value.is_empty()).then_some(scope)
-    }
-
-    fn is_sibling_of(&self, other: &Self) -> bool {
-        self.id != other.id && self.scope().is_some() && self.scope() == other.scope()
-    }
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Issue {
-    pub(super) id: i64,
-    pub(super) number: i64,
-    pub(super) author: i64,
-    pub(super) title: String,
-    pub(super) body: String,
-    pub(super) is_open: bool,
-    pub(super) is_locked: bool,
-    pub(super) is_pull: bool,
-    pub(super) labels: BTreeSet<i64>,
-    pub(super) created: DateTime<Utc>,
-    pub(super) updated: DateTime<Utc>,
-    pub(super) entries: Vec<Entry>,
-}
-
-/// A comment, or a line of the timeline.
-#[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) id: i64,
-    pub(super) author: i64,
-    pub(super) created: DateTime<Utc>,
-    pub(super) updated: DateTime<Utc>,
-    pub(super) what: What,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum What {
-    Comment(String),
-    LabelAdded(i64),
-    LabelRemoved(i64),
-    Closed,
-    Reopened,
-}
-
-impl Issue {
-    pub(super) fn comments(&self) -> impl Iterator<Item = (&Entry, &str)> {
-        self.entries.iter().filter_map(|entry| match &entry.what {
-            What::Comment(body) => Some((entry, body.as_str())),
-            What::LabelAdded(_) | What::LabelRemoved(_) | What::Closed | What::Reopened => None,
-        })
-    }
-}
-
-/// An issue to be filed.
-#[derive(Debug)]
-pub(super) struct NewIssue {
-    pub(super) author: i64,
-    pub(super) title: String,
-    pub(super) body: String,
-    pub(super) is_pull: bool,
-    pub(super) labels: Vec<i64>,
-}
-
-pub(super) fn now() -> DateTime<Utc> {
-    Utc::now().trunc_subsecs(0)
-}
-
 impl State {
     /// Everything that has happened was so much earlier.
     pub(super) fn grow_older(&mut self, by: TimeDelta) {
-        for issue in self.repositories.iter_mut().flat_map(|repository| &mut repository.issues) {
-            (issue.created, issue.updated) = (issue.created - by, issue.updated - by);
-            for entry in &mut issue.entries {
-                (entry.created, entry.updated) = (entry.created - by, entry.updated - by);
-            }
-        }
+        let issues = self.repositories.iter_mut().flat_map(|repository| &mut repository.issues);
+        issues.for_each(|issue| issue.grow_older(by));
     }
 
     pub(super) fn new(url: String) -> Self {
         Self {
             url,
-            users: Vec::new(),
-            tokens: BTreeMap::new(),
-            sessions: BTreeMap::new(),
+            accounts: Accounts::default(),
             repositories: Vec::new(),
             former_names: BTreeMap::new(),
             ids: Ids::default(),
         }
     }
 
-    pub(super) fn add_user(&mut self, login: &str) {
-        let id = next(&mut self.ids.user);
-        self.users.push(User { id, login: login.to_owned() });
-    }
-
-    pub(super) fn user_named(&self, login: &str) -> Option<&User> {
-        self.users.iter().find(|user| user.login.eq_ignore_ascii_case(login))
-    }
-
-    /// An account by its id; what is not known is a ghost.
-    pub(super) fn user(&self, id: i64) -> User {
-        if id == JOB_USER {
-            return User { id, login: "gitea-actions".to_owned() };
-        }
-        let known = self.users.iter().find(|user| user.id == id).cloned();
-        known.unwrap_or_else(|| User { id: -1, login: "Ghost".to_owned() })
-    }
-
-    pub(super) fn add_token(&mut self, user: i64, scopes: Scopes) -> String {
-        let token = Uuid::new_v4().simple().to_string();
-        self.tokens.insert(token.clone(), Actor { user, scopes });
-        token
-    }
-
-    pub(super) fn revoke_tokens(&mut self, login: &str) {
-        let user = self.user_named(login).map(|user| user.id);
-        self.tokens.retain(|_, actor| Some(actor.user) != user);
-    }
-
-    pub(super) fn actor(&self, token: &str) -> Option<Actor> {
-        self.tokens.get(token).cloned()
-    }
-
-    pub(super) fn log_in(&mut self, user: i64) -> String {
-        let session = Uuid::new_v4().simple().to_string();
-        self.sessions.insert(session.clone(), user);
-        session
-    }
-
-    pub(super) fn session(&self, session: &str) -> Option<Actor> {
-        self.sessions.get(session).map(|&user| Actor { user, scopes: Scopes::All })
-    }
-
     pub(super) fn add_repository(&mut self, owner: i64, name: &str) -> usize {
-        let owner_login = self.user(owner).login;
+        let owner_login = self.accounts.get(owner).login;
         // Whoever takes a former name ends its redirect.
-        self.former_names.remove(&(owner_login.to_lowercase(), name.to_lowercase()));
+        self.former_names.remove(&(owner, name.to_lowercase()));
         self.repositories.push(Repository {
             id: next(&mut self.ids.repository),
             owner,
@@ -245,6 +92,7 @@ impl State {
             created: now(),
             readers: BTreeSet::new(),
             writers: BTreeSet::new(),
+            offered_to: None,
             files: BTreeMap::new(),
             labels: Vec::new(),
             issues: Vec::new(),
@@ -254,10 +102,35 @@ impl State {
     }
 
     pub(super) fn rename(&mut self, at: usize, name: &str) {
+        self.leave_name(at);
         let repository = &mut self.repositories[at];
-        let former = (repository.owner_login.to_lowercase(), repository.name.to_lowercase());
-        self.former_names.insert(former, repository.id);
         name.clone_into(&mut repository.name);
+        self.former_names.remove(&(repository.owner, name.to_lowercase()));
+    }
+
+    /// Gives a repository to another account, at once (go-gitea/gitea `services/repository/transfer.go`).
+    pub(super) fn transfer(&mut self, at: usize, owner: i64) {
+        self.leave_name(at);
+        let repository = &mut self.repositories[at];
+        (repository.owner, repository.owner_login) = (owner, self.accounts.get(owner).login);
+        repository.offered_to = None;
+        repository.readers.remove(&owner);
+        repository.writers.remove(&owner);
+        self.former_names.remove(&(owner, repository.name.to_lowercase()));
+    }
+
+    /// The name that a repository has will lead to it when it has another.
+    fn leave_name(&mut self, at: usize) {
+        let Repository { id, owner, name, .. } = &self.repositories[at];
+        self.former_names.insert((*owner, name.to_lowercase()), *id);
+    }
+
+    /// Renames an account; its repositories go with it.
+    pub(super) fn rename_user(&mut self, id: i64, login: &str) {
+        self.accounts.rename(id, login);
+        for repository in self.repositories.iter_mut().filter(|repository| repository.owner == id) {
+            login.clone_into(&mut repository.owner_login);
+        }
     }
 
     pub(super) fn repository_named(&self, owner: &str, name: &str) -> Option<usize> {
@@ -272,7 +145,8 @@ impl State {
 
     /// Where a repository is that had this name before.
     pub(super) fn moved_to(&self, owner: &str, name: &str) -> Option<String> {
-        let id = self.former_names.get(&(owner.to_lowercase(), name.to_lowercase()))?;
+        let owner = self.accounts.named(owner)?.id;
+        let id = self.former_names.get(&(owner, name.to_lowercase()))?;
         let repository = &self.repositories[self.repository_by_id(*id)?];
         Some(format!("{}/{}", repository.owner_login, repository.name))
     }
@@ -285,7 +159,7 @@ impl State {
             // Not even a public repository of others (go-gitea/gitea `models/perm/access/repo_permission.go`).
             return if own == repository.id { Right::Write } else { Right::None };
         }
-        if actor.user == repository.owner {
+        if actor.user == repository.owner || self.accounts.get(actor.user).is_admin {
             Right::Own
         } else if repository.writers.contains(&actor.user) {
             Right::Write
@@ -306,17 +180,17 @@ impl State {
     /// Files an issue. Exclusive scopes are not enforced here (go-gitea/gitea `models/issues/issue_update.go`), and
     /// labels set at filing are the author's.
     pub(super) fn add_issue(&mut self, at: usize, new: NewIssue) -> i64 {
-        let NewIssue { author, title, body, is_pull, labels } = new;
+        let NewIssue { author, title, body, due, is_pull, labels } = new;
         let repository = &mut self.repositories[at];
         let number = next(&mut repository.numbers);
-        let title = title.trim().to_owned();
         let mut issue = Issue {
             id: next(&mut self.ids.issue),
             number,
             author,
-            title,
+            title: title.trim().to_owned(),
             body,
-            is_open: true,
+            closed: None,
+            due,
             is_locked: false,
             is_pull,
             labels: labels.into_iter().filter(|id| repository.labels.iter().any(|label| label.id == *id)).collect(),
@@ -325,7 +199,7 @@ impl State {
             entries: Vec::new(),
         };
         for label in issue.labels.clone() {
-            note(&mut issue, &mut self.ids.entry, author, What::LabelAdded(label));
+            issue.note(next(&mut self.ids.entry), author, What::LabelAdded(label));
         }
         repository.issues.push(issue);
         number
@@ -334,27 +208,17 @@ impl State {
     /// Adds a line to an issue's timeline, which also moves its `updated_at`; the line's id.
     pub(super) fn note(&mut self, at: usize, number: i64, author: i64, what: What) -> Option<i64> {
         let issue = self.repositories[at].issues.iter_mut().find(|issue| issue.number == number)?;
-        Some(note(issue, &mut self.ids.entry, author, what))
+        let id = next(&mut self.ids.entry);
+        issue.note(id, author, what);
+        Some(id)
     }
 
-    /// Puts labels on an issue, in the order of their names. Only a label that was not there before drops its
-    /// siblings (go-gitea/gitea `models/issues/issue_label.go`).
+    /// Puts labels on an issue.
     pub(super) fn put_labels(&mut self, at: usize, number: i64, author: i64, ids: &[i64]) {
         let Repository { labels, issues, .. } = &mut self.repositories[at];
         let Some(issue) = issues.iter_mut().find(|issue| issue.number == number) else { return };
-        let mut new: Vec<&Label> = labels.iter().filter(|label| ids.contains(&label.id)).collect();
-        new.sort_by(|a, b| a.name.cmp(&b.name));
-        for label in new {
-            if issue.labels.contains(&label.id) {
-                continue;
-            }
-            for sibling in labels.iter().filter(|known| known.is_sibling_of(label)) {
-                if issue.labels.remove(&sibling.id) {
-                    note(issue, &mut self.ids.entry, author, What::LabelRemoved(sibling.id));
-                }
-            }
-            issue.labels.insert(label.id);
-            note(issue, &mut self.ids.entry, author, What::LabelAdded(label.id));
+        for what in issue.put_labels(labels, ids) {
+            issue.note(next(&mut self.ids.entry), author, what);
         }
     }
 
@@ -362,14 +226,7 @@ impl State {
     pub(super) fn take_label(&mut self, at: usize, number: i64, author: i64, id: i64) {
         let Some(issue) = self.repositories[at].issues.iter_mut().find(|issue| issue.number == number) else { return };
         if issue.labels.remove(&id) {
-            note(issue, &mut self.ids.entry, author, What::LabelRemoved(id));
+            issue.note(next(&mut self.ids.entry), author, What::LabelRemoved(id));
         }
     }
-}
-
-fn note(issue: &mut Issue, ids: &mut i64, author: i64, what: What) -> i64 {
-    let (id, at) = (next(ids), now());
-    issue.updated = at;
-    issue.entries.push(Entry { id, author, created: at, updated: at, what });
-    id
 }

@@ -1,28 +1,23 @@
-//! The timeline of an issue: who put which label on it or took it off, and when.
+//! The timeline of an issue: what was said and done on it, by whom, and when.
 
 use crate::sandbox::exchange::Reply;
-use crate::sandbox::state::{Entry, What};
+use crate::sandbox::thread::Entry;
 use crate::sandbox::visit::{Answer, Visit};
 use serde_json::{Value, json};
 
-/// `…/issues/{number}/timeline`. `X-Total-Count` is the length of the page, not of the whole
-/// (go-gitea/gitea `routers/api/v1/repo/issue_comment.go`); without a page everything comes at once.
+/// `…/issues/{number}/timeline`. `X-Total-Count` is the length of the page, not of the whole, and a missing issue is
+/// "internal" (go-gitea/gitea `routers/api/v1/repo/issue_comment.go`); without a page everything comes at once.
 pub(super) fn of_issue(visit: &Visit<'_>, number: &str) -> Answer {
-    let issue = visit.issue(number)?;
+    let period = visit.period()?;
+    let issue = visit.find_issue(number).ok_or_else(|| visit.internal())?;
     let shown = |entry: &Entry| {
         let mut json = visit.state.comment_json(visit.repository(), issue, entry);
-        let (kind, label) = match &entry.what {
-            What::Comment(_) => ("comment", None),
-            What::LabelAdded(id) | What::LabelRemoved(id) => ("label", Some(*id)),
-            What::Closed => ("close", None),
-            What::Reopened => ("reopen", None),
-        };
-        json["type"] = json!(kind);
-        let label = visit.repository().labels.iter().find(|known| Some(known.id) == label);
+        json["type"] = json!(entry.what.kind());
+        let label = visit.repository().labels.iter().find(|known| Some(known.id) == entry.what.label());
         json["label"] = label.map_or(Value::Null, |label| visit.state.label_json(visit.repository(), label));
         json
     };
-    let mut entries: Vec<Value> = issue.entries.iter().map(shown).collect();
+    let mut entries: Vec<Value> = issue.entries.iter().filter(|entry| period.has(entry.updated)).map(shown).collect();
     if let Some(page) = visit.request.number("page") {
         let size = visit.request.page_size();
         entries = entries.into_iter().skip(page.saturating_sub(1) * size).take(size).collect();

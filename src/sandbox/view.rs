@@ -1,6 +1,8 @@
 //! How the forge's things look as JSON, key for key as a real Gitea sends them.
 
-use crate::sandbox::state::{Entry, Issue, Label, Repository, Right, State, User, What};
+use crate::sandbox::accounts::User;
+use crate::sandbox::state::{Repository, Right, State};
+use crate::sandbox::thread::{Entry, Issue, Label};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
@@ -12,7 +14,7 @@ const NEVER: &str = "0001-01-01T00:00:00Z";
 
 impl State {
     pub(super) fn user_json(&self, user: &User) -> Value {
-        let User { id, login } = user;
+        let User { id, login, is_admin: _ } = user;
         let url = &self.url;
         json!({
             "id": id, "login": login, "login_name": "", "source_id": 0, "full_name": "",
@@ -27,9 +29,9 @@ impl State {
     pub(super) fn repository_json(&self, repository: &Repository, right: Right) -> Value {
         let Repository { id, owner, owner_login, name, is_private, is_archived, has_issues, created, .. } = repository;
         let full_name = format!("{owner_login}/{name}");
-        let open = |is_pull| repository.issues.iter().filter(|i| i.is_open && i.is_pull == is_pull).count();
+        let open = |is_pull| repository.issues.iter().filter(|i| i.closed.is_none() && i.is_pull == is_pull).count();
         json!({
-            "id": id, "owner": self.user_json(&self.user(*owner)), "name": name, "full_name": full_name,
+            "id": id, "owner": self.user_json(&self.accounts.get(*owner)), "name": name, "full_name": full_name,
             "description": "", "empty": repository.files.is_empty(), "private": is_private, "fork": false,
             "template": false, "mirror": false, "size": 25, "html_url": format!("{}/{full_name}", self.url),
             "url": format!("{}/api/v1/repos/{full_name}", self.url),
@@ -62,18 +64,18 @@ impl State {
     pub(super) fn issue_json(&self, repository: &Repository, issue: &Issue) -> Value {
         let Repository { id: repository_id, owner_login, name, .. } = repository;
         let full_name = format!("{owner_login}/{name}");
-        let Issue { id, number, author, title, body, is_open, is_locked, is_pull, created, updated, .. } = issue;
+        let Issue { id, number, author, title, body, closed, due, is_locked, is_pull, created, updated, .. } = issue;
         let page = if *is_pull { "pulls" } else { "issues" };
         let html_url = format!("{}/{full_name}/{page}/{number}", self.url);
         let pull_request = is_pull.then(|| json!({ "merged": false, "merged_at": null, "html_url": html_url }));
         json!({
             "id": id, "url": format!("{}/api/v1/repos/{full_name}/issues/{number}", self.url), "html_url": html_url,
-            "number": number, "user": self.user_json(&self.user(*author)), "original_author": "",
+            "number": number, "user": self.user_json(&self.accounts.get(*author)), "original_author": "",
             "original_author_id": 0, "title": title, "body": body, "ref": "", "assets": [],
             "labels": self.issue_labels_json(repository, issue), "milestone": null, "assignee": null,
-            "assignees": null, "state": if *is_open { "open" } else { "closed" }, "is_locked": is_locked,
+            "assignees": null, "state": if closed.is_none() { "open" } else { "closed" }, "is_locked": is_locked,
             "comments": issue.comments().count(), "created_at": time(*created), "updated_at": time(*updated),
-            "closed_at": if *is_open { Value::Null } else { json!(time(*updated)) }, "due_date": null,
+            "closed_at": closed.map(time), "due_date": due.map(time),
             "time_estimate": 0, "pull_request": pull_request,
             "repository": { "id": repository_id, "name": name, "owner": owner_login, "full_name": full_name },
             "pin_order": 0,
@@ -81,17 +83,12 @@ impl State {
     }
 
     pub(super) fn comment_json(&self, repository: &Repository, issue: &Issue, entry: &Entry) -> Value {
-        let body = match &entry.what {
-            What::Comment(body) => body.as_str(),
-            What::LabelAdded(_) => "1",
-            What::LabelRemoved(_) | What::Closed | What::Reopened => "",
-        };
         let Repository { owner_login, name, .. } = repository;
         let issue_url = format!("{}/{owner_login}/{name}/issues/{}", self.url, issue.number);
         json!({
             "id": entry.id, "html_url": format!("{issue_url}#issuecomment-{}", entry.id), "pull_request_url": "",
-            "issue_url": issue_url, "user": self.user_json(&self.user(entry.author)), "original_author": "",
-            "original_author_id": 0, "body": body, "assets": [], "created_at": time(entry.created),
+            "issue_url": issue_url, "user": self.user_json(&self.accounts.get(entry.author)), "original_author": "",
+            "original_author_id": 0, "body": entry.what.body(), "assets": [], "created_at": time(entry.created),
             "updated_at": time(entry.updated),
         })
     }

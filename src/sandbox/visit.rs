@@ -1,7 +1,10 @@
 //! A visit to one repository: who asks, what they may do there, and what they find.
 
+use crate::sandbox::accounts::{Actor, Scopes};
 use crate::sandbox::exchange::{Reply, Request};
-use crate::sandbox::state::{Actor, Issue, Repository, Right, Scopes, State};
+use crate::sandbox::state::{Repository, Right, State};
+use crate::sandbox::thread::Issue;
+use chrono::{DateTime, SubsecRound, Utc};
 use serde::de::DeserializeOwned;
 
 /// A request about one repository, by somebody who may at least read it.
@@ -15,6 +18,19 @@ pub(super) struct Visit<'a> {
     pub(super) right: Right,
     /// The repository's place in the state.
     pub(super) at: usize,
+}
+
+/// A span of time, of which both ends are part, to the second.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Period {
+    since: Option<DateTime<Utc>>,
+    before: Option<DateTime<Utc>>,
+}
+
+impl Period {
+    pub(super) fn has(self, time: DateTime<Utc>) -> bool {
+        self.since.is_none_or(|since| time >= since) && self.before.is_none_or(|before| time <= before)
+    }
 }
 
 pub(super) type Answer = Result<Reply, Reply>;
@@ -59,6 +75,20 @@ impl Visit<'_> {
         let not_found = self.not_found();
         let number: Option<i64> = number.parse().ok();
         self.repository_mut().issues.iter_mut().find(|issue| Some(issue.number) == number).ok_or(not_found)
+    }
+
+    /// The `since` and `before` of the request (go-gitea/gitea `services/context/utils.go`).
+    pub(super) fn period(&self) -> Result<Period, Reply> {
+        let time = |key| self.request.query(key).map(|text| self.time(text)).transpose();
+        Ok(Period { before: time("before")?, since: time("since")? })
+    }
+
+    fn time(&self, text: &str) -> Result<DateTime<Utc>, Reply> {
+        // Fractions of a second are cut off.
+        DateTime::parse_from_rfc3339(text).map(|time| time.to_utc().trunc_subsecs(0)).map_err(|_| {
+            let layout = "2006-01-02T15:04:05Z07:00";
+            self.refusal(422, &format!("parsing time \"{text}\" as \"{layout}\": cannot parse \"{text}\" as \"2006\""))
+        })
     }
 
     pub(super) fn body<T: DeserializeOwned>(&self) -> Result<T, Reply> {

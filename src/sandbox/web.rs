@@ -1,8 +1,10 @@
 //! The pages that a proposal is filed through: log in, open the form, post it.
 
+use crate::sandbox::accounts::Actor;
 use crate::sandbox::exchange::{Reply, Request};
 use crate::sandbox::form::Template;
-use crate::sandbox::state::{Actor, NewIssue, Right, State};
+use crate::sandbox::state::{Right, State};
+use crate::sandbox::thread::NewIssue;
 use serde_json::json;
 use std::fmt::Write;
 
@@ -24,22 +26,20 @@ pub(super) fn answer(state: &mut State, request: &Request) -> Reply {
     }
 }
 
-/// Every account's password is its login.
 fn log_in(state: &mut State, request: &Request) -> Reply {
     let form = request.form();
     let field = |name: &str| form.get(name).map_or("", String::as_str);
-    let user = state.user_named(field("user_name")).filter(|user| user.login == field("password"));
-    let Some(id) = user.map(|user| user.id) else {
+    let Some(actor) = state.accounts.by_password(field("user_name"), field("password")) else {
         return Reply::html(200, "<title>Sign In</title>Username or password is incorrect.");
     };
-    let session = state.log_in(id);
+    let session = state.accounts.log_in(actor.user);
     Reply::redirect(303, "/").with("set-cookie", &format!("{SESSION}={session}; Path=/; HttpOnly"))
 }
 
 fn signed_in(state: &State, request: &Request) -> Option<Actor> {
-    let cookies = request.cookie.as_deref()?.split(';');
+    let cookies = request.header("cookie")?.split(';');
     let mut sessions = cookies.filter_map(|cookie| cookie.trim().strip_prefix(SESSION)?.strip_prefix('='));
-    sessions.find_map(|session| state.session(session))
+    sessions.find_map(|session| state.accounts.session(session))
 }
 
 /// The template's labels are chosen beforehand, in a hidden input that is there for readers too
@@ -83,6 +83,6 @@ fn file(state: &mut State, request: &Request, actor: &Actor, at: usize) -> Reply
     let body = template.map_or_else(|| field("content").to_owned(), |template| template.render(&posted));
     let labels = field("label_ids").split(',').filter_map(|id| id.parse().ok()).collect();
     let link = format!("/{}/{}", repository.owner_login, repository.name);
-    let number = state.add_issue(at, NewIssue { author: actor.user, title, body, is_pull: false, labels });
+    let number = state.add_issue(at, NewIssue { author: actor.user, title, body, due: None, is_pull: false, labels });
     Reply::json(200, &json!({ "redirect": format!("{link}/issues/{number}") }))
 }

@@ -31,6 +31,7 @@ mod races;
 mod readme;
 mod recordings;
 mod roots;
+mod sandbox;
 mod scan;
 mod service;
 mod settings;

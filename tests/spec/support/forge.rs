@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lazarus::mission::form::FORM;
 use lazarus::sandbox::Sandbox;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, SET_COOKIE};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -48,7 +48,10 @@ impl Forge {
             sandbox.user(login);
             (login, sandbox.token(login, scopes))
         };
-        let tokens = Arc::new(ACCOUNTS.map(token).into_iter().collect());
+        let mut tokens: BTreeMap<&'static str, String> = ACCOUNTS.map(token).into_iter().collect();
+        sandbox.admin("operator");
+        tokens.insert("operator", sandbox.token("operator", &["all"]));
+        let tokens = Arc::new(tokens);
         Self { url: sandbox.url(), engine: Engine::Sandbox(Arc::new(sandbox)), client: client(), tokens }
     }
 
@@ -89,6 +92,39 @@ impl Forge {
         }
     }
 
+    /// Makes one more account; its token.
+    pub(crate) fn new_account(&self, login: &str) -> String {
+        match &self.engine {
+            Engine::Sandbox(sandbox) => {
+                sandbox.user(login);
+                sandbox.token(login, &["all"])
+            }
+            Engine::Gitea(gitea) => gitea.account(login, &["all"]),
+        }
+    }
+
+    /// Renames an account, as an operator does.
+    pub(crate) async fn rename_account(&self, login: &str, new: &str) {
+        match &self.engine {
+            Engine::Sandbox(sandbox) => sandbox.rename_user(login, new),
+            Engine::Gitea(_) => {
+                let (path, new) = (format!("/admin/users/{login}/rename"), json!({ "new_username": new }));
+                assert_eq!(self.call("operator", Method::POST, &path, new).await.0, 204);
+            }
+        }
+    }
+
+    /// Removes an account, as an operator does.
+    pub(crate) async fn remove_account(&self, login: &str) {
+        match &self.engine {
+            Engine::Sandbox(sandbox) => sandbox.remove_user(login),
+            Engine::Gitea(_) => {
+                let path = format!("/admin/users/{login}");
+                assert_eq!(self.call("operator", Method::DELETE, &path, Value::Null).await.0, 204);
+            }
+        }
+    }
+
     fn password(&self, login: &str) -> String {
         match &self.engine {
             Engine::Sandbox(_) => login.to_owned(),
@@ -113,6 +149,14 @@ impl Forge {
         let answer = request.send().await.unwrap();
         let status = answer.status().as_u16();
         (status, serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default())
+    }
+
+    /// Where something has moved to, as the owner is told: the status and the `Location`.
+    pub(crate) async fn moved(&self, path: &str) -> (u16, String) {
+        let request = self.client.get(format!("{}/api/v1{path}", self.url));
+        let answer = request.header(AUTHORIZATION, format!("token {}", self.token("owner"))).send().await.unwrap();
+        let location = answer.headers().get(LOCATION).map(|location| location.to_str().unwrap().to_owned());
+        (answer.status().as_u16(), location.unwrap_or_default())
     }
 
     /// Reads as the owner.

@@ -58,6 +58,7 @@ impl RealGitea {
             std::thread::sleep(POLL);
         }
         gitea.tokens = ACCOUNTS.map(|(login, scopes)| (login, gitea.account(login, scopes))).into_iter().collect();
+        gitea.tokens.insert("operator", gitea.account_with("operator", &["all"], &["--admin"]));
         gitea
     }
 
@@ -65,10 +66,16 @@ impl RealGitea {
         format!("{login}-password")
     }
 
-    fn account(&self, login: &str, scopes: &[&str]) -> String {
-        let (mail, password) = (format!("{login}@x.test"), Self::password(login));
+    pub(crate) fn account(&self, login: &str, scopes: &[&str]) -> String {
+        self.account_with(login, scopes, &[])
+    }
+
+    fn account_with(&self, login: &str, scopes: &[&str], more: &[&str]) -> String {
+        // A former login keeps its address.
+        let (mail, password) = (format!("{:x}@x.test", fastrand::u64(..)), Self::password(login));
         let mut arguments = vec!["admin", "user", "create", "--username", login, "--password", &password];
         arguments.extend(["--email", &mail, "--must-change-password=false"]);
+        arguments.extend(more);
         run(&self.binary, self.directory.path(), &arguments);
         self.token(login, scopes)
     }

@@ -92,6 +92,12 @@ impl Repository {
         self.forge.change(Method::POST, &format!("{}/labels", self.path()), label).await;
     }
 
+    /// Puts a label on an issue.
+    pub(crate) async fn put_label(&self, number: i64, name: &str) {
+        let path = format!("{}/labels", self.issue_path(number));
+        self.forge.change(Method::POST, &path, json!({ "labels": [name] })).await;
+    }
+
     /// Changes an issue's body, as its author does on the page.
     pub(crate) async fn edit(&self, login: &str, number: i64, change: impl Fn(&str) -> String) {
         let path = self.issue_path(number);

@@ -1,0 +1,131 @@
+//! The accounts: who there is, what their tokens allow, and which logins they had before.
+
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// The account of every Actions job (go-gitea/gitea `models/user/user_system.go`).
+pub(super) const JOB_USER: i64 = -2;
+
+#[derive(Clone, Debug)]
+pub(super) struct User {
+    pub(super) id: i64,
+    pub(super) login: String,
+    /// Owns every repository of the site.
+    pub(super) is_admin: bool,
+}
+
+/// Somebody who asks, with what the token allows.
+#[derive(Clone, Debug)]
+pub(super) struct Actor {
+    pub(super) user: i64,
+    pub(super) scopes: Scopes,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Scopes {
+    All,
+    Some(Vec<String>),
+    /// A job's token: everything in the repository of this id, nothing elsewhere.
+    Job(i64),
+}
+
+impl Scopes {
+    /// Whether they allow to read or write in a category such as `issue`. Writing includes reading.
+    pub(super) fn allow(&self, access: &str, category: &str) -> bool {
+        match self {
+            Self::All | Self::Job(_) => true,
+            Self::Some(scopes) => {
+                let is_enough = |scope: &String| {
+                    scope.split_once(':').is_some_and(|(granted, of)| {
+                        of == category && (granted == access || granted == "write" && access == "read")
+                    })
+                };
+                scopes.iter().any(is_enough)
+            }
+        }
+    }
+}
+
+/// All accounts.
+#[derive(Debug, Default)]
+pub(super) struct Accounts {
+    users: Vec<User>,
+    /// By login in lower case: who had it before.
+    former_logins: BTreeMap<String, i64>,
+    tokens: BTreeMap<String, Actor>,
+    sessions: BTreeMap<String, i64>,
+    last_id: i64,
+}
+
+impl Accounts {
+    pub(super) fn add(&mut self, login: &str, is_admin: bool) {
+        self.last_id += 1;
+        self.users.push(User { id: self.last_id, login: login.to_owned(), is_admin });
+    }
+
+    pub(super) fn named(&self, login: &str) -> Option<&User> {
+        self.users.iter().find(|user| user.login.eq_ignore_ascii_case(login))
+    }
+
+    /// An account by its id; what is not known is a ghost.
+    pub(super) fn get(&self, id: i64) -> User {
+        if id == JOB_USER {
+            return User { id, login: "gitea-actions".to_owned(), is_admin: false };
+        }
+        let known = self.users.iter().find(|user| user.id == id).cloned();
+        known.unwrap_or_else(|| User { id: -1, login: "Ghost".to_owned(), is_admin: false })
+    }
+
+    pub(super) fn rename(&mut self, id: i64, login: &str) {
+        if let Some(user) = self.users.iter_mut().find(|user| user.id == id) {
+            let former = std::mem::replace(&mut user.login, login.to_owned());
+            self.former_logins.insert(former.to_lowercase(), id);
+        }
+    }
+
+    /// Takes an account away; what it wrote stays, as a ghost's.
+    pub(super) fn remove(&mut self, id: i64) {
+        self.users.retain(|user| user.id != id);
+        self.former_logins.retain(|_, user| *user != id);
+        self.tokens.retain(|_, actor| actor.user != id);
+        self.sessions.retain(|_, user| *user != id);
+    }
+
+    /// The login now of whoever had this one before. Whoever takes a former login ends its redirect.
+    pub(super) fn moved_to(&self, login: &str) -> Option<&str> {
+        let id = self.former_logins.get(&login.to_lowercase())?;
+        let user = self.users.iter().find(|user| user.id == *id)?;
+        self.named(login).is_none().then_some(user.login.as_str())
+    }
+
+    pub(super) fn add_token(&mut self, user: i64, scopes: Scopes) -> String {
+        let token = Uuid::new_v4().simple().to_string();
+        self.tokens.insert(token.clone(), Actor { user, scopes });
+        token
+    }
+
+    pub(super) fn revoke_tokens(&mut self, login: &str) {
+        let user = self.named(login).map(|user| user.id);
+        self.tokens.retain(|_, actor| Some(actor.user) != user);
+    }
+
+    pub(super) fn actor(&self, token: &str) -> Option<Actor> {
+        self.tokens.get(token).cloned()
+    }
+
+    /// Every account's password is its login.
+    pub(super) fn by_password(&self, login: &str, password: &str) -> Option<Actor> {
+        let user = self.named(login).filter(|user| user.login == password)?;
+        Some(Actor { user: user.id, scopes: Scopes::All })
+    }
+
+    pub(super) fn log_in(&mut self, user: i64) -> String {
+        let session = Uuid::new_v4().simple().to_string();
+        self.sessions.insert(session.clone(), user);
+        session
+    }
+
+    pub(super) fn session(&self, session: &str) -> Option<Actor> {
+        self.sessions.get(session).map(|&user| Actor { user, scopes: Scopes::All })
+    }
+}
