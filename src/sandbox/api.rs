@@ -1,7 +1,7 @@
 //! The API: who asks, whether the token's scope and the account's rights allow it, and which handler answers.
 
 use crate::sandbox::accounts::{Actor, Scopes};
-use crate::sandbox::exchange::{PAGE_MAX, Reply, Request};
+use crate::sandbox::exchange::{PAGE_MAX, Reply, Request, moved};
 use crate::sandbox::state::State;
 use crate::sandbox::visit::{Answer, Visit, visit};
 use crate::sandbox::{comments, issues, labels, repositories, timeline};
@@ -107,16 +107,4 @@ fn stays(state: &State, request: &Request, owner: &str, name: &str) -> Result<()
     }
     let now = state.moved_to(owner, name);
     now.map_or(Ok(()), |now| Err(moved(request, 301, &format!("{owner}/{name}"), &now)))
-}
-
-fn moved(request: &Request, status: u16, before: &str, now: &str) -> Reply {
-    let path = request.path.replacen(before, now, 1);
-    let target = if request.query_text.is_empty() { path } else { format!("{path}?{}", request.query_text) };
-    if request.method == "GET" {
-        let text = if status == 307 { "Temporary Redirect" } else { "Moved Permanently" };
-        Reply::html(status, &format!("<a href=\"{}\">{text}</a>.\n\n", target.replace('&', "&amp;")))
-            .with("location", &target)
-    } else {
-        Reply::redirect(status, &target)
-    }
 }

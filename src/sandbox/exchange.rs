@@ -92,6 +92,11 @@ impl Reply {
         Self { status, headers, body: text.as_bytes().to_vec() }
     }
 
+    pub(super) fn text(status: u16, text: &str) -> Self {
+        let headers = vec![("content-type", "text/plain; charset=utf-8".to_owned())];
+        Self { status, headers, body: text.as_bytes().to_vec() }
+    }
+
     pub(super) fn empty(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: Vec::new() }
     }
@@ -119,4 +124,16 @@ impl Reply {
     pub(super) fn internal(url: &str) -> Self {
         Self::refusal(url, 500, "")
     }
+}
+
+/// Leads to where something has gone, as Go's own redirects look; the location is a path without a host.
+pub(super) fn moved(request: &Request, status: u16, before: &str, now: &str) -> Reply {
+    let path = request.path.replacen(before, now, 1);
+    let target = if request.query_text.is_empty() { path } else { format!("{path}?{}", request.query_text) };
+    if request.method != "GET" {
+        return Reply::redirect(status, &target);
+    }
+    let text = if status == 307 { "Temporary Redirect" } else { "Moved Permanently" };
+    let link = format!("<a href=\"{}\">{text}</a>.\n\n", target.replace('&', "&amp;"));
+    Reply::html(status, &link).with("location", &target)
 }

@@ -23,10 +23,12 @@ mod comments;
 mod exchange;
 mod fault;
 mod form;
+mod git;
 mod issues;
 mod labels;
 mod repositories;
 mod server;
+mod shelf;
 mod state;
 mod thread;
 mod timeline;
@@ -40,12 +42,14 @@ use accounts::{JOB_USER, Scopes};
 use chrono::TimeDelta;
 use fault::Faults;
 use server::Server;
+use shelf::Shelf;
 use state::State;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use thread::NewIssue;
 
-/// A running forge. Stops, and forgets everything, when dropped.
+/// A running forge. Stops, and forgets everything, when dropped. Git clones from it on a machine that has git.
 #[derive(Debug)]
 pub struct Sandbox {
     shared: Arc<Shared>,
@@ -57,6 +61,7 @@ pub struct Sandbox {
 struct Shared {
     state: Mutex<State>,
     faults: Mutex<Faults>,
+    shelf: Arc<Shelf>,
 }
 
 impl Shared {
@@ -73,8 +78,10 @@ impl Sandbox {
     /// Starts an empty forge on a free port of the loopback address.
     pub async fn start() -> std::io::Result<Self> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-        let url = format!("http://{}", listener.local_addr()?);
-        let shared = Arc::new(Shared { state: Mutex::new(State::new(url)), faults: Mutex::default() });
+        let address = listener.local_addr()?;
+        let url = format!("http://{address}");
+        let shelf = Arc::new(Shelf::new(address.port()));
+        let shared = Arc::new(Shared { state: Mutex::new(State::new(url)), faults: Mutex::default(), shelf });
         let server = Server::start(listener, Arc::clone(&shared));
         Ok(Self { shared, _server: server })
     }
@@ -156,6 +163,16 @@ impl Sandbox {
         state.add_issue(at, NewIssue { author, title, body, due: None, is_pull: true, labels: Vec::new() })
     }
 
+    /// Lets git serve the repository of this id from the bare repository at `path`, whatever its files are.
+    ///
+    /// # Panics
+    /// If there is no such repository.
+    pub fn serve_git(&self, repository: i64, path: &Path) {
+        let mut state = self.shared.state();
+        let at = state.repository_by_id(repository).expect("repositories that exist are served");
+        state.repositories[at].git = Some(path.to_owned());
+    }
+
     /// The next `times` requests of this method whose path contains `path` meet `fault`; empty texts match everything.
     pub fn break_next(&self, times: usize, method: &str, path: &str, fault: Fault) {
         self.shared.faults().add(times, method, path, fault);
@@ -180,5 +197,11 @@ impl Sandbox {
     #[must_use]
     pub fn log(&self) -> Vec<Logged> {
         self.shared.faults().log.clone()
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.shared.shelf.close();
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::sandbox::exchange::{Reply, Request};
 use crate::sandbox::fault::Fault;
-use crate::sandbox::{Shared, api, web};
+use crate::sandbox::{Shared, api, git, web};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Bytes, Frame, Incoming};
 use hyper::header::CONTENT_LENGTH;
@@ -60,15 +60,15 @@ async fn respond(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> io::
     let fault = shared.faults().meet(&asked.method, &target);
     let gone = || Err(io::Error::from(io::ErrorKind::ConnectionAborted));
     let reply = match fault {
-        None | Some(Fault::Truncate) => answer(&shared, &asked),
+        None | Some(Fault::Truncate) => answer(&shared, &asked).await,
         Some(Fault::HangUp) => return gone(),
         Some(Fault::LoseAnswer) => {
-            answer(&shared, &asked);
+            answer(&shared, &asked).await;
             return gone();
         }
         Some(Fault::Delay(delay)) => {
             tokio::time::sleep(delay).await;
-            answer(&shared, &asked)
+            answer(&shared, &asked).await
         }
         Some(Fault::Refuse(status)) => Reply::refusal(&shared.state().url, status, ""),
         Some(Fault::TooManyRequests(seconds)) => Reply::empty(429).with("retry-after", &seconds.to_string()),
@@ -77,9 +77,17 @@ async fn respond(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> io::
     response(reply, fault == Some(Fault::Truncate))
 }
 
-fn answer(shared: &Shared, request: &Request) -> Reply {
-    let mut state = shared.state();
-    if request.path.starts_with("/api/") { api::answer(&mut state, request) } else { web::answer(&mut state, request) }
+async fn answer(shared: &Shared, request: &Request) -> Reply {
+    let call = match git::asked(request) {
+        Some(wanted) => git::admit(&shared.state(), request, wanted),
+        None if request.path.starts_with("/api/") => return api::answer(&mut shared.state(), request),
+        None => return web::answer(&mut shared.state(), request),
+    };
+    // The state is free again while git runs.
+    match call {
+        Ok(call) => git::serve(Arc::clone(&shared.shelf), call).await,
+        Err(refusal) => refusal,
+    }
 }
 
 fn response(reply: Reply, is_cut: bool) -> io::Result<Response<Sent>> {

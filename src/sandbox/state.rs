@@ -1,9 +1,11 @@
 //! What the sandbox holds, as plain data, and the rules that its data keep whoever changes them.
 
 use crate::sandbox::accounts::{Accounts, Actor, Scopes};
+use crate::sandbox::shelf::Files;
 use crate::sandbox::thread::{Issue, Label, NewIssue, What, now};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 /// Everything.
 #[derive(Debug)]
@@ -53,8 +55,10 @@ pub(super) struct Repository {
     pub(super) writers: BTreeSet<i64>,
     /// To whom it was offered, who has not accepted it yet.
     pub(super) offered_to: Option<i64>,
+    /// The bare repository that git is served from; where there is none, the files are.
+    pub(super) git: Option<PathBuf>,
     /// The files of the default branch.
-    pub(super) files: BTreeMap<String, Vec<u8>>,
+    pub(super) files: Files,
     pub(super) labels: Vec<Label>,
     pub(super) issues: Vec<Issue>,
     numbers: i64,
@@ -93,7 +97,8 @@ impl State {
             readers: BTreeSet::new(),
             writers: BTreeSet::new(),
             offered_to: None,
-            files: BTreeMap::new(),
+            git: None,
+            files: Files::new(),
             labels: Vec::new(),
             issues: Vec::new(),
             numbers: 0,

@@ -32,6 +32,7 @@ mod readme;
 mod recordings;
 mod roots;
 mod sandbox;
+mod sandbox_git;
 mod scan;
 mod service;
 mod settings;

@@ -125,7 +125,7 @@ impl Forge {
         }
     }
 
-    fn password(&self, login: &str) -> String {
+    pub(crate) fn password(&self, login: &str) -> String {
         match &self.engine {
             Engine::Sandbox(_) => login.to_owned(),
             Engine::Gitea(_) => RealGitea::password(login),

@@ -1,0 +1,159 @@
+//! Git over smart HTTP, for those who clone and fetch (go-gitea/gitea `routers/web/repo/githttp.go`).
+
+use crate::sandbox::accounts::Actor;
+use crate::sandbox::exchange::{Reply, Request, moved};
+use crate::sandbox::shelf::{Shelf, Source, git, run};
+use crate::sandbox::state::{Right, State};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use std::io;
+use std::process::Command;
+
+const UPLOAD: &str = "git-upload-pack";
+const RECEIVE: &str = "git-receive-pack";
+
+/// Something for git to do.
+#[derive(Debug)]
+pub(super) struct Call {
+    source: Source,
+    /// Whether it is asked what there is, and not for it.
+    is_advertisement: bool,
+    protocol: Option<String>,
+    body: Vec<u8>,
+    is_gzip: bool,
+}
+
+/// The owner, the repository and the service that a request of git names; none where it is none of git's.
+pub(super) fn asked(request: &Request) -> Option<(&str, &str, &str)> {
+    let (owner, name, service) = match (request.method.as_str(), request.segments().as_slice()) {
+        ("GET", [owner, name, "info", "refs"]) => (*owner, *name, request.query("service").unwrap_or_default()),
+        ("POST", [owner, name, service @ (UPLOAD | RECEIVE)]) => (*owner, *name, *service),
+        _ => return None,
+    };
+    Some((owner, name.strip_suffix(".git").unwrap_or(name), service))
+}
+
+/// Looks whether whoever asks may have it. Nobody in particular learns nothing of a repository that is private or not
+/// there.
+pub(super) fn admit(
+    state: &State,
+    request: &Request,
+    (owner, name, service): (&str, &str, &str),
+) -> Result<Call, Reply> {
+    let not_found = || Reply::text(404, "Repository not found\n");
+    let caller = caller(state, request)?;
+    let at = find(state, request, owner, name)?;
+    let is_public = at.is_some_and(|at| !state.repositories[at].is_private);
+    if !is_public || service != UPLOAD {
+        let Caller { actor, is_basic } = caller.ok_or_else(sign_in)?;
+        // The scopes of a token that comes as `Authorization: token …` are not asked for.
+        if is_basic && !actor.scopes.allow(if service == RECEIVE { "write" } else { "read" }, "repository") {
+            return Err(Reply::text(403, "Forbidden\n"));
+        }
+        at.filter(|at| state.right(Some(&actor), *at) > Right::None).ok_or_else(not_found)?;
+    }
+    let repository = &state.repositories[at.filter(|_| service == UPLOAD).ok_or_else(not_found)?];
+    let files = || Source::Files { id: repository.id, files: repository.files.clone() };
+    Ok(Call {
+        source: repository.git.clone().map_or_else(files, Source::At),
+        is_advertisement: request.method == "GET",
+        protocol: request.header("git-protocol").filter(|text| is_safe(text)).map(str::to_owned),
+        body: request.body.clone(),
+        is_gzip: request.header("content-encoding") == Some("gzip"),
+    })
+}
+
+fn find(state: &State, request: &Request, owner: &str, name: &str) -> Result<Option<usize>, Reply> {
+    if state.accounts.named(owner).is_none() {
+        let now = state.accounts.moved_to(owner);
+        return Err(now.map_or_else(|| Reply::html(404, "Not Found"), |now| moved(request, 307, owner, now)));
+    }
+    let at = state.repository_named(owner, name);
+    if at.is_none()
+        && let Some(now) = state.moved_to(owner, name)
+    {
+        let before = request.segments()[..2].join("/");
+        return Err(moved(request, 301, &before, &now));
+    }
+    Ok(at)
+}
+
+/// Whoever is nobody is asked to sign in, and git then asks its user.
+fn sign_in() -> Reply {
+    Reply::text(401, "Unauthorized\n").with("www-authenticate", "Basic realm=\"Gitea\"")
+}
+
+struct Caller {
+    actor: Actor,
+    is_basic: bool,
+}
+
+/// Who asks; none is nobody in particular. Whoever says something that is wrong is refused even where nobody need say
+/// anything.
+fn caller(state: &State, request: &Request) -> Result<Option<Caller>, Reply> {
+    let Some((scheme, text)) = request.header("authorization").and_then(|header| header.split_once(' ')) else {
+        return Ok(None);
+    };
+    let is_basic = scheme.eq_ignore_ascii_case("basic");
+    let actor = match scheme.to_lowercase().as_str() {
+        "basic" => basic(state, text),
+        "token" | "bearer" => state.accounts.actor(text),
+        _ => return Ok(None),
+    };
+    let refused = || Reply::text(401, "Failed to authenticate user\n");
+    actor.map(|actor| Some(Caller { actor, is_basic })).ok_or_else(refused)
+}
+
+/// The token is the password of whatever user, or the user without a password; else it is a password
+/// (go-gitea/gitea `services/auth/basic.go`).
+fn basic(state: &State, encoded: &str) -> Option<Actor> {
+    let decoded = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
+    let (user, password) = decoded.split_once(':')?;
+    let token = if password.is_empty() || password == "x-oauth-basic" { user } else { password };
+    state.accounts.actor(token).or_else(|| state.accounts.by_password(user, password))
+}
+
+/// It becomes a variable of git's environment.
+fn is_safe(protocol: &str) -> bool {
+    protocol.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '=' | ':'))
+}
+
+/// Lets git answer, on a thread of its own: a runtime's threads may all be taken by those who wait for this answer.
+pub(super) async fn serve(shelf: std::sync::Arc<Shelf>, call: Call) -> Reply {
+    let (say, heard) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || say.send(answer(&shelf, &call)));
+    heard.await.unwrap_or_else(|_| Reply::empty(500))
+}
+
+/// On a machine without git there are no repositories.
+fn answer(shelf: &Shelf, call: &Call) -> Reply {
+    match upload(shelf, call) {
+        Ok(reply) => reply,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Reply::text(404, "Repository not found\n"),
+        Err(_) => Reply::empty(500),
+    }
+}
+
+fn upload(shelf: &Shelf, call: &Call) -> io::Result<Reply> {
+    let path = shelf.find(&call.source)?;
+    // What Gitea sets for all of its repositories (go-gitea/gitea `modules/git/config.go`).
+    let mut command = git();
+    command.args(["-c", "uploadpack.allowFilter=true", "-c", "uploadpack.allowAnySHA1InWant=true"]);
+    command.args(["upload-pack", "--stateless-rpc"]);
+    if let Some(protocol) = &call.protocol {
+        command.env("GIT_PROTOCOL", protocol);
+    }
+    if call.is_advertisement {
+        let mut body = b"001e# service=git-upload-pack\n0000".to_vec();
+        body.extend(run(command.arg("--advertise-refs").arg(path), &[])?);
+        let reply = packets("application/x-git-upload-pack-advertisement", body);
+        return Ok(reply.with("cache-control", "no-cache, max-age=0, must-revalidate"));
+    }
+    let inflated = if call.is_gzip { Some(run(Command::new("gzip").arg("-dc"), &call.body)?) } else { None };
+    let body = run(command.arg(path), inflated.as_ref().unwrap_or(&call.body))?;
+    Ok(packets("application/x-git-upload-pack-result", body))
+}
+
+fn packets(kind: &str, body: Vec<u8>) -> Reply {
+    Reply { body, ..Reply::empty(200).with("content-type", kind) }
+}
