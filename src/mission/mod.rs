@@ -7,6 +7,7 @@
 
 pub mod admission;
 pub mod answers;
+pub mod archive;
 pub mod brake;
 pub mod cell;
 pub mod change;

@@ -13,6 +13,7 @@ mod disk;
 mod faults;
 mod flapping;
 mod form;
+mod gc;
 mod health;
 mod house;
 mod identity;
