@@ -2,6 +2,7 @@
 
 use crate::mission::health::Health;
 use crate::mission::identity::{MissionId, NotA, RepositoryName, RootId, WizardName};
+use crate::mission::time::parse_short_length;
 use crate::settings::{Flags, LogFormat};
 use crate::survey::Scope;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -102,6 +103,8 @@ pub enum Command {
     },
     /// Report the health of every cell in the missions root
     Scan(Scan),
+    /// List the archives of closed missions, and delete those that you say; nothing else ever deletes mission data
+    Gc(Gc),
     /// Tell the whole story on the built-in sandbox: no forge, no settings and no root are needed
     Demo {
         /// Keep the demo's directory, with its cells
@@ -122,6 +125,23 @@ pub struct Scan {
     /// Only cells with this health
     #[arg(long)]
     pub health: Option<HealthArgument>,
+    /// Settings.
+    #[command(flatten)]
+    pub settings: SettingsFlags,
+}
+
+/// `gc`
+#[derive(Clone, Debug, Args)]
+pub struct Gc {
+    /// Only the archives that are at least so old: `30d`, `12h`, `90m`, `10s`
+    #[arg(long, value_name = "AGE", value_parser = parse_age)]
+    pub older_than: Option<Duration>,
+    /// Delete them; without this, what would be deleted is shown
+    #[arg(long, requires = "older_than")]
+    pub yes: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
     /// Settings.
     #[command(flatten)]
     pub settings: SettingsFlags,
@@ -276,15 +296,16 @@ pub struct Run {
 const EVERY_SECONDS_MAX: u64 = 86_400;
 
 fn parse_every(text: &str) -> Result<Duration, NotA> {
-    let refused =
-        || NotA { text: text.to_owned(), wanted: "a time from 1 second to 1 day, such as `30s`, `5m` or `1h`" };
-    let units = [('s', 1), ('m', 60), ('h', 3_600)];
-    let found = units.into_iter().find_map(|(unit, size)| Some((text.strip_suffix(unit)?, size)));
-    let (count, size) = found.unwrap_or((text, 1));
-    let is_plain = count.bytes().all(|byte| byte.is_ascii_digit());
-    let count: u64 = count.parse().ok().filter(|_| is_plain).ok_or_else(refused)?;
-    let seconds = count.checked_mul(size).filter(|seconds| (1..=EVERY_SECONDS_MAX).contains(seconds));
-    seconds.map(Duration::from_secs).ok_or_else(refused)
+    let wanted = "a time from 1 second to 1 day, such as `30s`, `5m` or `1h`";
+    let seconds = || parse_short_length(&format!("{text}s"));
+    let every = parse_short_length(text).or_else(seconds);
+    let every = every.filter(|every| (1..=EVERY_SECONDS_MAX).contains(&every.as_secs()));
+    every.ok_or_else(|| NotA { text: text.to_owned(), wanted })
+}
+
+fn parse_age(text: &str) -> Result<Duration, NotA> {
+    let wanted = "an age such as `30d`, `12h`, `90m` or `10s`";
+    parse_short_length(text).ok_or_else(|| NotA { text: text.to_owned(), wanted })
 }
 
 fn parse_url(text: &str) -> Result<Url, NotA> {

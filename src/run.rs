@@ -1,9 +1,10 @@
 //! From a command line to an exit code: the only place where the clock is read.
 
-use crate::arguments::{Command, Pass, Reconcile, Scan, SettingsFlags};
+use crate::arguments::{Command, Gc, Pass, Reconcile, Scan, SettingsFlags};
 use crate::console::{Console, show_progress, start_logging};
 use crate::demo::{DemoError, Directory, demo};
 use crate::exit::Exit;
+use crate::gc;
 use crate::init::init;
 use crate::job;
 use crate::mission::identity::RootId;
@@ -38,6 +39,7 @@ pub fn reconcile(arguments: Reconcile) -> Exit {
         None => run_pass(pass),
         Some(Command::Init { replace, settings }) => run_init(settings, replace),
         Some(Command::Scan(arguments)) => run_scan(arguments),
+        Some(Command::Gc(arguments)) => run_gc(arguments),
         Some(Command::Demo { keep }) => run_demo(keep),
     }
 }
@@ -174,6 +176,23 @@ fn tell_demo(keep: bool) -> Result<(), DemoError> {
     });
     drop(runtime);
     told
+}
+
+fn run_gc(arguments: Gc) -> Exit {
+    let Gc { older_than, yes, json, settings } = arguments;
+    with_settings(settings, |settings, environment, console| {
+        let swept = match older_than.filter(|_| yes) {
+            Some(age) => gc::sweep(settings, age, environment.get("SUDO_USER").map(String::as_str), now()),
+            None => gc::list(settings, older_than, now()).map_err(gc::GcError::from),
+        };
+        let report = match swept {
+            Ok(report) => report,
+            Err(error) => return console.refused(&error),
+        };
+        let printed = if json { console.print_json(&report) } else { console.print(&report.to_string()) };
+        report.errors().for_each(|error| console.announce(&error));
+        if report.errors().next().is_some() { Exit::Failed } else { printed }
+    })
 }
 
 pub(crate) fn run_scan(arguments: Scan) -> Exit {

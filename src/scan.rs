@@ -5,7 +5,7 @@ use crate::mission::health::{Facts, Health, Verdict, age, assess};
 use crate::mission::heartbeat::WizardState;
 use crate::mission::identity::{MissionId, WizardName};
 use crate::mission::record::{IssueState, Record, Said};
-use crate::mission::time::{Timestamp, spoken_length};
+use crate::mission::time::{Timestamp, spoken_age};
 use crate::report::counted;
 use crate::settings::Settings;
 use crate::world::cells;
@@ -201,11 +201,4 @@ impl CellReport {
         };
         [self.health.to_string(), self.reason.clone(), age, wizard, cell]
     }
-}
-
-/// `3 minutes ago`: as exact as somebody wants to know who looks for a silent wizard.
-fn spoken_age(seconds: i64) -> String {
-    let Ok(seconds) = u64::try_from(seconds) else { return "ahead of the clock".to_owned() };
-    let unit = [86_400, 3_600, 60].into_iter().find(|unit| seconds >= 2 * unit).unwrap_or(1);
-    format!("{} ago", spoken_length(Duration::from_secs(seconds / unit * unit)))
 }

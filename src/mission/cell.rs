@@ -89,7 +89,7 @@ impl Part {
 
     /// Permission bits. What the wizard may change is group-writable and hands its group on (02000).
     #[must_use]
-    pub fn mode(self) -> u32 {
+    pub const fn mode(self) -> u32 {
         match self {
             Self::Meta | Self::Config => 0o750,
             Self::State | Self::Logs | Self::Artifacts | Self::Worktree => 0o2770,

@@ -95,3 +95,21 @@ pub fn parse_length(text: &str) -> Option<Duration> {
     };
     Some(Duration::from_secs(count.checked_mul(size)?))
 }
+
+/// Reads a length as commands take it: `90s`, `5m`, `1h`, `30d`.
+#[must_use]
+pub fn parse_short_length(text: &str) -> Option<Duration> {
+    let units = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400)];
+    let (count, size) = units.into_iter().find_map(|(unit, size)| Some((text.strip_suffix(unit)?, size)))?;
+    let is_plain = count.bytes().all(|byte| byte.is_ascii_digit());
+    let count: u64 = count.parse().ok().filter(|_| is_plain)?;
+    count.checked_mul(size).map(Duration::from_secs)
+}
+
+/// How long ago something was, in seconds, as exactly as somebody wants to know: `3 minutes ago`.
+#[must_use]
+pub fn spoken_age(seconds: i64) -> String {
+    let Ok(seconds) = u64::try_from(seconds) else { return "ahead of the clock".to_owned() };
+    let unit = [86_400, 3_600, 60].into_iter().find(|unit| seconds >= 2 * unit).unwrap_or(1);
+    format!("{} ago", spoken_length(Duration::from_secs(seconds / unit * unit)))
+}

@@ -1,6 +1,7 @@
 //! The effects: the forge and the disk. Everything in here does as it is told; [`crate::mission`] decides.
 
 pub mod applier;
+pub mod archive;
 pub mod beats;
 pub mod beneath;
 pub mod cells;
@@ -9,6 +10,7 @@ pub mod crew;
 pub mod cron_heartbeat;
 pub mod entry;
 pub mod gitea;
+pub mod journal;
 pub mod lock;
 pub(crate) mod mutex;
 pub mod observer;

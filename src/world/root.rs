@@ -19,6 +19,8 @@ pub(super) const OWN: &str = ".lazarus";
 pub(super) const ROOT_FILE: &str = "root.json";
 /// Where cells and files are made before they are moved into place.
 pub(super) const STAGING: &str = "staging";
+/// Where the cells of closed missions are.
+pub(super) const ARCHIVE: &str = "archive";
 /// Where the records are.
 pub(super) const RECORDS: &str = "missions";
 /// The file that one writer at a time holds locked.
@@ -346,7 +348,7 @@ fn is_cell_name(name: &str) -> bool {
     MissionId::parse(name).is_ok_and(|id| id.to_string() == name)
 }
 
-fn names_in(at: BorrowedFd<'_>, path: &str) -> Result<Vec<String>, Errno> {
+pub(super) fn names_in(at: BorrowedFd<'_>, path: &str) -> Result<Vec<String>, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let directory = openat(at, path, flags, Mode::empty())?;
     let mut names = Vec::new();
@@ -360,7 +362,8 @@ fn names_in(at: BorrowedFd<'_>, path: &str) -> Result<Vec<String>, Errno> {
     Ok(names)
 }
 
-fn user_name(uid: u32) -> String {
+/// What a user is called here.
+pub(crate) fn user_name(uid: u32) -> String {
     let user = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid));
     user.ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
 }

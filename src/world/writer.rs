@@ -7,24 +7,25 @@ use crate::mission::identity::{MissionId, RootId};
 use crate::mission::papers::CellPapers;
 use crate::mission::record::{IssueKey, Record};
 use crate::mission::time::Timestamp;
-use crate::world::beneath::{self, CREATE_NEW, Resolver};
+use crate::world::beneath::CREATE_NEW;
 use crate::world::cells::open_directory;
+use crate::world::journal::{JOURNAL, OF_CELL};
 use crate::world::lock::{self, Access, Ground};
 use crate::world::root::{OWN, RECORDS, ROOT_FILE, Root, RootError, STAGING};
 use crate::world::root::{read_record, record_name};
-use rustix::fs::{
-    Gid, Mode, OFlags, RenameFlags, fchmod, fchown, fstat, fsync, mkdirat, openat, renameat, renameat_with,
-};
+use rustix::fs::{Gid, Mode, OFlags, RenameFlags, fchmod, fchown, fsync, mkdirat, openat, renameat_with};
 use rustix::io::Errno;
+use serde::Serialize;
 use serde_json::json;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// The log of a cell is rotated when it is larger than this, in bytes; one old one is kept.
-pub const LOG_BYTES_MAX: u64 = 256 * 1024;
+/// How the name of what is to be removed begins while it is in staging.
+pub(super) const GOING: &str = "gc.";
 
 /// A write that failed. What was there before is still there.
 #[derive(Debug, thiserror::Error)]
@@ -111,10 +112,19 @@ impl Writer {
         let cleared = std::fs::read_dir(&path).and_then(|entries| {
             for entry in entries {
                 let entry = entry?;
-                if entry.file_type()?.is_dir() {
-                    std::fs::remove_dir_all(entry.path())?;
+                let is_directory = entry.file_type()?.is_dir();
+                let removed =
+                    if is_directory { remove_tree(&entry.path()) } else { std::fs::remove_file(entry.path()) };
+                if entry.file_name().as_encoded_bytes().starts_with(GOING.as_bytes()) {
+                    // A wizard that still works in it can hold that up, but nothing else.
+                    if let Err(error) = removed {
+                        tracing::warn!(
+                            "cannot remove `{}`, which is left of an archive: {error}",
+                            entry.path().display()
+                        );
+                    }
                 } else {
-                    std::fs::remove_file(entry.path())?;
+                    removed?;
                 }
             }
             Ok(())
@@ -222,10 +232,24 @@ impl Writer {
     /// Adds a line to the cell's own log. The log is for people: that it cannot be written harms nothing else.
     pub fn log(&self, mission_id: MissionId, kind: &str, text: &str, now: Timestamp) {
         let line = log_line(kind, text, now);
-        let logged = self.open_cell(mission_id).and_then(|cell| append(cell.as_fd(), &line, self.root.resolver()));
+        let logs = self.open_cell(mission_id).and_then(|cell| open_directory(cell, Part::Logs.path()));
+        let logged = logs.and_then(|logs| OF_CELL.append(logs, &line));
         if let Err(error) = logged {
             tracing::debug!(%mission_id, %error, "the cell's log cannot be written");
         }
+    }
+
+    /// Adds a line to the service's own journal.
+    pub fn note(&self, entry: &impl Serialize) -> Result<(), WriteError> {
+        let line = serde_json::to_string(entry).map_err(std::io::Error::from);
+        let noted = line.and_then(|line| Ok(JOURNAL.append(self.root.open_own()?, &format!("{line}\n"))?));
+        let path = || format!("{}/{OWN}/{}", self.root.path().display(), JOURNAL.name);
+        noted.map_err(|cause| WriteError { tried: "write", path: path(), cause: cause.to_string() })
+    }
+
+    /// Where things are made before they are moved into place, and moved before they are deleted.
+    pub(super) fn staging(&self) -> BorrowedFd<'_> {
+        self.staging.as_fd()
     }
 
     fn open_cell(&self, mission_id: MissionId) -> Result<OwnedFd, Errno> {
@@ -274,6 +298,21 @@ impl Writer {
     }
 }
 
+/// How often the removal of a directory is tried in which somebody else still works.
+const REMOVALS_MAX: u32 = 16;
+
+/// Removes a directory with all that is in it, without following links, also while others change what is in it.
+pub(super) fn remove_tree(path: &Path) -> std::io::Result<()> {
+    let mut removed = std::fs::remove_dir_all(path);
+    for _ in 1..REMOVALS_MAX {
+        if removed.is_ok() {
+            break;
+        }
+        removed = std::fs::remove_dir_all(path);
+    }
+    removed
+}
+
 fn make_directory(at: BorrowedFd<'_>, path: &str, mode: u32) -> Result<(), Errno> {
     match mkdirat(at, path, Mode::from_raw_mode(mode)) {
         Ok(()) | Err(Errno::EXIST) => Ok(()),
@@ -304,20 +343,4 @@ fn born(papers: &CellPapers, part: Part, now: Timestamp) -> String {
 
 fn log_line(kind: &str, text: &str, now: Timestamp) -> String {
     format!("{}\n", json!({ "at": now, "change": kind, "text": text }))
-}
-
-fn append(cell: BorrowedFd<'_>, line: &str, resolver: Resolver) -> Result<(), Errno> {
-    let path = Part::Log.path();
-    let open = || beneath::open(cell, path, OFlags::WRONLY | OFlags::APPEND, resolver);
-    let mut log = open()?;
-    let status = fstat(&log)?;
-    if beneath::kind(&status) != crate::mission::cell::FileKind::File {
-        return Err(Errno::INVAL);
-    }
-    if status.st_size.cast_unsigned() > LOG_BYTES_MAX {
-        let logs = open_directory(cell, Part::Logs.path())?;
-        renameat(&logs, Part::Log.name(), &logs, "daemon.log.1")?;
-        log = openat(&logs, Part::Log.name(), CREATE_NEW, Mode::from_raw_mode(Part::Log.mode()))?;
-    }
-    File::from(log).write_all(line.as_bytes()).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
 }

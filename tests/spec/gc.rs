@@ -1,9 +1,21 @@
 //! Archives are listed for anybody and deleted for nobody but the person who says so.
 
-use chrono::TimeDelta;
+use crate::support::forge::Forge;
+use crate::support::host::{Host, Run, run};
+use crate::support::service;
+use crate::support::soon;
+use chrono::{TimeDelta, Utc};
+use lazarus::gc;
 use lazarus::mission::archive::{Archive, ArchiveName, Measure};
 use lazarus::mission::time::Timestamp;
-use serde_json::json;
+use lazarus::settings::{Environment, Flags, Settings};
+use rustix::fs::{RenameFlags, renameat_with};
+use serde_json::{Value, json};
+use std::fs::Permissions;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const ID: &str = "123e4567-e89b-12d3-a456-426614174000";
@@ -36,4 +48,261 @@ fn an_archive_is_old_enough_to_the_second() {
     assert!(!archive.is_as_old_as(day, after(86_399)) && archive.is_as_old_as(day, after(86_400)));
     assert!(!archive.is_as_old_as(Duration::ZERO, after(-1)), "put away in the future");
     assert!(!archive.is_as_old_as(Duration::MAX, after(86_400)));
+}
+
+async fn gc(host: &Host, arguments: &[&str]) -> Run {
+    run(host.command("lazarus-reconcile").arg("gc").args(arguments)).await
+}
+
+fn archive(host: &Host) -> PathBuf {
+    host.root().join(".lazarus/archive")
+}
+
+/// A root with a cell that was put away under each of these names.
+async fn put_away(names: &[&str]) -> Host {
+    let host = Host::new();
+    assert_eq!(run(host.command("lazarus-reconcile").arg("init")).await.code, 0);
+    std::fs::create_dir(archive(&host)).unwrap();
+    for name in names {
+        assert_eq!(run(host.command("lazarus-pit").args(["--init-cell", ID])).await.code, 0);
+        std::fs::rename(host.root().join(ID), archive(&host).join(name)).unwrap();
+    }
+    host
+}
+
+fn names(directory: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort_unstable();
+    names
+}
+
+fn staging(host: &Host) -> Vec<String> {
+    names(&host.root().join(".lazarus/staging"))
+}
+
+fn journal(host: &Host) -> Vec<Value> {
+    let journal = std::fs::read_to_string(host.root().join(".lazarus/journal.log")).unwrap_or_default();
+    journal.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn settings(host: &Host) -> Settings {
+    let flags = Flags { missions_root: Some(host.root()), ..Flags::default() };
+    Settings::load(&flags, &Environment::new()).unwrap()
+}
+
+fn later(days: i64) -> Timestamp {
+    Timestamp::from(Utc::now()).plus(TimeDelta::days(days))
+}
+
+#[tokio::test]
+async fn a_listing_tells_age_and_size_and_writes_nothing() {
+    let second = format!("{ID}.1");
+    let host = put_away(&[ID, &second]).await;
+    let inside = archive(&host).join(&second).join("artifacts");
+    let empty = gc(&host, &["--json"]).await.json()["archives"][1]["bytes"].as_u64().unwrap();
+    std::fs::write(inside.join("large"), vec![7; 1 << 20]).unwrap();
+    // Neither another name of a file nor what a link leads to takes any room.
+    std::fs::hard_link(inside.join("large"), inside.join("also large")).unwrap();
+    symlink("/", inside.join("everything")).unwrap();
+    let before = host.snapshot();
+    let report = gc(&host, &["--json"]).await.json();
+    let [first, other] = report["archives"].as_array().unwrap().as_slice() else { panic!("{report}") };
+    assert_eq!((&first["archive"], &other["archive"]), (&json!(ID), &json!(second)));
+    assert_eq!((&other["files"], &other["is_more"], &other["fate"]), (&json!(8), &json!(false), &json!("kept")));
+    let grown = other["bytes"].as_u64().unwrap() - empty;
+    assert!((1 << 20..(1 << 20) + 65_536).contains(&grown), "{grown} bytes more");
+    assert!((0..60).contains(&other["age_seconds"].as_i64().unwrap()), "{other}");
+    let table = gc(&host, &[]).await;
+    let last = table.stdout.lines().last().unwrap();
+    assert!(table.code == 0 && last.starts_with(&format!("2 archives in {}: 1.", host.root().display())), "{table:?}");
+    assert_eq!(before.changed(&host.snapshot()).len(), 0);
+}
+
+#[tokio::test]
+async fn what_would_be_deleted_is_shown_until_somebody_says_yes() {
+    let host = put_away(&[ID]).await;
+    let before = host.snapshot();
+    let shown = gc(&host, &["--older-than", "0s"]).await;
+    let told = "Nothing was deleted. With `--yes`, 1 archive of 0 seconds and more would be, ";
+    assert!(shown.code == 0 && shown.stdout.contains(told) && shown.stdout.starts_with("        "), "{shown:?}");
+    let young = gc(&host, &["--older-than", "1d", "--yes", "--json"]).await.json();
+    assert_eq!((&young["archives"][0]["fate"], &young["older_than_seconds"]), (&json!("kept"), &json!(86_400)));
+    for wrong in [&["--yes"][..], &["--older-than", "30"], &["--older-than", "d"], &["--older-than", "-1d"]] {
+        assert_eq!(gc(&host, wrong).await.code, 2, "{wrong:?}");
+    }
+    assert_eq!(before.changed(&host.snapshot()).len(), 0);
+
+    let mut command = host.command("lazarus-reconcile");
+    let deleted = run(command.env("SUDO_USER", "morgan").args(["gc", "--older-than", "0s", "--yes"])).await;
+    assert!(deleted.code == 0 && deleted.stdout.contains("Deleted: 1 archive of 0 seconds and more, "), "{deleted:?}");
+    assert!(deleted.stderr.contains(&format!("deleted the archive archive={ID} bytes=")), "{deleted:?}");
+    assert_eq!((names(&archive(&host)), staging(&host)), (vec![], vec![]));
+    let [line] = journal(&host).try_into().unwrap();
+    assert_eq!((&line["change"], &line["archive"]), (&json!("delete-archive"), &json!(ID)));
+    assert_eq!((&line["files"], &line["sudo_user"], line["bytes"].is_u64()), (&json!(5), &json!("morgan"), true));
+    assert!(line["user"].is_string() && line["at"].is_string() && line["archived_at"].is_string(), "{line}");
+    let mode = std::fs::metadata(host.root().join(".lazarus/journal.log")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn an_archive_goes_when_its_time_has_come() {
+    let host = put_away(&[ID]).await;
+    let (settings, month) = (settings(&host), Duration::from_secs(30 * 86_400));
+    let fate = |days| serde_json::to_value(gc::list(&settings, Some(month), later(days)).unwrap()).unwrap();
+    assert_eq!(fate(29)["archives"][0]["fate"], "kept");
+    assert_eq!(fate(30)["archives"][0]["fate"], "due");
+    assert_eq!(fate(-1)["archives"][0]["fate"], "kept");
+    let table = gc::list(&settings, Some(month), later(31)).unwrap().to_string();
+    assert!(table.contains("31 days ago") && table.contains("would go"), "{table}");
+    gc::sweep(&settings, month, None, later(29)).unwrap();
+    assert_eq!(names(&archive(&host)), [ID]);
+    gc::sweep(&settings, month, None, later(30)).unwrap();
+    assert_eq!(names(&archive(&host)), [""; 0]);
+}
+
+#[tokio::test]
+async fn whatever_is_no_archive_is_named_and_left() {
+    let host = put_away(&[ID]).await;
+    let link = "123e4567-e89b-12d3-a456-426614174001";
+    std::fs::create_dir(host.path().join("elsewhere")).unwrap();
+    symlink(host.path().join("elsewhere"), archive(&host).join(link)).unwrap();
+    let others = [&format!("{ID}.01"), "notes", &ID.to_uppercase(), &format!("{ID}.bak")].map(str::to_owned);
+    for other in &others {
+        std::fs::create_dir(archive(&host).join(other)).unwrap();
+    }
+    std::fs::write(archive(&host).join(format!("{ID}.2")), "").unwrap();
+    let run = gc(&host, &["--older-than", "0s", "--yes", "--json"]).await;
+    let mut left = [&others[..], &[link.to_owned(), format!("{ID}.2")]].concat();
+    left.sort_unstable();
+    assert_eq!((run.json()["others"].clone(), names(&archive(&host))), (json!(left), left.clone()));
+    assert_eq!(journal(&host).len(), 1);
+    let table = gc(&host, &[]).await.stdout;
+    assert!(table.contains("left alone, since it is no archive: \"notes\""), "{table}");
+    std::fs::remove_dir_all(host.root().join(".lazarus")).unwrap();
+    let new = gc(&host, &["--older-than", "0s", "--yes"]).await;
+    assert!(new.code == 0 && new.stdout.contains("0 archives"), "{new:?}");
+    assert!(!host.root().join(".lazarus").exists(), "a directory that is no root does not become one");
+}
+
+#[tokio::test]
+async fn nobody_deletes_beside_a_daemon_but_may_look() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, put_away(&[ID]).await);
+    let service = service::start(service::command(&host, Some(&repository), json!({}))).await;
+    let lock = host.root().join(".lazarus/lock");
+    let holder = async || std::fs::read_to_string(&lock).unwrap().trim_end().ends_with(" (daemon)");
+    soon("the daemon holds the root", holder).await;
+    let refused = gc(&host, &["--older-than", "0s", "--yes"]).await;
+    assert!(refused.code == 2 && refused.stderr.contains("another process writes in the missions root"), "{refused:?}");
+    assert_eq!(gc(&host, &["--json"]).await.json()["archives"][0]["archive"], ID);
+    drop(service);
+}
+
+/// Hands a tree to the account that may do nothing, if that is not who we are.
+fn hand_over(path: &Path) {
+    if rustix::process::geteuid().is_root() {
+        for entry in std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap()) {
+            if entry.file_type().unwrap().is_dir() {
+                hand_over(&entry.path());
+            } else {
+                chown(entry.path(), Some(65_534), Some(65_534)).unwrap();
+            }
+        }
+        chown(path, Some(65_534), Some(65_534)).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_archive_that_cannot_go_whole_stays_whole() {
+    let second = format!("{ID}.1");
+    let host = put_away(&[ID, &second]).await;
+    let closed = archive(&host).join(ID).join("worktree/closed");
+    std::fs::create_dir(&closed).unwrap();
+    std::fs::write(closed.join("file"), "x").unwrap();
+    std::fs::set_permissions(&closed, Permissions::from_mode(0o500)).unwrap();
+    hand_over(&host.root());
+    let mut command = host.command("lazarus-reconcile");
+    command.args(["gc", "--older-than", "0s"]);
+    let shown = run(&mut host.unprivileged(&command)).await;
+    assert!(
+        shown.code == 0 && shown.stdout.contains("hindered") && shown.stdout.contains("`--yes`, 1 archive"),
+        "{shown:?}"
+    );
+    let swept = run(host.unprivileged(&command).arg("--yes")).await;
+    let why = format!("this user may remove nothing from `{ID}/worktree/closed`");
+    assert!(swept.code == 1 && swept.stderr.contains(&why), "{swept:?}");
+    assert_eq!((names(&archive(&host)), names(&closed)), (vec![ID.to_owned()], vec!["file".to_owned()]));
+
+    // What is left of an archive in staging holds nobody up; it is ours to have moved there.
+    std::fs::rename(archive(&host).join(ID), host.root().join(".lazarus/staging/gc.rest")).unwrap();
+    let mut init = host.command("lazarus-reconcile");
+    let again = run(&mut host.unprivileged(init.arg("init"))).await;
+    assert!(again.code == 0 && again.stderr.contains("which is left of an archive"), "{again:?}");
+    std::fs::set_permissions(
+        host.root().join(".lazarus/staging/gc.rest/worktree/closed"),
+        Permissions::from_mode(0o700),
+    )
+    .unwrap();
+    assert_eq!((run(&mut host.unprivileged(&init)).await.code, staging(&host)), (0, vec![]));
+}
+
+#[tokio::test]
+async fn another_user_deletes_nothing() {
+    let host = put_away(&[ID]).await;
+    let mut command = host.command("lazarus-reconcile");
+    command.args(["gc", "--older-than", "0s", "--yes"]);
+    let mut other = host.unprivileged(&command);
+    if rustix::process::geteuid().is_root() {
+        chown(host.root(), Some(0), Some(0)).unwrap();
+        let refused = run(&mut other).await;
+        assert!(refused.code == 2 && refused.stderr.contains("belongs to user"), "{refused:?}");
+        assert_eq!(names(&archive(&host)), [ID]);
+    }
+}
+
+/// Exchanges a directory with a link that leads out, again and again, until it is told to stop.
+fn swap(held: &OwnedFd, is_over: &AtomicBool) {
+    while !is_over.load(Ordering::Relaxed) {
+        let _ = renameat_with(held, "a", held, "b", RenameFlags::EXCHANGE);
+    }
+}
+
+/// A directory with many files, deep down; another such has files of the same names.
+fn fill(directory: &Path) {
+    std::fs::create_dir_all(directory.join("deep/deeper")).unwrap();
+    (0..300).for_each(|at| std::fs::write(directory.join(format!("deep/deeper/{at}")), "alive").unwrap());
+}
+
+#[tokio::test]
+async fn who_still_works_in_an_archive_leads_nobody_out_of_it() {
+    let host = put_away(&[]).await;
+    let (canary, settings, put_away) = (host.path().join("canary"), settings(&host), archive(&host).join(ID));
+    fill(&canary);
+    for round in 1..=5 {
+        fill(&put_away.join("a"));
+        symlink(&canary, put_away.join("b")).unwrap();
+        let (held, is_over) = (OwnedFd::from(std::fs::File::open(&put_away).unwrap()), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| swap(&held, &is_over));
+            gc::sweep(&settings, Duration::ZERO, None, later(1)).unwrap();
+            is_over.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(names(&canary.join("deep/deeper")).len(), 300, "round {round}");
+        assert_eq!((names(&archive(&host)), journal(&host).len()), (vec![], round));
+    }
+    // Who never stops may hold up the end of it, but only while it lasts.
+    assert_eq!(run(host.command("lazarus-reconcile").arg("init")).await.code, 0);
+    assert_eq!(staging(&host), [""; 0]);
+}
+
+#[tokio::test]
+async fn the_journal_is_rotated() {
+    let host = put_away(&[ID]).await;
+    let journal_path = host.root().join(".lazarus/journal.log");
+    std::fs::write(&journal_path, "x".repeat(256 * 1024 + 1)).unwrap();
+    assert_eq!(gc(&host, &["--older-than", "0s", "--yes"]).await.code, 0);
+    assert_eq!(journal(&host).len(), 1);
+    assert_eq!(std::fs::metadata(journal_path.with_extension("log.1")).unwrap().len(), 256 * 1024 + 1);
 }

@@ -164,7 +164,14 @@ impl Run {
 /// Runs a command to its end, without holding up the sandbox that it may talk to.
 pub(crate) async fn run(command: &mut Command) -> Run {
     let child = command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::piped());
-    let child = child.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let child = child.stderr(std::process::Stdio::piped());
+    let mut spawned = child.spawn();
+    // A program that was just copied is held open for writing by whatever another test is starting at this moment.
+    while spawned.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::ExecutableFileBusy) {
+        tokio::task::yield_now().await;
+        spawned = child.spawn();
+    }
+    let child = spawned.unwrap();
     let output: Output = tokio::task::spawn_blocking(|| child.wait_with_output()).await.unwrap().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let code = output.status.code().unwrap_or(-1);

@@ -1,0 +1,200 @@
+//! The archives on the disk: listed, measured without trusting what is in them, and removed.
+
+use crate::mission::archive::{Archive, ArchiveName, Measure};
+use crate::mission::time::Timestamp;
+use crate::world::cells::open_directory;
+use crate::world::root::{ARCHIVE, OWN, Root, RootError, STAGING, names_in};
+use crate::world::writer::{GOING, WriteError, Writer, remove_tree};
+use chrono::DateTime;
+use rustix::fs::{
+    Access, AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, Stat, StatxAttributes, StatxFlags, accessat, fsync,
+    openat, renameat_with, statat, statx,
+};
+use rustix::io::Errno;
+use rustix::path::Arg;
+use std::collections::HashSet;
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use uuid::Uuid;
+
+/// At most so many things are counted in one archive.
+const ENTRIES_MAX: u64 = 2_000_000;
+
+/// Directories are looked into so deep.
+const DEPTH_MAX: usize = 100;
+
+/// The unit of `st_blocks`, in bytes.
+const BLOCK_BYTES: u64 = 512;
+
+/// What stands where the archives are.
+#[derive(Debug, Default)]
+pub struct Archives {
+    /// The archives, the oldest first.
+    pub archives: Vec<Archive>,
+    /// The names of everything else, which nobody touches.
+    pub others: Vec<String>,
+}
+
+/// Where an archive is.
+#[must_use]
+pub fn path(root: &Root, name: ArchiveName) -> PathBuf {
+    root.path().join(OWN).join(ARCHIVE).join(name.to_string())
+}
+
+/// Looks at every archive of a root. Takes no lock and writes nothing.
+pub fn list(root: &Root) -> Result<Archives, RootError> {
+    let mut found = Archives::default();
+    let directory = match root.open_own().and_then(|own| open_directory(own, ARCHIVE)) {
+        Ok(directory) => directory,
+        Err(Errno::NOENT) => return Ok(found),
+        Err(error) => return Err(unusable(root, error)),
+    };
+    for name in names_in(directory.as_fd(), ".").map_err(|error| unusable(root, error))? {
+        match ArchiveName::parse(&name).ok().and_then(|parsed| look(directory.as_fd(), parsed)) {
+            Some(archive) => found.archives.push(archive),
+            None => found.others.push(name),
+        }
+    }
+    found.archives.sort_by_key(|archive| (archive.archived_at, archive.name));
+    Ok(found)
+}
+
+fn unusable(root: &Root, error: Errno) -> RootError {
+    RootError::Unusable { path: format!("{}/{OWN}/{ARCHIVE}", root.path().display()), cause: error.to_string() }
+}
+
+/// An archive is a directory; whatever else has such a name is none.
+fn look(directory: BorrowedFd<'_>, name: ArchiveName) -> Option<Archive> {
+    let text = name.to_string();
+    let status = statat(directory, &text, AtFlags::SYMLINK_NOFOLLOW).ok().filter(is_directory)?;
+    // Whole seconds, as the clock of a command has them.
+    let moved_at = DateTime::from_timestamp(status.st_ctime, 0).unwrap_or_default();
+    Some(Archive { name, archived_at: Timestamp::from(moved_at), measure: measure(directory, &text, &status) })
+}
+
+fn is_directory(status: &Stat) -> bool {
+    FileType::from_raw_mode(status.st_mode) == FileType::Directory
+}
+
+fn measure(directory: BorrowedFd<'_>, name: &str, status: &Stat) -> Measure {
+    let mut walk = Walk { device: status.st_dev, linked: HashSet::new(), entries: 0, measure: Measure::default() };
+    walk.count(status);
+    walk.enter(directory, name, name, 0);
+    walk.measure
+}
+
+/// A walk through one archive, which follows no link and leaves no file system.
+struct Walk {
+    device: u64,
+    /// What has several names, and was counted under one.
+    linked: HashSet<u64>,
+    entries: u64,
+    measure: Measure,
+}
+
+impl Walk {
+    fn count(&mut self, status: &Stat) {
+        let is_directory = is_directory(status);
+        if is_directory || status.st_nlink == 1 || self.linked.insert(status.st_ino) {
+            self.measure.bytes += status.st_blocks.cast_unsigned() * BLOCK_BYTES;
+        }
+        self.measure.files += u64::from(!is_directory);
+    }
+
+    /// Looks into a directory; `path` is where it is, for people.
+    fn enter(&mut self, at: BorrowedFd<'_>, name: impl Arg, path: &str, depth: usize) {
+        if depth > DEPTH_MAX {
+            self.measure.is_more = true;
+            return;
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match openat(at, name, flags, Mode::empty()) {
+            Ok(directory) => self.walk(&directory, path, depth),
+            // Somebody has moved it since.
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
+            Err(error) => self.hinder(format!("`{path}` cannot be read: {error}")),
+        }
+    }
+
+    fn walk(&mut self, directory: &OwnedFd, path: &str, depth: usize) {
+        let Ok(entries) = Dir::read_from(directory) else { return self.hinder(format!("`{path}` cannot be read")) };
+        let mut is_empty = true;
+        for entry in entries {
+            let Ok(entry) = entry else { return self.hinder(format!("`{path}` cannot be read")) };
+            if matches!(entry.file_name().to_bytes(), b"." | b"..") {
+                continue;
+            }
+            is_empty = false;
+            self.entries += 1;
+            if self.entries > ENTRIES_MAX {
+                self.measure.is_more = true;
+                return;
+            }
+            self.meet(directory.as_fd(), entry.file_name(), path, depth);
+        }
+        if !is_empty && accessat(directory, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::empty()).is_err() {
+            self.hinder(format!(
+                "this user may remove nothing from `{path}`; change its owner or mode, or remove the archive as root"
+            ));
+        }
+    }
+
+    fn meet(&mut self, directory: BorrowedFd<'_>, name: &CStr, path: &str, depth: usize) {
+        let Ok(status) = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) else { return };
+        if !is_directory(&status) {
+            return self.count(&status);
+        }
+        let path = format!("{path}/{}", name.to_string_lossy());
+        if status.st_dev != self.device || is_mount(directory, name) {
+            self.measure.is_more = true;
+            return self.hinder(format!("a file system is mounted on `{path}`"));
+        }
+        self.count(&status);
+        self.enter(directory, name, &path, depth + 1);
+    }
+
+    fn hinder(&mut self, why: String) {
+        self.measure.obstacle.get_or_insert(why);
+    }
+}
+
+/// Whether something is mounted there, also a part of the same file system.
+fn is_mount(directory: BorrowedFd<'_>, name: &CStr) -> bool {
+    let status = statx(directory, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE);
+    status.is_ok_and(|status| status.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
+/// An archive that is on its way out, where nobody will ever restore it from.
+#[derive(Debug)]
+pub struct Going(PathBuf);
+
+/// Moves an archive out of the archives. If its removal does not follow, the root's next writer sees to it.
+pub fn take_out(writer: &Writer, name: ArchiveName) -> Result<Going, WriteError> {
+    let going = format!("{GOING}{name}.{}", Uuid::new_v4().simple());
+    let taken = writer.root().open_own().and_then(|own| {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let archive = openat(own, ARCHIVE, flags, Mode::empty())?;
+        renameat_with(&archive, name.to_string(), writer.staging(), &*going, RenameFlags::NOREPLACE)?;
+        fsync(&archive)
+    });
+    let failed = |cause: Errno| WriteError {
+        tried: "delete",
+        path: path(writer.root(), name).display().to_string(),
+        cause: cause.to_string(),
+    };
+    taken.map_err(failed)?;
+    Ok(Going(writer.root().path().join(OWN).join(STAGING).join(going)))
+}
+
+impl Going {
+    /// Removes it.
+    pub fn remove(self) -> Result<(), WriteError> {
+        let failed = |cause: std::io::Error| WriteError {
+            tried: "remove the rest of an archive,",
+            path: self.0.display().to_string(),
+            cause: cause.to_string(),
+        };
+        remove_tree(&self.0).map_err(failed)
+    }
+}
