@@ -125,7 +125,8 @@ async fn what_a_deleted_account_did_is_a_ghosts(forge: Forge) {
     let login = format!("leaver-{}", repository.id);
     let token = forge.new_account(&login);
     let path = format!("{}/comments", repository.issue_path(number));
-    assert_eq!(forge.call_with(&token, Method::POST, &path, json!({ "body": "Farewell." })).await.0, 201);
+    let (status, answer) = forge.call_with(&token, Method::POST, &path, json!({ "body": "Farewell." })).await;
+    assert_eq!(status, 201, "{answer}");
     forge.remove_account(&login).await;
     let of = |entry: &Value| (entry["user"]["id"].clone(), entry["user"]["login"].clone(), entry["body"].clone());
     let ghost = (json!(-1), json!("Ghost"), json!("Farewell."));
