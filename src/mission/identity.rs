@@ -268,6 +268,30 @@ impl fmt::Display for GitRef {
     }
 }
 
+/// A commit by its whole id, as git prints it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Commit(String);
+as_text!(Commit);
+
+impl Commit {
+    /// 40 lower-case hexadecimal digits, or 64 where the repository uses SHA-256.
+    pub fn parse(text: &str) -> Result<Self, NotA> {
+        let is_hex = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if is_hex && matches!(text.len(), 40 | 64) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NotA { text: text.to_owned(), wanted: "a whole commit id of 40 or 64 lower-case hexadecimal digits" })
+        }
+    }
+}
+
+impl fmt::Display for Commit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// Makes a newtype for a short plain name: `^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`.
 macro_rules! plain_name {
     ($name:ident, $what:literal, $wanted:literal) => {

@@ -1,6 +1,6 @@
 //! Names and ids are parsed at the door.
 
-use lazarus::mission::identity::{ForgeUrl, GitRef, HostName, MissionId, RepositoryName, RepositoryPattern};
+use lazarus::mission::identity::{Commit, ForgeUrl, GitRef, HostName, MissionId, RepositoryName, RepositoryPattern};
 use lazarus::mission::time::{parse_length, spoken_length};
 use std::time::Duration;
 
@@ -78,4 +78,25 @@ fn lengths_are_read_as_they_are_spoken() {
     }
     assert_eq!(spoken_length(Duration::from_secs(90)), "90 seconds");
     assert_eq!(parse_length("soon"), None);
+}
+
+#[test]
+fn a_commit_is_a_whole_id() {
+    let whole = "0123456789".repeat(4);
+    for text in [whole.as_str(), &"a".repeat(64)] {
+        let commit = Commit::parse(text).unwrap();
+        assert_eq!(serde_json::to_string(&commit).unwrap(), format!("\"{text}\""));
+        assert_eq!(serde_json::from_str::<Commit>(&format!("\"{text}\"")).unwrap(), commit);
+    }
+    for text in [
+        "",
+        "HEAD",
+        &whole[1..],
+        &format!("{whole}0"),
+        &whole.replace('0', "A"),
+        &whole.replace('0', "g"),
+        &format!(" {}", &whole[1..]),
+    ] {
+        assert!(Commit::parse(text).is_err(), "{text}");
+    }
 }
