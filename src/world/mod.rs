@@ -9,6 +9,7 @@ pub mod courier;
 pub mod crew;
 pub mod cron_heartbeat;
 pub mod entry;
+pub mod git;
 pub mod gitea;
 pub mod journal;
 pub mod lock;

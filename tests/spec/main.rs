@@ -14,6 +14,8 @@ mod faults;
 mod flapping;
 mod form;
 mod gc;
+mod git;
+mod git_bounds;
 mod health;
 mod house;
 mod identity;

@@ -46,6 +46,11 @@ impl Token {
         header.set_sensitive(true);
         Ok(Self(header))
     }
+
+    /// The token itself, for git, which sends it in another header.
+    pub(in crate::world) fn plain(&self) -> &str {
+        self.0.to_str().ok().and_then(|header| header.strip_prefix("token ")).unwrap_or_default()
+    }
 }
 
 impl fmt::Debug for Token {

@@ -3,6 +3,7 @@
 pub(crate) mod cells;
 pub(crate) mod daemon;
 pub(crate) mod forge;
+pub(crate) mod git_forge;
 pub(crate) mod gitea;
 pub(crate) mod golden;
 pub(crate) mod host;
@@ -11,6 +12,7 @@ pub(crate) mod missions;
 pub(crate) mod repository;
 pub(crate) mod service;
 pub(crate) mod site;
+pub(crate) mod worktree;
 
 use std::time::Duration;
 

@@ -1,0 +1,82 @@
+//! Gives a finished checkout to whoever works in it: group and modes, links never followed, and then on the disk for good.
+
+use rustix::fs::{Dir, FileType, Gid, Mode, OFlags, fchmod, fchown, fstat, openat, syncfs};
+use rustix::io::Errno;
+use std::ffi::CStr;
+use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// A directory's files belong to its group, whoever makes them.
+const SET_GROUP_ID: u32 = 0o2000;
+
+/// Those of git's own files that hold text are never longer, in bytes.
+const TEXT_BYTES_MAX: u64 = 1024 * 1024;
+
+/// The list of checked-out files, which can be long and holds only what the repository held.
+const INDEX: &CStr = c"index";
+
+/// Gives a directory and all below it to the group, with the owner's rights, and makes it durable.
+pub(super) fn hand_over(directory: BorrowedFd<'_>, group: Option<u32>) -> Result<(), Errno> {
+    give(directory, group.map(Gid::from_raw))?;
+    syncfs(directory)
+}
+
+fn give(directory: BorrowedFd<'_>, group: Option<Gid>) -> Result<(), Errno> {
+    for name in names(directory)? {
+        let entry = open(directory, &name, OFlags::empty())?;
+        match FileType::from_raw_mode(fstat(&entry)?.st_mode) {
+            FileType::Directory => give(entry.as_fd(), group)?,
+            FileType::RegularFile => grant(entry.as_fd(), group, 0)?,
+            FileType::Symlink
+            | FileType::Fifo
+            | FileType::Socket
+            | FileType::CharacterDevice
+            | FileType::BlockDevice
+            | FileType::Unknown => return Err(Errno::INVAL),
+        }
+    }
+    grant(directory, group, SET_GROUP_ID)
+}
+
+/// The group first, since changing it clears the set-group-id bit.
+fn grant(file: BorrowedFd<'_>, group: Option<Gid>, special: u32) -> Result<(), Errno> {
+    if group.is_some() {
+        fchown(file, None, group)?;
+    }
+    let owners = fstat(file)?.st_mode & 0o700;
+    fchmod(file, Mode::from_raw_mode(owners | owners >> 3 | special))
+}
+
+fn names(directory: BorrowedFd<'_>) -> Result<Vec<std::ffi::CString>, Errno> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(directory)? {
+        let name = entry?.file_name().to_owned();
+        if !matches!(name.to_bytes(), b"." | b"..") {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// A link in a name's place is an error.
+pub(super) fn open(at: BorrowedFd<'_>, name: &CStr, flags: OFlags) -> Result<OwnedFd, Errno> {
+    openat(at, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | flags, Mode::empty())
+}
+
+/// The first of git's own files that holds one of these texts.
+pub(super) fn find_secret(own: BorrowedFd<'_>, secrets: &[String]) -> Result<Option<String>, Errno> {
+    for name in names(own)?.into_iter().filter(|name| name.as_c_str() != INDEX) {
+        let file = open(own, &name, OFlags::empty())?;
+        if FileType::from_raw_mode(fstat(&file)?.st_mode) != FileType::RegularFile {
+            continue;
+        }
+        let mut text = Vec::new();
+        let read = std::fs::File::from(file).take(TEXT_BYTES_MAX).read_to_end(&mut text);
+        read.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+        let holds = |secret: &String| text.windows(secret.len()).any(|found| found == secret.as_bytes());
+        if secrets.iter().any(holds) {
+            return Ok(Some(name.to_string_lossy().into_owned()));
+        }
+    }
+    Ok(None)
+}

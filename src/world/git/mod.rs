@@ -1,0 +1,119 @@
+//! Has a repository of the forge checked out, by the one program that ever works on what strangers made.
+//!
+//! - git runs only in a directory of ours that nobody else can reach yet, never in one that was handed over: a
+//!   repository's own settings can make any git command run anything.
+//! - It gets an environment and settings made here, nothing of ours; it may speak to the forge's origin, follow no
+//!   redirect, ask nobody, and start nothing but its own parts.
+//! - What it fetched is counted before any of it is checked out.
+//! - The token is in the environment of the one step that fetches. It is in no argument, no file and no message.
+//! - No hook and no filter runs, links come out as plain files, repositories within the repository stay empty.
+//!
+//! Everything here blocks.
+
+mod census;
+mod checkout;
+mod child;
+mod environment;
+mod error;
+mod handover;
+mod source;
+mod verdict;
+mod version;
+
+pub use error::CheckoutError;
+pub use source::{BYTES_MAX, Destination, ENTRIES_MAX, Limits, Source, TIME_MAX};
+pub use version::{FLOOR, Version};
+
+use crate::mission::identity::Commit;
+use checkout::Checkout;
+use child::Bounds;
+use rustix::fs::{Access, access};
+use std::ffi::OsStr;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long git may take to say its version.
+const VERSION_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// How much git may say of its version, in bytes.
+const VERSION_BYTES_MAX: usize = 1024;
+
+/// A git that is new enough. Cheap to keep.
+#[derive(Clone, Debug)]
+pub struct Git {
+    path: PathBuf,
+    version: Version,
+}
+
+impl Git {
+    /// Looks for git where our own process would, and asks its version. Blocks for a moment.
+    pub fn find() -> Result<Self, CheckoutError> {
+        Self::find_in(&std::env::var_os("PATH").unwrap_or_default())
+    }
+
+    /// Looks for git in these directories, written as in `PATH`; those that are no absolute path are left out.
+    pub fn find_in(directories: &OsStr) -> Result<Self, CheckoutError> {
+        let candidates = std::env::split_paths(directories).filter(|directory| directory.is_absolute());
+        let path = candidates.map(|directory| directory.join("git")).find(|path| is_program(path));
+        let no_git = |cause: String| CheckoutError::NoGit { cause };
+        let path = path.ok_or_else(|| no_git("there is no git in `PATH`".to_owned()))?;
+        let text = ask_version(&path)?;
+        let version = Version::parse(&text)
+            .ok_or_else(|| no_git(format!("`{}` does not say which git it is", path.display())))?;
+        if version < FLOOR {
+            return Err(no_git(format!("`{}` is git {version}, which is too old", path.display())));
+        }
+        Ok(Self { path, version })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Which it is.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Has a worktree made, durable and handed over, and says at which commit. After an error nothing is left of it.
+    pub fn check_out(
+        &self,
+        source: &Source,
+        destination: Destination<'_>,
+        limits: Limits,
+    ) -> Result<Commit, CheckoutError> {
+        let directory = destination.directory;
+        DirBuilder::new()
+            .mode(0o700)
+            .create(directory)
+            .map_err(|error| CheckoutError::failed("make the worktree", &error))?;
+        Checkout::new(&self.path, source, destination, limits).make().inspect_err(|_| {
+            if let Err(error) = std::fs::remove_dir_all(directory) {
+                tracing::warn!(directory = %directory.display(), %error, "what is left of a checkout cannot be removed");
+            }
+        })
+    }
+}
+
+fn is_program(path: &Path) -> bool {
+    path.is_file() && access(path, Access::EXEC_OK).is_ok()
+}
+
+fn ask_version(path: &Path) -> Result<String, CheckoutError> {
+    let mut command = environment::command(path, Path::new("/"), &environment::to_work_here());
+    command.arg("--version");
+    let deadline = Instant::now() + VERSION_TIME_MAX;
+    let bounds = Bounds { deadline, time: VERSION_TIME_MAX, file_bytes: 0 };
+    let mut said = Vec::new();
+    child::run(command, None, bounds, &mut |piece| {
+        said.extend_from_slice(&piece[..piece.len().min(VERSION_BYTES_MAX - said.len())]);
+        Ok(())
+    })
+    .map_err(|error| CheckoutError::NoGit { cause: format!("`{}` does not run: {error}", path.display()) })?;
+    Ok(String::from_utf8_lossy(&said).into_owned())
+}

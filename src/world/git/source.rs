@@ -1,0 +1,103 @@
+//! Where a worktree comes from, where it goes, and how much of it there may be.
+
+use crate::mission::identity::{ForgeUrl, GitRef, RepositoryName};
+use crate::world::gitea::Token;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use url::Url;
+
+/// The most files and directories of a checkout.
+pub const ENTRIES_MAX: u64 = 100_000;
+
+/// The most bytes of a checkout, of the pack that brings it, and of each of its files.
+pub const BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+
+/// The most time that all steps of a checkout may take together.
+pub const TIME_MAX: Duration = Duration::from_secs(5 * 60);
+
+/// How much of a repository is taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Files and directories.
+    pub entries: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// For all steps together.
+    pub time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { entries: ENTRIES_MAX, bytes: BYTES_MAX, time: TIME_MAX }
+    }
+}
+
+/// A repository of the forge. Its address is built of parsed parts, so it never holds credentials or leads elsewhere.
+#[derive(Clone, Debug)]
+pub struct Source {
+    url: Url,
+    git_ref: Option<GitRef>,
+    token: Option<Token>,
+    ca_file: Option<PathBuf>,
+}
+
+impl Source {
+    /// A repository at its default branch, read as anybody.
+    #[must_use]
+    pub fn new(forge: &ForgeUrl, repository: &RepositoryName) -> Self {
+        let mut url = forge.as_url().clone();
+        let path = format!("{}/{repository}.git", url.path().trim_end_matches('/'));
+        url.set_path(&path);
+        Self { url, git_ref: None, token: None, ca_file: None }
+    }
+
+    /// At this branch, tag or commit; a tag goes before a branch of the same name.
+    #[must_use]
+    pub fn at(mut self, git_ref: Option<GitRef>) -> Self {
+        self.git_ref = git_ref;
+        self
+    }
+
+    /// Read by the account of this token.
+    #[must_use]
+    pub fn read_with(mut self, token: Option<Token>) -> Self {
+        self.token = token;
+        self
+    }
+
+    /// Whose certificate one of this file vouches for.
+    #[must_use]
+    pub fn trusting(mut self, ca_file: Option<PathBuf>) -> Self {
+        self.ca_file = ca_file;
+        self
+    }
+
+    /// The address of the repository.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    pub(super) fn git_ref(&self) -> Option<&GitRef> {
+        self.git_ref.as_ref()
+    }
+
+    pub(super) fn token(&self) -> Option<&Token> {
+        self.token.as_ref()
+    }
+
+    pub(super) fn ca_file(&self) -> Option<&Path> {
+        self.ca_file.as_deref()
+    }
+}
+
+/// Where a worktree goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Destination<'a> {
+    /// A directory that does not exist yet, in one that nobody else may look into.
+    pub directory: &'a Path,
+    /// The branch that is made there; ours to name, never a user's.
+    pub branch: &'a str,
+    /// Who may work in it besides us.
+    pub group: Option<u32>,
+}
