@@ -51,6 +51,9 @@ pub struct Pass {
     /// Exit 3 when a mission is not well, 4 when a dry run has changes to make
     #[arg(long)]
     pub exit_code: bool,
+    /// Archive the cells of so many issues that are gone at once, and no more
+    #[arg(long, value_name = "N")]
+    pub allow_archive: Option<usize>,
     /// Where the daemon takes webhooks and heartbeats
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
@@ -85,7 +88,16 @@ pub struct SettingsFlags {
 impl From<SettingsFlags> for Flags {
     fn from(flags: SettingsFlags) -> Self {
         let SettingsFlags { config, root, gitea_url, token_file, repositories, log_format } = flags;
-        Self { config, missions_root: root, gitea_url, token_file, repositories, listen: None, log_format }
+        Self {
+            config,
+            missions_root: root,
+            gitea_url,
+            token_file,
+            repositories,
+            listen: None,
+            allow_archive: None,
+            log_format,
+        }
     }
 }
 

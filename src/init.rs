@@ -14,6 +14,7 @@ use crate::world::lock::Access;
 use crate::world::root::{Root, RootError};
 use crate::world::writer::{WriteError, Writer};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Why nothing was made.
@@ -91,6 +92,7 @@ fn open(settings: &Settings, now: Timestamp) -> Result<(Arc<Writer>, bool), Init
         forge: settings.forge_url.clone(),
         repositories: Vec::new(),
         former_names: Vec::new(),
+        people: BTreeMap::new(),
         replaced: Vec::new(),
     };
     Ok((Arc::new(Writer::initialise(&ground, papers, now, access)?), true))
@@ -121,7 +123,7 @@ pub fn init_cell(settings: &Settings, mission_id: MissionId, now: Timestamp) -> 
     let mut scaffold = Scaffold { mission_id, path: path.clone(), created: false, restored: Vec::new() };
     match cells::look(&*root, mission_id, root.resolver()) {
         Sighting::Absent => {
-            writer.create_cell(&papers, now)?;
+            writer.create_cell(&papers, None, now)?;
             scaffold.created = true;
         }
         Sighting::Cell(cell) => {
@@ -169,6 +171,7 @@ fn papers(settings: &Settings, root: &Root, mission_id: MissionId, now: Timestam
         host: settings.host.clone(),
         issue: None,
         spec: None,
+        commit: None,
         stale_after_seconds: settings.stale_after.as_secs(),
         beat_command: beat_command(&root.path().display().to_string(), mission_id),
     }

@@ -55,6 +55,7 @@ pub mod mission;
 pub mod pass;
 pub mod ping;
 pub mod pit;
+mod question;
 pub mod queue;
 pub mod reconcile;
 pub mod report;

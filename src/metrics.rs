@@ -20,7 +20,7 @@ use std::time::Duration;
 const DURATION_BUCKETS: [f64; 11] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
 /// The fixed words of errors; any other is counted as [`OTHER_ERROR`].
-pub const ERROR_KINDS: [&str; 36] = [
+pub const ERROR_KINDS: [&str; 38] = [
     "cell-in-the-way",
     "comment-gone",
     "defect",
@@ -28,6 +28,7 @@ pub const ERROR_KINDS: [&str; 36] = [
     "given-up",
     "labels-ignored",
     "listing-incomplete",
+    "many-gone",
     "missing-scope",
     "moved",
     "no-label",
@@ -56,6 +57,7 @@ pub const ERROR_KINDS: [&str; 36] = [
     "unauthorized",
     "unavailable",
     "unreachable",
+    "worktree-in-use",
     "write",
 ];
 

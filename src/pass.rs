@@ -25,10 +25,9 @@ pub async fn preview(settings: &Settings, scope: &Scope, now: Timestamp) -> Resu
     let started = Instant::now();
     let root = Arc::new(Root::open(&settings.missions_root)?);
     let survey = survey(settings, settings.gitea()?, &root, scope, now).await?;
-    let Survey { here, gitea, setup, observations, gone, troubles, .. } = survey;
+    let Survey { here, gitea, setup, observations, troubles, .. } = survey;
     let outcomes = observations.iter().map(imagine).collect();
-    let changes: Vec<Change> = setup.into_iter().chain(gone).collect();
-    let mut report = Report::new(&here, &changes, outcomes, troubles);
+    let mut report = Report::new(&here, &setup, outcomes, troubles);
     report.is_preview = true;
     report.finish(gitea.requests(), started.elapsed());
     Ok(report)
@@ -50,15 +49,14 @@ pub async fn once(
     // After the wait, so that what happened meanwhile is not ahead of it.
     let now = clock();
     let survey = survey(settings, settings.gitea()?, &entry.root(), scope, now).await?;
-    let Survey { here, gitea, observer, repositories, setup, mut observations, gone, mut troubles, .. } = survey;
-    let applier = Arc::new(Applier::new(gitea.clone(), here, access, entry));
+    let Survey { here, gitea, observer, repositories, setup, mut observations, mut troubles, .. } = survey;
+    let applier = Arc::new(Applier::new(gitea.clone(), here, access, entry, settings.checkouts()));
     for surveyed in &repositories {
         applier.know_labels(&surveyed.known, &surveyed.labels);
     }
     let mut changes = Vec::new();
     let failed = set_up(&applier, setup, &mut changes).await?;
     troubles.extend(failed.values().cloned());
-    changes.extend(forget(&applier, gone, &mut troubles).await);
     observations.retain(|observation| !failed.contains_key(&observation.issue.key.repository_id));
     let here = applier.here();
     settle_root(&mut observations, &here);
@@ -140,20 +138,6 @@ pub(crate) async fn set_up(
         }
     }
     Ok(failed)
-}
-
-pub(crate) async fn forget(applier: &Applier, gone: Vec<Change>, troubles: &mut Vec<Trouble>) -> Vec<Change> {
-    let mut done = Vec::new();
-    for change in gone {
-        match applier.apply(&change).await {
-            Ok(()) => done.push(change),
-            Err(error) => {
-                let (about, kind, message) = (change.to_string(), error.kind(), error.to_string());
-                troubles.push(Trouble { about, issue: None, kind, message, needs_a_token: false });
-            }
-        }
-    }
-    done
 }
 
 /// A root that was initialised just now has a name by now.

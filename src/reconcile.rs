@@ -25,7 +25,12 @@ pub async fn reconcile(observer: &Observer, applier: &Applier, observation: Obse
     apply_all(applier, &planned, &mut outcome).await;
     if !planned.is_empty() {
         let mut after = expected(&outcome.observation, &outcome.changes);
-        after.sighting = observer.look(vec![after.mission_id()]).await.swap_remove(0);
+        after.sighting = observer.look(vec![after.mission_id]).await.swap_remove(0);
+        // What was checked out, or why not, is known only now.
+        match applier.remembered(&after.issue.key).await {
+            Ok(record) => after.record = record.or(after.record),
+            Err(error) => outcome.errors.push(error),
+        }
         outcome.observation = after;
     }
     let mut planned = plan_status(&outcome.observation);
@@ -59,6 +64,9 @@ async fn apply_all(applier: &Applier, planned: &[Change], outcome: &mut Outcome)
     for change in planned {
         match applier.apply(change).await {
             Ok(()) => outcome.changes.push(change.clone()),
+            Err(error) if error.is_told_on_the_issue() => {
+                tracing::warn!(kind = error.kind(), "{}: {error}", outcome.observation.issue.key);
+            }
             Err(error) => outcome.errors.push(error),
         }
     }

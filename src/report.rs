@@ -163,7 +163,8 @@ impl Report {
     #[must_use]
     pub fn has_alarm(&self) -> bool {
         let is_bad = |health: Health| matches!(health, Health::Stale | Health::Incomplete | Health::Unknown);
-        self.missions.iter().any(|mission| mission.health.is_some_and(is_bad))
+        let is_paused = |mission: &&MissionReport| mission.phase == Some(Phase::Suspended.word());
+        self.missions.iter().filter(|m| !is_paused(m)).any(|mission| mission.health.is_some_and(is_bad))
     }
 }
 
@@ -213,7 +214,7 @@ fn mission_report(here: &Here, outcome: &Outcome) -> MissionReport {
         changes: outcome.changes.iter().map(ChangeReport::of).collect(),
         error: None,
     };
-    if let Situation::Elsewhere(elsewhere) = &situation {
+    if let Situation::Elsewhere(elsewhere, _) = &situation {
         report.phase = Some(ELSEWHERE);
         report.mission_id = Some(elsewhere.mission_id.to_string());
         report.host = elsewhere.host.as_ref().map(ToString::to_string);
@@ -237,13 +238,14 @@ fn mission_report(here: &Here, outcome: &Outcome) -> MissionReport {
 }
 
 fn blocked(observation: &Observation, here: &Here, obstacle: Obstacle) -> ErrorReport {
-    let path = cell_path(&here.missions_root, observation.mission_id());
+    let path = cell_path(&here.missions_root, observation.mission_id);
     let message = match obstacle {
         Obstacle::NotADirectory(kind) => {
             format!(
                 "cannot make the cell `{path}`: {kind} is in its place; move that away, the next pass makes the cell"
             )
         }
+        Obstacle::Taken(owner) => format!("cannot make the cell `{path}`: it belongs to {owner}; look at that issue"),
         Obstacle::Unseen(failure) => {
             let why = serde_json::to_string(&failure).unwrap_or_default();
             format!("cannot look at the place of the cell `{path}` ({}); nothing was made", why.trim_matches('"'))

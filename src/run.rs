@@ -54,8 +54,9 @@ fn run_pass(arguments: Pass) -> Exit {
         return run_daemon(arguments);
     }
     let scope = arguments.scope();
-    let Pass { once: _, dry_run, issue: _, json, exit_code, listen: _, settings } = arguments;
-    with_settings(settings, |settings, environment, console| {
+    let Pass { once: _, dry_run, issue: _, json, exit_code, allow_archive, listen: _, settings } = arguments;
+    let flags = Flags { allow_archive, ..settings.into() };
+    with_settings(flags, |settings, environment, console| {
         let passed = match runtime(settings.concurrent_missions) {
             Ok(runtime) if dry_run => runtime.block_on(pass::preview(settings, &scope, now())),
             Ok(runtime) => runtime.block_on(pass::once(settings, &scope, now, &show_progress)),
@@ -78,9 +79,10 @@ fn run_pass(arguments: Pass) -> Exit {
 }
 
 fn run_daemon(arguments: Pass) -> Exit {
-    let Pass { once: _, dry_run: _, issue, json, exit_code, listen, settings } = arguments;
-    if issue.is_some() || json || exit_code {
-        return Console::default().refused(&"`--issue`, `--json` and `--exit-code` go with `--once` or `--dry-run`");
+    let Pass { once: _, dry_run: _, issue, json, exit_code, allow_archive, listen, settings } = arguments;
+    if issue.is_some() || json || exit_code || allow_archive.is_some() {
+        let flags = "`--issue`, `--json`, `--exit-code` and `--allow-archive` go with `--once` or `--dry-run`";
+        return Console::default().refused(&flags);
     }
     let flags = Flags { listen, ..settings.into() };
     with_settings(flags, |settings, _, console| {

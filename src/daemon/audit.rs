@@ -4,14 +4,13 @@ use crate::daemon::Daemon;
 use crate::daemon::fleet::print;
 use crate::daemon::forge::{Forge, OVERLAP, span};
 use crate::mission::admission::Admission;
-use crate::mission::change::Change;
 use crate::mission::ground::KnownRepository;
 use crate::mission::identity::{MissionId, RepositoryId};
 use crate::mission::observation::{IssueFacts, Observation};
 use crate::mission::plan::preview;
 use crate::mission::situation::{Situation, situation, wants_room};
 use crate::mission::time::Timestamp;
-use crate::pass::{forget, set_up};
+use crate::pass::set_up;
 use crate::queue::Key;
 use crate::survey::{Scope, Survey, survey};
 use crate::trouble::{Refusal, Trouble};
@@ -38,7 +37,7 @@ impl Judged {
     fn new(observation: Observation) -> Self {
         let is_blocked = matches!(situation(&observation), Situation::Blocked(_));
         Self {
-            mission_id: observation.mission_id(),
+            mission_id: observation.mission_id,
             is_quiet: !is_blocked && preview(&observation).is_empty(),
             print: print(&observation.issue),
             wants_room: wants_room(&observation),
@@ -92,7 +91,7 @@ impl Daemon {
             Ok(survey) => survey,
             Err(refusal) => return self.refused(&refusal),
         };
-        let Survey { here, repositories, setup, observations, gone, mut troubles, records, begun_at, .. } = survey;
+        let Survey { here, repositories, setup, observations, mut troubles, records, begun_at, .. } = survey;
         self.hear_of_forge(outages(&troubles).next().map(|trouble| trouble.message.clone()));
         if here.me == 0 {
             return troubles;
@@ -109,31 +108,21 @@ impl Daemon {
         for change in changes {
             tracing::info!(kind = change.kind(), "{change}");
         }
-        let forgotten = forget(&applier, gone, &mut troubles).await;
         let is_served = |id: RepositoryId| !failed.contains_key(&id);
         let served = repositories.into_iter().map(|surveyed| surveyed.known).filter(|known| is_served(known.id));
         let since = begun_at.into_iter().map(|(id, begun_at)| (id, begun_at.plus(-OVERLAP))).collect();
         troubles.extend(failed.values().cloned());
-        forge.audited(served.collect(), since, &troubles, here.now, self.settings.daemon.audit_interval);
+        let is_missing = |seen: &Observation| matches!(situation(seen), Situation::Missing);
+        // What was not found has to be asked for once more.
+        let is_soon = observations.iter().any(is_missing);
+        let interval = if is_soon { AUDIT_RETRY } else { self.settings.daemon.audit_interval };
+        forge.audited(served.collect(), since, &troubles, here.now, interval);
         let judged = observations.into_iter().filter(|seen| is_served(seen.issue.key.repository_id) && !seen.is_braked);
         let judged: Vec<Observation> = judged.collect();
         let judge = move || judged.into_iter().map(Judged::new).collect::<Vec<_>>();
         let judged = tokio::task::spawn_blocking(judge).await.expect("judging never panics");
         self.take_audit(&records, judged, asked_at);
-        self.take_gone(&forgotten);
         troubles
-    }
-
-    /// Issues that are no longer there.
-    pub(super) fn take_gone(&self, forgotten: &[Change]) {
-        let mut fleet = locked(&self.fleet);
-        for change in forgotten {
-            if let Change::Remember { record } = change {
-                tracing::info!("{}: the issue is no longer there; its cell stays as it is", record.issue);
-                fleet.know(record);
-            }
-        }
-        fleet.show_all_waiting(&self.ground());
     }
 
     /// Takes note of what an audit has seen, and puts in line what is to be done.
@@ -142,6 +131,7 @@ impl Daemon {
         for record in records.by_issue.values() {
             fleet.recall(record, asked_at);
         }
+        fleet.show_all_waiting(&self.ground());
         for Judged { facts, mission_id, is_quiet, print, wants_room, is_admitted } in judged {
             let place = (facts.key.repository_id, facts.key.number);
             if let Some(known) = fleet.known_mut(place).filter(|known| known.looked_at.is_none_or(|at| at < asked_at)) {

@@ -7,14 +7,15 @@ use crate::mission::cell::Sighting;
 use crate::mission::health::{Facts, Health, Verdict, assess};
 use crate::mission::heartbeat::WizardState;
 use crate::mission::identity::{ForgeUrl, IssueId, MissionId, RepositoryId};
-use crate::mission::observation::IssueFacts;
+use crate::mission::observation::{IssueFacts, Observation};
 use crate::mission::phase::Phase;
 use crate::mission::record::{IssueKey, Record};
-use crate::mission::situation::is_proposal;
+use crate::mission::situation::{Situation, is_proposal, situation};
 use crate::mission::time::Timestamp;
 use crate::queue::Key;
 use crate::snapshot::{IssueView, MissionView};
 use crate::world::watch::{Seen, Watch};
+use chrono::TimeDelta;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -32,10 +33,14 @@ pub(super) struct Fleet {
     existing: BTreeSet<MissionId>,
     /// What listings have just told, so that a thousand news cost no thousand requests.
     news: HashMap<Place, News>,
+    /// What the root's file system was short of at the last tick.
+    pub(super) shortage: Option<Limit>,
     /// New cells since the last tick.
     new_cells: usize,
     /// Room that was promised to those that are being looked at.
     promised: BTreeMap<Place, Occupant>,
+    /// Cells that those take over that are being looked at.
+    claims: HashMap<MissionId, (Place, IssueKey)>,
 }
 
 /// An issue as a listing told it.
@@ -51,6 +56,7 @@ pub(super) struct Ground<'a> {
     pub(super) forge: Option<&'a ForgeUrl>,
     pub(super) stale_after: Duration,
     pub(super) now: Timestamp,
+    pub(super) close_grace: TimeDelta,
 }
 
 impl Fleet {
@@ -96,7 +102,7 @@ impl Fleet {
     pub(super) fn offer(&mut self, facts: IssueFacts, asked_at: Instant) -> bool {
         let place = (facts.key.repository_id, facts.key.number);
         let is_news = match self.known.get(&place) {
-            None => facts.is_open && is_proposal(&facts),
+            None => facts.is_open() && is_proposal(&facts),
             Some(known) => {
                 known.settled != Some(print(&facts)) && known.looked_at.is_none_or(|looked_at| looked_at < asked_at)
             }
@@ -128,8 +134,27 @@ impl Fleet {
     /// What was promised was taken, by a new cell, or is not needed any more.
     pub(super) fn redeem(&mut self, place: Place, new_cell: Option<MissionId>) {
         self.promised.remove(&place);
+        self.claims.retain(|_, (claimed_by, _)| *claimed_by != place);
         self.new_cells += usize::from(new_cell.is_some());
         self.existing.extend(new_cell);
+    }
+
+    /// Another issue that the cell of this one belongs to: the one that is bound to it, else the first that takes it over.
+    pub(super) fn owner(&mut self, observation: &Observation) -> Option<IssueKey> {
+        let (id, key) = (observation.mission_id, &observation.issue.key);
+        let place = (key.repository_id, key.number);
+        if let Some(owner) = self.places.get(&id).filter(|owner| **owner != place) {
+            return self.known.get(owner).map(|known| known.issue.clone());
+        }
+        if let Some((_, claim)) = self.claims.get(&id).filter(|(owner, _)| *owner != place) {
+            return Some(claim.clone());
+        }
+        let mut imagined = observation.clone();
+        imagined.owner = None;
+        if matches!(situation(&imagined), Situation::Active(_)) {
+            self.claims.insert(id, (place, key.clone()));
+        }
+        None
     }
 
     /// Whether there is room for one that wants it, beside all others that wait; if so, it is promised.
@@ -167,9 +192,12 @@ impl Fleet {
             Admission::Full(Limit::NewCellsPerPass(_)) => {
                 Admission::Full(Limit::NewCellsPerPass(limits.new_cells_per_pass))
             }
-            Admission::Admitted | Admission::Full(Limit::Cells(_) | Limit::CellsPerAuthor(_)) => admission,
+            Admission::Admitted
+            | Admission::Full(
+                Limit::Cells(_) | Limit::CellsPerAuthor(_) | Limit::FreeBytes(_) | Limit::FreeInodes(_),
+            ) => admission,
         };
-        let admissions = admit(candidates, occupants, &self.existing, left);
+        let admissions = admit(candidates, occupants, &self.existing, left, self.shortage);
         admissions.into_iter().map(|((_, issue), admission)| (issue, told(admission))).collect()
     }
 
@@ -195,7 +223,7 @@ impl Fleet {
             if known.brake == Brake::On {
                 known.brake = Brake::Released;
             }
-            if known.needs_a_look(verdict, &seen.sighting, ground.now) {
+            if known.needs_a_look(verdict, &seen.sighting, ground.now, ground.close_grace) {
                 keys.push(Key::Issue { repository: place.0, number: place.1 });
             }
         }
@@ -269,7 +297,8 @@ impl Fleet {
         let place = *self.places.get(&id)?;
         let verdict = self.known.get(&place)?.verdict(sighting, ground.now)?;
         self.show(id, sighting, verdict, ground);
-        let needs_a_look = self.known.get(&place)?.needs_a_look(verdict, sighting, ground.now);
+        let known = self.known.get(&place)?;
+        let needs_a_look = known.needs_a_look(verdict, sighting, ground.now, ground.close_grace);
         needs_a_look.then_some(Key::Issue { repository: place.0, number: place.1 })
     }
 
@@ -342,8 +371,8 @@ fn issue_view(known: &Known, forge: Option<&ForgeUrl>) -> IssueView {
 /// By which an issue is recognised that nothing has happened to.
 pub(super) fn print(facts: &IssueFacts) -> u64 {
     let mut hasher = DefaultHasher::new();
-    let IssueFacts { key, title, body, url, labels, is_open, updated_at, comments } = facts;
-    (key.issue_id, title, body, url, is_open, updated_at, comments).hash(&mut hasher);
+    let IssueFacts { key, title, body, url, labels, state, due_at, updated_at, comments } = facts;
+    (key.issue_id, title, body, url, state, due_at, updated_at, comments).hash(&mut hasher);
     for label in labels {
         (label.id, &label.name, label.is_exclusive).hash(&mut hasher);
     }

@@ -3,16 +3,14 @@
 use crate::daemon::Daemon;
 use crate::daemon::fleet::{Place, print};
 use crate::daemon::known::Brake;
-use crate::mission::admission::Admission;
-use crate::mission::cell::Sighting;
 use crate::mission::change::Change;
 use crate::mission::ground::KnownRepository;
-use crate::mission::identity::RepositoryId;
-use crate::mission::observation::{Comments, Here, IssueFacts, Observation};
-use crate::mission::plan::{forgotten, needs_comments};
-use crate::mission::record::{IssueKey, Record};
+use crate::mission::identity::{MissionId, RepositoryId};
+use crate::mission::observation::{Here, IssueFacts, Observation};
+use crate::mission::record::{IssueState, Record};
 use crate::mission::situation::{is_proposal, wants_room};
 use crate::mission::time::Timestamp;
+use crate::question::Question;
 use crate::queue::Key;
 use crate::reconcile::{Outcome, reconcile};
 use crate::report::troubles;
@@ -20,6 +18,7 @@ use crate::settings::{Settings, SettingsError};
 use crate::trouble::{Refusal, Trouble};
 use crate::world::WorldError;
 use crate::world::applier::Applier;
+use crate::world::checkout::Checkouts;
 use crate::world::entry::Entry;
 use crate::world::gitea::{ForgeError, Gitea, Traffic};
 use crate::world::lock::Access;
@@ -40,6 +39,7 @@ pub(super) struct Forge {
     pub(super) gitea: Gitea,
     observer: Observer,
     access: Access,
+    checkouts: Checkouts,
     pub(super) hold: Mutex<Hold>,
 }
 
@@ -79,7 +79,8 @@ impl Forge {
             standing: Vec::new(),
             audit_failures: 0,
         };
-        Ok(Self { gitea, observer, access, hold: Mutex::new(hold) })
+        let checkouts = settings.checkouts();
+        Ok(Self { gitea, observer, access, checkouts, hold: Mutex::new(hold) })
     }
 
     pub(super) async fn check_token(&self) -> Result<(), Refusal> {
@@ -128,7 +129,8 @@ impl Forge {
             applier.know_here(Arc::clone(here));
         } else {
             let entry = hold.entry.take()?;
-            hold.applier = Some(Arc::new(Applier::new(self.gitea.clone(), Arc::clone(here), self.access, entry)));
+            let (gitea, checkouts) = (self.gitea.clone(), self.checkouts.clone());
+            hold.applier = Some(Arc::new(Applier::new(gitea, Arc::clone(here), self.access, entry, checkouts)));
         }
         hold.applier.clone()
     }
@@ -205,7 +207,11 @@ impl Daemon {
             Some(facts) => facts,
             None => match forge.observer.issue(&repository, place.1).await {
                 Ok(Some(facts)) => facts,
-                Ok(None) => return self.forget_issue(&applier, place).await,
+                Ok(None) => match self.not_found(&applier, place).await {
+                    Ok(Some(facts)) => facts,
+                    Ok(None) => return Vec::new(),
+                    Err(error) => return vec![trouble(&repository, place, &error)],
+                },
                 Err(error) => {
                     let issue = Some((repository.name, place.1));
                     return vec![Trouble { issue, ..Trouble::forge(about, &error) }];
@@ -216,11 +222,7 @@ impl Daemon {
         match self.observe(forge, &applier, facts).await {
             Ok(None) => Vec::new(),
             Ok(Some(observation)) => self.reconcile(forge, &applier, observation, begun).await,
-            Err(error) => {
-                let (kind, message) = (error.kind(), error.to_string());
-                let needs_a_token = error.is_about_the_token();
-                vec![Trouble { about, issue: Some((repository.name, place.1)), kind, message, needs_a_token }]
-            }
+            Err(error) => vec![trouble(&repository, place, &error)],
         }
     }
 
@@ -232,37 +234,31 @@ impl Daemon {
         facts: IssueFacts,
     ) -> Result<Option<Observation>, WorldError> {
         let record = applier.remembered(&facts.key).await?;
-        if record.is_none() && (!is_proposal(&facts) || !facts.is_open) {
+        if record.is_none() && (!is_proposal(&facts) || !facts.is_open()) {
             return Ok(None);
         }
         let place = (facts.key.repository_id, facts.key.number);
-        let is_braked = locked(&self.fleet).known_mut(place).is_some_and(|known| known.brake == Brake::On);
-        let mut observation = Observation {
-            here: applier.here(),
-            issue: facts,
-            comments: Comments::Unread,
-            record,
-            sighting: Sighting::Absent,
-            admission: Admission::Admitted,
-            repaired: Vec::new(),
-            is_braked,
-        };
-        observation.sighting = forge.observer.look(vec![observation.mission_id()]).await.swap_remove(0);
-        self.find_room(&mut observation);
-        if needs_comments(&observation) {
-            observation.comments = match observation.issue.comments {
-                0 => Comments::Read(Vec::new()),
-                _ => Comments::Read(forge.observer.comments(&observation.issue.key).await?),
-            };
-            self.find_room(&mut observation);
+        let mut observation = Observation::new(applier.here(), facts, record);
+        observation.is_braked = locked(&self.fleet).known_mut(place).is_some_and(|known| known.brake == Brake::On);
+        forge.observer.see(std::slice::from_mut(&mut observation)).await;
+        loop {
+            self.find_owner_and_room(&mut observation);
+            let question = Question::about(&observation);
+            if question.is_none() {
+                return Ok(Some(observation));
+            }
+            if let Some(error) = question.ask(&forge.observer).await.fill(&mut observation) {
+                return Err(error.into());
+            }
         }
-        Ok(Some(observation))
     }
 
-    fn find_room(&self, observation: &mut Observation) {
+    fn find_owner_and_room(&self, observation: &mut Observation) {
+        let mut fleet = locked(&self.fleet);
+        observation.owner = fleet.owner(observation);
         if wants_room(observation) {
-            let (key, id) = (&observation.issue.key, observation.mission_id());
-            observation.admission = locked(&self.fleet).admission(key, id, self.settings.limits);
+            let (key, id) = (&observation.issue.key, observation.mission_id);
+            observation.admission = fleet.admission(key, id, self.settings.limits);
         }
     }
 
@@ -305,37 +301,45 @@ impl Daemon {
         known.wants_room = wants_room(observation);
         let is_quiet = outcome.changes.is_empty() && is_well;
         known.settled = is_quiet.then(|| print(&observation.issue));
-        let id = observation.mission_id();
+        let key = &observation.issue.key;
+        let id_of_issue = MissionId::of_issue(&observation.here.forge, key.repository_id, key.issue_id);
+        // A cell that it only wishes to take over is not its own to be shown by.
+        let id = record.binding.as_ref().map_or(id_of_issue, |binding| binding.mission_id);
+        if id != id_of_issue {
+            fleet.hide(id_of_issue);
+        }
         let is_new = outcome.changes.iter().any(|change| matches!(change, Change::CreateCell { .. }));
         fleet.redeem(place, is_new.then_some(id));
         let verdict = fleet.known_mut(place).and_then(|known| known.verdict(&observation.sighting, ground.now));
         if let Some(verdict) = verdict {
             fleet.show(id, &observation.sighting, verdict, &ground);
         } else {
-            let is_told = observation.issue.is_open && record.elsewhere.is_none();
+            let is_told = observation.issue.is_open() && record.elsewhere.is_none();
             if is_told { fleet.show_waiting(id, place, &ground) } else { fleet.hide(id) }
         }
     }
 
-    /// The forge has no such issue: what was remembered of it says so from now on, and its cell stays.
-    async fn forget_issue(&self, applier: &Applier, place: Place) -> Vec<Trouble> {
-        let known = locked(&self.fleet).known_mut(place).map(|known| known.issue.clone());
-        let Some(key) = known else { return Vec::new() };
-        match self.gone(applier, &key).await {
-            Ok(()) => Vec::new(),
-            Err(error) => {
-                let (about, kind, message) = (key.to_string(), error.kind(), error.to_string());
-                vec![Trouble { about, issue: Some((key.repository, key.number)), kind, message, needs_a_token: false }]
-            }
+    /// The forge has no such issue. Of one that was closed, that is as good as closed; whether another one is gone only
+    /// those tell who have seen everything.
+    async fn not_found(&self, applier: &Applier, place: Place) -> Result<Option<IssueFacts>, WorldError> {
+        let key = locked(&self.fleet).known_mut(place).map(|known| known.issue.clone());
+        let Some(key) = key else { return Ok(None) };
+        let Some(record) = applier.remembered(&key).await? else { return Ok(None) };
+        if record.state == IssueState::Open {
+            self.queue.add(Key::Audit);
+            return Ok(None);
         }
+        Ok(Some(IssueFacts::gone(&record, self.now())))
     }
+}
 
-    async fn gone(&self, applier: &Applier, key: &IssueKey) -> Result<(), WorldError> {
-        let Some(record) = applier.remembered(key).await? else { return Ok(()) };
-        let change = forgotten(record);
-        applier.apply(&change).await?;
-        self.take_gone(&[change]);
-        Ok(())
+fn trouble(repository: &KnownRepository, place: Place, error: &WorldError) -> Trouble {
+    Trouble {
+        about: format!("{}#{}", repository.name, place.1),
+        issue: Some((repository.name.clone(), place.1)),
+        kind: error.kind(),
+        message: error.to_string(),
+        needs_a_token: error.is_about_the_token(),
     }
 }
 

@@ -1,14 +1,18 @@
 //! What the daemon keeps in mind of one mission: the record's essence, small enough for ten thousand of them.
 
 use crate::mission::admission::Occupant;
+use crate::mission::archive::ArchiveName;
 use crate::mission::brake::turns;
 use crate::mission::cell::{CellFacts, Part, Sighting};
+use crate::mission::ending::may_be_at_work;
 use crate::mission::flapping::{Cost, Flapping};
 use crate::mission::health::{Facts, Reason, Verdict, assess};
 use crate::mission::heartbeat::WizardState;
 use crate::mission::identity::{MissionId, WizardName};
-use crate::mission::record::{Happened, IssueKey, IssueState, Record, Said};
+use crate::mission::record::{Happened, IssueKey, IssueState, Record, Said, Suspension};
 use crate::mission::time::Timestamp;
+use crate::mission::worktree::Worktree;
+use chrono::TimeDelta;
 use std::time::{Duration, Instant};
 
 /// One issue that we ever spoke on.
@@ -23,6 +27,14 @@ pub(super) struct Known {
     pub(super) is_ours: bool,
     /// Whether the issue is open, as far as we know.
     pub(super) is_open: bool,
+    /// Since when its cell is not wanted here, where that is so and it was not moved away yet.
+    ended_at: Option<Timestamp>,
+    /// That a person has paused it.
+    suspension: Option<Suspension>,
+    /// What lies in its worktree; none where nothing is to.
+    worktree: Option<Worktree>,
+    /// Where its cell was moved to, as long as it lies there.
+    archive: Option<ArchiveName>,
     /// Whether a sweep held it back.
     pub(super) brake: Brake,
     /// Whether it waits for room.
@@ -76,6 +88,14 @@ impl Known {
             changes: record.changes.clone(),
             is_ours: record.state == IssueState::Open && record.elsewhere.is_none(),
             is_open: record.state == IssueState::Open,
+            ended_at: record.ended_at.filter(|_| record.archive.is_none()),
+            suspension: record.suspension.clone(),
+            worktree: record
+                .binding
+                .as_ref()
+                .and_then(|binding| binding.spec.repository.as_ref())
+                .map(|_| record.worktree.clone()),
+            archive: record.archive,
             brake: if record.is_unconfirmed { Brake::Released } else { Brake::Off },
             wants_room: false,
             settled: None,
@@ -100,14 +120,30 @@ impl Known {
     /// Whether its cell vanishes or its wizard falls silent now.
     pub(super) fn is_turning(&self, verdict: Verdict, sighting: &Sighting) -> bool {
         let had_a_cell = self.is_ours && self.bound.as_ref().is_some_and(|bound| bound.seen_whole);
-        had_a_cell && self.brake == Brake::Off && turns(self.said, verdict, sighting)
+        let is_watched = self.archive.is_none() && self.suspension.is_none();
+        had_a_cell && is_watched && self.brake == Brake::Off && turns(self.said, verdict, sighting)
     }
 
     /// Whether what is there differs from what was said, such that a look at the issue may change that.
-    pub(super) fn needs_a_look(&self, verdict: Verdict, sighting: &Sighting, now: Timestamp) -> bool {
+    pub(super) fn needs_a_look(
+        &self,
+        verdict: Verdict,
+        sighting: &Sighting,
+        now: Timestamp,
+        close_grace: TimeDelta,
+    ) -> bool {
+        if let Some(ended_at) = self.ended_at.filter(|_| self.bound.is_some()) {
+            let is_due = now >= ended_at.plus(close_grace) || !may_be_at_work(verdict.reason);
+            return is_due && facts(sighting).is_some();
+        }
         let Some(said) = self.said.filter(|_| self.is_ours && self.bound.is_some()) else { return false };
         let lacks = |cell: &CellFacts| Part::ALL.into_iter().any(|part| self.can_be_made_again(cell, part));
-        if *sighting == Sighting::Absent || facts(sighting).is_some_and(lacks) || self.brake == Brake::Released {
+        let is_broken = *sighting == Sighting::Absent || facts(sighting).is_some_and(lacks);
+        let is_due = match &self.suspension {
+            Some(suspension) => suspension.until.is_some_and(|until| until <= now),
+            None => is_broken || self.is_checkout_due(now),
+        };
+        if is_due || self.brake == Brake::Released {
             return true;
         }
         if self.flapping.is_waiting(verdict.health, now) {
@@ -119,9 +155,15 @@ impl Known {
         is_news && self.flapping.allows(Cost { label_writes: 1, comment_edits: 1 }, now)
     }
 
+    fn is_checkout_due(&self, now: Timestamp) -> bool {
+        let retry_at = self.worktree.as_ref().and_then(|worktree| worktree.retry_at(now));
+        retry_at.is_some_and(|retry_at| retry_at <= now)
+    }
+
     fn can_be_made_again(&self, cell: &CellFacts, part: Part) -> bool {
         let is_a_beat = part == Part::Heartbeat && self.bound.as_ref().is_some_and(|bound| bound.ever_beat);
-        cell.can_be_made_again(part) && !is_a_beat
+        let was_filled = self.worktree.as_ref().is_some_and(|worktree| worktree.checked_out.is_some());
+        cell.can_be_made_again(part) && !is_a_beat && !(part == Part::Worktree && was_filled)
     }
 }
 

@@ -13,6 +13,7 @@ mod passes;
 use crate::caught::caught;
 use crate::gateway;
 use crate::metrics::Metrics;
+use crate::mission::admission::shortage;
 use crate::mission::time::Timestamp;
 use crate::pass::enter;
 use crate::queue::{Key, Queue};
@@ -169,6 +170,7 @@ impl Daemon {
             forge: self.settings.forge_url.as_ref(),
             stale_after: self.settings.stale_after,
             now: self.now(),
+            close_grace: forge::span(self.settings.close_grace),
         }
     }
 
@@ -231,7 +233,9 @@ impl Daemon {
         let expected = locked(&self.fleet).expected();
         let mut cells = locked(&self.cells);
         cells.sweep(expected)?;
+        let short = self.root.space().and_then(|space| shortage(space, self.settings.limits));
         let mut fleet = locked(&self.fleet);
+        fleet.shortage = short;
         let mut keys = fleet.judge(&cells, &ground);
         keys.extend(fleet.admitted(self.settings.limits));
         Ok(keys)

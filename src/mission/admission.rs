@@ -24,26 +24,10 @@ pub enum Limit {
     CellsPerAuthor(usize),
     /// `limits.new_cells_per_pass`: so many were made in this pass.
     NewCellsPerPass(usize),
-}
-
-impl Limit {
-    /// The setting's key.
-    #[must_use]
-    pub fn key(self) -> &'static str {
-        match self {
-            Self::Cells(_) => "limits.cells",
-            Self::CellsPerAuthor(_) => "limits.cells_per_author",
-            Self::NewCellsPerPass(_) => "limits.new_cells_per_pass",
-        }
-    }
-
-    /// The setting's value.
-    #[must_use]
-    pub fn most(self) -> usize {
-        match self {
-            Self::Cells(most) | Self::CellsPerAuthor(most) | Self::NewCellsPerPass(most) => most,
-        }
-    }
+    /// `limits.free_bytes`: the root's file system has not so many left.
+    FreeBytes(u64),
+    /// `limits.free_inodes`: the root's file system has not so many left.
+    FreeInodes(u64),
 }
 
 /// The `limits` that hold new cells back.
@@ -55,6 +39,49 @@ pub struct Limits {
     pub cells_per_author: usize,
     /// The most new cells in one pass.
     pub new_cells_per_pass: usize,
+    /// How many bytes stay free.
+    pub free_bytes: Reserve,
+    /// How many inodes stay free.
+    pub free_inodes: Reserve,
+}
+
+/// What has to stay free of a file system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reserve {
+    /// So much.
+    Exactly(u64),
+    /// So much, or [`RESERVE_PERCENT`] of the whole where that is less.
+    AtMost(u64),
+}
+
+/// A small file system need not be nearly empty.
+pub const RESERVE_PERCENT: u64 = 5;
+
+impl Reserve {
+    fn of(self, whole: u64) -> u64 {
+        match self {
+            Self::Exactly(reserve) => reserve,
+            Self::AtMost(most) => most.min(whole / 100 * RESERVE_PERCENT),
+        }
+    }
+}
+
+/// What is left of the file system that holds the root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Bytes that may be written, and all there are.
+    pub bytes: (u64, u64),
+    /// The same of inodes; none where the file system does not count them.
+    pub inodes: Option<(u64, u64)>,
+}
+
+/// What is short, if anything is.
+#[must_use]
+pub fn shortage(space: Space, limits: Limits) -> Option<Limit> {
+    let is_short = |(free, whole): (u64, u64), reserve: Reserve| (free < reserve.of(whole)).then(|| reserve.of(whole));
+    let bytes = is_short(space.bytes, limits.free_bytes).map(Limit::FreeBytes);
+    let inodes = || space.inodes.and_then(|inodes| is_short(inodes, limits.free_inodes)).map(Limit::FreeInodes);
+    bytes.or_else(inodes)
 }
 
 /// What takes room.
@@ -86,6 +113,7 @@ pub fn admit<'a>(
     occupants: impl IntoIterator<Item = Occupant>,
     existing: &BTreeSet<MissionId>,
     limits: Limits,
+    shortage: Option<Limit>,
 ) -> HashMap<(RepositoryId, i64), Admission> {
     let mut bound = 0;
     let mut cells = 0;
@@ -106,7 +134,9 @@ pub fn admit<'a>(
     let mut admissions = HashMap::new();
     for key in candidates {
         let authored = of_author.entry(key.author_id).or_default();
-        let admission = if cells >= limits.cells {
+        let admission = if let Some(shortage) = shortage {
+            Admission::Full(shortage)
+        } else if cells >= limits.cells {
             Admission::Full(Limit::Cells(limits.cells))
         } else if *authored >= limits.cells_per_author {
             Admission::Full(Limit::CellsPerAuthor(limits.cells_per_author))

@@ -5,7 +5,6 @@ use crate::mission::cell::Sighting;
 use crate::mission::health::{Health, Place, Reason, Verdict};
 use crate::mission::observation::Observation;
 use crate::mission::record::Said;
-use crate::mission::status::assessed;
 
 /// So many may turn at once, whatever their share is.
 const TURNING_MAX: usize = 3;
@@ -31,12 +30,16 @@ pub fn brake(observations: &mut [Observation]) {
 }
 
 fn had_a_cell(observation: &Observation) -> bool {
-    observation.issue.is_open && observation.binding().is_some_and(|binding| binding.seen_whole)
+    let record = observation.record.as_ref();
+    // One that is reopened has its cell in the archive, and one that is suspended is nobody's alarm.
+    let is_elsewhere = record.is_some_and(|record| record.archive.is_some() || record.suspension.is_some());
+    let is_watched = observation.issue.is_open() && !is_elsewhere;
+    is_watched && observation.binding().is_some_and(|binding| binding.seen_whole)
 }
 
 fn is_turning(observation: &Observation) -> bool {
     let Some(record) = observation.record.as_ref().filter(|_| had_a_cell(observation)) else { return false };
-    let verdict = assessed(observation);
+    let verdict = observation.verdict();
     !record.is_unconfirmed && verdict.is_some_and(|verdict| turns(record.said, verdict, &observation.sighting))
 }
 

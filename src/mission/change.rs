@@ -1,5 +1,6 @@
 //! The vocabulary of change: each value is one thing that can be done to the world, and says so in one line.
 
+use crate::mission::archive::ArchiveName;
 use crate::mission::cell::Part;
 use crate::mission::ground::{KnownRepository, RepositoryLabel, RootPapers};
 use crate::mission::identity::MissionId;
@@ -8,6 +9,7 @@ use crate::mission::observation::AttachedLabel;
 use crate::mission::papers::CellPapers;
 use crate::mission::record::{IssueKey, IssueState, Record, Spoken};
 use crate::mission::status::Status;
+use crate::mission::worktree::WorktreeSource;
 use std::fmt;
 
 /// One change to the world. Adding a variant leads, by the compiler, to its words and to its effect.
@@ -53,6 +55,37 @@ pub enum Change {
     /// Tie an issue to the cell that already bears its id.
     BindCell {
         /// The record with the new binding.
+        record: Box<Record>,
+    },
+    /// Have a repository checked out, and hand it over as a cell's worktree; one that has no cell yet gets it with the cell.
+    CheckOut {
+        /// Whose.
+        issue: IssueKey,
+        /// Its cell.
+        mission_id: MissionId,
+        /// Which repository, and which ref of it.
+        source: WorktreeSource,
+    },
+    /// Move a cell whole into the archive.
+    ArchiveCell {
+        /// What its files say from then on.
+        papers: Box<CellPapers>,
+        /// As what it lies there.
+        name: ArchiveName,
+        /// The record that says so.
+        record: Box<Record>,
+    },
+    /// Move a cell back from the archive.
+    RestoreCell {
+        /// What its files say from then on.
+        papers: Box<CellPapers>,
+        /// As what it lies there.
+        name: ArchiveName,
+        /// As what that which stands in its way is to lie there, if something does.
+        displaced: Option<ArchiveName>,
+        /// The parts that it lacks.
+        missing: Vec<Part>,
+        /// The record that says so.
         record: Box<Record>,
     },
     /// Make a missing part of a cell again, empty or as it was at birth.
@@ -157,6 +190,9 @@ impl Change {
             Self::CorrectLabel { .. } => "correct-label",
             Self::CreateCell { .. } => "create-cell",
             Self::BindCell { .. } => "bind-cell",
+            Self::CheckOut { .. } => "check-out",
+            Self::ArchiveCell { .. } => "archive-cell",
+            Self::RestoreCell { .. } => "restore-cell",
             Self::RestorePart { .. } => "restore-part",
             Self::UpdateFile { .. } => "update-file",
             Self::AddLabels { .. } => "add-labels",
@@ -189,20 +225,33 @@ impl fmt::Display for Change {
                 Some(binding) => write!(f, "take up the cell `{}`", binding.mission_id),
                 None => write!(f, "take up no cell"),
             },
+            Self::CheckOut { issue: _, mission_id, source } => {
+                write!(f, "check out {source} for the cell `{mission_id}`")
+            }
+            Self::ArchiveCell { papers, name, record: _ } => {
+                write!(f, "move the cell `{}` to the archive, as `{name}`", papers.mission_id)
+            }
+            Self::RestoreCell { papers, name, displaced, missing: _, record: _ } => {
+                write!(f, "move the cell `{}` back from the archive, from `{name}`", papers.mission_id)?;
+                match displaced {
+                    Some(displaced) => write!(f, ", and what is in its place to `{displaced}`"),
+                    None => Ok(()),
+                }
+            }
             Self::RestorePart { papers, part } => {
                 write!(f, "make `{}` again in the cell `{}`", part.path(), papers.mission_id)
             }
             Self::UpdateFile { mission_id, part, contents: _ } => {
                 write!(f, "bring `{}` of the cell `{mission_id}` up to date", part.path())
             }
-            Self::AddLabels { issue: _, labels } => write!(f, "add {}", names(labels.iter().map(|label| label.name()))),
+            Self::AddLabels { issue: _, labels } => write!(f, "add {}", names(labels.iter().map(Label::name))),
             Self::RemoveLabel { issue: _, label } => write!(f, "remove `{}`", label.name),
             Self::ReplaceLabels { issue: _, add, remove } => {
-                let removed = names(remove.iter().map(|label| label.name.as_str()));
+                let removed = names(remove.iter().map(|label| &label.name));
                 if add.is_empty() {
                     return write!(f, "replace the labels, without {removed}");
                 }
-                let added = names(add.iter().map(|label| label.name()));
+                let added = names(add.iter().map(Label::name));
                 write!(f, "replace the labels, with {added} and without {removed}")
             }
             Self::PostComment { issue: _, status } => write!(f, "post the comment: {}", status.summary()),
@@ -216,12 +265,13 @@ impl fmt::Display for Change {
     }
 }
 
-fn names<'a>(labels: impl Iterator<Item = &'a str>) -> String {
+fn names(labels: impl Iterator<Item = impl fmt::Display>) -> String {
     labels.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 fn remembered(record: &Record) -> String {
     match (&record.state, &record.elsewhere, &record.said) {
+        (IssueState::Open, _, _) if record.misses > 0 => format!("{} was not found", record.issue),
         (IssueState::Closed, _, _) => "closed".to_owned(),
         (IssueState::Gone, _, _) => format!("{} is gone", record.issue),
         (IssueState::Open, Some(elsewhere), _) => match &elsewhere.host {

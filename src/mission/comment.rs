@@ -47,6 +47,7 @@ fn templates() -> Environment<'static> {
     environment.set_syntax(syntax());
     environment.add_filter("code", |text: String| text::code_span(&text));
     environment.add_filter("whole", |ours: String| text::whole_span(&ours));
+    environment.add_filter("bytes", |bytes: u64| text::spoken_bytes(bytes));
     environment.add_filter("spoken", spoken);
     environment.add_filter("length", |seconds: u64| spoken_length(Duration::from_secs(seconds)));
     environment

@@ -3,6 +3,7 @@
 use crate::mission::identity::{ForgeUrl, HostName, RepositoryId, RepositoryName, RootId};
 use crate::mission::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A repository as a root remembers it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,9 @@ pub struct RootPapers {
     /// The names that they had before, so that another one by such a name is never taken for ours.
     #[serde(default)]
     pub former_names: Vec<KnownRepository>,
+    /// The accounts that the settings name by their logins, with the ids that those had when they were first looked up.
+    #[serde(default)]
+    pub people: BTreeMap<String, i64>,
     /// The roots whose missions it has taken over.
     #[serde(default)]
     pub replaced: Vec<RootId>,

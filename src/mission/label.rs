@@ -2,10 +2,12 @@
 
 use crate::mission::health::Health;
 use crate::mission::heartbeat::WizardState;
+use crate::mission::identity::HostName;
 use crate::mission::phase::Phase;
+use std::borrow::Cow;
 
 /// Every label of ours, in the order of the README's table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Label {
     /// `kind/mission-proposal`
     Proposal,
@@ -19,13 +21,15 @@ pub enum Label {
     ApprovalGranted,
     /// `wizard/…`
     Wizard(WizardState),
+    /// `host/…`, only with `host.label`
+    Host(HostName),
 }
 
 /// What the forge stores of a label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Appearance {
     /// `scope/value`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Six hexadecimal digits.
     pub colour: &'static str,
     /// The label's description on the forge.
@@ -33,7 +37,7 @@ pub struct Appearance {
 }
 
 impl Label {
-    /// All labels that belong to us on an issue: what must not be there is taken off.
+    /// All labels that belong to us on an issue, but for those of hosts: what must not be there is taken off.
     pub const ALL: [Self; 17] = [
         Self::Proposal,
         Self::Phase(Phase::Pending),
@@ -54,19 +58,14 @@ impl Label {
         Self::Wizard(WizardState::Failed),
     ];
 
-    /// Whether this version ever puts the label on an issue, and so makes sure that it exists.
-    #[must_use]
-    pub fn is_used(self) -> bool {
-        match self {
-            Self::Phase(Phase::Suspended | Phase::Closed) | Self::ApprovalNeeded | Self::ApprovalGranted => false,
-            Self::Proposal | Self::Phase(_) | Self::Health(_) | Self::Wizard(_) => true,
-        }
-    }
-
     /// Name, colour and meaning.
     #[must_use]
-    pub fn appearance(self) -> Appearance {
+    pub fn appearance(&self) -> Appearance {
         let (name, colour, meaning) = match self {
+            Self::Host(host) => {
+                let (colour, meaning) = ("5319e7", "where the cell is");
+                return Appearance { name: Cow::Owned(format!("host/{host}")), colour, meaning };
+            }
             Self::Proposal => ("kind/mission-proposal", "1d76db", "asks for a Mission Cell"),
             Self::Phase(Phase::Pending) => {
                 ("mission/pending", "fbca04", "waits: for approval, for room, or for its host")
@@ -91,25 +90,32 @@ impl Label {
             Self::Wizard(WizardState::Done) => ("wizard/done", "2cbe4e", "the wizard says: done"),
             Self::Wizard(WizardState::Failed) => ("wizard/failed", "e11d21", "the wizard says: failed"),
         };
-        Appearance { name, colour, meaning }
+        Appearance { name: Cow::Borrowed(name), colour, meaning }
     }
 
     /// `scope/value`.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> Cow<'static, str> {
         self.appearance().name
     }
 
     /// Everything before the slash.
     #[must_use]
-    pub fn scope(self) -> &'static str {
-        self.name().split('/').next().unwrap_or_default()
+    pub fn scope(&self) -> &'static str {
+        match self {
+            Self::Proposal => "kind",
+            Self::Phase(_) => "mission",
+            Self::Health(_) => "health",
+            Self::ApprovalNeeded | Self::ApprovalGranted => "approval",
+            Self::Wizard(_) => "wizard",
+            Self::Host(_) => "host",
+        }
     }
 
     /// Whether an issue carries at most one label of this scope. A repository may have other `kind/` labels.
     #[must_use]
-    pub fn is_exclusive(self) -> bool {
-        self != Self::Proposal
+    pub fn is_exclusive(&self) -> bool {
+        *self != Self::Proposal
     }
 
     /// Our label of this name, if it is one of ours.

@@ -1,13 +1,33 @@
 //! The facts about one mission, gathered before anything is decided.
 
 use crate::mission::admission::Admission;
+use crate::mission::approval::ApprovalPolicy;
+use crate::mission::archive::ArchiveName;
 use crate::mission::cell::Sighting;
-use crate::mission::health::Place;
+use crate::mission::form::Form;
+use crate::mission::health::{Facts, Place, Verdict, assess};
 use crate::mission::identity::{ForgeUrl, HostName, MissionId, RepositoryPattern, RootId};
+use crate::mission::label::Label;
 use crate::mission::marker::Marker;
-use crate::mission::record::{Binding, IssueKey, Record};
+use crate::mission::person::Person;
+use crate::mission::problem::Problem;
+use crate::mission::proposal::{self, Intake, Proposal};
+use crate::mission::record::{Binding, IssueKey, IssueState, Record};
 use crate::mission::time::Timestamp;
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+
+/// `host.take`: which proposals a host takes that no host has taken yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Take {
+    /// Those that name no other host.
+    #[default]
+    Any,
+    /// Those that name it.
+    Named,
+}
 
 /// What is the same for all missions of one pass.
 #[derive(Clone, Debug)]
@@ -30,6 +50,14 @@ pub struct Here {
     pub trusted_posters: Vec<i64>,
     /// `worktrees.repositories`.
     pub worktrees: Vec<RepositoryPattern>,
+    /// `host.take`.
+    pub take: Take,
+    /// `host.label`: whether the issue carries this host's label.
+    pub has_label: bool,
+    /// `approval.*`.
+    pub approval: ApprovalPolicy,
+    /// `close.grace_seconds`: how long a wizard that still beats keeps its cell where it is.
+    pub close_grace: TimeDelta,
 }
 
 impl Here {
@@ -65,12 +93,44 @@ pub struct IssueFacts {
     pub url: String,
     /// The labels on it, ours and others'.
     pub labels: Vec<AttachedLabel>,
-    /// Whether it is open.
-    pub is_open: bool,
+    /// Whether it is open, or there at all.
+    pub state: IssueState,
+    /// Its due date.
+    pub due_at: Option<Timestamp>,
     /// When the forge last touched it.
     pub updated_at: Timestamp,
     /// How many comments it has.
     pub comments: i64,
+}
+
+impl IssueFacts {
+    /// What is left of an issue that the forge says is not there.
+    #[must_use]
+    pub fn gone(record: &Record, now: Timestamp) -> Self {
+        Self {
+            key: record.issue.clone(),
+            title: String::new(),
+            body: String::new(),
+            url: String::new(),
+            labels: Vec::new(),
+            state: IssueState::Gone,
+            due_at: None,
+            updated_at: now,
+            comments: 0,
+        }
+    }
+
+    /// Whether it is open.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.state == IssueState::Open
+    }
+
+    /// Whether it carries this label of ours.
+    #[must_use]
+    pub fn has(&self, label: &Label) -> bool {
+        self.labels.iter().any(|attached| attached.name == label.name())
+    }
 }
 
 /// A label on an issue. Names are not unique in a repository, ids are.
@@ -93,6 +153,59 @@ pub struct CommentFacts {
     pub poster: i64,
     /// Its first line, where that is a marker of ours.
     pub marker: Option<Marker>,
+    /// When it was posted.
+    pub created_at: Timestamp,
+    /// When it was last edited; else the same.
+    pub updated_at: Timestamp,
+}
+
+/// Somebody put a label of ours on an issue, or took it off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelEvent {
+    /// Its id on the forge, in one sequence with those of comments.
+    pub id: i64,
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub who: Person,
+    /// Which label.
+    pub label: Label,
+    /// Whether it was put on.
+    pub is_added: bool,
+}
+
+/// The timeline of an issue is read only where the plan depends on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Timeline {
+    /// Not asked for.
+    Unread,
+    /// What it tells of labels of ours.
+    Read(Vec<LabelEvent>),
+}
+
+/// What the forge says of the repository that a worktree is wanted from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It was not asked.
+    Unasked,
+    /// It was asked, and did not answer.
+    Unanswered,
+    /// There is one.
+    Found {
+        /// Whether not everybody may see it.
+        is_private: bool,
+    },
+    /// There is none, or it is not for us to see.
+    NotFound,
+}
+
+/// What lies in the archive of a mission.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArchiveSight {
+    /// What lies under the name that we remember; none where there is nothing, or we remember none.
+    pub kept: Option<Sighting>,
+    /// A name that nothing lies under.
+    pub free: ArchiveName,
 }
 
 /// The comments of an issue are read only where the plan depends on them.
@@ -113,10 +226,20 @@ pub struct Observation {
     pub issue: IssueFacts,
     /// Its comments.
     pub comments: Comments,
+    /// Its timeline.
+    pub timeline: Timeline,
     /// What we remember.
     pub record: Option<Record>,
+    /// The id of this mission: the bound one, else the cell that it wants to take over, else the one that the issue gives.
+    pub mission_id: MissionId,
     /// The cell's place on the disk.
     pub sighting: Sighting,
+    /// Its place in the archive.
+    pub archive: ArchiveSight,
+    /// Another issue that this cell belongs to.
+    pub owner: Option<IssueKey>,
+    /// What is known of the repository that its worktree is wanted from.
+    pub origin: Origin,
     /// Whether there is room for a new cell.
     pub admission: Admission,
     /// What this pass has made again.
@@ -126,20 +249,57 @@ pub struct Observation {
 }
 
 impl Observation {
+    /// An issue with what we remember of it, and nothing else seen yet.
+    #[must_use]
+    pub fn new(here: Arc<Here>, issue: IssueFacts, record: Option<Record>) -> Self {
+        let bound = record.as_ref().and_then(|record| record.binding.as_ref()).map(|binding| binding.mission_id);
+        let wanted = || parse(&here, &issue).ok().and_then(|proposal| proposal.spec.cell);
+        let of_issue = || MissionId::of_issue(&here.forge, issue.key.repository_id, issue.key.issue_id);
+        let mission_id = bound.or_else(wanted).unwrap_or_else(of_issue);
+        Self {
+            here,
+            issue,
+            comments: Comments::Unread,
+            timeline: Timeline::Unread,
+            record,
+            mission_id,
+            sighting: Sighting::Absent,
+            archive: ArchiveSight { kept: None, free: ArchiveName::first(mission_id) },
+            owner: None,
+            origin: Origin::Unasked,
+            admission: Admission::Admitted,
+            repaired: Vec::new(),
+            is_braked: false,
+        }
+    }
+
+    /// What the issue asks for.
+    pub fn proposal(&self) -> Result<Proposal, Vec<Problem>> {
+        parse(&self.here, &self.issue)
+    }
+
+    /// The verdict on a cell that the issue is bound to, before anything is held back.
+    #[must_use]
+    pub fn verdict(&self) -> Option<Verdict> {
+        self.binding().map(|binding| self.judge(binding))
+    }
+
+    /// The verdict in the light of a binding that may be newer than what was remembered.
+    #[must_use]
+    pub fn judge(&self, binding: &Binding) -> Verdict {
+        assess(&Facts {
+            sighting: &self.sighting,
+            bound: true,
+            ever_beat: binding.ever_beat,
+            stale_after: binding.spec.stale_after(),
+            now: self.here.now,
+        })
+    }
+
     /// The cell that belongs to the issue, if one does.
     #[must_use]
     pub fn binding(&self) -> Option<&Binding> {
         self.record.as_ref()?.binding.as_ref()
-    }
-
-    /// The id of this mission: the bound one, else the one that the issue gives.
-    #[must_use]
-    pub fn mission_id(&self) -> MissionId {
-        let key = &self.issue.key;
-        self.binding().map_or_else(
-            || MissionId::of_issue(&self.here.forge, key.repository_id, key.issue_id),
-            |binding| binding.mission_id,
-        )
     }
 
     /// Our status comment: the smallest id that has our marker and a poster who speaks for us.
@@ -154,4 +314,9 @@ impl Observation {
         ours.sort_by_key(|(id, _)| *id);
         ours
     }
+}
+
+fn parse(here: &Here, issue: &IssueFacts) -> Result<Proposal, Vec<Problem>> {
+    let intake = Intake { repository: &issue.key.repository, worktrees: &here.worktrees };
+    proposal::parse(Form::embedded(), &issue.title, &issue.body, intake)
 }

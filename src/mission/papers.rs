@@ -3,7 +3,7 @@
 use crate::mission::cell::Part;
 use crate::mission::contents::pretty;
 use crate::mission::heartbeat::Heartbeat;
-use crate::mission::identity::{ForgeUrl, HostName, IssueId, MissionId, RepositoryId, RepositoryName};
+use crate::mission::identity::{Commit, ForgeUrl, HostName, IssueId, MissionId, RepositoryId, RepositoryName};
 use crate::mission::phase::Phase;
 use crate::mission::proposal::Spec;
 use crate::mission::time::Timestamp;
@@ -27,6 +27,8 @@ pub struct CellPapers {
     pub issue: Option<IssuePapers>,
     /// What was asked for; none for a cell without an issue.
     pub spec: Option<Spec>,
+    /// What was checked out in its worktree, if anything was.
+    pub commit: Option<Commit>,
     /// The heartbeat's limit.
     pub stale_after_seconds: u64,
     /// The shell command that beats for this cell.
@@ -67,7 +69,7 @@ impl CellPapers {
             "issue": self.issue,
             "spec": spec,
             "spec_digest": spec.map(Spec::digest),
-            "worktree": { "repository": spec.map(|s| &s.repository), "ref": spec.map(|s| &s.git_ref), "commit": null },
+            "worktree": { "repository": spec.map(|s| &s.repository), "ref": spec.map(|s| &s.git_ref), "commit": self.commit },
         }))
     }
 

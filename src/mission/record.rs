@@ -1,12 +1,16 @@
 //! What we remember of one issue. The binding in here is the truth; every other copy is for readers.
 
+use crate::mission::approval::{Approval, Asking};
+use crate::mission::archive::ArchiveName;
 use crate::mission::flapping::Flapping;
 use crate::mission::health::{Place, Verdict};
 use crate::mission::heartbeat::WizardState;
 use crate::mission::identity::{HostName, IssueId, MissionId, RepositoryId, RepositoryName, RootId};
+use crate::mission::person::Person;
 use crate::mission::phase::Phase;
 use crate::mission::proposal::Spec;
 use crate::mission::time::Timestamp;
+use crate::mission::worktree::Worktree;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -68,6 +72,63 @@ pub struct Record {
     /// The other root that serves this issue, if one does.
     #[serde(default)]
     pub elsewhere: Option<Elsewhere>,
+    /// The issue's `updated_at` when another host was found to have spoken on it that has no cell for it yet; when it moves,
+    /// that is read again.
+    #[serde(default)]
+    pub yielded_at: Option<Timestamp>,
+    /// How many passes in a row asked for the issue and were told that there is none.
+    #[serde(default)]
+    pub misses: u32,
+    /// Since when its cell is not wanted here: the issue is closed, gone, or served by another root.
+    #[serde(default)]
+    pub ended_at: Option<Timestamp>,
+    /// Where the cell was moved to, as long as it is not moved back.
+    #[serde(default)]
+    pub archive: Option<ArchiveName>,
+    /// That the cell came back from there, until something else happens.
+    #[serde(default)]
+    pub restored: Option<Restored>,
+    /// The approval that was given.
+    #[serde(default)]
+    pub approval: Option<Approval>,
+    /// The approval that is asked for.
+    #[serde(default)]
+    pub asking: Option<Asking>,
+    /// That a person has paused it.
+    #[serde(default)]
+    pub suspension: Option<Suspension>,
+    /// What lies in the cell's worktree; written only by those who put it there.
+    #[serde(default)]
+    pub worktree: Worktree,
+}
+
+/// A cell that came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restored {
+    /// When.
+    pub at: Timestamp,
+    /// Where what stood in its way was moved to.
+    pub displaced: Option<ArchiveName>,
+}
+
+/// A pause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspension {
+    /// Since when.
+    pub since: Timestamp,
+    /// By whom.
+    pub by: Person,
+    /// When it ends by itself, as the issue's due date stood when we looked last.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
+}
+
+impl Suspension {
+    /// When it ends by itself: at the issue's due date, unless that had passed when the pause began.
+    #[must_use]
+    pub fn ends_at(&self, due_at: Option<Timestamp>) -> Option<Timestamp> {
+        due_at.filter(|due_at| *due_at > self.since)
+    }
 }
 
 /// The tie between an issue and its cell, with what was accepted for it.
@@ -101,11 +162,17 @@ pub struct Spoken {
     pub digest: String,
     /// Whether the issue was read again after it was posted, or by a later pass after it was edited to name this root: of
     /// two roots that speak at once, only that tells the one that lost.
-    #[serde(default = "confirmed")]
+    #[serde(default = "yes")]
     pub is_confirmed: bool,
+    /// What it asks to be approved ([`crate::mission::approval::asked_digest`]).
+    #[serde(default)]
+    pub asks: Option<String>,
+    /// Whether it was written anew since it was posted.
+    #[serde(default = "yes")]
+    pub is_edited: bool,
 }
 
-fn confirmed() -> bool {
+fn yes() -> bool {
     true
 }
 
@@ -145,7 +212,7 @@ pub struct Happened {
 }
 
 /// What the forge last said of an issue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum IssueState {
     /// In the listing of open issues.
@@ -186,6 +253,15 @@ impl Record {
             is_unconfirmed: false,
             state: IssueState::Open,
             elsewhere: None,
+            yielded_at: None,
+            misses: 0,
+            ended_at: None,
+            archive: None,
+            restored: None,
+            approval: None,
+            asking: None,
+            suspension: None,
+            worktree: Worktree::default(),
         }
     }
 

@@ -4,6 +4,7 @@ use crate::mission::change::Change;
 use crate::mission::ground::{KnownRepository, RepositoryLabel, RootFile, RootPapers};
 use crate::mission::identity::{ForgeUrl, HostName};
 use crate::mission::label::Label;
+use std::collections::BTreeMap;
 
 /// What this pass found, to be held against what the root remembers.
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ pub struct Surroundings {
     pub forge: ForgeUrl,
     /// The repositories as the forge tells them now.
     pub repositories: Vec<KnownRepository>,
+    /// The accounts that the settings name by their logins.
+    pub people: BTreeMap<String, i64>,
 }
 
 /// What the root's own file needs.
@@ -27,6 +30,7 @@ pub fn plan_root(file: Option<&RootFile>, found: &Surroundings) -> Option<Change
             forge: Some(found.forge.clone()),
             repositories: found.repositories.clone(),
             former_names: Vec::new(),
+            people: found.people.clone(),
             replaced: Vec::new(),
         });
         return Some(Change::InitialiseRoot { path: found.path.clone(), root });
@@ -52,13 +56,23 @@ pub fn plan_root(file: Option<&RootFile>, found: &Surroundings) -> Option<Change
         root.former_names.extend::<Vec<KnownRepository>>(before);
         root.former_names.retain(|former| !former.name.is_same(&repository.name));
     }
+    if root.people != found.people {
+        let is_new = |(login, id): &(&String, &i64)| root.people.get(*login) != Some(id);
+        let new = found.people.iter().filter(is_new).map(|(login, id)| format!("account `{login}` is {id}"));
+        what.extend(new);
+        if what.is_empty() {
+            what.push("fewer accounts".to_owned());
+        }
+        root.people.clone_from(&found.people);
+    }
     (!what.is_empty()).then(|| Change::UpdateRoot { root: Box::new(root), what: what.join(", ") })
 }
 
 /// What a repository's labels need. Colours and descriptions stay as people made them.
 #[must_use]
-pub fn plan_labels(repository: &KnownRepository, found: &[RepositoryLabel]) -> Vec<Change> {
-    let missing = Label::ALL.into_iter().filter(|label| label.is_used()).filter_map(|label| {
+pub fn plan_labels(repository: &KnownRepository, found: &[RepositoryLabel], host: Option<&HostName>) -> Vec<Change> {
+    let host = host.cloned().map(Label::Host);
+    let missing = Label::ALL.into_iter().chain(host).filter_map(|label| {
         let exists = found.iter().any(|known| known.name == label.name());
         (!exists).then(|| Change::CreateLabel { repository: repository.clone(), label })
     });

@@ -1,25 +1,39 @@
 //! Which of the few situations a mission is in; everything else follows from it.
 
 use crate::mission::admission::{Admission, Limit};
+use crate::mission::approval::{Approval, Asking};
 use crate::mission::cell::{Failure, FileKind, Sighting};
+use crate::mission::consent::{Consent, consent};
+use crate::mission::ending::{Ending, ending};
 use crate::mission::form::Form;
 use crate::mission::identity::{HostName, MissionId, RootId};
 use crate::mission::label::Label;
-use crate::mission::observation::{Comments, IssueFacts, Observation};
+use crate::mission::observation::{Comments, IssueFacts, Observation, Take};
 use crate::mission::problem::Problem;
-use crate::mission::proposal::{self, Intake, Proposal};
-use crate::mission::record::Elsewhere;
+use crate::mission::proposal::Proposal;
+use crate::mission::record::{Elsewhere, IssueKey, IssueState, Suspension};
+use crate::mission::suspension::suspension;
+use crate::mission::worktree::WorktreeSource;
 use serde::Serialize;
+
+/// So many passes in a row have to be told that there is no such issue.
+const MISSES_MIN: u32 = 2;
 
 /// What is the matter with an issue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Situation {
-    /// Not a proposal, and never was one: somebody else's issue.
+    /// Not a proposal, and never was one, or closed before we ever saw it: somebody else's issue.
     NotAProposal,
-    /// Not open: left alone, and so is its cell.
-    NotOpen,
-    /// Another root serves it: left alone.
-    Elsewhere(Elsewhere),
+    /// For another host to answer, which has no cell for it yet: left alone.
+    ForAnotherHost,
+    /// Another root serves it: left alone. A cell that this root made meanwhile is moved away.
+    Elsewhere(Elsewhere, Ending),
+    /// Closed, and known to us.
+    Closed(Ending),
+    /// The forge says that there is no such issue; another pass has to be told the same.
+    Missing,
+    /// It was deleted.
+    Gone(Ending),
     /// Valid, but it cannot have a cell now.
     Waits(Box<Proposal>, Waiting),
     /// Answers need correcting.
@@ -36,8 +50,8 @@ pub enum Situation {
 pub enum Waiting {
     /// The host that it names.
     Host(HostName),
-    /// The taking over of a cell that exists, which is not built yet.
-    ExistingCell(MissionId),
+    /// Somebody's approval.
+    Approval(Asking),
     /// Room.
     Room(Limit),
 }
@@ -49,6 +63,21 @@ pub struct Active {
     pub proposal: Proposal,
     /// What a later edit asked for, but does not get.
     pub refused: Vec<Refused>,
+    /// What a later edit asked for, and gets once it is approved.
+    pub edit: Option<Edit>,
+    /// The approval that it rests on, if it needed one.
+    pub approval: Option<Approval>,
+    /// That a person has paused it.
+    pub suspension: Option<Suspension>,
+}
+
+/// An edit that waits for approval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// What it asks for.
+    pub proposal: Proposal,
+    /// The approval.
+    pub asking: Asking,
 }
 
 /// A later edit that changes nothing.
@@ -60,95 +89,196 @@ pub enum Refused {
     /// A cell stays on its host.
     Host(HostName),
     /// A mission keeps its cell.
-    Cell(MissionId),
+    Cell(Option<MissionId>),
+    /// A worktree with somebody's work in it is never replaced.
+    Worktree(Option<WorktreeSource>),
 }
 
 /// What is in the way of a new cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Obstacle {
     /// Something that is no directory.
     NotADirectory(FileKind),
     /// We cannot even look.
     Unseen(Failure),
+    /// The cell of another issue.
+    Taken(IssueKey),
 }
 
 /// Finds the situation. Says nothing about health.
 #[must_use]
 pub fn situation(observation: &Observation) -> Situation {
-    if !observation.issue.is_open {
-        return Situation::NotOpen;
-    }
-    if observation.record.is_none() && !is_proposal(&observation.issue) {
+    let issue = &observation.issue;
+    if observation.record.is_none() && !(issue.is_open() && is_proposal(issue)) {
         return Situation::NotAProposal;
     }
-    let parsed = parse(observation);
     // Also with a cell of our own: the smaller comment id keeps the mission, and whoever lost leaves it alone.
     if let Some(elsewhere) = elsewhere(observation) {
-        return Situation::Elsewhere(elsewhere);
+        return Situation::Elsewhere(elsewhere, ending(observation));
     }
-    if observation.binding().is_some() {
-        return Situation::Active(Box::new(bound(observation, parsed)));
+    match issue.state {
+        IssueState::Closed => Situation::Closed(ending(observation)),
+        IssueState::Gone if is_surely_gone(observation) => Situation::Gone(ending(observation)),
+        IssueState::Gone => Situation::Missing,
+        IssueState::Open if observation.binding().is_some() => Situation::Active(Box::new(bound(observation))),
+        IssueState::Open => unbound(observation),
     }
-    let proposal = match parsed {
-        Ok(proposal) => Box::new(proposal),
-        Err(problems) => return Situation::Invalid(problems),
-    };
-    if let Some(waiting) = waiting(observation, &proposal) {
-        return Situation::Waits(proposal, waiting);
-    }
-    match observation.sighting {
-        Sighting::NotADirectory(kind) => Situation::Blocked(Obstacle::NotADirectory(kind)),
-        Sighting::Failed(failure) => Situation::Blocked(Obstacle::Unseen(failure)),
-        Sighting::Absent | Sighting::Cell(_) => {
-            Situation::Active(Box::new(Active { proposal: *proposal, refused: Vec::new() }))
-        }
-    }
+}
+
+/// That it was closed is evidence enough. That it is not there has to be told twice.
+fn is_surely_gone(observation: &Observation) -> bool {
+    let known = |state, misses| state != IssueState::Open || misses + 1 >= MISSES_MIN;
+    observation.record.as_ref().is_some_and(|record| known(record.state, record.misses))
 }
 
 /// Whether an issue that we do not know asks for a cell: its first line says so, or its label.
 #[must_use]
 pub fn is_proposal(issue: &IssueFacts) -> bool {
     let first = issue.body.lines().map(str::trim).find(|line| !line.is_empty());
-    first == Some(Form::embedded().marker.as_str())
-        || issue.labels.iter().any(|label| label.name == Label::Proposal.name())
+    first == Some(Form::embedded().marker.as_str()) || issue.has(&Label::Proposal)
 }
 
 /// Whether a new cell would be made if there were room: what [`crate::mission::admission`] decides about.
 #[must_use]
 pub fn wants_room(observation: &Observation) -> bool {
+    if observation.binding().is_some() {
+        return false;
+    }
     let mut imagined = observation.clone();
     imagined.admission = Admission::Admitted;
-    imagined.binding().is_none() && matches!(situation(&imagined), Situation::Active(_))
+    match situation(&imagined) {
+        // The cell of an adopted one is there already.
+        Situation::Active(active) => active.proposal.spec.cell.is_none(),
+        Situation::NotAProposal
+        | Situation::ForAnotherHost
+        | Situation::Elsewhere(..)
+        | Situation::Closed(_)
+        | Situation::Missing
+        | Situation::Gone(_)
+        | Situation::Waits(..)
+        | Situation::Invalid(_)
+        | Situation::Blocked(_) => false,
+    }
 }
 
-fn parse(observation: &Observation) -> Result<Proposal, Vec<Problem>> {
-    let issue = &observation.issue;
-    let intake = Intake { repository: &issue.key.repository, worktrees: &observation.here.worktrees };
-    proposal::parse(Form::embedded(), &issue.title, &issue.body, intake)
-}
-
-/// A bound mission takes valid edits, keeps its host and its cell, and keeps running on invalid ones.
-fn bound(observation: &Observation, parsed: Result<Proposal, Vec<Problem>>) -> Active {
+/// A bound mission takes valid edits, keeps its host, its cell and its worktree, and keeps running on invalid ones.
+fn bound(observation: &Observation) -> Active {
     let binding = observation.binding().expect("only called for bound missions, always: situation()");
     let accepted = Proposal { name: binding.name.clone(), spec: binding.spec.clone(), invisible: binding.invisible };
-    let mut proposal = match parsed {
-        Ok(proposal) => proposal,
+    let mut active = Active {
+        proposal: accepted,
+        refused: Vec::new(),
+        edit: None,
+        approval: observation.record.as_ref().and_then(|record| record.approval.clone()),
+        suspension: suspension(observation),
+    };
+    let proposal = match observation.proposal() {
+        Ok(proposal) => keep_what_stays(observation, &mut active, proposal),
         Err(problems) => {
-            return Active { proposal: accepted, refused: vec![Refused::Problems(problems)] };
+            active.refused.push(Refused::Problems(problems));
+            return active;
         }
     };
-    let mut refused = Vec::new();
-    let is_news =
-        |host: &mut HostName| !host.is_same(&observation.here.host) && Some(&*host) != accepted.spec.host.as_ref();
-    if let Some(host) = proposal.spec.host.take_if(is_news) {
-        refused.push(Refused::Host(host));
-        proposal.spec.host = accepted.spec.host;
+    match consent(observation, &proposal) {
+        Consent::NotNeeded => active.proposal = proposal,
+        Consent::Given(approval) => {
+            active.proposal = proposal;
+            active.approval = Some(approval);
+        }
+        Consent::Asked(asking) => active.edit = Some(Edit { proposal, asking }),
     }
-    if let Some(cell) = proposal.spec.cell.take_if(|cell| *cell != binding.mission_id) {
-        refused.push(Refused::Cell(cell));
-        proposal.spec.cell = accepted.spec.cell;
+    active
+}
+
+/// What an edit cannot change stays as it was accepted, and is told.
+fn keep_what_stays(observation: &Observation, active: &mut Active, mut wanted: Proposal) -> Proposal {
+    let accepted = active.proposal.spec.clone();
+    let is_news = |host: &mut HostName| !host.is_same(&observation.here.host) && Some(&*host) != accepted.host.as_ref();
+    if let Some(host) = wanted.spec.host.take_if(is_news) {
+        active.refused.push(Refused::Host(host));
+        wanted.spec.host.clone_from(&accepted.host);
     }
-    Active { proposal, refused }
+    let is_own = wanted.spec.cell == Some(observation.mission_id);
+    if wanted.spec.cell != accepted.cell && !is_own {
+        active.refused.push(Refused::Cell(wanted.spec.cell));
+        wanted.spec.cell = accepted.cell;
+    }
+    let worktree = observation.record.as_ref().map(|record| &record.worktree);
+    let lies_there = worktree.and_then(|worktree| worktree.checked_out.as_ref()).map(|out| &out.source);
+    let source = WorktreeSource::of(&wanted.spec);
+    if let Some(lies_there) = lies_there.filter(|lies_there| source.as_ref() != Some(lies_there)) {
+        active.refused.push(Refused::Worktree(source));
+        wanted.spec.repository = Some(lies_there.repository.clone());
+        wanted.spec.git_ref.clone_from(&lies_there.git_ref);
+    }
+    wanted
+}
+
+fn unbound(observation: &Observation) -> Situation {
+    let parsed = observation.proposal();
+    let here = &observation.here;
+    let named = parsed.as_ref().ok().and_then(|proposal| proposal.spec.host.clone());
+    let names_this = named.as_ref().is_some_and(|host| host.is_same(&here.host));
+    let is_for_another = match here.take {
+        Take::Named => !names_this,
+        Take::Any => named.is_some() && !names_this && another_has_spoken(observation),
+    };
+    if is_for_another {
+        return Situation::ForAnotherHost;
+    }
+    let proposal = match parsed {
+        Ok(proposal) => Box::new(proposal),
+        Err(problems) => return Situation::Invalid(problems),
+    };
+    if let Some(host) = named.filter(|_| !names_this) {
+        return Situation::Waits(proposal, Waiting::Host(host));
+    }
+    if let Some(problem) = no_such_cell(observation, &proposal) {
+        return Situation::Invalid(vec![problem]);
+    }
+    let approval = match consent(observation, &proposal) {
+        Consent::NotNeeded => None,
+        Consent::Given(approval) => Some(approval),
+        Consent::Asked(asking) => return Situation::Waits(proposal, Waiting::Approval(asking)),
+    };
+    if let Admission::Full(limit) = observation.admission {
+        return Situation::Waits(proposal, Waiting::Room(limit));
+    }
+    if let Some(obstacle) = obstacle(observation) {
+        return Situation::Blocked(obstacle);
+    }
+    let (refused, edit, suspension) = (Vec::new(), None, None);
+    Situation::Active(Box::new(Active { proposal: *proposal, refused, edit, approval, suspension }))
+}
+
+fn obstacle(observation: &Observation) -> Option<Obstacle> {
+    if let Some(owner) = &observation.owner {
+        return Some(Obstacle::Taken(owner.clone()));
+    }
+    match observation.sighting {
+        Sighting::NotADirectory(kind) => Some(Obstacle::NotADirectory(kind)),
+        Sighting::Failed(failure) => Some(Obstacle::Unseen(failure)),
+        Sighting::Absent | Sighting::Cell(_) => None,
+    }
+}
+
+/// A cell can be taken over that is there and belongs to nobody.
+fn no_such_cell(observation: &Observation, proposal: &Proposal) -> Option<Problem> {
+    let cell = proposal.spec.cell?;
+    let (wrong, right) = match (&observation.owner, &observation.sighting) {
+        (Some(owner), _) => {
+            let wrong = format!("belongs to `{owner}` already");
+            (wrong, "Leave it empty for a new cell, or go on in that issue".to_owned())
+        }
+        (None, Sighting::Absent | Sighting::NotADirectory(_)) => {
+            let host = &observation.here.host;
+            let right = "Leave it empty for a new cell, or name one that `lazarus-reconcile scan` shows there";
+            (format!("is no cell on `{host}`"), right.to_owned())
+        }
+        (None, Sighting::Cell(_) | Sighting::Failed(_)) => return None,
+    };
+    let field = Form::embedded().field("cell").map(|field| field.label.clone()).unwrap_or_default();
+    Some(Problem { field, answer: Some(cell.to_string()), wrong, right })
 }
 
 fn elsewhere(observation: &Observation) -> Option<Elsewhere> {
@@ -169,16 +299,15 @@ fn elsewhere(observation: &Observation) -> Option<Elsewhere> {
     })
 }
 
-fn waiting(observation: &Observation, proposal: &Proposal) -> Option<Waiting> {
-    let here = &observation.here;
-    if let Some(host) = proposal.spec.host.as_ref().filter(|host| !host.is_same(&here.host)) {
-        return Some(Waiting::Host(host.clone()));
+/// Whether there is a comment of ours on an issue without a cell that says something else than what this host has said: the
+/// host that the proposal names has taken it up.
+fn another_has_spoken(observation: &Observation) -> bool {
+    let record = observation.record.as_ref();
+    if observation.comments == Comments::Unread {
+        return record.and_then(|record| record.yielded_at) == Some(observation.issue.updated_at);
     }
-    if let Some(cell) = proposal.spec.cell {
-        return Some(Waiting::ExistingCell(cell));
-    }
-    match observation.admission {
-        Admission::Admitted => None,
-        Admission::Full(limit) => Some(Waiting::Room(limit)),
-    }
+    let spoken = record.and_then(|record| record.comment.as_ref());
+    let ours = observation.our_comments();
+    let is_as_left = |id: i64, digest: &str| spoken.is_some_and(|spoken| spoken.id == id && spoken.digest == digest);
+    ours.first().is_some_and(|(id, marker)| !is_as_left(*id, &marker.digest))
 }

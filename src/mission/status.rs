@@ -1,7 +1,12 @@
 //! What we say of a mission: the facts behind its labels and its comment, and when they became so.
 
+use crate::mission::approval::{Approval, Asking};
+use crate::mission::archive::ArchiveName;
 use crate::mission::cell::Sighting;
-use crate::mission::health::{Facts, Health, Place, Reason, Verdict, assess};
+use crate::mission::checkout::{Wish, wish};
+use crate::mission::consent::{Consent, consent};
+use crate::mission::ending::Ending;
+use crate::mission::health::{Health, Place, Reason, Verdict};
 use crate::mission::heartbeat::{Heartbeat, WizardState};
 use crate::mission::identity::{HostName, MissionId};
 use crate::mission::label::Label;
@@ -10,10 +15,11 @@ use crate::mission::papers::{CellPapers, IssuePapers};
 use crate::mission::phase::Phase;
 use crate::mission::problem::Problem;
 use crate::mission::proposal::{self, Proposal, Spec};
-use crate::mission::record::{Binding, Happened, IssueState, Record, Repair, Said};
-use crate::mission::situation::{Active, Refused, Situation, Waiting};
+use crate::mission::record::{Binding, Happened, Record, Repair, Said};
+use crate::mission::situation::{Active, Edit, Refused, Situation, Waiting};
 use crate::mission::text::shell_word;
 use crate::mission::time::Timestamp;
+use crate::mission::worktree::{CANNOT_BE_HAD, CheckedOut, Worktree, WorktreeSource};
 use serde::Serialize;
 
 /// What the comment says, before it is put into words.
@@ -62,10 +68,93 @@ pub struct Meaning {
     pub refused: Vec<Refused>,
     /// What the mission waits for.
     pub waiting: Option<Waiting>,
+    /// The approval that is asked for, of a new proposal or of an edit.
+    pub asked: Option<Asked>,
+    /// The approval that it rests on.
+    pub approval: Option<Approval>,
+    /// That a person has paused it.
+    pub suspended: Option<Suspended>,
+    /// What lies in the worktree, or is to.
+    pub worktree: Option<WorktreeNews>,
+    /// What becomes of the cell of a mission that has ended.
+    pub ending: Option<Ended>,
+    /// That the cell came back from the archive.
+    pub restored: Option<Back>,
+    /// The host's label, where issues carry it.
+    pub host_label: Option<HostName>,
     /// How many invisible characters were removed.
     pub invisible: usize,
     /// What was made again.
     pub repair: Option<Repaired>,
+}
+
+/// An approval that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Asked {
+    /// The digest of the spec, as `meta/mission.json` will have it.
+    pub digest: String,
+    /// The title.
+    pub name: String,
+    /// Whether it is another title than the mission's.
+    pub name_differs: bool,
+    /// The spec.
+    pub spec: Spec,
+    /// How long its objective is, in bytes.
+    pub objective_bytes: usize,
+    /// How many invisible characters are left out.
+    pub invisible: usize,
+    /// What is to be approved, and why the last approval does not count.
+    pub asking: Asking,
+    /// Whether `approval.approvers` names who may.
+    pub has_approvers: bool,
+    /// Whether it is an edit of a mission that goes on.
+    pub is_edit: bool,
+}
+
+/// A pause, and when it ends by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Suspended {
+    /// Since when.
+    pub since: Timestamp,
+    /// By whom.
+    pub by: String,
+    /// Until when, if the issue has a due date.
+    pub until: Option<Timestamp>,
+}
+
+/// What lies in a worktree, or is to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WorktreeNews {
+    /// It was asked for, and has not been tried yet.
+    Wanted(WorktreeSource),
+    /// It lies there.
+    CheckedOut(CheckedOut),
+    /// It was tried in vain, and why.
+    Failed(WorktreeSource, String),
+}
+
+/// Where the cell of a mission that has ended is, as people type it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ended {
+    /// There is none.
+    NoCell,
+    /// Still in its place, until its wizard is silent or this moment has come.
+    StaysUntil(Timestamp),
+    /// It is to be moved, and could not be yet.
+    Due,
+    /// There.
+    Archived(String),
+}
+
+/// A cell that came back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Back {
+    /// When.
+    pub at: Timestamp,
+    /// Where what stood in its way lies now.
+    pub displaced: Option<String>,
 }
 
 /// What was made again, by paths below the cell; `.` is the whole cell.
@@ -93,7 +182,19 @@ impl Status {
         let phase = Label::Phase(self.meaning.phase);
         let health = self.meaning.health.map(Label::Health);
         let wizard = self.meaning.says.map(Label::Wizard);
-        [Some(Label::Proposal), Some(phase), health, wizard].into_iter().flatten().collect()
+        let approval = match (&self.meaning.asked, &self.meaning.approval) {
+            (Some(_), _) => Some(Label::ApprovalNeeded),
+            (None, Some(_)) => Some(Label::ApprovalGranted),
+            (None, None) => None,
+        };
+        let host = self.meaning.host_label.clone().map(Label::Host);
+        [Some(Label::Proposal), Some(phase), health, approval, wizard, host].into_iter().flatten().collect()
+    }
+
+    /// What it asks to be approved, as an approval is compared with it.
+    #[must_use]
+    pub fn asks(&self) -> Option<String> {
+        self.meaning.asked.as_ref().map(|asked| asked.asking.digest.clone())
     }
 
     /// In a few words, for plans, logs and tables: `active, stale (silent)`.
@@ -159,34 +260,73 @@ pub fn held_status(observation: &Observation, situation: &Situation) -> Option<(
 
 fn compose(observation: &Observation, situation: &Situation, is_held: bool) -> Option<(Status, Record)> {
     let mut record = current(observation);
-    match situation {
-        Situation::NotAProposal | Situation::NotOpen | Situation::Elsewhere(_) | Situation::Blocked(_) => None,
+    let meaning = match situation {
+        Situation::NotAProposal
+        | Situation::ForAnotherHost
+        | Situation::Elsewhere(..)
+        | Situation::Missing
+        | Situation::Gone(_)
+        | Situation::Blocked(_) => return None,
+        Situation::Closed(ending) => closed(observation, *ending, &mut record),
         Situation::Invalid(problems) => {
             say(&mut record, observation, Phase::Invalid, None, &[]);
-            let meaning = Meaning { problems: problems.clone(), ..blank(observation, Phase::Invalid) };
-            Some((Status { meaning, changes: record.changes.clone() }, record))
+            Meaning { problems: problems.clone(), ..blank(observation, Phase::Invalid) }
         }
-        Situation::Waits(proposal, waiting) => {
-            say(&mut record, observation, Phase::Pending, None, &[]);
-            let meaning = Meaning {
-                waiting: Some(waiting.clone()),
-                spec: Some(proposal.spec.clone()),
-                invisible: proposal.invisible,
-                ..blank(observation, Phase::Pending)
-            };
-            Some((Status { meaning, changes: record.changes.clone() }, record))
-        }
-        Situation::Active(active) => active_status(observation, active, record, is_held),
+        Situation::Waits(proposal, waiting) => waits(observation, proposal, waiting, &mut record),
+        Situation::Active(active) => runs(observation, active, &mut record, is_held)?,
+    };
+    Some((Status { meaning, changes: record.changes.clone() }, record))
+}
+
+fn closed(observation: &Observation, ending: Ending, record: &mut Record) -> Meaning {
+    say(record, observation, Phase::Closed, None, &[]);
+    let here = &observation.here;
+    let ended = match ending {
+        Ending::NoCell => Ended::NoCell,
+        Ending::StaysUntil(end) => Ended::StaysUntil(end),
+        Ending::Due => Ended::Due,
+        Ending::Archived(name) => Ended::Archived(archive_path(&here.missions_root, name)),
+    };
+    let mission = record.binding.as_ref().map(|binding| binding.mission_id);
+    Meaning { mission, ending: Some(ended), ..blank(observation, Phase::Closed) }
+}
+
+fn waits(observation: &Observation, proposal: &Proposal, waiting: &Waiting, record: &mut Record) -> Meaning {
+    let asking = match waiting {
+        Waiting::Approval(asking) => Some(asking.clone()),
+        Waiting::Host(_) | Waiting::Room(_) => None,
+    };
+    // That it is only room that it waits for now says that it was approved.
+    record.approval = approval_of(observation, proposal).filter(|_| asking.is_none());
+    record.asking.clone_from(&asking);
+    say(record, observation, Phase::Pending, None, &[]);
+    Meaning {
+        waiting: Some(waiting.clone()),
+        asked: asking.map(|asking| asked(observation, proposal, asking, false)),
+        approval: record.approval.clone(),
+        spec: Some(proposal.spec.clone()),
+        worktree: WorktreeSource::of(&proposal.spec).map(WorktreeNews::Wanted),
+        invisible: proposal.invisible,
+        ..blank(observation, Phase::Pending)
     }
 }
 
-fn active_status(
-    observation: &Observation,
-    active: &Active,
-    mut record: Record,
-    is_held: bool,
-) -> Option<(Status, Record)> {
-    let Active { proposal, refused } = active;
+fn asked(observation: &Observation, proposal: &Proposal, asking: Asking, is_edit: bool) -> Asked {
+    Asked {
+        digest: proposal.spec.digest(),
+        name: proposal.name.clone(),
+        name_differs: observation.binding().is_some_and(|binding| binding.name != proposal.name),
+        spec: proposal.spec.clone(),
+        objective_bytes: proposal.spec.objective.len(),
+        invisible: proposal.invisible,
+        asking,
+        has_approvers: !observation.here.approval.approvers.is_empty(),
+        is_edit,
+    }
+}
+
+fn runs(observation: &Observation, active: &Active, record: &mut Record, is_held: bool) -> Option<Meaning> {
+    let Active { proposal, refused, edit, approval, suspension } = active;
     let binding = record.binding.as_mut()?;
     accept(binding, proposal, &observation.sighting);
     if observation.sighting == Sighting::Absent && !binding.seen_whole {
@@ -194,9 +334,19 @@ fn active_status(
         return None;
     }
     let mission_id = binding.mission_id;
-    let told = tell(observation, &mut record, is_held)?;
+    if observation.archive.kept.is_none() {
+        record.archive = None;
+    }
+    record.approval.clone_from(approval);
+    record.asking = edit.as_ref().map(|edit| edit.asking.clone());
+    record.suspension.clone_from(suspension);
+    let phase = phase(active);
+    note_worktree(observation, &proposal.spec, record);
+    let told = tell(observation, record, phase, is_held)?;
     let verdict = told.verdict;
-    let meaning = Meaning {
+    let asking = |edit: &Edit| asked(observation, &edit.proposal, edit.asking.clone(), true);
+    let here = &observation.here;
+    Some(Meaning {
         health: Some(verdict.health),
         reason: Some(verdict.reason.word()),
         place: verdict.reason.place().map(Place::path),
@@ -206,43 +356,72 @@ fn active_status(
         says: told.says,
         mission: Some(mission_id),
         spec: Some(proposal.spec.clone()),
-        beat_command: Some(beat_command(&observation.here.missions_root, mission_id)),
+        beat_command: Some(beat_command(&here.missions_root, mission_id)),
         refused: refused.clone(),
+        asked: edit.as_ref().map(asking),
+        approval: approval.clone(),
+        suspended: suspension.as_ref().map(|suspension| Suspended {
+            since: suspension.since,
+            by: suspension.by.login.clone(),
+            until: suspension.until,
+        }),
+        worktree: worktree_news(&record.worktree, &proposal.spec),
         invisible: proposal.invisible,
         repair: record.repair.as_ref().map(repaired),
-        ..blank(observation, Phase::Active)
-    };
-    Some((Status { meaning, changes: record.changes.clone() }, record))
+        restored: record.restored.map(|restored| Back {
+            at: restored.at,
+            displaced: restored.displaced.map(|name| archive_path(&here.missions_root, name)),
+        }),
+        host_label: here.has_label.then(|| here.host.clone()),
+        ..blank(observation, phase)
+    })
+}
+
+/// Suspended while a person says so.
+#[must_use]
+pub fn phase(active: &Active) -> Phase {
+    if active.suspension.is_some() { Phase::Suspended } else { Phase::Active }
+}
+
+fn approval_of(observation: &Observation, proposal: &Proposal) -> Option<Approval> {
+    match consent(observation, proposal) {
+        Consent::Given(approval) => Some(approval),
+        Consent::NotNeeded | Consent::Asked(_) => None,
+    }
+}
+
+/// Takes note of a repository that may not be used. Whoever tries to check one out takes note of what comes of that.
+fn note_worktree(observation: &Observation, spec: &Spec, record: &mut Record) {
+    let is_new = observation.sighting == Sighting::Absent;
+    if let Wish::Refused(source) = wish(observation, spec, is_new) {
+        record.worktree.fail(source, CANNOT_BE_HAD.to_owned(), observation.here.now);
+    }
+}
+
+fn worktree_news(worktree: &Worktree, spec: &Spec) -> Option<WorktreeNews> {
+    if let Some(checked_out) = &worktree.checked_out {
+        return Some(WorktreeNews::CheckedOut(checked_out.clone()));
+    }
+    let source = WorktreeSource::of(spec)?;
+    let failed = worktree.failed.as_ref().filter(|failed| failed.source == source);
+    Some(match failed {
+        Some(failed) => WorktreeNews::Failed(source, failed.why.clone()),
+        None => WorktreeNews::Wanted(source),
+    })
 }
 
 /// Settles what is told of health, and notes it.
-fn tell(observation: &Observation, record: &mut Record, is_held: bool) -> Option<Told> {
+fn tell(observation: &Observation, record: &mut Record, phase: Phase, is_held: bool) -> Option<Told> {
     let now = observation.here.now;
-    let assessed = judge(observation, record.binding.as_ref()?);
+    let assessed = observation.judge(record.binding.as_ref()?);
     record.is_unconfirmed = observation.is_braked;
     let verdict = if observation.is_braked { assessed } else { record.flapping.watch(assessed, now) };
     let last = record.said.and_then(|said| said.says);
     let told = Told::before(record).filter(|_| is_held);
     let repaired = if told.is_some() { [].as_slice() } else { &observation.repaired };
     let told = told.unwrap_or_else(|| Told::new(verdict, &observation.sighting, last));
-    say(record, observation, Phase::Active, Some(told), repaired);
+    say(record, observation, phase, Some(told), repaired);
     Some(told)
-}
-
-/// The verdict on a cell that an issue is bound to, before anything is held back.
-#[must_use]
-pub fn assessed(observation: &Observation) -> Option<Verdict> {
-    observation.binding().map(|binding| judge(observation, binding))
-}
-
-fn judge(observation: &Observation, binding: &Binding) -> Verdict {
-    assess(&Facts {
-        sighting: &observation.sighting,
-        bound: true,
-        ever_beat: binding.ever_beat,
-        stale_after: binding.spec.stale_after(),
-        now: observation.here.now,
-    })
 }
 
 fn repaired(repair: &Repair) -> Repaired {
@@ -254,8 +433,17 @@ pub(crate) fn current(observation: &Observation) -> Record {
     let key = observation.issue.key.clone();
     let mut record = observation.record.clone().unwrap_or_else(|| Record::new(key.clone()));
     record.issue = key;
-    record.state = IssueState::Open;
+    record.state = observation.issue.state;
     record.elsewhere = None;
+    record.yielded_at = None;
+    record.misses = 0;
+    if observation.issue.is_open() {
+        record.ended_at = None;
+    } else {
+        record.ended_at.get_or_insert(observation.here.now);
+        // A pause does not outlive the mission's end.
+        record.suspension = None;
+    }
     record
 }
 
@@ -289,6 +477,9 @@ fn say(record: &mut Record, observation: &Observation, phase: Phase, told: Optio
         record.repair = Some(Repair { at: now, places });
     } else if moved {
         record.repair = None;
+    }
+    if moved && before.is_some_and(|said| said.phase != Phase::Closed) {
+        record.restored = None;
     }
     let words = says.filter(|_| before.is_some_and(|said| said.says != says));
     if moved {
@@ -324,7 +515,7 @@ fn blank(observation: &Observation, phase: Phase) -> Meaning {
         heartbeat_at: None,
         says: None,
         mission: None,
-        cell: Some(cell_path(&here.missions_root, observation.mission_id())),
+        cell: Some(cell_path(&here.missions_root, observation.mission_id)),
         host: here.host.clone(),
         spec: None,
         beat_command: None,
@@ -332,6 +523,13 @@ fn blank(observation: &Observation, phase: Phase) -> Meaning {
         problems: Vec::new(),
         refused: Vec::new(),
         waiting: None,
+        asked: None,
+        approval: None,
+        suspended: None,
+        worktree: None,
+        ending: None,
+        restored: None,
+        host_label: None,
         invisible: 0,
         repair: None,
     }
@@ -361,6 +559,12 @@ pub fn cell_path(missions_root: &str, mission_id: MissionId) -> String {
     format!("{}/{mission_id}", missions_root.trim_end_matches('/'))
 }
 
+/// Where an archive is, as people type it.
+#[must_use]
+pub fn archive_path(missions_root: &str, name: ArchiveName) -> String {
+    format!("{}/.lazarus/archive/{name}", missions_root.trim_end_matches('/'))
+}
+
 /// The shell command that beats for a cell.
 #[must_use]
 pub fn beat_command(missions_root: &str, mission_id: MissionId) -> String {
@@ -375,14 +579,15 @@ pub fn scan_command(missions_root: &str) -> String {
 
 /// What the cell's own files say of the mission.
 #[must_use]
-pub fn papers(observation: &Observation, proposal: &Proposal) -> CellPapers {
+pub fn papers(observation: &Observation, proposal: &Proposal, phase: Phase) -> CellPapers {
     let here = &observation.here;
     let issue = &observation.issue;
-    let mission_id = observation.mission_id();
+    let mission_id = observation.mission_id;
+    let worktree = observation.record.as_ref().and_then(|record| record.worktree.checked_out.as_ref());
     CellPapers {
         mission_id,
         created_at: observation.binding().map_or(here.now, |binding| binding.created_at),
-        phase: Phase::Active,
+        phase,
         name: Some(proposal.name.clone()),
         host: here.host.clone(),
         issue: Some(IssuePapers {
@@ -394,6 +599,7 @@ pub fn papers(observation: &Observation, proposal: &Proposal) -> CellPapers {
             url: issue.url.clone(),
             author_id: issue.key.author_id,
         }),
+        commit: worktree.map(|checked_out| checked_out.commit.clone()),
         spec: Some(proposal.spec.clone()),
         stale_after_seconds: proposal.spec.stale_after_seconds,
         beat_command: beat_command(&here.missions_root, mission_id),

@@ -42,6 +42,28 @@ pub fn shown(text: &str) -> String {
     cut
 }
 
+/// A number of bytes for people: `512 B`, `1.5 GiB`.
+#[must_use]
+pub fn spoken_bytes(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if bytes < 1_024 {
+        return format!("{bytes} B");
+    }
+    // Tenths of the unit, so that no precision of floats matters.
+    let mut tenths = bytes / 1_024 * 10 + bytes % 1_024 * 10 / 1_024;
+    let mut units = UNITS.iter();
+    let mut unit = units.next().unwrap_or(&"KiB");
+    while tenths >= 10_240 {
+        let Some(larger) = units.next() else { break };
+        tenths /= 1_024;
+        unit = larger;
+    }
+    match tenths % 10 {
+        0 => format!("{} {unit}", tenths / 10),
+        rest => format!("{}.{rest} {unit}", tenths / 10),
+    }
+}
+
 /// A word as a shell reads it, quoted where it has to be.
 #[must_use]
 pub fn shell_word(word: &str) -> String {

@@ -24,6 +24,12 @@ impl Timestamp {
         DateTime::parse_from_rfc2822(text).ok().map(|time| Self(time.to_utc()))
     }
 
+    /// The last one that can be written: nothing has happened after it.
+    #[must_use]
+    pub fn latest() -> Self {
+        Self(DateTime::from_timestamp(253_402_300_799, 0).unwrap_or(DateTime::<Utc>::MAX_UTC))
+    }
+
     /// How long after `earlier` this is; negative when it comes before.
     #[must_use]
     pub fn after(self, earlier: Self) -> TimeDelta {

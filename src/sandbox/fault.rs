@@ -26,6 +26,8 @@ pub enum Fault {
     TooManyRequests(u64),
     /// Nothing is done; the answer is 200 and a page of HTML, as a captive portal gives.
     Html,
+    /// Nothing is done; the answer is an empty list, with a total of 0.
+    Empty,
 }
 
 /// A request that came in.

@@ -79,6 +79,14 @@ pub(super) fn route(visit: &mut Visit<'_>, rest: &[&str]) -> Answer {
             list.insert(user);
             Ok(Reply::empty(204))
         }
+        ("DELETE", ["collaborators", login]) => {
+            visit.needs(Right::Own, "user should be an owner or a collaborator with admin write of a repository")?;
+            let user = visit.state.accounts.named(login).map(|user| user.id);
+            let repository = visit.repository_mut();
+            repository.readers.retain(|reader| Some(*reader) != user);
+            repository.writers.retain(|writer| Some(*writer) != user);
+            Ok(Reply::empty(204))
+        }
         ("POST", ["contents", path @ ..]) => write_file(visit, &path.join("/")),
         ("GET", ["contents", path @ ..]) => read_file(visit, &path.join("/")),
         _ => Err(visit.not_found()),

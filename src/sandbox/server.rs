@@ -72,6 +72,7 @@ async fn respond(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> io::
         }
         Some(Fault::Refuse(status)) => Reply::refusal(&shared.state().url, status, ""),
         Some(Fault::TooManyRequests(seconds)) => Reply::empty(429).with("retry-after", &seconds.to_string()),
+        Some(Fault::Empty) => Reply::json(200, &serde_json::json!([])).with("x-total-count", "0"),
         Some(Fault::Html) => Reply::html(200, "<!DOCTYPE html><title>Welcome</title><p>Please accept our terms."),
     };
     response(reply, fault == Some(Fault::Truncate))

@@ -1,6 +1,8 @@
 //! The settings file: JSON, or YAML by its ending; every key known, every number within its range.
 
+use crate::mission::approval::ApprovalMode;
 use crate::mission::identity::{ForgeUrl, GatewayName, HostName, RepositoryName, RepositoryPattern};
+use crate::mission::observation::Take;
 use crate::settings::SettingsError;
 use serde::de::{DeserializeOwned, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -27,10 +29,14 @@ pub struct SettingsFile {
     pub host: HostKeys,
     /// Health.
     pub health: HealthKeys,
+    /// Approvals.
+    pub approval: ApprovalKeys,
     /// Worktrees.
     pub worktrees: WorktreeKeys,
     /// New cells.
     pub cells: CellKeys,
+    /// The end of missions.
+    pub close: CloseKeys,
     /// Limits.
     pub limits: LimitKeys,
     /// The daemon.
@@ -61,6 +67,40 @@ pub struct ForgeKeys {
 pub struct HostKeys {
     /// Its name in comments and proposals.
     pub name: Option<HostName>,
+    /// Which proposals it takes.
+    pub take: Option<Take>,
+    /// Whether the issues of its missions carry its label.
+    pub label: Option<bool>,
+}
+
+/// `approval.*`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ApprovalKeys {
+    /// Whether approvals are asked for.
+    pub mode: Option<ApprovalMode>,
+    /// Whose proposals need none.
+    pub authors: Option<Vec<Account>>,
+    /// Who may approve.
+    pub approvers: Option<Vec<Account>>,
+}
+
+/// An account of the forge, by its id or its login.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(untagged, expecting = "an account's id, or its login such as `merlin`")]
+pub enum Account {
+    /// By its id.
+    Id(i64),
+    /// By its login, which is looked up once.
+    Login(String),
+}
+
+/// `close.*`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CloseKeys {
+    /// How long a wizard that still beats keeps the cell of a closed mission where it is.
+    pub grace_seconds: Option<Within<0, 604_800>>,
 }
 
 /// `health.*`
@@ -97,6 +137,10 @@ pub struct LimitKeys {
     pub cells_per_author: Option<Within<0, 1_000_000>>,
     /// The most new cells in one pass.
     pub new_cells_per_pass: Option<Within<1, 1_000_000>>,
+    /// How many bytes of the root's file system stay free.
+    pub free_bytes: Option<Within<0, { 1 << 60 }>>,
+    /// How many of its inodes stay free.
+    pub free_inodes: Option<Within<0, { 1 << 60 }>>,
     /// The most missions worked on at once.
     pub concurrent_missions: Option<Within<1, 64>>,
     /// The most requests under way at once.

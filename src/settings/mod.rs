@@ -4,10 +4,13 @@ mod daemon;
 mod file;
 
 pub use daemon::{DaemonSettings, Gateway, Secret};
-pub use file::{LogFormat, SettingsFile, Within};
+pub use file::{Account, LogFormat, SettingsFile, Within};
 
-use crate::mission::admission::Limits;
+use crate::mission::admission::{Limits, Reserve};
+use crate::mission::approval::ApprovalMode;
 use crate::mission::identity::{ForgeUrl, HostName, NotA, RepositoryName, RepositoryPattern};
+use crate::mission::observation::Take;
+use crate::world::checkout::Checkouts;
 use crate::world::gitea::{Gitea, Token};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -107,6 +110,8 @@ pub struct Flags {
     pub token_file: Option<PathBuf>,
     /// `--repo`, again and again
     pub repositories: Vec<String>,
+    /// `--allow-archive`
+    pub allow_archive: Option<usize>,
     /// `--listen`
     pub listen: Option<SocketAddr>,
     /// `--log-format`
@@ -134,13 +139,23 @@ pub struct Settings {
     pub repositories: Vec<RepositoryName>,
     /// `host.name`
     pub host: HostName,
+    /// `host.take`
+    pub take: Take,
+    /// `host.label`
+    pub has_host_label: bool,
+    /// `approval`
+    pub approval: ApprovalSettings,
+    /// `--allow-archive`: so many issues may be gone at once
+    pub allow_archive: Option<usize>,
+    /// `close.grace_seconds`
+    pub close_grace: Duration,
     /// `health.stale_after_seconds`
     pub stale_after: Duration,
     /// `worktrees.repositories`
     pub worktrees: Vec<RepositoryPattern>,
     /// `cells.group`
     pub group: Option<String>,
-    /// `limits.cells`, `.cells_per_author`, `.new_cells_per_pass`
+    /// `limits.cells`, `.cells_per_author`, `.new_cells_per_pass`, `.free_bytes`, `.free_inodes`
     pub limits: Limits,
     /// `limits.concurrent_missions`
     pub concurrent_missions: usize,
@@ -152,6 +167,17 @@ pub struct Settings {
     pub daemon: DaemonSettings,
     /// `log.format`
     pub log_format: LogFormat,
+}
+
+/// `approval`, with accounts as they were named.
+#[derive(Clone, Debug, Default)]
+pub struct ApprovalSettings {
+    /// `approval.mode`
+    pub mode: ApprovalMode,
+    /// `approval.authors`
+    pub authors: Vec<Account>,
+    /// `approval.approvers`
+    pub approvers: Vec<Account>,
 }
 
 /// Where the token comes from.
@@ -196,6 +222,15 @@ impl Settings {
             trusted_posters: file.forge.trusted_posters.unwrap_or_default(),
             repositories,
             host: host.map_or_else(own_host_name, Ok)?,
+            take: file.host.take.unwrap_or_default(),
+            has_host_label: file.host.label.unwrap_or(false),
+            approval: ApprovalSettings {
+                mode: file.approval.mode.unwrap_or_default(),
+                authors: file.approval.authors.unwrap_or_default(),
+                approvers: file.approval.approvers.unwrap_or_default(),
+            },
+            allow_archive: flags.allow_archive,
+            close_grace: Duration::from_secs(file.close.grace_seconds.map_or(900, Within::get)),
             stale_after: Duration::from_secs(file.health.stale_after_seconds.map_or(300, Within::get)),
             worktrees: file.worktrees.repositories.unwrap_or_default(),
             group: file.cells.group,
@@ -203,6 +238,8 @@ impl Settings {
                 cells: limits.cells.map_or(10_000, Within::count),
                 cells_per_author: limits.cells_per_author.map_or(1_000, Within::count),
                 new_cells_per_pass: limits.new_cells_per_pass.map_or(1_000, Within::count),
+                free_bytes: reserve(limits.free_bytes.map(Within::get), 1 << 30),
+                free_inodes: reserve(limits.free_inodes.map(Within::get), 10_000),
             },
             concurrent_missions: limits.concurrent_missions.map_or(4, Within::count),
             requests_in_flight: limits.requests_in_flight.map_or(4, Within::count),
@@ -240,6 +277,12 @@ impl Settings {
         builder.ca_pem(ca_pem).build().map_err(|error| SettingsError::Client(error.to_string()))
     }
 
+    /// What all checkouts of worktrees have in common.
+    #[must_use]
+    pub fn checkouts(&self) -> Checkouts {
+        Checkouts::new(self.ca_file.clone())
+    }
+
     /// The token as it is now.
     pub fn read_token(&self) -> Result<Token, SettingsError> {
         let path = match &self.token {
@@ -269,6 +312,11 @@ impl Settings {
         let found = nix::unistd::Group::from_name(group).ok().flatten();
         found.map(|found| Some(found.gid.as_raw())).ok_or_else(|| SettingsError::Group { group: group.clone() })
     }
+}
+
+/// What was set is meant; a default yields to small file systems.
+fn reserve(set: Option<u64>, default: u64) -> Reserve {
+    set.map_or(Reserve::AtMost(default), Reserve::Exactly)
 }
 
 /// The settings file to use, and what it says: the one named; else a checkout's own, if nobody else could have put it

@@ -1,14 +1,13 @@
 //! The issues: listed, missed, and read where the plan depends on what is said on them.
 
-use crate::mission::admission::{Admission, Occupant, admit};
+use crate::mission::admission::{Admission, Occupant, admit, shortage};
 use crate::mission::brake::brake;
-use crate::mission::cell::Sighting;
-use crate::mission::change::Change;
 use crate::mission::ground::KnownRepository;
-use crate::mission::observation::{Comments, IssueFacts, Observation};
-use crate::mission::plan::{forgotten, needs_comments};
-use crate::mission::record::{IssueState, Record};
-use crate::mission::situation::{is_proposal, wants_room};
+use crate::mission::identity::MissionId;
+use crate::mission::observation::{IssueFacts, Observation};
+use crate::mission::record::IssueKey;
+use crate::mission::situation::{Situation, is_proposal, situation, wants_room};
+use crate::question::Question;
 use crate::survey::{Scope, Survey, Surveyed, Surveyor};
 use crate::trouble::{Refusal, Trouble};
 use crate::world::gitea::ForgeError;
@@ -19,22 +18,31 @@ use tokio::task::JoinSet;
 impl Surveyor<'_> {
     pub(super) async fn survey_issues(&mut self, scope: &Scope, survey: &mut Survey) -> Result<(), Refusal> {
         let mut issues = Vec::new();
+        let mut gone = Vec::new();
         for Surveyed { known, labels: _ } in &survey.repositories {
             match scope {
-                Scope::Everything => issues.extend(self.open_issues(known, &mut survey.gone).await),
+                Scope::Everything => issues.extend(self.open_issues(known, &mut gone).await),
                 Scope::Issue { repository: _, number } => issues.extend(self.one_issue(known, *number).await?),
             }
+        }
+        if *scope == Scope::Everything {
+            issues.extend(self.ended_issues(&survey.repositories).await);
+        }
+        // As long as anything at all could not be read, nothing is called gone.
+        if self.troubles.is_empty() && !self.has_skipped {
+            issues.extend(gone);
         }
         survey.observations = self.observe(issues).await;
         if *scope == Scope::Everything {
             brake(&mut survey.observations);
+            self.brake_gone(&mut survey.observations);
         }
         self.ask(&mut survey.observations).await;
         Ok(())
     }
 
     /// The open issues, and those that we know as open but that a complete listing lacks.
-    async fn open_issues(&mut self, repository: &KnownRepository, gone: &mut Vec<Change>) -> Vec<IssueFacts> {
+    async fn open_issues(&mut self, repository: &KnownRepository, gone: &mut Vec<IssueFacts>) -> Vec<IssueFacts> {
         let listed = match self.observer.open_issues(repository).await {
             Ok(listed) => listed,
             Err(error) => {
@@ -56,33 +64,11 @@ impl Surveyor<'_> {
             self.troubles.push(Trouble { about, issue: None, kind, message, needs_a_token: false });
         } else if listed.skipped.is_empty() {
             let seen: BTreeSet<i64> = issues.iter().map(|issue| issue.key.issue_id).collect();
-            issues.extend(self.missing_issues(repository, &seen, gone).await);
+            let missing = self.missing_issues(repository, &seen).await;
+            issues.extend(missing.found);
+            gone.extend(missing.gone);
         }
         issues
-    }
-
-    /// Only an answer about the issue itself says whether it is closed or gone.
-    async fn missing_issues(
-        &mut self,
-        repository: &KnownRepository,
-        seen: &BTreeSet<i64>,
-        gone: &mut Vec<Change>,
-    ) -> Vec<IssueFacts> {
-        let is_missing = |record: &&Record| {
-            record.issue.repository_id == repository.id
-                && record.state == IssueState::Open
-                && !seen.contains(&record.issue.issue_id)
-        };
-        let missing: Vec<Record> = self.records.by_issue.values().filter(is_missing).cloned().collect();
-        let mut found = Vec::new();
-        for record in missing {
-            match self.observer.issue(repository, record.issue.number).await {
-                Ok(Some(issue)) if issue.key.issue_id == record.issue.issue_id => found.push(issue),
-                Ok(_) => gone.push(forgotten(record)),
-                Err(error) => self.troubles.push(Trouble::forge(repository.name.to_string(), &error)),
-            }
-        }
-        found
     }
 
     async fn one_issue(&mut self, repository: &KnownRepository, number: i64) -> Result<Option<IssueFacts>, Refusal> {
@@ -115,68 +101,69 @@ impl Surveyor<'_> {
                 continue;
             }
             let record = self.records.by_issue.get(&key).cloned();
-            if record.is_none() && (!is_proposal(&issue) || !issue.is_open) {
+            if record.is_none() && (!is_proposal(&issue) || !issue.is_open()) {
                 continue;
             }
-            observations.push(Observation {
-                here: Arc::clone(&self.here),
-                issue,
-                comments: Comments::Unread,
-                record,
-                sighting: Sighting::Absent,
-                admission: Admission::Admitted,
-                repaired: Vec::new(),
-                is_braked: false,
-            });
+            observations.push(Observation::new(Arc::clone(&self.here), issue, record));
         }
         observations.sort_by_key(|observation| (observation.issue.key.repository_id, observation.issue.key.number));
-        let cells = observations.iter().map(Observation::mission_id).collect();
-        let sightings = self.observer.look(cells).await;
-        for (observation, sighting) in observations.iter_mut().zip(sightings) {
-            observation.sighting = sighting;
-        }
+        observations.dedup_by_key(|observation| observation.issue.key.issue_id);
+        self.observer.see(&mut observations).await;
         observations
     }
 
-    /// Finds room, and reads comments where the plan depends on them, until nothing is left to ask: what turns out
+    /// Finds owners and room, and asks the forge where the plan depends on it, until nothing is left to ask: what turns out
     /// to be elsewhere makes room for another.
     async fn ask(&mut self, observations: &mut Vec<Observation>) {
         loop {
+            self.find_owners(observations);
             self.find_room(observations);
-            let asking: Vec<usize> = (0..observations.len()).filter(|&at| needs_comments(&observations[at])).collect();
+            let asking: Vec<usize> =
+                (0..observations.len()).filter(|&at| !Question::about(&observations[at]).is_none()).collect();
             if asking.is_empty() {
                 return;
             }
-            let mut failed = BTreeSet::new();
             let mut under_way = JoinSet::new();
             for at in asking {
-                let issue = &observations[at].issue;
-                if issue.comments == 0 {
-                    observations[at].comments = Comments::Read(Vec::new());
-                    continue;
-                }
-                let (observer, key) = (self.observer.clone(), issue.key.clone());
-                under_way.spawn(async move { (at, observer.comments(&key).await) });
+                let (observer, question) = (self.observer.clone(), Question::about(&observations[at]));
+                under_way.spawn(async move { (at, question.ask(&observer).await) });
             }
+            let mut failed = BTreeSet::new();
             while let Some(answer) = under_way.join_next().await {
-                match answer.expect("reading comments never panics") {
-                    (at, Ok(comments)) => observations[at].comments = Comments::Read(comments),
-                    (at, Err(ForgeError::TooLarge { .. })) => {
-                        failed.insert(at);
-                        self.has_skipped = true;
-                        let key = &observations[at].issue.key;
-                        tracing::warn!("{key}: its comments are too large to be read; it is left alone");
-                    }
-                    (at, Err(error)) => {
-                        failed.insert(at);
-                        let key = &observations[at].issue.key;
-                        let issue = Some((key.repository.clone(), key.number));
-                        self.troubles.push(Trouble { issue, ..Trouble::forge(key.to_string(), &error) });
-                    }
+                let (at, answer) = answer.expect("asking never panics");
+                if let Some(trouble) = answer.fill(&mut observations[at]) {
+                    failed.insert(at);
+                    self.take(&trouble, &observations[at]);
                 }
             }
             for at in failed.into_iter().rev() {
                 observations.remove(at);
+            }
+        }
+    }
+
+    fn take(&mut self, error: &ForgeError, observation: &Observation) {
+        let key = &observation.issue.key;
+        if let ForgeError::TooLarge { .. } = error {
+            self.has_skipped = true;
+            tracing::warn!("{key}: its comments are too large to be read; it is left alone");
+            return;
+        }
+        let issue = Some((key.repository.clone(), key.number));
+        self.troubles.push(Trouble { issue, ..Trouble::forge(key.to_string(), error) });
+    }
+
+    /// Each cell belongs to one issue: the one that is bound to it, else the first that takes it over.
+    fn find_owners(&self, observations: &mut [Observation]) {
+        let bound = self.records.by_issue.values();
+        let bound = bound.filter_map(|record| Some((record.binding.as_ref()?.mission_id, record.issue.clone())));
+        let mut owners: HashMap<MissionId, IssueKey> = bound.collect();
+        for observation in observations {
+            let owner = owners.get(&observation.mission_id);
+            let is_another = |owner: &&IssueKey| owner.issue_id != observation.issue.key.issue_id;
+            observation.owner = owner.filter(is_another).cloned();
+            if matches!(situation(observation), Situation::Active(_)) {
+                owners.entry(observation.mission_id).or_insert_with(|| observation.issue.key.clone());
             }
         }
     }
@@ -189,6 +176,7 @@ impl Surveyor<'_> {
             self.records.by_issue.values().filter_map(Occupant::of),
             &self.existing,
             self.settings.limits,
+            self.root.space().and_then(|space| shortage(space, self.settings.limits)),
         );
         for observation in observations {
             let key = (observation.issue.key.repository_id, observation.issue.key.issue_id);

@@ -1,8 +1,11 @@
 //! Looks at everything that a pass is about, before anything is written.
 
+mod ended;
 mod issues;
+mod people;
 mod repositories;
 
+use crate::mission::approval::ApprovalPolicy;
 use crate::mission::change::Change;
 use crate::mission::ground::{KnownRepository, RepositoryLabel, RootFile};
 use crate::mission::identity::{HostName, MissionId, RepositoryId, RepositoryName, RootId};
@@ -14,6 +17,7 @@ use crate::trouble::{Refusal, Trouble};
 use crate::world::gitea::Gitea;
 use crate::world::observer::Observer;
 use crate::world::root::{Records, Root, RootError};
+use chrono::TimeDelta;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -55,8 +59,6 @@ pub struct Survey {
     pub setup: Vec<Change>,
     /// Every proposal, and every issue that was one, by repository and number.
     pub observations: Vec<Observation>,
-    /// Records of issues that are no longer there.
-    pub gone: Vec<Change>,
     /// What could not be seen.
     pub troubles: Vec<Trouble>,
     /// What is remembered.
@@ -75,6 +77,8 @@ struct Surveyor<'a> {
     existing: BTreeSet<MissionId>,
     observer: Observer,
     here: Arc<Here>,
+    /// The accounts that the settings name by their logins.
+    people: BTreeMap<String, i64>,
     troubles: Vec<Trouble>,
     begun_at: BTreeMap<RepositoryId, Timestamp>,
     /// Whether an issue was left alone because it, or what is said on it, is too large.
@@ -102,7 +106,6 @@ pub async fn survey(
         repositories: Vec::new(),
         setup: Vec::new(),
         observations: Vec::new(),
-        gone: Vec::new(),
         troubles: Vec::new(),
         records: Records::default(),
         begun_at: BTreeMap::new(),
@@ -115,11 +118,21 @@ pub async fn survey(
             return Ok(survey);
         }
     };
+    let known = file.as_ref().map(|file| file.papers.people.clone()).unwrap_or_default();
+    let people = match people::look_up(&observer, settings, known).await? {
+        Ok(people) => people,
+        Err(error) => {
+            survey.troubles.push(Trouble::forge(settings.forge_url()?.to_string(), &error));
+            return Ok(survey);
+        }
+    };
+    here.approval.authors = people::ids(&settings.approval.authors, &people);
+    here.approval.approvers = people::ids(&settings.approval.approvers, &people);
     let here = Arc::new(here);
     survey.here = Arc::clone(&here);
     let (troubles, begun_at, has_skipped) = (Vec::new(), BTreeMap::new(), false);
     let mut surveyor =
-        Surveyor { settings, root, file, records, existing, observer, here, troubles, begun_at, has_skipped };
+        Surveyor { settings, root, file, records, existing, observer, here, people, troubles, begun_at, has_skipped };
     if surveyor.check_forge().await? {
         surveyor.survey_repositories(&configured, &mut survey).await?;
         surveyor.survey_issues(scope, &mut survey).await?;
@@ -148,6 +161,10 @@ fn here(settings: &Settings, root: &Root, file: Option<&RootFile>, now: Timestam
         me: 0,
         trusted_posters: settings.trusted_posters.clone(),
         worktrees: settings.worktrees.clone(),
+        take: settings.take,
+        has_label: settings.has_host_label,
+        approval: ApprovalPolicy { mode: settings.approval.mode, ..ApprovalPolicy::default() },
+        close_grace: TimeDelta::from_std(settings.close_grace).unwrap_or(TimeDelta::MAX),
     })
 }
 

@@ -60,11 +60,13 @@ impl Surveyor<'_> {
             path: self.here.missions_root.clone(),
             host: self.here.host.clone(),
             forge: self.here.forge.clone(),
+            people: self.people.clone(),
             repositories: survey.repositories.iter().map(|surveyed| surveyed.known.clone()).collect(),
         };
         survey.setup.extend(plan_root(self.file.as_ref(), &found));
         for Surveyed { known, labels } in &survey.repositories {
-            survey.setup.extend(plan_labels(known, labels));
+            let host = self.here.has_label.then_some(&self.here.host);
+            survey.setup.extend(plan_labels(known, labels, host));
         }
         Ok(())
     }

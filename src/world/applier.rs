@@ -1,10 +1,11 @@
 //! Performs one change at a time, and decides nothing.
 
+use crate::mission::archive::ArchiveName;
 use crate::mission::cell::Part;
 use crate::mission::change::Change;
 use crate::mission::comment::render;
 use crate::mission::ground::{KnownRepository, RepositoryLabel, RootPapers};
-use crate::mission::identity::RepositoryId;
+use crate::mission::identity::{MissionId, RepositoryId};
 use crate::mission::label::Label;
 use crate::mission::marker::Marker;
 use crate::mission::observation::{AttachedLabel, Here};
@@ -12,7 +13,9 @@ use crate::mission::papers::CellPapers;
 use crate::mission::record::{IssueKey, Record, Spoken};
 use crate::mission::status::Status;
 use crate::mission::time::Timestamp;
+use crate::mission::worktree::{CheckedOut, WorktreeSource};
 use crate::world::WorldError;
+use crate::world::checkout::{Checkouts, keep_worktree, staged_worktree};
 use crate::world::entry::Entry;
 use crate::world::gitea::{self, ForgeError, Gitea, NewLabel};
 use crate::world::lock::{Access, Ground};
@@ -29,6 +32,7 @@ const CREATES_MAX: usize = 3;
 pub struct Applier {
     gitea: Gitea,
     access: Access,
+    checkouts: Checkouts,
     hold: Mutex<Hold>,
 }
 
@@ -40,19 +44,21 @@ struct Hold {
     ground: Option<Ground>,
     /// From then on.
     writer: Option<Arc<Writer>>,
-    label_ids: HashMap<(RepositoryId, &'static str), i64>,
+    label_ids: HashMap<(RepositoryId, String), i64>,
+    /// What lies checked out in staging, until its cell is made.
+    staged: HashMap<MissionId, CheckedOut>,
 }
 
 impl Applier {
     /// Writes through this client and in this root.
     #[must_use]
-    pub fn new(gitea: Gitea, here: Arc<Here>, access: Access, entry: Entry) -> Self {
+    pub fn new(gitea: Gitea, here: Arc<Here>, access: Access, entry: Entry, checkouts: Checkouts) -> Self {
         let (ground, writer) = match entry {
             Entry::New(ground) => (Some(ground), None),
             Entry::Known(writer) => (None, Some(writer)),
         };
-        let hold = Hold { here, ground, writer, label_ids: HashMap::new() };
-        Self { gitea, access, hold: Mutex::new(hold) }
+        let hold = Hold { here, ground, writer, label_ids: HashMap::new(), staged: HashMap::new() };
+        Self { gitea, access, checkouts, hold: Mutex::new(hold) }
     }
 
     /// The same hands at another time.
@@ -60,9 +66,11 @@ impl Applier {
     pub fn at(&self, now: Timestamp) -> Self {
         let hold = self.hold(|hold| {
             let here = Arc::new(Here { now, ..(*hold.here).clone() });
-            Hold { here, ground: None, writer: hold.writer.clone(), label_ids: hold.label_ids.clone() }
+            let (writer, label_ids) = (hold.writer.clone(), hold.label_ids.clone());
+            Hold { here, ground: None, writer, label_ids, staged: HashMap::new() }
         });
-        Self { gitea: self.gitea.clone(), access: self.access, hold: Mutex::new(hold) }
+        let checkouts = self.checkouts.clone();
+        Self { gitea: self.gitea.clone(), access: self.access, checkouts, hold: Mutex::new(hold) }
     }
 
     /// Takes note of who we are and where.
@@ -75,15 +83,15 @@ impl Applier {
     pub fn know_labels(&self, repository: &KnownRepository, labels: &[RepositoryLabel]) {
         self.hold(|hold| hold.label_ids.retain(|(id, _), _| *id != repository.id));
         for found in labels {
-            if let Some(label) = Label::named(&found.name) {
-                self.know_label(repository.id, label, found.id);
+            if let Some(label) = self.label_named(&found.name) {
+                self.know_label(repository.id, &label, found.id);
             }
         }
     }
 
-    fn know_label(&self, repository: RepositoryId, label: Label, id: i64) {
+    fn know_label(&self, repository: RepositoryId, label: &Label, id: i64) {
         self.hold(|hold| {
-            let known = hold.label_ids.entry((repository, label.name())).or_insert(id);
+            let known = hold.label_ids.entry((repository, label.name().into_owned())).or_insert(id);
             *known = id.min(*known);
         });
     }
@@ -106,7 +114,7 @@ impl Applier {
                 let root = (**root).clone();
                 self.write(move |writer, _| Ok(writer.update_root(root)?)).await
             }
-            Change::CreateLabel { repository, label } => self.create_label(repository, *label).await,
+            Change::CreateLabel { repository, label } => self.create_label(repository, label).await,
             Change::CorrectLabel { repository, label, found } => {
                 let call = self.gitea.repository(&repository.name);
                 call.set_exclusive(found.id, label.is_exclusive(), found.is_archived).send().await?;
@@ -114,6 +122,11 @@ impl Applier {
             }
             Change::CreateCell { papers, record } => self.create_cell(papers, record).await,
             Change::BindCell { record } => self.bind_cell(record, change).await,
+            Change::CheckOut { issue, mission_id, source } => self.check_out(issue, *mission_id, source).await,
+            Change::ArchiveCell { papers, name, record } => self.archive_cell(papers, *name, record, change).await,
+            Change::RestoreCell { papers, name, displaced, missing, record } => {
+                self.restore_cell(papers, (*name, *displaced), missing, (record, change)).await
+            }
             Change::RestorePart { papers, part } => self.restore_part(papers, *part, change).await,
             Change::UpdateFile { mission_id, part, contents } => {
                 let (mission_id, part, contents) = (*mission_id, *part, contents.clone());
@@ -147,18 +160,88 @@ impl Applier {
 
     /// The record first: a cell that nobody remembers would belong to nobody.
     async fn create_cell(&self, papers: &CellPapers, record: &Record) -> Result<(), WorldError> {
-        let (papers, record) = (papers.clone(), record.clone());
+        let (mut papers, record) = (papers.clone(), record.clone());
+        let worktree = self.hold(|hold| hold.staged.remove(&papers.mission_id));
+        papers.commit = worktree.as_ref().map(|checked_out| checked_out.commit.clone());
         self.write(move |writer, here| {
-            writer.remember(&record.issue, |known| *known = record.clone())?;
-            Ok(writer.create_cell(&papers, here.now)?)
+            let staged = worktree.as_ref().map(|_| staged_worktree(papers.mission_id));
+            keep_worktree(writer, &record, |known| known.checked_out.clone_from(&worktree))?;
+            Ok(writer.create_cell(&papers, staged.as_deref(), here.now)?)
         })
         .await
+    }
+
+    /// Checks out in staging; into the cell where there is one, else for the one that is about to be made.
+    async fn check_out(
+        &self,
+        issue: &IssueKey,
+        mission_id: MissionId,
+        source: &WorktreeSource,
+    ) -> Result<(), WorldError> {
+        let _turn = self.checkouts.turn().await;
+        let order = self.checkouts.order(&self.here().forge, source, self.gitea.token(), self.access.group);
+        let (issue, source) = (issue.clone(), source.clone());
+        let (sender, staged) = std::sync::mpsc::channel();
+        self.write(move |writer, here| {
+            let checked_out = order.into_cell(writer, (&issue, mission_id), source, here.now)?;
+            let _ = sender.send(checked_out);
+            Ok(())
+        })
+        .await?;
+        if let Some(checked_out) = staged.try_recv().ok().flatten() {
+            self.hold(|hold| hold.staged.insert(mission_id, checked_out));
+        }
+        Ok(())
+    }
+
+    async fn archive_cell(
+        &self,
+        papers: &CellPapers,
+        name: ArchiveName,
+        record: &Record,
+        change: &Change,
+    ) -> Result<(), WorldError> {
+        let (papers, record, logged) = (papers.clone(), record.clone(), logged(change));
+        self.write(move |writer, here| {
+            keep_worktree(writer, &record, |_| ())?;
+            writer.log(papers.mission_id, logged.0, &logged.1, here.now);
+            Ok(writer.archive_cell(&papers, name)?)
+        })
+        .await
+    }
+
+    /// The record last: as long as it names an archive that exists, the cell is there.
+    async fn restore_cell(
+        &self,
+        papers: &CellPapers,
+        (name, displaced): (ArchiveName, Option<ArchiveName>),
+        missing: &[Part],
+        (record, change): (&Record, &Change),
+    ) -> Result<(), WorldError> {
+        let (papers, record, logged) = (papers.clone(), record.clone(), logged(change));
+        let missing = missing.to_vec();
+        self.write(move |writer, here| {
+            writer.restore_cell(&papers, name, displaced)?;
+            keep_worktree(writer, &record, |_| ())?;
+            for part in missing {
+                writer.restore_part(&papers, part)?;
+            }
+            writer.log(papers.mission_id, logged.0, &logged.1, here.now);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Our label of this name; of hosts' labels only this host's is ours.
+    fn label_named(&self, name: &str) -> Option<Label> {
+        let own = Label::Host(self.here().host.clone());
+        Label::named(name).or_else(|| (own.name() == name).then_some(own))
     }
 
     async fn bind_cell(&self, record: &Record, change: &Change) -> Result<(), WorldError> {
         let (record, logged) = (record.clone(), logged(change));
         self.write(move |writer, here| {
-            writer.remember(&record.issue, |known| *known = record.clone())?;
+            keep_worktree(writer, &record, |_| ())?;
             if let Some(binding) = &record.binding {
                 writer.log(binding.mission_id, logged.0, &logged.1, here.now);
             }
@@ -233,12 +316,12 @@ impl Applier {
         Ok(())
     }
 
-    async fn create_label(&self, repository: &KnownRepository, label: Label) -> Result<(), WorldError> {
+    async fn create_label(&self, repository: &KnownRepository, label: &Label) -> Result<(), WorldError> {
         let look = self.gitea.repository(&repository.name);
         let exclusive = label.is_exclusive();
         let appearance = label.appearance();
         let new =
-            NewLabel { name: appearance.name, color: appearance.colour, description: appearance.meaning, exclusive };
+            NewLabel { name: &appearance.name, color: appearance.colour, description: appearance.meaning, exclusive };
         for attempt in 1.. {
             match look.create_label(&new).send().await {
                 Ok(created) => {
@@ -259,8 +342,9 @@ impl Applier {
 
     fn label_ids(&self, issue: &IssueKey, labels: &[Label]) -> Result<Vec<i64>, WorldError> {
         let id = |label: &Label| {
-            let known = self.hold(|hold| hold.label_ids.get(&(issue.repository_id, label.name())).copied());
-            known.ok_or(WorldError::NoLabel { label: label.name(), repository: issue.repository.clone() })
+            let known =
+                self.hold(|hold| hold.label_ids.get(&(issue.repository_id, label.name().into_owned())).copied());
+            known.ok_or(WorldError::NoLabel { label: label.name().into_owned(), repository: issue.repository.clone() })
         };
         labels.iter().map(id).collect()
     }
@@ -321,7 +405,8 @@ impl Applier {
         let body = render(&self.here(), status);
         match self.gitea.issues(&issue.repository).edit_comment(id, &body).send().await {
             Ok(_) => {
-                let comment = Spoken { id, digest: status.digest(), is_confirmed };
+                let comment =
+                    Spoken { id, digest: status.digest(), is_confirmed, asks: status.asks(), is_edited: true };
                 self.remember_comment(issue, comment).await
             }
             Err(ForgeError::NotFound { .. }) => Err(WorldError::CommentGone { id }),
@@ -346,7 +431,7 @@ fn logged(change: &Change) -> (&'static str, String) {
 
 /// A comment that nobody has looked at again yet.
 fn posted(id: i64, status: &Status) -> Spoken {
-    Spoken { id, digest: status.digest(), is_confirmed: false }
+    Spoken { id, digest: status.digest(), is_confirmed: false, asks: status.asks(), is_edited: false }
 }
 
 /// The forge answers success also when it has dropped a label, so its answer is held against the request.
@@ -357,12 +442,10 @@ fn check_labels(
     answer: &[gitea::Label],
 ) -> Result<(), WorldError> {
     let has = |name: &str| answer.iter().any(|label| label.name == name);
-    let missing = wanted.iter().map(|label| label.name()).filter(|name| !has(name));
-    let left = unwanted
-        .iter()
-        .filter(|label| answer.iter().any(|found| found.id == label.id))
-        .map(|label| label.name.as_str());
-    let wrong: Vec<&str> = missing.chain(left).collect();
+    let missing = wanted.iter().map(|label| label.name().into_owned()).filter(|name| !has(name));
+    let left =
+        unwanted.iter().filter(|label| answer.iter().any(|found| found.id == label.id)).map(|label| label.name.clone());
+    let wrong: Vec<String> = missing.chain(left).collect();
     if wrong.is_empty() {
         return Ok(());
     }

@@ -19,10 +19,14 @@ const SETTLING: Duration = Duration::from_millis(20);
 /// Looks at the cell of this id in a missions root. A failure of our own is tried a second time before it is one;
 /// so is a heartbeat that is being written in place while we look.
 pub fn look(root: impl AsFd, id: MissionId, resolver: Resolver) -> Sighting {
-    let name = id.to_string();
-    let look = || look_once(root.as_fd(), &name, resolver);
+    look_at(root, &id.to_string(), resolver)
+}
+
+/// The same in another place, where cells have other names.
+pub(super) fn look_at(directory: impl AsFd, name: &str, resolver: Resolver) -> Sighting {
+    let look = || look_once(directory.as_fd(), name, resolver);
     let first = look();
-    if is_being_written(&first, root.as_fd(), &name, resolver) {
+    if is_being_written(&first, directory.as_fd(), name, resolver) {
         std::thread::sleep(SETTLING);
         return look();
     }

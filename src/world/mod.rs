@@ -5,6 +5,7 @@ pub mod archive;
 pub mod beats;
 pub mod beneath;
 pub mod cells;
+pub mod checkout;
 pub mod courier;
 pub mod crew;
 pub mod cron_heartbeat;
@@ -19,7 +20,8 @@ pub mod root;
 pub mod watch;
 pub mod writer;
 
-use crate::mission::identity::RepositoryName;
+use crate::mission::identity::{MissionId, RepositoryName};
+use git::CheckoutError;
 use gitea::ForgeError;
 use root::RootError;
 use writer::WriteError;
@@ -36,6 +38,15 @@ pub enum WorldError {
     /// A file.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// A repository.
+    #[error(transparent)]
+    Checkout(#[from] CheckoutError),
+    /// A worktree that somebody has put something into.
+    #[error("`worktree/` of the cell `{mission_id}` is not empty, and what is in it stays")]
+    WorktreeInUse {
+        /// Whose.
+        mission_id: MissionId,
+    },
     /// A change that needs an initialised root came before its initialisation succeeded.
     #[error("the missions root is not initialised")]
     NoRoot,
@@ -43,7 +54,7 @@ pub enum WorldError {
     #[error("the label `{label}` does not exist in `{repository}` and could not be created")]
     NoLabel {
         /// Which.
-        label: &'static str,
+        label: String,
         /// Where.
         repository: RepositoryName,
     },
@@ -70,6 +81,22 @@ impl WorldError {
         matches!(self, Self::Forge(error) if error.is_about_the_token())
     }
 
+    /// Whether it is told on the issue, where whoever filed it can mend it, and is no trouble of this host.
+    #[must_use]
+    pub fn is_told_on_the_issue(&self) -> bool {
+        match self {
+            Self::Checkout(error) => error.is_the_proposers(),
+            Self::WorktreeInUse { .. } => true,
+            Self::Forge(_)
+            | Self::Root(_)
+            | Self::Write(_)
+            | Self::NoRoot
+            | Self::NoLabel { .. }
+            | Self::LabelsIgnored { .. }
+            | Self::CommentGone { .. } => false,
+        }
+    }
+
     /// The fixed word for JSON, logs and metrics.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -77,6 +104,8 @@ impl WorldError {
             Self::Forge(error) => error.kind(),
             Self::Root(error) => error.kind(),
             Self::Write(_) => "write",
+            Self::Checkout(error) => error.kind(),
+            Self::WorktreeInUse { .. } => "worktree-in-use",
             Self::NoRoot => "no-root",
             Self::NoLabel { .. } => "no-label",
             Self::LabelsIgnored { .. } => "labels-ignored",

@@ -3,13 +3,15 @@
 use crate::mission::cell::{Failure, Sighting};
 use crate::mission::ground::{KnownRepository, RepositoryLabel};
 use crate::mission::identity::{MissionId, RepositoryName};
+use crate::mission::label::Label;
 use crate::mission::marker::Marker;
-use crate::mission::observation::{AttachedLabel, CommentFacts, IssueFacts};
-use crate::mission::record::IssueKey;
+use crate::mission::observation::{AttachedLabel, CommentFacts, IssueFacts, LabelEvent, Observation, Origin, Timeline};
+use crate::mission::person::Person;
+use crate::mission::record::{IssueKey, IssueState};
 use crate::mission::time::Timestamp;
 use crate::world::cells;
 use crate::world::crew::{self, LOOK_PATIENCE};
-use crate::world::gitea::{ForgeError, Gitea, Issue, Listing, Repository, State};
+use crate::world::gitea::{self, ForgeError, Gitea, Issue, Listing, Repository, State};
 use crate::world::root::Root;
 use std::sync::Arc;
 
@@ -214,6 +216,22 @@ impl Observer {
         }
     }
 
+    /// Everything that is said on an issue, and where that is asked for, who has set which label since we spoke.
+    pub async fn said_on(
+        &self,
+        issue: &IssueKey,
+        with_timeline: bool,
+    ) -> Result<(Vec<CommentFacts>, Timeline), ForgeError> {
+        let comments = self.comments(issue).await?;
+        if !with_timeline {
+            return Ok((comments, Timeline::Unread));
+        }
+        let marked = comments.iter().filter(|comment| comment.marker.is_some());
+        let since = marked.map(|comment| comment.created_at).min();
+        let entries = self.gitea.issues(&issue.repository).timeline(issue.number, since).await?;
+        Ok((comments, Timeline::Read(entries.into_iter().filter_map(label_event).collect())))
+    }
+
     /// The comments of an issue that may be ours, and those that only look like it.
     pub async fn comments(&self, issue: &IssueKey) -> Result<Vec<CommentFacts>, ForgeError> {
         let comments = self.gitea.issues(&issue.repository).comments(issue.number).send().await?;
@@ -221,8 +239,56 @@ impl Observer {
             id: comment.id,
             poster: comment.user.map_or(0, |user| user.id),
             marker: Marker::parse(&comment.body),
+            created_at: told_at(&comment.created_at),
+            updated_at: told_at(&comment.updated_at),
         });
         Ok(facts.collect())
+    }
+
+    /// What a repository that a worktree is wanted from is like.
+    pub async fn origin(&self, repository: &RepositoryName) -> Result<Origin, ForgeError> {
+        match self.gitea.repository(repository).get().send().await {
+            Ok(found) => Ok(Origin::Found { is_private: found.private }),
+            // Whoever moved it away may have made room for another one by its name.
+            Err(ForgeError::NotFound { .. } | ForgeError::Moved { .. }) => Ok(Origin::NotFound),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The account of this login; none where there is none.
+    pub async fn person(&self, login: &str) -> Result<Option<i64>, ForgeError> {
+        match self.gitea.user_named(login).send().await {
+            Ok(user) => Ok(Some(user.id)),
+            Err(ForgeError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Looks at the cells of these missions, and where they have ended, at the archive.
+    pub async fn see(&self, observations: &mut [Observation]) {
+        let cells = observations.iter().map(|observation| observation.mission_id).collect();
+        let sightings = self.look(cells).await;
+        for (observation, sighting) in observations.iter_mut().zip(sightings) {
+            observation.sighting = sighting;
+        }
+        let is_asked = |observation: &Observation| {
+            let record = observation.record.as_ref();
+            let has_moved = record.is_some_and(|record| record.archive.is_some() || record.elsewhere.is_some());
+            observation.binding().is_some() && (has_moved || !observation.issue.is_open())
+        };
+        for observation in observations {
+            if is_asked(observation) {
+                self.see_archive(observation).await;
+            }
+        }
+    }
+
+    /// Looks at the archive of one mission.
+    pub async fn see_archive(&self, observation: &mut Observation) {
+        let kept = observation.record.as_ref().and_then(|record| record.archive);
+        let (root, mission_id) = (Arc::clone(&self.root), observation.mission_id);
+        let looked = tokio::task::spawn_blocking(move || root.look_in_archive(kept, mission_id));
+        observation.archive = looked.await.expect("looking into the archive never panics");
     }
 
     /// Looks at these cells, several at a time; one that is not seen in time is not seen at all.
@@ -272,10 +338,29 @@ fn issue_facts(repository: &KnownRepository, issue: Issue) -> Result<IssueFacts,
         body: issue.body,
         url: issue.html_url,
         labels: issue.labels.into_iter().map(attached).collect(),
-        is_open: issue.state == "open",
+        state: if issue.state == "open" { IssueState::Open } else { IssueState::Closed },
+        due_at: issue.due_date.as_deref().and_then(Timestamp::parse),
         updated_at,
         comments: issue.comments,
     })
+}
+
+/// A time that cannot be read is one after which nothing has happened yet.
+fn told_at(text: &str) -> Timestamp {
+    Timestamp::parse(text).unwrap_or_else(Timestamp::latest)
+}
+
+fn label_event(entry: gitea::TimelineEntry) -> Option<LabelEvent> {
+    if entry.kind != "label" {
+        return None;
+    }
+    let label = Label::named(&entry.label?.name)?;
+    let who =
+        entry.user.map_or(Person { id: 0, login: String::new() }, |user| Person { id: user.id, login: user.login });
+    // That nobody knows when it was put there makes it older than everything.
+    let at = Timestamp::parse(&entry.created_at)?;
+    // Put on says `1`, taken off says nothing (go-gitea/gitea `models/issues/issue_label.go`).
+    Some(LabelEvent { id: entry.id, at, who, label, is_added: entry.body == "1" })
 }
 
 fn protocol(tried: String, problem: String) -> ForgeError {

@@ -1,12 +1,15 @@
 //! A missions root: whose it is, whether it is ours to write in, and what it remembers.
 
+use crate::mission::admission::Space;
+use crate::mission::archive::ArchiveName;
 use crate::mission::ground::RootFile;
 use crate::mission::identity::{MissionId, RootId};
+use crate::mission::observation::ArchiveSight;
 use crate::mission::record::{IssueKey, Record};
 use crate::mission::text::shell_word;
 use crate::world::beneath::{self, Contents, Resolver};
-use crate::world::cells::open_directory;
-use rustix::fs::{Dir, Mode, OFlags, fstat, openat};
+use crate::world::cells::{self, open_directory};
+use rustix::fs::{Dir, Mode, OFlags, fstat, fstatvfs, openat};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -25,6 +28,9 @@ pub(super) const ARCHIVE: &str = "archive";
 pub(super) const RECORDS: &str = "missions";
 /// The file that one writer at a time holds locked.
 pub(super) const LOCK: &str = "lock";
+
+/// So many archives of one mission are looked at in search of a free name.
+const ARCHIVES_MAX: usize = 10_000;
 
 /// The most that is read of a file of ours.
 const FILE_BYTES_MAX: usize = 1024 * 1024;
@@ -286,6 +292,31 @@ impl Root {
     /// Opens the service's own directory.
     pub(super) fn open_own(&self) -> Result<OwnedFd, Errno> {
         open_directory(&self.directory, OWN)
+    }
+
+    /// What is left of its file system, where that can be told.
+    #[must_use]
+    pub fn space(&self) -> Option<Space> {
+        let status = fstatvfs(&self.directory).ok()?;
+        let inodes = (status.f_files > 0).then_some((status.f_favail, status.f_files));
+        let bytes = (status.f_bavail.saturating_mul(status.f_frsize), status.f_blocks.saturating_mul(status.f_frsize));
+        Some(Space { bytes, inodes })
+    }
+
+    /// What lies in the archive under a name that we remember, and a name after it that nothing lies under. Reading blocks.
+    #[must_use]
+    pub fn look_in_archive(&self, kept: Option<ArchiveName>, mission_id: MissionId) -> ArchiveSight {
+        let first = kept.unwrap_or(ArchiveName::first(mission_id));
+        let Ok(archive) = self.open_own().and_then(|own| open_directory(&own, ARCHIVE)) else {
+            // None is made before something is moved there.
+            return ArchiveSight { kept: None, free: first };
+        };
+        let is_free = |name: &ArchiveName| beneath::kind_at(archive.as_fd(), &name.to_string()) == Err(Errno::NOENT);
+        let names = std::iter::successors(Some(first), |name| Some(name.next()));
+        let free = names.take(ARCHIVES_MAX).find(is_free).unwrap_or(first);
+        let kept = kept.filter(|kept| !is_free(kept));
+        let look = |name: ArchiveName| cells::look_at(&archive, &name.to_string(), self.resolver);
+        ArchiveSight { kept: kept.map(look), free }
     }
 
     /// Everything that is remembered.

@@ -13,7 +13,7 @@ const MIB: usize = 1024 * 1024;
 #[tokio::test]
 async fn law_8_bounded_many_proposals_cost_few_requests_when_nothing_happened() {
     let forge = Forge::sandbox().await;
-    let (repository, host) = (forge.repository().await, Host::new());
+    let (repository, host) = (forge.repository().await, Host::on_disk());
     host.once(&repository).await;
     let many: usize = if is_thorough() { 1_000 } else { 300 };
     let bodies = (0..many).map(|at| body(&[("Wizard", if at % 10 == 0 { "the grey one" } else { "merlin" })]));
@@ -33,7 +33,7 @@ async fn law_8_bounded_many_proposals_cost_few_requests_when_nothing_happened() 
 #[tokio::test]
 async fn law_8_bounded_a_page_that_is_too_large_is_read_in_parts_and_an_issue_that_is_too_large_is_left_alone() {
     let forge = Forge::sandbox().await;
-    let (repository, host) = (forge.repository().await, Host::new());
+    let (repository, host) = (forge.repository().await, Host::on_disk());
     let long = body(&[("Objective", &"x".repeat(MIB / 2))]);
     repository.file_many("reader", vec![long; 40]).await;
     let known = repository.file("reader", "Mission: small", &[]).await;
@@ -50,7 +50,7 @@ async fn law_8_bounded_a_page_that_is_too_large_is_read_in_parts_and_an_issue_th
 #[tokio::test]
 async fn law_8_bounded_labels_are_read_to_their_last_page() {
     let forge = Forge::sandbox().await;
-    let (repository, host) = (forge.repository().await, Host::new());
+    let (repository, host) = (forge.repository().await, Host::on_disk());
     for at in 0..220 {
         repository.make_label(&format!("area/{at}"), false).await;
     }
@@ -63,7 +63,7 @@ async fn law_8_bounded_labels_are_read_to_their_last_page() {
 #[tokio::test]
 async fn law_8_bounded_the_log_of_a_cell_is_rotated() {
     let forge = Forge::sandbox().await;
-    let (repository, host) = (forge.repository().await, Host::new());
+    let (repository, host) = (forge.repository().await, Host::on_disk());
     let number = repository.file("reader", "Mission: talkative", &[]).await;
     host.once(&repository).await;
     let logs = host.cell().join("logs");
@@ -77,7 +77,7 @@ async fn law_8_bounded_the_log_of_a_cell_is_rotated() {
 #[tokio::test]
 async fn law_8_bounded_a_comment_however_often_a_heading_is_repeated() {
     let forge = Forge::sandbox().await;
-    let (repository, host) = (forge.repository().await, Host::new());
+    let (repository, host) = (forge.repository().await, Host::on_disk());
     let flood = format!("{}{}", body(&[]), "### Wizard\n\nx\n### Ref\n\ny\n".repeat(5_000));
     repository.file_many("reader", vec![flood]).await;
     host.once(&repository).await;
@@ -88,7 +88,7 @@ async fn law_8_bounded_a_comment_however_often_a_heading_is_repeated() {
 #[tokio::test]
 async fn law_8_bounded_the_summary_of_a_job_in_which_everything_fails() {
     let forge = Forge::sandbox().await;
-    let (repository, host) = (forge.repository().await, Host::new());
+    let (repository, host) = (forge.repository().await, Host::on_disk());
     host.once(&repository).await;
     repository.file_many("reader", (0..300).map(|_| body(&[])).collect()).await;
     forge.engine().break_next(usize::MAX, "POST", "", lazarus::sandbox::Fault::Refuse(422));

@@ -22,7 +22,7 @@ fn entries(directory: &Path) -> Vec<String> {
 
 #[tokio::test]
 async fn the_demo_tells_the_story_and_leaves_nothing_behind() {
-    let host = Host::new();
+    let host = Host::on_disk();
     let told = run(host.command("lazarus-reconcile").env("TMPDIR", host.path()).arg("demo")).await;
     assert_eq!((told.code, told.stderr.as_str()), (0, ""), "{told:?}");
     for line in [
@@ -47,7 +47,7 @@ async fn the_demo_tells_the_story_and_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn a_cell_is_made_without_a_forge_and_made_whole_again() {
-    let host = Host::new();
+    let host = Host::on_disk();
     let made = pit(&host, &["--init-cell", ID, "--json"]).await;
     let path = host.root().join(ID);
     assert_eq!(made.code, 0, "{made:?}");
@@ -70,7 +70,7 @@ async fn a_cell_is_made_without_a_forge_and_made_whole_again() {
     std::fs::write(path.join("worktree"), "").unwrap();
     let taken = pit(&host, &["--init-cell", ID]).await;
     assert!(taken.code == 2 && taken.stderr.contains("a file is in the place of `worktree/`"), "{taken:?}");
-    let in_job = Host::new();
+    let in_job = Host::on_disk();
     let job = run(in_job.command("lazarus-pit").env("GITEA_ACTIONS", "true").args(["--init-cell", ID])).await;
     assert!(job.code == 2 && job.stderr.contains("a job does not do that"), "{job:?}");
     assert_eq!(entries(&in_job.root()), [""; 0]);
@@ -80,7 +80,7 @@ async fn a_cell_is_made_without_a_forge_and_made_whole_again() {
 
 #[tokio::test]
 async fn a_beat_finds_its_cell_and_says_what_is_wrong_with_it() {
-    let host = Host::new();
+    let host = Host::on_disk();
     pit(&host, &["--init-cell", ID]).await;
     let cell = host.root().join(ID);
     let heartbeat =

@@ -83,7 +83,6 @@ fn every_situation_is_told_with_what_to_do_next() {
         ("two wrong answers", proposal(&[("Repository", "wizards spellbook"), ("Stale after", "2 minutes")])),
         ("one wrong answer", proposal(&[("Objective", "_No response_")])),
         ("another host", proposal(&[("Host", "beta")])),
-        ("an existing cell", proposal(&[("Existing cell", existing)])),
         ("no room on this root", full(Limit::Cells(7))),
         ("no room for this author", full(Limit::CellsPerAuthor(7))),
         ("no room in this pass", full(Limit::NewCellsPerPass(7))),

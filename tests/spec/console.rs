@@ -64,12 +64,15 @@ async fn an_issue_that_is_not_open_any_more_is_called_so() {
     host.once(&repository).await;
     repository.set_state(number, "closed").await;
     let closed = run(host.reconciler(&repository).arg("--once")).await;
-    assert!(closed.stdout.contains("1 proposal: 1 not open; changed 1; "), "{closed:?}");
+    assert!(closed.stdout.contains("1 proposal: 1 closed; changed 5; "), "{closed:?}");
     repository.set_state(number, "open").await;
     host.once(&repository).await;
     forge.change(reqwest::Method::DELETE, &repository.issue_path(number), json!({})).await;
-    let gone = run(host.reconciler(&repository).arg("--once")).await;
-    assert!(gone.stdout.contains(&format!("remember: {}#{number} is gone\n", repository.name)), "{gone:?}");
+    for told in ["was not found", "is gone"] {
+        let gone = run(host.reconciler(&repository).arg("--once")).await;
+        let line = format!("remember: {}#{number} {told}\n", repository.name);
+        assert!(gone.stdout.contains(&line) && gone.stdout.contains("1 proposal: 1 not open; "), "{gone:?}");
+    }
 }
 
 #[test]

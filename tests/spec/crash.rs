@@ -70,9 +70,9 @@ impl Scene {
     async fn new() -> Self {
         let forge = Forge::sandbox().await;
         let repository = forge.repository_named("missions").await;
-        Host::new().once(&repository).await;
+        Host::on_disk().once(&repository).await;
         let number = repository.file("reader", "Mission: survive", &[]).await;
-        let host = Host::new();
+        let host = Host::on_disk();
         // One mission at a time means one thread that writes, in which the calls can be counted.
         std::fs::write(host.path().join("one.json"), r#"{ "limits": { "concurrent_missions": 1 } }"#).unwrap();
         assert_eq!(run(host.command("lazarus-reconcile").arg("init")).await.code, 0);

@@ -10,7 +10,7 @@ use lazarus::mission::health::Health;
 use lazarus::mission::phase::Phase;
 use lazarus::queue::Key;
 use lazarus::sandbox::Fault;
-use lazarus::snapshot::{MissionView, Snapshot};
+use lazarus::snapshot::Snapshot;
 use serde_json::json;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -187,7 +187,7 @@ async fn news_between_two_ticks_show_at_once_and_strange_ones_cost_nothing() {
 }
 
 #[tokio::test]
-async fn a_closed_or_deleted_issue_is_left_alone_with_its_cell() {
+async fn a_closed_or_deleted_issue_has_its_cell_moved_to_the_archive() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let mut numbers = Vec::new();
@@ -198,15 +198,17 @@ async fn a_closed_or_deleted_issue_is_left_alone_with_its_cell() {
     daemon.tick(0).await;
     repository.set_state(numbers[0], "closed").await;
     forge.change(reqwest::Method::DELETE, &repository.issue_path(numbers[1]), json!({})).await;
-    // That one is deleted shows in no listing of news, but in an audit.
-    for seconds in [30, 3_600] {
+    // That one is deleted shows in no listing of news, but in an audit, and has to be found in another one.
+    for (seconds, cells) in [(30, 1), (3_600, 1), (30, 0)] {
         let snapshot = daemon.tick(seconds).await;
         assert_eq!(snapshot.passes.errors, Vec::<String>::new());
+        assert_eq!(host.cells().len(), cells, "after {seconds} s");
     }
+    assert_eq!(repository.labels(numbers[0]).await, ["kind/mission-proposal", "mission/closed"]);
     let before = (forge.engine().log().len(), host.snapshot());
     daemon.tick(600).await;
     assert!(!forge.asked(before.0).iter().any(|line| is_write(line)) && before.1.changed(&host.snapshot()).is_empty());
-    assert_eq!(host.cells().len(), 2);
+    assert_eq!(host.archives().len(), 2);
 }
 
 #[tokio::test]
@@ -229,16 +231,8 @@ async fn what_does_not_fit_waits_and_comes_as_soon_as_there_is_room() {
     assert_eq!(active(&mut daemon).await, [1, 2, 3]);
     assert!(repository.labels(4).await.contains(&"mission/pending".to_owned()));
     repository.set_state(1, "closed").await;
-    std::fs::remove_dir_all(host.root().join(id_of(&daemon, 1))).unwrap();
     active(&mut daemon).await;
     assert_eq!(active(&mut daemon).await, [2, 3, 4]);
-}
-
-/// The cell of an issue.
-fn id_of(daemon: &Running, number: i64) -> String {
-    let snapshot = daemon.snapshots.borrow();
-    let is_it = |view: &&Arc<MissionView>| view.issue.as_ref().is_some_and(|i| i.name.ends_with(&format!("#{number}")));
-    snapshot.missions.iter().find(is_it).unwrap().mission_id.to_string()
 }
 
 /// Nobody is told anything before the next tick has seen the same.

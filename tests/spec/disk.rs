@@ -25,7 +25,7 @@ struct Mission {
 
 impl Mission {
     async fn new(forge: &Forge) -> Self {
-        let (repository, host) = (forge.repository().await, Host::new());
+        let (repository, host) = (forge.repository().await, Host::on_disk());
         let number = repository.file("reader", "Mission: raise the dead", &[("wizard", "merlin")]).await;
         host.once(&repository).await;
         let cell = host.cell();

@@ -60,7 +60,7 @@ fn archive(host: &Host) -> PathBuf {
 
 /// A root with a cell that was put away under each of these names.
 async fn put_away(names: &[&str]) -> Host {
-    let host = Host::new();
+    let host = Host::on_disk();
     assert_eq!(run(host.command("lazarus-reconcile").arg("init")).await.code, 0);
     std::fs::create_dir(archive(&host)).unwrap();
     for name in names {

@@ -3,6 +3,7 @@
 use crate::support::git_forge::{Bare, GitForge, Manner};
 use crate::support::worktree::{BRANCH, Place, files, rights};
 use lazarus::mission::identity::{ForgeUrl, GitRef, RepositoryName};
+use lazarus::mission::worktree::CANNOT_BE_HAD;
 use lazarus::world::git::{CheckoutError, Destination, FLOOR, Git, Limits, Source};
 use lazarus::world::gitea::Token;
 use std::ffi::OsStr;
@@ -165,10 +166,7 @@ fn nobody_learns_which_repositories_and_refs_there_are() {
     for source in none_to_be_had {
         let error = Place::new().check_out(&source).unwrap_err();
         assert_eq!((&error, error.kind()), (&CheckoutError::CannotBeHad, "worktree-not-found"), "{source:?}");
-        assert_eq!(
-            error.to_string(),
-            "the forge has no such repository or ref for the bot; check both, and that the bot may read the repository"
-        );
+        assert_eq!(error.to_string(), CANNOT_BE_HAD);
         if source.url().as_str().starts_with(&moved.url) {
             assert_eq!(open.forge.heard().len(), before, "a redirect is not followed");
         }

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 #[test]
 fn every_label_has_a_name_of_its_own_in_a_scope() {
-    let names: BTreeSet<_> = Label::ALL.into_iter().map(Label::name).collect();
+    let names: BTreeSet<_> = Label::ALL.iter().map(Label::name).collect();
     assert_eq!(names.len(), Label::ALL.len());
     for label in Label::ALL {
-        assert_eq!(Label::named(label.name()), Some(label));
+        assert_eq!(Label::named(&label.name()).as_ref(), Some(&label));
         assert_eq!(label.name().matches('/').count(), 1, "{}", label.name());
         let colour = label.appearance().colour;
         assert!(colour.len() == 6 && colour.chars().all(|c| c.is_ascii_hexdigit()), "{colour}");
@@ -17,6 +17,6 @@ fn every_label_has_a_name_of_its_own_in_a_scope() {
 
 #[test]
 fn only_the_kind_of_an_issue_may_stand_beside_others_of_its_scope() {
-    let shared: Vec<_> = Label::ALL.into_iter().filter(|label| !label.is_exclusive()).map(Label::name).collect();
+    let shared: Vec<_> = Label::ALL.iter().filter(|label| !label.is_exclusive()).map(Label::name).collect();
     assert_eq!(shared, ["kind/mission-proposal"]);
 }

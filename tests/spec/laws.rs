@@ -7,12 +7,15 @@ use lazarus::mission::admission::{Admission, Limit};
 use lazarus::mission::cell::{CellFacts, Failure, FileKind, Part, Sight, Sighting};
 use lazarus::mission::change::Change;
 use lazarus::mission::contents::Flaw;
+use lazarus::mission::identity::Commit;
 use lazarus::mission::label::Label;
 use lazarus::mission::observation::{Comments, Observation};
 use lazarus::mission::plan::{expected, needs_comments, plan_cell, plan_status, preview};
+use lazarus::mission::record::IssueState;
+use lazarus::mission::worktree::CheckedOut;
 use std::sync::Arc;
 
-const SEEDS: u64 = 1_000;
+const SEEDS: u64 = 2_000;
 
 fn for_each_world(check: impl Fn(&mut Rng, Observation)) {
     for seed in 0..SEEDS {
@@ -62,7 +65,8 @@ fn random_body(random: &mut Rng) -> String {
 
 fn random_labels(random: &mut Rng) -> Vec<lazarus::mission::observation::AttachedLabel> {
     let foreign = ["bug", "kind/epic", "health/strange"];
-    let all: Vec<&str> = Label::ALL.into_iter().map(Label::name).chain(foreign).collect();
+    let ours: Vec<String> = Label::ALL.iter().map(|label| label.name().into_owned()).collect();
+    let all: Vec<&str> = ours.iter().map(String::as_str).chain(foreign).collect();
     let chance = random.u8(..5);
     let names: Vec<&str> = all.into_iter().filter(|_| random.u8(..4) < chance).collect();
     labelled(&names)
@@ -121,7 +125,7 @@ fn disturb(random: &mut Rng, world: &mut Observation) {
         1 => world.issue.labels = random_labels(random),
         2 => world.sighting = random_sighting(random),
         3 => world.admission = Admission::Full(Limit::Cells(3)),
-        4 => world.issue.is_open = !world.issue.is_open,
+        4 => world.issue.state = if world.issue.is_open() { IssueState::Closed } else { IssueState::Open },
         _ => {
             let mut here = (*world.here).clone();
             here.now = at(random.i64(0..1_000));
@@ -141,6 +145,9 @@ fn carried_out(
     order(&mut first);
     first.retain(|change| !may_fail(change));
     let mut after = expected(&world, &first);
+    for change in &first {
+        check_out(&mut after, change);
+    }
     let mut second = plan_status(&after);
     order(&mut second);
     for change in second.iter().filter(|change| !may_fail(change)) {
@@ -150,6 +157,20 @@ fn carried_out(
     let spoken = after.record.as_ref().and_then(|record| record.comment.as_ref()).is_some();
     after.comments = if spoken { Comments::Unread } else { after.comments };
     after
+}
+
+/// As git does, where it succeeds: the commit is known, and noted in the cell's papers.
+fn check_out(world: &mut Observation, change: &Change) {
+    let Change::CheckOut { issue: _, mission_id: _, source } = change else { return };
+    let commit = Commit::parse(&"5a".repeat(20)).unwrap();
+    let Some(record) = &mut world.record else { return };
+    record.worktree.failed = None;
+    record.worktree.checked_out = Some(CheckedOut { source: source.clone(), commit: commit.clone() });
+    if let Sighting::Cell(cell) = &mut world.sighting
+        && let Some(mission) = &mut cell.mission
+    {
+        mission["worktree"]["commit"] = commit.to_string().into();
+    }
 }
 
 fn passed(world: Observation) -> Observation {
@@ -253,13 +274,20 @@ fn law_6_ours_only_no_plan_names_a_label_or_comment_of_others() {
 fn law_7_say_what_you_saw_the_labels_tell_the_verdict() {
     for_each_world(|_, world| {
         let after = passed(world);
-        let Some((phase, health)) = phase(&after).filter(|_| after.issue.is_open) else { return };
+        let Some((phase, health)) = phase(&after).filter(|_| after.issue.is_open()) else { return };
         if after.record.as_ref().is_some_and(|record| record.elsewhere.is_some()) {
             return;
         }
         let mut wanted = vec!["kind/mission-proposal".to_owned(), format!("mission/{phase}")];
         wanted.extend(health.map(|health| format!("health/{health}")));
         let said = after.record.as_ref().and_then(|record| record.said);
+        let record = after.record.as_ref().unwrap();
+        let approval = match (&record.asking, &record.approval) {
+            (Some(_), _) => Some("approval/needed"),
+            (None, Some(_)) => Some("approval/granted"),
+            (None, None) => None,
+        };
+        wanted.extend(approval.map(str::to_owned));
         wanted.extend(said.and_then(|said| said.says).map(|says| format!("wizard/{says}")));
         wanted.sort_unstable();
         assert_eq!(ours(&after), wanted);

@@ -27,6 +27,7 @@ mod job;
 mod label;
 mod lasting;
 mod laws;
+mod life;
 mod once;
 mod page;
 mod ping;

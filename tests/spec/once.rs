@@ -15,7 +15,6 @@ stories![
     three_mistakes_make_no_cell_and_correcting_them_does,
     what_a_dry_run_prints_is_what_the_next_pass_does,
     a_later_edit_reaches_the_cell,
-    an_issue_that_is_closed_or_deleted_is_left_alone_with_its_cell,
     one_issue_can_be_looked_at_alone,
 ];
 
@@ -23,7 +22,7 @@ async fn a_filed_form_becomes_a_cell_two_writes_and_then_silence(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let first = host.once(&repository).await;
     assert_eq!(first["changes"][0]["kind"], "initialise-root");
-    assert_eq!((writes(&first), first["changes"].as_array().unwrap().len()), (13, 14), "the labels and the root");
+    assert_eq!((writes(&first), first["changes"].as_array().unwrap().len()), (17, 18), "the labels and the root");
 
     let number = repository.file("reader", "Mission: raise the dead", &[("wizard", "merlin")]).await;
     let report = host.once(&repository).await;
@@ -130,23 +129,6 @@ async fn a_later_edit_reaches_the_cell(forge: Forge) {
     assert_eq!(repository.labels(number).await, ["health/uninitialized", "kind/mission-proposal", "mission/active"]);
     assert!(repository.comment(number).await.contains("Edit not taken"));
     assert_eq!(read("meta/mission.json")["spec"]["stale_after_seconds"], 86_400);
-}
-
-async fn an_issue_that_is_closed_or_deleted_is_left_alone_with_its_cell(forge: Forge) {
-    let (repository, host) = (forge.repository().await, Host::new());
-    let closed = repository.file("reader", "Mission: closed", &[]).await;
-    let deleted = repository.file("reader", "Mission: deleted", &[]).await;
-    host.once(&repository).await;
-    repository.set_state(closed, "closed").await;
-    forge.change(reqwest::Method::DELETE, &repository.issue_path(deleted), Value::Null).await;
-    let report = host.once(&repository).await;
-    assert_eq!((writes(&report), host.cells().len()), (0, 2), "{report}");
-    assert_eq!(repository.labels(closed).await, ["health/uninitialized", "kind/mission-proposal", "mission/active"]);
-    let quiet = host.once(&repository).await;
-    assert_eq!((changes(&quiet), &quiet["requests"]["get"]), (0, &json!(4)), "neither is asked for again: {quiet}");
-    repository.set_state(closed, "open").await;
-    let report = host.once(&repository).await;
-    assert_eq!((writes(&report), &report["summary"]["phase"]["active"]), (0, &json!(1)));
 }
 
 async fn one_issue_can_be_looked_at_alone(forge: Forge) {

@@ -16,7 +16,7 @@ const ID: &str = "123e4567-e89b-12d3-a456-426614174000";
 
 /// A host with one cell.
 async fn cell() -> (Host, PathBuf) {
-    let host = Host::new();
+    let host = Host::on_disk();
     let made = run(host.command("lazarus-pit").args(["--init-cell", ID])).await;
     assert_eq!(made.code, 0, "{made:?}");
     let cell = host.root().join(ID);

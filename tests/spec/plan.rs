@@ -6,6 +6,7 @@ use lazarus::mission::admission::{Admission, Limit};
 use lazarus::mission::cell::{Failure, FileKind, Part, Sight, Sighting};
 use lazarus::mission::observation::{Comments, Observation};
 use lazarus::mission::plan::{expected, needs_comments, plan_cell, plan_status, preview};
+use lazarus::mission::record::IssueState;
 use lazarus::mission::situation::{Situation, situation};
 use std::sync::Arc;
 
@@ -46,11 +47,16 @@ fn a_bad_proposal_gets_no_cell() {
 }
 
 #[test]
-fn a_proposal_waits_for_its_host_for_an_existing_cell_and_for_room() {
+fn a_proposal_waits_for_its_host_and_for_room() {
     let pending = &["add `kind/mission-proposal`, `mission/pending`", "post the comment: pending", "remember: pending"];
     check(&proposal(&[("Host", "beta")]), pending);
-    check(&proposal(&[("Existing cell", "123e4567-e89b-12d3-a456-426614174000")]), pending);
-    for limit in [Limit::Cells(1), Limit::CellsPerAuthor(1), Limit::NewCellsPerPass(1)] {
+    for limit in [
+        Limit::Cells(1),
+        Limit::CellsPerAuthor(1),
+        Limit::NewCellsPerPass(1),
+        Limit::FreeBytes(1),
+        Limit::FreeInodes(1),
+    ] {
         let mut full = proposal(&[]);
         full.admission = Admission::Full(limit);
         check(&full, pending);
@@ -67,7 +73,7 @@ fn an_issue_that_is_no_proposal_or_not_open_is_left_alone() {
     assert_eq!(situation(&other), Situation::NotAProposal);
     check(&other, &[]);
     let mut closed = proposal(&[]);
-    closed.issue.is_open = false;
+    closed.issue.state = IssueState::Closed;
     check(&closed, &[]);
 }
 
@@ -338,7 +344,7 @@ fn surplus_comments_of_ours_go_and_the_oldest_stays() {
     let mut first = comment(spoken.id, 3, crate::support::missions::ROOT);
     let marker = first.marker.as_mut().unwrap();
     marker.digest = spoken.digest.clone();
-    marker.mission = Some(observation.mission_id());
+    marker.mission = Some(observation.mission_id);
     marker.host = Some(observation.here.host.clone());
     observation.comments = Comments::Read(vec![
         comment(30, 3, crate::support::missions::ROOT),

@@ -36,7 +36,7 @@ async fn the_second_of_two_first_passes_waits_for_the_root_that_the_first_one_ma
             two_passes(&forge, target, host.reconciler(&repository), host.reconciler(&repository)).await;
         assert_eq!((first.code, second.code), (0, 0), "{target}: {first:?} {second:?}");
         let labels = forge.get(&format!("{}/labels?limit=50", repository.path())).await;
-        assert_eq!((host.cells().len(), labels.as_array().unwrap().len()), (1, 13), "{target}");
+        assert_eq!((host.cells().len(), labels.as_array().unwrap().len()), (1, 17), "{target}");
         repository.comment(number).await;
         assert!(second.stdout.contains("; changed 0;"), "{second:?}");
     }
@@ -72,7 +72,9 @@ async fn whoever_spoke_first_keeps_the_mission_though_the_other_has_a_cell() {
     assert!(before.contains("`alpha`"));
     let lost = on_beta().await;
     assert_eq!((lost.code, &lost.json()["missions"][0]["phase"]), (0, &Value::from("elsewhere")), "{lost:?}");
-    assert_eq!((repository.comment(number).await, beta.cells().len()), (before, 1), "and its cell stays");
+    let (cells, archives) = (beta.cells().len(), beta.archives().len());
+    assert_eq!((writes(&lost.json()), cells, archives), (0, 0, 1), "its cell lies in the archive: {lost:?}");
+    assert_eq!((repository.comment(number).await, changes(&on_beta().await.json())), (before, 0));
 }
 
 /// Both have read that nobody spoke; whichever posts second takes its comment back, and neither says another word.

@@ -341,7 +341,7 @@ async fn of_a_damaged_root(forge: &Forge) -> String {
 
 /// A root that its owner may not write in.
 async fn unwritable(told: &mut Told, forge: &Forge) {
-    let (repository, host) = (forge.repository().await, Host::new());
+    let (repository, host) = (forge.repository().await, Host::on_disk());
     let mut unprivileged = host.unprivileged(host.reconciler(&repository).arg("--once"));
     std::fs::set_permissions(host.root(), std::fs::Permissions::from_mode(0o555)).unwrap();
     told.note("a root that nothing can be written in", &host, &mut unprivileged, 2).await;

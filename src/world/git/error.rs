@@ -1,5 +1,6 @@
 //! Why a repository could not be checked out, told apart by who can do something about it.
 
+use crate::mission::worktree::CANNOT_BE_HAD;
 use crate::world::git::version::FLOOR;
 use std::time::Duration;
 
@@ -8,9 +9,7 @@ use std::time::Duration;
 pub enum CheckoutError {
     /// There is none, or the bot may not read it, or there is no such ref. Which of these it is would tell whoever
     /// files a proposal what exists in repositories that they may not read.
-    #[error(
-        "the forge has no such repository or ref for the bot; check both, and that the bot may read the repository"
-    )]
+    #[error("{CANNOT_BE_HAD}")]
     CannotBeHad,
     /// More files and directories than a checkout may have.
     #[error("the repository holds more than {limit} files and directories; name a smaller one")]
@@ -71,6 +70,19 @@ impl CheckoutError {
             Self::Unreachable { .. } => "worktree-unreachable",
             Self::NoGit { .. } => "no-git",
             Self::Failed { .. } => "worktree",
+        }
+    }
+
+    /// Whether whoever named the repository can do something about it, and nobody else.
+    #[must_use]
+    pub fn is_the_proposers(&self) -> bool {
+        match self {
+            Self::CannotBeHad
+            | Self::TooManyEntries { .. }
+            | Self::TooLarge { .. }
+            | Self::TooSlow { .. }
+            | Self::Unfit { .. } => true,
+            Self::Unreachable { .. } | Self::NoGit { .. } | Self::Failed { .. } => false,
         }
     }
 

@@ -260,6 +260,10 @@ impl Connection {
         self.counters.traffic()
     }
 
+    pub(super) fn token(&self) -> Token {
+        self.token.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Forgets how often it failed, and takes another token from now on if there is one.
     pub(super) fn begin_anew(&self, token: Option<Token>) {
         self.failures.store(0, Ordering::Relaxed);

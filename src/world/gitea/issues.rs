@@ -5,10 +5,13 @@ use crate::mission::time::Timestamp;
 use crate::world::gitea::call::{Call, Page};
 use crate::world::gitea::connection::Connection;
 use crate::world::gitea::error::ForgeError;
-use crate::world::gitea::models::{Comment, Issue, Label};
+use crate::world::gitea::models::{Comment, Issue, Label, TimelineEntry};
 use serde_json::json;
 use std::fmt;
 use std::sync::Arc;
+
+/// So many pages of a timeline are read since we spoke.
+const TIMELINE_PAGES_MAX: u64 = 200;
 
 /// Which issues a listing holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +93,26 @@ impl Issues {
     /// The comments of an issue. They come all at once: the forge ignores `page` and `limit` here.
     pub fn comments(&self, number: i64) -> CommentList {
         CommentList { issues: self.clone(), number }
+    }
+
+    /// The timeline of an issue from then on. Its total is that of the page alone, so it is read until a page is empty
+    /// (go-gitea/gitea `routers/api/v1/repo/issue_comment.go`).
+    pub async fn timeline(&self, number: i64, since: Option<Timestamp>) -> Result<Vec<TimelineEntry>, ForgeError> {
+        let mut entries = Vec::new();
+        for page in 1..=TIMELINE_PAGES_MAX {
+            let mut call = self.call(&[&number.to_string(), "timeline"], Call::<Option<Vec<TimelineEntry>>>::get);
+            if let Some(since) = since {
+                call = call.query("since", since);
+            }
+            // An empty one may be `null`.
+            let read = call.query("page", page).query("limit", 50).send().await?.unwrap_or_default();
+            if read.is_empty() {
+                return Ok(entries);
+            }
+            entries.extend(read);
+        }
+        let tried = format!("the timeline of issue {number} of {}", self.repository);
+        Err(ForgeError::Protocol { tried, problem: format!("it has more than {TIMELINE_PAGES_MAX} pages") })
     }
 
     /// Posts a comment. Never repeated blindly: look for it first.

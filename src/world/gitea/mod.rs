@@ -31,7 +31,7 @@ pub(in crate::world) use connection::{chain, install_tls, is_loopback};
 pub use error::ForgeError;
 pub use issues::{CommentList, IssueList, Issues, State};
 pub use listing::Listing;
-pub use models::{Comment, Issue, Label, Repository, User};
+pub use models::{Comment, Issue, Label, Repository, TimelineEntry, User};
 pub use repositories::{NewLabel, Repositories};
 pub use traffic::Traffic;
 
@@ -53,6 +53,17 @@ impl Gitea {
     /// The account that the token belongs to. Needs the scope `read:user`.
     pub fn user(&self) -> Call<User> {
         Call::get(&self.0, &["user"])
+    }
+
+    /// An account by its login. Needs the scope `read:user`.
+    pub fn user_named(&self, login: &str) -> Call<User> {
+        Call::get(&self.0, &["users", login])
+    }
+
+    /// The token as it is now.
+    #[must_use]
+    pub fn token(&self) -> Token {
+        self.0.token()
     }
 
     /// A repository by its name.

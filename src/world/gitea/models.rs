@@ -22,6 +22,9 @@ pub struct Repository {
     /// Whether nothing may be written any more.
     #[serde(default)]
     pub archived: bool,
+    /// Whether not everybody may see it.
+    #[serde(default)]
+    pub private: bool,
     /// Whether it has issues.
     #[serde(default = "yes")]
     pub has_issues: bool,
@@ -66,6 +69,9 @@ pub struct Issue {
     /// `open` or `closed`.
     #[serde(default, deserialize_with = "or_default")]
     pub state: String,
+    /// RFC 3339; the last second of a day.
+    #[serde(default)]
+    pub due_date: Option<String>,
     /// How many comments it has.
     #[serde(default)]
     pub comments: i64,
@@ -91,6 +97,34 @@ pub struct Comment {
     /// Its text, HTML comments included.
     #[serde(default, deserialize_with = "or_default")]
     pub body: String,
+    /// When it was posted.
+    #[serde(default, deserialize_with = "or_default")]
+    pub created_at: String,
+    /// When it was last edited; else when it was posted.
+    #[serde(default, deserialize_with = "or_default")]
+    pub updated_at: String,
+}
+
+/// A line of an issue's timeline (go-gitea/gitea `services/convert/issue_comment.go`).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct TimelineEntry {
+    /// In one sequence with the ids of comments.
+    pub id: i64,
+    /// `label`, `close`, `comment`, …
+    #[serde(default, rename = "type", deserialize_with = "or_default")]
+    pub kind: String,
+    /// Who did it.
+    #[serde(default)]
+    pub user: Option<User>,
+    /// For a label, `1` where it was put on.
+    #[serde(default, deserialize_with = "or_default")]
+    pub body: String,
+    /// The label, where it is about one that still exists.
+    #[serde(default)]
+    pub label: Option<Label>,
+    /// When.
+    #[serde(default, deserialize_with = "or_default")]
+    pub created_at: String,
 }
 
 fn yes() -> bool {

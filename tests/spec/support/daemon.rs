@@ -39,6 +39,7 @@ pub(crate) fn settings(host: &Host, repository: Option<&Repository>, more: &str)
         gitea_url: repository.map(|repository| repository.forge.url.clone()),
         token_file: repository.map(|_| token_file),
         repositories: repository.iter().map(|repository| repository.name.clone()).collect(),
+        allow_archive: None,
         listen: None,
         log_format: None,
     };

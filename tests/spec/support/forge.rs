@@ -3,6 +3,7 @@
 
 use crate::support::gitea::RealGitea;
 use crate::support::repository::Repository;
+use crate::support::soon;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lazarus::mission::form::FORM;
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 /// The scopes that the README asks for.
 pub(crate) const BOT_SCOPES: [&str; 3] = ["write:issue", "read:repository", "read:user"];
@@ -100,6 +102,18 @@ impl Forge {
                 sandbox.token(login, &["all"])
             }
             Engine::Gitea(gitea) => gitea.account(login, &["all"]),
+        }
+    }
+
+    /// What happens from now on does not happen in the second of what has happened so far; the forge tells whole seconds.
+    pub(crate) async fn next_second(&self) {
+        match &self.engine {
+            Engine::Sandbox(sandbox) => sandbox.grow_older(Duration::from_secs(2)),
+            Engine::Gitea(_) => {
+                let now = || chrono::Utc::now().timestamp();
+                let before = now();
+                soon("a second is over", async || now() > before).await;
+            }
         }
     }
 

@@ -44,9 +44,18 @@ pub(crate) struct Run {
 }
 
 impl Host {
-    /// A fresh host; its root is an empty directory.
+    /// A fresh host; its root is an empty directory. It is in memory where that can be had, since what is made durable
+    /// again and again takes its time on a disk; no program can be counted on to run from there.
     pub(crate) fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        Self::in_directory(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap())
+    }
+
+    /// The same on a disk, with much room.
+    pub(crate) fn on_disk() -> Self {
+        Self::in_directory(tempfile::tempdir().unwrap())
+    }
+
+    fn in_directory(directory: TempDir) -> Self {
         std::fs::create_dir(directory.path().join("missions")).unwrap();
         Self { directory }
     }
@@ -65,6 +74,14 @@ impl Host {
         let mut cells: Vec<_> = entries.filter(|path| !path.ends_with(".lazarus")).collect();
         cells.sort_unstable();
         cells
+    }
+
+    /// The cells in the archive, sorted.
+    pub(crate) fn archives(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.root().join(".lazarus/archive")).into_iter().flatten();
+        let mut archives: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+        archives.sort_unstable();
+        archives
     }
 
     /// Everything in the root: every path with its contents, but for the lock, which tells who held it last.
@@ -100,6 +117,8 @@ impl Host {
         let mut command = Command::new(path);
         command.env_clear().current_dir(self.path()).env("LAZARUS_HOST", "alpha");
         command.env("LAZARUS_MISSIONS_ROOT", self.root());
+        // Where git is.
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command
     }
 

@@ -1,15 +1,18 @@
 //! Missions as they are observed, without a forge.
 
-use crate::support::cells::at;
-use lazarus::mission::admission::Admission;
+use crate::support::cells::{at, seconds};
+use lazarus::mission::approval::ApprovalPolicy;
 use lazarus::mission::cell::{CellFacts, Sighting};
 use lazarus::mission::change::Change;
 use lazarus::mission::identity::{ForgeUrl, HostName, RepositoryName, RepositoryPattern, RootId};
 use lazarus::mission::label::Label;
 use lazarus::mission::marker::Marker;
-use lazarus::mission::observation::{AttachedLabel, CommentFacts, Comments, Here, IssueFacts, Observation};
+use lazarus::mission::observation::{
+    AttachedLabel, CommentFacts, Comments, Here, IssueFacts, Observation, Origin, Take,
+};
 use lazarus::mission::plan::{expected, preview};
-use lazarus::mission::record::{IssueKey, Spoken};
+use lazarus::mission::record::{IssueKey, IssueState, Spoken};
+use lazarus::mission::status::Status;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -48,6 +51,10 @@ pub(crate) fn proposal(answers: &[(&str, &str)]) -> Observation {
         me: 3,
         trusted_posters: Vec::new(),
         worktrees: vec![RepositoryPattern::parse("wizards/*").unwrap()],
+        take: Take::Any,
+        has_label: false,
+        approval: ApprovalPolicy::default(),
+        close_grace: seconds(900),
     };
     let key = IssueKey {
         repository_id: 7,
@@ -62,26 +69,21 @@ pub(crate) fn proposal(answers: &[(&str, &str)]) -> Observation {
         body: body(answers),
         url: "https://git.example.com/owner/missions/issues/12".to_owned(),
         labels: Vec::new(),
-        is_open: true,
+        state: IssueState::Open,
+        due_at: None,
         updated_at: at(-10),
         comments: 0,
     };
-    Observation {
-        here: Arc::new(here),
-        issue,
-        comments: Comments::Read(Vec::new()),
-        record: None,
-        sighting: Sighting::Absent,
-        admission: Admission::Admitted,
-        repaired: Vec::new(),
-        is_braked: false,
-    }
+    let mut observation = Observation::new(Arc::new(here), issue, None);
+    observation.comments = Comments::Read(Vec::new());
+    observation.origin = Origin::Found { is_private: false };
+    observation
 }
 
 /// Labels on an issue, with ids of their own.
 pub(crate) fn labelled(names: &[&str]) -> Vec<AttachedLabel> {
     let attached = |(id, name): (i64, &&str)| {
-        let is_exclusive = Label::named(name).is_some_and(Label::is_exclusive);
+        let is_exclusive = Label::named(name).is_some_and(|label| label.is_exclusive());
         AttachedLabel { id, name: (*name).to_owned(), is_exclusive }
     };
     (1..).zip(names).map(attached).collect()
@@ -91,7 +93,7 @@ pub(crate) fn labelled(names: &[&str]) -> Vec<AttachedLabel> {
 pub(crate) fn comment(id: i64, poster: i64, root: &str) -> CommentFacts {
     let mission = "123e4567-e89b-12d3-a456-426614174000";
     let line = format!("<!-- lazarus:status v1 mission={mission} root={root} host=beta digest=abc -->");
-    CommentFacts { id, poster, marker: Marker::parse(&line) }
+    CommentFacts { id, poster, marker: Marker::parse(&line), created_at: at(-5), updated_at: at(-5) }
 }
 
 /// The world after all changes of a preview have been made, as the next pass sees it.
@@ -109,10 +111,11 @@ pub(crate) fn settled(mut observation: Observation) -> Observation {
 
 /// Makes a change on the issue or in our memory, as forge and disk would.
 pub(crate) fn make(after: &mut Observation, change: &Change) {
-    let speak = |after: &mut Observation, id: i64, digest: String| {
+    let speak = |after: &mut Observation, id: i64, status: &Status, is_edited: bool| {
         let key = after.issue.key.clone();
         let record = after.record.get_or_insert_with(|| lazarus::mission::record::Record::new(key));
-        record.comment = Some(Spoken { id, digest, is_confirmed: true });
+        let (digest, asks) = (status.digest(), status.asks());
+        record.comment = Some(Spoken { id, digest, is_confirmed: true, asks, is_edited });
     };
     match change {
         Change::AddLabels { issue: _, labels } => add_labels(after, labels),
@@ -123,16 +126,19 @@ pub(crate) fn make(after: &mut Observation, change: &Change) {
         }
         Change::PostComment { issue: _, status } => {
             after.issue.comments += 1;
-            speak(after, 20, status.digest());
+            speak(after, 20, status, false);
         }
-        Change::EditComment { issue: _, id, status, is_claim: _ } => speak(after, *id, status.digest()),
+        Change::EditComment { issue: _, id, status, is_claim: _ } => speak(after, *id, status, true),
         Change::RemoveComment { issue: _, id } => {
             after.issue.comments -= 1;
             if let Comments::Read(comments) = &mut after.comments {
                 comments.retain(|comment| comment.id != *id);
             }
         }
-        Change::RememberComment { issue: _, comment } => speak(after, comment.id, comment.digest.clone()),
+        Change::RememberComment { issue, comment } => {
+            let record = after.record.get_or_insert_with(|| lazarus::mission::record::Record::new(issue.clone()));
+            record.comment = Some(comment.clone());
+        }
         Change::Remember { record } => {
             let comment = after.record.take().and_then(|known| known.comment);
             after.record = Some(lazarus::mission::record::Record { comment, ..(**record).clone() });
@@ -142,6 +148,9 @@ pub(crate) fn make(after: &mut Observation, change: &Change) {
         | Change::CreateLabel { .. }
         | Change::CorrectLabel { .. }
         | Change::CreateCell { .. }
+        | Change::CheckOut { .. }
+        | Change::ArchiveCell { .. }
+        | Change::RestoreCell { .. }
         | Change::BindCell { .. }
         | Change::RestorePart { .. }
         | Change::UpdateFile { .. } => {}
@@ -160,7 +169,7 @@ fn add_labels(after: &mut Observation, labels: &[Label]) {
             known.retain(|there| !(there.is_exclusive && is_sibling(there)));
         }
         let (id, _) = (1_000..).zip(Label::ALL).find(|(_, any)| any == label).unwrap();
-        known.push(AttachedLabel { id, name: label.name().to_owned(), is_exclusive: label.is_exclusive() });
+        known.push(AttachedLabel { id, name: label.name().into_owned(), is_exclusive: label.is_exclusive() });
     }
 }
 

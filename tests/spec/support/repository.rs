@@ -98,6 +98,28 @@ impl Repository {
         self.forge.change(Method::POST, &path, json!({ "labels": [name] })).await;
     }
 
+    /// The same as somebody with this token.
+    pub(crate) async fn put_label_as(&self, token: &str, number: i64, name: &str) {
+        let path = format!("{}/labels", self.issue_path(number));
+        assert_eq!(self.forge.call_with(token, Method::POST, &path, json!({ "labels": [name] })).await.0, 200);
+    }
+
+    /// Takes a label off an issue, as the owner does.
+    pub(crate) async fn take_label(&self, number: i64, name: &str) {
+        let id = self.label_ids(&[name]).await.remove(0);
+        self.forge.change(Method::DELETE, &format!("{}/labels/{id}", self.issue_path(number)), Value::Null).await;
+    }
+
+    /// Changes an issue's title.
+    pub(crate) async fn rename(&self, number: i64, title: &str) {
+        self.forge.change(Method::PATCH, &self.issue_path(number), json!({ "title": title })).await;
+    }
+
+    /// Deletes an issue, as the owner does.
+    pub(crate) async fn delete(&self, number: i64) {
+        self.forge.change(Method::DELETE, &self.issue_path(number), Value::Null).await;
+    }
+
     /// Changes an issue's body, as its author does on the page.
     pub(crate) async fn edit(&self, login: &str, number: i64, change: impl Fn(&str) -> String) {
         let path = self.issue_path(number);

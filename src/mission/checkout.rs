@@ -1,0 +1,54 @@
+//! Whether a worktree is to be checked out now: it may be wanted, allowed, tried already, or not the time yet.
+
+use crate::mission::identity::{RepositoryName, RepositoryPattern};
+use crate::mission::observation::{Observation, Origin};
+use crate::mission::proposal::Spec;
+use crate::mission::worktree::WorktreeSource;
+
+/// What is to be done about a worktree now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Nothing.
+    Nothing,
+    /// Nothing before the forge was asked about this repository.
+    Ask(RepositoryName),
+    /// It may not be used, or is not there.
+    Refused(WorktreeSource),
+    /// It is to be checked out.
+    CheckOut(WorktreeSource),
+}
+
+/// Decides what is to be done; `is_new` where the cell is about to be made.
+#[must_use]
+pub fn wish(observation: &Observation, spec: &Spec, is_new: bool) -> Wish {
+    let Some(source) = WorktreeSource::of(spec) else { return Wish::Nothing };
+    let worktree = observation.record.as_ref().map(|record| &record.worktree);
+    if !is_new && worktree.is_some_and(|worktree| worktree.checked_out.is_some()) {
+        return Wish::Nothing;
+    }
+    let failed = worktree.and_then(|worktree| worktree.failed.as_ref()).filter(|failed| failed.source == source);
+    if failed.is_some_and(|failed| failed.retry_at > observation.here.now) {
+        return Wish::Nothing;
+    }
+    if source.repository.is_same(&observation.issue.key.repository) {
+        return Wish::CheckOut(source);
+    }
+    match observation.origin {
+        Origin::Unasked => Wish::Ask(source.repository),
+        Origin::Unanswered => Wish::Nothing,
+        Origin::Found { is_private } if is_allowed(observation, &source.repository, is_private) => {
+            Wish::CheckOut(source)
+        }
+        Origin::Found { .. } | Origin::NotFound => Wish::Refused(source),
+    }
+}
+
+/// A private repository needs an entry of its own, since a pattern may let in what nobody thought of.
+fn is_allowed(observation: &Observation, repository: &RepositoryName, is_private: bool) -> bool {
+    let lets_in = |pattern: &&RepositoryPattern| match pattern {
+        RepositoryPattern::One(_) => true,
+        RepositoryPattern::OfOwner(_) => !is_private,
+    };
+    let patterns = observation.here.worktrees.iter();
+    patterns.filter(lets_in).any(|pattern| pattern.allows(repository))
+}

@@ -1,0 +1,93 @@
+//! Whether somebody who may has agreed to what a proposal asks for, and to nothing else.
+
+use crate::mission::approval::{Approval, ApprovalMode, Asking, Denial, asked_digest};
+use crate::mission::label::Label;
+use crate::mission::observation::{CommentFacts, Comments, LabelEvent, Observation, Timeline};
+use crate::mission::proposal::Proposal;
+
+/// What is known of an approval.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Consent {
+    /// None is needed.
+    NotNeeded,
+    /// It was given.
+    Given(Approval),
+    /// It is waited for.
+    Asked(Asking),
+}
+
+/// Whether this proposal may be carried out.
+#[must_use]
+pub fn consent(observation: &Observation, proposal: &Proposal) -> Consent {
+    if !is_needed(observation, proposal) {
+        return Consent::NotNeeded;
+    }
+    let digest = asked_digest(proposal);
+    let record = observation.record.as_ref();
+    if let Some(given) = record.and_then(|record| record.approval.clone()).filter(|given| given.digest == digest) {
+        return Consent::Given(given);
+    }
+    let before = record.and_then(|record| record.asking.clone()).filter(|asking| asking.digest == digest);
+    if !observation.issue.has(&Label::ApprovalGranted) {
+        let denial = before.and_then(|asking| asking.denial);
+        return Consent::Asked(Asking { digest, denial });
+    }
+    match weigh(observation, &digest) {
+        Ok(given) => Consent::Given(given),
+        Err(denial) => Consent::Asked(Asking { digest, denial: Some(denial) }),
+    }
+}
+
+fn is_needed(observation: &Observation, proposal: &Proposal) -> bool {
+    let Some(binding) = observation.binding() else {
+        return proposal.spec.cell.is_some() || is_asked_of_author(observation);
+    };
+    let is_news = binding.name != proposal.name || binding.spec != proposal.spec;
+    is_news && is_asked_of_author(observation)
+}
+
+fn is_asked_of_author(observation: &Observation) -> bool {
+    let policy = &observation.here.approval;
+    policy.mode == ApprovalMode::Label && !policy.authors.contains(&observation.issue.key.author_id)
+}
+
+/// Holds the last click on the label against everything that makes it an approval.
+fn weigh(observation: &Observation, digest: &str) -> Result<Approval, Denial> {
+    let Timeline::Read(events) = &observation.timeline else { return Err(Denial::Outdated(None)) };
+    let clicks = events.iter().filter(|event| event.label == Label::ApprovalGranted);
+    let click = clicks.max_by_key(|event| event.id).filter(|event| event.is_added).ok_or(Denial::Nobody)?;
+    let here = &observation.here;
+    let by = click.who.clone();
+    if by.id <= 0 || here.is_ours(by.id) {
+        return Err(Denial::Nobody);
+    }
+    if by.id == observation.issue.key.author_id {
+        return Err(Denial::Author(by));
+    }
+    if !here.approval.approvers.is_empty() && !here.approval.approvers.contains(&by.id) {
+        return Err(Denial::NotAnApprover(by));
+    }
+    if !has_seen(observation, click, digest) {
+        return Err(Denial::Outdated(Some(by)));
+    }
+    Ok(Approval { digest: digest.to_owned(), by, at: click.at })
+}
+
+/// Whether whoever clicked had our comment before their eyes as it is now, and it asked for this.
+fn has_seen(observation: &Observation, click: &LabelEvent, digest: &str) -> bool {
+    let Some(spoken) = observation.record.as_ref().and_then(|record| record.comment.as_ref()) else { return false };
+    let Comments::Read(comments) = &observation.comments else { return false };
+    let ours = observation.our_comments().first().map(|(id, _)| *id);
+    let Some(comment) = comments.iter().find(|comment| Some(comment.id) == ours && comment.id == spoken.id) else {
+        return false;
+    };
+    let is_as_left = comment.marker.as_ref().is_some_and(|marker| marker.digest == spoken.digest);
+    is_as_left && spoken.asks.as_deref() == Some(digest) && is_after(click, comment, spoken.is_edited)
+}
+
+/// The forge tells whole seconds, so what happened in the second of an edit may have come before it. A comment that was
+/// never edited has an id in one sequence with the timeline's (go-gitea/gitea `models/issues/comment.go`).
+fn is_after(click: &LabelEvent, comment: &CommentFacts, is_edited: bool) -> bool {
+    let was_never_edited = !is_edited && comment.updated_at == comment.created_at;
+    click.at > comment.updated_at || (was_never_edited && click.id > comment.id)
+}

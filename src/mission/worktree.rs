@@ -1,0 +1,100 @@
+//! What a cell's worktree is made from, and what is remembered of making it.
+
+use crate::mission::identity::{Commit, GitRef, RepositoryName};
+use crate::mission::proposal::Spec;
+use crate::mission::time::Timestamp;
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// How long after a first failure a checkout is tried again; doubled with each further one.
+const RETRY_MIN: TimeDelta = TimeDelta::minutes(1);
+
+/// And never later than this.
+const RETRY_MAX: TimeDelta = TimeDelta::hours(1);
+
+/// A repository at some ref.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorktreeSource {
+    /// Which.
+    pub repository: RepositoryName,
+    /// Branch, tag or commit; none for the default branch.
+    #[serde(rename = "ref")]
+    pub git_ref: Option<GitRef>,
+}
+
+impl WorktreeSource {
+    /// What a proposal asks for.
+    #[must_use]
+    pub fn of(spec: &Spec) -> Option<Self> {
+        Some(Self { repository: spec.repository.clone()?, git_ref: spec.git_ref.clone() })
+    }
+}
+
+/// `wizards/spellbook` at `main`
+impl fmt::Display for WorktreeSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.git_ref {
+            Some(git_ref) => write!(f, "`{}` at `{git_ref}`", self.repository),
+            None => write!(f, "`{}`", self.repository),
+        }
+    }
+}
+
+/// What was checked out and handed over; it is the wizard's since.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckedOut {
+    /// From where.
+    #[serde(flatten)]
+    pub source: WorktreeSource,
+    /// Which commit.
+    pub commit: Commit,
+}
+
+/// What we remember of a cell's worktree.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Worktree {
+    /// What was checked out, once something was.
+    pub checked_out: Option<CheckedOut>,
+    /// What is being moved into place; a process that dies meanwhile leaves it for the next one to find out.
+    pub placing: Option<CheckedOut>,
+    /// The last failure.
+    pub failed: Option<FailedCheckout>,
+}
+
+/// A checkout that could not be made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedCheckout {
+    /// Of what; another one is tried at once.
+    #[serde(flatten)]
+    pub source: WorktreeSource,
+    /// How often in a row.
+    pub failures: u32,
+    /// When it is tried again.
+    pub retry_at: Timestamp,
+    /// Why, in our own words.
+    pub why: String,
+}
+
+/// The one answer to a repository that is missing, one that may not be used, and an unknown ref, so that nobody learns which
+/// private repositories there are.
+pub const CANNOT_BE_HAD: &str =
+    "the forge has no such repository or ref for us, or it may not be used here; check both";
+
+impl Worktree {
+    /// Notes that it failed again, and when the next try is due.
+    pub fn fail(&mut self, source: WorktreeSource, why: String, now: Timestamp) {
+        let before = self.failed.take().filter(|failed| failed.source == source);
+        let failures = before.map_or(0, |failed| failed.failures).saturating_add(1);
+        let pause = RETRY_MIN * 2_i32.pow(failures.saturating_sub(1).min(6));
+        self.failed = Some(FailedCheckout { source, failures, retry_at: now.plus(pause.min(RETRY_MAX)), why });
+    }
+
+    /// When the next try is due, if one is; at once where there was none yet.
+    #[must_use]
+    pub fn retry_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let retry_at = self.failed.as_ref().map_or(now, |failed| failed.retry_at);
+        self.checked_out.is_none().then_some(retry_at)
+    }
+}

@@ -1,0 +1,114 @@
+//! Issues that are not in a listing of open ones: closed, gone, or only hidden from us.
+
+use crate::mission::ending::Ending;
+use crate::mission::ground::KnownRepository;
+use crate::mission::observation::{IssueFacts, Observation};
+use crate::mission::record::{IssueState, Record};
+use crate::mission::situation::{Situation, situation};
+use crate::survey::{Surveyed, Surveyor};
+use crate::trouble::Trouble;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// From so many issues that are gone in one pass upwards none is believed before a person has agreed.
+const GONE_MIN: usize = 4;
+
+/// What a complete listing lacks.
+#[derive(Debug, Default)]
+pub(super) struct Missing {
+    /// Asked for by number, and there.
+    pub(super) found: Vec<IssueFacts>,
+    /// Asked for by number, and not there, while the repository is.
+    pub(super) gone: Vec<IssueFacts>,
+}
+
+impl Surveyor<'_> {
+    /// Only an answer about the issue itself says whether it is closed or gone.
+    pub(super) async fn missing_issues(&mut self, repository: &KnownRepository, seen: &BTreeSet<i64>) -> Missing {
+        let is_missing = |record: &&Record| {
+            record.issue.repository_id == repository.id
+                && record.state == IssueState::Open
+                && !seen.contains(&record.issue.issue_id)
+        };
+        let records: Vec<Record> = self.records.by_issue.values().filter(is_missing).cloned().collect();
+        let mut missing = Missing::default();
+        for record in records {
+            match self.observer.issue(repository, record.issue.number).await {
+                Ok(Some(issue)) if issue.key.issue_id == record.issue.issue_id => missing.found.push(issue),
+                Ok(_) => missing.gone.push(IssueFacts::gone(&record, self.here.now)),
+                Err(error) => self.troubles.push(Trouble::forge(repository.name.to_string(), &error)),
+            }
+        }
+        if !missing.gone.is_empty()
+            && let Err(error) = self.observer.repository(&repository.name, Some(repository.id)).await
+        {
+            // It was renamed, archived, hidden or replaced while we asked, and that is why nothing was found.
+            self.troubles.push(Trouble::repository(&repository.name, &error));
+            missing.gone.clear();
+        }
+        missing
+    }
+
+    /// Missions that have ended, and whose cells can be moved away now. A closed issue is asked for first, since it may
+    /// have been reopened.
+    pub(super) async fn ended_issues(&mut self, repositories: &[Surveyed]) -> Vec<IssueFacts> {
+        let is_ended = |record: &&Record| {
+            let binding = record.binding.as_ref();
+            record.state != IssueState::Open && binding.is_some_and(|b| self.existing.contains(&b.mission_id))
+        };
+        let records: Vec<Record> = self.records.by_issue.values().filter(is_ended).cloned().collect();
+        let mut ended = Vec::new();
+        for record in records {
+            let served = repositories.iter().find(|surveyed| surveyed.known.id == record.issue.repository_id);
+            let Some(Surveyed { known, labels: _ }) = served else { continue };
+            let facts = IssueFacts::gone(&record, self.here.now);
+            if !self.is_due(&facts, &record).await {
+                continue;
+            }
+            if record.state == IssueState::Gone {
+                ended.push(facts);
+                continue;
+            }
+            match self.observer.issue(known, record.issue.number).await {
+                Ok(Some(issue)) if issue.key.issue_id == record.issue.issue_id => ended.push(issue),
+                // It was closed when we saw it last, and that is enough.
+                Ok(_) => ended.push(facts),
+                Err(error) => self.troubles.push(Trouble::forge(known.name.to_string(), &error)),
+            }
+        }
+        ended
+    }
+
+    async fn is_due(&self, facts: &IssueFacts, record: &Record) -> bool {
+        let mut imagined = [Observation::new(Arc::clone(&self.here), facts.clone(), Some(record.clone()))];
+        self.observer.see(&mut imagined).await;
+        let [imagined] = imagined;
+        matches!(situation(&imagined), Situation::Gone(Ending::Due) | Situation::Elsewhere(_, Ending::Due))
+    }
+
+    /// A forge that was restored from an old backup, or one that is not ours, looks like many issues that are gone at once.
+    pub(super) fn brake_gone(&mut self, observations: &mut [Observation]) {
+        let is_turning = |observation: &Observation| {
+            let was_open = observation.record.as_ref().is_some_and(|record| record.state == IssueState::Open);
+            was_open && matches!(situation(observation), Situation::Gone(_))
+        };
+        let turning: Vec<usize> = (0..observations.len()).filter(|&at| is_turning(&observations[at])).collect();
+        let count = turning.len();
+        if count < GONE_MIN || self.settings.allow_archive.is_some_and(|most| count <= most) {
+            return;
+        }
+        let named: Vec<String> =
+            turning.iter().take(GONE_MIN).map(|at| observations[*at].issue.key.to_string()).collect();
+        for at in turning {
+            observations[at].is_braked = true;
+        }
+        let message = format!(
+            "{count} issues are gone at once ({}, …): is this the right forge, and is it whole? Their cells stay as they \
+             are; if they were deleted on purpose, run `lazarus-reconcile --once --allow-archive {count}`, with no daemon \
+             beside it",
+            named.join(", ")
+        );
+        let about = self.here.forge.to_string();
+        self.troubles.push(Trouble { about, issue: None, kind: "many-gone", message, needs_a_token: false });
+    }
+}

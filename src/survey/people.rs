@@ -1,0 +1,46 @@
+//! The accounts that the settings name: each login is looked up once, since it can be renamed and then taken by another.
+
+use crate::settings::{Account, Settings, SettingsError};
+use crate::trouble::Refusal;
+use crate::world::gitea::ForgeError;
+use crate::world::observer::Observer;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The ids of all logins that the settings name. A login that nobody has is a refusal; that it could not be asked is not.
+pub(super) async fn look_up(
+    observer: &Observer,
+    settings: &Settings,
+    known: BTreeMap<String, i64>,
+) -> Result<Result<BTreeMap<String, i64>, ForgeError>, Refusal> {
+    let authors = settings.approval.authors.iter().map(|account| ("approval.authors", account));
+    let approvers = settings.approval.approvers.iter().map(|account| ("approval.approvers", account));
+    let named: Vec<(&'static str, &Account)> = authors.chain(approvers).collect();
+    let mut people = BTreeMap::new();
+    for (key, account) in named {
+        let Account::Login(login) = account else { continue };
+        let id = match known.get(login) {
+            Some(id) => *id,
+            None => match observer.person(login).await {
+                Ok(Some(id)) => id,
+                Ok(None) => {
+                    let login = crate::mission::text::shown(login);
+                    let cause = format!("the forge has no account `{login}`; name another one, or its id");
+                    return Err(SettingsError::Unfit { key, cause }.into());
+                }
+                Err(error) if error.is_about_the_token() => return Err(Refusal::Token(error)),
+                Err(error) => return Ok(Err(error)),
+            },
+        };
+        people.insert(login.clone(), id);
+    }
+    Ok(Ok(people))
+}
+
+/// The ids of these accounts.
+pub(super) fn ids(accounts: &[Account], people: &BTreeMap<String, i64>) -> BTreeSet<i64> {
+    let id = |account: &Account| match account {
+        Account::Id(id) => Some(*id),
+        Account::Login(login) => people.get(login).copied(),
+    };
+    accounts.iter().filter_map(id).collect()
+}

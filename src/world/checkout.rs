@@ -1,0 +1,137 @@
+//! Has a mission's repository checked out and put where its wizard finds it; so many at once, and no more.
+
+use crate::mission::identity::{ForgeUrl, MissionId};
+use crate::mission::record::{IssueKey, Record};
+use crate::mission::time::Timestamp;
+use crate::mission::worktree::{CheckedOut, Worktree, WorktreeSource};
+use crate::world::WorldError;
+use crate::world::git::{Destination, Git, Limits, Source};
+use crate::world::gitea::Token;
+use crate::world::writer::{Placed, WriteError, Writer};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// So many checkouts at once; the other missions go on meanwhile.
+const CHECKOUTS_MAX: usize = 2;
+
+/// What all checkouts of a process have in common.
+#[derive(Clone, Debug)]
+pub struct Checkouts {
+    turns: Arc<Semaphore>,
+    ca_file: Option<PathBuf>,
+    limits: Limits,
+}
+
+impl Checkouts {
+    /// With the private CA of the forge, if it has one.
+    #[must_use]
+    pub fn new(ca_file: Option<PathBuf>) -> Self {
+        Self { turns: Arc::new(Semaphore::new(CHECKOUTS_MAX)), ca_file, limits: Limits::default() }
+    }
+
+    /// Waits for those before.
+    pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.turns.acquire().await.ok()
+    }
+
+    pub(super) fn order(&self, forge: &ForgeUrl, source: &WorktreeSource, token: Token, group: Option<u32>) -> Order {
+        let from = Source::new(forge, &source.repository).at(source.git_ref.clone());
+        let from = from.read_with(Some(token)).trusting(self.ca_file.clone());
+        Order { from, limits: self.limits, group }
+    }
+}
+
+/// One checkout, to be carried out where waiting harms nobody.
+#[derive(Debug)]
+pub(super) struct Order {
+    from: Source,
+    limits: Limits,
+    group: Option<u32>,
+}
+
+impl Order {
+    /// Checks out, and fills the cell's worktree; where there is no cell yet, what was checked out waits in staging and is
+    /// returned. A failure is remembered with the time of the next try.
+    pub(super) fn into_cell(
+        self,
+        writer: &Writer,
+        (issue, mission_id): (&IssueKey, MissionId),
+        source: WorktreeSource,
+        now: Timestamp,
+    ) -> Result<Option<CheckedOut>, WorldError> {
+        let done = self.carry_out(writer, (issue, mission_id), &source);
+        if let Err(error) = &done {
+            let why = error.to_string();
+            writer.remember(issue, |record| record.worktree.fail(source, why, now))?;
+        }
+        done
+    }
+
+    fn carry_out(
+        &self,
+        writer: &Writer,
+        (issue, mission_id): (&IssueKey, MissionId),
+        source: &WorktreeSource,
+    ) -> Result<Option<CheckedOut>, WorldError> {
+        let has_cell = writer.has_cell(mission_id);
+        if has_cell && !writer.has_empty_worktree(mission_id)? {
+            return match writer.remembered(issue)?.and_then(|record| record.worktree.placing) {
+                // An earlier process was stopped right after it had filled it.
+                Some(placed) => finish(writer, (issue, mission_id), placed).map(|()| None).map_err(WorldError::from),
+                None => Err(WorldError::WorktreeInUse { mission_id }),
+            };
+        }
+        let staged = staged_worktree(mission_id);
+        writer.discard(&staged);
+        let (branch, directory) = (format!("mission/{mission_id}"), writer.staging_path(&staged));
+        let destination = Destination { directory: &directory, branch: &branch, group: self.group };
+        let commit = Git::find()?.check_out(&self.from, destination, self.limits)?;
+        let checked_out = CheckedOut { source: source.clone(), commit };
+        if !has_cell {
+            return Ok(Some(checked_out));
+        }
+        writer.remember(issue, |record| record.worktree.placing = Some(checked_out.clone()))?;
+        match writer.place_worktree(mission_id, &staged)? {
+            Placed::Here => finish(writer, (issue, mission_id), checked_out).map(|()| None).map_err(WorldError::from),
+            Placed::InTheWay => {
+                writer.discard(&staged);
+                writer.remember(issue, |record| record.worktree.placing = None)?;
+                Err(WorldError::WorktreeInUse { mission_id })
+            }
+        }
+    }
+}
+
+/// Notes that a worktree is in its place.
+fn finish(
+    writer: &Writer,
+    (issue, mission_id): (&IssueKey, MissionId),
+    checked_out: CheckedOut,
+) -> Result<(), WriteError> {
+    let commit = checked_out.commit.clone();
+    writer.remember(issue, |record| {
+        let worktree = &mut record.worktree;
+        (worktree.checked_out, worktree.placing, worktree.failed) = (Some(checked_out), None, None);
+    })?;
+    writer.note_commit(mission_id, &commit);
+    Ok(())
+}
+
+/// Where a worktree lies until it is put into its cell.
+pub(super) fn staged_worktree(mission_id: MissionId) -> String {
+    format!("{mission_id}.worktree")
+}
+
+/// Replaces a record, but for what is remembered of the worktree, which belongs to those who fill it.
+pub(super) fn keep_worktree(
+    writer: &Writer,
+    record: &Record,
+    change: impl FnOnce(&mut Worktree),
+) -> Result<Record, WriteError> {
+    writer.remember(&record.issue, |known| {
+        let mut worktree = std::mem::take(&mut known.worktree);
+        change(&mut worktree);
+        *known = Record { worktree, ..record.clone() };
+    })
+}

@@ -1,0 +1,194 @@
+//! Closing moves a cell away whole, reopening brings it back, and the last state wins.
+
+use crate::life::pass;
+use crate::support::daemon::{Running, settings};
+use crate::support::forge::Forge;
+use crate::support::host::{Host, changes, run, writes};
+use crate::support::stories;
+use lazarus::sandbox::Fault;
+use std::path::Path;
+use std::time::Duration;
+
+stories![
+    closing_moves_the_cell_away_whole_and_reopening_brings_it_back,
+    a_wizard_that_beats_keeps_its_cell_until_the_grace_has_passed,
+    whatever_stands_in_the_way_of_a_cell_that_comes_back_is_kept,
+    closed_without_a_cell_or_before_we_saw_it,
+];
+
+fn write(cell: &Path, file: &str, contents: &str) {
+    std::fs::write(cell.join(file), contents).unwrap();
+}
+
+fn read(cell: &Path, file: &str) -> String {
+    std::fs::read_to_string(cell.join(file)).unwrap()
+}
+
+async fn closing_moves_the_cell_away_whole_and_reopening_brings_it_back(forge: Forge) {
+    let (repository, host) = (forge.repository().await, Host::new());
+    let number = repository.file("reader", "Mission: raise the dead", &[]).await;
+    host.once(&repository).await;
+    let cell = host.cell();
+    write(&cell, "artifacts/hand-off.txt", "all of it");
+    write(&cell, "worktree/notes.txt", "half of it");
+    host.beat(&cell, &["--state", "done"]).await;
+    host.once(&repository).await;
+    repository.set_state(number, "closed").await;
+    let report = host.once(&repository).await;
+    assert_eq!(repository.labels(number).await, ["kind/mission-proposal", "mission/closed"]);
+    assert_eq!(report["summary"]["phase"]["closed"], 1);
+    let [archive] = host.archives().try_into().unwrap();
+    assert_eq!((host.cells().len(), archive.file_name()), (0, cell.file_name()));
+    assert_eq!(read(&archive, "artifacts/hand-off.txt"), "all of it");
+    assert!(read(&archive, "meta/mission.json").contains("\"status\": \"closed\""));
+    assert!(read(&archive, "logs/daemon.log").contains("\"change\":\"archive-cell\""));
+    let comment = repository.comment(number).await;
+    assert!(comment.contains("**Closed.** The cell was moved to the archive, whole"), "{comment}");
+    assert!(comment.contains(&format!("- Files: `{}` on `alpha`", archive.display())), "{comment}");
+    let quiet = host.once(&repository).await;
+    assert_eq!(
+        (changes(&quiet), quiet["requests"]["get"].as_u64()),
+        (0, Some(4)),
+        "it is not asked for again: {quiet}"
+    );
+
+    repository.set_state(number, "open").await;
+    host.once(&repository).await;
+    assert_eq!((host.cell(), host.archives().len()), (cell.clone(), 0));
+    assert_eq!(read(&cell, "worktree/notes.txt"), "half of it");
+    assert!(read(&cell, "meta/mission.json").contains("\"status\": \"active\""));
+    assert!(repository.comment(number).await.contains("Came back from the archive at "));
+    let labels = ["health/healthy", "kind/mission-proposal", "mission/active", "wizard/done"];
+    assert_eq!(repository.labels(number).await, labels);
+    assert_eq!(changes(&host.once(&repository).await), 0);
+}
+
+async fn a_wizard_that_beats_keeps_its_cell_until_the_grace_has_passed(forge: Forge) {
+    let (repository, host) = (forge.repository().await, Host::new());
+    let number = repository.file("reader", "Mission: merged", &[]).await;
+    let long = r#"{ "close": { "grace_seconds": 3600 } }"#;
+    pass(&host, &repository, long).await;
+    let cell = host.cell();
+    host.beat(&cell, &[]).await;
+    pass(&host, &repository, long).await;
+    repository.set_state(number, "closed").await;
+    pass(&host, &repository, long).await;
+    assert_eq!(repository.labels(number).await, ["kind/mission-proposal", "mission/closed"]);
+    assert_eq!(host.cell(), cell, "the floor stays under a wizard at work");
+    assert!(read(&cell, "meta/mission.json").contains("\"status\": \"closed\""), "its papers tell it");
+    assert!(repository.comment(number).await.contains("since its wizard still beats: until it is silent, or until "));
+    assert_eq!(changes(&pass(&host, &repository, long).await), 0);
+    // A file that is open goes on where it is.
+    let mut open = std::fs::File::options().append(true).create(true).open(cell.join("artifacts/log")).unwrap();
+    pass(&host, &repository, r#"{ "close": { "grace_seconds": 0 } }"#).await;
+    std::io::Write::write_all(&mut open, b"the last words").unwrap();
+    let [archive] = host.archives().try_into().unwrap();
+    assert_eq!((host.cells().len(), read(&archive, "artifacts/log").as_str()), (0, "the last words"));
+    assert!(repository.comment(number).await.contains("moved to the archive"));
+}
+
+async fn whatever_stands_in_the_way_of_a_cell_that_comes_back_is_kept(forge: Forge) {
+    let (repository, host) = (forge.repository().await, Host::new());
+    let number = repository.file("reader", "Mission: x", &[]).await;
+    host.once(&repository).await;
+    let cell = host.cell();
+    write(&cell, "artifacts/mine", "first");
+    for (round, contents) in ["second", "third"].into_iter().enumerate() {
+        repository.set_state(number, "closed").await;
+        host.once(&repository).await;
+        std::fs::create_dir(&cell).unwrap();
+        write(&cell, "stray", contents);
+        repository.set_state(number, "open").await;
+        host.once(&repository).await;
+        assert_eq!(read(&cell, "artifacts/mine"), "first");
+        let displaced = host.archives()[round].clone();
+        assert_eq!(read(&displaced, "stray"), contents);
+        let told = format!("what was in its place lies in `{}` now", displaced.display());
+        assert!(repository.comment(number).await.contains(&told), "{told}");
+        assert_eq!(changes(&host.once(&repository).await), 0);
+    }
+}
+
+async fn closed_without_a_cell_or_before_we_saw_it(forge: Forge) {
+    let (repository, host) = (forge.repository().await, Host::new());
+    host.once(&repository).await;
+    let early = repository.file("reader", "Mission: early", &[]).await;
+    repository.set_state(early, "closed").await;
+    let invalid = repository.file("reader", "Mission: wrong", &[("repository", "a b")]).await;
+    host.once(&repository).await;
+    repository.set_state(invalid, "closed").await;
+    let report = host.once(&repository).await;
+    assert_eq!(
+        (repository.labels(early).await, repository.comments(early).await.len()),
+        (vec!["kind/mission-proposal".to_owned()], 0)
+    );
+    assert_eq!(repository.labels(invalid).await, ["kind/mission-proposal", "mission/closed"]);
+    assert!(repository.comment(invalid).await.contains("**Closed.** There is no cell."));
+    assert_eq!(writes(&report), 2);
+}
+
+/// The last state wins, whatever a pass has seen of it.
+#[tokio::test]
+async fn closing_and_reopening_during_a_pass_loses_nothing() {
+    for (state, faults) in [("closed", 1), ("open", 1), ("closed", 2), ("open", 2)] {
+        let forge = Forge::sandbox().await;
+        let (repository, host) = (forge.repository().await, Host::new());
+        let number = repository.file("reader", "Mission: x", &[]).await;
+        host.once(&repository).await;
+        write(&host.cell(), "artifacts/mine", "kept");
+        let before = if state == "closed" { "open" } else { "closed" };
+        if state == "open" {
+            repository.set_state(number, "closed").await;
+        } else {
+            host.beat(&host.cell(), &["--state", "done"]).await;
+        }
+        // The pass has seen the state before, and writes only after it has changed.
+        forge.engine().break_next(faults, "POST", "/labels", Fault::Delay(Duration::from_millis(300)));
+        let asked = forge.engine().log().len();
+        let mut command = host.reconciler(&repository);
+        let (passed, ()) = tokio::join!(run(command.arg("--once")), async {
+            let is_asked =
+                async || forge.asked(asked).iter().any(|line| line.contains("POST") && line.contains("/labels"));
+            crate::support::soon("the pass writes", is_asked).await;
+            repository.set_state(number, state).await;
+        });
+        assert_eq!(passed.code, 0, "{before} → {state}: {passed:?}");
+        for _ in 0..2 {
+            host.once(&repository).await;
+        }
+        assert_eq!(changes(&host.once(&repository).await), 0, "{before} → {state}");
+        let (cells, archives) = (host.cells(), host.archives());
+        let found = if state == "open" { &cells } else { &archives };
+        assert_eq!(read(&found[0], "artifacts/mine"), "kept", "{before} → {state}");
+        assert_eq!(cells.len() + archives.len(), 1, "{before} → {state}");
+    }
+}
+
+/// The daemon finds out by itself when the wizard falls silent, and when the grace has passed.
+#[tokio::test]
+async fn a_daemon_moves_a_closed_cell_away_when_its_wizard_is_silent_or_the_grace_is_over() {
+    for (beats, until) in [(false, 310), (true, 920)] {
+        let forge = Forge::sandbox().await;
+        let (repository, host) = (forge.repository().await, Host::new());
+        let number = repository.file("reader", "Mission: x", &[]).await;
+        let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
+        daemon.tick(0).await;
+        let cell = host.cell();
+        crate::support::host::beat_at(&cell, daemon.now, "working");
+        daemon.tick(10).await;
+        repository.set_state(number, "closed").await;
+        let mut passed = 0;
+        while host.archives().is_empty() && passed < 2_000 {
+            if beats && cell.exists() {
+                crate::support::host::beat_at(&cell, daemon.now, "working");
+            }
+            daemon.tick(10).await;
+            passed += 10;
+        }
+        assert!((until - 40..=until + 20).contains(&passed), "beats {beats}: after {passed} s");
+        assert!(repository.comment(number).await.contains("moved to the archive"));
+        repository.set_state(number, "open").await;
+        daemon.tick(10).await;
+        assert_eq!(host.cell(), cell);
+    }
+}

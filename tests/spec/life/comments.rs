@@ -1,0 +1,121 @@
+//! What a person reads at each turn of a mission's life, whole, in `tests/fixtures/life.md`.
+
+use crate::life::scenes::{
+    AUTHOR, MAINTAINER, checked_out, clicked, closed, here, in_label_mode, not_checked_out, reopened, suspended,
+};
+use crate::support::cells::{at, beaten, whole};
+use crate::support::golden;
+use crate::support::missions::{active, body, proposal, settled};
+use lazarus::mission::admission::{Admission, Limit};
+use lazarus::mission::cell::{FileKind, Sighting};
+use lazarus::mission::comment::render;
+use lazarus::mission::label::Label;
+use lazarus::mission::observation::Observation;
+use lazarus::mission::plan::{expected, plan_cell};
+use lazarus::mission::situation::situation;
+use lazarus::mission::status::status;
+use lazarus::mission::worktree::CANNOT_BE_HAD;
+use std::fmt::Write;
+
+/// The comment after the first half of a pass, below the labels.
+fn said(observation: &Observation) -> String {
+    let after = expected(observation, &plan_cell(observation));
+    let (status, _) = status(&after, &situation(&after)).unwrap();
+    let labels: Vec<String> = status.labels().iter().map(|label: &Label| label.name().into_owned()).collect();
+    format!("[{}]\n{}", labels.join("] ["), render(&after.here, &status))
+}
+
+fn asked(answers: &[(&str, &str)], approvers: &[i64]) -> Observation {
+    settled(in_label_mode(proposal(answers), approvers))
+}
+
+/// A mission that was approved, and whose author has changed the text since.
+fn edited(answers: &[(&str, &str)]) -> Observation {
+    let approved = settled(clicked(asked(&[], &[]), MAINTAINER, 5));
+    let mut observation = settled(approved);
+    observation.issue.body = body(answers);
+    observation
+}
+
+fn adopted(sighting: Sighting) -> Observation {
+    let mut observation = proposal(&[("Existing cell", "123e4567-e89b-12d3-a456-426614174000")]);
+    observation.mission_id = observation.proposal().unwrap().spec.cell.unwrap();
+    observation.sighting = sighting;
+    observation
+}
+
+fn owned() -> Observation {
+    let mut observation = adopted(Sighting::Cell(Box::new(whole())));
+    let mut owner = observation.issue.key.clone();
+    (owner.number, owner.issue_id) = (3, 30);
+    observation.owner = Some(owner);
+    observation
+}
+
+fn full(limit: Limit) -> Observation {
+    let mut observation = proposal(&[]);
+    observation.admission = Admission::Full(limit);
+    observation
+}
+
+fn due(mut observation: Observation, seconds: i64) -> Observation {
+    observation.issue.due_at = Some(at(seconds));
+    observation
+}
+
+fn in_the_way() -> Observation {
+    let mut observation = reopened();
+    observation.sighting = Sighting::NotADirectory(FileKind::File);
+    observation
+}
+
+#[test]
+fn every_turn_of_a_life_is_told_with_what_to_do_next() {
+    let book = [("Repository", "wizards/spellbook"), ("Ref", "main"), ("Wizard", "merlin")];
+    let hidden = [("Objective", "```text\nx\u{200b}y\u{202e}z\n```")];
+    let many = [("Stale after", "1 day"), ("Wizard", "circe"), ("Objective", "```text\nSomething else.\n```")];
+    let turns = vec![
+        ("an approval is asked for", in_label_mode(proposal(&book), &[])),
+        ("an approval is asked for, of those who are named", in_label_mode(proposal(&[]), &[MAINTAINER])),
+        ("an approval is asked for, with invisible text", in_label_mode(proposal(&hidden), &[])),
+        ("approved by its author", clicked(asked(&[], &[]), AUTHOR, 5)),
+        ("approved by somebody who may not", clicked(asked(&[], &[MAINTAINER]), 6, 5)),
+        ("approved by nobody", clicked(asked(&[], &[]), -1, 5)),
+        ("approved before it was shown", clicked(asked(&[], &[]), MAINTAINER, -30)),
+        ("approved", clicked(asked(&[], &[]), MAINTAINER, 5)),
+        ("approved, then edited", edited(&many)),
+        ("approved, then edited back", edited(&[])),
+        ("asks for a cell that exists", adopted(Sighting::Cell(Box::new(whole())))),
+        ("asks for a cell that does not exist", adopted(Sighting::Absent)),
+        ("asks for a cell that belongs to another issue", owned()),
+        ("no space on the disk", full(Limit::FreeBytes(1 << 30))),
+        ("no inodes on the disk", full(Limit::FreeInodes(10_000))),
+        ("with its worktree", checked_out(&book[..2])),
+        (
+            "with its worktree, then asks for another",
+            checked_out(&[("Repository", "wizards/spellbook"), ("Ref", "dev")]),
+        ),
+        ("with its worktree, then asks for none", checked_out(&[])),
+        ("its repository cannot be had", not_checked_out(CANNOT_BE_HAD)),
+        ("suspended", suspended(beaten(-10, "working"))),
+        ("suspended until the due date", due(suspended(beaten(-400, "working")), 3_600)),
+        ("suspended, and the due date has passed", due(suspended(beaten(-10, "working")), -1)),
+        ("closed while its wizard beats", closed(beaten(-10, "working"))),
+        ("closed when its wizard is silent", closed(beaten(-400, "working"))),
+        ("closed without a cell", closed_without_a_cell()),
+        ("reopened", reopened()),
+        ("reopened, with something in its place", in_the_way()),
+        ("on a host that shows its label", here(active(beaten(-10, "working")), |here| here.has_label = true)),
+    ];
+    let mut told = String::new();
+    for (name, observation) in &turns {
+        writeln!(told, "=== {name}\n{}", said(observation)).unwrap();
+    }
+    golden::check("life.md", &told);
+}
+
+fn closed_without_a_cell() -> Observation {
+    let mut observation = settled(proposal(&[("Host", "beta")]));
+    observation.issue.state = lazarus::mission::record::IssueState::Closed;
+    observation
+}

@@ -1,0 +1,182 @@
+//! What cannot be found is gone only when nothing else explains it, and then its cell is archived, never deleted.
+
+use crate::life::{pass, try_pass};
+use crate::support::forge::Forge;
+use crate::support::host::{Host, changes, run};
+use crate::support::repository::Repository;
+use crate::support::stories;
+use lazarus::sandbox::Fault;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+stories![
+    a_deleted_issue_is_asked_for_twice_before_its_cell_is_archived,
+    from_four_gone_issues_upwards_a_person_has_to_agree,
+    a_renamed_repository_loses_no_cell,
+    a_transferred_repository_loses_no_cell,
+    an_archived_repository_loses_no_cell,
+    a_hidden_repository_loses_no_cell,
+    a_repository_without_issues_loses_no_cell,
+    a_deleted_repository_loses_no_cell,
+    another_repository_by_the_same_name_loses_no_cell,
+];
+
+async fn a_deleted_issue_is_asked_for_twice_before_its_cell_is_archived(forge: Forge) {
+    let (repository, host) = (forge.repository().await, Host::new());
+    let number = repository.file("reader", "Mission: x", &[]).await;
+    host.once(&repository).await;
+    std::fs::write(host.cell().join("artifacts/mine"), "kept").unwrap();
+    repository.delete(number).await;
+    host.once(&repository).await;
+    assert_eq!(host.cells().len(), 1, "once is not enough");
+    host.once(&repository).await;
+    let [archive] = host.archives().try_into().unwrap();
+    assert_eq!(
+        (host.cells().len(), std::fs::read_to_string(archive.join("artifacts/mine")).unwrap().as_str()),
+        (0, "kept")
+    );
+    assert_eq!(changes(&host.once(&repository).await), 0);
+}
+
+async fn file_and_delete(repository: &Repository, host: &Host, count: usize) {
+    let mut numbers = Vec::new();
+    for _ in 0..count {
+        numbers.push(repository.file("reader", "Mission: x", &[]).await);
+    }
+    host.once(repository).await;
+    for number in numbers {
+        repository.delete(number).await;
+    }
+    host.once(repository).await;
+}
+
+async fn from_four_gone_issues_upwards_a_person_has_to_agree(forge: Forge) {
+    let (repository, host) = (forge.repository().await, Host::new());
+    file_and_delete(&repository, &host, 4).await;
+    for _ in 0..2 {
+        let braked = try_pass(&host, &repository, "{}").await;
+        assert_eq!((braked.code, host.cells().len()), (1, 4), "{braked:?}");
+        let told = "4 issues are gone at once (";
+        assert!(braked.stderr.contains(told) && braked.stderr.contains("`lazarus-reconcile --once --allow-archive 4`"));
+    }
+    let once = async |most: &str| run(host.reconciler(&repository).args(["--once", "--allow-archive", most])).await;
+    assert_eq!((once("3").await.code, host.cells().len()), (1, 4), "three are not four");
+    assert_eq!((once("4").await.code, host.cells().len(), host.archives().len()), (0, 0, 4));
+    file_and_delete(&repository, &host, 3).await;
+    pass(&host, &repository, "{}").await;
+    assert_eq!((host.cells().len(), host.archives().len()), (0, 7), "three need nobody's word");
+}
+
+/// Passes with the world like this archive nothing, and say why.
+async fn check_no_cell_is_lost(host: &Host, repository: &Repository, told: &str) {
+    for _ in 0..3 {
+        let run = try_pass(host, repository, "{}").await;
+        assert_eq!((host.cells().len(), host.archives().len()), (1, 0), "{run:?}");
+        assert!(run.stderr.contains(told), "{told}: {run:?}");
+    }
+}
+
+async fn with_one_cell(forge: &Forge) -> (Repository, Host, i64) {
+    let (repository, host) = (forge.repository().await, Host::new());
+    let number = repository.file("reader", "Mission: x", &[]).await;
+    host.once(&repository).await;
+    (repository, host, number)
+}
+
+async fn a_renamed_repository_loses_no_cell(forge: Forge) {
+    let (repository, host, _) = with_one_cell(&forge).await;
+    let new = format!("{}-renamed", repository.name.split_once('/').unwrap().1);
+    forge.change(Method::PATCH, &repository.path(), json!({ "name": new })).await;
+    check_no_cell_is_lost(&host, &repository, &format!("is called `owner/{new}` now")).await;
+}
+
+async fn a_transferred_repository_loses_no_cell(forge: Forge) {
+    let (repository, host, number) = with_one_cell(&forge).await;
+    let heir = format!("successor-{}", repository.id);
+    forge.new_account(&heir);
+    let transfer = format!("{}/transfer", repository.path());
+    assert_eq!(forge.call("operator", Method::POST, &transfer, json!({ "new_owner": heir })).await.0, 202);
+    check_no_cell_is_lost(&host, &repository, &format!("is called `{heir}/")).await;
+    let (_, name) = repository.name.split_once('/').unwrap();
+    let issue = format!("/repos/{heir}/{name}/issues/{number}");
+    forge.call("operator", Method::DELETE, &issue, Value::Null).await;
+    for _ in 0..2 {
+        try_pass(&host, &repository, "{}").await;
+    }
+    assert_eq!(host.archives().len(), 1, "a deleted one is found to be so there, too");
+}
+
+async fn an_archived_repository_loses_no_cell(forge: Forge) {
+    let (repository, host, number) = with_one_cell(&forge).await;
+    repository.delete(number).await;
+    forge.change(Method::PATCH, &repository.path(), json!({ "archived": true })).await;
+    check_no_cell_is_lost(&host, &repository, "is archived; nothing is written to it and its cells stay").await;
+}
+
+async fn a_hidden_repository_loses_no_cell(forge: Forge) {
+    let (repository, host, _) = with_one_cell(&forge).await;
+    forge.change(Method::PATCH, &repository.path(), json!({ "private": true })).await;
+    let bot = format!("{}/collaborators/bot", repository.path());
+    forge.change(Method::DELETE, &bot, Value::Null).await;
+    check_no_cell_is_lost(&host, &repository, "is not there, or the token may not see it").await;
+}
+
+async fn a_repository_without_issues_loses_no_cell(forge: Forge) {
+    let (repository, host, _) = with_one_cell(&forge).await;
+    forge.change(Method::PATCH, &repository.path(), json!({ "has_issues": false })).await;
+    check_no_cell_is_lost(&host, &repository, "issues are turned off in the repository").await;
+}
+
+async fn a_deleted_repository_loses_no_cell(forge: Forge) {
+    let (repository, host, _) = with_one_cell(&forge).await;
+    forge.change(Method::DELETE, &repository.path(), Value::Null).await;
+    check_no_cell_is_lost(&host, &repository, "is not there, or the token may not see it").await;
+}
+
+async fn another_repository_by_the_same_name_loses_no_cell(forge: Forge) {
+    let (repository, host, _) = with_one_cell(&forge).await;
+    forge.change(Method::DELETE, &repository.path(), Value::Null).await;
+    forge.repository_named(repository.name.split_once('/').unwrap().1).await;
+    check_no_cell_is_lost(&host, &repository, "is another repository now").await;
+}
+
+#[tokio::test]
+async fn a_revoked_token_loses_no_cell() {
+    let forge = Forge::sandbox().await;
+    let (repository, host, number) = with_one_cell(&forge).await;
+    repository.delete(number).await;
+    forge.engine().revoke_tokens("bot");
+    check_no_cell_is_lost(&host, &repository, "token").await;
+}
+
+/// A forge whose list is empty, though its issues are there.
+#[tokio::test]
+async fn an_empty_answer_loses_no_cell() {
+    let forge = Forge::sandbox().await;
+    let (repository, host, _) = with_one_cell(&forge).await;
+    forge.engine().break_next(usize::MAX, "GET", "issues?", Fault::Empty);
+    for _ in 0..3 {
+        assert_eq!(host.once(&repository).await["summary"]["phase"]["active"], 1);
+    }
+}
+
+/// As long as anything else could not be read, nothing is called gone.
+#[tokio::test]
+async fn a_pass_that_is_incomplete_for_another_reason_calls_nothing_gone() {
+    let forge = Forge::sandbox().await;
+    let (repository, host, number) = with_one_cell(&forge).await;
+    let other = forge.repository().await;
+    repository.delete(number).await;
+    let both = format!("{},{}", repository.name, other.name);
+    let once =
+        async || run(host.reconciler(&repository).env("LAZARUS_REPOSITORIES", &both).args(["--once", "--json"])).await;
+    forge.engine().break_next(usize::MAX, "GET", &format!("{}/issues?", other.name), Fault::Refuse(500));
+    for _ in 0..3 {
+        assert_eq!((once().await.code, host.cells().len()), (1, 1));
+    }
+    forge.engine().heal();
+    for _ in 0..2 {
+        assert_eq!(once().await.code, 0);
+    }
+    assert_eq!(host.archives().len(), 1);
+}

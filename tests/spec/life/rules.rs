@@ -1,0 +1,106 @@
+//! The rules of a mission's life as a table, without a forge.
+
+use crate::life::scenes::{MAINTAINER, checked_out, clicked, closed, in_label_mode, reopened, suspended};
+use crate::support::cells::{at, beat, beaten, whole};
+use crate::support::missions::{active, proposal, settled};
+use lazarus::mission::cell::{Part, Sight, Sighting};
+use lazarus::mission::observation::{Observation, Origin};
+use lazarus::mission::plan::{plan_cell, preview};
+use lazarus::mission::worktree::Worktree;
+
+fn planned(observation: &Observation) -> Vec<&'static str> {
+    plan_cell(observation).iter().map(lazarus::mission::change::Change::kind).collect()
+}
+
+#[test]
+fn an_ended_mission_moves_its_cell_when_nobody_works_in_it() {
+    let far = beat(Some(5_000), "working", 0);
+    for (name, cell, planned_kinds) in [
+        ("beating", beaten(-10, "working"), ["update-file"].as_slice()),
+        ("done", beaten(-10, "done"), &["archive-cell"]),
+        ("silent", beaten(-400, "working"), &["archive-cell"]),
+        ("never beaten", whole(), &["archive-cell"]),
+        ("from the future", far, &["archive-cell"]),
+    ] {
+        assert_eq!(planned(&closed(cell)), planned_kinds, "{name}");
+    }
+    let mut unseen = closed(beaten(-10, "working"));
+    unseen.sighting = Sighting::Failed(lazarus::mission::cell::Failure::Io);
+    assert_eq!(planned(&unseen), [""; 0], "what we cannot see may be at work");
+}
+
+#[test]
+fn a_pause_holds_back_every_repair_and_nothing_else() {
+    for part in Part::ALL {
+        let mut paused = suspended(beaten(-10, "working"));
+        let Sighting::Cell(cell) = &mut paused.sighting else { unreachable!() };
+        cell.see(part, Sight::Missing);
+        assert!(!planned(&paused).contains(&"restore-part"), "{part:?}");
+    }
+    let mut vanished = suspended(beaten(-10, "working"));
+    vanished.sighting = Sighting::Absent;
+    assert_eq!(planned(&vanished), [""; 0]);
+}
+
+#[test]
+fn a_worktree_that_was_filled_is_never_made_again_in_a_cell_that_stands() {
+    let book = [("Repository", "wizards/spellbook"), ("Ref", "main")];
+    let mut lost = checked_out(&book);
+    let Sighting::Cell(cell) = &mut lost.sighting else { unreachable!() };
+    cell.see(Part::Worktree, Sight::Missing);
+    assert!(!planned(&lost).contains(&"restore-part") && !planned(&lost).contains(&"check-out"));
+    // A cell that has vanished whole is made again with all that it had.
+    let mut vanished = checked_out(&book);
+    vanished.sighting = Sighting::Absent;
+    assert_eq!(planned(&vanished), ["check-out", "create-cell"]);
+}
+
+#[test]
+fn what_may_be_checked_out_is_decided_by_name_and_by_privacy() {
+    let with = |origin, repository: &str| {
+        let mut observation = proposal(&[("Repository", repository)]);
+        observation.origin = origin;
+        planned(&observation)
+    };
+    let public = Origin::Found { is_private: false };
+    let private = Origin::Found { is_private: true };
+    assert_eq!(with(public, "wizards/spellbook"), ["check-out", "create-cell"]);
+    assert_eq!(with(private, "wizards/spellbook"), ["create-cell"], "a pattern lets in no private one");
+    assert_eq!(with(Origin::NotFound, "wizards/spellbook"), ["create-cell"]);
+    assert_eq!(with(Origin::NotFound, "owner/missions"), ["check-out", "create-cell"], "its own is always allowed");
+}
+
+#[test]
+fn a_failed_checkout_waits_longer_each_time_but_not_for_another_ref() {
+    let source = |git_ref: &str| {
+        let answers = [("Repository", "wizards/spellbook"), ("Ref", git_ref)];
+        lazarus::mission::worktree::WorktreeSource::of(&proposal(&answers).proposal().unwrap().spec).unwrap()
+    };
+    let mut worktree = Worktree::default();
+    let mut waits = Vec::new();
+    for _ in 0..9 {
+        worktree.fail(source("main"), "no".to_owned(), at(0));
+        waits.push(worktree.retry_at(at(0)).unwrap().after(at(0)).num_minutes());
+    }
+    assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+    worktree.fail(source("dev"), "no".to_owned(), at(0));
+    assert_eq!(worktree.retry_at(at(0)), Some(at(60)));
+}
+
+/// What was decided once is not decided again, and costs nothing.
+#[test]
+fn every_turn_of_a_life_settles_in_one_pass() {
+    let asked = || settled(in_label_mode(proposal(&[]), &[]));
+    for (name, observation) in [
+        ("asked", in_label_mode(proposal(&[]), &[])),
+        ("approved", clicked(asked(), MAINTAINER, 5)),
+        ("denied", clicked(asked(), MAINTAINER, -30)),
+        ("closed", closed(beaten(-400, "working"))),
+        ("reopened", reopened()),
+        ("suspended", suspended(beaten(-10, "working"))),
+        ("active", active(beaten(-10, "working"))),
+    ] {
+        let once = settled(observation);
+        assert_eq!(preview(&once), [], "{name}");
+    }
+}

@@ -1,0 +1,228 @@
+//! A mission's repository: checked out before the cell is seen, and the wizard's ever since.
+
+use crate::life::{pass, try_pass};
+use crate::support::daemon::{Running, settings};
+use crate::support::forge::Forge;
+use crate::support::host::{Host, changes};
+use crate::support::missions::body;
+use crate::support::repository::Repository;
+use crate::support::stories;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use lazarus::mission::worktree::CANNOT_BE_HAD;
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::Command;
+
+stories![
+    a_cell_is_born_with_its_repository_checked_out,
+    a_private_repository_needs_an_entry_of_its_own_and_the_token_is_in_no_file,
+    what_cannot_be_had_is_one_message_and_stops_no_cell,
+    a_repository_that_comes_later_is_checked_out_then,
+    another_ref_needs_a_new_mission,
+    what_a_wizard_put_into_an_empty_worktree_stays,
+];
+
+/// git as a wizard runs it in its worktree.
+fn git(worktree: &Path, arguments: &[&str]) -> String {
+    let safe = format!("safe.directory={}", worktree.display());
+    let output = Command::new("git").arg("-C").arg(worktree).arg("-c").arg(safe).args(arguments).output().unwrap();
+    assert!(output.status.success(), "git {arguments:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn mission_file(cell: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(cell.join("meta/mission.json")).unwrap()).unwrap()
+}
+
+async fn a_cell_is_born_with_its_repository_checked_out(forge: Forge) {
+    let (repository, host) = (forge.repository().await, Host::new());
+    let asked = [("repository", repository.name.as_str()), ("ref", "main")];
+    let number = repository.file("reader", "Mission: read", &asked).await;
+    host.once(&repository).await;
+    let cell = host.cell();
+    let worktree = cell.join("worktree");
+    let form = std::fs::read_to_string(worktree.join(".gitea/ISSUE_TEMPLATE/mission-proposal.yaml")).unwrap();
+    assert_eq!(form, lazarus::mission::form::FORM);
+    let commit = git(&worktree, &["rev-parse", "HEAD"]);
+    assert_eq!(git(&worktree, &["status", "--porcelain"]), "");
+    let branch = format!("mission/{}", cell.file_name().unwrap().to_str().unwrap());
+    assert_eq!(git(&worktree, &["rev-parse", "--abbrev-ref", "HEAD"]), branch);
+    let remote = git(&worktree, &["remote", "get-url", "origin"]);
+    assert_eq!(remote, format!("{}/{}.git", forge.url, repository.name), "without credentials");
+    assert_eq!(
+        mission_file(&cell)["worktree"],
+        json!({ "repository": repository.name, "ref": "main", "commit": commit })
+    );
+    let comment = repository.comment(number).await;
+    let told = format!("- Worktree: `{}` at `main`, commit `{}`", repository.name, &commit[..12]);
+    assert!(comment.contains(&told), "{comment}");
+    assert_eq!(changes(&host.once(&repository).await), 0);
+    // What a wizard does in it is nobody else's business.
+    std::fs::write(worktree.join("new.txt"), "mine").unwrap();
+    std::fs::remove_file(worktree.join(".git/HEAD")).unwrap();
+    assert_eq!(changes(&host.once(&repository).await), 0);
+}
+
+/// Another repository of the owner's, private or not, with one file in it.
+async fn spellbook(forge: &Forge, name: &str, private: bool) -> String {
+    let new = json!({ "name": name, "auto_init": true, "default_branch": "main", "private": private });
+    forge.change(Method::POST, "/user/repos", new).await;
+    let name = format!("owner/{name}");
+    let file = json!({ "content": STANDARD.encode("Abracadabra."), "message": "Write", "branch": "main" });
+    forge.change(Method::POST, &format!("/repos/{name}/contents/spells.txt"), file).await;
+    forge.change(Method::PUT, &format!("/repos/{name}/collaborators/bot"), json!({ "permission": "read" })).await;
+    name
+}
+
+/// Every file below a directory that holds this text.
+fn holding(directory: &Path, text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.is_symlink() {
+            found.extend(holding(&path, text));
+        } else if String::from_utf8_lossy(&std::fs::read(&path).unwrap_or_default()).contains(text) {
+            found.push(path.display().to_string());
+        }
+    }
+    found
+}
+
+async fn a_private_repository_needs_an_entry_of_its_own_and_the_token_is_in_no_file(forge: Forge) {
+    let (repository, host) = (forge.repository().await, Host::new());
+    let secret = spellbook(&forge, &format!("secret-{}", repository.id), true).await;
+    let number = repository.file("reader", "Mission: read", &[("repository", &secret)]).await;
+    let pattern = r#"{ "worktrees": { "repositories": ["owner/*"] } }"#;
+    pass(&host, &repository, pattern).await;
+    let comment = repository.comment(number).await;
+    assert!(comment.contains(CANNOT_BE_HAD) && host.cells().len() == 1, "{comment}");
+    let own = Host::new();
+    let exact = format!(r#"{{ "worktrees": {{ "repositories": ["{secret}"] }} }}"#);
+    let other = forge.repository().await;
+    let allowed = other.file("reader", "Mission: read", &[("repository", &secret)]).await;
+    pass(&own, &other, &exact).await;
+    let spells = std::fs::read_to_string(own.cell().join("worktree/spells.txt")).unwrap();
+    assert_eq!(spells, "Abracadabra.", "{}", other.comment(allowed).await);
+    let token = forge.token("bot");
+    let encoded = STANDARD.encode(format!("x:{token}"));
+    for text in [token, encoded.trim_end_matches('=')] {
+        assert_eq!(holding(&own.root(), text), [""; 0]);
+    }
+}
+
+async fn what_cannot_be_had_is_one_message_and_stops_no_cell(forge: Forge) {
+    let (repository, host) = (forge.repository().await, Host::new());
+    let hidden = spellbook(&forge, &format!("hidden-{}", repository.id), true).await;
+    let bot = format!("/repos/{hidden}/collaborators/bot");
+    forge.change(Method::DELETE, &bot, Value::Null).await;
+    let more = format!(r#"{{ "worktrees": {{ "repositories": ["owner/nothing-here", "{hidden}"] }} }}"#);
+    let mut told = Vec::new();
+    for answers in [
+        vec![("repository", "owner/nothing-here")],
+        vec![("repository", hidden.as_str())],
+        vec![("repository", repository.name.as_str()), ("ref", "no-such-branch")],
+    ] {
+        let number = repository.file("reader", "Mission: read", &answers).await;
+        pass(&host, &repository, &more).await;
+        let comment = repository.comment(number).await;
+        let line = comment.lines().find(|line| line.starts_with("- Worktree: ")).unwrap();
+        told.push(line.split(" could not be ").nth(1).unwrap().to_owned());
+        assert!(repository.labels(number).await.contains(&"mission/active".to_owned()));
+    }
+    assert!(told.iter().all(|line| *line == told[0]) && told[0].contains(CANNOT_BE_HAD), "{told:?}");
+    assert_eq!((host.cells().len(), changes(&pass(&host, &repository, &more).await)), (3, 0), "and waits for its turn");
+}
+
+async fn a_repository_that_comes_later_is_checked_out_then(forge: Forge) {
+    let (repository, host) = (forge.repository().await, Host::new());
+    let name = format!("later-{}", repository.id);
+    let more = format!(r#"{{ "worktrees": {{ "repositories": ["owner/{name}"] }} }}"#);
+    let full = format!("owner/{name}");
+    let number = repository.file("reader", "Mission: read", &[("repository", &full)]).await;
+    let mut daemon = Running::new(settings(&host, Some(&repository), &more)).await;
+    daemon.tick(0).await;
+    assert!(repository.comment(number).await.contains("could not be checked out"));
+    spellbook(&forge, &name, false).await;
+    daemon.tick(30).await;
+    assert!(!host.cell().join("worktree/spells.txt").exists(), "not before its time");
+    daemon.tick(40).await;
+    daemon.tick(30).await;
+    assert_eq!(std::fs::read_to_string(host.cell().join("worktree/spells.txt")).unwrap(), "Abracadabra.");
+    let comment = repository.comment(number).await;
+    assert!(comment.contains(&format!("- Worktree: `{full}`, commit `")), "{comment}");
+    assert!(mission_file(&host.cell())["worktree"]["commit"].is_string());
+}
+
+async fn another_ref_needs_a_new_mission(forge: Forge) {
+    let (repository, host) = (forge.repository().await, Host::new());
+    let number = repository.file("reader", "Mission: read", &[("repository", &repository.name)]).await;
+    host.once(&repository).await;
+    std::fs::write(host.cell().join("worktree/work.txt"), "hours of it").unwrap();
+    let other = body(&[("Repository", &repository.name), ("Ref", "dev"), ("Wizard", "circe")]);
+    repository.edit("reader", number, |_| other.clone()).await;
+    host.once(&repository).await;
+    let comment = repository.comment(number).await;
+    assert!(comment.contains("Edit not taken: a worktree with work in it is never replaced"), "{comment}");
+    assert_eq!(mission_file(&host.cell())["spec"]["wizard"], "circe", "and the rest takes effect");
+    assert_eq!(std::fs::read_to_string(host.cell().join("worktree/work.txt")).unwrap(), "hours of it");
+    assert_eq!(changes(&host.once(&repository).await), 0);
+}
+
+async fn what_a_wizard_put_into_an_empty_worktree_stays(forge: Forge) {
+    let (repository, host) = (forge.repository().await, Host::new());
+    let number = repository.file("reader", "Mission: read", &[]).await;
+    host.once(&repository).await;
+    std::fs::write(host.cell().join("worktree/work.txt"), "hours of it").unwrap();
+    let asked = body(&[("Repository", &repository.name)]);
+    repository.edit("reader", number, |_| asked.clone()).await;
+    host.once(&repository).await;
+    assert!(repository.comment(number).await.contains("is not empty, and what is in it stays"));
+    let names: Vec<_> = std::fs::read_dir(host.cell().join("worktree")).unwrap().collect();
+    assert_eq!(names.len(), 1);
+    assert_eq!(changes(&host.once(&repository).await), 0);
+}
+
+/// A host without git makes the cell all the same, and says what is missing.
+#[tokio::test]
+async fn a_host_without_git_is_told_so() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    let number = repository.file("reader", "Mission: read", &[("repository", &repository.name)]).await;
+    let run = crate::support::host::run(host.reconciler(&repository).env("PATH", "/nowhere").arg("--once")).await;
+    assert_eq!((run.code, host.cells().len()), (1, 1), "{run:?}");
+    assert!(run.stderr.contains("there is no git in `PATH`; install git 2."), "{run:?}");
+    assert!(repository.comment(number).await.contains("there is no git in `PATH`"));
+}
+
+/// A pass that dies after it has put the worktree in its place leaves the next one to find it there.
+#[tokio::test]
+async fn a_worktree_that_was_put_in_its_place_by_a_pass_that_died_is_found_there() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    let number = repository.file("reader", "Mission: read", &[("repository", &repository.name)]).await;
+    host.once(&repository).await;
+    let commit = mission_file(&host.cell())["worktree"]["commit"].clone();
+    let records = host.root().join(".lazarus/missions");
+    let path = std::fs::read_dir(records).unwrap().next().unwrap().unwrap().path();
+    let mut record: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    record["worktree"]["placing"] = record["worktree"]["checked_out"].take();
+    std::fs::write(&path, record.to_string()).unwrap();
+    let run = try_pass(&host, &repository, "{}").await;
+    assert_eq!(run.code, 0, "{run:?}");
+    assert_eq!(mission_file(&host.cell())["worktree"]["commit"], commit);
+    assert!(repository.comment(number).await.contains(", commit `"));
+    assert_eq!(changes(&host.once(&repository).await), 0);
+}
+
+/// What is public for a wildcard is decided by the forge, and by nobody's spelling.
+#[tokio::test]
+async fn a_public_repository_of_an_owner_is_let_in_by_a_pattern() {
+    let forge = Forge::sandbox().await;
+    let (repository, host): (Repository, Host) = (forge.repository().await, Host::new());
+    let book = spellbook(&forge, "book", false).await;
+    repository.file("reader", "Mission: read", &[("repository", &book.to_uppercase().replace("OWNER", "Owner"))]).await;
+    pass(&host, &repository, r#"{ "worktrees": { "repositories": ["owner/*"] } }"#).await;
+    assert!(host.cell().join("worktree/spells.txt").exists());
+}
