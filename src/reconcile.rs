@@ -1,8 +1,10 @@
 //! One pass over one mission, in two halves: observe, plan the cell, apply; look again, plan the status, apply.
 
+use crate::mission::cell_plan::plan_cell;
 use crate::mission::change::Change;
+use crate::mission::expected::expected;
 use crate::mission::observation::{Comments, Observation};
-use crate::mission::plan::{expected, plan_cell, plan_status, preview};
+use crate::mission::plan::{plan_status, preview};
 use crate::world::WorldError;
 use crate::world::applier::Applier;
 use crate::world::observer::Observer;

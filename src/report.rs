@@ -3,9 +3,10 @@
 use crate::mission::change::Change;
 use crate::mission::health::Health;
 use crate::mission::observation::{Here, Observation};
+use crate::mission::paths::cell_path;
 use crate::mission::phase::Phase;
 use crate::mission::situation::{Obstacle, Situation, situation};
-use crate::mission::status::{cell_path, status};
+use crate::mission::status::status;
 use crate::reconcile::Outcome;
 use crate::trouble::Trouble;
 use crate::world::gitea::Requests;

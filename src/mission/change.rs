@@ -5,10 +5,10 @@ use crate::mission::cell::Part;
 use crate::mission::ground::{KnownRepository, RepositoryLabel, RootPapers};
 use crate::mission::identity::MissionId;
 use crate::mission::label::Label;
+use crate::mission::meaning::Status;
 use crate::mission::observation::AttachedLabel;
 use crate::mission::papers::CellPapers;
 use crate::mission::record::{IssueKey, IssueState, Record, Spoken};
-use crate::mission::status::Status;
 use crate::mission::worktree::WorktreeSource;
 use std::fmt;
 

@@ -1,9 +1,9 @@
 //! Our one comment on an issue, put into words.
 
 use crate::mission::marker::Marker;
+use crate::mission::meaning::{Meaning, Status};
 use crate::mission::observation::Here;
 use crate::mission::record::Happened;
-use crate::mission::status::{Meaning, Status};
 use crate::mission::text;
 use crate::mission::time::{Timestamp, spoken_length};
 use minijinja::syntax::SyntaxConfig;

@@ -5,9 +5,10 @@ use crate::support::cells::{at, beaten};
 use crate::support::missions::{active, labelled, settled};
 use lazarus::mission::brake::brake;
 use lazarus::mission::cell::Sighting;
+use lazarus::mission::cell_plan::plan_cell;
 use lazarus::mission::change::Change;
 use lazarus::mission::observation::Observation;
-use lazarus::mission::plan::{plan_cell, preview};
+use lazarus::mission::plan::preview;
 use std::collections::VecDeque;
 use std::sync::Arc;
 

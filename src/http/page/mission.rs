@@ -3,9 +3,9 @@
 use crate::http::page::shown::{Frame, Issue, When, whole};
 use crate::mission::health::Health;
 use crate::mission::identity::MissionId;
+use crate::mission::paths::{beat_command, scan_command};
 use crate::mission::phase::Phase;
 use crate::mission::record::Happened;
-use crate::mission::status::{beat_command, scan_command};
 use crate::mission::text::shell_word;
 use crate::mission::time::Timestamp;
 use crate::snapshot::{MissionView, Snapshot};

@@ -4,8 +4,9 @@ use crate::life::scenes::{MAINTAINER, checked_out, clicked, closed, in_label_mod
 use crate::support::cells::{at, beat, beaten, whole};
 use crate::support::missions::{active, proposal, settled};
 use lazarus::mission::cell::{Part, Sight, Sighting};
+use lazarus::mission::cell_plan::plan_cell;
 use lazarus::mission::observation::{Observation, Origin};
-use lazarus::mission::plan::{plan_cell, preview};
+use lazarus::mission::plan::preview;
 use lazarus::mission::worktree::Worktree;
 
 fn planned(observation: &Observation) -> Vec<&'static str> {

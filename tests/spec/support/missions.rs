@@ -4,15 +4,16 @@ use crate::support::cells::{at, seconds};
 use lazarus::mission::approval::ApprovalPolicy;
 use lazarus::mission::cell::{CellFacts, Sighting};
 use lazarus::mission::change::Change;
+use lazarus::mission::expected::expected;
 use lazarus::mission::identity::{ForgeUrl, HostName, RepositoryName, RepositoryPattern, RootId};
 use lazarus::mission::label::Label;
 use lazarus::mission::marker::Marker;
+use lazarus::mission::meaning::Status;
 use lazarus::mission::observation::{
     AttachedLabel, CommentFacts, Comments, Here, IssueFacts, Observation, Origin, Take,
 };
-use lazarus::mission::plan::{expected, preview};
+use lazarus::mission::plan::preview;
 use lazarus::mission::record::{IssueKey, IssueState, Spoken};
-use lazarus::mission::status::Status;
 use std::fmt::Write;
 use std::sync::Arc;
 

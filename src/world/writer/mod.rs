@@ -1,29 +1,30 @@
 //! The one who may write in a missions root: cells are born whole, files are replaced whole, nothing is overwritten.
 
-use crate::mission::archive::ArchiveName;
+mod moves;
+mod worktree;
+
+pub use worktree::Placed;
+
 use crate::mission::cell::Part;
-use crate::mission::contents::{FILE_BYTES_MAX, parse_object, pretty};
+use crate::mission::contents::pretty;
 use crate::mission::ground::{RootFile, RootPapers};
-use crate::mission::identity::{Commit, MissionId, RootId};
-use crate::mission::papers::{CellPapers, updated};
+use crate::mission::identity::{MissionId, RootId};
+use crate::mission::papers::CellPapers;
 use crate::mission::record::{IssueKey, Record};
 use crate::mission::time::Timestamp;
-use crate::world::beneath::{self, CREATE_NEW, Contents};
+use crate::world::beneath::CREATE_NEW;
 use crate::world::cells::open_directory;
 use crate::world::journal::{JOURNAL, OF_CELL};
 use crate::world::lock::{self, Access, Ground};
-use crate::world::root::{ARCHIVE, OWN, RECORDS, ROOT_FILE, Root, RootError, STAGING};
-use crate::world::root::{read_record, record_name};
-use rustix::fs::{
-    Dir, Gid, Mode, OFlags, RenameFlags, fchmod, fchown, fsync, mkdirat, openat, renameat, renameat_with,
-};
+use crate::world::root::{OWN, RECORDS, ROOT_FILE, Root, RootError, STAGING, read_record, record_name};
+use rustix::fs::{Gid, Mode, OFlags, RenameFlags, fchmod, fchown, fsync, mkdirat, openat, renameat, renameat_with};
 use rustix::io::Errno;
 use serde::Serialize;
 use serde_json::json;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -40,15 +41,6 @@ pub struct WriteError {
     pub path: String,
     /// Why it failed.
     pub cause: String,
-}
-
-/// What became of a worktree that was to be put into a cell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Placed {
-    /// It is there.
-    Here,
-    /// Somebody has put something into the cell's own, which stays.
-    InTheWay,
 }
 
 /// Exclusive write access to a root; ends when dropped.
@@ -202,135 +194,6 @@ impl Writer {
         fsync(&cell)?;
         renameat_with(&self.staging, name, &self.root, name, RenameFlags::NOREPLACE)?;
         fsync(&self.root)
-    }
-
-    /// Moves a cell whole to where the cells of ended missions lie. Nothing in it changes but what its own papers say, and
-    /// whoever has a file of it open goes on with it there.
-    pub fn archive_cell(&self, papers: &CellPapers, name: ArchiveName) -> Result<(), WriteError> {
-        let mission_id = papers.mission_id.to_string();
-        let archived = self.open_archive().and_then(|archive| {
-            renameat_with(&self.root, &*mission_id, &archive, &*name.to_string(), RenameFlags::NOREPLACE)?;
-            fsync(&archive)?;
-            fsync(&self.root)?;
-            open_directory(&archive, &name.to_string())
-        });
-        let archived = archived.map_err(|cause| self.unmoved("move to the archive the cell", &mission_id, cause))?;
-        self.bring_up_to_date(archived.as_fd(), papers);
-        Ok(())
-    }
-
-    /// Moves a cell back, whole; what is in its place goes to the archive before.
-    pub fn restore_cell(
-        &self,
-        papers: &CellPapers,
-        name: ArchiveName,
-        displaced: Option<ArchiveName>,
-    ) -> Result<(), WriteError> {
-        let mission_id = papers.mission_id.to_string();
-        let restored = self.open_archive().and_then(|archive| {
-            if let Some(displaced) = displaced {
-                let displaced = displaced.to_string();
-                renameat_with(&self.root, &*mission_id, &archive, &*displaced, RenameFlags::NOREPLACE)?;
-            }
-            renameat_with(&archive, &*name.to_string(), &self.root, &*mission_id, RenameFlags::NOREPLACE)?;
-            fsync(&self.root)?;
-            fsync(&archive)?;
-            self.open_cell(papers.mission_id)
-        });
-        let restored =
-            restored.map_err(|cause| self.unmoved("move back from the archive the cell", &mission_id, cause))?;
-        self.bring_up_to_date(restored.as_fd(), papers);
-        Ok(())
-    }
-
-    fn unmoved(&self, tried: &'static str, mission_id: &str, cause: Errno) -> WriteError {
-        let path = self.root.path().join(mission_id).display().to_string();
-        WriteError { tried, path, cause: cause.to_string() }
-    }
-
-    fn open_archive(&self) -> Result<OwnedFd, Errno> {
-        let own = self.root.open_own()?;
-        make_directory(own.as_fd(), ARCHIVE, 0o700)?;
-        open_to_sync(own.as_fd(), ARCHIVE)
-    }
-
-    /// What a cell's papers say of its phase is for readers; that it cannot be written is no reason to leave the cell where
-    /// it was.
-    fn bring_up_to_date(&self, cell: BorrowedFd<'_>, papers: &CellPapers) {
-        for (part, wanted) in [(Part::Mission, papers.mission_file()), (Part::Cell, papers.cell_file())] {
-            let found = match beneath::read(cell, part.path(), FILE_BYTES_MAX, self.root.resolver()) {
-                Ok(Contents::Whole(bytes, _)) => parse_object(&bytes).ok(),
-                Ok(Contents::TooLarge | Contents::WrongType(_)) | Err(_) => None,
-            };
-            let Some(contents) = found.and_then(|found| updated(&found, &wanted)) else { continue };
-            let placed = open_to_sync(cell, part.parent().unwrap_or(part).path()).and_then(|directory| {
-                self.place(directory.as_fd(), part.name(), contents.as_bytes(), part.mode(), RenameFlags::empty())
-            });
-            if let Err(error) = placed {
-                tracing::warn!("`{}` of the cell `{}` stays as it was: {error}", part.path(), papers.mission_id);
-            }
-        }
-    }
-
-    /// Where something is made before it is moved into place, as a path for programs that take nothing else.
-    #[must_use]
-    pub fn staging_path(&self, name: &str) -> PathBuf {
-        self.root.path().join(OWN).join(STAGING).join(name)
-    }
-
-    /// Puts a worktree that lies in staging into a cell. It replaces an empty directory and nothing else.
-    pub fn place_worktree(&self, mission_id: MissionId, staged: &str) -> Result<Placed, WriteError> {
-        let placed = self.open_cell(mission_id).and_then(|cell| {
-            let cell = open_to_sync(cell.as_fd(), ".")?;
-            renameat(&self.staging, staged, &cell, Part::Worktree.name())?;
-            fsync(&cell)
-        });
-        match placed {
-            Ok(()) => Ok(Placed::Here),
-            Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(Placed::InTheWay),
-            Err(cause) => Err(self.failed("fill", mission_id, Part::Worktree, cause)),
-        }
-    }
-
-    /// Whether nothing is in a cell's worktree yet.
-    pub fn has_empty_worktree(&self, mission_id: MissionId) -> Result<bool, WriteError> {
-        let looked = self.open_cell(mission_id).and_then(|cell| {
-            let worktree = open_to_sync(cell.as_fd(), Part::Worktree.path())?;
-            let mut entries = Dir::new(worktree)?;
-            Ok(!entries.any(|entry| entry.is_ok_and(|entry| !matches!(entry.file_name().to_bytes(), b"." | b".."))))
-        });
-        looked.map_err(|cause| self.failed("look into", mission_id, Part::Worktree, cause))
-    }
-
-    /// Whether there is a cell of this id.
-    #[must_use]
-    pub fn has_cell(&self, mission_id: MissionId) -> bool {
-        self.open_cell(mission_id).is_ok()
-    }
-
-    /// Writes into a cell's papers what was checked out in it; like all that is said there, the next pass puts it right.
-    pub fn note_commit(&self, mission_id: MissionId, commit: &Commit) {
-        let noted = self.open_cell(mission_id).and_then(|cell| {
-            let found = match beneath::read(&cell, Part::Mission.path(), FILE_BYTES_MAX, self.root.resolver())? {
-                Contents::Whole(bytes, _) => parse_object(&bytes).ok(),
-                Contents::TooLarge | Contents::WrongType(_) => None,
-            };
-            let Some(mut file) = found else { return Ok(()) };
-            if let Some(worktree) = file.get_mut("worktree").and_then(serde_json::Value::as_object_mut) {
-                worktree.insert("commit".to_owned(), json!(commit));
-            }
-            let meta = open_to_sync(cell.as_fd(), Part::Meta.path())?;
-            let (name, mode) = (Part::Mission.name(), Part::Mission.mode());
-            self.place(meta.as_fd(), name, pretty(&file).as_bytes(), mode, RenameFlags::empty())
-        });
-        if let Err(error) = noted {
-            tracing::warn!("`{}` of the cell `{mission_id}` stays as it was: {error}", Part::Mission.path());
-        }
-    }
-
-    /// Removes what was made in staging and is not needed.
-    pub fn discard(&self, staged: &str) {
-        let _ = std::fs::remove_dir_all(self.staging_path(staged));
     }
 
     /// Makes a missing part again. What has appeared meanwhile stays as it is.

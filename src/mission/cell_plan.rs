@@ -1,0 +1,183 @@
+//! Decides what a mission's cell needs: the first half of a pass over it.
+
+use crate::mission::archive::ArchiveName;
+use crate::mission::cell::{CellFacts, Part, Sight, Sighting};
+use crate::mission::change::Change;
+use crate::mission::checkout::{Wish, wish};
+use crate::mission::ending::Ending;
+use crate::mission::observation::Observation;
+use crate::mission::papers::CellPapers;
+use crate::mission::papers::updated;
+use crate::mission::phase::Phase;
+use crate::mission::proposal::Proposal;
+use crate::mission::record::{Binding, Record, Restored};
+use crate::mission::situation::{Active, Situation, situation};
+use crate::mission::status::{current, papers, phase};
+use crate::mission::time::Timestamp;
+use crate::mission::worktree::WorktreeSource;
+
+/// What the cell needs: the first half of a pass over a mission.
+#[must_use]
+pub fn plan_cell(observation: &Observation) -> Vec<Change> {
+    if observation.is_braked {
+        return Vec::new();
+    }
+    match situation(observation) {
+        Situation::Active(active) => plan_active(observation, &active),
+        Situation::Closed(ending) | Situation::Gone(ending) | Situation::Elsewhere(_, ending) => {
+            plan_end(observation, ending)
+        }
+        Situation::NotAProposal
+        | Situation::ForAnotherHost
+        | Situation::Missing
+        | Situation::Waits(..)
+        | Situation::Invalid(_)
+        | Situation::Blocked(_) => Vec::new(),
+    }
+}
+
+fn plan_active(observation: &Observation, active: &Active) -> Vec<Change> {
+    let papers = Box::new(papers(observation, &active.proposal, phase(active)));
+    let is_paused = active.suspension.is_some();
+    let kept = observation.record.as_ref().and_then(|record| record.archive).zip(observation.archive.kept.as_ref());
+    if let Some((name, kept)) = kept.filter(|_| !matches!(observation.sighting, Sighting::Failed(_))) {
+        return vec![restore_cell(observation, active, papers, name, kept)];
+    }
+    match &observation.sighting {
+        Sighting::Failed(_) | Sighting::NotADirectory(_) => Vec::new(),
+        Sighting::Absent if is_paused => Vec::new(),
+        Sighting::Absent => {
+            let source = source(observation, active, true);
+            let record = Box::new(bind(observation, active));
+            let create = Change::CreateCell { papers, record };
+            let check_out = source.map(|source| check_out(observation, source));
+            check_out.into_iter().chain([create]).collect()
+        }
+        Sighting::Cell(cell) => {
+            let bind = observation
+                .binding()
+                .is_none()
+                .then(|| Change::BindCell { record: Box::new(bind(observation, active)) });
+            let source = source(observation, active, false).filter(|_| !is_paused);
+            let check_out = source.map(|source| check_out(observation, source));
+            let parts = Part::ALL.into_iter().filter(|part| !is_paused || *cell.part(*part) != Sight::Missing);
+            let repairs = parts.filter_map(|part| repair(observation, cell, part, &papers));
+            bind.into_iter().chain(repairs).chain(check_out).collect()
+        }
+    }
+}
+
+/// The repository to be checked out now, if one is.
+fn source(observation: &Observation, active: &Active, is_new: bool) -> Option<WorktreeSource> {
+    match wish(observation, &active.proposal.spec, is_new) {
+        Wish::CheckOut(source) => Some(source),
+        Wish::Nothing | Wish::Ask(_) | Wish::Refused(_) => None,
+    }
+}
+
+fn check_out(observation: &Observation, source: WorktreeSource) -> Change {
+    Change::CheckOut { issue: observation.issue.key.clone(), mission_id: observation.mission_id, source }
+}
+
+/// A cell that nobody needs any more moves away; while its wizard is still at work, its papers tell it the end.
+fn plan_end(observation: &Observation, ending: Ending) -> Vec<Change> {
+    let Some(binding) = observation.binding() else { return Vec::new() };
+    let proposal = Proposal { name: binding.name.clone(), spec: binding.spec.clone(), invisible: binding.invisible };
+    let papers = papers(observation, &proposal, Phase::Closed);
+    let Sighting::Cell(cell) = &observation.sighting else { return Vec::new() };
+    match ending {
+        Ending::NoCell | Ending::Archived(_) => Vec::new(),
+        Ending::StaysUntil(_) => repair(observation, cell, Part::Mission, &papers)
+            .filter(|change| matches!(change, Change::UpdateFile { .. }))
+            .into_iter()
+            .collect(),
+        Ending::Due => {
+            let name = observation.archive.free;
+            let record = observation.record.clone().map(|record| Record { archive: Some(name), ..record });
+            let archive = |record| Change::ArchiveCell { papers: Box::new(papers), name, record: Box::new(record) };
+            record.map(archive).into_iter().collect()
+        }
+    }
+}
+
+fn restore_cell(
+    observation: &Observation,
+    active: &Active,
+    papers: Box<CellPapers>,
+    name: ArchiveName,
+    kept: &Sighting,
+) -> Change {
+    let missing = match kept {
+        Sighting::Cell(cell) if active.suspension.is_none() => {
+            Part::ALL.into_iter().filter(|part| lacks(observation, cell, *part)).collect()
+        }
+        Sighting::Cell(_) | Sighting::Absent | Sighting::NotADirectory(_) | Sighting::Failed(_) => Vec::new(),
+    };
+    let displaced = (observation.sighting != Sighting::Absent).then_some(observation.archive.free);
+    let mut record = bind(observation, active);
+    record.archive = None;
+    record.restored = Some(Restored { at: observation.here.now, displaced });
+    Change::RestoreCell { papers, name, displaced, missing, record: Box::new(record) }
+}
+
+fn bind(observation: &Observation, active: &Active) -> Record {
+    let mut record = current(observation);
+    record.approval.clone_from(&active.approval);
+    let Proposal { name, spec, invisible } = active.proposal.clone();
+    let born = || born(&observation.sighting).unwrap_or(observation.here.now);
+    record.binding.get_or_insert_with(|| Binding {
+        mission_id: observation.mission_id,
+        created_at: born(),
+        name,
+        spec,
+        invisible,
+        seen_whole: false,
+        ever_beat: false,
+    });
+    record
+}
+
+/// When a cell that is taken over says that it was made.
+fn born(sighting: &Sighting) -> Option<Timestamp> {
+    let Sighting::Cell(cell) = sighting else { return None };
+    Timestamp::parse(cell.mission.as_ref()?.get("created_at")?.as_str()?)
+}
+
+/// Whether a part is missing and is to be made again.
+fn lacks(observation: &Observation, cell: &CellFacts, part: Part) -> bool {
+    // A wizard that has beaten knows more of its heartbeat than an empty file would say, and what lay in a worktree nobody
+    // knows but its wizard.
+    let is_beyond_us = match part {
+        Part::Heartbeat => observation.binding().is_some_and(|binding| binding.ever_beat),
+        Part::Worktree => observation.record.as_ref().is_some_and(|record| record.worktree.checked_out.is_some()),
+        Part::Meta
+        | Part::Config
+        | Part::State
+        | Part::Logs
+        | Part::Artifacts
+        | Part::Mission
+        | Part::Cell
+        | Part::Log
+        | Part::Token => false,
+    };
+    !is_beyond_us && cell.can_be_made_again(part)
+}
+
+/// What is missing is made again; what exists is never overwritten, but for files of ours that are out of date.
+fn repair(observation: &Observation, cell: &CellFacts, part: Part, papers: &CellPapers) -> Option<Change> {
+    let mission_id = papers.mission_id;
+    match (cell.part(part), part) {
+        (Sight::Missing, _) => {
+            lacks(observation, cell, part).then(|| Change::RestorePart { papers: Box::new(papers.clone()), part })
+        }
+        (Sight::Present, Part::Mission) => {
+            let contents = updated(cell.mission.as_ref()?, &papers.mission_file())?;
+            Some(Change::UpdateFile { mission_id, part, contents })
+        }
+        (Sight::Present, Part::Cell) => {
+            let contents = updated(cell.config.as_ref()?, &papers.cell_file())?;
+            Some(Change::UpdateFile { mission_id, part, contents })
+        }
+        (Sight::Present | Sight::WrongType(_) | Sight::Unreadable(_) | Sight::Failed(_), _) => None,
+    }
+}

@@ -1,0 +1,138 @@
+//! The world as it will be once a cell's changes have been made: what a preview sees instead of a second look.
+
+use crate::mission::cell::{CellFacts, Part, Sight, Sighting};
+use crate::mission::change::Change;
+use crate::mission::contents::parse_object;
+use crate::mission::health::Place;
+use crate::mission::heartbeat::{Beat, Heartbeat};
+use crate::mission::observation::Observation;
+use crate::mission::papers::CellPapers;
+use crate::mission::papers::updated;
+use crate::mission::record::Record;
+use crate::mission::time::Timestamp;
+
+/// The world as it will be once `changes` have been made; what a preview sees instead of a second look.
+#[must_use]
+pub fn expected(observation: &Observation, changes: &[Change]) -> Observation {
+    let mut after = observation.clone();
+    for change in changes {
+        expect(&mut after, change);
+    }
+    after
+}
+
+fn expect(after: &mut Observation, change: &Change) {
+    match change {
+        Change::CreateCell { papers, record } => {
+            if after.binding().is_some_and(|binding| binding.seen_whole) {
+                after.repaired.push(Place::Whole);
+            }
+            after.sighting = Sighting::Cell(Box::new(new_cell(after, papers)));
+            let mut record = keeping_worktree(after, record);
+            record.worktree.checked_out = None;
+            after.record = Some(record);
+        }
+        Change::BindCell { record } => after.record = Some(keeping_worktree(after, record)),
+        Change::CheckOut { issue, mission_id: _, source } => {
+            // Which commit it will be nobody knows yet; that it is not tried again at this moment is known.
+            let now = after.here.now;
+            let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
+            record.worktree.fail(source.clone(), String::new(), now);
+        }
+        Change::ArchiveCell { papers: _, name, record } => {
+            after.archive.kept = Some(std::mem::replace(&mut after.sighting, Sighting::Absent));
+            after.archive.free = name.next();
+            after.record = Some(keeping_worktree(after, record));
+        }
+        Change::RestoreCell { papers, name: _, displaced: _, missing, record } => {
+            after.sighting = after.archive.kept.take().unwrap_or(Sighting::Absent);
+            for part in missing {
+                after.repaired.extend(part.is_required().then_some(Place::Part(*part)));
+                restore(after, papers, *part);
+            }
+            bring_up_to_date(after, papers);
+            after.record = Some(keeping_worktree(after, record));
+        }
+        Change::RestorePart { papers, part } => {
+            after.repaired.extend(part.is_required().then_some(Place::Part(*part)));
+            restore(after, papers, *part);
+        }
+        Change::UpdateFile { mission_id: _, part, contents } => {
+            if let Sighting::Cell(cell) = &mut after.sighting {
+                fill(cell, *part, contents);
+            }
+        }
+        Change::InitialiseRoot { .. }
+        | Change::UpdateRoot { .. }
+        | Change::CreateLabel { .. }
+        | Change::CorrectLabel { .. }
+        | Change::AddLabels { .. }
+        | Change::RemoveLabel { .. }
+        | Change::ReplaceLabels { .. }
+        | Change::PostComment { .. }
+        | Change::EditComment { .. }
+        | Change::RemoveComment { .. }
+        | Change::RememberComment { .. }
+        | Change::Remember { .. } => {}
+    }
+}
+
+/// What is remembered of the worktree belongs to the changes that fill it.
+fn keeping_worktree(after: &Observation, record: &Record) -> Record {
+    let worktree = after.record.as_ref().map(|known| known.worktree.clone());
+    Record { worktree: worktree.unwrap_or_default(), ..record.clone() }
+}
+
+fn bring_up_to_date(after: &mut Observation, papers: &CellPapers) {
+    let Sighting::Cell(cell) = &mut after.sighting else { return };
+    for (part, wanted) in [(Part::Mission, papers.mission_file()), (Part::Cell, papers.cell_file())] {
+        let found = if part == Part::Mission { &cell.mission } else { &cell.config };
+        if let Some(contents) = found.as_ref().and_then(|found| updated(found, &wanted)) {
+            fill(cell, part, &contents);
+        }
+    }
+}
+
+fn new_cell(observation: &Observation, papers: &CellPapers) -> CellFacts {
+    let mut cell = CellFacts::empty();
+    for part in Part::ALL {
+        cell.see(part, Sight::Present);
+        fill(&mut cell, part, &papers.contents(part).unwrap_or_default());
+    }
+    cell.heartbeat = Some(unborn(observation.here.now));
+    cell
+}
+
+fn restore(after: &mut Observation, papers: &CellPapers, part: Part) {
+    let now = after.here.now;
+    let Sighting::Cell(cell) = &mut after.sighting else { return };
+    // Making a file makes its directory where that is missing too.
+    for made in part.parent().into_iter().chain([part]) {
+        cell.see(made, Sight::Present);
+    }
+    fill(cell, part, &papers.contents(part).unwrap_or_default());
+    if part == Part::Heartbeat {
+        cell.heartbeat = Some(unborn(now));
+    }
+}
+
+fn unborn(now: Timestamp) -> Beat {
+    Beat { heartbeat: Heartbeat::unborn(), written_at: now, seen_at: now }
+}
+
+fn fill(cell: &mut CellFacts, part: Part, contents: &str) {
+    let object = parse_object(contents.as_bytes()).ok();
+    match part {
+        Part::Mission => cell.mission = object,
+        Part::Cell => cell.config = object,
+        Part::Meta
+        | Part::Config
+        | Part::State
+        | Part::Logs
+        | Part::Artifacts
+        | Part::Worktree
+        | Part::Heartbeat
+        | Part::Log
+        | Part::Token => {}
+    }
+}

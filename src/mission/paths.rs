@@ -1,0 +1,29 @@
+//! Paths and commands as people type them.
+
+use crate::mission::archive::ArchiveName;
+use crate::mission::identity::MissionId;
+use crate::mission::text::shell_word;
+
+/// Where a cell is, as people type it.
+#[must_use]
+pub fn cell_path(missions_root: &str, mission_id: MissionId) -> String {
+    format!("{}/{mission_id}", missions_root.trim_end_matches('/'))
+}
+
+/// Where an archive is, as people type it.
+#[must_use]
+pub fn archive_path(missions_root: &str, name: ArchiveName) -> String {
+    format!("{}/.lazarus/archive/{name}", missions_root.trim_end_matches('/'))
+}
+
+/// The shell command that beats for a cell.
+#[must_use]
+pub fn beat_command(missions_root: &str, mission_id: MissionId) -> String {
+    format!("lazarus-pit beat --cell {}", shell_word(&cell_path(missions_root, mission_id)))
+}
+
+/// The command that looks at every cell.
+#[must_use]
+pub fn scan_command(missions_root: &str) -> String {
+    format!("lazarus-reconcile scan --root {}", shell_word(missions_root))
+}

@@ -1,0 +1,148 @@
+//! What is said on an issue: labels put on and taken off, our comment posted, edited and removed.
+
+use crate::mission::comment::render;
+use crate::mission::ground::KnownRepository;
+use crate::mission::label::Label;
+use crate::mission::marker::Marker;
+use crate::mission::meaning::Status;
+use crate::mission::observation::AttachedLabel;
+use crate::mission::record::{IssueKey, Spoken};
+use crate::world::WorldError;
+use crate::world::applier::Applier;
+use crate::world::gitea::{self, ForgeError, NewLabel};
+
+/// How often a create is tried whose answer was lost, looking for its work each time before.
+const CREATES_MAX: usize = 3;
+
+impl Applier {
+    pub(super) async fn create_label(&self, repository: &KnownRepository, label: &Label) -> Result<(), WorldError> {
+        let look = self.gitea.repository(&repository.name);
+        let exclusive = label.is_exclusive();
+        let appearance = label.appearance();
+        let new =
+            NewLabel { name: &appearance.name, color: appearance.colour, description: appearance.meaning, exclusive };
+        for attempt in 1.. {
+            match look.create_label(&new).send().await {
+                Ok(created) => {
+                    self.know_label(repository.id, label, created.id);
+                    return Ok(());
+                }
+                Err(error) if error.may_have_happened() && attempt < CREATES_MAX => {}
+                Err(error) => return Err(error.into()),
+            }
+            let labels = look.labels().await?;
+            if let Some(found) = labels.iter().find(|found| found.name == new.name) {
+                self.know_label(repository.id, label, found.id);
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn label_ids(&self, issue: &IssueKey, labels: &[Label]) -> Result<Vec<i64>, WorldError> {
+        let id = |label: &Label| {
+            let known =
+                self.hold(|hold| hold.label_ids.get(&(issue.repository_id, label.name().into_owned())).copied());
+            known.ok_or(WorldError::NoLabel { label: label.name().into_owned(), repository: issue.repository.clone() })
+        };
+        labels.iter().map(id).collect()
+    }
+
+    pub(super) async fn add_labels(&self, issue: &IssueKey, labels: &[Label]) -> Result<(), WorldError> {
+        let ids = self.label_ids(issue, labels)?;
+        let answer = self.gitea.issues(&issue.repository).add_labels(issue.number, &ids).send().await?;
+        check_labels(issue, labels, &[], &answer)
+    }
+
+    pub(super) async fn replace_labels(
+        &self,
+        issue: &IssueKey,
+        add: &[Label],
+        remove: &[AttachedLabel],
+    ) -> Result<(), WorldError> {
+        let issues = self.gitea.issues(&issue.repository);
+        let current = issues.labels(issue.number).send().await?;
+        let stays = |id: &i64| !remove.iter().any(|label| label.id == *id);
+        let mut ids: Vec<i64> = current.iter().map(|label| label.id).filter(stays).collect();
+        ids.extend(self.label_ids(issue, add)?);
+        ids.sort_unstable();
+        ids.dedup();
+        let answer = issues.replace_labels(issue.number, &ids).send().await?;
+        check_labels(issue, add, remove, &answer)
+    }
+
+    pub(super) async fn post_comment(&self, issue: &IssueKey, status: &Status) -> Result<(), WorldError> {
+        let here = self.here();
+        let body = render(&here, status);
+        let issues = self.gitea.issues(&issue.repository);
+        for attempt in 1.. {
+            match issues.create_comment(issue.number, &body).send().await {
+                Ok(comment) => return self.remember_comment(issue, posted(comment.id, status)).await,
+                Err(error) if error.may_have_happened() && attempt < CREATES_MAX => {}
+                Err(error) => return Err(error.into()),
+            }
+            let comments = issues.comments(issue.number).send().await?;
+            let marker = Marker::parse(&body);
+            let is_it = |comment: &gitea::Comment| {
+                let poster = comment.user.as_ref().map_or(0, |user| user.id);
+                here.is_ours(poster) && Marker::parse(&comment.body) == marker
+            };
+            if let Some(found) = comments.iter().find(|comment| is_it(comment)) {
+                return self.remember_comment(issue, posted(found.id, status)).await;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn edit_comment(
+        &self,
+        issue: &IssueKey,
+        id: i64,
+        status: &Status,
+        is_confirmed: bool,
+    ) -> Result<(), WorldError> {
+        let body = render(&self.here(), status);
+        match self.gitea.issues(&issue.repository).edit_comment(id, &body).send().await {
+            Ok(_) => {
+                let comment =
+                    Spoken { id, digest: status.digest(), is_confirmed, asks: status.asks(), is_edited: true };
+                self.remember_comment(issue, comment).await
+            }
+            Err(ForgeError::NotFound { .. }) => Err(WorldError::CommentGone { id }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) async fn remember_comment(&self, issue: &IssueKey, comment: Spoken) -> Result<(), WorldError> {
+        let issue = issue.clone();
+        self.write(move |writer, _| {
+            writer.remember(&issue, |known| known.comment = Some(comment))?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// A comment that nobody has looked at again yet.
+fn posted(id: i64, status: &Status) -> Spoken {
+    Spoken { id, digest: status.digest(), is_confirmed: false, asks: status.asks(), is_edited: false }
+}
+
+/// The forge answers success also when it has dropped a label, so its answer is held against the request.
+fn check_labels(
+    issue: &IssueKey,
+    wanted: &[Label],
+    unwanted: &[AttachedLabel],
+    answer: &[gitea::Label],
+) -> Result<(), WorldError> {
+    let has = |name: &str| answer.iter().any(|label| label.name == name);
+    let missing = wanted.iter().map(|label| label.name().into_owned()).filter(|name| !has(name));
+    let left =
+        unwanted.iter().filter(|label| answer.iter().any(|found| found.id == label.id)).map(|label| label.name.clone());
+    let wrong: Vec<String> = missing.chain(left).collect();
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let labels = wrong.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    Err(WorldError::LabelsIgnored { issue: issue.to_string(), labels })
+}

@@ -1,0 +1,85 @@
+//! Puts a worktree that was checked out in staging into its cell, and never in the place of anything.
+
+use crate::mission::cell::Part;
+use crate::mission::contents::{FILE_BYTES_MAX, parse_object, pretty};
+use crate::mission::identity::{Commit, MissionId};
+use crate::world::beneath::{self, Contents};
+use crate::world::root::{OWN, STAGING};
+use crate::world::writer::{WriteError, Writer, open_to_sync};
+use rustix::fs::{Dir, RenameFlags, fsync, renameat};
+use rustix::io::Errno;
+use serde_json::json;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+
+/// What became of a worktree that was to be put into a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placed {
+    /// It is there.
+    Here,
+    /// Somebody has put something into the cell's own, which stays.
+    InTheWay,
+}
+
+impl Writer {
+    /// Where something is made before it is moved into place, as a path for programs that take nothing else.
+    #[must_use]
+    pub fn staging_path(&self, name: &str) -> PathBuf {
+        self.root.path().join(OWN).join(STAGING).join(name)
+    }
+
+    /// Puts a worktree that lies in staging into a cell. It replaces an empty directory and nothing else.
+    pub fn place_worktree(&self, mission_id: MissionId, staged: &str) -> Result<Placed, WriteError> {
+        let placed = self.open_cell(mission_id).and_then(|cell| {
+            let cell = open_to_sync(cell.as_fd(), ".")?;
+            renameat(&self.staging, staged, &cell, Part::Worktree.name())?;
+            fsync(&cell)
+        });
+        match placed {
+            Ok(()) => Ok(Placed::Here),
+            Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(Placed::InTheWay),
+            Err(cause) => Err(self.failed("fill", mission_id, Part::Worktree, cause)),
+        }
+    }
+
+    /// Whether nothing is in a cell's worktree yet.
+    pub fn has_empty_worktree(&self, mission_id: MissionId) -> Result<bool, WriteError> {
+        let looked = self.open_cell(mission_id).and_then(|cell| {
+            let worktree = open_to_sync(cell.as_fd(), Part::Worktree.path())?;
+            let mut entries = Dir::new(worktree)?;
+            Ok(!entries.any(|entry| entry.is_ok_and(|entry| !matches!(entry.file_name().to_bytes(), b"." | b".."))))
+        });
+        looked.map_err(|cause| self.failed("look into", mission_id, Part::Worktree, cause))
+    }
+
+    /// Whether there is a cell of this id.
+    #[must_use]
+    pub fn has_cell(&self, mission_id: MissionId) -> bool {
+        self.open_cell(mission_id).is_ok()
+    }
+
+    /// Writes into a cell's papers what was checked out in it; like all that is said there, the next pass puts it right.
+    pub fn note_commit(&self, mission_id: MissionId, commit: &Commit) {
+        let noted = self.open_cell(mission_id).and_then(|cell| {
+            let found = match beneath::read(&cell, Part::Mission.path(), FILE_BYTES_MAX, self.root.resolver())? {
+                Contents::Whole(bytes, _) => parse_object(&bytes).ok(),
+                Contents::TooLarge | Contents::WrongType(_) => None,
+            };
+            let Some(mut file) = found else { return Ok(()) };
+            if let Some(worktree) = file.get_mut("worktree").and_then(serde_json::Value::as_object_mut) {
+                worktree.insert("commit".to_owned(), json!(commit));
+            }
+            let meta = open_to_sync(cell.as_fd(), Part::Meta.path())?;
+            let (name, mode) = (Part::Mission.name(), Part::Mission.mode());
+            self.place(meta.as_fd(), name, pretty(&file).as_bytes(), mode, RenameFlags::empty())
+        });
+        if let Err(error) = noted {
+            tracing::warn!("`{}` of the cell `{mission_id}` stays as it was: {error}", Part::Mission.path());
+        }
+    }
+
+    /// Removes what was made in staging and is not needed.
+    pub fn discard(&self, staged: &str) {
+        let _ = std::fs::remove_dir_all(self.staging_path(staged));
+    }
+}
