@@ -15,6 +15,7 @@ stories![
     a_comment_of_ours_that_a_person_edited_is_put_right_with_news,
     an_issue_that_another_root_serves_is_left_alone,
     what_does_not_fit_waits_smallest_number_first,
+    a_full_disk_lets_proposals_wait_until_there_is_room,
     a_proposal_for_another_host_waits,
 ];
 
@@ -186,6 +187,29 @@ async fn what_does_not_fit_waits_smallest_number_first(forge: Forge) {
         repository.labels(numbers[2]).await,
         ["health/uninitialized", "kind/mission-proposal", "mission/active"]
     );
+}
+
+async fn a_full_disk_lets_proposals_wait_until_there_is_room(forge: Forge) {
+    let (repository, host) = (forge.repository().await, Host::new());
+    let number = repository.file("reader", "Mission: x", &[]).await;
+    let exbibyte: u64 = 1 << 60;
+    let once = async |limits: Value| {
+        std::fs::write(host.path().join("disk.json"), json!({ "limits": limits }).to_string()).unwrap();
+        let run = run(host.reconciler(&repository).args(["--once", "--json", "--config", "disk.json"])).await;
+        assert_eq!(run.code, 0, "{run:?}");
+        run.json()
+    };
+    for (limits, told) in [
+        (json!({ "free_bytes": exbibyte }), "has less than 1 EiB free, which `limits.free_bytes` keeps"),
+        (json!({ "free_inodes": exbibyte }), "inodes free, which `limits.free_inodes` keeps"),
+    ] {
+        once(limits.clone()).await;
+        assert_eq!(repository.labels(number).await, ["kind/mission-proposal", "mission/pending"]);
+        assert!(repository.comment(number).await.contains(told), "{}", repository.comment(number).await);
+        assert_eq!((host.cells().len(), changes(&once(limits).await)), (0, 0));
+    }
+    once(json!({ "free_bytes": 0, "free_inodes": 0 })).await;
+    assert_eq!(repository.labels(number).await, ["health/uninitialized", "kind/mission-proposal", "mission/active"]);
 }
 
 #[tokio::test]

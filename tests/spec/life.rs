@@ -6,6 +6,7 @@ mod closing;
 mod comments;
 mod gone;
 mod hosts;
+mod preview;
 mod rules;
 mod scenes;
 mod suspension;

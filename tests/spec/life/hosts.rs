@@ -3,7 +3,7 @@
 use crate::support::forge::Forge;
 use crate::support::host::{Host, Run, changes, run};
 use crate::support::repository::Repository;
-use crate::support::stories;
+use crate::support::{is_thorough, stories};
 use serde_json::json;
 use std::process::Command;
 
@@ -130,7 +130,8 @@ async fn a_named_host_that_waits_for_an_approval_is_left_alone() {
 #[tokio::test]
 async fn two_hosts_started_together_and_killed_at_random_make_one_cell_a_mission() {
     let takes = [("any", "named"), ("named", "any"), ("any", "any"), ("named", "named")];
-    for (seed, (first, second)) in (0..).zip(takes) {
+    let rounds = if is_thorough() { 10 } else { 1 };
+    for (seed, (first, second)) in (0..).zip(takes.repeat(rounds)) {
         let mut random = fastrand::Rng::with_seed(seed);
         let forge = Forge::sandbox().await;
         let repository = forge.repository().await;

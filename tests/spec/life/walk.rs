@@ -72,6 +72,8 @@ enum Kind {
     Valid,
     Invalid,
     ForBeta,
+    /// It wants to take over a cell, which may be another issue's, or gone by now.
+    ForACell,
 }
 
 struct Walk {
@@ -80,7 +82,7 @@ struct Walk {
     repository: Repository,
     host: Host,
     settings: Settings,
-    needs_approval: bool,
+
     /// Of a thousand requests of a pass so many meet a fault.
     broken: u32,
     /// What each issue asks for that is not deleted.
@@ -109,7 +111,7 @@ impl Walk {
         let config = json!({ "approval": { "mode": mode }, "close": { "grace_seconds": grace } }).to_string();
         let settings = settings(&host, Some(&repository), &config);
         let (issues, written, steps) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        Self { random, forge, repository, host, settings, needs_approval, broken: 0, issues, written, steps }
+        Self { random, forge, repository, host, settings, broken: 0, issues, written, steps }
     }
 
     fn note(&mut self, step: String) {
@@ -129,21 +131,25 @@ impl Walk {
         (!cells.is_empty()).then(|| cells[self.random.usize(..cells.len())].clone())
     }
 
-    fn answers(&mut self) -> (Kind, Vec<(&'static str, &'static str)>) {
+    fn answers(&mut self) -> (Kind, String) {
         let stale = ["1 minute", "5 minutes", "1 day"][self.random.usize(..3)];
         let wizard = ["_No response_", "merlin", "circe"][self.random.usize(..3)];
         let mut answers = vec![("Stale after", stale), ("Wizard", wizard)];
-        let kind = match self.random.u8(..6) {
+        let kind = match self.random.u8(..7) {
             0 => Kind::Invalid,
             1 => Kind::ForBeta,
+            2 => Kind::ForACell,
             _ => Kind::Valid,
         };
+        let cell = self.any_cell().map(|cell| cell.file_name().unwrap().to_str().unwrap().to_owned());
         match kind {
+            Kind::Valid if self.random.u8(..4) == 0 => answers.push(("Repository", &self.repository.name)),
             Kind::Valid => {}
             Kind::Invalid => answers[1] = ("Wizard", "the grey one"),
             Kind::ForBeta => answers.push(("Host", "beta")),
+            Kind::ForACell => answers.push(("Existing cell", cell.as_deref().unwrap_or("_No response_"))),
         }
-        (kind, answers)
+        (kind, body(&answers))
     }
 
     async fn step(&mut self) {
@@ -169,9 +175,9 @@ impl Walk {
     }
 
     async fn file(&mut self) {
-        let (kind, answers) = self.answers();
+        let (kind, body) = self.answers();
         let path = format!("{}/issues", self.repository.path());
-        let issue = json!({ "title": "Mission: walk", "body": body(&answers) });
+        let issue = json!({ "title": "Mission: walk", "body": body });
         let (status, made) = self.forge.call("reader", Method::POST, &path, issue).await;
         if status == 201 {
             let number = made["number"].as_i64().unwrap();
@@ -182,10 +188,10 @@ impl Walk {
 
     async fn edit(&mut self) {
         let Some(number) = self.any_issue() else { return };
-        let (kind, answers) = self.answers();
+        let (kind, body) = self.answers();
         self.note(format!("edit #{number}: {kind:?}"));
         let path = self.repository.issue_path(number);
-        if self.forge.call("reader", Method::PATCH, &path, json!({ "body": body(&answers) })).await.0 == 201 {
+        if self.forge.call("reader", Method::PATCH, &path, json!({ "body": body })).await.0 == 201 {
             self.issues.insert(number, kind);
         }
     }
@@ -279,7 +285,7 @@ impl Walk {
         self.broken = 0;
         for round in 0..4 {
             self.pass().await;
-            if round == 1 && self.needs_approval {
+            if round == 1 {
                 self.forge.engine().grow_older(Duration::from_secs(2));
                 for number in self.issues.keys().copied().collect::<Vec<_>>() {
                     if self.repository.labels(number).await.contains(&"approval/needed".to_owned()) {
@@ -322,15 +328,15 @@ impl Walk {
             let labels = self.repository.labels(*number).await;
             let is = |phase: &str| labels.contains(&format!("mission/{phase}"));
             let is_alive = is("active") || is("suspended");
-            // What was closed before anybody saw it is left as it is.
-            let is_known = !self.repository.comments(*number).await.is_empty();
             let is_open = issue["state"] == "open";
             lives += usize::from(is_alive && is_open);
             match (issue["state"].as_str().unwrap(), kind) {
                 ("open", Kind::Valid) => assert!(is_alive, "#{number} {labels:?} {:#?}", self.steps),
                 ("open", Kind::Invalid) => assert!(is_alive || is("invalid"), "#{number} {labels:?} {:#?}", self.steps),
                 ("open", Kind::ForBeta) => assert!(is_alive || is("pending"), "#{number} {labels:?} {:#?}", self.steps),
-                _ => assert!(!is_alive || !is_known, "#{number} {labels:?} {:#?}", self.steps),
+                // Such a one may end either way; and a closed one is not asked for again, so that what people do to its
+                // labels then stays.
+                _ => {}
             }
         }
         let cells = self.host.cells().len();
