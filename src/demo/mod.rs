@@ -155,6 +155,12 @@ impl<W: Write> Story<W> {
         self.mend().await?;
         self.pass().await?;
         self.show(&[WRONG, SILENT]).await?;
+        self.stage.chapter("An issue is closed and reopened: its cell goes to the archive and comes back, whole")?;
+        for state in ["closed", "open"] {
+            self.people.set_state(SILENT, state).await?;
+            self.stage.say(&format!("   #{SILENT} is {state} now\n"))?;
+            self.pass().await?;
+        }
         self.stage.chapter("A cell on the disk")?;
         let cell = self.cell(DAMAGED).await?;
         self.stage.cell(&cell)?;

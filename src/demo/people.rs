@@ -69,6 +69,12 @@ impl People {
         self.api(Method::PATCH, &path, json!({ "body": body })).await.map(|_| ())
     }
 
+    /// Somebody closes an issue, or reopens it.
+    pub(super) async fn set_state(&self, number: i64, state: &str) -> Result<(), DemoError> {
+        let path = format!("/repos/{REPOSITORY}/issues/{number}");
+        self.api(Method::PATCH, &path, json!({ "state": state })).await.map(|_| ())
+    }
+
     /// An issue as anybody sees it.
     pub(super) async fn issue(&self, number: i64) -> Result<Value, DemoError> {
         self.api(Method::GET, &format!("/repos/{REPOSITORY}/issues/{number}"), Value::Null).await

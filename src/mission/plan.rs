@@ -276,7 +276,8 @@ pub fn needs_timeline(observation: &Observation) -> bool {
 #[must_use]
 pub fn needs_origin(observation: &Observation) -> Option<RepositoryName> {
     let Situation::Active(active) = situation(observation) else { return None };
-    let is_new = observation.sighting == Sighting::Absent;
+    // A cell that comes back brings its worktree along.
+    let is_new = observation.sighting == Sighting::Absent && observation.archive.kept.is_none();
     match wish(observation, &active.proposal.spec, is_new) {
         Wish::Ask(repository) if active.suspension.is_none() => Some(repository),
         Wish::Ask(_) | Wish::Nothing | Wish::Refused(_) | Wish::CheckOut(_) => None,
