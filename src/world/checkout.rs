@@ -60,7 +60,7 @@ impl Order {
         source: WorktreeSource,
         now: Timestamp,
     ) -> Result<Option<CheckedOut>, WorldError> {
-        let done = self.carry_out(writer, (issue, mission_id), &source);
+        let done = self.carry_out(writer, (issue, mission_id), &source, now);
         if let Err(error) = &done {
             let why = error.to_string();
             writer.remember(issue, |record| record.worktree.fail(source, why, now))?;
@@ -73,12 +73,15 @@ impl Order {
         writer: &Writer,
         (issue, mission_id): (&IssueKey, MissionId),
         source: &WorktreeSource,
+        now: Timestamp,
     ) -> Result<Option<CheckedOut>, WorldError> {
         let has_cell = writer.has_cell(mission_id);
         if has_cell && !writer.has_empty_worktree(mission_id)? {
             return match writer.remembered(issue)?.and_then(|record| record.worktree.placing) {
                 // An earlier process was stopped right after it had filled it.
-                Some(placed) => finish(writer, (issue, mission_id), placed).map(|()| None).map_err(WorldError::from),
+                Some(placed) => {
+                    finish(writer, (issue, mission_id), placed, now).map(|()| None).map_err(WorldError::from)
+                }
                 None => Err(WorldError::WorktreeInUse { mission_id }),
             };
         }
@@ -93,7 +96,9 @@ impl Order {
         }
         writer.remember(issue, |record| record.worktree.placing = Some(checked_out.clone()))?;
         match writer.place_worktree(mission_id, &staged)? {
-            Placed::Here => finish(writer, (issue, mission_id), checked_out).map(|()| None).map_err(WorldError::from),
+            Placed::Here => {
+                finish(writer, (issue, mission_id), checked_out, now).map(|()| None).map_err(WorldError::from)
+            }
             Placed::InTheWay => {
                 writer.discard(&staged);
                 writer.remember(issue, |record| record.worktree.placing = None)?;
@@ -108,14 +113,22 @@ fn finish(
     writer: &Writer,
     (issue, mission_id): (&IssueKey, MissionId),
     checked_out: CheckedOut,
+    now: Timestamp,
 ) -> Result<(), WriteError> {
     let commit = checked_out.commit.clone();
+    log_checkout(writer, mission_id, &checked_out, now);
     writer.remember(issue, |record| {
         let worktree = &mut record.worktree;
         (worktree.checked_out, worktree.placing, worktree.failed) = (Some(checked_out), None, None);
     })?;
     writer.note_commit(mission_id, &commit);
     Ok(())
+}
+
+/// Tells the cell's own log what its worktree was made from.
+pub(super) fn log_checkout(writer: &Writer, mission_id: MissionId, checked_out: &CheckedOut, now: Timestamp) {
+    let CheckedOut { source, commit } = checked_out;
+    writer.log(mission_id, "check-out", &format!("check out {source}, commit {commit}"), now);
 }
 
 /// Where a worktree lies until it is put into its cell.

@@ -9,7 +9,7 @@ use crate::mission::record::{IssueKey, Record};
 use crate::mission::worktree::WorktreeSource;
 use crate::world::WorldError;
 use crate::world::applier::{Applier, logged};
-use crate::world::checkout::{keep_worktree, staged_worktree};
+use crate::world::checkout::{keep_worktree, log_checkout, staged_worktree};
 
 impl Applier {
     /// The record first: a cell that nobody remembers would belong to nobody.
@@ -20,7 +20,11 @@ impl Applier {
         self.write(move |writer, here| {
             let staged = worktree.as_ref().map(|_| staged_worktree(papers.mission_id));
             keep_worktree(writer, &record, |known| known.checked_out.clone_from(&worktree))?;
-            Ok(writer.create_cell(&papers, staged.as_deref(), here.now)?)
+            writer.create_cell(&papers, staged.as_deref(), here.now)?;
+            if let Some(checked_out) = &worktree {
+                log_checkout(writer, papers.mission_id, checked_out, here.now);
+            }
+            Ok(())
         })
         .await
     }

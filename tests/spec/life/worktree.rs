@@ -55,6 +55,8 @@ async fn a_cell_is_born_with_its_repository_checked_out(forge: Forge) {
         mission_file(&cell)["worktree"],
         json!({ "repository": repository.name, "ref": "main", "commit": commit })
     );
+    let log = std::fs::read_to_string(cell.join("logs/daemon.log")).unwrap();
+    assert!(log.contains(&format!("`main`, commit {commit}")), "{log}");
     let comment = repository.comment(number).await;
     let told = format!("- Worktree: `{}` at `main`, commit `{}`", repository.name, &commit[..12]);
     assert!(comment.contains(&told), "{comment}");
