@@ -41,8 +41,8 @@ pub enum WorldError {
     /// A repository.
     #[error(transparent)]
     Checkout(#[from] CheckoutError),
-    /// A worktree that somebody has put something into.
-    #[error("`worktree/` of the cell `{mission_id}` is not empty, and what is in it stays")]
+    /// A worktree that somebody has put something into, or something else in the place of.
+    #[error("`worktree/` of the cell `{mission_id}` is no empty directory, and what is there stays")]
     WorktreeInUse {
         /// Whose.
         mission_id: MissionId,

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 pub enum Placed {
     /// It is there.
     Here,
-    /// Somebody has put something into the cell's own, which stays.
+    /// Somebody has put something into the cell's own or in its place, which stays.
     InTheWay,
 }
 
@@ -37,19 +37,22 @@ impl Writer {
         });
         match placed {
             Ok(()) => Ok(Placed::Here),
-            Err(Errno::NOTEMPTY | Errno::EXIST) => Ok(Placed::InTheWay),
+            Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => Ok(Placed::InTheWay),
             Err(cause) => Err(self.failed("fill", mission_id, Part::Worktree, cause)),
         }
     }
 
-    /// Whether nothing is in a cell's worktree yet.
+    /// Whether nothing is in a cell's worktree yet. Whatever stands there instead of a directory is something.
     pub fn has_empty_worktree(&self, mission_id: MissionId) -> Result<bool, WriteError> {
         let looked = self.open_cell(mission_id).and_then(|cell| {
             let worktree = open_to_sync(cell.as_fd(), Part::Worktree.path())?;
             let mut entries = Dir::new(worktree)?;
             Ok(!entries.any(|entry| entry.is_ok_and(|entry| !matches!(entry.file_name().to_bytes(), b"." | b".."))))
         });
-        looked.map_err(|cause| self.failed("look into", mission_id, Part::Worktree, cause))
+        match looked {
+            Err(Errno::NOTDIR | Errno::LOOP) => Ok(false),
+            looked => looked.map_err(|cause| self.failed("look into", mission_id, Part::Worktree, cause)),
+        }
     }
 
     /// Whether there is a cell of this id.

@@ -22,6 +22,7 @@ stories![
     a_repository_that_comes_later_is_checked_out_then,
     another_ref_needs_a_new_mission,
     what_a_wizard_put_into_an_empty_worktree_stays,
+    what_a_wizard_put_in_the_place_of_its_worktree_stays,
 ];
 
 /// git as a wizard runs it in its worktree.
@@ -180,9 +181,26 @@ async fn what_a_wizard_put_into_an_empty_worktree_stays(forge: Forge) {
     let asked = body(&[("Repository", &repository.name)]);
     repository.edit("reader", number, |_| asked.clone()).await;
     host.once(&repository).await;
-    assert!(repository.comment(number).await.contains("is not empty, and what is in it stays"));
+    assert!(repository.comment(number).await.contains("is no empty directory, and what is there stays"));
     let names: Vec<_> = std::fs::read_dir(host.cell().join("worktree")).unwrap().collect();
     assert_eq!(names.len(), 1);
+    assert_eq!(changes(&host.once(&repository).await), 0);
+}
+
+async fn what_a_wizard_put_in_the_place_of_its_worktree_stays(forge: Forge) {
+    let (repository, host) = (forge.repository().await, Host::new());
+    let number = repository.file("reader", "Mission: read", &[]).await;
+    host.once(&repository).await;
+    let (worktree, elsewhere) = (host.cell().join("worktree"), host.path().join("elsewhere"));
+    std::fs::create_dir(&elsewhere).unwrap();
+    std::fs::remove_dir(&worktree).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &worktree).unwrap();
+    let asked = body(&[("Repository", &repository.name)]);
+    repository.edit("reader", number, |_| asked.clone()).await;
+    // It is no trouble of this host, so a wizard cannot make its passes fail.
+    host.once(&repository).await;
+    assert!(repository.comment(number).await.contains("is no empty directory, and what is there stays"));
+    assert!(worktree.is_symlink() && std::fs::read_dir(&elsewhere).unwrap().next().is_none());
     assert_eq!(changes(&host.once(&repository).await), 0);
 }
 
