@@ -179,7 +179,7 @@ fn no_text_of_a_stranger_becomes_live_markup() {
 }
 
 /// What is left of Markdown when its code spans, our first line and our own emphasis are taken out.
-fn without_code(comment: &str) -> String {
+pub(crate) fn without_code(comment: &str) -> String {
     let mut rest: &str = comment.split_once('\n').unwrap().1;
     let mut plain = String::new();
     while let Some(start) = rest.find('`') {

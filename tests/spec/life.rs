@@ -5,6 +5,7 @@ mod approval;
 mod closing;
 mod comments;
 mod gone;
+mod hostile;
 mod hosts;
 mod preview;
 mod rules;
