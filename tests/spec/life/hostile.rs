@@ -4,4 +4,6 @@
 mod canary;
 mod corpus;
 mod inputs;
+mod inside;
 mod trace;
+mod traps;
