@@ -21,7 +21,7 @@ fn outcome(limits: Limits, plant: impl FnOnce(&Bare) -> String) -> Result<Vec<St
 }
 
 /// A tree of ten trees of ten trees …
-fn nested(bare: &Bare, leaf: &str, mode: &str, levels: usize) -> String {
+pub(crate) fn nested(bare: &Bare, leaf: &str, mode: &str, levels: usize) -> String {
     let (mut id, mut mode) = (leaf.to_owned(), mode);
     for _ in 0..levels {
         let names: Vec<String> = (0..10).map(|at| at.to_string()).collect();

@@ -7,10 +7,10 @@ use std::path::Path;
 const NAME: &str = "wizards/trap";
 
 /// A tree, and the ids of what it is made of.
-type Plant = fn(&Bare, &Path) -> String;
+pub(crate) type Plant = fn(&Bare, &Path) -> String;
 
 /// Repositories that git takes although they want something.
-const TAKEN: [(&str, Plant); 13] = [
+pub(crate) const TAKEN: [(&str, Plant); 13] = [
     ("hooks", |bare, outside| {
         let hook = bare.blob(format!("#!/bin/sh\ntouch {}/hooked\n", outside.display()));
         let names = ["post-checkout", "post-index-change", "post-merge", "reference-transaction"];
@@ -87,7 +87,7 @@ const TAKEN: [(&str, Plant); 13] = [
 ];
 
 /// Repositories that no checkout is made of.
-const REFUSED: [(&str, Plant); 12] = [
+pub(crate) const REFUSED: [(&str, Plant); 12] = [
     ("git's own", |bare, _| named(bare, ".git")),
     ("in capitals", |bare, _| named(bare, ".GIT")),
     ("of Windows", |bare, _| named(bare, "git~1")),

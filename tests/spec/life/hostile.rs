@@ -5,5 +5,7 @@ mod canary;
 mod corpus;
 mod inputs;
 mod inside;
+mod programs;
+mod repositories;
 mod trace;
 mod traps;

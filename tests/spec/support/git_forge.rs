@@ -157,6 +157,10 @@ pub(crate) struct Bare(PathBuf);
 pub(crate) type Entry<'a> = (&'a str, &'a str, &'a str);
 
 impl Bare {
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
     pub(crate) fn git(&self, arguments: &[&str], input: &[u8]) -> String {
         let said = run(Command::new("git").arg("-C").arg(&self.0).args(arguments), input);
         String::from_utf8(said).unwrap().trim_end().to_owned()
