@@ -54,6 +54,17 @@ pub struct Cost {
     pub comment_edits: usize,
 }
 
+impl Cost {
+    /// What this costs more than another.
+    #[must_use]
+    pub fn beyond(self, other: Self) -> Self {
+        Self {
+            label_writes: self.label_writes.saturating_sub(other.label_writes),
+            comment_edits: self.comment_edits.saturating_sub(other.comment_edits),
+        }
+    }
+}
+
 impl Flapping {
     /// Takes note of a verdict, and says which one is to be told.
     pub fn watch(&mut self, verdict: Verdict, now: Timestamp) -> Verdict {

@@ -47,15 +47,15 @@ fn say_what_is_allowed(
     if !is_news_of_health(observation.record.as_ref(), &record) {
         return (changes, record);
     }
-    let cost = cost(&changes);
+    let Some((held_status, held_record)) = held_status(observation, situation) else { return (changes, record) };
+    let held = plan_words(observation, held_status);
+    // What has to be written anyway, such as labels that somebody has scattered, is not for health's sake.
+    let cost = cost(&changes).beyond(cost(&held));
     if record.flapping.allows(cost, now) {
         record.flapping.spend(cost, now);
         return (changes, record);
     }
-    match held_status(observation, situation) {
-        Some((status, record)) => (plan_words(observation, status), record),
-        None => (changes, record),
-    }
+    (held, held_record)
 }
 
 fn plan_words(observation: &Observation, status: Status) -> Vec<Change> {

@@ -161,3 +161,16 @@ fn more_than_three_and_a_fifth_that_turn_at_once_are_told_when_seen_twice() {
         }
     }
 }
+
+/// Labels that have to go anyway are not written for the sake of health.
+#[test]
+fn labels_that_somebody_has_scattered_hold_no_news_back() {
+    let mission = active(beaten(-10, "working"));
+    let mut scattered = later(&mission, 400, 400, "working");
+    let all: Vec<String> = lazarus::mission::label::Label::ALL.iter().map(|label| label.name().into_owned()).collect();
+    let all: Vec<&str> = all.iter().map(String::as_str).filter(|name| *name != "health/stale").collect();
+    scattered.issue.labels = labelled(&all);
+    let (written, after) = pass(&scattered);
+    assert!(written.contains(&"edit the comment: active, stale (silent)".to_owned()), "{written:?}");
+    assert_eq!((labels(&after), pass(&after).0), (vec!["health/stale", "wizard/working"], Vec::new()));
+}
