@@ -276,8 +276,13 @@ pub fn needs_timeline(observation: &Observation) -> bool {
 #[must_use]
 pub fn needs_origin(observation: &Observation) -> Option<RepositoryName> {
     let Situation::Active(active) = situation(observation) else { return None };
-    // A cell that comes back brings its worktree along.
-    let is_new = observation.sighting == Sighting::Absent && observation.archive.kept.is_none();
+    let is_new = match observation.sighting {
+        // A cell that comes back brings its worktree along.
+        Sighting::Absent => observation.archive.kept.is_none(),
+        Sighting::Cell(_) => false,
+        // Nothing can be filled there, whatever the answer.
+        Sighting::NotADirectory(_) | Sighting::Failed(_) => return None,
+    };
     match wish(observation, &active.proposal.spec, is_new) {
         Wish::Ask(repository) if active.suspension.is_none() => Some(repository),
         Wish::Ask(_) | Wish::Nothing | Wish::Refused(_) | Wish::CheckOut(_) => None,

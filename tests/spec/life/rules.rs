@@ -2,11 +2,11 @@
 
 use crate::life::scenes::{MAINTAINER, checked_out, clicked, closed, in_label_mode, reopened, suspended};
 use crate::support::cells::{at, beat, beaten, whole};
-use crate::support::missions::{active, proposal, settled};
-use lazarus::mission::cell::{Part, Sight, Sighting};
+use crate::support::missions::{active, body, proposal, settled};
+use lazarus::mission::cell::{Failure, FileKind, Part, Sight, Sighting};
 use lazarus::mission::cell_plan::plan_cell;
 use lazarus::mission::observation::{Observation, Origin};
-use lazarus::mission::plan::preview;
+use lazarus::mission::plan::{needs_origin, preview};
 use lazarus::mission::worktree::Worktree;
 
 fn planned(observation: &Observation) -> Vec<&'static str> {
@@ -69,6 +69,18 @@ fn what_may_be_checked_out_is_decided_by_name_and_by_privacy() {
     assert_eq!(with(private, "wizards/spellbook"), ["create-cell"], "a pattern lets in no private one");
     assert_eq!(with(Origin::NotFound, "wizards/spellbook"), ["create-cell"]);
     assert_eq!(with(Origin::NotFound, "owner/missions"), ["check-out", "create-cell"], "its own is always allowed");
+}
+
+#[test]
+fn no_repository_is_asked_about_where_no_worktree_can_be_filled() {
+    let mut asking = active(beaten(-10, "working"));
+    asking.issue.body = body(&[("Repository", "wizards/spellbook")]);
+    asking.origin = Origin::Unasked;
+    assert_eq!(needs_origin(&asking).map(|name| name.to_string()).as_deref(), Some("wizards/spellbook"));
+    for there in [Sighting::NotADirectory(FileKind::File), Sighting::Failed(Failure::Io)] {
+        asking.sighting = there;
+        assert_eq!(needs_origin(&asking), None);
+    }
 }
 
 #[test]
