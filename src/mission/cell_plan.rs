@@ -54,10 +54,10 @@ fn plan_active(observation: &Observation, active: &Active) -> Vec<Change> {
             check_out.into_iter().chain([create]).collect()
         }
         Sighting::Cell(cell) => {
-            let bind = observation
-                .binding()
-                .is_none()
-                .then(|| Change::BindCell { record: Box::new(bind(observation, active)) });
+            // What was approved is remembered before the comment is edited, since after that the click is too old to count.
+            let known = observation.record.as_ref().and_then(|record| record.approval.as_ref());
+            let is_news = observation.binding().is_none() || known != active.approval.as_ref();
+            let bind = is_news.then(|| Change::BindCell { record: Box::new(bind(observation, active)) });
             let source = source(observation, active, false).filter(|_| !is_paused);
             let check_out = source.map(|source| check_out(observation, source));
             let parts = Part::ALL.into_iter().filter(|part| !is_paused || *cell.part(*part) != Sight::Missing);

@@ -52,9 +52,9 @@ pub enum Change {
         /// The record with the new binding.
         record: Box<Record>,
     },
-    /// Tie an issue to the cell that already bears its id.
+    /// Tie an issue to the cell that already bears its id, or remember what was approved for it since.
     BindCell {
-        /// The record with the new binding.
+        /// The record with the binding and the approval.
         record: Box<Record>,
     },
     /// Have a repository checked out, and hand it over as a cell's worktree; one that has no cell yet gets it with the cell.
@@ -221,9 +221,12 @@ impl fmt::Display for Change {
                 write!(f, "make the label `{}` in `{}` {exclusive}", label.name(), repository.name)
             }
             Self::CreateCell { papers, record: _ } => write!(f, "make the cell `{}`", papers.mission_id),
-            Self::BindCell { record } => match &record.binding {
-                Some(binding) => write!(f, "take up the cell `{}`", binding.mission_id),
-                None => write!(f, "take up no cell"),
+            Self::BindCell { record } => match (&record.binding, record.said.and_then(|said| said.verdict)) {
+                (Some(binding), None) => write!(f, "take up the cell `{}`", binding.mission_id),
+                (Some(binding), Some(_)) => {
+                    write!(f, "remember what was approved for the cell `{}`", binding.mission_id)
+                }
+                (None, _) => write!(f, "take up no cell"),
             },
             Self::CheckOut { issue: _, mission_id, source } => {
                 write!(f, "check out {source} for the cell `{mission_id}`")

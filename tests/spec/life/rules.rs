@@ -5,6 +5,7 @@ use crate::support::cells::{at, beat, beaten, whole};
 use crate::support::missions::{active, body, proposal, settled};
 use lazarus::mission::cell::{Failure, FileKind, Part, Sight, Sighting};
 use lazarus::mission::cell_plan::plan_cell;
+use lazarus::mission::expected::expected;
 use lazarus::mission::observation::{Observation, Origin};
 use lazarus::mission::plan::{needs_origin, preview};
 use lazarus::mission::worktree::Worktree;
@@ -81,6 +82,18 @@ fn no_repository_is_asked_about_where_no_worktree_can_be_filled() {
         asking.sighting = there;
         assert_eq!(needs_origin(&asking), None);
     }
+}
+
+/// A pass may die between the edit of the comment and the last word of its memory.
+#[test]
+fn what_was_approved_is_remembered_before_the_comment_is_edited() {
+    let mut edited = in_label_mode(active(beaten(-10, "working")), &[]);
+    edited.issue.body = body(&[("Wizard", "circe")]);
+    let approved = clicked(settled(edited), MAINTAINER, 5);
+    assert_eq!(planned(&approved), ["bind-cell", "update-file"]);
+    let after = expected(&approved, &plan_cell(&approved));
+    assert!(after.record.unwrap().approval.is_some());
+    assert_eq!(preview(&settled(approved)), []);
 }
 
 #[test]
