@@ -169,7 +169,8 @@ fn add_labels(after: &mut Observation, labels: &[Label]) {
             let is_sibling = |there: &AttachedLabel| there.name.starts_with(&format!("{}/", label.scope()));
             known.retain(|there| !(there.is_exclusive && is_sibling(there)));
         }
-        let (id, _) = (1_000..).zip(Label::ALL).find(|(_, any)| any == label).unwrap();
+        // Labels of hosts are not among those.
+        let id = (1_000..).zip(Label::ALL).find(|(_, any)| any == label).map_or(1_900, |(id, _)| id);
         known.push(AttachedLabel { id, name: label.name().into_owned(), is_exclusive: label.is_exclusive() });
     }
 }

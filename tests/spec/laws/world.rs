@@ -1,0 +1,377 @@
+//! A world in memory: a forge with one issue, a disk, and what is remembered; and passes over it, as `reconcile` makes them.
+
+use crate::support::cells::{at, seconds};
+use crate::support::missions::{body, make, proposal};
+use lazarus::mission::admission::Admission;
+use lazarus::mission::archive::ArchiveName;
+use lazarus::mission::brake::brake;
+use lazarus::mission::cell::{Failure, Sighting};
+use lazarus::mission::cell_plan::plan_cell;
+use lazarus::mission::change::Change;
+use lazarus::mission::comment::marker;
+use lazarus::mission::expected::expected;
+use lazarus::mission::identity::{Commit, MissionId};
+use lazarus::mission::label::Label;
+use lazarus::mission::meaning::Status;
+use lazarus::mission::observation::{
+    CommentFacts, Comments, Here, IssueFacts, LabelEvent, Observation, Origin, Timeline,
+};
+use lazarus::mission::person::Person;
+use lazarus::mission::plan::{needs_comments, needs_origin, needs_timeline, plan_status};
+use lazarus::mission::record::{IssueKey, IssueState, Record, Spoken};
+use lazarus::mission::situation::{Situation, situation};
+use lazarus::mission::time::Timestamp;
+use lazarus::mission::worktree::CheckedOut;
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// The author of the proposal.
+pub(super) const AUTHOR: i64 = 4;
+
+/// The account of a comment that only looks like ours.
+pub(super) const STRANGER: i64 = 9;
+
+/// All there is. Its parts are changed by people, by wizards and by passes.
+#[derive(Clone)]
+pub(super) struct World {
+    pub(super) here: Here,
+    pub(super) issue: IssueFacts,
+    pub(super) comments: Vec<CommentFacts>,
+    pub(super) timeline: Vec<LabelEvent>,
+    pub(super) forge_now: Timestamp,
+    pub(super) origin: Origin,
+    pub(super) record: Option<Record>,
+    pub(super) cells: BTreeMap<MissionId, Sighting>,
+    pub(super) archives: BTreeMap<ArchiveName, Sighting>,
+    /// Why nothing on the disk can be seen, if so.
+    pub(super) blind: Option<Failure>,
+    /// Cells that belong to another issue.
+    pub(super) owned: BTreeMap<MissionId, IssueKey>,
+    pub(super) admission: Admission,
+    /// Whether many others turn together with this one.
+    pub(super) is_one_of_many: bool,
+    /// Whether a checkout succeeds.
+    pub(super) is_git_well: bool,
+    /// What each comment of ours asks to be approved.
+    pub(super) asks: BTreeMap<i64, Option<String>>,
+    /// What somebody who may has approved with the question before their eyes.
+    pub(super) approved: BTreeSet<String>,
+    /// How many passes in a row were told that there is no such issue.
+    pub(super) told_gone: u32,
+    pub(super) next_id: i64,
+    /// What lies checked out in staging.
+    staged: Option<CheckedOut>,
+}
+
+/// One half of a pass: what it saw, what it planned, and what of that it did.
+pub(super) struct Half {
+    pub(super) seen: Observation,
+    pub(super) planned: Vec<Change>,
+    pub(super) made: Vec<Change>,
+}
+
+impl World {
+    /// An issue that was filed just now.
+    pub(super) fn new() -> Self {
+        let filed = proposal(&[]);
+        Self {
+            here: (*filed.here).clone(),
+            issue: IssueFacts { body: body(&[]), ..filed.issue },
+            comments: Vec::new(),
+            timeline: Vec::new(),
+            forge_now: at(0),
+            origin: Origin::NotFound,
+            record: None,
+            cells: BTreeMap::new(),
+            archives: BTreeMap::new(),
+            blind: None,
+            owned: BTreeMap::new(),
+            admission: Admission::Admitted,
+            is_one_of_many: false,
+            is_git_well: true,
+            asks: BTreeMap::new(),
+            approved: BTreeSet::new(),
+            told_gone: 0,
+            next_id: 50,
+            staged: None,
+        }
+    }
+
+    /// What disk and memory tell.
+    pub(super) fn glanced(&self) -> Observation {
+        let issue = match (&self.record, self.issue.state) {
+            (Some(record), IssueState::Gone) => IssueFacts::gone(record, self.here.now),
+            _ => IssueFacts { comments: i64::try_from(self.comments.len()).unwrap(), ..self.issue.clone() },
+        };
+        let mut seen = Observation::new(Arc::new(self.here.clone()), issue, self.record.clone());
+        seen.sighting = self.look(seen.mission_id);
+        let record = self.record.as_ref();
+        let has_moved = record.is_some_and(|record| record.archive.is_some() || record.elsewhere.is_some());
+        if seen.binding().is_some() && (has_moved || !seen.issue.is_open()) {
+            let kept = record.and_then(|record| record.archive);
+            seen.archive.kept = kept.and_then(|name| self.archives.get(&name)).cloned();
+            while self.archives.contains_key(&seen.archive.free) {
+                seen.archive.free = seen.archive.free.next();
+            }
+        }
+        seen.owner = self.owned.get(&seen.mission_id).cloned();
+        seen.admission = self.admission;
+        seen
+    }
+
+    fn look(&self, mission_id: MissionId) -> Sighting {
+        let there = || self.cells.get(&mission_id).cloned().unwrap_or(Sighting::Absent);
+        self.blind.map_or_else(there, Sighting::Failed)
+    }
+
+    /// The same, with what the forge answers where the plan depends on it.
+    pub(super) fn observed(&self) -> Observation {
+        let mut seen = self.glanced();
+        if self.is_one_of_many {
+            seen.is_braked = is_turning(&seen);
+        }
+        loop {
+            let with_timeline = needs_timeline(&seen);
+            if with_timeline || needs_comments(&seen) {
+                seen.comments = Comments::Read(self.comments.clone());
+            }
+            if with_timeline {
+                seen.timeline = Timeline::Read(self.timeline.clone());
+            }
+            let has_asked = needs_origin(&seen).is_some();
+            if has_asked {
+                seen.origin = self.origin;
+            }
+            if !with_timeline && !has_asked && !needs_comments(&seen) {
+                return seen;
+            }
+        }
+    }
+
+    /// One pass to which nothing happens.
+    pub(super) fn pass(&mut self) -> Vec<Half> {
+        self.disturbed_pass(|_| {}, |_| false)
+    }
+
+    /// One pass whose changes run in this order, and of which some fail.
+    pub(super) fn disturbed_pass(
+        &mut self,
+        mut order: impl FnMut(&mut Vec<Change>),
+        fails: impl Fn(&Change) -> bool,
+    ) -> Vec<Half> {
+        if self.record.is_none() && self.issue.state == IssueState::Gone {
+            return Vec::new();
+        }
+        self.told_gone = if self.issue.state == IssueState::Gone { self.told_gone + 1 } else { 0 };
+        let seen = self.observed();
+        let mut planned = plan_cell(&seen);
+        order(&mut planned);
+        let made = self.carry_out(&planned, &fails);
+        let mut after = seen.clone();
+        if !planned.is_empty() {
+            after = expected(&seen, &made);
+            after.sighting = self.look(seen.mission_id);
+            after.record = self.record.clone().or(after.record);
+        }
+        let mut halves = vec![Half { seen, planned, made }];
+        self.speak(after, &mut order, &fails, &mut halves);
+        self.is_one_of_many = false;
+        self.staged = None;
+        halves
+    }
+
+    fn speak(
+        &mut self,
+        seen: Observation,
+        order: &mut impl FnMut(&mut Vec<Change>),
+        fails: &impl Fn(&Change) -> bool,
+        halves: &mut Vec<Half>,
+    ) {
+        let mut planned = plan_status(&seen);
+        order(&mut planned);
+        let made = self.carry_out(&planned, fails);
+        let has_posted = made.iter().any(|change| matches!(change, Change::PostComment { .. }));
+        let mut again = seen.clone();
+        halves.push(Half { seen, planned, made });
+        if has_posted {
+            again.comments = Comments::Read(self.comments.clone());
+            again.issue.comments = i64::try_from(self.comments.len()).unwrap();
+            again.record.clone_from(&self.record);
+            again.repaired.clear();
+            let mut planned = plan_status(&again);
+            planned.retain(|change| !change.is_about_labels());
+            let made = self.carry_out(&planned, fails);
+            halves.push(Half { seen: again, planned, made });
+        }
+    }
+
+    fn carry_out(&mut self, planned: &[Change], fails: &impl Fn(&Change) -> bool) -> Vec<Change> {
+        let mut made = planned.to_vec();
+        made.retain(|change| !fails(change) && self.make(change));
+        made
+    }
+
+    /// Makes one change, as forge and disk would; whether it succeeded.
+    fn make(&mut self, change: &Change) -> bool {
+        let before = self.glanced();
+        match change {
+            Change::CheckOut { issue: _, mission_id: _, source } => {
+                return self.check_out(&before, CheckedOut { source: source.clone(), commit: commit() });
+            }
+            Change::CreateCell { .. }
+            | Change::BindCell { .. }
+            | Change::ArchiveCell { .. }
+            | Change::RestoreCell { .. }
+            | Change::RestorePart { .. }
+            | Change::UpdateFile { .. } => self.change_disk(&before, change),
+            Change::PostComment { issue: _, status } => self.say(self.next_id, status, None),
+            Change::EditComment { issue: _, id, status, is_claim } => self.say(*id, status, Some(*is_claim)),
+            Change::RemoveComment { issue: _, id } => self.comments.retain(|comment| comment.id != *id),
+            Change::AddLabels { .. }
+            | Change::RemoveLabel { .. }
+            | Change::ReplaceLabels { .. }
+            | Change::RememberComment { .. }
+            | Change::Remember { .. } => self.write_down(before, change),
+            Change::InitialiseRoot { .. }
+            | Change::UpdateRoot { .. }
+            | Change::CreateLabel { .. }
+            | Change::CorrectLabel { .. } => panic!("no plan for a mission holds this: {change}"),
+        }
+        true
+    }
+
+    fn write_down(&mut self, mut before: Observation, change: &Change) {
+        make(&mut before, change);
+        self.record = before.record;
+        let me = self.here.me;
+        let old: BTreeSet<String> = self.issue.labels.iter().map(|label| label.name.clone()).collect();
+        let new: BTreeSet<String> = before.issue.labels.iter().map(|label| label.name.clone()).collect();
+        if change.is_about_labels() {
+            self.issue.labels = before.issue.labels;
+            self.issue.updated_at = self.forge_now;
+        }
+        for name in old.symmetric_difference(&new).filter(|_| change.is_about_labels()) {
+            self.tell(me, name, new.contains(name));
+        }
+    }
+
+    /// A line of the timeline.
+    pub(super) fn tell(&mut self, who: i64, name: &str, is_added: bool) {
+        let Some(label) = Label::named(name) else { return };
+        let who = Person { id: who, login: format!("person{who}") };
+        self.timeline.push(LabelEvent { id: self.next_id, at: self.forge_now, who, label, is_added });
+        self.next_id += 1;
+    }
+
+    fn say(&mut self, id: i64, status: &Status, is_claim: Option<bool>) {
+        let marker = Some(marker(&self.here, status));
+        let now = self.forge_now;
+        if let Some(ours) = self.comments.iter_mut().find(|comment| comment.id == id) {
+            (ours.marker, ours.updated_at) = (marker, now);
+        } else {
+            let poster = self.here.me;
+            self.comments.push(CommentFacts { id, poster, marker, created_at: now, updated_at: now });
+            self.next_id += 1;
+            self.issue.updated_at = now;
+        }
+        self.asks.insert(id, status.asks());
+        let key = self.issue.key.clone();
+        let (is_confirmed, is_edited) = (is_claim == Some(false), is_claim.is_some());
+        let spoken = Spoken { id, digest: status.digest(), is_confirmed, asks: status.asks(), is_edited };
+        self.record.get_or_insert_with(|| Record::new(key)).comment = Some(spoken);
+    }
+
+    fn change_disk(&mut self, before: &Observation, change: &Change) {
+        assert!(self.blind.is_none() || matches!(change, Change::BindCell { .. }), "{change}: nobody can see there");
+        let mut after = expected(before, std::slice::from_ref(change));
+        let id = before.mission_id;
+        if let Change::CreateCell { papers, record: _ } = change {
+            assert_eq!((&before.sighting, papers.mission_id), (&Sighting::Absent, id), "{change}");
+            let staged = self.staged.take();
+            note_commit(&mut after.sighting, staged.as_ref());
+            after.record.as_mut().unwrap().worktree.checked_out = staged;
+        }
+        if let Change::ArchiveCell { papers: _, name, record: _ } = change {
+            self.archive(id, *name);
+        }
+        if let Change::RestoreCell { papers: _, name, displaced, missing: _, record: _ } = change {
+            if let Some(displaced) = displaced {
+                self.archive(id, *displaced);
+            }
+            assert_eq!(self.cells.get(&id), None, "{change}: something is in the way");
+            assert!(self.archives.remove(name).is_some(), "{change}: nothing lies there");
+        }
+        self.record = after.record;
+        match after.sighting {
+            Sighting::Absent => drop(self.cells.remove(&id)),
+            Sighting::Failed(_) => {}
+            there @ (Sighting::NotADirectory(_) | Sighting::Cell(_)) => drop(self.cells.insert(id, there)),
+        }
+    }
+
+    fn archive(&mut self, id: MissionId, name: ArchiveName) {
+        let moved = self.cells.remove(&id).expect("there is something to be moved");
+        assert!(self.archives.insert(name, moved).is_none(), "`{name}` is taken");
+    }
+
+    /// As git does: with a cell it fills the worktree, else what was checked out waits for one.
+    fn check_out(&mut self, before: &Observation, checked_out: CheckedOut) -> bool {
+        let key = self.issue.key.clone();
+        if !self.is_git_well {
+            let record = self.record.get_or_insert_with(|| Record::new(key));
+            record.worktree.fail(checked_out.source, "no".to_owned(), self.here.now);
+        } else if before.sighting == Sighting::Absent {
+            self.staged = Some(checked_out);
+        } else {
+            let there = self.cells.get_mut(&before.mission_id).expect("no cell is filled that is not there");
+            note_commit(there, Some(&checked_out));
+            let record = self.record.get_or_insert_with(|| Record::new(key));
+            (record.worktree.failed, record.worktree.checked_out) = (None, Some(checked_out));
+        }
+        self.is_git_well
+    }
+
+    /// Whether a pass more has to look, before it is believed or confirmed what the last one has seen or said.
+    pub(super) fn waits(halves: &[Half]) -> bool {
+        let is_waiting = |half: &Half| half.seen.is_braked || matches!(situation(&half.seen), Situation::Missing);
+        // What came back gets in the next pass the repository that was asked for meanwhile.
+        let is_first = |change: &Change| change.is_claim() || matches!(change, Change::RestoreCell { .. });
+        halves.iter().any(|half| is_waiting(half) || half.made.iter().any(is_first))
+    }
+
+    /// Passes until nothing waits any more.
+    pub(super) fn settle(&mut self) {
+        for _ in 0..3 {
+            if !Self::waits(&self.pass()) {
+                return;
+            }
+        }
+    }
+
+    /// Some seconds later.
+    pub(super) fn later(&mut self, shift: i64) {
+        self.here.now = self.here.now.plus(seconds(shift));
+        self.forge_now = self.forge_now.plus(seconds(shift));
+    }
+}
+
+fn commit() -> Commit {
+    Commit::parse(&"5a".repeat(20)).unwrap()
+}
+
+fn note_commit(there: &mut Sighting, checked_out: Option<&CheckedOut>) {
+    let Sighting::Cell(cell) = there else { return };
+    if let (Some(mission), Some(checked_out)) = (&mut cell.mission, checked_out) {
+        let worktree = mission.entry("worktree").or_insert_with(|| json!({}));
+        worktree["commit"] = checked_out.commit.to_string().into();
+    }
+}
+
+/// Whether the brake would hold it, were it one of many.
+fn is_turning(seen: &Observation) -> bool {
+    let mut many = vec![seen.clone(); 5];
+    brake(&mut many);
+    let was_open = seen.record.as_ref().is_some_and(|record| record.state == IssueState::Open);
+    many[0].is_braked || (was_open && matches!(situation(seen), Situation::Gone(_)))
+}
