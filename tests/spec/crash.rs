@@ -1,6 +1,8 @@
 //! A pass that is killed at any of its file-system calls leaves a cell absent or complete, and one more pass gives the
 //! same end as a pass never killed. `strace` kills; where it may not, the test says so and skips itself.
 
+mod life;
+
 use crate::support::forge::Forge;
 use crate::support::host::{Host, changes, run, writes};
 use crate::support::is_thorough;
@@ -28,10 +30,8 @@ struct Point {
 
 #[tokio::test]
 async fn a_pass_that_is_killed_at_any_call_leaves_a_cell_absent_or_complete() {
-    let Some(points) = points().await else {
-        std::io::stderr().write_all(b"skipped: the crash test, since strace cannot trace here\n").unwrap();
-        return;
-    };
+    let scene = Scene::new().await;
+    let Some(points) = points(scene.traced(&tracing()), &scene.log()).await else { return };
     let reference = end_of(&Scene::new().await, None).await.1;
     let mut under_way = JoinSet::new();
     let (mut killed, mut absent) = (0, 0);
@@ -80,19 +80,9 @@ impl Scene {
     }
 
     /// `--once` under `strace`.
-    fn traced(&self, options: &[&str]) -> Command {
-        let plain = self.host.reconciler(&self.repository);
-        let mut traced = Command::new("strace");
-        traced
-            .args(["-f", "-qq", "-o"])
-            .arg(self.log())
-            .args(options)
-            .arg(plain.get_program())
-            .args(["--once", "--config", "one.json"]);
-        traced.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        // strace itself is looked for by name.
-        traced.env("PATH", std::env::var_os("PATH").unwrap_or_default()).current_dir(self.host.path());
-        traced
+    fn traced(&self, options: &[String]) -> Command {
+        let mut plain = self.host.reconciler(&self.repository);
+        traced(plain.args(["--once", "--config", "one.json"]), &self.log(), options)
     }
 
     fn log(&self) -> std::path::PathBuf {
@@ -100,16 +90,35 @@ impl Scene {
     }
 }
 
-/// All points of a pass that nothing happens to; none where tracing is not to be had.
-async fn points() -> Option<Vec<Point>> {
-    Command::new("strace").arg("-V").output().ok()?;
-    let scene = Scene::new().await;
-    let traced =
-        run(scene.traced(&["-e", &format!("trace={}", CALLS.join(","))]).stdin(std::process::Stdio::null())).await;
-    if traced.code != 0 {
+/// A command under `strace`.
+fn traced(plain: &Command, log: &Path, options: &[String]) -> Command {
+    let mut traced = Command::new("strace");
+    traced.args(["-f", "-qq", "-o"]).arg(log).args(options).arg(plain.get_program()).args(plain.get_args());
+    traced.env_clear().envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    // strace itself is looked for by name.
+    traced.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    if let Some(directory) = plain.get_current_dir() {
+        traced.current_dir(directory);
+    }
+    traced
+}
+
+fn tracing() -> [String; 2] {
+    ["-e".to_owned(), format!("trace={}", CALLS.join(","))]
+}
+
+fn killing(Point { call, number }: &Point) -> [String; 4] {
+    let (trace, inject) = (format!("trace={call}"), format!("inject={call}:signal=KILL:when={number}"));
+    ["-e".to_owned(), trace, "-e".to_owned(), inject]
+}
+
+/// All points of a command that nothing happens to; none where tracing is not to be had.
+async fn points(mut traced: Command, log: &Path) -> Option<Vec<Point>> {
+    if Command::new("strace").arg("-V").output().is_err() || run(&mut traced).await.code != 0 {
+        std::io::stderr().write_all(b"skipped: a crash test, since strace cannot trace here\n").unwrap();
         return None;
     }
-    let log = std::fs::read_to_string(scene.log()).unwrap();
+    let log = std::fs::read_to_string(log).unwrap();
     let mut made: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut points = BTreeSet::new();
     for line in log.lines() {
@@ -129,12 +138,11 @@ async fn points() -> Option<Vec<Point>> {
 async fn end_of(scene: &Scene, point: Option<&Point>) -> ((bool, bool), Vec<String>) {
     let Scene { repository, host, number } = scene;
     let mut fate = (false, false);
-    if let Some(Point { call, number }) = point {
-        let inject = format!("inject={call}:signal=KILL:when={number}");
-        let killed = run(&mut scene.traced(&["-e", &format!("trace={call}"), "-e", &inject])).await;
+    if let Some(point) = point {
+        let killed = run(&mut scene.traced(&killing(point))).await;
         fate = (killed.code != 0, host.cells().is_empty());
         for cell in host.cells() {
-            check_complete(&cell, point);
+            check_complete(&cell, Some(point));
         }
     }
     host.once(repository).await;

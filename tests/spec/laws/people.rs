@@ -31,6 +31,9 @@ const PEOPLE: [i64; 7] = [MAINTAINER, MAINTAINER, MAINTAINER, 6, AUTHOR, -1, 8];
 const ORIGINS: [Origin; 4] =
     [Origin::Found { is_private: false }, Origin::Found { is_private: true }, Origin::NotFound, Origin::Unanswered];
 
+const ROOM: [Admission; 3] =
+    [Admission::Admitted, Admission::Full(Limit::FreeBytes(1)), Admission::Full(Limit::Cells(3))];
+
 fn any<T: Copy>(random: &mut Rng, choices: &[T]) -> T {
     choices[random.usize(..choices.len())]
 }
@@ -238,21 +241,13 @@ fn in_the_archive(random: &mut Rng, world: &mut World) {
 /// Room, the other repository, git, and the owner of the cell that was to be taken over.
 fn around(random: &mut Rng, world: &mut World) {
     match random.u8(..4) {
-        0 => {
-            world.admission = any(
-                random,
-                &[Admission::Admitted, Admission::Full(Limit::FreeBytes(1)), Admission::Full(Limit::Cells(3))],
-            )
-        }
+        0 => world.admission = any(random, &ROOM),
         1 => world.origin = any(random, &ORIGINS),
         2 => world.is_git_well = !world.is_git_well,
         _ => {
             let adopted = MissionId::parse(ADOPTED).unwrap();
-            let is_ours = world
-                .record
-                .as_ref()
-                .and_then(|record| record.binding.as_ref())
-                .is_some_and(|binding| binding.mission_id == adopted);
+            let binding = world.record.as_ref().and_then(|record| record.binding.as_ref());
+            let is_ours = binding.is_some_and(|binding| binding.mission_id == adopted);
             if !is_ours {
                 let other = IssueKey { issue_id: 43, number: 13, ..world.issue.key.clone() };
                 world.owned.insert(adopted, other);
