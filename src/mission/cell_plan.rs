@@ -4,6 +4,7 @@ use crate::mission::archive::ArchiveName;
 use crate::mission::cell::{CellFacts, Part, Sight, Sighting};
 use crate::mission::change::Change;
 use crate::mission::checkout::{Wish, wish};
+use crate::mission::consent::{Consent, consent};
 use crate::mission::ending::Ending;
 use crate::mission::observation::Observation;
 use crate::mission::papers::CellPapers;
@@ -11,7 +12,7 @@ use crate::mission::papers::updated;
 use crate::mission::phase::Phase;
 use crate::mission::proposal::Proposal;
 use crate::mission::record::{Binding, Record, Restored};
-use crate::mission::situation::{Active, Situation, situation};
+use crate::mission::situation::{Active, Situation, Waiting, situation};
 use crate::mission::status::{current, papers, phase};
 use crate::mission::time::Timestamp;
 use crate::mission::worktree::WorktreeSource;
@@ -27,6 +28,7 @@ pub fn plan_cell(observation: &Observation) -> Vec<Change> {
         Situation::Closed(ending) | Situation::Gone(ending) | Situation::Elsewhere(_, ending) => {
             plan_end(observation, ending)
         }
+        Situation::Waits(proposal, Waiting::Room(_)) => keep_approval(observation, &proposal).into_iter().collect(),
         Situation::NotAProposal
         | Situation::ForAnotherHost
         | Situation::Missing
@@ -65,6 +67,15 @@ fn plan_active(observation: &Observation, active: &Active) -> Vec<Change> {
             bind.into_iter().chain(repairs).chain(check_out).collect()
         }
     }
+}
+
+/// What was approved and has no room yet is remembered before the comment is edited: after that the click is too old to
+/// count.
+fn keep_approval(observation: &Observation, proposal: &Proposal) -> Option<Change> {
+    let Consent::Given(approval) = consent(observation, proposal) else { return None };
+    let is_known = observation.record.as_ref().is_some_and(|record| record.approval.as_ref() == Some(&approval));
+    let record = Record { approval: Some(approval), ..current(observation) };
+    (!is_known).then(|| Change::Remember { record: Box::new(record) })
 }
 
 /// The repository to be checked out now, if one is.

@@ -72,8 +72,11 @@ fn expect(after: &mut Observation, change: &Change) {
         | Change::PostComment { .. }
         | Change::EditComment { .. }
         | Change::RemoveComment { .. }
-        | Change::RememberComment { .. }
-        | Change::Remember { .. } => {}
+        | Change::RememberComment { .. } => {}
+        Change::Remember { record } => {
+            let comment = after.record.as_ref().and_then(|known| known.comment.clone());
+            after.record = Some(Record { comment, ..(**record).clone() });
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::life::scenes::{MAINTAINER, checked_out, clicked, closed, in_label_mode, reopened, suspended};
 use crate::support::cells::{at, beat, beaten, whole};
 use crate::support::missions::{active, body, proposal, settled};
+use lazarus::mission::admission::{Admission, Limit};
 use lazarus::mission::cell::{Failure, FileKind, Part, Sight, Sighting};
 use lazarus::mission::cell_plan::plan_cell;
 use lazarus::mission::expected::expected;
@@ -111,6 +112,17 @@ fn a_failed_checkout_waits_longer_each_time_but_not_for_another_ref() {
     assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
     worktree.fail(source("dev"), "no".to_owned(), at(0));
     assert_eq!(worktree.retry_at(at(0)), Some(at(60)));
+}
+
+/// A pass that dies after the comment was edited finds the approval in its memory, also where there is no room yet.
+#[test]
+fn an_approval_is_remembered_before_the_comment_is_edited() {
+    let mut full = clicked(settled(in_label_mode(proposal(&[]), &[])), MAINTAINER, 5);
+    full.admission = Admission::Full(Limit::Cells(1));
+    assert_eq!(planned(&full), ["remember"]);
+    let after = expected(&full, &plan_cell(&full));
+    assert!(after.record.as_ref().is_some_and(|record| record.approval.is_some()));
+    assert_eq!(planned(&after), [""; 0]);
 }
 
 /// What was decided once is not decided again, and costs nothing.
