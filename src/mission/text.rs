@@ -7,13 +7,32 @@ pub const SHOWN_MAX: usize = 80;
 /// and tab, and bidi, zero-width and tag characters. Returns the text and how many were removed.
 #[must_use]
 pub fn without_invisible(text: &str) -> (String, usize) {
-    let kept: String = text.chars().filter(|c| !is_invisible(*c)).collect();
-    let removed = text.chars().count() - kept.chars().count();
+    let (mut kept, mut removed, mut last) = (String::with_capacity(text.len()), 0, None);
+    for c in text.chars() {
+        if is_invisible(c) || (is_form(c) && !last.is_some_and(has_forms)) {
+            removed += 1;
+        } else {
+            kept.push(c);
+            last = Some(c);
+        }
+    }
     (kept, removed)
 }
 
+/// The two selectors that choose whether a character is shown as text or as an emoji.
+fn is_form(c: char) -> bool {
+    matches!(c, '\u{fe0e}' | '\u{fe0f}')
+}
+
+/// Whether one of them may follow. A second one shows nothing, and neither does one after a letter: rows of them can
+/// smuggle bytes.
+fn has_forms(c: char) -> bool {
+    let is_keycap = c.is_ascii_digit() || matches!(c, '#' | '*');
+    is_keycap || !(c.is_ascii() || c.is_alphabetic() || c.is_whitespace() || is_form(c))
+}
+
 /// The format characters of Unicode that hide or reorder text (Trojan Source, CVE-2021-42574), the tag characters, and
-/// the supplementary variation selectors that can smuggle bytes; the few that choose an emoji's form stay.
+/// the variation selectors that can smuggle bytes; the two that choose an emoji's form stay where they do.
 fn is_invisible(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')
         || matches!(c,
@@ -22,6 +41,7 @@ fn is_invisible(c: char) -> bool {
             | '\u{200b}'..='\u{200f}'
             | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}'
+            | '\u{fe00}'..='\u{fe0d}'
             | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
             | '\u{fff0}'..='\u{fffb}'
             | '\u{1bca0}'..='\u{1bca3}'

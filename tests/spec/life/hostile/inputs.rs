@@ -15,7 +15,7 @@ use std::io::Write;
 use std::path::Path;
 
 /// What nobody sees: controls, and what Unicode lets a program leave out (`Default_Ignorable_Code_Point`), but for the
-/// selectors of an emoji's form, with the separators and annotations that no editor shows.
+/// two selectors of an emoji's form, with the separators and annotations that no editor shows.
 fn is_unseen(c: char) -> bool {
     let ranges = [
         (0x00, 0x08),
@@ -31,6 +31,7 @@ fn is_unseen(c: char) -> bool {
         (0x2028, 0x202e),
         (0x2060, 0x206f),
         (0x3164, 0x3164),
+        (0xfe00, 0xfe0d),
         (0xfeff, 0xfeff),
         (0xffa0, 0xffa0),
         (0xfff0, 0xfffb),
