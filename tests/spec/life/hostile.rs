@@ -5,6 +5,7 @@ mod canary;
 mod corpus;
 mod inputs;
 mod inside;
+mod markup;
 mod programs;
 mod repositories;
 mod trace;

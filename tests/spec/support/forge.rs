@@ -165,6 +165,16 @@ impl Forge {
         (status, serde_json::from_str(&answer.text().await.unwrap()).unwrap_or_default())
     }
 
+    /// What a comment looks like on the page, by a forge that renders it.
+    pub(crate) async fn rendered(&self, repository: &str, comment: &str) -> Option<String> {
+        let Engine::Gitea(_) = &self.engine else { return None };
+        let asked = json!({ "Text": comment, "Mode": "comment", "Context": format!("/{repository}") });
+        let request = self.client.post(format!("{}/api/v1/markdown", self.url)).json(&asked);
+        let answer = request.header(AUTHORIZATION, format!("token {}", self.token("reader"))).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 200);
+        Some(answer.text().await.unwrap())
+    }
+
     /// Where something has moved to, as the owner is told: the status and the `Location`.
     pub(crate) async fn moved(&self, path: &str) -> (u16, String) {
         let request = self.client.get(format!("{}/api/v1{path}", self.url));

@@ -82,7 +82,7 @@ async fn labels(repository: &Repository) -> BTreeMap<i64, BTreeSet<String>> {
 }
 
 /// Nothing but code is foreign in a comment: what is left when the code is gone has no markup but ours.
-fn check_dead(comment: &str, name: &str) {
+pub(super) fn check_dead(comment: &str, name: &str) {
     assert!(!comment.chars().any(is_unseen), "{name}:\n{comment}");
     let ours = without_code(comment).replace("<details><summary>Last changes</summary>", "").replace("</details>", "");
     for live in ["@", "#", "<", ">", "](", "![", "://", "www.", "|", "&", "evil", "owner", "touch", "ignore", "canary"]
