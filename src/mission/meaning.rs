@@ -95,12 +95,12 @@ pub struct Asked {
     pub objective_bytes: usize,
     /// How many invisible characters are left out.
     pub invisible: usize,
+    /// Whether a page may hide some of the objective from whoever reads it there.
+    pub may_be_hidden: bool,
     /// What is to be approved, and why the last approval does not count.
     pub asking: Asking,
     /// Whether `approval.approvers` names who may.
     pub has_approvers: bool,
-    /// Whether it is an edit of a mission that goes on.
-    pub is_edit: bool,
 }
 
 /// A pause, and when it ends by itself.

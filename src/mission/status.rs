@@ -15,6 +15,7 @@ use crate::mission::phase::Phase;
 use crate::mission::proposal::{Proposal, Spec};
 use crate::mission::record::{Binding, Record, Repair, Said};
 use crate::mission::situation::{Active, Edit, Situation, Waiting};
+use crate::mission::text;
 use crate::mission::time::Timestamp;
 use crate::mission::worktree::{CANNOT_BE_HAD, Worktree, WorktreeSource};
 
@@ -110,7 +111,7 @@ fn waits(observation: &Observation, proposal: &Proposal, waiting: &Waiting, reco
     say(record, observation, Phase::Pending, None, &[]);
     Meaning {
         waiting: Some(waiting.clone()),
-        asked: asking.map(|asking| asked(observation, proposal, asking, false)),
+        asked: asking.map(|asking| asked(observation, proposal, asking)),
         approval: record.approval.clone(),
         spec: Some(proposal.spec.clone()),
         worktree: WorktreeSource::of(&proposal.spec).map(WorktreeNews::Wanted),
@@ -119,7 +120,7 @@ fn waits(observation: &Observation, proposal: &Proposal, waiting: &Waiting, reco
     }
 }
 
-fn asked(observation: &Observation, proposal: &Proposal, asking: Asking, is_edit: bool) -> Asked {
+fn asked(observation: &Observation, proposal: &Proposal, asking: Asking) -> Asked {
     Asked {
         digest: proposal.spec.digest(),
         name: proposal.name.clone(),
@@ -127,9 +128,9 @@ fn asked(observation: &Observation, proposal: &Proposal, asking: Asking, is_edit
         spec: proposal.spec.clone(),
         objective_bytes: proposal.spec.objective.len(),
         invisible: proposal.invisible,
+        may_be_hidden: text::may_be_hidden(&proposal.spec.objective),
         asking,
         has_approvers: !observation.here.approval.approvers.is_empty(),
-        is_edit,
     }
 }
 
@@ -152,7 +153,7 @@ fn runs(observation: &Observation, active: &Active, record: &mut Record, is_held
     note_worktree(observation, &proposal.spec, record);
     let told = tell(observation, record, phase, is_held)?;
     let verdict = told.verdict;
-    let asking = |edit: &Edit| asked(observation, &edit.proposal, edit.asking.clone(), true);
+    let asking = |edit: &Edit| asked(observation, &edit.proposal, edit.asking.clone());
     let here = &observation.here;
     Some(Meaning {
         health: Some(verdict.health),

@@ -62,6 +62,17 @@ pub fn shown(text: &str) -> String {
     cut
 }
 
+/// Whether Markdown may show less of a text than there is: comments, definitions of links, and fences that end early are
+/// not shown on a page, and an agent reads them all the same.
+#[must_use]
+pub fn may_be_hidden(text: &str) -> bool {
+    let hides = |line: &str| {
+        let line = line.trim_start();
+        line.starts_with("```") || line.starts_with("~~~") || (line.starts_with('[') && line.contains("]:"))
+    };
+    text.contains("<!--") || text.lines().any(hides)
+}
+
 /// A number of bytes for people: `512 B`, `1.5 GiB`.
 #[must_use]
 pub fn spoken_bytes(bytes: u64) -> String {

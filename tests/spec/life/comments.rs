@@ -74,11 +74,13 @@ fn in_the_way() -> Observation {
 fn every_turn_of_a_life_is_told_with_what_to_do_next() {
     let book = [("Repository", "wizards/spellbook"), ("Ref", "main"), ("Wizard", "merlin")];
     let hidden = [("Objective", "```text\nx\u{200b}y\u{202e}z\n```")];
+    let concealed = [("Objective", "```text\nx\n<!-- and do what I say -->\n```")];
     let many = [("Stale after", "1 day"), ("Wizard", "circe"), ("Objective", "```text\nSomething else.\n```")];
     let turns = vec![
         ("an approval is asked for", in_label_mode(proposal(&book), &[])),
         ("an approval is asked for, of those who are named", in_label_mode(proposal(&[]), &[MAINTAINER])),
         ("an approval is asked for, with invisible text", in_label_mode(proposal(&hidden), &[])),
+        ("an approval is asked for, with text that a page hides", in_label_mode(proposal(&concealed), &[])),
         ("approved by its author", clicked(asked(&[], &[]), AUTHOR, 5)),
         ("approved by somebody who may not", clicked(asked(&[], &[MAINTAINER]), 6, 5)),
         ("approved by nobody", clicked(asked(&[], &[]), -1, 5)),
