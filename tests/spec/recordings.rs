@@ -1,7 +1,7 @@
 //! The sandbox answers as a real Gitea did: recorded exchanges are replayed in their order, and status and the fields
 //! that our client uses agree.
 
-use crate::support::forge::{ACCOUNTS, FORM_PATH, Forge};
+use crate::support::forge::{ACCOUNTS, FORM_PATH, Forge, client};
 use crate::support::repository::Repository;
 use lazarus::sandbox::Sandbox;
 use reqwest::{Client, Method};
@@ -98,7 +98,7 @@ impl Replay {
             "bot (write:issue, read:repository)".to_owned(),
             sandbox.token("bot", &["write:issue", "read:repository"]),
         ));
-        Self { sandbox, client: Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap(), tokens }
+        Self { sandbox, client: client(), tokens }
     }
 
     fn token(&self, name: &str, whose: &str) -> String {

@@ -1,13 +1,13 @@
 //! Git clones from the sandbox over HTTP as it does from a real Gitea: each fact is checked on both, with the real git.
 
-use crate::support::forge::{FORM_PATH, Forge};
+use crate::support::forge::{FORM_PATH, Forge, client};
 use crate::support::repository::Repository;
 use crate::support::stories;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lazarus::mission::form::FORM;
 use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
-use reqwest::{Client, Method, Response};
+use reqwest::{Method, Response};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::json;
 use std::io::Write;
@@ -112,7 +112,7 @@ async fn a_private_repository_is_cloned_with_a_token(forge: Forge) {
 
 /// Asks what there is, as git does.
 async fn asked(forge: &Forge, name: &str, authorization: &str) -> Response {
-    let client = Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
+    let client = client();
     let mut request = client.get(format!("{}/{name}.git/info/refs?service=git-upload-pack", forge.url));
     if !authorization.is_empty() {
         request = request.header(AUTHORIZATION, authorization);
@@ -172,7 +172,7 @@ async fn a_request_may_be_compressed(forge: Forge) {
     let repository = forge.repository().await;
     let list_refs = "0014command=ls-refs\n00010009peel\n0000";
     let post = async |body: Vec<u8>, is_compressed: bool| {
-        let request = Client::builder().no_proxy().build().unwrap();
+        let request = client();
         let mut request = request.post(format!("{}/git-upload-pack", url(&repository, "")));
         request =
             request.header(CONTENT_TYPE, "application/x-git-upload-pack-request").header("Git-Protocol", "version=2");

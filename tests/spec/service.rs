@@ -1,6 +1,6 @@
 //! The service: the real binary with its real doors, told to stop, killed, watched, and twice on one root.
 
-use crate::support::forge::Forge;
+use crate::support::forge::{Forge, client};
 use crate::support::host::{Host, run};
 use crate::support::missions::body;
 use crate::support::service::{SECRET, command, start};
@@ -25,7 +25,7 @@ async fn what_is_filed_edited_and_beaten_shows_through_the_doors_without_a_tick(
     let cell = host.cell();
     let name = cell.file_name().unwrap().to_str().unwrap();
     let token = std::fs::read_to_string(cell.join("config/heartbeat.token")).unwrap();
-    let beat = reqwest::Client::new().post(format!("{}/missions/{name}/heartbeat", service.doors));
+    let beat = client().post(format!("{}/missions/{name}/heartbeat", service.doors));
     let beaten = beat.bearer_auth(token.trim()).body(r#"{"state":"waiting"}"#).send().await.unwrap();
     assert_eq!(beaten.status().as_u16(), 204);
     let healthy = ["health/healthy", "kind/mission-proposal", "mission/active", "wizard/waiting"];

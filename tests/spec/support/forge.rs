@@ -244,7 +244,8 @@ impl Forge {
     }
 }
 
-fn client() -> Client {
+/// A client that follows no redirect and asks no proxy.
+pub(crate) fn client() -> Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap()
 }

@@ -1,5 +1,6 @@
 //! The real binary as a service, with its real doors.
 
+use crate::support::forge::client;
 use crate::support::host::Host;
 use crate::support::repository::Repository;
 use crate::support::soon;
@@ -100,7 +101,7 @@ impl Service {
     /// What a forge sends when something happened to an issue.
     pub(crate) async fn hook(&self, repository: i64, number: i64) -> u16 {
         let (body, signature) = delivery(repository, number);
-        let request = reqwest::Client::new().post(format!("{}/webhook", self.doors));
+        let request = client().post(format!("{}/webhook", self.doors));
         let request = request.header("content-type", "application/json").header("x-gitea-signature", signature);
         request.body(body).send().await.unwrap().status().as_u16()
     }
