@@ -13,7 +13,7 @@ use std::process::Command;
 use tokio::task::JoinSet;
 
 /// So many points of each deed, where there is no time for all.
-const POINTS: usize = 3;
+const POINTS: usize = 2;
 
 /// A cell to take over.
 const CELL: &str = "123e4567-e89b-12d3-a456-426614174000";
@@ -71,7 +71,11 @@ async fn check(deed: Deed) {
     let Some(points) = points(traced(&scene.act(), &log, &tracing()), &log).await else { return };
     let reference = scene.end().await;
     let stride = if is_thorough() { 1 } else { points.len().div_ceil(POINTS) };
-    let points: Vec<Point> = points.into_iter().step_by(stride).collect();
+    // Where a whole cell or worktree moves, each rename is a moment of its own.
+    let is_a_whole = matches!(deed, Deed::Archive | Deed::Restore | Deed::LateWorktree);
+    let is_move = |point: &Point| is_a_whole && point.call == "renameat2";
+    let points = points.into_iter().enumerate().filter(|(at, point)| at % stride == 0 || is_move(point));
+    let points: Vec<Point> = points.map(|(_, point)| point).collect();
     let mut under_way = JoinSet::new();
     for point in points {
         let reference = reference.clone();
@@ -148,18 +152,13 @@ impl Scene {
 
     /// The deed.
     fn act(&self) -> Command {
-        let mut command = match self.deed {
-            Deed::Deletion => self.host.command("lazarus-reconcile"),
-            Deed::Archive | Deed::Restore | Deed::NewWorktree | Deed::LateWorktree | Deed::Adoption => {
-                self.host.reconciler(&self.repository)
-            }
-        };
-        match self.deed {
-            Deed::Deletion => command.args(["gc", "--older-than", "0s", "--yes"]),
-            Deed::Archive | Deed::Restore | Deed::NewWorktree | Deed::LateWorktree | Deed::Adoption => {
-                command.args(["--once", "--config", "one.json"])
-            }
-        };
+        if self.deed == Deed::Deletion {
+            let mut command = self.host.command("lazarus-reconcile");
+            command.args(["gc", "--older-than", "0s", "--yes"]);
+            return command;
+        }
+        let mut command = self.host.reconciler(&self.repository);
+        command.args(["--once", "--config", "one.json"]);
         command
     }
 

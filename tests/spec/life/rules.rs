@@ -2,13 +2,16 @@
 
 use crate::life::scenes::{MAINTAINER, checked_out, clicked, closed, in_label_mode, reopened, suspended};
 use crate::support::cells::{at, beat, beaten, whole};
-use crate::support::missions::{active, body, proposal, settled};
+use crate::support::missions::{active, body, labelled, proposal, settled};
 use lazarus::mission::admission::{Admission, Limit};
 use lazarus::mission::cell::{Failure, FileKind, Part, Sight, Sighting};
 use lazarus::mission::cell_plan::plan_cell;
 use lazarus::mission::expected::expected;
+use lazarus::mission::label::Label;
 use lazarus::mission::observation::{Observation, Origin};
+use lazarus::mission::phase::Phase;
 use lazarus::mission::plan::{needs_origin, preview};
+use lazarus::mission::record::IssueState;
 use lazarus::mission::worktree::Worktree;
 
 fn planned(observation: &Observation) -> Vec<&'static str> {
@@ -43,6 +46,18 @@ fn a_pause_holds_back_every_repair_and_nothing_else() {
     let mut vanished = suspended(beaten(-10, "working"));
     vanished.sighting = Sighting::Absent;
     assert_eq!(planned(&vanished), [""; 0]);
+}
+
+#[test]
+fn a_pause_does_not_outlive_the_end_of_its_mission_though_its_label_is_still_there() {
+    let mut paused = suspended(beaten(-400, "working"));
+    paused.issue.state = IssueState::Closed;
+    let mut reopened = settled(paused);
+    reopened.issue.state = IssueState::Open;
+    reopened.issue.labels = labelled(&["kind/mission-proposal", "mission/suspended"]);
+    let reopened = settled(reopened);
+    assert!(reopened.record.as_ref().unwrap().suspension.is_none());
+    assert!(reopened.issue.has(&Label::Phase(Phase::Active)));
 }
 
 #[test]
@@ -82,6 +97,15 @@ fn no_repository_is_asked_about_where_no_worktree_can_be_filled() {
     for there in [Sighting::NotADirectory(FileKind::File), Sighting::Failed(Failure::Io)] {
         asking.sighting = there;
         assert_eq!(needs_origin(&asking), None);
+    }
+}
+
+/// The forge tells whole seconds; our comment was edited ten seconds ago.
+#[test]
+fn a_click_counts_only_from_the_second_after_the_edit_of_what_it_approves() {
+    let asked = settled(in_label_mode(proposal(&[]), &[]));
+    for (seconds, kinds) in [(-11, [].as_slice()), (-10, &[]), (-9, &["create-cell"])] {
+        assert_eq!(planned(&clicked(asked.clone(), MAINTAINER, seconds)), kinds, "{seconds}");
     }
 }
 
