@@ -192,6 +192,8 @@ impl Scene {
         let mut end = repository.labels(*number).await;
         let comment = repository.comment(*number).await;
         end.push(comment.lines().nth(1).unwrap().split(" since ").next().unwrap().to_owned());
+        let worktree = comment.lines().find(|line| line.starts_with("- Worktree: "));
+        end.extend(worktree.map(|line| line.split(", commit ").next().unwrap().to_owned()));
         // The address of each forge is another one, and so is the id of its mission.
         let file = host.cells().into_iter().next().unwrap_or_else(|| cell.clone());
         let id = file.file_name().unwrap().to_str().unwrap();
