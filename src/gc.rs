@@ -190,10 +190,11 @@ impl Listed {
     }
 }
 
-/// The journal tells of a deletion before anything is lost; on a full disk, as soon as there is room for it.
+/// The journal tells of a deletion before it begins, since whatever was taken out is gone with the next start; on a full
+/// disk, as soon as there is room for it.
 fn delete(writer: &Writer, line: &Deletion<'_>) -> Result<(), WriteError> {
-    let going = archive::take_out(writer, line.archive)?;
     let noted = writer.note(line);
+    let going = archive::take_out(writer, line.archive)?;
     going.remove()?;
     noted.or_else(|_| writer.note(line))
 }
