@@ -28,6 +28,8 @@ pub enum Fault {
     Html,
     /// Nothing is done; the answer is an empty list, with a total of 0.
     Empty,
+    /// Everything is done; the answer counts one more than there is, as when something goes while a list is read.
+    Overcount,
 }
 
 /// A request that came in.

@@ -72,6 +72,7 @@ async fn respond(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> io::
         }
         Some(Fault::Refuse(status)) => Reply::refusal(&shared.state().url, status, ""),
         Some(Fault::TooManyRequests(seconds)) => Reply::empty(429).with("retry-after", &seconds.to_string()),
+        Some(Fault::Overcount) => overcounted(answer(&shared, &asked).await),
         Some(Fault::Empty) => Reply::json(200, &serde_json::json!([])).with("x-total-count", "0"),
         Some(Fault::Html) => Reply::html(200, "<!DOCTYPE html><title>Welcome</title><p>Please accept our terms."),
     };
@@ -89,6 +90,15 @@ async fn answer(shared: &Shared, request: &Request) -> Reply {
         Ok(call) => git::serve(Arc::clone(&shared.shelf), call).await,
         Err(refusal) => refusal,
     }
+}
+
+fn overcounted(mut reply: Reply) -> Reply {
+    for (name, value) in &mut reply.headers {
+        if *name == "x-total-count" {
+            *value = value.parse().map_or_else(|_| value.clone(), |total: u64| (total + 1).to_string());
+        }
+    }
+    reply
 }
 
 fn response(reply: Reply, is_cut: bool) -> io::Result<Response<Sent>> {

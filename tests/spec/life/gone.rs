@@ -160,6 +160,21 @@ async fn an_empty_answer_loses_no_cell() {
     }
 }
 
+/// A list that lacks something says nothing about what it lacks.
+#[tokio::test]
+async fn an_incomplete_listing_calls_nothing_gone() {
+    let forge = Forge::sandbox().await;
+    let (repository, host, number) = with_one_cell(&forge).await;
+    repository.delete(number).await;
+    forge.engine().break_next(usize::MAX, "GET", "issues?", Fault::Overcount);
+    check_no_cell_is_lost(&host, &repository, "the list of issues kept changing while it was read").await;
+    forge.engine().heal();
+    for _ in 0..2 {
+        host.once(&repository).await;
+    }
+    assert_eq!(host.archives().len(), 1);
+}
+
 /// As long as anything else could not be read, nothing is called gone.
 #[tokio::test]
 async fn a_pass_that_is_incomplete_for_another_reason_calls_nothing_gone() {
