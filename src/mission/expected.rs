@@ -74,8 +74,9 @@ fn expect(after: &mut Observation, change: &Change) {
         | Change::RemoveComment { .. }
         | Change::RememberComment { .. } => {}
         Change::Remember { record } => {
-            let comment = after.record.as_ref().and_then(|known| known.comment.clone());
-            after.record = Some(Record { comment, ..(**record).clone() });
+            let (comment, intended) =
+                after.record.take().map(|known| (known.comment, known.intended)).unwrap_or_default();
+            after.record = Some(Record { comment, intended, ..(**record).clone() });
         }
     }
 }

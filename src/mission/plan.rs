@@ -113,6 +113,7 @@ fn silent_record(observation: &Observation, situation: Situation, withdrawn: usi
 fn plan_memory(observation: &Observation, mut record: Record) -> Option<Change> {
     let before = observation.record.as_ref();
     record.comment = before.and_then(|before| before.comment.clone());
+    record.intended = before.and_then(|before| before.intended.clone());
     (before != Some(&record)).then(|| Change::Remember { record: Box::new(record) })
 }
 

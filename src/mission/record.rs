@@ -51,6 +51,10 @@ pub struct Record {
     /// Our comment.
     #[serde(default)]
     pub comment: Option<Spoken>,
+    /// The digest of a comment without a cell that is being written; a process that dies meanwhile leaves it, so that the
+    /// next one does not take its own words for another host's.
+    #[serde(default)]
+    pub intended: Option<String>,
     /// What our labels and comment said last.
     #[serde(default)]
     pub said: Option<Said>,
@@ -246,6 +250,7 @@ impl Record {
             issue,
             binding: None,
             comment: None,
+            intended: None,
             said: None,
             repair: None,
             changes: Vec::new(),

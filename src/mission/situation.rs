@@ -309,5 +309,6 @@ fn another_has_spoken(observation: &Observation) -> bool {
     let spoken = record.and_then(|record| record.comment.as_ref());
     let ours = observation.our_comments();
     let is_as_left = |id: i64, digest: &str| spoken.is_some_and(|spoken| spoken.id == id && spoken.digest == digest);
-    ours.first().is_some_and(|(id, marker)| !is_as_left(*id, &marker.digest))
+    let is_as_meant = |digest: &String| record.and_then(|record| record.intended.as_ref()) == Some(digest);
+    ours.first().is_some_and(|(id, marker)| !is_as_left(*id, &marker.digest) && !is_as_meant(&marker.digest))
 }

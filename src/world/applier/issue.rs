@@ -75,6 +75,7 @@ impl Applier {
         let here = self.here();
         let body = render(&here, status);
         let issues = self.gitea.issues(&issue.repository);
+        self.intend(issue, status).await?;
         for attempt in 1.. {
             match issues.create_comment(issue.number, &body).send().await {
                 Ok(comment) => return self.remember_comment(issue, posted(comment.id, status)).await,
@@ -102,6 +103,7 @@ impl Applier {
         is_confirmed: bool,
     ) -> Result<(), WorldError> {
         let body = render(&self.here(), status);
+        self.intend(issue, status).await?;
         match self.gitea.issues(&issue.repository).edit_comment(id, &body).send().await {
             Ok(_) => {
                 let comment =
@@ -111,6 +113,19 @@ impl Applier {
             Err(ForgeError::NotFound { .. }) => Err(WorldError::CommentGone { id }),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// A comment without a cell names no host, so what it is about to say is remembered before.
+    async fn intend(&self, issue: &IssueKey, status: &Status) -> Result<(), WorldError> {
+        if status.meaning.mission.is_some() {
+            return Ok(());
+        }
+        let (issue, digest) = (issue.clone(), status.digest());
+        self.write(move |writer, _| {
+            writer.remember(&issue, |known| known.intended = Some(digest))?;
+            Ok(())
+        })
+        .await
     }
 
     pub(super) async fn remember_comment(&self, issue: &IssueKey, comment: Spoken) -> Result<(), WorldError> {

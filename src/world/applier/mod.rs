@@ -163,8 +163,8 @@ impl Applier {
         let record = record.clone();
         self.write(move |writer, _| {
             writer.remember(&record.issue, |known| {
-                let comment = known.comment.take();
-                *known = Record { comment, ..record.clone() };
+                let (comment, intended) = (known.comment.take(), known.intended.take());
+                *known = Record { comment, intended, ..record.clone() };
             })?;
             Ok(())
         })

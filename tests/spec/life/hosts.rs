@@ -99,6 +99,40 @@ async fn the_label_of_a_host_says_where_the_cell_is(forge: Forge) {
     }
 }
 
+/// A pass that dies between its words and its memory of them does not take them for another host's.
+#[tokio::test]
+async fn a_host_knows_its_own_words_again_after_it_was_stopped() {
+    let forge = Forge::sandbox().await;
+    let repository = forge.repository().await;
+    let alpha = Site::new("alpha", "any", false);
+    alpha.pass(&repository).await;
+    let number = repository.file("reader", "Mission: x", &[("host", "beta")]).await;
+    // The comment is posted, and whoever posted it is gone before the answer.
+    forge.engine().break_next(
+        1,
+        "POST",
+        "/comments",
+        lazarus::sandbox::Fault::Delay(std::time::Duration::from_secs(3_600)),
+    );
+    let mut child = alpha.command(&repository).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let before = |line: &String| line.contains("POST") && line.contains("/comments");
+    crate::support::soon("it speaks", async || forge.asked(0).iter().any(before)).await;
+    child.kill().unwrap();
+    tokio::task::spawn_blocking(move || child.wait().unwrap()).await.unwrap();
+    forge.engine().heal();
+    let record =
+        std::fs::read_dir(alpha.host.root().join(".lazarus/missions")).unwrap().next().unwrap().unwrap().path();
+    let record: serde_json::Value = serde_json::from_slice(&std::fs::read(record).unwrap()).unwrap();
+    let digest = record["intended"].as_str().unwrap();
+    let words = format!("<!-- lazarus:status v1 mission=none root=none host=none digest={digest} -->\nWaits.");
+    repository.say("bot", number, &words).await;
+    repository.put_label(number, "mission/active").await;
+    alpha.pass(&repository).await;
+    assert_eq!(repository.labels(number).await, ["kind/mission-proposal", "mission/pending"]);
+    alpha.pass(&repository).await;
+    assert_eq!(changes(&alpha.pass(&repository).await), 0);
+}
+
 /// What a named host waits for itself, nobody else says otherwise.
 #[tokio::test]
 async fn a_named_host_that_waits_for_an_approval_is_left_alone() {
