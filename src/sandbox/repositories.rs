@@ -11,10 +11,9 @@ use serde_json::json;
 #[derive(Deserialize)]
 struct NewRepository {
     name: String,
-    #[serde(default)]
-    auto_init: bool,
-    #[serde(default)]
-    private: bool,
+    // Some clients send null for what they leave open.
+    auto_init: Option<bool>,
+    private: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -48,8 +47,8 @@ pub(super) fn create(state: &mut State, request: &Request, owner: i64) -> Answer
         return Err(Reply::refusal(&state.url, 409, "The repository with the same name already exists."));
     }
     let at = state.add_repository(owner, &name);
-    state.repositories[at].is_private = private;
-    if auto_init {
+    state.repositories[at].is_private = private.unwrap_or_default();
+    if auto_init.unwrap_or_default() {
         state.repositories[at].files.insert("README.md".to_owned(), format!("# {name}\n\n").into_bytes());
     }
     Ok(Reply::json(201, &state.repository_json(&state.repositories[at], Right::Own)))
