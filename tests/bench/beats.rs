@@ -32,7 +32,7 @@ const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 pub(crate) async fn measure(scale: Scale) {
     let cells = scale.cells.min(10_000);
-    let host = Host::new();
+    let host = Host::on_disk();
     let flags = Flags { missions_root: Some(host.root()), ..Flags::default() };
     let environment = [("LAZARUS_HOST".to_owned(), "alpha".to_owned())].into_iter().collect();
     init(&Settings::load(&flags, &environment).unwrap(), None, at(0)).unwrap();

@@ -21,7 +21,7 @@ pub(crate) async fn measure(scale: Scale) {
 
 async fn on(what: &str, forge: Forge, scale: Scale) {
     let cells = scale.cells.min(CELLS_MAX);
-    let (repository, host) = (forge.repository().await, Host::new());
+    let (repository, host) = (forge.repository().await, Host::on_disk());
     repository.file_many("reader", vec![body(&[]); cells]).await;
     let service = start(command(
         &host,

@@ -29,7 +29,7 @@ const GROWTH_MAX: [u64; 2] = [64, 16];
 
 pub(crate) async fn measure(scale: Scale) {
     let span = Duration::from_secs(if scale.runs > 1 { 60 } else { 10 });
-    let (forge, host) = (Forge::sandbox().await, Host::new());
+    let (forge, host) = (Forge::sandbox().await, Host::on_disk());
     let repository = forge.repository().await;
     let old = repository.file("reader", "Mission: old", &[]).await;
     let service = start(command(&host, Some(&repository), json!({ "daemon": { "interval_seconds": INTERVAL } }))).await;

@@ -65,7 +65,7 @@ struct Side {
 
 impl Side {
     async fn new(forge: &Forge, scale: Scale) -> Self {
-        let side = Self { repository: forge.repository().await, host: Host::new() };
+        let side = Self { repository: forge.repository().await, host: Host::on_disk() };
         // The labels exist before the proposals are filed, as they do after an installation.
         side.host.once(&side.repository).await;
         let label: i64 = side.repository.label_ids(&["kind/mission-proposal"]).await[0].parse().unwrap();

@@ -17,7 +17,7 @@ const STALE_AFTER: &str = "1800";
 type Counts = BTreeMap<String, u64>;
 
 pub(crate) async fn measure(scale: Scale) {
-    let host = Host::new();
+    let host = Host::on_disk();
     let mut make = peer("lazarus_pit.py");
     make.arg("--root").arg(host.root()).args(["--make", &scale.cells.to_string()]);
     timed(make).await;
