@@ -4,7 +4,7 @@ use crate::mission::admission::Occupant;
 use crate::mission::archive::ArchiveName;
 use crate::mission::brake::turns;
 use crate::mission::cell::{CellFacts, Part, Sighting};
-use crate::mission::ending::may_be_at_work;
+use crate::mission::ending::may_be_moved;
 use crate::mission::flapping::{Cost, Flapping};
 use crate::mission::health::{Facts, Reason, Verdict, assess};
 use crate::mission::heartbeat::WizardState;
@@ -133,8 +133,7 @@ impl Known {
         close_grace: TimeDelta,
     ) -> bool {
         if let Some(ended_at) = self.ended_at.filter(|_| self.bound.is_some()) {
-            let is_due = now >= ended_at.plus(close_grace) || !may_be_at_work(verdict.reason);
-            return is_due && facts(sighting).is_some();
+            return may_be_moved(verdict.reason, ended_at.plus(close_grace), now) && facts(sighting).is_some();
         }
         let Some(said) = self.said.filter(|_| self.is_ours && self.bound.is_some()) else { return false };
         let lacks = |cell: &CellFacts| Part::ALL.into_iter().any(|part| self.can_be_made_again(cell, part));

@@ -37,19 +37,21 @@ pub fn ending(observation: &Observation) -> Ending {
 
 fn stays_until(observation: &Observation, record: &Record) -> Ending {
     let here = &observation.here;
-    let end = grace_end(record.ended_at.unwrap_or(here.now), observation);
-    let verdict = observation.verdict();
-    let may_be_at_work = verdict.is_some_and(|verdict| may_be_at_work(verdict.reason));
-    if may_be_at_work && here.now < end { Ending::StaysUntil(end) } else { Ending::Due }
+    let end = record.ended_at.unwrap_or(here.now).plus(here.close_grace);
+    match observation.verdict() {
+        Some(verdict) if !may_be_moved(verdict.reason, end, here.now) => Ending::StaysUntil(end),
+        _ => Ending::Due,
+    }
 }
 
-fn grace_end(ended_at: Timestamp, observation: &Observation) -> Timestamp {
-    ended_at.plus(observation.here.close_grace)
+/// Whether nobody works in an ended cell any more, or its grace is over.
+#[must_use]
+pub fn may_be_moved(reason: Reason, grace_ends_at: Timestamp, now: Timestamp) -> bool {
+    now >= grace_ends_at || !may_be_at_work(reason)
 }
 
 /// Whether a wizard beats, or we cannot tell.
-#[must_use]
-pub fn may_be_at_work(reason: Reason) -> bool {
+fn may_be_at_work(reason: Reason) -> bool {
     match reason {
         Reason::Beating | Reason::Flapping | Reason::Permission | Reason::Io | Reason::Timeout => true,
         Reason::NotScaffolded
