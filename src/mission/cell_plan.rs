@@ -93,7 +93,7 @@ fn check_out(observation: &Observation, source: WorktreeSource) -> Change {
 /// A cell that nobody needs any more moves away; while its wizard is still at work, its papers tell it the end.
 fn plan_end(observation: &Observation, ending: Ending) -> Vec<Change> {
     let Some(binding) = observation.binding() else { return Vec::new() };
-    let proposal = Proposal { name: binding.name.clone(), spec: binding.spec.clone(), invisible: binding.invisible };
+    let proposal = binding.proposal();
     let papers = papers(observation, &proposal, Phase::Closed);
     let Sighting::Cell(cell) = &observation.sighting else { return Vec::new() };
     match ending {

@@ -8,7 +8,7 @@ use crate::mission::heartbeat::WizardState;
 use crate::mission::identity::{HostName, IssueId, MissionId, RepositoryId, RepositoryName, RootId};
 use crate::mission::person::Person;
 use crate::mission::phase::Phase;
-use crate::mission::proposal::Spec;
+use crate::mission::proposal::{Proposal, Spec};
 use crate::mission::time::Timestamp;
 use crate::mission::worktree::Worktree;
 use serde::{Deserialize, Serialize};
@@ -155,6 +155,14 @@ pub struct Binding {
     /// Whether a wizard ever beat in it.
     #[serde(default)]
     pub ever_beat: bool,
+}
+
+impl Binding {
+    /// The proposal as it was accepted last.
+    #[must_use]
+    pub fn proposal(&self) -> Proposal {
+        Proposal { name: self.name.clone(), spec: self.spec.clone(), invisible: self.invisible }
+    }
 }
 
 /// Our comment as we left it.

@@ -164,7 +164,7 @@ pub fn wants_room(observation: &Observation) -> bool {
 /// A bound mission takes valid edits, keeps its host, its cell and its worktree, and keeps running on invalid ones.
 fn bound(observation: &Observation) -> Active {
     let binding = observation.binding().expect("only called for bound missions, always: situation()");
-    let accepted = Proposal { name: binding.name.clone(), spec: binding.spec.clone(), invisible: binding.invisible };
+    let accepted = binding.proposal();
     let mut active = Active {
         proposal: accepted,
         refused: Vec::new(),
