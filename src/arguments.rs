@@ -115,6 +115,8 @@ pub enum Command {
     },
     /// Report the health of every cell in the missions root
     Scan(Scan),
+    /// Look at everything that a pass depends on, and name the cause of what is wrong and the next command
+    Doctor(Doctor),
     /// List the archives of closed missions, and delete those that you say; nothing else ever deletes mission data
     Gc(Gc),
     /// Tell the whole story on the built-in sandbox: no forge, no settings and no root are needed
@@ -137,6 +139,17 @@ pub struct Scan {
     /// Only cells with this health
     #[arg(long)]
     pub health: Option<HealthArgument>,
+    /// Settings.
+    #[command(flatten)]
+    pub settings: SettingsFlags,
+}
+
+/// `doctor`
+#[derive(Clone, Debug, Default, Args)]
+pub struct Doctor {
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
     /// Settings.
     #[command(flatten)]
     pub settings: SettingsFlags,

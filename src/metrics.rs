@@ -170,6 +170,8 @@ pub struct Metrics {
     errors: Counters,
     heartbeats: Counters,
     webhooks: Counters,
+    /// When the last delivery with a right signature came, in seconds; 0 before the first.
+    last_webhook: Gauge,
 }
 
 impl Default for Metrics {
@@ -181,6 +183,7 @@ impl Default for Metrics {
             errors: counters("kind", errors),
             heartbeats: counters("result", HeartbeatResult::ALL.map(HeartbeatResult::word)),
             webhooks: counters("result", WebhookResult::ALL.map(WebhookResult::word)),
+            last_webhook: Gauge::default(),
         }
     }
 }
@@ -216,9 +219,12 @@ impl Metrics {
         self.heartbeats.get_or_create(&[("result", result.word())]).inc();
     }
 
-    /// Counts a delivery.
-    pub fn webhook(&self, result: WebhookResult) {
+    /// Counts a delivery that came about now.
+    pub fn webhook(&self, result: WebhookResult, now: Timestamp) {
         self.webhooks.get_or_create(&[("result", result.word())]).inc();
+        if matches!(result, WebhookResult::Accepted | WebhookResult::Ignored) {
+            self.last_webhook.set(seconds(now));
+        }
     }
 
     /// Everything as text, with what the snapshot and the queue tell at this moment.
@@ -235,13 +241,15 @@ impl Metrics {
     }
 
     fn register(&self, registry: &mut Registry) {
-        let Self { passes, pass_duration, errors, heartbeats, webhooks } = self;
+        let Self { passes, pass_duration, errors, heartbeats, webhooks, last_webhook } = self;
         registry.register("passes", "Passes that ended", passes.clone());
         let help = "How long passes took";
         registry.register_with_unit("pass_duration", help, Unit::Seconds, pass_duration.clone());
         registry.register("errors", "What went wrong, by its kind", errors.clone());
         registry.register("heartbeats", "Heartbeats that came over the network", heartbeats.clone());
         registry.register("webhooks", "Deliveries of the forge's webhook", webhooks.clone());
+        let help = "When the last delivery with a right signature came, 0 before the first";
+        registry.register_with_unit("last_webhook_timestamp", help, Unit::Seconds, last_webhook.clone());
     }
 }
 
@@ -278,10 +286,14 @@ fn register_progress(registry: &mut Registry, snapshot: &Snapshot, queue: &Queue
     let help = "How long the first in line has been there";
     registry.register_with_unit("queue_oldest", help, Unit::Seconds, oldest);
     let complete_at: Gauge = Gauge::default();
-    let epoch = Timestamp::from(DateTime::<Utc>::UNIX_EPOCH);
-    complete_at.set(snapshot.passes.complete_at.map_or(0, |at| at.after(epoch).num_seconds()));
+    complete_at.set(snapshot.passes.complete_at.map_or(0, seconds));
     let help = "When the last complete pass ended, 0 before the first";
     registry.register_with_unit("last_complete_pass_timestamp", help, Unit::Seconds, complete_at);
+}
+
+/// Seconds since 1970.
+fn seconds(at: Timestamp) -> i64 {
+    at.after(Timestamp::from(DateTime::<Utc>::UNIX_EPOCH)).num_seconds()
 }
 
 fn gauges<const N: usize>(label: &'static str, counts: [(&'static str, usize); N]) -> Family<Label, Gauge> {

@@ -1,8 +1,9 @@
 //! From a command line to an exit code: the only place where the clock is read.
 
-use crate::arguments::{Command, Gc, Pass, Reconcile, Scan, SettingsFlags};
+use crate::arguments::{Command, Doctor, Gc, Pass, Reconcile, Scan, SettingsFlags};
 use crate::console::{Console, show_progress, start_logging};
 use crate::demo::{DemoError, Directory, demo};
+use crate::doctor::{Diagnosis, doctor};
 use crate::exit::Exit;
 use crate::gc;
 use crate::init::init;
@@ -39,6 +40,7 @@ pub fn reconcile(arguments: Reconcile) -> Exit {
         None => run_pass(pass),
         Some(Command::Init { replace, settings }) => run_init(settings, replace),
         Some(Command::Scan(arguments)) => run_scan(arguments),
+        Some(Command::Doctor(arguments)) => run_doctor(arguments),
         Some(Command::Gc(arguments)) => run_gc(arguments),
         Some(Command::Demo { keep }) => run_demo(keep),
     }
@@ -180,6 +182,26 @@ fn tell_demo(keep: bool) -> Result<(), DemoError> {
     told
 }
 
+fn run_doctor(arguments: Doctor) -> Exit {
+    let Doctor { json, settings } = arguments;
+    let (environment, flags) = (environment(), settings.into());
+    let settings = Settings::load(&flags, &environment);
+    let diagnosis = match &settings {
+        Ok(settings) => match runtime(settings.concurrent_missions) {
+            Ok(runtime) => runtime.block_on(doctor(settings, now)),
+            Err(error) => return Console::default().failed(&format!("cannot start: {error}")),
+        },
+        Err(error) => Diagnosis::without_settings(error),
+    };
+    let console = Console::default();
+    let printed = if json { console.print_json(&diagnosis) } else { console.print(&diagnosis.to_string()) };
+    match settings {
+        Err(_) => Exit::Refused,
+        Ok(_) if !diagnosis.healthy => Exit::Failed,
+        Ok(_) => printed,
+    }
+}
+
 fn run_gc(arguments: Gc) -> Exit {
     let Gc { older_than, yes, json, settings } = arguments;
     with_settings(settings, |settings, environment, console| {
@@ -215,9 +237,7 @@ pub(crate) fn with_settings(
     flags: impl Into<Flags>,
     run: impl FnOnce(&Settings, &Environment, Console) -> Exit,
 ) -> Exit {
-    let environment: Environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
+    let environment = environment();
     match Settings::load(&flags.into(), &environment) {
         Ok(settings) => {
             start_logging(settings.log_format);
@@ -231,6 +251,11 @@ pub(crate) fn with_settings(
             Console::without_settings(is_job).refused(&error)
         }
     }
+}
+
+fn environment() -> Environment {
+    let variables = std::env::vars_os();
+    variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
 }
 
 fn runtime(concurrent_missions: usize) -> std::io::Result<tokio::runtime::Runtime> {

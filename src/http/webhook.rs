@@ -45,7 +45,7 @@ pub(super) async fn answer(web: &Web, request: Request<Incoming>) -> Reply {
         Delivery::Unread(fault @ BodyFault::TooLarge) => (WebhookResult::TooLarge, fault.reply()),
         Delivery::Unread(fault @ (BodyFault::Late | BodyFault::Broken)) => (WebhookResult::Unfinished, fault.reply()),
     };
-    web.metrics.webhook(result);
+    web.metrics.webhook(result, web.snapshot().tick.now());
     reply
 }
 

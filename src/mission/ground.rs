@@ -36,6 +36,15 @@ pub struct RootPapers {
     pub replaced: Vec<RootId>,
 }
 
+impl RootPapers {
+    /// The repository that had this name when we last saw it, or had it before.
+    #[must_use]
+    pub fn remembered(&self, name: &RepositoryName) -> Option<RepositoryId> {
+        let mut known = self.repositories.iter().chain(&self.former_names);
+        known.find(|known| known.name.is_same(name)).map(|known| known.id)
+    }
+}
+
 /// `.lazarus/root.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootFile {

@@ -4,7 +4,7 @@ use crate::sandbox::accounts::{Actor, Scopes};
 use crate::sandbox::exchange::{PAGE_MAX, Reply, Request, moved};
 use crate::sandbox::state::State;
 use crate::sandbox::visit::{Answer, Visit, visit};
-use crate::sandbox::{comments, issues, labels, repositories, timeline};
+use crate::sandbox::{comments, issues, labels, repositories, setup, timeline};
 use serde_json::json;
 
 pub(super) fn answer(state: &mut State, request: &Request) -> Reply {
@@ -17,13 +17,21 @@ fn route(state: &mut State, request: &Request) -> Answer {
     let segments = segments.strip_prefix(&["api", "v1"]).unwrap_or_default();
     check_scope(state, actor.as_ref(), request, segments)?;
     match (request.method.as_str(), segments) {
-        ("GET", ["version"]) => Ok(Reply::json(200, &json!({ "version": "1.26.0+sandbox" }))),
+        ("GET", ["version"]) => Ok(Reply::json(200, &json!({ "version": state.version }))),
         ("GET", ["settings", "api"]) => {
             Ok(Reply::json(200, &json!({ "max_response_items": PAGE_MAX, "default_paging_num": 30 })))
         }
         ("GET", ["user"]) => {
             let user = signed_in(state, actor.as_ref())?;
-            Ok(Reply::json(200, &state.user_json(&state.accounts.get(user))))
+            let user = state.accounts.get(user);
+            let mut json = state.user_json(&user);
+            // Only to themselves it is told.
+            json["is_admin"] = json!(user.is_admin);
+            Ok(Reply::json(200, &json))
+        }
+        ("GET", ["notifications"]) => {
+            signed_in(state, actor.as_ref())?;
+            Ok(Reply::json(200, &json!([])))
         }
         ("POST", ["user", "repos"]) => {
             let user = signed_in(state, actor.as_ref())?;
@@ -54,6 +62,9 @@ fn about_repository(visit: &mut Visit<'_>, rest: &[&str]) -> Answer {
         ["issues", number, "timeline"] => timeline::of_issue(visit, number),
         ["issues", number, "labels", rest @ ..] => labels::of_issue(visit, number, rest),
         ["issues", rest @ ..] => issues::route(visit, rest),
+        ["issue_templates" | "contents"] | ["branches" | "branch_protections" | "pulls" | "hooks", ..] => {
+            setup::route(visit, rest)
+        }
         _ => repositories::route(visit, rest),
     }
 }
@@ -77,6 +88,7 @@ fn check_scope(state: &State, actor: Option<&Actor>, request: &Request, segments
         ["repos", _, _, "issues" | "labels", ..] => "issue",
         ["repos" | "repositories", ..] | ["user", "repos"] => "repository",
         ["user" | "users", ..] => "user",
+        ["notifications", ..] => "notification",
         _ => return Ok(()),
     };
     let access = if request.method == "GET" { "read" } else { "write" };

@@ -28,6 +28,7 @@ mod issues;
 mod labels;
 mod repositories;
 mod server;
+mod setup;
 mod shelf;
 mod state;
 mod thread;
@@ -186,6 +187,20 @@ impl Sandbox {
     /// Everything that has happened so far was so much longer ago, so that nobody has to wait until it is.
     pub fn grow_older(&self, by: Duration) {
         self.shared.state().grow_older(TimeDelta::from_std(by).unwrap_or(TimeDelta::MAX));
+    }
+
+    /// Says of itself that it is of this version from now on.
+    pub fn call_itself(&self, version: &str) {
+        version.clone_into(&mut self.shared.state().version);
+    }
+
+    /// The secrets that the webhooks of the repository of this id are signed with, which the forge itself never tells.
+    #[must_use]
+    pub fn hook_secrets(&self, repository: i64) -> Vec<String> {
+        let state = self.shared.state();
+        let found = state.repository_by_id(repository).map(|at| &state.repositories[at].hooks);
+        let secrets = found.into_iter().flatten().filter_map(|hook| hook.config.get("secret").cloned());
+        secrets.collect()
     }
 
     /// No request meets a fault any more.

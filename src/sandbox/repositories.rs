@@ -1,6 +1,7 @@
 //! Repositories: made, described, changed, renamed, shared and filled.
 
 use crate::sandbox::exchange::{Reply, Request};
+use crate::sandbox::setup;
 use crate::sandbox::state::{Repository, Right, State};
 use crate::sandbox::visit::{Answer, Visit};
 use base64::Engine;
@@ -162,7 +163,9 @@ fn read_file(visit: &Visit<'_>, path: &str) -> Answer {
     let contents = visit.repository().files.get(path).ok_or_else(|| visit.not_found())?;
     let content = STANDARD.encode(contents);
     let name = file_name(path);
-    let json = json!({ "name": name, "path": path, "type": "file", "encoding": "base64", "content": content });
+    let sha = setup::blob_id(contents);
+    let json =
+        json!({ "name": name, "path": path, "type": "file", "sha": sha, "encoding": "base64", "content": content });
     Ok(Reply::json(200, &json))
 }
 

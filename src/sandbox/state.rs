@@ -11,6 +11,8 @@ use std::path::PathBuf;
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) url: String,
+    /// What it says that it is.
+    pub(super) version: String,
     pub(super) accounts: Accounts,
     pub(super) repositories: Vec<Repository>,
     /// By owner and former name in lower case: the id of the repository.
@@ -42,6 +44,7 @@ pub(super) enum Right {
 }
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the forge")]
 pub(super) struct Repository {
     pub(super) id: i64,
     pub(super) owner: i64,
@@ -59,9 +62,32 @@ pub(super) struct Repository {
     pub(super) git: Option<PathBuf>,
     /// The files of the default branch.
     pub(super) files: Files,
+    /// The files of every other branch.
+    pub(super) branches: BTreeMap<String, Files>,
+    /// Whether nobody may push to the default branch.
+    pub(super) is_protected: bool,
+    pub(super) pulls: Vec<Pull>,
+    pub(super) hooks: Vec<Hook>,
     pub(super) labels: Vec<Label>,
     pub(super) issues: Vec<Issue>,
     numbers: i64,
+}
+
+/// A pull request that was opened with a branch.
+#[derive(Debug)]
+pub(super) struct Pull {
+    pub(super) number: i64,
+    pub(super) head: String,
+    pub(super) base: String,
+}
+
+/// A webhook. The sandbox sends nothing.
+#[derive(Debug)]
+pub(super) struct Hook {
+    pub(super) id: i64,
+    pub(super) is_active: bool,
+    pub(super) events: Vec<String>,
+    pub(super) config: BTreeMap<String, String>,
 }
 
 impl State {
@@ -74,6 +100,7 @@ impl State {
     pub(super) fn new(url: String) -> Self {
         Self {
             url,
+            version: "1.26.0+sandbox".to_owned(),
             accounts: Accounts::default(),
             repositories: Vec::new(),
             former_names: BTreeMap::new(),
@@ -99,6 +126,10 @@ impl State {
             offered_to: None,
             git: None,
             files: Files::new(),
+            branches: BTreeMap::new(),
+            is_protected: false,
+            pulls: Vec::new(),
+            hooks: Vec::new(),
             labels: Vec::new(),
             issues: Vec::new(),
             numbers: 0,

@@ -11,7 +11,7 @@ use crate::mission::approval::ApprovalMode;
 use crate::mission::identity::{ForgeUrl, HostName, NotA, RepositoryName, RepositoryPattern};
 use crate::mission::observation::Take;
 use crate::world::checkout::Checkouts;
-use crate::world::gitea::{Gitea, Token};
+use crate::world::gitea::{Builder, Gitea, Token};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
@@ -271,10 +271,15 @@ impl Settings {
 
     /// A client for the forge, with the token as it is now.
     pub fn gitea(&self) -> Result<Gitea, SettingsError> {
-        let url = self.forge_url()?.clone();
+        let builder = self.gitea_builder(self.read_token()?)?;
+        builder.build().map_err(|error| SettingsError::Client(error.to_string()))
+    }
+
+    /// A client that is still to be built, with any token.
+    pub fn gitea_builder(&self, token: Token) -> Result<Builder, SettingsError> {
         let ca_pem = self.ca_file.as_deref().map(|path| read_named("forge.ca_file", path)).transpose()?;
-        let builder = Gitea::builder(url, self.read_token()?).requests_in_flight(self.requests_in_flight);
-        builder.ca_pem(ca_pem).build().map_err(|error| SettingsError::Client(error.to_string()))
+        let builder = Gitea::builder(self.forge_url()?.clone(), token);
+        Ok(builder.requests_in_flight(self.requests_in_flight).ca_pem(ca_pem))
     }
 
     /// What all checkouts of worktrees have in common.

@@ -76,7 +76,8 @@ impl Surveyor<'_> {
         name: &RepositoryName,
         configured: &[RepositoryName],
     ) -> Result<Surveyed, RepositoryError> {
-        let found = match self.observer.repository(name, self.remembered(name)).await {
+        let remembered = self.file.as_ref().and_then(|file| file.papers.remembered(name));
+        let found = match self.observer.repository(name, remembered).await {
             // Whoever configures ours by its new name means another one by the old name.
             Err(RepositoryError::TakenOver { remembered, .. }) if self.is_served_as(remembered, name, configured) => {
                 self.observer.repository(name, None).await
@@ -89,13 +90,6 @@ impl Surveyor<'_> {
         }
         let labels = self.observer.labels(&known.name).await?;
         Ok(Surveyed { known, labels })
-    }
-
-    /// The repository that had this name when we last saw it, or had it before.
-    fn remembered(&self, name: &RepositoryName) -> Option<RepositoryId> {
-        let papers = &self.file.as_ref()?.papers;
-        let mut known = papers.repositories.iter().chain(&papers.former_names);
-        known.find(|known| known.name.is_same(name)).map(|known| known.id)
     }
 
     /// Whether a repository is configured by a name of its own, other than this one.

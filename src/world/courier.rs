@@ -15,6 +15,9 @@ const CONNECT_MAX: Duration = Duration::from_secs(2);
 /// How long a request may take as a whole.
 const TOTAL_MAX: Duration = Duration::from_secs(5);
 
+/// The most that is read of an answer.
+const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+
 /// Why there was no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CourierError {
@@ -87,6 +90,23 @@ impl Courier {
         answer(self.client.get(self.address.clone())).await
     }
 
+    /// Asks for the address, and brings the status and the beginning of the answer.
+    pub async fn read(&self, bearer: Option<&Bearer>) -> Result<(u16, String), CourierError> {
+        let mut request = self.client.get(self.address.clone());
+        if let Some(bearer) = bearer {
+            request = request.header(AUTHORIZATION, bearer.0.clone());
+        }
+        let mut response = request.send().await.map_err(lost)?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(lost)? {
+            body.extend_from_slice(&chunk[..chunk.len().min(ANSWER_BYTES_MAX - body.len())]);
+            if body.len() >= ANSWER_BYTES_MAX {
+                break;
+            }
+        }
+        Ok((response.status().as_u16(), String::from_utf8_lossy(&body).into_owned()))
+    }
+
     /// Hands over a document, and brings the status of the answer.
     pub async fn post(&self, bearer: &Bearer, document: &impl Serialize) -> Result<u16, CourierError> {
         let request = self.client.post(self.address.clone()).header(AUTHORIZATION, bearer.0.clone());
@@ -95,13 +115,14 @@ impl Courier {
 }
 
 async fn answer(request: RequestBuilder) -> Result<u16, CourierError> {
-    match request.send().await {
-        Ok(response) => Ok(response.status().as_u16()),
-        Err(error) if error.is_timeout() => Err(CourierError::TimedOut),
-        // The outermost layer only repeats the address, which may be secret.
-        Err(error) => {
-            let error = error.without_url();
-            Err(CourierError::Unreachable(error.source().map_or_else(|| chain(&error), chain)))
-        }
+    request.send().await.map(|response| response.status().as_u16()).map_err(lost)
+}
+
+fn lost(error: reqwest::Error) -> CourierError {
+    if error.is_timeout() {
+        return CourierError::TimedOut;
     }
+    // The outermost layer only repeats the address, which may be secret.
+    let error = error.without_url();
+    CourierError::Unreachable(error.source().map_or_else(|| chain(&error), chain))
 }

@@ -64,7 +64,7 @@ fn lock_directory(root: &Root, wait: Duration, whose: &str) -> Result<File, Root
 }
 
 /// The process that holds a lock without having written its number anywhere, as the kernel tells it.
-fn holder(locked: &File) -> Option<String> {
+pub(super) fn holder(locked: &File) -> Option<String> {
     let status = locked.metadata().ok()?;
     let (device, inode) = (status.dev(), status.ino());
     let place = format!("{:02x}:{:02x}:{inode}", rustix::fs::major(device), rustix::fs::minor(device));

@@ -17,6 +17,7 @@ pub mod lock;
 pub(crate) mod mutex;
 pub mod observer;
 pub mod root;
+pub mod service;
 pub mod watch;
 pub mod writer;
 

@@ -129,55 +129,19 @@ impl Observer {
         self.gitea.user().send().await.map(|user| user.id)
     }
 
-    /// Finds a repository by its name, or, where it was renamed, by the id that we remember.
+    /// As [`find_repository`].
     pub async fn repository(
         &self,
         name: &RepositoryName,
         remembered: Option<i64>,
     ) -> Result<FoundRepository, RepositoryError> {
-        let answer = self.gitea.repository(name).get().send().await;
-        let found = match (answer, remembered) {
-            (Ok(found), _) => found,
-            (Err(ForgeError::Moved { .. }), Some(id)) => self.by_id(name, id).await?,
-            (Err(ForgeError::Moved { location, .. }), None) => {
-                return Err(RepositoryError::Moved { name: name.clone(), location });
-            }
-            (Err(ForgeError::NotFound { .. }), _) => return Err(RepositoryError::Missing { name: name.clone() }),
-            (Err(error), _) => return Err(error.into()),
-        };
-        let name = name.clone();
-        if let Some(remembered) = remembered.filter(|id| *id != found.id) {
-            return Err(RepositoryError::TakenOver { name, remembered, found: found.id });
-        }
-        if found.archived {
-            return Err(RepositoryError::Archived { name });
-        }
-        if !found.has_issues {
-            return Err(RepositoryError::NoIssues { name });
-        }
-        let now = RepositoryName::parse(&found.full_name)
-            .map_err(|error| protocol(format!("repositories/{}", found.id), error.to_string()))?;
-        let asked_for = (!now.is_same(&name)).then_some(name);
-        Ok(FoundRepository { known: KnownRepository { id: found.id, name: now }, asked_for })
-    }
-
-    async fn by_id(&self, name: &RepositoryName, id: i64) -> Result<Repository, RepositoryError> {
-        match self.gitea.repository_by_id(id).send().await {
-            Err(ForgeError::NotFound { .. }) => Err(RepositoryError::Missing { name: name.clone() }),
-            answer => Ok(answer?),
-        }
+        find_repository(&self.gitea, name, remembered).await
     }
 
     /// The labels that a repository has.
     pub async fn labels(&self, repository: &RepositoryName) -> Result<Vec<RepositoryLabel>, ForgeError> {
         let labels = self.gitea.repository(repository).labels().await?;
-        let facts = labels.into_iter().map(|label| RepositoryLabel {
-            id: label.id,
-            name: label.name,
-            is_exclusive: label.exclusive,
-            is_archived: label.is_archived,
-        });
-        Ok(facts.collect())
+        Ok(labels.into_iter().map(RepositoryLabel::from).collect())
     }
 
     /// All open issues of a repository.
@@ -299,6 +263,52 @@ impl Observer {
         });
         let seen = looked.await.expect("looking at cells never panics");
         seen.into_iter().map(|sighting| sighting.unwrap_or(Sighting::Failed(Failure::Timeout))).collect()
+    }
+}
+
+/// Finds a repository by its name, or, where it was renamed, by the id that we remember.
+pub async fn find_repository(
+    gitea: &Gitea,
+    name: &RepositoryName,
+    remembered: Option<i64>,
+) -> Result<FoundRepository, RepositoryError> {
+    let answer = gitea.repository(name).get().send().await;
+    let found = match (answer, remembered) {
+        (Ok(found), _) => found,
+        (Err(ForgeError::Moved { .. }), Some(id)) => by_id(gitea, name, id).await?,
+        (Err(ForgeError::Moved { location, .. }), None) => {
+            return Err(RepositoryError::Moved { name: name.clone(), location });
+        }
+        (Err(ForgeError::NotFound { .. }), _) => return Err(RepositoryError::Missing { name: name.clone() }),
+        (Err(error), _) => return Err(error.into()),
+    };
+    let name = name.clone();
+    if let Some(remembered) = remembered.filter(|id| *id != found.id) {
+        return Err(RepositoryError::TakenOver { name, remembered, found: found.id });
+    }
+    if found.archived {
+        return Err(RepositoryError::Archived { name });
+    }
+    if !found.has_issues {
+        return Err(RepositoryError::NoIssues { name });
+    }
+    let now = RepositoryName::parse(&found.full_name)
+        .map_err(|error| protocol(format!("repositories/{}", found.id), error.to_string()))?;
+    let asked_for = (!now.is_same(&name)).then_some(name);
+    Ok(FoundRepository { known: KnownRepository { id: found.id, name: now }, asked_for })
+}
+
+async fn by_id(gitea: &Gitea, name: &RepositoryName, id: i64) -> Result<Repository, RepositoryError> {
+    match gitea.repository_by_id(id).send().await {
+        Err(ForgeError::NotFound { .. }) => Err(RepositoryError::Missing { name: name.clone() }),
+        answer => Ok(answer?),
+    }
+}
+
+impl From<gitea::Label> for RepositoryLabel {
+    fn from(label: gitea::Label) -> Self {
+        let gitea::Label { id, name, exclusive, is_archived, description: _ } = label;
+        Self { id, name, is_exclusive: exclusive, is_archived }
     }
 }
 

@@ -7,12 +7,13 @@ use crate::mission::identity::{MissionId, RootId};
 use crate::mission::observation::ArchiveSight;
 use crate::mission::record::{IssueKey, Record};
 use crate::mission::text::shell_word;
-use crate::world::beneath::{self, Contents, Resolver};
+use crate::world::beneath::{self, CREATE_NEW, Contents, Resolver};
 use crate::world::cells::{self, open_directory};
-use rustix::fs::{Dir, Mode, OFlags, fstat, fstatvfs, openat};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags, fstat, fstatvfs, fsync, openat, renameat_with, unlinkat};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -34,6 +35,9 @@ const ARCHIVES_MAX: usize = 10_000;
 
 /// The most that is read of a file of ours.
 const FILE_BYTES_MAX: usize = 1024 * 1024;
+
+/// The most that is read of the lock's file.
+const LOCK_BYTES_MAX: u64 = 4096;
 
 /// Why a root cannot be used. All of these need a person, and nothing has been written.
 #[derive(Debug, thiserror::Error)]
@@ -265,6 +269,42 @@ impl Root {
             return Ok(());
         }
         Err(RootError::NotOwner { path, owner: user_name(status.st_uid), user: user_name(user) })
+    }
+
+    /// The modes of the root and of the service's own directory in it.
+    pub fn modes(&self) -> std::io::Result<(u32, u32)> {
+        let own = self.open_own()?;
+        Ok((fstat(&self.directory)?.st_mode & 0o7777, fstat(&own)?.st_mode & 0o7777))
+    }
+
+    /// Whether a file can be made durable and renamed in the service's own directory: what every change is made by. The
+    /// file is removed again.
+    pub fn probe_rename(&self) -> Result<(), RootError> {
+        self.try_rename().map_err(|error| self.unwritable(&error))
+    }
+
+    fn try_rename(&self) -> Result<(), Errno> {
+        let own = self.open_own()?;
+        let staging = open_directory(&own, STAGING)?;
+        let name = format!("doctor.{}", uuid::Uuid::new_v4());
+        let file = openat(&staging, &*name, CREATE_NEW, Mode::from_raw_mode(0o600))?;
+        let renamed = fsync(&file).and_then(|()| renameat_with(&staging, &*name, &own, &*name, RenameFlags::NOREPLACE));
+        let left = if renamed.is_ok() { &own } else { &staging };
+        unlinkat(left, &*name, AtFlags::empty())?;
+        renamed
+    }
+
+    /// The process that writes in the root at this moment: its id and what it is.
+    #[must_use]
+    pub fn writer(&self) -> Option<String> {
+        let own = self.open_own().ok()?;
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let lock = openat(&own, LOCK, flags, Mode::empty()).map(File::from).ok()?;
+        let pid = crate::world::lock::holder(&lock)?;
+        let mut said = String::new();
+        (&lock).take(LOCK_BYTES_MAX).read_to_string(&mut said).ok()?;
+        let said = said.trim();
+        Some(if said.is_empty() { format!("pid {pid}") } else { format!("pid {said}") })
     }
 
     /// The cells in the root, by name.

@@ -10,6 +10,7 @@ mod crash;
 mod cron_heartbeat;
 mod daemon;
 mod disk;
+mod doctor;
 mod faults;
 mod flapping;
 mod form;

@@ -86,6 +86,12 @@ impl<T: DeserializeOwned> Call<T> {
     pub async fn send(self) -> Result<T, ForgeError> {
         decode(&self.answer().await?)
     }
+
+    /// Sends the call and reads its answer, with what the forge's clock said.
+    pub async fn send_dated(self) -> Result<(T, Option<Timestamp>), ForgeError> {
+        let answer = self.answer().await?;
+        Ok((decode(&answer)?, answer.date))
+    }
 }
 
 impl<T: DeserializeOwned> Call<Vec<T>> {

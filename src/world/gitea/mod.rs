@@ -31,8 +31,12 @@ pub(in crate::world) use connection::{chain, install_tls, is_loopback};
 pub use error::ForgeError;
 pub use issues::{CommentList, IssueList, Issues, State};
 pub use listing::Listing;
-pub use models::{Comment, Issue, Label, Repository, TimelineEntry, User};
-pub use repositories::{NewLabel, Repositories};
+pub use models::{
+    Branch, Comment, Hook, Issue, Label, Permissions, Pull, RemoteFile, Repository, Template, TemplateField,
+    TimelineEntry, User, Version,
+};
+pub use repositories::{Commit, NewHook, NewLabel, Repositories};
+
 pub use traffic::Traffic;
 
 use crate::mission::identity::{ForgeUrl, RepositoryId, RepositoryName};
@@ -48,6 +52,16 @@ impl Gitea {
     #[must_use]
     pub fn builder(url: ForgeUrl, token: Token) -> Builder {
         Builder::new(url, token)
+    }
+
+    /// What the forge is. Needs no scope, and a token only where the forge shows nothing to strangers.
+    pub fn version(&self) -> Call<Version> {
+        Call::get(&self.0, &["version"])
+    }
+
+    /// The notifications of the account, of which one at most is asked for; a bot's token has no use for the scope.
+    pub fn notifications(&self) -> Call<Vec<serde_json::Value>> {
+        Call::get(&self.0, &["notifications"]).query("limit", 1)
     }
 
     /// The account that the token belongs to. Needs the scope `read:user`.

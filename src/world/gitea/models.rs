@@ -10,10 +10,21 @@ pub struct User {
     /// Can be renamed, and then taken by somebody else.
     #[serde(default)]
     pub login: String,
+    /// Whether it administers the whole forge.
+    #[serde(default)]
+    pub is_admin: bool,
+}
+
+/// What the forge is.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Version {
+    /// Such as `1.26.0` or `11.0.1+gitea-1.22.0`.
+    pub version: String,
 }
 
 /// A repository.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the forge")]
 pub struct Repository {
     /// Never changes.
     pub id: i64,
@@ -28,6 +39,100 @@ pub struct Repository {
     /// Whether it has issues.
     #[serde(default = "yes")]
     pub has_issues: bool,
+    /// Whether only those who are signed in may see it.
+    #[serde(default)]
+    pub internal: bool,
+    /// The branch that the form and the workflow are read from.
+    #[serde(default, deserialize_with = "or_default")]
+    pub default_branch: String,
+    /// What the account may do.
+    #[serde(default, deserialize_with = "or_default")]
+    pub permissions: Permissions,
+}
+
+/// What an account may do in a repository; `push` and `pull` are about its code
+/// (go-gitea/gitea `services/convert/repository.go`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Permissions {
+    /// Change its settings.
+    #[serde(default)]
+    pub admin: bool,
+    /// Write.
+    #[serde(default)]
+    pub push: bool,
+}
+
+/// A form or template for new issues, as the forge has parsed it from the default branch.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Template {
+    /// Where it is.
+    #[serde(default, deserialize_with = "or_default")]
+    pub file_name: String,
+    /// What it asks; nothing for a Markdown template.
+    #[serde(default, deserialize_with = "or_default")]
+    pub body: Vec<TemplateField>,
+}
+
+/// One field of a form.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct TemplateField {
+    /// `input`, `markdown`, …
+    #[serde(default, rename = "type", deserialize_with = "or_default")]
+    pub kind: String,
+    /// What programs call it.
+    #[serde(default, deserialize_with = "or_default")]
+    pub id: String,
+    /// Its label, options and value, by name.
+    #[serde(default, deserialize_with = "or_default")]
+    pub attributes: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A file on a branch.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct RemoteFile {
+    /// The id of its contents, which an edit must name.
+    #[serde(default)]
+    pub sha: String,
+    /// Its contents in base64.
+    #[serde(default, deserialize_with = "or_default")]
+    pub content: String,
+}
+
+/// A branch.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Branch {
+    /// Whether a rule protects it.
+    #[serde(default)]
+    pub protected: bool,
+    /// Whether the account may push to it all the same.
+    #[serde(default)]
+    pub user_can_push: bool,
+}
+
+/// A webhook of a repository, without its secret, which the forge never tells.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Hook {
+    /// Unique.
+    pub id: i64,
+    /// Whether it is in use.
+    #[serde(default)]
+    pub active: bool,
+    /// What it is sent for.
+    #[serde(default, deserialize_with = "or_default")]
+    pub events: Vec<String>,
+    /// Where to (`url`), and as what (`content_type`).
+    #[serde(default, deserialize_with = "or_default")]
+    pub config: std::collections::BTreeMap<String, String>,
+}
+
+/// A pull request.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Pull {
+    /// Its number.
+    pub number: i64,
+    /// Its page.
+    #[serde(default, deserialize_with = "or_default")]
+    pub html_url: String,
 }
 
 /// A label.
@@ -43,6 +148,9 @@ pub struct Label {
     /// Whether people are no longer offered it.
     #[serde(default)]
     pub is_archived: bool,
+    /// What it means.
+    #[serde(default, deserialize_with = "or_default")]
+    pub description: String,
 }
 
 /// An issue. On a load error the forge sends one whose fields are all zero

@@ -4,9 +4,11 @@ use crate::mission::identity::RepositoryName;
 use crate::world::gitea::call::{Call, Page};
 use crate::world::gitea::connection::Connection;
 use crate::world::gitea::error::ForgeError;
-use crate::world::gitea::models::{Label, Repository};
+use crate::world::gitea::models::{Branch, Hook, Label, Pull, RemoteFile, Repository, Template};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// The most labels of one repository that are read.
@@ -77,5 +79,114 @@ impl Repositories {
     pub fn set_exclusive(&self, id: i64, exclusive: bool, is_archived: bool) -> Call<Label> {
         let body = json!({ "exclusive": exclusive, "is_archived": is_archived });
         self.call(&["labels", &id.to_string()], |connection, path| Call::patch(connection, path, &body))
+    }
+
+    /// Gives a label a description. `exclusive` and `is_archived` are sent along, or the forge would change them.
+    pub fn describe_label(&self, label: &Label, description: &str) -> Call<Label> {
+        let Label { id, exclusive, is_archived, name: _, description: _ } = label;
+        let body = json!({ "description": description, "exclusive": exclusive, "is_archived": is_archived });
+        self.call(&["labels", &id.to_string()], |connection, path| Call::patch(connection, path, &body))
+    }
+
+    /// Edits a label that there never is: whoever may write labels is told that it was not found, and anybody else that
+    /// they may not.
+    pub fn probe_writing(&self) -> Call<Label> {
+        self.call(&["labels", "0"], |connection, path| Call::patch(connection, path, &json!({})))
+    }
+
+    /// The forms for new issues on the default branch. One that the forge cannot parse is missing
+    /// (go-gitea/gitea `routers/api/v1/repo/repo.go`).
+    pub fn templates(&self) -> Call<Vec<Template>> {
+        self.call(&["issue_templates"], Call::get)
+    }
+
+    /// A file on a branch; the default one where none is named.
+    pub fn file(&self, path: &str) -> Call<RemoteFile> {
+        let parts: Vec<&str> = ["contents"].into_iter().chain(path.split('/')).collect();
+        self.call(&parts, Call::get)
+    }
+
+    /// Commits files. Needs the scope `write:repository`; the forge refuses a file that has changed meanwhile, so doing it
+    /// twice does nothing.
+    pub fn commit(&self, commit: &Commit<'_>) -> Call<Value> {
+        let body = commit.body();
+        self.call(&["contents"], |connection, path| Call::post(connection, path, &body))
+    }
+
+    /// A branch.
+    pub fn branch(&self, name: &str) -> Call<Branch> {
+        self.call(&["branches", name], Call::get)
+    }
+
+    /// Opens a pull request.
+    pub fn create_pull(&self, head: &str, base: &str, title: &str, body: &str) -> Call<Pull> {
+        let body = json!({ "head": head, "base": base, "title": title, "body": body });
+        self.call(&["pulls"], |connection, path| Call::post(connection, path, &body))
+    }
+
+    /// The open pull request from one branch to another; a 404 says that there is none.
+    pub fn pull(&self, base: &str, head: &str) -> Call<Pull> {
+        self.call(&["pulls", base, head], Call::get)
+    }
+
+    /// The webhooks. Only an administrator of the repository may see them.
+    pub fn hooks(&self) -> Call<Vec<Hook>> {
+        self.call(&["hooks"], |connection, path| Call::get(connection, path).query("page", 1).query("limit", 50))
+    }
+
+    /// Makes a webhook.
+    pub fn create_hook(&self, hook: &NewHook<'_>) -> Call<Hook> {
+        let mut body = hook.body();
+        body["type"] = json!("gitea");
+        self.call(&["hooks"], |connection, path| Call::post(connection, path, &body))
+    }
+
+    /// Makes a webhook what it should be.
+    pub fn edit_hook(&self, id: i64, hook: &NewHook<'_>) -> Call<Hook> {
+        let body = hook.body();
+        self.call(&["hooks", &id.to_string()], |connection, path| Call::patch(connection, path, &body))
+    }
+}
+
+/// Files to be committed at once.
+#[derive(Clone, Debug)]
+pub struct Commit<'a> {
+    /// What for.
+    pub message: &'a str,
+    /// A branch that is made for it from the default one; none for the default one itself.
+    pub new_branch: Option<&'a str>,
+    /// Path, contents, and the id of what they replace.
+    pub files: Vec<(&'a str, &'a str, Option<String>)>,
+}
+
+impl Commit<'_> {
+    fn body(&self) -> Value {
+        let files = self.files.iter().map(|(path, contents, replaced)| {
+            let operation = if replaced.is_some() { "update" } else { "create" };
+            json!({ "operation": operation, "path": path, "content": STANDARD.encode(contents), "sha": replaced })
+        });
+        let files: Vec<Value> = files.collect();
+        match self.new_branch {
+            Some(branch) => json!({ "message": self.message, "new_branch": branch, "files": files }),
+            None => json!({ "message": self.message, "files": files }),
+        }
+    }
+}
+
+/// A webhook to be made.
+#[derive(Clone, Copy)]
+pub struct NewHook<'a> {
+    /// Where to.
+    pub url: &'a str,
+    /// What deliveries are signed with; shown nowhere.
+    pub secret: &'a str,
+    /// What it is sent for (go-gitea/gitea `routers/api/v1/utils/hook.go`).
+    pub events: &'a [&'a str],
+}
+
+impl NewHook<'_> {
+    fn body(&self) -> Value {
+        let config = json!({ "url": self.url, "content_type": "json", "secret": self.secret });
+        json!({ "active": true, "events": self.events, "config": config })
     }
 }

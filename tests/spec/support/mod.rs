@@ -12,6 +12,7 @@ pub(crate) mod missions;
 pub(crate) mod repository;
 pub(crate) mod service;
 pub(crate) mod site;
+pub(crate) mod stub;
 pub(crate) mod worktree;
 
 use std::time::Duration;

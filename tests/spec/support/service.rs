@@ -101,6 +101,11 @@ impl Service {
     /// What a forge sends when something happened to an issue.
     pub(crate) async fn hook(&self, repository: i64, number: i64) -> u16 {
         let (body, signature) = delivery(repository, number);
+        self.deliver(body, &signature).await
+    }
+
+    /// Sends this with this signature.
+    pub(crate) async fn deliver(&self, body: String, signature: &str) -> u16 {
         let request = client().post(format!("{}/webhook", self.doors));
         let request = request.header("content-type", "application/json").header("x-gitea-signature", signature);
         request.body(body).send().await.unwrap().status().as_u16()

@@ -1,0 +1,161 @@
+//! Whether the forge can be reached, by which way it cannot, and whether it is one that we know.
+
+use crate::doctor::check::Check;
+use crate::mission::identity::ForgeUrl;
+use crate::mission::text::shown;
+use crate::mission::time::Timestamp;
+use crate::settings::{Settings, SettingsError};
+use crate::world::gitea::{ForgeError, Gitea, Patience, Token};
+use std::time::Duration;
+
+/// The oldest Gitea that fills in what the form hides in each issue (go-gitea/gitea#29274).
+const OLDEST: (u32, u32) = (1, 22);
+
+/// Heartbeats that are ahead by more are findings (`mission/health.rs`), so clocks that differ by so much are in the way.
+const CLOCK_OFF_MAX: i64 = 120;
+
+/// From so many seconds on it is worth a word.
+const CLOCK_OFF_TOLD: i64 = 30;
+
+/// A person waits, and can ask again.
+const PATIENCE: Patience = Patience {
+    connect: Duration::from_secs(5),
+    read: Duration::from_secs(10),
+    total: Duration::from_secs(10),
+    tries: 1,
+    first_delay: Duration::from_millis(250),
+};
+
+/// Looks at address, TLS, kind, version and clock. A client with the token, if there is one, else with none that counts.
+pub(super) async fn look(settings: &Settings, clock: fn() -> Timestamp, checks: &mut Vec<Check>) -> Option<Gitea> {
+    let url = match settings.forge_url() {
+        Ok(url) => url.clone(),
+        Err(error) => {
+            checks.push(Check::failure("forge", "forge-not-set", error.to_string(), "set it, and ask again"));
+            return None;
+        }
+    };
+    let gitea = match client(settings) {
+        Ok(gitea) => gitea,
+        Err(error) => {
+            let next = "name a PEM file with the forge's CA: `-----BEGIN CERTIFICATE-----` and so on";
+            checks.push(Check::failure("tls", "tls-ca-file", error.to_string(), next));
+            return None;
+        }
+    };
+    match gitea.version().send_dated().await {
+        Ok((version, date)) => {
+            checks.push(Check::pass("forge", format!("`{url}` answers")));
+            checks.push(tls(&url, settings));
+            checks.push(version_check(&version.version));
+            checks.push(clock_check(date, clock()));
+        }
+        // Whoever shows strangers nothing, or does not know the token, is a forge all the same.
+        Err(ForgeError::Unauthorized { .. } | ForgeError::Forbidden { .. } | ForgeError::MissingScope { .. }) => {
+            checks.push(Check::pass("forge", format!("`{url}` answers, but not to this token")));
+            checks.push(tls(&url, settings));
+        }
+        Err(error) => {
+            checks.push(unreachable(&url, &error));
+            return None;
+        }
+    }
+    Some(gitea)
+}
+
+/// A client with the token, or with one that no forge has given out.
+fn client(settings: &Settings) -> Result<Gitea, SettingsError> {
+    let nobody = || Token::parse("none").map_err(|error| SettingsError::Client(error.to_string()));
+    let token = settings.read_token().or_else(|_| nobody())?;
+    let builder = settings.gitea_builder(token)?.patience(PATIENCE);
+    builder.build().map_err(|error| SettingsError::Client(error.to_string()))
+}
+
+fn tls(url: &ForgeUrl, settings: &Settings) -> Check {
+    let is_encrypted = url.as_url().scheme() == "https";
+    let found = match &settings.ca_file {
+        _ if !is_encrypted => "not used: `forge.url` is `http:`, so the token travels in the clear".to_owned(),
+        Some(path) => format!("the certificate is good; CAs of `{}` count too", path.display()),
+        None => "the certificate is good".to_owned(),
+    };
+    if is_encrypted { Check::pass("tls", found) } else { Check::skipped("tls", found) }
+}
+
+/// Which way it failed, by what the innermost cause says.
+fn unreachable(url: &ForgeUrl, error: &ForgeError) -> Check {
+    let (host, port) =
+        (url.as_url().host_str().unwrap_or_default(), url.as_url().port_or_known_default().unwrap_or(443));
+    let ask = format!("`curl -sS {url}/api/v1/version`");
+    let certificates = format!("`openssl s_client -showcerts -connect {host}:{port}`");
+    let (check, fault, next) = match error {
+        ForgeError::Unreachable { cause, .. } => {
+            let says = |words: &str| cause.to_lowercase().contains(words);
+            if says("dns error") || says("failed to lookup") {
+                ("forge", "forge-unresolved", format!("`getent hosts {host}`, and set `forge.url` right"))
+            } else if says("unknownissuer") || says("self-signed") || says("unknown issuer") {
+                let where_to = "put the CA that signed it into a PEM file and set `forge.ca_file`";
+                ("tls", "tls-ca-unknown", format!("{certificates} shows it; {where_to}"))
+            } else if says("expired") || says("notvalidyet") || says("not valid yet") {
+                ("tls", "tls-expired", format!("{certificates} shows its dates; renew it, or set this host's clock"))
+            } else if says("not valid for name") || says("notvalidforname") {
+                ("tls", "tls-wrong-name", format!("{certificates} shows its names; use one of them in `forge.url`"))
+            } else if says("corrupt message") || says("invalidcontenttype") || says("wrong version") {
+                (
+                    "tls",
+                    "tls-not-spoken",
+                    format!("there is no TLS on port {port}; set `forge.url` to `http:`, or another port"),
+                )
+            } else if says("connection refused") {
+                ("forge", "forge-refused", format!("start it, or open port {port}: {ask}"))
+            } else {
+                ("forge", "forge-unreachable", format!("{ask}, and look at routes and firewalls"))
+            }
+        }
+        ForgeError::TimedOut { .. } => {
+            ("forge", "forge-silent", format!("{ask}; it is stuck, or a firewall swallows us"))
+        }
+        ForgeError::Unavailable { .. } | ForgeError::GivenUp { .. } => {
+            ("forge", "forge-unavailable", "wait, or look into the forge's own log".to_owned())
+        }
+        ForgeError::Unauthorized { .. }
+        | ForgeError::MissingScope { .. }
+        | ForgeError::Forbidden { .. }
+        | ForgeError::NotFound { .. }
+        | ForgeError::Moved { .. }
+        | ForgeError::Refused { .. }
+        | ForgeError::Protocol { .. }
+        | ForgeError::TooLarge { .. } => {
+            ("forge", "forge-not-gitea", format!("{ask} should print a version; set `forge.url` to where Gitea begins"))
+        }
+    };
+    Check::failure(check, fault, error.to_string(), next)
+}
+
+/// A Forgejo tells after a `+` which Gitea it is like.
+fn version_check(version: &str) -> Check {
+    let known_as = shown(version);
+    let of_gitea = version.split_once("+gitea-").map_or(version, |(_, of_gitea)| of_gitea);
+    let mut numbers = of_gitea.trim_start_matches('v').split('.').map(|part| {
+        let digits: String = part.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().unwrap_or(0)
+    });
+    let known = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if known >= OLDEST {
+        return Check::pass("version", known_as);
+    }
+    let (major, minor) = OLDEST;
+    let found = format!("{known_as} is older than {major}.{minor}, and does not mark the issues that the form files");
+    Check::failure("version", "forge-too-old", found, format!("update Gitea to {major}.{minor} or later"))
+}
+
+fn clock_check(forge: Option<Timestamp>, ours: Timestamp) -> Check {
+    let Some(forge) = forge else { return Check::skipped("clock", "the forge does not tell the time") };
+    let off = ours.after(forge).num_seconds();
+    let found = format!("{} s {} the forge's", off.abs(), if off < 0 { "behind" } else { "ahead of" });
+    let next = "`timedatectl` on both hosts; let both follow a time server";
+    match off.abs() {
+        0..CLOCK_OFF_TOLD => Check::pass("clock", format!("as the forge's, within {CLOCK_OFF_TOLD} s")),
+        CLOCK_OFF_TOLD..=CLOCK_OFF_MAX => Check::warning("clock", "clock-off", found, next),
+        _ => Check::failure("clock", "clock-off", found, next),
+    }
+}

@@ -1,0 +1,39 @@
+//! Whether a repository has our labels, and whether those that should exclude each other do.
+
+use crate::doctor::check::Check;
+use crate::mission::change::Change;
+use crate::mission::ground::{KnownRepository, RepositoryLabel};
+use crate::mission::setup::plan_labels;
+use crate::settings::Settings;
+use crate::world::gitea::Gitea;
+
+/// Looks at the labels, as a pass does before it touches any issue.
+pub(super) async fn look(settings: &Settings, gitea: &Gitea, known: &KnownRepository) -> Vec<Check> {
+    let found = match gitea.repository(&known.name).labels().await {
+        Ok(labels) => labels.into_iter().map(RepositoryLabel::from).collect::<Vec<_>>(),
+        Err(error) => return vec![Check::failure("labels", "forge-unavailable", error.to_string(), "ask again")],
+    };
+    let host = settings.has_host_label.then_some(&settings.host);
+    let (mut missing, mut wrong) = (Vec::new(), Vec::new());
+    for change in plan_labels(known, &found, host) {
+        if let Change::CreateLabel { label, .. } = &change {
+            missing.push(format!("`{}`", label.name()));
+        } else if let Change::CorrectLabel { label, .. } = &change {
+            wrong.push(format!("`{}`", label.name()));
+        }
+    }
+    let (name, mut checks) = (&known.name, Vec::new());
+    let next = format!("`lazarus-reconcile install --repo {name} --only labels`, or let the next pass do it");
+    if !missing.is_empty() {
+        let found = format!("`{name}` lacks {}", missing.join(", "));
+        checks.push(Check::warning("labels", "label-missing", found, &next));
+    }
+    if !wrong.is_empty() {
+        let found = format!("in `{name}` {} should exclude others of their scope, or should not", wrong.join(", "));
+        checks.push(Check::warning("labels", "label-not-exclusive", found, &next));
+    }
+    if checks.is_empty() {
+        checks.push(Check::pass("labels", format!("`{name}` has all of them")));
+    }
+    checks
+}

@@ -1,0 +1,70 @@
+//! Whether the token is known, whose it is, and whether it may do what it must and no more.
+
+use crate::doctor::check::Check;
+use crate::settings::{Account, Settings};
+use crate::world::gitea::{ForgeError, Gitea};
+
+/// Where tokens are made.
+const SCOPES: &str = "a token of the bot with the scopes `write:issue,read:repository,read:user`";
+
+/// Looks at the token. The client, if the forge knows it.
+pub(super) async fn look(settings: &Settings, gitea: Gitea, checks: &mut Vec<Check>) -> Option<Gitea> {
+    let make = format!("make {SCOPES}: {}/user/settings/applications", settings.forge_url().ok()?);
+    if let Err(error) = settings.read_token() {
+        checks.push(Check::failure("token", "token-missing", error.to_string(), make));
+        return None;
+    }
+    match gitea.user().send().await {
+        Ok(user) if user.is_admin => {
+            let found = format!("it belongs to `{}`, who administers the forge", user.login);
+            checks.push(Check::warning("token", "token-of-admin", found, "make an ordinary account for the bot"));
+        }
+        // A job's token has no scopes that anybody chose.
+        Ok(user) if user.id < 0 => {
+            checks.push(Check::pass("token", "it is the job's own"));
+            people(settings, &gitea, checks).await;
+            return Some(gitea);
+        }
+        Ok(user) => checks.push(Check::pass("token", format!("it belongs to `{}` (id {})", user.login, user.id))),
+        Err(ForgeError::Unauthorized { .. }) => {
+            let found = "the forge does not know it: it is wrong, expired or revoked";
+            checks.push(Check::failure("token", "token-refused", found, make));
+            return None;
+        }
+        Err(error @ ForgeError::MissingScope { .. }) => {
+            checks.push(Check::failure("token", "token-scope-missing", error.to_string(), &make));
+        }
+        Err(error) => {
+            checks.push(Check::failure("token", "forge-unavailable", error.to_string(), "ask again"));
+            return None;
+        }
+    }
+    checks.push(excess(&gitea, &make).await);
+    people(settings, &gitea, checks).await;
+    Some(gitea)
+}
+
+/// A token that may read what the bot never reads was made with more than it needs, most often with all.
+async fn excess(gitea: &Gitea, make: &str) -> Check {
+    if gitea.notifications().send_page().await.is_err() {
+        return Check::pass("scopes", "no more than are needed, as far as can be seen");
+    }
+    let found = "it may also read notifications, so it was made with more scopes than are needed";
+    Check::warning("scopes", "token-scope-excess", found, make)
+}
+
+async fn people(settings: &Settings, gitea: &Gitea, checks: &mut Vec<Check>) {
+    let authors = settings.approval.authors.iter().map(|account| ("approval.authors", account));
+    let approvers = settings.approval.approvers.iter().map(|account| ("approval.approvers", account));
+    let logins = authors.chain(approvers).filter_map(|(key, account)| match account {
+        Account::Login(login) => Some((key, login)),
+        Account::Id(_) => None,
+    });
+    for (key, login) in logins {
+        let shown = crate::mission::text::shown(login);
+        if let Err(ForgeError::NotFound { .. } | ForgeError::Moved { .. }) = gitea.user_named(login).send().await {
+            let found = format!("`{key}`: the forge has no account `{shown}`");
+            checks.push(Check::failure("accounts", "account-unknown", found, "name another one, or its id"));
+        }
+    }
+}
