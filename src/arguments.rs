@@ -1,5 +1,6 @@
 //! The two command lines.
 
+use crate::install::plan::Part;
 use crate::mission::health::Health;
 use crate::mission::identity::{MissionId, NotA, RepositoryName, RootId, WizardName};
 use crate::mission::time::parse_short_length;
@@ -115,6 +116,8 @@ pub enum Command {
     },
     /// Report the health of every cell in the missions root
     Scan(Scan),
+    /// Make repositories ready for missions: labels, form, workflow, webhook; what is right already stays as it is
+    Install(Install),
     /// Look at everything that a pass depends on, and name the cause of what is wrong and the next command
     Doctor(Doctor),
     /// List the archives of closed missions, and delete those that you say; nothing else ever deletes mission data
@@ -139,6 +142,26 @@ pub struct Scan {
     /// Only cells with this health
     #[arg(long)]
     pub health: Option<HealthArgument>,
+    /// Settings.
+    #[command(flatten)]
+    pub settings: SettingsFlags,
+}
+
+/// `install`
+#[derive(Clone, Debug, Default, Args)]
+pub struct Install {
+    /// Only show what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Only these parts
+    #[arg(long, value_name = "PART", value_delimiter = ',')]
+    pub only: Vec<Part>,
+    /// Set the webhook's secret again, which nobody can compare
+    #[arg(long)]
+    pub reset_secret: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
     /// Settings.
     #[command(flatten)]
     pub settings: SettingsFlags,

@@ -1,12 +1,14 @@
 //! From a command line to an exit code: the only place where the clock is read.
 
-use crate::arguments::{Command, Doctor, Gc, Pass, Reconcile, Scan, SettingsFlags};
+use crate::arguments::{Command, Doctor, Gc, Install, Pass, Reconcile, Scan, SettingsFlags};
 use crate::console::{Console, show_progress, start_logging};
 use crate::demo::{DemoError, Directory, demo};
 use crate::doctor::{Diagnosis, doctor};
 use crate::exit::Exit;
 use crate::gc;
 use crate::init::init;
+use crate::install::report::InstallReport;
+use crate::install::{self, InstallError};
 use crate::job;
 use crate::mission::identity::RootId;
 use crate::mission::time::Timestamp;
@@ -40,6 +42,7 @@ pub fn reconcile(arguments: Reconcile) -> Exit {
         None => run_pass(pass),
         Some(Command::Init { replace, settings }) => run_init(settings, replace),
         Some(Command::Scan(arguments)) => run_scan(arguments),
+        Some(Command::Install(arguments)) => run_install(arguments),
         Some(Command::Doctor(arguments)) => run_doctor(arguments),
         Some(Command::Gc(arguments)) => run_gc(arguments),
         Some(Command::Demo { keep }) => run_demo(keep),
@@ -180,6 +183,49 @@ fn tell_demo(keep: bool) -> Result<(), DemoError> {
     });
     drop(runtime);
     told
+}
+
+fn run_install(arguments: Install) -> Exit {
+    let Install { dry_run, only, reset_secret, json, settings } = arguments;
+    with_settings(settings, |settings, _, console| {
+        let runtime = match runtime(settings.concurrent_missions) {
+            Ok(runtime) => runtime,
+            Err(error) => return console.failed(&format!("cannot start: {error}")),
+        };
+        // For programs, what was done is enough.
+        let show = |report: &InstallReport| if json { Exit::Complete } else { console.print(&report.to_string()) };
+        let installed = runtime.block_on(async {
+            let (gitea, secret) = (settings.gitea()?, settings.daemon.webhook_secret()?);
+            let mut reports = Vec::new();
+            for prepared in install::prepare(settings, &gitea, (&only, reset_secret)).await? {
+                let preview = prepared.preview();
+                let mut printed = show(&preview);
+                let report = if dry_run || preview.steps.is_empty() || printed != Exit::Complete {
+                    preview
+                } else {
+                    let done = prepared.apply(&gitea, secret.as_ref()).await;
+                    printed = show(&done);
+                    done
+                };
+                reports.push((printed, report));
+            }
+            Ok::<_, InstallError>(reports)
+        });
+        let (printed, reports): (Vec<Exit>, Vec<InstallReport>) = match installed {
+            Ok(reports) => reports.into_iter().unzip(),
+            Err(error) => return console.refused(&error),
+        };
+        let errors: Vec<String> = reports.iter().flat_map(InstallReport::errors).collect();
+        for error in &errors {
+            console.announce(error);
+        }
+        let printed = if json { console.print_json(&reports) } else { all_printed(&printed) };
+        if errors.is_empty() { printed } else { Exit::Failed }
+    })
+}
+
+fn all_printed(printed: &[Exit]) -> Exit {
+    printed.iter().copied().find(|exit| *exit != Exit::Complete).unwrap_or(Exit::Complete)
 }
 
 fn run_doctor(arguments: Doctor) -> Exit {

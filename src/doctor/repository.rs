@@ -2,6 +2,7 @@
 
 use crate::doctor::check::Check;
 use crate::doctor::labels;
+use crate::install::plan::FORM_PATH;
 use crate::mission::approval::ApprovalMode;
 use crate::mission::form::Form;
 use crate::mission::ground::{KnownRepository, RootPapers};
@@ -10,9 +11,6 @@ use crate::settings::Settings;
 use crate::world::gitea::{ForgeError, Gitea, Repository, Template};
 use crate::world::observer::{FoundRepository, RepositoryError, find_repository};
 use serde_json::Value;
-
-/// Where the form belongs.
-pub(crate) const FORM_PATH: &str = ".gitea/ISSUE_TEMPLATE/mission-proposal.yaml";
 
 /// Looks at each repository of the settings.
 pub(super) async fn look(settings: &Settings, gitea: &Gitea, papers: Option<&RootPapers>, checks: &mut Vec<Check>) {

@@ -160,13 +160,19 @@ fn write_file(visit: &mut Visit<'_>, path: &str) -> Answer {
 }
 
 fn read_file(visit: &Visit<'_>, path: &str) -> Answer {
-    let contents = visit.repository().files.get(path).ok_or_else(|| visit.not_found())?;
+    let Some(contents) = visit.repository().files.get(path) else { return folder(visit, path) };
     let content = STANDARD.encode(contents);
     let name = file_name(path);
     let sha = setup::blob_id(contents);
     let json =
         json!({ "name": name, "path": path, "type": "file", "sha": sha, "encoding": "base64", "content": content });
     Ok(Reply::json(200, &json))
+}
+
+fn folder(visit: &Visit<'_>, path: &str) -> Answer {
+    let inside = visit.repository().files.keys().filter_map(|file| file.strip_prefix(path)?.strip_prefix('/'));
+    let inside: Vec<_> = inside.map(|name| json!({ "name": name, "path": format!("{path}/{name}") })).collect();
+    if inside.is_empty() { Err(visit.not_found()) } else { Ok(Reply::json(200, &json!(inside))) }
 }
 
 fn file_name(path: &str) -> &str {

@@ -194,10 +194,15 @@ fn edit_hook(visit: &mut Visit<'_>, id: &str) -> Answer {
     Ok(Reply::json(200, &hook_json(hook)))
 }
 
-/// `issues` means all events of issues (go-gitea/gitea `routers/api/v1/utils/hook.go`).
+/// `issues` means all events of issues, and `issues_only` the plain ones, which are called `issues` where hooks are listed
+/// (go-gitea/gitea `routers/api/v1/utils/hook.go`).
 fn expanded(events: Vec<String>) -> Vec<String> {
     let all = ["issues", "issue_assign", "issue_label", "issue_milestone", "issue_comment"];
-    if events.iter().any(|event| event == "issues") { all.map(str::to_owned).to_vec() } else { events }
+    if events.iter().any(|event| event == "issues") {
+        return all.map(str::to_owned).to_vec();
+    }
+    let listed = |event: String| if event == "issues_only" { "issues".to_owned() } else { event };
+    events.into_iter().map(listed).collect()
 }
 
 /// Without its secret.

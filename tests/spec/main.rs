@@ -23,6 +23,7 @@ mod git_refs;
 mod health;
 mod house;
 mod identity;
+mod install;
 mod issue;
 mod job;
 mod label;

@@ -81,9 +81,9 @@ impl Repositories {
         self.call(&["labels", &id.to_string()], |connection, path| Call::patch(connection, path, &body))
     }
 
-    /// Gives a label a description. `exclusive` and `is_archived` are sent along, or the forge would change them.
-    pub fn describe_label(&self, label: &Label, description: &str) -> Call<Label> {
-        let Label { id, exclusive, is_archived, name: _, description: _ } = label;
+    /// Makes a label what it should be. `is_archived` is sent along, or the forge would un-archive it.
+    pub fn correct_label(&self, label: &Label, exclusive: bool, description: &str) -> Call<Label> {
+        let Label { id, is_archived, exclusive: _, name: _, description: _ } = label;
         let body = json!({ "description": description, "exclusive": exclusive, "is_archived": is_archived });
         self.call(&["labels", &id.to_string()], |connection, path| Call::patch(connection, path, &body))
     }
@@ -102,6 +102,12 @@ impl Repositories {
 
     /// A file on a branch; the default one where none is named.
     pub fn file(&self, path: &str) -> Call<RemoteFile> {
+        let parts: Vec<&str> = ["contents"].into_iter().chain(path.split('/')).collect();
+        self.call(&parts, Call::get)
+    }
+
+    /// What is in a folder of the default branch.
+    pub fn folder(&self, path: &str) -> Call<Vec<RemoteFile>> {
         let parts: Vec<&str> = ["contents"].into_iter().chain(path.split('/')).collect();
         self.call(&parts, Call::get)
     }
