@@ -2,9 +2,10 @@
 
 use crate::install::plan::Part;
 use crate::mission::health::Health;
-use crate::mission::identity::{MissionId, NotA, RepositoryName, RootId, WizardName};
+use crate::mission::identity::{MissionId, NotA, RootId, WizardName};
 use crate::mission::time::parse_short_length;
 use crate::settings::{Flags, LogFormat};
+use crate::subject::{IssueArgument, Subject};
 use crate::survey::Scope;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -120,6 +121,8 @@ pub enum Command {
     Install(Install),
     /// Look at everything that a pass depends on, and name the cause of what is wrong and the next command
     Doctor(Doctor),
+    /// Show all missions of this root, or tell one from issue to heartbeat: what it is like, why, and what comes next
+    Status(Status),
     /// List the archives of closed missions, and delete those that you say; nothing else ever deletes mission data
     Gc(Gc),
     /// Tell the whole story on the built-in sandbox: no forge, no settings and no root are needed
@@ -142,6 +145,20 @@ pub struct Scan {
     /// Only cells with this health
     #[arg(long)]
     pub health: Option<HealthArgument>,
+    /// Settings.
+    #[command(flatten)]
+    pub settings: SettingsFlags,
+}
+
+/// `status`
+#[derive(Clone, Debug, Args)]
+pub struct Status {
+    /// One mission, by its issue or its id
+    #[arg(value_name = "[OWNER/NAME#]N|UUID")]
+    pub mission: Option<Subject>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
     /// Settings.
     #[command(flatten)]
     pub settings: SettingsFlags,
@@ -219,30 +236,6 @@ impl From<HealthArgument> for Health {
             HealthArgument::Uninitialized => Self::Uninitialized,
             HealthArgument::Unknown => Self::Unknown,
         }
-    }
-}
-
-/// `12` or `owner/name#12`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IssueArgument {
-    /// Where, if it was said.
-    pub repository: Option<RepositoryName>,
-    /// The issue's number.
-    pub number: i64,
-}
-
-impl std::str::FromStr for IssueArgument {
-    type Err = NotA;
-
-    fn from_str(text: &str) -> Result<Self, NotA> {
-        let refused = || NotA { text: text.to_owned(), wanted: "an issue such as `12` or `owner/name#12`" };
-        let (repository, number) = match text.split_once('#') {
-            Some(("", number)) => (None, number),
-            Some((name, number)) => (Some(RepositoryName::parse(name).map_err(|_| refused())?), number),
-            None => (None, text),
-        };
-        let number = number.parse().ok().filter(|number| *number > 0).ok_or_else(refused)?;
-        Ok(Self { repository, number })
     }
 }
 

@@ -7,7 +7,7 @@
 //!
 //! | floor | holds | never |
 //! |---|---|---|
-//! | this one | [`arguments`], [`settings`], the [`survey`], the [`pass`], [`report`]s, [`mod@scan`], [`init`], [`install`], [`gc`], the [`mod@doctor`], [`mod@beat`], the [`messenger`], [`mod@run_command`], [`job`], the [`console`]; the [`queue`], the [`daemon`], its [`snapshot`], the web ([`http`]), [`metrics`], and how all of it is [served](mod@serve) | decides what a mission needs |
+//! | this one | [`arguments`], [`settings`], the [`survey`], the [`pass`], [`report`]s, [`mod@scan`], [`init`], [`install`], [`gc`], the [`mod@doctor`], the [`status`] of missions, [`mod@beat`], the [`messenger`], [`mod@run_command`], [`job`], the [`console`] and the [`screen`]; the [`queue`], the [`daemon`], its [`snapshot`], the web ([`http`]), [`metrics`], and how all of it is [served](mod@serve) | decides what a mission needs |
 //! | [`world`] | the [Gitea client](world::gitea), the [root](world::root), its [writer](world::writer), the [observer](world::observer) and the [applier](world::applier) | decides anything |
 //! | [`mission`] | the [form](mission::form), [proposals](mission::proposal), [health](mission::health), [plans](mission::plan), the [comment](mission::comment) | a file, a socket, a clock, the environment, async |
 //!
@@ -65,9 +65,12 @@ pub mod run;
 pub mod run_command;
 pub mod sandbox;
 pub mod scan;
+pub mod screen;
 pub mod serve;
 pub mod settings;
 pub mod snapshot;
+pub mod status;
+pub mod subject;
 pub mod survey;
 pub mod told;
 pub mod trouble;

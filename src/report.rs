@@ -238,7 +238,7 @@ fn mission_report(here: &Here, outcome: &Outcome) -> MissionReport {
     report
 }
 
-fn blocked(observation: &Observation, here: &Here, obstacle: Obstacle) -> ErrorReport {
+pub(crate) fn blocked(observation: &Observation, here: &Here, obstacle: Obstacle) -> ErrorReport {
     let path = cell_path(&here.missions_root, observation.mission_id);
     let message = match obstacle {
         Obstacle::NotADirectory(kind) => {
@@ -248,8 +248,7 @@ fn blocked(observation: &Observation, here: &Here, obstacle: Obstacle) -> ErrorR
         }
         Obstacle::Taken(owner) => format!("cannot make the cell `{path}`: it belongs to {owner}; look at that issue"),
         Obstacle::Unseen(failure) => {
-            let why = serde_json::to_string(&failure).unwrap_or_default();
-            format!("cannot look at the place of the cell `{path}` ({}); nothing was made", why.trim_matches('"'))
+            format!("cannot look at the place of the cell `{path}` ({failure}); nothing was made")
         }
     };
     ErrorReport { kind: "cell-in-the-way", message }

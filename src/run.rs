@@ -1,6 +1,6 @@
 //! From a command line to an exit code: the only place where the clock is read.
 
-use crate::arguments::{Command, Doctor, Gc, Install, Pass, Reconcile, Scan, SettingsFlags};
+use crate::arguments::{Command, Doctor, Gc, Install, Pass, Reconcile, Scan, SettingsFlags, Status};
 use crate::console::{Console, show_progress, start_logging};
 use crate::demo::{DemoError, Directory, demo};
 use crate::doctor::{Diagnosis, doctor};
@@ -15,8 +15,11 @@ use crate::mission::time::Timestamp;
 use crate::pass;
 use crate::report::Report;
 use crate::scan::{Filter, HealthReport, scan};
+use crate::screen::Screen;
 use crate::serve::{ServeError, serve};
 use crate::settings::{Environment, Flags, Settings};
+use crate::status::fleet::fleet;
+use crate::status::story::story;
 use crate::world::root::RootError;
 use chrono::Utc;
 use std::io::IsTerminal;
@@ -44,6 +47,7 @@ pub fn reconcile(arguments: Reconcile) -> Exit {
         Some(Command::Scan(arguments)) => run_scan(arguments),
         Some(Command::Install(arguments)) => run_install(arguments),
         Some(Command::Doctor(arguments)) => run_doctor(arguments),
+        Some(Command::Status(arguments)) => run_status(arguments),
         Some(Command::Gc(arguments)) => run_gc(arguments),
         Some(Command::Demo { keep }) => run_demo(keep),
     }
@@ -185,6 +189,32 @@ fn tell_demo(keep: bool) -> Result<(), DemoError> {
     told
 }
 
+fn run_status(arguments: Status) -> Exit {
+    let Status { mission, json, settings } = arguments;
+    with_settings(settings, |settings, _, console| {
+        let Some(subject) = mission else {
+            return match fleet(settings, now()) {
+                Ok(fleet) if json => console.print_json(&fleet),
+                Ok(fleet) => console.print(&fleet.render(screen())),
+                Err(error) => console.refused(&error),
+            };
+        };
+        let told = match runtime(settings.concurrent_missions) {
+            Ok(runtime) => runtime.block_on(story(settings, &subject, now())),
+            Err(error) => return console.failed(&format!("cannot start: {error}")),
+        };
+        match told {
+            Ok(story) if json => console.print_json(&story),
+            Ok(story) => console.print(&story.to_string()),
+            Err(error) => console.refused(&error),
+        }
+    })
+}
+
+fn screen() -> Screen {
+    Screen::of_stdout(std::env::var("NO_COLOR").ok().as_deref())
+}
+
 fn run_install(arguments: Install) -> Exit {
     let Install { dry_run, only, reset_secret, json, settings } = arguments;
     with_settings(settings, |settings, _, console| {
@@ -274,7 +304,7 @@ pub(crate) fn run_scan(arguments: Scan) -> Exit {
 pub(crate) fn print_scan(scanned: Result<HealthReport, RootError>, json: bool, console: Console) -> Exit {
     match scanned {
         Ok(report) if json => console.print_json(&report),
-        Ok(report) => console.print(&report.to_string()),
+        Ok(report) => console.print(&report.render(screen())),
         Err(error) => console.refused(&error),
     }
 }

@@ -7,13 +7,14 @@ use crate::mission::identity::{MissionId, WizardName};
 use crate::mission::record::{IssueState, Record, Said};
 use crate::mission::time::{Timestamp, spoken_age};
 use crate::report::counted;
+use crate::screen::{Screen, Table, Tone};
 use crate::settings::Settings;
 use crate::world::cells;
 use crate::world::crew::{self, LOOK_PATIENCE};
 use crate::world::root::{Root, RootError};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt;
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -172,22 +173,28 @@ impl HealthReport {
     }
 }
 
-/// A table for people.
-impl fmt::Display for HealthReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rows: Vec<[String; 5]> = self.cells.iter().map(CellReport::row).collect();
-        let head = ["HEALTH", "REASON", "HEARTBEAT", "WIZARD", "CELL"].map(str::to_owned);
-        let width = |column: usize| rows.iter().chain([&head]).map(|row| row[column].chars().count()).max();
-        let widths: [usize; 5] = std::array::from_fn(|column| width(column).unwrap_or_default());
-        for row in [&head].into_iter().chain(&rows) {
-            let cells = row.iter().zip(widths).map(|(text, width)| format!("{text:width$}"));
-            writeln!(f, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
-        }
+impl HealthReport {
+    /// A table for people.
+    #[must_use]
+    pub fn render(&self, screen: Screen) -> String {
+        let rows = self.cells.iter().map(|cell| (tone(cell.health), cell.row())).collect();
+        let mut text = Table { head: ["HEALTH", "REASON", "HEARTBEAT", "WIZARD", "CELL"], rows }.render(screen);
         let counts = counted(&self.summary);
         let total: usize = self.summary.values().sum();
         let counts = if counts.is_empty() { counts } else { format!(": {counts}") };
         let plural = if total == 1 { "" } else { "s" };
-        writeln!(f, "{total} cell{plural} in {}{counts}", self.missions_root)
+        let _ = writeln!(text, "{total} cell{plural} in {}{counts}", self.missions_root);
+        text
+    }
+}
+
+/// The colour of a verdict.
+#[must_use]
+pub fn tone(health: Health) -> Tone {
+    match health {
+        Health::Healthy => Tone::Good,
+        Health::Uninitialized | Health::Unknown => Tone::Doubtful,
+        Health::Stale | Health::Incomplete => Tone::Bad,
     }
 }
 

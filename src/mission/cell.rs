@@ -179,6 +179,16 @@ pub enum Sighting {
     Cell(Box<CellFacts>),
 }
 
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Permission => "permission",
+            Self::Io => "io",
+            Self::Timeout => "timeout",
+        })
+    }
+}
+
 /// What was seen of one cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CellFacts {

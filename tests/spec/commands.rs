@@ -141,6 +141,7 @@ async fn help_names_every_flag_with_an_example() {
         ("lazarus-reconcile", &["scan", "--help"]),
         ("lazarus-reconcile", &["install", "--help"]),
         ("lazarus-reconcile", &["doctor", "--help"]),
+        ("lazarus-reconcile", &["status", "--help"]),
         ("lazarus-reconcile", &["gc", "--help"]),
         ("lazarus-reconcile", &["demo", "--help"]),
         ("lazarus-pit", &["--help"]),

@@ -45,6 +45,7 @@ mod sandbox_git;
 mod scan;
 mod service;
 mod settings;
+mod status;
 mod support;
 mod trouble;
 mod units;

@@ -1,0 +1,110 @@
+//! What is shown to people: tables that fit their terminal, and colours where they are wanted.
+
+use rustix::termios::tcgetwinsize;
+use std::fmt::Write;
+use std::io::IsTerminal;
+
+/// No column is made narrower than this many characters.
+const COLUMN_CHARS_MIN: usize = 8;
+
+/// Where something is shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Screen {
+    /// How many characters fit into a line; none where nobody looks, as in a pipe or a file.
+    pub width: Option<usize>,
+    /// Whether colours are seen, and nobody minds.
+    pub has_colours: bool,
+}
+
+/// How good something is, by its colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    /// In no colour.
+    Plain,
+    /// Green.
+    Good,
+    /// Yellow.
+    Doubtful,
+    /// Red.
+    Bad,
+}
+
+impl Tone {
+    fn code(self) -> Option<u8> {
+        match self {
+            Self::Plain => None,
+            Self::Good => Some(32),
+            Self::Doubtful => Some(33),
+            Self::Bad => Some(31),
+        }
+    }
+}
+
+impl Screen {
+    /// Standard output. `no_color` is the variable `NO_COLOR`, which minds by being there (no-color.org).
+    #[must_use]
+    pub fn of_stdout(no_color: Option<&str>) -> Self {
+        let out = std::io::stdout();
+        if !out.is_terminal() {
+            return Self::default();
+        }
+        let width = tcgetwinsize(&out).ok().map(|size| usize::from(size.ws_col)).filter(|width| *width > 0);
+        Self { width, has_colours: no_color.is_none_or(str::is_empty) }
+    }
+
+    /// A word in its colour.
+    #[must_use]
+    pub fn paint(self, text: &str, tone: Tone) -> String {
+        match tone.code().filter(|_| self.has_colours) {
+            Some(code) => format!("\x1b[{code}m{text}\x1b[0m"),
+            None => text.to_owned(),
+        }
+    }
+}
+
+/// Lines of columns. Only the first column has a colour.
+#[derive(Clone, Debug)]
+pub struct Table<const N: usize> {
+    /// What the columns hold.
+    pub head: [&'static str; N],
+    /// The lines.
+    pub rows: Vec<(Tone, [String; N])>,
+}
+
+impl<const N: usize> Table<N> {
+    /// The table as text. Where it is too wide, the widest columns lose their ends, and say so by `…`.
+    #[must_use]
+    pub fn render(&self, screen: Screen) -> String {
+        let widths = self.widths(screen.width);
+        let mut text = String::new();
+        let head = (Tone::Plain, self.head.map(str::to_owned));
+        for (tone, row) in [&head].into_iter().chain(&self.rows) {
+            let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| fitted(cell, width)).collect();
+            let line = cells.join("  ");
+            let (first, rest) = line.split_at(cells.first().map_or(0, String::len));
+            let line = format!("{}{}", screen.paint(first, *tone), rest);
+            let _ = writeln!(text, "{}", line.trim_end());
+        }
+        text
+    }
+
+    fn widths(&self, fit: Option<usize>) -> [usize; N] {
+        let column = |at: usize| self.rows.iter().map(move |(_, row)| row[at].chars().count());
+        let mut widths: [usize; N] =
+            std::array::from_fn(|at| column(at).chain([self.head[at].chars().count()]).max().unwrap_or_default());
+        let Some(fit) = fit else { return widths };
+        while widths.iter().sum::<usize>() + 2 * N.saturating_sub(1) > fit {
+            let Some(widest) = widths.iter_mut().max().filter(|widest| **widest > COLUMN_CHARS_MIN) else { break };
+            *widest -= 1;
+        }
+        widths
+    }
+}
+
+fn fitted(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return format!("{text:width$}");
+    }
+    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+    format!("{kept}…")
+}

@@ -1,0 +1,187 @@
+//! The fleet of this root: every issue that is remembered and every cell, without asking the forge.
+
+use crate::mission::health::Health;
+use crate::mission::identity::{HostName, MissionId, WizardName};
+use crate::mission::phase::Phase;
+use crate::mission::record::{IssueState, Record};
+use crate::mission::time::{Timestamp, spoken_age};
+use crate::report::counted;
+use crate::scan::{CellReport, Filter, scan, tone};
+use crate::screen::{Screen, Table, Tone};
+use crate::settings::Settings;
+use crate::world::root::{Root, RootError};
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
+
+/// A pause that lasts longer may have been forgotten.
+const SUSPENDED_LONG: chrono::TimeDelta = chrono::TimeDelta::days(7);
+
+/// The JSON document of `status --json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Fleet {
+    /// When it was looked at.
+    pub generated_at: Timestamp,
+    /// Where the cells are.
+    pub missions_root: String,
+    /// This host.
+    pub host: String,
+    /// How many missions there are in each phase; every key is always there, as are `elsewhere`, `gone` and `none`.
+    pub summary: BTreeMap<&'static str, usize>,
+    /// Every issue that is remembered, by repository and number, and then the cells without one.
+    pub missions: Vec<Mission>,
+    /// Issues and cells whose mission has been paused for more than a week.
+    pub suspended_long: Vec<Paused>,
+    /// Records that cannot be read, in words.
+    pub damaged: Vec<String>,
+}
+
+/// One mission.
+#[derive(Clone, Debug, Serialize)]
+pub struct Mission {
+    /// `owner/name#12`; null for a cell without an issue.
+    pub issue: Option<String>,
+    /// Its id, where it has a cell or had one.
+    pub mission_id: Option<MissionId>,
+    /// One of the five phases, `elsewhere`, `gone`, or `none` for a cell without an issue.
+    pub phase: &'static str,
+    /// The verdict of this moment, with a cell.
+    pub health: Option<Health>,
+    /// Its reason.
+    pub reason: Option<String>,
+    /// How old the last heartbeat is.
+    pub heartbeat_age_seconds: Option<i64>,
+    /// Who works in it.
+    pub wizard: Option<WizardName>,
+    /// Since when phase and health are as they were told last.
+    pub since: Option<Timestamp>,
+    /// Where it is, when that is elsewhere.
+    pub elsewhere: Option<HostName>,
+}
+
+/// A pause that may have been forgotten.
+#[derive(Clone, Debug, Serialize)]
+pub struct Paused {
+    /// `owner/name#12`
+    pub issue: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// By whom, by the login at that time.
+    pub by: String,
+}
+
+/// Looks at everything in the root. Takes no lock, asks nobody and writes nothing.
+pub fn fleet(settings: &Settings, now: Timestamp) -> Result<Fleet, RootError> {
+    let scanned = scan(settings, &Filter::default(), now)?;
+    let records = Root::open(&settings.missions_root)?.records()?;
+    let mut cells: HashMap<MissionId, CellReport> =
+        scanned.cells.into_iter().map(|cell| (cell.mission_id, cell)).collect();
+    let mut by_issue: Vec<&Record> = records.by_issue.values().collect();
+    by_issue.sort_by_key(|record| (record.issue.repository.to_string(), record.issue.number));
+    let mut missions: Vec<Mission> = by_issue.iter().map(|record| Mission::of(record, &mut cells)).collect();
+    let mut left: Vec<CellReport> = cells.into_values().collect();
+    left.sort_by_key(|cell| cell.mission_id);
+    missions.extend(left.into_iter().map(Mission::without_issue));
+    let words = Phase::ALL.map(Phase::word).into_iter().chain(["elsewhere", "gone", "none"]);
+    let mut summary: BTreeMap<&'static str, usize> = words.map(|word| (word, 0)).collect();
+    for mission in &missions {
+        *summary.entry(mission.phase).or_default() += 1;
+    }
+    Ok(Fleet {
+        generated_at: now,
+        missions_root: scanned.missions_root,
+        host: scanned.host,
+        summary,
+        missions,
+        suspended_long: by_issue.into_iter().filter_map(|record| Paused::of(record, now)).collect(),
+        damaged: records.damaged.into_values().collect(),
+    })
+}
+
+impl Mission {
+    fn of(record: &Record, cells: &mut HashMap<MissionId, CellReport>) -> Self {
+        let binding = record.binding.as_ref();
+        let said = record.said;
+        let phase = match (&record.elsewhere, record.state, said) {
+            (Some(_), _, _) => "elsewhere",
+            (None, IssueState::Gone, _) => "gone",
+            (None, IssueState::Open | IssueState::Closed, Some(said)) => said.phase.word(),
+            (None, IssueState::Closed, None) => Phase::Closed.word(),
+            (None, IssueState::Open, None) => Phase::Pending.word(),
+        };
+        // A cell that was never seen whole is about to be made, and is no news yet.
+        let cell = binding.and_then(|binding| cells.remove(&binding.mission_id));
+        Self {
+            issue: Some(record.issue.to_string()),
+            mission_id: binding.map(|binding| binding.mission_id),
+            phase,
+            health: cell.as_ref().map(|cell| cell.health),
+            reason: cell.as_ref().map(|cell| cell.reason.clone()),
+            heartbeat_age_seconds: cell.and_then(|cell| cell.heartbeat_age_seconds),
+            wizard: binding.and_then(|binding| binding.spec.wizard.clone()),
+            since: said.map(|said| said.since),
+            elsewhere: record.elsewhere.as_ref().and_then(|elsewhere| elsewhere.host.clone()),
+        }
+    }
+
+    fn without_issue(cell: CellReport) -> Self {
+        Self {
+            issue: None,
+            mission_id: Some(cell.mission_id),
+            phase: "none",
+            health: Some(cell.health),
+            reason: Some(cell.reason),
+            heartbeat_age_seconds: cell.heartbeat_age_seconds,
+            wizard: cell.wizard,
+            since: cell.since,
+            elsewhere: None,
+        }
+    }
+
+    fn row(&self) -> [String; 7] {
+        let age = self.heartbeat_age_seconds.map_or("-".to_owned(), spoken_age);
+        let who = self.issue.clone().or(self.mission_id.map(|id| id.to_string()));
+        let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+        let phase = self.elsewhere.as_ref().map_or(self.phase.to_owned(), |host| format!("{} on {host}", self.phase));
+        [
+            or_dash(self.health.map(|health| health.to_string())),
+            phase,
+            or_dash(self.reason.clone()),
+            age,
+            or_dash(self.wizard.as_ref().map(ToString::to_string)),
+            or_dash(self.since.map(Timestamp::spoken)),
+            or_dash(who),
+        ]
+    }
+}
+
+impl Paused {
+    fn of(record: &Record, now: Timestamp) -> Option<Self> {
+        let suspension = record.suspension.as_ref().filter(|_| record.state == IssueState::Open)?;
+        let is_long = now.after(suspension.since) > SUSPENDED_LONG;
+        let by = crate::mission::text::shown(&suspension.by.login);
+        is_long.then(|| Self { issue: record.issue.to_string(), since: suspension.since, by })
+    }
+}
+
+impl Fleet {
+    /// For people.
+    #[must_use]
+    pub fn render(&self, screen: Screen) -> String {
+        let rows =
+            self.missions.iter().map(|mission| (mission.health.map_or(Tone::Plain, tone), mission.row())).collect();
+        let head = ["HEALTH", "PHASE", "REASON", "HEARTBEAT", "WIZARD", "SINCE", "ISSUE"];
+        let mut text = if self.missions.is_empty() { String::new() } else { Table { head, rows }.render(screen) };
+        let count = self.missions.len();
+        let (plural, counts) = (if count == 1 { "" } else { "s" }, counted(&self.summary));
+        let counts = if counts.is_empty() { counts } else { format!(": {counts}") };
+        let _ = writeln!(text, "{count} mission{plural} of host {} in {}{counts}", self.host, self.missions_root);
+        for Paused { issue, since, by } in &self.suspended_long {
+            let _ = writeln!(text, "{issue} has been suspended since {} by {by}, for more than a week", since.spoken());
+        }
+        for message in &self.damaged {
+            let _ = writeln!(text, "{message}");
+        }
+        text
+    }
+}

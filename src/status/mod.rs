@@ -1,0 +1,5 @@
+//! What there is to know about missions: all of them as a table, or one from issue to heartbeat.
+
+pub mod fleet;
+pub mod story;
+mod words;

@@ -1,0 +1,274 @@
+//! `status` shows the fleet, and tells of each mission why it is as it is, also while something is wrong.
+
+use crate::support::forge::Forge;
+use crate::support::host::{Host, Run, run};
+use crate::support::repository::Repository;
+use crate::support::stories;
+use lazarus::sandbox::Fault;
+use serde_json::{Value, json};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
+async fn status(host: &Host, repository: &Repository, arguments: &[&str]) -> Run {
+    run(host.reconciler(repository).arg("status").args(arguments)).await
+}
+
+/// The story of an issue, for people.
+async fn story(host: &Host, repository: &Repository, number: i64) -> String {
+    let run = status(host, repository, &[&number.to_string()]).await;
+    assert_eq!(run.code, 0, "{run:?}");
+    run.stdout
+}
+
+fn holds(story: &str, lines: &[&str]) {
+    for line in lines {
+        assert!(story.contains(line), "{line} is not in\n{story}");
+    }
+}
+
+async fn a_missions_story_leads_from_issue_to_heartbeat(forge: Forge) {
+    let (repository, host) = (forge.repository().await, Host::new());
+    let answers = [("wizard", "merlin"), ("repository", "")];
+    let number = repository.file("reader", "Mission: guard the gate", &answers).await;
+    let before = host.snapshot();
+    host.once(&repository).await;
+    let after = host.snapshot();
+    assert!(!before.changed(&after).is_empty());
+    let told = story(&host, &repository, number).await;
+    let cell = host.cell();
+    let id = cell.file_name().unwrap().to_str().unwrap().to_owned();
+    holds(
+        &told,
+        &[
+            &format!("{}#{number}\n  asked      `Mission: guard the gate`, by account ", repository.name),
+            "limit 5 minutes, wizard `merlin`",
+            "  decided    active, uninitialized (never-beaten)\n",
+            &format!(
+                "  on disk    {}\n             every part is there\n             no heartbeat yet\n",
+                cell.display()
+            ),
+            "  the issue  health/uninitialized kind/mission-proposal mission/active\n             our comment ",
+            "  next       nothing, until something changes\n",
+            "  before     20",
+        ],
+    );
+    host.beat(&cell, &["--state", "waiting", "--message", "which gate?"]).await;
+    let told = story(&host, &repository, number).await;
+    holds(
+        &told,
+        &[
+            "active, healthy (beating)",
+            "`waiting`: `which gate?`",
+            "  next       add `health/healthy`, `wizard/waiting`",
+        ],
+    );
+    let by_id = status(&host, &repository, &[&id, "--json"]).await.json();
+    assert_eq!(by_id["mission_id"], id);
+    assert_eq!(by_id["asked"]["spec"]["wizard"], "merlin");
+    assert_eq!(by_id["next"].as_array().unwrap().len(), 3, "labels, comment, memory");
+    let whole = status(&host, &repository, &[&format!("{}#{number}", repository.name), "--json"]).await.json();
+    assert_eq!(whole["on_disk"], by_id["on_disk"]);
+    let beaten = host.snapshot().changed(&after);
+    assert!(beaten.iter().all(|path| path.starts_with(cell.join("state"))), "status writes nothing: {beaten:?}");
+}
+
+async fn each_way_to_be_without_a_cell_is_told(forge: Forge) {
+    let (repository, host) = (forge.repository().await, Host::new());
+    let invalid = repository.file("reader", "Mission: wrong", &[("wizard", "the grey one")]).await;
+    let elsewhere = repository.file("reader", "Mission: there", &[("host", "beta")]).await;
+    let blocked = repository.file("reader", "Mission: blocked", &[]).await;
+    let other = json!({ "title": "A question", "body": "How?" });
+    let other = forge.change(reqwest::Method::POST, &format!("{}/issues", repository.path()), other).await;
+    std::fs::write(host.path().join("full.json"), json!({ "limits": { "cells": 1 } }).to_string()).unwrap();
+    run(host.reconciler(&repository).args(["--once", "--config", "full.json"])).await;
+    let waiting = repository.file("reader", "Mission: no room", &[]).await;
+    holds(
+        &story(&host, &repository, invalid).await,
+        &[
+            "  decided    invalid\n             Not started: 1 answer needs correcting. No cell was made.\n",
+            "Wizard: `the grey one`",
+        ],
+    );
+    holds(&story(&host, &repository, elsewhere).await, &["  decided    pending\n", "`beta`", "nothing is there"]);
+    let full = run(host.reconciler(&repository).args(["status", &waiting.to_string(), "--config", "full.json"])).await;
+    holds(&full.stdout, &["  decided    pending\n", "limits.cells"]);
+    let told = story(&host, &repository, other["number"].as_i64().unwrap()).await;
+    holds(
+        &told,
+        &[
+            "  decided    no proposal\n",
+            "it is no Mission proposal: its first line is not `<!-- lazarus:mission-proposal v1 -->`",
+        ],
+    );
+    let cell = host.cell();
+    std::fs::remove_dir_all(&cell).unwrap();
+    std::fs::write(&cell, "").unwrap();
+    let told = story(&host, &repository, blocked).await;
+    holds(&told, &["active, incomplete (wrong-type .)", "a file is in its place"]);
+    repository.set_state(invalid, "closed").await;
+    holds(&story(&host, &repository, invalid).await, &["  decided    closed\n"]);
+}
+
+async fn a_mission_of_another_host_is_told_to_be_there(forge: Forge) {
+    let (repository, host, other) = (forge.repository().await, Host::new(), Host::new());
+    let number = repository.file("reader", "Mission: mine", &[]).await;
+    run(other.reconciler(&repository).env("LAZARUS_HOST", "beta").arg("--once")).await;
+    host.once(&repository).await;
+    holds(
+        &story(&host, &repository, number).await,
+        &["  decided    elsewhere\n             host `beta` serves it, on root "],
+    );
+    let fleet = status(&host, &repository, &[]).await;
+    holds(&fleet.stdout, &["elsewhere on beta", "1 mission of host alpha in ", ": 1 elsewhere"]);
+}
+
+async fn a_deleted_issue_is_told_from_memory(forge: Forge) {
+    let (repository, host) = (forge.repository().await, Host::new());
+    let number = repository.file("reader", "Mission: short", &[]).await;
+    host.once(&repository).await;
+    repository.delete(number).await;
+    holds(
+        &story(&host, &repository, number).await,
+        &[
+            "from memory: so it was told last since 20",
+            &format!("  not seen   --issue: `{}` has no issue {number}", repository.name),
+            "  next       not known before the forge answers\n",
+        ],
+    );
+}
+
+stories![
+    a_missions_story_leads_from_issue_to_heartbeat,
+    each_way_to_be_without_a_cell_is_told,
+    a_mission_of_another_host_is_told_to_be_there,
+    a_deleted_issue_is_told_from_memory,
+];
+
+/// A mission that was seen healthy once, before anything goes wrong.
+async fn settled() -> (Repository, Host, i64) {
+    let (repository, host) = (Forge::sandbox().await.repository().await, Host::on_disk());
+    let number = repository.file("reader", "Mission: x", &[]).await;
+    host.once(&repository).await;
+    host.beat(&host.cell(), &[]).await;
+    host.once(&repository).await;
+    (repository, host, number)
+}
+
+#[tokio::test]
+async fn whatever_keeps_the_forge_away_what_is_known_is_told_and_why_no_more() {
+    let (repository, host, number) = settled().await;
+    let number = number.to_string();
+    let engine = || repository.forge.engine();
+    let narrow = repository.forge.new_token("bot", &["write:issue", "read:repository"]);
+    let told = async |change: &dyn Fn(&mut std::process::Command)| {
+        let mut command = host.reconciler(&repository);
+        change(command.args(["status", &number]));
+        let run = run(&mut command).await;
+        assert_eq!(run.code, 0, "{run:?}");
+        holds(&run.stdout, &["active, healthy (beating)", "from memory: ", "every part is there", "last heartbeat 20"]);
+        run.stdout
+    };
+    let variable = |name: &'static str, value: String| {
+        move |command: &mut std::process::Command| {
+            command.env(name, &value);
+        }
+    };
+    holds(&told(&variable("LAZARUS_GITEA_TOKEN", "wrong".to_owned())).await, &["the forge does not accept the token"]);
+    holds(&told(&variable("LAZARUS_GITEA_TOKEN", narrow)).await, &["the token lacks the scope `read:user`"]);
+    holds(&told(&variable("LAZARUS_GITEA_URL", "http://127.0.0.1:1".to_owned())).await, &["cannot be reached"]);
+    holds(&told(&variable("LAZARUS_GITEA_URL", String::new())).await, &["`forge.url` is not set"]);
+    holds(&told(&variable("LAZARUS_GITEA_TOKEN_FILE", "/nowhere".to_owned())).await, &["`forge.token_file`"]);
+    engine().break_next(1, "GET", "/user", Fault::Html);
+    holds(&told(&|_| ()).await, &["the answer is not a Gitea's"]);
+    engine().break_next(9, "GET", "", Fault::Refuse(500));
+    holds(&told(&|_| ()).await, &["the forge answered 500"]);
+    engine().heal();
+    let renamed = json!({ "name": format!("{}-moved", repository.name.replace("owner/", "")) });
+    repository.forge.change(reqwest::Method::PATCH, &repository.path(), renamed).await;
+    let followed = status(&host, &repository, &[&number]).await;
+    holds(&followed.stdout, &["active, healthy (beating)", "-moved#1\n", "  next       "]);
+    repository.forge.repository_named(&repository.name.replace("owner/", "")).await;
+    holds(&told(&|_| ()).await, &["is another repository now"]);
+}
+
+#[tokio::test]
+async fn whatever_is_wrong_with_the_root_is_told() {
+    let (repository, host, number) = settled().await;
+    let number = number.to_string();
+    let with_root = async |root: &std::path::Path| {
+        run(host.reconciler(&repository).env("LAZARUS_MISSIONS_ROOT", root).args(["status", &number])).await
+    };
+    let missing = with_root(&host.path().join("nowhere")).await;
+    assert!(missing.code == 2 && missing.stderr.contains("does not exist; make it with"), "{missing:?}");
+    let empty = host.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let unmounted = with_root(&empty).await;
+    assert!(unmounted.code == 2 && unmounted.stderr.contains("is not initialised"), "{unmounted:?}");
+    let unknown = status(&host, &repository, &["123e4567-e89b-12d3-a456-426614174000"]).await;
+    assert!(
+        unknown.code == 2 && unknown.stderr.contains("`lazarus-reconcile status` lists all there are"),
+        "{unknown:?}"
+    );
+    let no_issue = status(&host, &repository, &["99"]).await;
+    assert!(no_issue.code == 2 && no_issue.stderr.contains("has no issue 99"), "{no_issue:?}");
+    let nonsense = status(&host, &repository, &["merlin"]).await;
+    assert!(nonsense.code == 2 && nonsense.stderr.contains("or the id of a mission"), "{nonsense:?}");
+    std::fs::set_permissions(host.root(), Permissions::from_mode(0o555)).unwrap();
+    holds(&story(&host, &repository, 1).await, &["active, healthy (beating)"]);
+    std::fs::set_permissions(host.root(), Permissions::from_mode(0o755)).unwrap();
+    std::fs::remove_file(host.cell().join("state/heartbeat.json")).unwrap();
+    holds(
+        &story(&host, &repository, 1).await,
+        &[
+            "active, incomplete (missing state/heartbeat.json)",
+            "amiss: `state/heartbeat.json` is missing",
+            "  next       ",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn the_fleet_is_a_table_with_what_may_have_been_forgotten() {
+    let (repository, host) = (Forge::sandbox().await.repository().await, Host::new());
+    let number = repository.file("reader", "Mission: paused", &[("wizard", "merlin")]).await;
+    repository.file("reader", "Mission: wrong", &[("wizard", "the grey one")]).await;
+    host.once(&repository).await;
+    run(host.command("lazarus-pit").args(["--init-cell", "123e4567-e89b-12d3-a456-426614174000"])).await;
+    repository.forge.next_second().await;
+    repository.put_label(number, "mission/suspended").await;
+    host.once(&repository).await;
+    let records = std::fs::read_dir(host.root().join(".lazarus/missions")).unwrap().map(|entry| entry.unwrap().path());
+    let is_paused = |path: &std::path::PathBuf| {
+        let record: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        !record["suspension"].is_null()
+    };
+    let path = records.into_iter().find(is_paused).unwrap();
+    let mut record: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    record["suspension"]["since"] = json!("2026-01-02T03:04:05Z");
+    std::fs::write(&path, record.to_string()).unwrap();
+    let fleet = status(&host, &repository, &[]).await;
+    assert_eq!(fleet.code, 0, "{fleet:?}");
+    let lines: Vec<&str> = fleet.stdout.lines().collect();
+    assert!(lines[0].starts_with("HEALTH         PHASE"), "{fleet:?}");
+    holds(
+        &fleet.stdout,
+        &[
+            "uninitialized  suspended  never-beaten  -          merlin  20",
+            "-              invalid    -             -          -       20",
+            "uninitialized  none       never-beaten  -          -       -",
+            "  123e4567-e89b-12d3-a456-426614174000\n",
+            "3 missions of host alpha in ",
+            ": 1 invalid, 1 none, 1 suspended\n",
+            "#1 has been suspended since 2026-01-02 03:04:05 UTC by owner, for more than a week\n",
+        ],
+    );
+    let document = status(&host, &repository, &["--json"]).await.json();
+    assert_eq!(
+        document["summary"],
+        json!({ "active": 0, "closed": 0, "elsewhere": 0, "gone": 0, "invalid": 1, "none": 1, "pending": 0, "suspended": 1 })
+    );
+    assert_eq!(
+        (document["missions"].as_array().unwrap().len(), document["suspended_long"].as_array().unwrap().len()),
+        (3, 1)
+    );
+}
