@@ -92,6 +92,8 @@ fn silent_record(observation: &Observation, situation: Situation, withdrawn: usi
         Situation::ForAnotherHost if observation.here.take == Take::Any => {
             record.yielded_at = Some(observation.issue.updated_at);
         }
+        // Those who were elsewhere have taken back what they said.
+        Situation::ForAnotherHost if observation.record.as_ref().is_some_and(|before| before.elsewhere.is_some()) => {}
         Situation::Missing => {
             record = observation.record.clone()?;
             record.misses = record.misses.saturating_add(1);
