@@ -192,7 +192,7 @@ impl Daemon {
 
     /// Looks at one issue and does what it needs. Room that was promised to it and not taken is free again afterwards.
     pub(super) async fn look_at(&self, forge: &Forge, place: Place) -> Vec<Trouble> {
-        let troubles = self.look(forge, place, Instant::now()).await;
+        let troubles = Box::pin(self.look(forge, place, Instant::now())).await;
         locked(&self.fleet).redeem(place, None);
         troubles
     }
@@ -271,7 +271,7 @@ impl Daemon {
     ) -> Vec<Trouble> {
         let key = observation.issue.key.clone();
         let outcome = reconcile(&forge.observer, applier, observation).await;
-        for change in outcome.changes.iter().filter(|change| !is_local(change)) {
+        for change in outcome.changes.iter().filter(|change| !change.is_memory()) {
             tracing::info!(kind = change.kind(), "{key}: {change}");
         }
         let record = applier.remembered(&key).await;
@@ -283,7 +283,7 @@ impl Daemon {
         if let Ok(Some(record)) = record {
             self.keep_in_mind(&record, &outcome, troubles.is_empty(), begun);
         }
-        if outcome.changes.iter().any(|change| !is_local(change)) {
+        if outcome.changes.iter().any(|change| !change.is_memory()) {
             // Whether it is as it should be now, another look tells.
             self.queue.add(Key::Issue { repository: key.repository_id, number: key.number });
         }
@@ -345,8 +345,4 @@ fn trouble(repository: &KnownRepository, place: Place, error: &WorldError) -> Tr
 
 pub(super) fn span(duration: Duration) -> TimeDelta {
     TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
-}
-
-fn is_local(change: &Change) -> bool {
-    matches!(change, Change::Remember { .. } | Change::RememberComment { .. })
 }
