@@ -69,7 +69,7 @@ impl Surveyor<'_> {
 }
 
 /// What is true of a comment for many whose fate is unknown.
-pub(super) async fn settle(observer: &Observer, here: &Here, ledger: &Ledger) -> Result<Ledger, ForgeError> {
+pub(crate) async fn settle(observer: &Observer, here: &Here, ledger: &Ledger) -> Result<Ledger, ForgeError> {
     let (Some(wanted), Some(issue)) = (ledger.intended_marker(here.root), &here.notify.issue) else {
         return Ok(ledger.settled(false));
     };

@@ -6,6 +6,8 @@ mod issues;
 mod people;
 mod repositories;
 
+pub(crate) use alarms::settle;
+
 use crate::mission::approval::ApprovalPolicy;
 use crate::mission::change::Change;
 use crate::mission::ground::{KnownRepository, RepositoryLabel, RootFile};

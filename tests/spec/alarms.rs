@@ -1,5 +1,6 @@
 //! Alarms that are heard: a new comment when a mission goes bad and stays so, one when it is over, never too many.
 
+mod daemon;
 mod forge;
 mod many;
 mod passes;
