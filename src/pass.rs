@@ -25,8 +25,9 @@ pub async fn preview(settings: &Settings, scope: &Scope, now: Timestamp) -> Resu
     let started = Instant::now();
     let root = Arc::new(Root::open(&settings.missions_root)?);
     let survey = survey(settings, settings.gitea()?, &root, scope, now).await?;
-    let Survey { here, gitea, setup, observations, troubles, .. } = survey;
+    let Survey { here, gitea, mut setup, fleet, observations, troubles, .. } = survey;
     let outcomes = observations.iter().map(imagine).collect();
+    setup.extend(fleet);
     let mut report = Report::new(&here, &setup, outcomes, troubles);
     report.is_preview = true;
     report.finish(gitea.requests(), started.elapsed());
@@ -49,7 +50,7 @@ pub async fn once(
     // After the wait, so that what happened meanwhile is not ahead of it.
     let now = clock();
     let survey = survey(settings, settings.gitea()?, &entry.root(), scope, now).await?;
-    let Survey { here, gitea, observer, repositories, setup, mut observations, mut troubles, .. } = survey;
+    let Survey { here, gitea, observer, repositories, setup, fleet, mut observations, mut troubles, .. } = survey;
     let applier = Arc::new(Applier::new(gitea.clone(), here, access, entry, settings.checkouts()));
     for surveyed in &repositories {
         applier.know_labels(&surveyed.known, &surveyed.labels);
@@ -62,6 +63,12 @@ pub async fn once(
     settle_root(&mut observations, &here);
     let crew = Crew { observer, applier, most: settings.concurrent_missions };
     let outcomes = crew.reconcile_all(observations, progress, &mut troubles).await;
+    if let Some(change) = fleet {
+        match speak_for_many(&crew.applier, &change).await {
+            Ok(()) => changes.push(change),
+            Err(trouble) => troubles.push(trouble),
+        }
+    }
     let mut report = Report::new(&here, &changes, outcomes, troubles);
     report.finish(gitea.requests(), started.elapsed());
     Ok(report)
@@ -138,6 +145,14 @@ pub(crate) async fn set_up(
         }
     }
     Ok(failed)
+}
+
+/// What is said for many, or remembered of it.
+pub(crate) async fn speak_for_many(applier: &Applier, change: &Change) -> Result<(), Trouble> {
+    let Err(error) = applier.apply(change).await else { return Ok(()) };
+    let about = applier.here().notify.issue.as_ref().map(ToString::to_string).unwrap_or_default();
+    let message = format!("cannot {change}: {error}");
+    Err(Trouble { about, issue: None, kind: error.kind(), message, needs_a_token: error.is_about_the_token() })
 }
 
 /// A root that was initialised just now has a name by now.

@@ -36,6 +36,8 @@ pub enum Key {
     Audit,
     /// What the forge has that is new.
     Listing,
+    /// What is to be said for many missions at once.
+    Alarms,
     /// One issue.
     Issue {
         /// Its repository.
@@ -128,6 +130,12 @@ impl Queue {
     #[must_use]
     pub fn is_asked(&self, key: Key) -> bool {
         self.state(|state| matches!(state.places.get(&key), Some(Place::Ready { .. } | Place::UnderWay { .. })))
+    }
+
+    /// Whether a key is in line, under way, or waits after a failure.
+    #[must_use]
+    pub fn is_held(&self, key: Key) -> bool {
+        self.state(|state| state.places.contains_key(&key))
     }
 
     /// A key was looked at with success; whether it had failed before.

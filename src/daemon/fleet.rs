@@ -1,5 +1,6 @@
 //! The daemon's memory of all missions: thrown away with the process, since the records on the disk are the truth.
 
+use crate::daemon::allowed::Alarms;
 use crate::daemon::known::{self, Brake, Known};
 use crate::mission::admission::{Admission, Limit, Limits, Occupant, admit};
 use crate::mission::brake::is_too_many;
@@ -41,6 +42,8 @@ pub(super) struct Fleet {
     promised: BTreeMap<Place, Occupant>,
     /// Cells that those take over that are being looked at.
     claims: HashMap<MissionId, (Place, IssueKey)>,
+    /// Who may raise an alarm.
+    pub(super) alarms: Alarms,
 }
 
 /// An issue as a listing told it.
@@ -90,6 +93,10 @@ impl Fleet {
 
     pub(super) fn known_mut(&mut self, place: Place) -> Option<&mut Known> {
         self.known.get_mut(&place)
+    }
+
+    pub(super) fn all_known(&self) -> impl Iterator<Item = (&Place, &Known)> {
+        self.known.iter()
     }
 
     /// The cells that should be there.

@@ -37,7 +37,7 @@ pub(super) const OVERLAP: TimeDelta = TimeDelta::seconds(120);
 #[derive(Debug)]
 pub(super) struct Forge {
     pub(super) gitea: Gitea,
-    observer: Observer,
+    pub(super) observer: Observer,
     access: Access,
     checkouts: Checkouts,
     pub(super) hold: Mutex<Hold>,
@@ -118,7 +118,12 @@ impl Forge {
         locked(&self.hold).repositories.iter().find(|known| known.id == id).cloned()
     }
 
-    fn applier(&self) -> Option<Arc<Applier>> {
+    /// What is the same for all missions now; none before the first audit.
+    pub(super) fn here(&self, now: Timestamp) -> Option<Arc<Here>> {
+        Some(self.applier()?.at(now).here())
+    }
+
+    pub(super) fn applier(&self) -> Option<Arc<Applier>> {
         locked(&self.hold).applier.clone()
     }
 
@@ -192,8 +197,10 @@ impl Daemon {
 
     /// Looks at one issue and does what it needs. Room that was promised to it and not taken is free again afterwards.
     pub(super) async fn look_at(&self, forge: &Forge, place: Place) -> Vec<Trouble> {
-        let troubles = self.look(forge, place, Instant::now()).await;
-        locked(&self.fleet).redeem(place, None);
+        let troubles = Box::pin(self.look(forge, place, Instant::now())).await;
+        let mut fleet = locked(&self.fleet);
+        fleet.redeem(place, None);
+        fleet.alarms.end(place);
         troubles
     }
 
@@ -239,7 +246,11 @@ impl Daemon {
         }
         let place = (facts.key.repository_id, facts.key.number);
         let mut observation = Observation::new(applier.here(), facts, record);
-        observation.is_braked = locked(&self.fleet).known_mut(place).is_some_and(|known| known.brake == Brake::On);
+        {
+            let mut fleet = locked(&self.fleet);
+            observation.is_braked = fleet.known_mut(place).is_some_and(|known| known.brake == Brake::On);
+            observation.allowance = fleet.alarms.allowance(place);
+        }
         forge.observer.see(std::slice::from_mut(&mut observation)).await;
         loop {
             self.find_owner_and_room(&mut observation);
@@ -271,7 +282,7 @@ impl Daemon {
     ) -> Vec<Trouble> {
         let key = observation.issue.key.clone();
         let outcome = reconcile(&forge.observer, applier, observation).await;
-        for change in outcome.changes.iter().filter(|change| !is_local(change)) {
+        for change in outcome.changes.iter().filter(|change| !change.is_memory()) {
             tracing::info!(kind = change.kind(), "{key}: {change}");
         }
         let record = applier.remembered(&key).await;
@@ -283,7 +294,7 @@ impl Daemon {
         if let Ok(Some(record)) = record {
             self.keep_in_mind(&record, &outcome, troubles.is_empty(), begun);
         }
-        if outcome.changes.iter().any(|change| !is_local(change)) {
+        if outcome.changes.iter().any(|change| !change.is_memory()) {
             // Whether it is as it should be now, another look tells.
             self.queue.add(Key::Issue { repository: key.repository_id, number: key.number });
         }
@@ -345,8 +356,4 @@ fn trouble(repository: &KnownRepository, place: Place, error: &WorldError) -> Tr
 
 pub(super) fn span(duration: Duration) -> TimeDelta {
     TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
-}
-
-fn is_local(change: &Change) -> bool {
-    matches!(change, Change::Remember { .. } | Change::RememberComment { .. })
 }

@@ -1,6 +1,8 @@
 //! What the daemon keeps in mind of one mission: the record's essence, small enough for ten thousand of them.
 
 use crate::mission::admission::Occupant;
+use crate::mission::alarm::Alarm;
+use crate::mission::alarm_plan::Standing;
 use crate::mission::archive::ArchiveName;
 use crate::mission::brake::turns;
 use crate::mission::cell::{CellFacts, Part, Sighting};
@@ -9,6 +11,9 @@ use crate::mission::flapping::{Cost, Flapping};
 use crate::mission::health::{Facts, Reason, Verdict, assess};
 use crate::mission::heartbeat::WizardState;
 use crate::mission::identity::{MissionId, WizardName};
+use crate::mission::mood::mood;
+use crate::mission::notify::Notify;
+use crate::mission::phase::Phase;
 use crate::mission::record::{Happened, IssueKey, IssueState, Record, Said, Suspension};
 use crate::mission::time::Timestamp;
 use crate::mission::worktree::Worktree;
@@ -23,6 +28,10 @@ pub(super) struct Known {
     pub(super) said: Option<Said>,
     pub(super) flapping: Flapping,
     pub(super) changes: Vec<Happened>,
+    /// Since when an alarm is wanted.
+    bad_since: Option<Timestamp>,
+    /// What was posted of that.
+    pub(super) alarm: Alarm,
     /// In the listing of open issues, and not served by another root.
     pub(super) is_ours: bool,
     /// Whether the issue is open, as far as we know.
@@ -86,6 +95,8 @@ impl Known {
             said: record.said,
             flapping: record.flapping.clone(),
             changes: record.changes.clone(),
+            bad_since: record.bad_since,
+            alarm: record.alarm.clone(),
             is_ours: record.state == IssueState::Open && record.elsewhere.is_none(),
             is_open: record.state == IssueState::Open,
             ended_at: record.ended_at.filter(|_| record.archive.is_none()),
@@ -107,6 +118,17 @@ impl Known {
     pub(super) fn occupant(&self) -> Option<Occupant> {
         let mission_id = self.bound.as_ref()?.mission_id;
         Some(Occupant { mission_id, author_id: self.issue.author_id, is_open: self.is_ours })
+    }
+
+    /// Where it stands as far as alarms go.
+    pub(super) fn standing(&self, notify: &Notify) -> Standing {
+        let is_active = self.said.is_some_and(|said| said.phase == Phase::Active) && self.suspension.is_none();
+        Standing {
+            mood: mood(self.said, notify),
+            bad_since: self.bad_since,
+            raised: self.alarm.raised,
+            is_watched: self.is_ours && self.archive.is_none() && is_active && self.bound.is_some(),
+        }
     }
 
     /// The verdict on its cell.

@@ -3,6 +3,8 @@
 //! Time comes in with the ticks and from nowhere else. Nothing here is needed for correctness that a restart would not do
 //! as well: what must last is in the records, and what is kept in mind is rebuilt from them.
 
+mod alarms;
+mod allowed;
 mod audit;
 mod beaten;
 mod fleet;
@@ -198,6 +200,9 @@ impl Daemon {
         }
         // Without its root there is nothing to say about anything.
         let is_root_there = self.sweep().await;
+        if is_root_there {
+            self.muster().await;
+        }
         // One that takes longer than a tick is not asked for again.
         if let Some(key) = door.filter(|key| is_root_there && !self.queue.is_asked(*key)) {
             self.queue.add(key);
@@ -342,7 +347,7 @@ impl Daemon {
                 (false, Key::Issue { .. }) if self.is_away(&troubles) => self.queue.put_off(key, self.now()),
                 (false, Key::Issue { .. }) => self.queue.failed(key, self.now()),
                 // The next tick asks for the others again.
-                (true, _) | (false, Key::Audit | Key::Listing) => {
+                (true, _) | (false, Key::Audit | Key::Listing | Key::Alarms) => {
                     // What failed before and does no longer may be over for others as well.
                     if self.queue.done(key) {
                         self.queue.release_all();
@@ -363,6 +368,7 @@ impl Daemon {
         match key {
             Key::Audit => self.audit(forge).await,
             Key::Listing => self.list(forge).await,
+            Key::Alarms => self.speak_for_many(forge).await,
             Key::Issue { repository, number } => self.look_at(forge, (repository, number)).await,
         }
     }

@@ -15,7 +15,13 @@ const PERCENT_MAX: usize = 20;
 /// Whether so many of so many are too many to be believed at once.
 #[must_use]
 pub fn is_too_many(turning: usize, all: usize) -> bool {
-    turning > TURNING_MAX && turning * 100 > all * PERCENT_MAX
+    turning > TURNING_MAX && is_share_of_all(turning, all)
+}
+
+/// Whether so many of so many are a large share of all.
+#[must_use]
+pub fn is_share_of_all(some: usize, all: usize) -> bool {
+    some * 100 > all * PERCENT_MAX
 }
 
 /// Marks those that turn in this pass, if they are too many. Those that the pass before has marked are believed now.

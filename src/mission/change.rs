@@ -1,11 +1,14 @@
 //! The vocabulary of change: each value is one thing that can be done to the world, and says so in one line.
 
+use crate::mission::alarm::{Alarm, Ledger};
 use crate::mission::archive::ArchiveName;
 use crate::mission::cell::Part;
 use crate::mission::ground::{KnownRepository, RepositoryLabel, RootPapers};
 use crate::mission::identity::MissionId;
 use crate::mission::label::Label;
 use crate::mission::meaning::Status;
+use crate::mission::notice::{FleetNotice, Notice};
+use crate::mission::notify::IssueName;
 use crate::mission::observation::AttachedLabel;
 use crate::mission::papers::CellPapers;
 use crate::mission::record::{IssueKey, IssueState, Record, Spoken};
@@ -160,9 +163,39 @@ pub enum Change {
         /// The comment.
         comment: Spoken,
     },
+    /// Post a new comment that says that a mission went bad, is still bad, or is well again.
+    PostAlarm {
+        /// Where.
+        issue: IssueKey,
+        /// What it says.
+        notice: Box<Notice>,
+        /// What is remembered of the mission's alarms before.
+        memory: Box<Alarm>,
+    },
+    /// Remember of a mission's alarms what nothing has to be said for.
+    RememberAlarm {
+        /// Whose.
+        issue: IssueKey,
+        /// All that is remembered then.
+        memory: Box<Alarm>,
+    },
+    /// Post one new comment that speaks for many missions.
+    PostFleetAlarm {
+        /// Where.
+        issue: IssueName,
+        /// What it says.
+        notice: Box<FleetNotice>,
+        /// What is remembered of the fleet's alarm before.
+        memory: Box<Ledger>,
+    },
+    /// Remember of the fleet's alarm what nothing has to be said for.
+    RememberFleet {
+        /// All that is remembered then.
+        memory: Box<Ledger>,
+    },
     /// Remember what was seen and said.
     Remember {
-        /// All but the comment, which belongs to the changes above.
+        /// All but comment and alarm, which belong to the changes above.
         record: Box<Record>,
     },
 }
@@ -172,6 +205,18 @@ impl Change {
     #[must_use]
     pub fn is_claim(&self) -> bool {
         matches!(self, Self::EditComment { is_claim: true, .. })
+    }
+
+    /// Whether it changes nothing but what we remember.
+    #[must_use]
+    pub fn is_memory(&self) -> bool {
+        matches!(
+            self,
+            Self::Remember { .. }
+                | Self::RememberComment { .. }
+                | Self::RememberAlarm { .. }
+                | Self::RememberFleet { .. }
+        )
     }
 
     /// Whether it writes labels on an issue.
@@ -202,6 +247,10 @@ impl Change {
             Self::EditComment { .. } => "edit-comment",
             Self::RemoveComment { .. } => "remove-comment",
             Self::RememberComment { .. } => "remember-comment",
+            Self::PostAlarm { .. } => "post-alarm",
+            Self::RememberAlarm { .. } => "remember-alarm",
+            Self::PostFleetAlarm { .. } => "post-fleet-alarm",
+            Self::RememberFleet { .. } => "remember-fleet-alarm",
             Self::Remember { .. } => "remember",
         }
     }
@@ -263,6 +312,15 @@ impl fmt::Display for Change {
             }
             Self::RemoveComment { issue: _, id } => write!(f, "remove our surplus comment {id}"),
             Self::RememberComment { issue: _, comment } => write!(f, "remember that comment {} is ours", comment.id),
+            Self::PostAlarm { issue: _, notice, memory: _ } => f.write_str(&notice.summary()),
+            Self::RememberAlarm { issue: _, memory } => match &memory.raised {
+                Some(raised) => write!(f, "remember the alarm: {}", raised.cause),
+                None => f.write_str("remember that no alarm stands"),
+            },
+            Self::PostFleetAlarm { issue, notice, memory: _ } => write!(f, "{} on `{issue}`", notice.summary()),
+            Self::RememberFleet { memory } => {
+                write!(f, "remember that the alarm for many speaks for {}", memory.members.len())
+            }
             Self::Remember { record } => write!(f, "remember: {}", remembered(record)),
         }
     }

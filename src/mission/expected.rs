@@ -72,11 +72,20 @@ fn expect(after: &mut Observation, change: &Change) {
         | Change::PostComment { .. }
         | Change::EditComment { .. }
         | Change::RemoveComment { .. }
-        | Change::RememberComment { .. } => {}
+        | Change::RememberComment { .. }
+        | Change::PostFleetAlarm { .. }
+        | Change::RememberFleet { .. } => {}
         Change::Remember { record } => {
-            let (comment, intended) =
-                after.record.take().map(|known| (known.comment, known.intended)).unwrap_or_default();
-            after.record = Some(Record { comment, intended, ..(**record).clone() });
+            let known = after.record.take().unwrap_or_else(|| Record::new(record.issue.clone()));
+            after.record = Some((**record).clone().keeping_what_was_said(known));
+        }
+        Change::PostAlarm { issue, notice, memory } => {
+            let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
+            record.alarm = memory.said(notice.intended);
+        }
+        Change::RememberAlarm { issue, memory } => {
+            let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
+            record.alarm = (**memory).clone();
         }
     }
 }

@@ -6,6 +6,8 @@
 //! tested with plain values.
 
 pub mod admission;
+pub mod alarm;
+pub mod alarm_plan;
 pub mod answers;
 pub mod approval;
 pub mod archive;
@@ -28,6 +30,10 @@ pub mod identity;
 pub mod label;
 pub mod marker;
 pub mod meaning;
+pub mod mood;
+pub mod muster;
+pub mod notice;
+pub mod notify;
 pub mod observation;
 pub mod papers;
 pub mod paths;
@@ -45,4 +51,5 @@ pub mod status;
 pub mod suspension;
 pub mod text;
 pub mod time;
+pub(crate) mod words;
 pub mod worktree;

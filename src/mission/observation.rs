@@ -1,6 +1,7 @@
 //! The facts about one mission, gathered before anything is decided.
 
 use crate::mission::admission::Admission;
+use crate::mission::alarm::AlarmMarker;
 use crate::mission::approval::ApprovalPolicy;
 use crate::mission::archive::ArchiveName;
 use crate::mission::cell::Sighting;
@@ -9,6 +10,7 @@ use crate::mission::health::{Facts, Place, Verdict, assess};
 use crate::mission::identity::{ForgeUrl, HostName, MissionId, RepositoryPattern, RootId};
 use crate::mission::label::Label;
 use crate::mission::marker::Marker;
+use crate::mission::notify::Notify;
 use crate::mission::person::Person;
 use crate::mission::problem::Problem;
 use crate::mission::proposal::{self, Intake, Proposal};
@@ -58,6 +60,8 @@ pub struct Here {
     pub approval: ApprovalPolicy,
     /// `close.grace_seconds`: how long a wizard that still beats keeps its cell where it is.
     pub close_grace: TimeDelta,
+    /// `notify.*`
+    pub notify: Notify,
 }
 
 impl Here {
@@ -153,6 +157,8 @@ pub struct CommentFacts {
     pub poster: i64,
     /// Its first line, where that is a marker of ours.
     pub marker: Option<Marker>,
+    /// Its first two lines, where they are those of an alarm of ours; then it is no status comment.
+    pub alarm: Option<AlarmMarker>,
     /// When it was posted.
     pub created_at: Timestamp,
     /// When it was last edited; else the same.
@@ -208,6 +214,19 @@ pub struct ArchiveSight {
     pub free: ArchiveName,
 }
 
+/// Whether an alarm may be said now; the hour's count and those that fail together are known only to whoever sees all
+/// missions ([`crate::mission::muster`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allowance {
+    /// It may.
+    Granted {
+        /// How many others have to wait then.
+        others: usize,
+    },
+    /// It waits, or somebody speaks for it.
+    Held,
+}
+
 /// The comments of an issue are read only where the plan depends on them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Comments {
@@ -246,6 +265,8 @@ pub struct Observation {
     pub repaired: Vec<Place>,
     /// Whether it vanished or turned stale together with too many others, so that the next pass has to confirm it.
     pub is_braked: bool,
+    /// Whether it may raise or end an alarm now.
+    pub allowance: Allowance,
 }
 
 impl Observation {
@@ -270,6 +291,7 @@ impl Observation {
             admission: Admission::Admitted,
             repaired: Vec::new(),
             is_braked: false,
+            allowance: Allowance::Held,
         }
     }
 

@@ -1,5 +1,6 @@
 //! Decides what one mission needs: an observation in, a list of changes out.
 
+use crate::mission::alarm_plan::plan_alarm;
 use crate::mission::cell::Sighting;
 use crate::mission::cell_plan::plan_cell;
 use crate::mission::change::Change;
@@ -24,12 +25,16 @@ pub fn plan_status(observation: &Observation) -> Vec<Change> {
     let record = if let Some((status, record)) = status(observation, &situation) {
         let (said, record) = say_what_is_allowed(observation, &situation, status, record);
         changes.extend(said);
+        changes.extend(plan_alarm(observation, &record));
         Some(record)
     } else {
         if let Situation::Elsewhere(..) = situation {
             changes.extend(withdraw(observation));
         }
-        silent_record(observation, situation, changes.len())
+        let record = silent_record(observation, situation, changes.len());
+        // Where we say nothing, we raise no alarm either.
+        changes.extend(record.as_ref().and_then(|record| plan_alarm(observation, record)).filter(Change::is_memory));
+        record
     };
     changes.extend(record.and_then(|record| plan_memory(observation, record)));
     changes
@@ -87,18 +92,21 @@ fn silent_record(observation: &Observation, situation: Situation, withdrawn: usi
         Situation::Elsewhere(mut elsewhere, _) => {
             elsewhere.comments -= i64::try_from(withdrawn).unwrap_or_default();
             record.elsewhere = Some(elsewhere);
+            record.bad_since = None;
             record.ended_at = ended_at.or_else(|| record.binding.as_ref().map(|_| observation.here.now));
         }
         Situation::ForAnotherHost if observation.here.take == Take::Any => {
             record.yielded_at = Some(observation.issue.updated_at);
         }
+        // Those who were elsewhere have taken back what they said.
+        Situation::ForAnotherHost if observation.record.as_ref().is_some_and(|before| before.elsewhere.is_some()) => {}
         Situation::Missing => {
             record = observation.record.clone()?;
             record.misses = record.misses.saturating_add(1);
         }
         // It is asked again, and counts again, until somebody has agreed.
         Situation::Gone(_) if observation.is_braked => record = observation.record.clone()?,
-        Situation::Gone(_) => {}
+        Situation::Gone(_) => record.bad_since = None,
         Situation::NotAProposal
         | Situation::ForAnotherHost
         | Situation::Blocked(_)
@@ -110,10 +118,10 @@ fn silent_record(observation: &Observation, situation: Situation, withdrawn: usi
     Some(record)
 }
 
-fn plan_memory(observation: &Observation, mut record: Record) -> Option<Change> {
+fn plan_memory(observation: &Observation, record: Record) -> Option<Change> {
     let before = observation.record.as_ref();
-    record.comment = before.and_then(|before| before.comment.clone());
-    record.intended = before.and_then(|before| before.intended.clone());
+    let known = before.cloned().unwrap_or_else(|| Record::new(record.issue.clone()));
+    let record = record.keeping_what_was_said(known);
     (before != Some(&record)).then(|| Change::Remember { record: Box::new(record) })
 }
 
@@ -242,11 +250,16 @@ pub fn needs_comments(observation: &Observation) -> bool {
     if record.yielded_at.is_some() {
         return record.yielded_at != Some(issue.updated_at);
     }
-    if record.comment.as_ref().is_none_or(|comment| !comment.is_confirmed) {
+    if record.comment.as_ref().is_none_or(|comment| !comment.is_confirmed) || has_lost_an_alarm(observation) {
         return true;
     }
-    let is_local = |change: &Change| matches!(change, Change::Remember { .. } | Change::RememberComment { .. });
-    needs_timeline(observation) || (record.binding.is_none() && !preview(observation).iter().all(is_local))
+    needs_timeline(observation) || (record.binding.is_none() && !preview(observation).iter().all(Change::is_memory))
+}
+
+/// Whether nobody knows if an alarm of a mission that goes on was said.
+fn has_lost_an_alarm(observation: &Observation) -> bool {
+    let is_open = observation.issue.is_open() && observation.binding().is_some();
+    is_open && observation.record.as_ref().is_some_and(|record| record.alarm.intended.is_some())
 }
 
 /// Whether the plan depends on who put a label on the issue, and when; then it depends on the comments, too.

@@ -1,5 +1,6 @@
 //! What we remember of one issue. The binding in here is the truth; every other copy is for readers.
 
+use crate::mission::alarm::Alarm;
 use crate::mission::approval::{Approval, Asking};
 use crate::mission::archive::ArchiveName;
 use crate::mission::flapping::Flapping;
@@ -71,6 +72,12 @@ pub struct Record {
     /// ([`crate::mission::brake`]).
     #[serde(default)]
     pub is_unconfirmed: bool,
+    /// Since when what is published has been so without a break that an alarm is wanted.
+    #[serde(default)]
+    pub bad_since: Option<Timestamp>,
+    /// What was posted of that; belongs to the changes that post.
+    #[serde(default)]
+    pub alarm: Alarm,
     /// What the forge last said of the issue.
     pub state: IssueState,
     /// The other root that serves this issue, if one does.
@@ -264,6 +271,8 @@ impl Record {
             changes: Vec::new(),
             flapping: Flapping::default(),
             is_unconfirmed: false,
+            bad_since: None,
+            alarm: Alarm::default(),
             state: IssueState::Open,
             elsewhere: None,
             yielded_at: None,
@@ -276,6 +285,13 @@ impl Record {
             suspension: None,
             worktree: Worktree::default(),
         }
+    }
+
+    /// The same, but what belongs to the changes that speak is as another one has it.
+    #[must_use]
+    pub fn keeping_what_was_said(self, known: Self) -> Self {
+        let Self { comment, intended, alarm, .. } = known;
+        Self { comment, intended, alarm, ..self }
     }
 
     /// Adds a line of history and lets the oldest go.

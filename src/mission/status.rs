@@ -8,6 +8,7 @@ use crate::mission::ending::Ending;
 use crate::mission::health::{Place, Reason, Verdict};
 use crate::mission::heartbeat::{Heartbeat, WizardState};
 use crate::mission::meaning::{Asked, Back, Ended, Meaning, Repaired, Status, Suspended, WorktreeNews};
+use crate::mission::mood::note_mood;
 use crate::mission::observation::Observation;
 use crate::mission::papers::{CellPapers, IssuePapers};
 use crate::mission::paths::{archive_path, beat_command, cell_path, scan_command};
@@ -84,6 +85,7 @@ fn compose(observation: &Observation, situation: &Situation, is_held: bool) -> O
         Situation::Waits(proposal, waiting) => waits(observation, proposal, waiting, &mut record),
         Situation::Active(active) => runs(observation, active, &mut record, is_held)?,
     };
+    note_mood(&mut record, &observation.here);
     Some((Status { meaning, changes: record.changes.clone() }, record))
 }
 
@@ -344,7 +346,9 @@ fn blank(observation: &Observation, phase: Phase) -> Meaning {
     }
 }
 
-fn flaw(verdict: Verdict) -> Option<String> {
+/// What is wrong with the path that a verdict speaks of, or with our reading.
+#[must_use]
+pub fn flaw(verdict: Verdict) -> Option<String> {
     match verdict.reason {
         Reason::WrongType(_, kind) => Some(format!("it is {kind}")),
         Reason::Unreadable(_, flaw) => Some(flaw.to_string()),

@@ -1,7 +1,9 @@
 //! The settings file: JSON, or YAML by its ending; every key known, every number within its range.
 
+use crate::mission::alarm::PER_HOUR_MAX;
 use crate::mission::approval::ApprovalMode;
 use crate::mission::identity::{ForgeUrl, GatewayName, HostName, RepositoryName, RepositoryPattern};
+use crate::mission::notify::{Cause, IssueName, Login};
 use crate::mission::observation::Take;
 use crate::settings::SettingsError;
 use serde::de::{DeserializeOwned, Unexpected, Visitor};
@@ -43,6 +45,8 @@ pub struct SettingsFile {
     pub daemon: DaemonKeys,
     /// The gateways that are asked for their health.
     pub gateways: Option<Vec<GatewayKeys>>,
+    /// Alarms.
+    pub notify: NotifyKeys,
     /// Logs.
     pub log: LogKeys,
 }
@@ -183,6 +187,26 @@ pub struct GatewayKeys {
     pub url: Url,
     /// How often it is asked.
     pub interval_seconds: Option<Within<1, 3_600>>,
+}
+
+/// `notify.*`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NotifyKeys {
+    /// What raises an alarm.
+    pub on: Option<Vec<Cause>>,
+    /// How long it has to be so without a break.
+    pub after_seconds: Option<Within<0, 2_592_000>>,
+    /// How often it is said again while it stays so; never if 0.
+    pub repeat_seconds: Option<Within<0, 31_536_000>>,
+    /// The most comments within an hour.
+    pub per_hour: Option<Within<1, { PER_HOUR_MAX as u64 }>>,
+    /// With more than so many at once, and a fifth of all, one comment speaks for them.
+    pub many: Option<Within<1, 1_000_000>>,
+    /// The issue on which one comment speaks for many.
+    pub issue: Option<IssueName>,
+    /// Who is called.
+    pub mention: Option<Vec<Login>>,
 }
 
 /// `log.*`

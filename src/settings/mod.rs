@@ -2,6 +2,7 @@
 
 mod daemon;
 mod file;
+mod notify;
 
 pub use daemon::{DaemonSettings, Gateway, Secret};
 pub use file::{Account, LogFormat, SettingsFile, Within};
@@ -9,6 +10,7 @@ pub use file::{Account, LogFormat, SettingsFile, Within};
 use crate::mission::admission::{Limits, Reserve};
 use crate::mission::approval::ApprovalMode;
 use crate::mission::identity::{ForgeUrl, HostName, NotA, RepositoryName, RepositoryPattern};
+use crate::mission::notify::Notify;
 use crate::mission::observation::Take;
 use crate::world::checkout::Checkouts;
 use crate::world::gitea::{Builder, Gitea, Token};
@@ -165,6 +167,8 @@ pub struct Settings {
     pub lock_wait: Duration,
     /// `daemon` and `gateways`
     pub daemon: DaemonSettings,
+    /// `notify`
+    pub notify: Notify,
     /// `log.format`
     pub log_format: LogFormat,
 }
@@ -245,6 +249,7 @@ impl Settings {
             requests_in_flight: limits.requests_in_flight.map_or(4, Within::count),
             lock_wait: Duration::from_secs(limits.lock_wait_seconds.map_or(60, Within::get)),
             daemon,
+            notify: notify::notify(file.notify)?,
             log_format: flags.log_format.or(log_format).or(file.log.format).unwrap_or(LogFormat::Text),
             source,
         })

@@ -1,9 +1,12 @@
 //! Looks at everything that a pass is about, before anything is written.
 
+mod alarms;
 mod ended;
 mod issues;
 mod people;
 mod repositories;
+
+pub(crate) use alarms::settle;
 
 use crate::mission::approval::ApprovalPolicy;
 use crate::mission::change::Change;
@@ -57,6 +60,8 @@ pub struct Survey {
     pub repositories: Vec<Surveyed>,
     /// What has to be right before any issue is touched.
     pub setup: Vec<Change>,
+    /// What is to be said for many missions in one comment, or remembered of it, after them.
+    pub fleet: Option<Change>,
     /// Every proposal, and every issue that was one, by repository and number.
     pub observations: Vec<Observation>,
     /// What could not be seen.
@@ -105,6 +110,7 @@ pub async fn survey(
         observer: observer.clone(),
         repositories: Vec::new(),
         setup: Vec::new(),
+        fleet: None,
         observations: Vec::new(),
         troubles: Vec::new(),
         records: Records::default(),
@@ -137,6 +143,7 @@ pub async fn survey(
         surveyor.survey_repositories(&configured, &mut survey).await?;
         surveyor.survey_issues(scope, &mut survey).await?;
         surveyor.check_expected_root(&mut survey)?;
+        survey.fleet = surveyor.muster(&mut survey.observations).await;
     }
     survey.troubles.append(&mut surveyor.troubles);
     (survey.records, survey.begun_at) = (surveyor.records, surveyor.begun_at);
@@ -165,6 +172,7 @@ fn here(settings: &Settings, root: &Root, file: Option<&RootFile>, now: Timestam
         has_label: settings.has_host_label,
         approval: ApprovalPolicy { mode: settings.approval.mode, ..ApprovalPolicy::default() },
         close_grace: TimeDelta::from_std(settings.close_grace).unwrap_or(TimeDelta::MAX),
+        notify: settings.notify.clone(),
     })
 }
 

@@ -13,6 +13,7 @@ pub mod entry;
 pub mod git;
 pub mod gitea;
 pub mod journal;
+pub mod ledger;
 pub mod lock;
 pub(crate) mod mutex;
 pub mod observer;

@@ -1,10 +1,12 @@
 //! Gathers the facts: asks the forge, looks at the disk, decides nothing.
 
+use crate::mission::alarm::AlarmMarker;
 use crate::mission::cell::{Failure, Sighting};
 use crate::mission::ground::{KnownRepository, RepositoryLabel};
 use crate::mission::identity::{MissionId, RepositoryName};
 use crate::mission::label::Label;
 use crate::mission::marker::Marker;
+use crate::mission::notify::IssueName;
 use crate::mission::observation::{AttachedLabel, CommentFacts, IssueFacts, LabelEvent, Observation, Origin, Timeline};
 use crate::mission::person::Person;
 use crate::mission::record::{IssueKey, IssueState};
@@ -203,10 +205,20 @@ impl Observer {
             id: comment.id,
             poster: comment.user.map_or(0, |user| user.id),
             marker: Marker::parse(&comment.body),
+            alarm: AlarmMarker::parse(&comment.body),
             created_at: told_at(&comment.created_at),
             updated_at: told_at(&comment.updated_at),
         });
         Ok(facts.collect())
+    }
+
+    /// The alarms on an issue, each with who posted it.
+    pub async fn alarms(&self, issue: &IssueName) -> Result<Vec<(i64, AlarmMarker)>, ForgeError> {
+        let comments = self.gitea.issues(&issue.repository).comments(issue.number).send().await?;
+        let alarm = |comment: gitea::Comment| {
+            Some((comment.user.map_or(0, |user| user.id), AlarmMarker::parse(&comment.body)?))
+        };
+        Ok(comments.into_iter().filter_map(alarm).collect())
     }
 
     /// What a repository that a worktree is wanted from is like.

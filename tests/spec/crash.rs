@@ -1,6 +1,7 @@
 //! A pass that is killed at any of its file-system calls leaves a cell absent or complete, and one more pass gives the
 //! same end as a pass never killed. `strace` kills; where it may not, the test says so and skips itself.
 
+mod alarm;
 mod life;
 
 use crate::support::forge::Forge;

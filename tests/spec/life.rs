@@ -9,7 +9,7 @@ mod hostile;
 mod hosts;
 mod preview;
 mod rules;
-mod scenes;
+pub(crate) mod scenes;
 mod suspension;
 mod walk;
 mod worktree;

@@ -1,12 +1,12 @@
 //! What each situation leads to: the plan, line by line.
 
 use crate::support::cells::{at, beaten, whole};
-use crate::support::missions::{active, comment, labelled, proposal, waiting};
+use crate::support::missions::{active, comment, labelled, proposal, settled, waiting};
 use lazarus::mission::admission::{Admission, Limit};
 use lazarus::mission::cell::{Failure, FileKind, Part, Sight, Sighting};
 use lazarus::mission::cell_plan::plan_cell;
 use lazarus::mission::expected::expected;
-use lazarus::mission::observation::{Comments, Observation};
+use lazarus::mission::observation::{Comments, Observation, Take};
 use lazarus::mission::plan::{needs_comments, plan_status, preview};
 use lazarus::mission::record::IssueState;
 use lazarus::mission::situation::{Situation, situation};
@@ -388,4 +388,24 @@ fn what_stands_in_a_cells_place_is_never_touched() {
     let mut known = proposal(&[]);
     known.sighting = Sighting::Cell(Box::new(whole()));
     assert_eq!(preview(&known)[0].to_string(), format!("take up the cell `{ID}`"));
+}
+
+#[test]
+fn an_issue_that_was_elsewhere_and_for_another_host_is_read_no_more_once_those_comments_are_gone() {
+    let other = "22222222-2222-4222-8222-222222222222";
+    let named = |mut observation: Observation| {
+        let mut here = (*observation.here).clone();
+        here.take = Take::Named;
+        observation.here = Arc::new(here);
+        observation
+    };
+    let mut elsewhere = named(proposal(&[]));
+    elsewhere.issue.comments = 1;
+    elsewhere.comments = Comments::Read(vec![comment(8, 3, other)]);
+    let mut known = settled(elsewhere);
+    known.issue.comments = 0;
+    assert!(needs_comments(&known), "one comment less");
+    known.comments = Comments::Read(Vec::new());
+    let after = settled(known);
+    assert!(!needs_comments(&after) && preview(&after).is_empty(), "{:?}", preview(&after));
 }

@@ -131,7 +131,7 @@ async fn a_settings_file_in_the_missions_root_or_behind_a_link_is_not_read() {
 }
 
 #[test]
-fn what_a_daemon_could_do_nothing_with_is_refused_by_its_key() {
+fn what_nothing_can_be_done_with_is_refused_by_its_key() {
     let host = Host::new();
     let file = host.path().join("daemon.json");
     let gateway = |name: &str, url: &str| json!({ "name": name, "url": url });
@@ -146,6 +146,21 @@ fn what_a_daemon_could_do_nothing_with_is_refused_by_its_key() {
             "two have one `name`",
         ),
         (json!({ "gateways": many }), "`gateways`: 65 are more than 64"),
+        (json!({ "notify": { "on": ["healthy"] } }), "`notify.on[0]`: `healthy` is not one of `stale`, `incomplete`, "),
+        (
+            json!({ "notify": { "per_hour": 0 } }),
+            "`notify.per_hour`: invalid value: integer `0`, expected a whole number",
+        ),
+        (
+            json!({ "notify": { "repeat_seconds": 30 } }),
+            "`notify.repeat_seconds`: 30 is neither 0, for never, nor at least",
+        ),
+        (json!({ "notify": { "issue": "owner/ops" } }), "`notify.issue`: `owner/ops` is not an issue of the form "),
+        (
+            json!({ "notify": { "mention": ["@merlin"] } }),
+            "`notify.mention[0]`: `@merlin` is not the login of an account",
+        ),
+        (json!({ "notify": { "mention": vec!["m"; 21] } }), "`notify.mention`: 21 accounts are more than 20"),
     ] {
         std::fs::write(&file, settings.to_string()).unwrap();
         let flags = Flags { config: Some(file.clone()), ..Flags::default() };

@@ -1,5 +1,6 @@
 //! Performs one change at a time, and decides nothing.
 
+mod alarm;
 mod cells;
 mod issue;
 
@@ -133,6 +134,10 @@ impl Applier {
                 .await
             }
             Change::RememberComment { issue, comment } => self.remember_comment(issue, comment.clone()).await,
+            Change::PostAlarm { issue, notice, memory } => self.post_alarm(issue, notice, memory).await,
+            Change::RememberAlarm { issue, memory } => self.remember_alarm(issue, (**memory).clone()).await,
+            Change::PostFleetAlarm { issue, notice, memory } => self.post_fleet_alarm(issue, notice, memory).await,
+            Change::RememberFleet { memory } => self.remember_fleet((**memory).clone()).await,
             Change::Remember { record } => self.remember(record).await,
             Change::AddLabels { issue, labels } => self.add_labels(issue, labels).await,
             Change::RemoveLabel { issue, label } => {
@@ -158,14 +163,11 @@ impl Applier {
         Label::named(name).or_else(|| (own.name() == name).then_some(own))
     }
 
-    /// All but the comment, which belongs to the changes that write it.
+    /// All but comment and alarm, which belong to the changes that write them.
     async fn remember(&self, record: &Record) -> Result<(), WorldError> {
         let record = record.clone();
         self.write(move |writer, _| {
-            writer.remember(&record.issue, |known| {
-                let (comment, intended) = (known.comment.take(), known.intended.take());
-                *known = Record { comment, intended, ..record.clone() };
-            })?;
+            writer.remember(&record.issue, |known| *known = record.clone().keeping_what_was_said(known.clone()))?;
             Ok(())
         })
         .await

@@ -5,6 +5,7 @@ mod worktree;
 
 pub use worktree::Placed;
 
+use crate::mission::alarm::Ledger;
 use crate::mission::cell::Part;
 use crate::mission::contents::pretty;
 use crate::mission::ground::{RootFile, RootPapers};
@@ -15,6 +16,7 @@ use crate::mission::time::Timestamp;
 use crate::world::beneath::CREATE_NEW;
 use crate::world::cells::open_directory;
 use crate::world::journal::{JOURNAL, OF_CELL};
+use crate::world::ledger::ALARMS;
 use crate::world::lock::{self, Access, Ground};
 use crate::world::root::{OWN, RECORDS, ROOT_FILE, Root, RootError, STAGING, read_record, record_name};
 use rustix::fs::{Gid, Mode, OFlags, RenameFlags, fchmod, fchown, fsync, mkdirat, openat, renameat, renameat_with};
@@ -153,6 +155,15 @@ impl Writer {
                 .map_err(|cause| self.record_failed("write the record", issue, cause.to_string()))?;
         }
         Ok(record)
+    }
+
+    /// Replaces what is remembered of the fleet's alarm.
+    pub fn remember_fleet(&self, memory: &Ledger) -> Result<(), WriteError> {
+        let own = self.root.open_own();
+        let placed =
+            own.and_then(|own| self.place(own.as_fd(), ALARMS, pretty(memory).as_bytes(), 0o600, RenameFlags::empty()));
+        let path = || self.root.path().join(OWN).join(ALARMS).display().to_string();
+        placed.map_err(|cause| WriteError { tried: "write", path: path(), cause: cause.to_string() })
     }
 
     fn record_failed(&self, tried: &'static str, issue: &IssueKey, cause: String) -> WriteError {

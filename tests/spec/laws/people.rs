@@ -5,13 +5,15 @@ use crate::support::cells::{at, beat, seconds};
 use crate::support::missions::{ROOT, body, comment, labelled};
 use fastrand::Rng;
 use lazarus::mission::admission::{Admission, Limit};
+use lazarus::mission::alarm::{AlarmMarker, Intended, Kind, Raised};
 use lazarus::mission::approval::{ApprovalMode, ApprovalPolicy};
 use lazarus::mission::cell::{CellFacts, Failure, FileKind, Part, Sight, Sighting};
 use lazarus::mission::contents::Flaw;
 use lazarus::mission::identity::{MissionId, RepositoryPattern};
 use lazarus::mission::label::Label;
 use lazarus::mission::marker::Marker;
-use lazarus::mission::observation::{AttachedLabel, CommentFacts, Origin, Take};
+use lazarus::mission::notify::{Cause, Notify};
+use lazarus::mission::observation::{Allowance, AttachedLabel, CommentFacts, Origin, Take};
 use lazarus::mission::record::{IssueKey, IssueState};
 use serde_json::{Map, json};
 use std::collections::BTreeSet;
@@ -76,8 +78,20 @@ fn settings(random: &mut Rng, world: &mut World) {
     let mode = any(random, &[ApprovalMode::Open, ApprovalMode::Label]);
     let authors = if random.u8(..4) == 0 { some(random, &[AUTHOR]) } else { BTreeSet::new() };
     here.approval = ApprovalPolicy { mode, authors, approvers: some(random, &[MAINTAINER]) };
+    here.notify = notify(random);
+    world.allowance =
+        any(random, &[Allowance::Granted { others: 0 }, Allowance::Granted { others: 2 }, Allowance::Held]);
     world.origin = any(random, &ORIGINS);
     world.is_git_well = random.u8(..5) > 0;
+}
+
+/// What raises alarms, if anything does.
+fn notify(random: &mut Rng) -> Notify {
+    let on = Cause::ALL.into_iter().filter(|_| random.bool()).collect();
+    let after = seconds(any(random, &[0, 0, 300]));
+    let repeat = any(random, &[None, Some(seconds(100))]);
+    let notify = Notify { on, after, repeat, ..Notify::default() };
+    if random.u8(..3) == 0 { Notify::default() } else { notify }
 }
 
 fn write_body(random: &mut Rng, world: &mut World) {
@@ -119,7 +133,7 @@ fn another_says(random: &mut Rng, world: &mut World) {
         _ => comment(1, poster, root).marker,
     };
     let (id, now) = (world.next_id, world.forge_now);
-    world.comments.push(CommentFacts { id, poster, marker, created_at: now, updated_at: now });
+    world.comments.push(CommentFacts { id, poster, marker, alarm: None, created_at: now, updated_at: now });
     (world.next_id, world.issue.updated_at) = (id + 1, now);
 }
 
@@ -130,7 +144,7 @@ fn disturb(random: &mut Rng, world: &mut World) {
     if world.issue.labels.iter().any(|label| label.name == "approval/needed") && random.u8(..3) == 0 {
         return click(random, world, "approval/granted");
     }
-    match random.u8(..24) {
+    match random.u8(..27) {
         0 | 1 => write_body(random, world),
         2 => world.issue.labels = some_labels(random),
         3..=6 => click(random, world, "approval/granted"),
@@ -146,7 +160,24 @@ fn disturb(random: &mut Rng, world: &mut World) {
         20 if random.bool() => another_says(random, world),
         21 if random.bool() => world.comments.retain(|_| random.bool()),
         22 => world.is_one_of_many = true,
+        23 => world.allowance = any(random, &[Allowance::Granted { others: 0 }, Allowance::Held]),
+        24 => world.here.notify = notify(random),
+        25 => lose_an_alarm(random, world),
         _ => world.here.now = at(random.i64(0..1_000)),
+    }
+}
+
+/// A process died while it raised an alarm, before or after it was heard.
+fn lose_an_alarm(random: &mut Rng, world: &mut World) {
+    let seen = world.glanced();
+    let Some(record) = world.record.as_mut().filter(|record| record.binding.is_some()) else { return };
+    let kind = any(random, &[Kind::Raised, Kind::Repeated, Kind::Over]);
+    let at = world.here.now;
+    let alarm = Raised { at, since: at, cause: any(random, &Cause::ALL) };
+    record.alarm.intended = Some(Intended { kind, at, alarm });
+    if random.bool() {
+        let marker = AlarmMarker { kind, mission: Some(seen.mission_id), root: seen.here.root, at };
+        world.sound(marker);
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::support::cells::{at, seconds};
 use crate::support::missions::{body, make, proposal};
 use lazarus::mission::admission::Admission;
+use lazarus::mission::alarm::AlarmMarker;
 use lazarus::mission::archive::ArchiveName;
 use lazarus::mission::brake::brake;
 use lazarus::mission::cell::{Failure, Sighting};
@@ -14,7 +15,7 @@ use lazarus::mission::identity::{Commit, MissionId};
 use lazarus::mission::label::Label;
 use lazarus::mission::meaning::Status;
 use lazarus::mission::observation::{
-    CommentFacts, Comments, Here, IssueFacts, LabelEvent, Observation, Origin, Timeline,
+    Allowance, CommentFacts, Comments, Here, IssueFacts, LabelEvent, Observation, Origin, Timeline,
 };
 use lazarus::mission::person::Person;
 use lazarus::mission::plan::{needs_comments, needs_origin, needs_timeline, plan_status};
@@ -49,6 +50,8 @@ pub(super) struct World {
     /// Cells that belong to another issue.
     pub(super) owned: BTreeMap<MissionId, IssueKey>,
     pub(super) admission: Admission,
+    /// Whether it may raise an alarm now.
+    pub(super) allowance: Allowance,
     /// Whether many others turn together with this one.
     pub(super) is_one_of_many: bool,
     /// Whether a checkout succeeds.
@@ -88,6 +91,7 @@ impl World {
             blind: None,
             owned: BTreeMap::new(),
             admission: Admission::Admitted,
+            allowance: Allowance::Granted { others: 0 },
             is_one_of_many: false,
             is_git_well: true,
             asks: BTreeMap::new(),
@@ -117,6 +121,7 @@ impl World {
         }
         seen.owner = self.owned.get(&seen.mission_id).cloned();
         seen.admission = self.admission;
+        seen.allowance = self.allowance;
         seen
     }
 
@@ -232,11 +237,18 @@ impl World {
             | Change::RemoveLabel { .. }
             | Change::ReplaceLabels { .. }
             | Change::RememberComment { .. }
+            | Change::RememberAlarm { .. }
             | Change::Remember { .. } => self.write_down(before, change),
+            Change::PostAlarm { issue: _, notice, memory: _ } => {
+                self.sound(notice.marker());
+                self.write_down(before, change);
+            }
             Change::InitialiseRoot { .. }
             | Change::UpdateRoot { .. }
             | Change::CreateLabel { .. }
-            | Change::CorrectLabel { .. } => panic!("no plan for a mission holds this: {change}"),
+            | Change::CorrectLabel { .. }
+            | Change::PostFleetAlarm { .. }
+            | Change::RememberFleet { .. } => panic!("no plan for a mission holds this: {change}"),
         }
         true
     }
@@ -264,6 +276,15 @@ impl World {
         self.next_id += 1;
     }
 
+    /// An alarm is one new comment.
+    pub(super) fn sound(&mut self, marker: AlarmMarker) {
+        let (poster, now, alarm) = (self.here.me, self.forge_now, Some(marker));
+        let id = self.next_id;
+        self.comments.push(CommentFacts { id, poster, marker: None, alarm, created_at: now, updated_at: now });
+        self.next_id += 1;
+        self.issue.updated_at = now;
+    }
+
     fn say(&mut self, id: i64, status: &Status, is_claim: Option<bool>) {
         let marker = Some(marker(&self.here, status));
         let now = self.forge_now;
@@ -271,7 +292,7 @@ impl World {
             (ours.marker, ours.updated_at) = (marker, now);
         } else {
             let poster = self.here.me;
-            self.comments.push(CommentFacts { id, poster, marker, created_at: now, updated_at: now });
+            self.comments.push(CommentFacts { id, poster, marker, alarm: None, created_at: now, updated_at: now });
             self.next_id += 1;
             self.issue.updated_at = now;
         }

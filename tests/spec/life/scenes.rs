@@ -51,7 +51,7 @@ fn as_left(observation: &Observation, spoken: &lazarus::mission::record::Spoken)
         digest: spoken.digest.clone(),
     };
     let poster = observation.here.me;
-    CommentFacts { id: spoken.id, poster, marker: Some(marker), created_at: at(-20), updated_at: at(-10) }
+    CommentFacts { id: spoken.id, poster, marker: Some(marker), alarm: None, created_at: at(-20), updated_at: at(-10) }
 }
 
 pub(crate) fn event(label: Label, who: i64, seconds: i64) -> LabelEvent {

@@ -108,7 +108,9 @@ impl Walk {
         let needs_approval = random.bool();
         let mode = if needs_approval { "label" } else { "open" };
         let grace = [0, 900][random.usize(..2)];
-        let config = json!({ "approval": { "mode": mode }, "close": { "grace_seconds": grace } }).to_string();
+        let notify = json!({ "on": ["stale", "incomplete", "wizard/failed"], "after_seconds": 60, "per_hour": 5 });
+        let config = json!({ "approval": { "mode": mode }, "close": { "grace_seconds": grace }, "notify": notify });
+        let config = config.to_string();
         let settings = settings(&host, Some(&repository), &config);
         let (issues, written, steps) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         Self { random, forge, repository, host, settings, broken: 0, issues, written, steps }

@@ -9,11 +9,12 @@ use lazarus::mission::identity::{ForgeUrl, HostName, RepositoryName, RepositoryP
 use lazarus::mission::label::Label;
 use lazarus::mission::marker::Marker;
 use lazarus::mission::meaning::Status;
+use lazarus::mission::notify::Notify;
 use lazarus::mission::observation::{
     AttachedLabel, CommentFacts, Comments, Here, IssueFacts, Observation, Origin, Take,
 };
 use lazarus::mission::plan::preview;
-use lazarus::mission::record::{IssueKey, IssueState, Spoken};
+use lazarus::mission::record::{IssueKey, IssueState, Record, Spoken};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -56,6 +57,7 @@ pub(crate) fn proposal(answers: &[(&str, &str)]) -> Observation {
         has_label: false,
         approval: ApprovalPolicy::default(),
         close_grace: seconds(900),
+        notify: Notify::default(),
     };
     let key = IssueKey {
         repository_id: 7,
@@ -94,7 +96,7 @@ pub(crate) fn labelled(names: &[&str]) -> Vec<AttachedLabel> {
 pub(crate) fn comment(id: i64, poster: i64, root: &str) -> CommentFacts {
     let mission = "123e4567-e89b-12d3-a456-426614174000";
     let line = format!("<!-- lazarus:status v1 mission={mission} root={root} host=beta digest=abc -->");
-    CommentFacts { id, poster, marker: Marker::parse(&line), created_at: at(-5), updated_at: at(-5) }
+    CommentFacts { id, poster, marker: Marker::parse(&line), alarm: None, created_at: at(-5), updated_at: at(-5) }
 }
 
 /// The world after all changes of a preview have been made, as the next pass sees it.
@@ -114,7 +116,7 @@ pub(crate) fn settled(mut observation: Observation) -> Observation {
 pub(crate) fn make(after: &mut Observation, change: &Change) {
     let speak = |after: &mut Observation, id: i64, status: &Status, is_edited: bool| {
         let key = after.issue.key.clone();
-        let record = after.record.get_or_insert_with(|| lazarus::mission::record::Record::new(key));
+        let record = after.record.get_or_insert_with(|| Record::new(key));
         let (digest, asks) = (status.digest(), status.asks());
         record.comment = Some(Spoken { id, digest, is_confirmed: true, asks, is_edited });
     };
@@ -137,12 +139,21 @@ pub(crate) fn make(after: &mut Observation, change: &Change) {
             }
         }
         Change::RememberComment { issue, comment } => {
-            let record = after.record.get_or_insert_with(|| lazarus::mission::record::Record::new(issue.clone()));
+            let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
             record.comment = Some(comment.clone());
         }
         Change::Remember { record } => {
-            let comment = after.record.take().and_then(|known| known.comment);
-            after.record = Some(lazarus::mission::record::Record { comment, ..(**record).clone() });
+            let known = after.record.take().unwrap_or_else(|| Record::new(record.issue.clone()));
+            after.record = Some((**record).clone().keeping_what_was_said(known));
+        }
+        Change::PostAlarm { issue, notice, memory } => {
+            after.issue.comments += 1;
+            let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
+            record.alarm = memory.said(notice.intended);
+        }
+        Change::RememberAlarm { issue, memory } => {
+            let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
+            record.alarm = (**memory).clone();
         }
         Change::InitialiseRoot { .. }
         | Change::UpdateRoot { .. }
@@ -154,6 +165,8 @@ pub(crate) fn make(after: &mut Observation, change: &Change) {
         | Change::RestoreCell { .. }
         | Change::BindCell { .. }
         | Change::RestorePart { .. }
+        | Change::PostFleetAlarm { .. }
+        | Change::RememberFleet { .. }
         | Change::UpdateFile { .. } => {}
     }
 }

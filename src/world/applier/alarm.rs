@@ -1,0 +1,88 @@
+//! Alarms: each is one new comment, which is never edited, never removed, and looked for before it is posted again.
+
+use crate::mission::alarm::{Alarm, AlarmMarker, Ledger};
+use crate::mission::notice::{FleetNotice, Notice};
+use crate::mission::notify::IssueName;
+use crate::mission::record::IssueKey;
+use crate::world::WorldError;
+use crate::world::applier::Applier;
+use crate::world::gitea::{self, ForgeError};
+
+/// How often one is tried whose answer was lost, looking for it each time before.
+const CREATES_MAX: usize = 3;
+
+/// An alarm that was not said, or nobody knows.
+struct Unsaid {
+    error: ForgeError,
+    /// Whether it is known that it was not.
+    is_known: bool,
+}
+
+impl Applier {
+    /// What is meant is remembered before, and what was said after it, so that a process that dies between them leaves
+    /// enough to find out.
+    pub(super) async fn post_alarm(&self, issue: &IssueKey, notice: &Notice, memory: &Alarm) -> Result<(), WorldError> {
+        self.remember_alarm(issue, memory.intending(notice.intended)).await?;
+        let place = IssueName { repository: issue.repository.clone(), number: issue.number };
+        let posted = self.say(&place, &notice.render(), notice.marker()).await;
+        if let Err(Unsaid { error, is_known }) = posted {
+            if is_known {
+                self.remember_alarm(issue, memory.clone()).await?;
+            }
+            return Err(error.into());
+        }
+        self.remember_alarm(issue, memory.said(notice.intended)).await
+    }
+
+    pub(super) async fn post_fleet_alarm(
+        &self,
+        issue: &IssueName,
+        notice: &FleetNotice,
+        memory: &Ledger,
+    ) -> Result<(), WorldError> {
+        self.remember_fleet(memory.intending(notice.intended.clone())).await?;
+        let posted = self.say(issue, &notice.render(), notice.marker()).await;
+        if let Err(Unsaid { error, is_known }) = posted {
+            if is_known {
+                self.remember_fleet(memory.clone()).await?;
+            }
+            return Err(error.into());
+        }
+        self.remember_fleet(memory.said(notice.intended.clone())).await
+    }
+
+    pub(super) async fn remember_alarm(&self, issue: &IssueKey, memory: Alarm) -> Result<(), WorldError> {
+        let issue = issue.clone();
+        self.write(move |writer, _| {
+            writer.remember(&issue, |known| known.alarm = memory)?;
+            Ok(())
+        })
+        .await
+    }
+
+    pub(super) async fn remember_fleet(&self, memory: Ledger) -> Result<(), WorldError> {
+        self.write(move |writer, _| Ok(writer.remember_fleet(&memory)?)).await
+    }
+
+    async fn say(&self, issue: &IssueName, body: &str, marker: AlarmMarker) -> Result<(), Unsaid> {
+        let (here, marker) = (self.here(), marker.to_string());
+        let issues = self.gitea.issues(&issue.repository);
+        let is_it = |comment: &gitea::Comment| {
+            let poster = comment.user.as_ref().map_or(0, |user| user.id);
+            let found = AlarmMarker::parse(&comment.body).map(|marker| marker.to_string());
+            here.is_ours(poster) && found.as_ref() == Some(&marker)
+        };
+        for attempt in 1.. {
+            match issues.create_comment(issue.number, body).send().await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.may_have_happened() && attempt < CREATES_MAX => {}
+                Err(error) => return Err(Unsaid { is_known: !error.may_have_happened(), error }),
+            }
+            let comments = issues.comments(issue.number).send().await;
+            if comments.map_err(|error| Unsaid { error, is_known: false })?.iter().any(is_it) {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}

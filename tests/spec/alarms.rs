@@ -1,0 +1,275 @@
+//! Alarms that are heard: a new comment when a mission goes bad and stays so, one when it is over, never too many.
+
+mod daemon;
+mod forge;
+mod many;
+mod passes;
+mod words;
+
+use crate::life::scenes::{closed, here, suspended};
+use crate::support::cells::{at, beaten, seconds, whole};
+use crate::support::missions::{active, settled};
+use lazarus::mission::alarm::{Alarm, AlarmMarker, Intended, Kind, Raised};
+use lazarus::mission::cell::{CellFacts, Failure, Sighting};
+use lazarus::mission::change::Change;
+use lazarus::mission::notice::Notice;
+use lazarus::mission::notify::{Cause, IssueName, Login, Notify};
+use lazarus::mission::observation::{Allowance, CommentFacts, Comments, Observation};
+use lazarus::mission::plan::{needs_comments, plan_status, preview};
+
+/// Settings with these words and nothing else but defaults.
+fn on(words: &[&str]) -> Notify {
+    Notify { on: words.iter().map(|word| Cause::parse(word).unwrap()).collect(), ..Notify::default() }
+}
+
+/// A mission whose alarms are wanted and allowed.
+fn loud(mission: Observation, notify: &Notify) -> Observation {
+    let mut loud = here(mission, |here| here.notify = notify.clone());
+    loud.allowance = Allowance::Granted { others: 0 };
+    loud
+}
+
+/// The same mission so many seconds after the beginning, with this cell.
+fn later(mission: &Observation, now: i64, cell: CellFacts) -> Observation {
+    let mut later = here(mission.clone(), |here| here.now = at(now));
+    let (Sighting::Cell(new), Sighting::Cell(papers)) = (Sighting::Cell(Box::new(cell)), &mission.sighting) else {
+        unreachable!("it has a cell")
+    };
+    let mut new = new;
+    (new.mission, new.config) = (papers.mission.clone(), papers.config.clone());
+    later.sighting = Sighting::Cell(new);
+    later
+}
+
+/// What a pass says in new comments besides the status, and the mission after it.
+fn pass(mission: &Observation) -> (Vec<Notice>, Observation) {
+    let mut notices = Vec::new();
+    for change in preview(mission) {
+        if let Change::PostAlarm { issue: _, notice, memory: _ } = change {
+            notices.push(*notice);
+        }
+    }
+    (notices, settled(mission.clone()))
+}
+
+/// What is said in each of these moments: the time, the age of the heartbeat, and the wizard's word.
+fn told(notify: &Notify, moments: &[(i64, i64, &str)]) -> Vec<String> {
+    let mut mission = loud(active(beaten(-10, "working")), notify);
+    let mut told = Vec::new();
+    for (now, age, word) in moments {
+        let (notices, after) = pass(&later(&mission, *now, beaten(now - age, word)));
+        told.extend(notices.iter().map(|notice| format!("{now}: {}", notice.summary())));
+        mission = after;
+    }
+    told
+}
+
+#[test]
+fn nothing_is_said_unless_somebody_wants_to_hear_it() {
+    let moments = [(100, 400, "failed"), (10_000, 400, "failed"), (20_000, 10, "working")];
+    assert_eq!(told(&Notify::default(), &moments), [""; 0]);
+    assert_eq!(told(&on(&["incomplete", "wizard/waiting"]), &moments), [""; 0]);
+}
+
+#[test]
+fn an_alarm_is_said_once_it_was_bad_for_so_long_and_once_when_it_is_over() {
+    let moments = [
+        (100, 400, "working"),
+        (399, 699, "working"),
+        (400, 700, "working"),
+        (9_000, 9_300, "working"),
+        (9_100, 10, "working"),
+    ];
+    let said = ["400: post an alarm: stale (silent)", "9100: post the end of the alarm: healthy (beating)"];
+    assert_eq!(told(&on(&["stale"]), &moments), said);
+    let at_once = Notify { after: seconds(0), ..on(&["stale"]) };
+    assert_eq!(told(&at_once, &moments)[0], "100: post an alarm: stale (silent)");
+}
+
+#[test]
+fn what_is_well_again_before_that_is_not_worth_a_word() {
+    let moments = [(100, 400, "working"), (390, 10, "working"), (500, 400, "working"), (790, 690, "working")];
+    assert_eq!(told(&on(&["stale"]), &moments), [""; 0], "each break counts from the beginning");
+}
+
+#[test]
+fn it_is_said_again_only_where_that_is_asked_for() {
+    let nagging = Notify { repeat: Some(seconds(3_600)), ..on(&["stale"]) };
+    let stays = |now| (now, now, "working");
+    let moments = [400, 700, 4_299, 4_300, 7_000, 7_900].map(stays);
+    let again = "post the alarm again: still stale (silent)";
+    let said = ["700: post an alarm: stale (silent)".to_owned(), format!("4300: {again}"), format!("7900: {again}")];
+    assert_eq!(told(&nagging, &moments), said);
+    assert_eq!(told(&on(&["stale"]), &moments).len(), 1);
+}
+
+#[test]
+fn a_wizards_word_raises_an_alarm_while_its_cell_is_healthy() {
+    let moments =
+        [(100, 10, "waiting"), (400, 10, "waiting"), (500, 10, "working"), (600, 10, "failed"), (900, 10, "failed")];
+    let said = ["400: post an alarm: the wizard says `waiting`", "500: post the end of the alarm: healthy (beating)"];
+    assert_eq!(told(&on(&["wizard/waiting"]), &moments), said);
+    assert_eq!(told(&on(&["wizard/failed"]), &moments), ["900: post an alarm: the wizard says `failed`"]);
+}
+
+#[test]
+fn that_nothing_is_known_is_neither_the_end_of_an_alarm_nor_a_break() {
+    let mission = loud(active(beaten(-10, "working")), &on(&["stale"]));
+    let stale = pass(&later(&mission, 400, beaten(0, "working"))).1;
+    let raised = pass(&later(&stale, 800, beaten(0, "working")));
+    assert_eq!(raised.0.len(), 1);
+    for before in [stale, raised.1] {
+        let has_alarm = before.record.as_ref().unwrap().alarm.raised.is_some();
+        let mut unseen = here(before, |here| here.now = at(900));
+        unseen.sighting = Sighting::Failed(Failure::Io);
+        let (notices, after) = pass(&unseen);
+        assert!(notices.is_empty());
+        let back = later(&Observation { sighting: mission.sighting.clone(), ..after }, 950, beaten(0, "working"));
+        assert_eq!(pass(&back).0.len(), usize::from(!has_alarm), "it was bad all the while");
+    }
+}
+
+#[test]
+fn a_mission_that_nobody_has_beaten_in_raises_an_alarm_on_request() {
+    let mission = loud(active(whole()), &on(&["uninitialized"]));
+    let (notices, _) = pass(&later(&mission, 300, whole()));
+    assert_eq!(notices[0].summary(), "post an alarm: uninitialized (never-beaten)");
+}
+
+#[test]
+fn a_held_verdict_counts_as_it_is_published() {
+    let notify = Notify { after: seconds(600), ..on(&["stale"]) };
+    // It flaps from the third fall on, and so is held while it beats.
+    let mut moments: Vec<(i64, i64, &str)> =
+        (1..=5).map(|at| (60 * at, if at % 2 == 1 { 400 } else { 10 }, "working")).collect();
+    moments.extend([(600, 10, "working"), (880, 10, "working"), (900, 10, "working")]);
+    assert_eq!(told(&notify, &moments), ["900: post an alarm: stale (flapping)"]);
+}
+
+#[test]
+fn what_is_paused_or_has_ended_raises_none_and_is_not_well_again_either() {
+    let notify = Notify { after: seconds(0), ..on(&["stale"]) };
+    for quiet in [suspended(beaten(-400, "working")), closed(beaten(-400, "working"))] {
+        let mut quiet = loud(quiet, &notify);
+        let alarm = Raised { at: at(-100), since: at(-200), cause: Cause::parse("stale").unwrap() };
+        for raised in [None, Some(alarm)] {
+            quiet.record.as_mut().unwrap().alarm.raised = raised;
+            let (notices, after) = pass(&quiet);
+            assert_eq!((notices.len(), after.record.unwrap().alarm.raised), (0, None));
+        }
+    }
+}
+
+#[test]
+fn an_alarm_that_is_not_wanted_any_more_is_let_go_without_a_word() {
+    let (_, raised) = pass(&later(
+        &loud(active(beaten(-10, "working")), &Notify { after: seconds(0), ..on(&["stale"]) }),
+        400,
+        beaten(0, "working"),
+    ));
+    assert!(raised.record.as_ref().unwrap().alarm.raised.is_some());
+    for notify in [Notify::default(), on(&["incomplete"])] {
+        let (notices, after) = pass(&loud(raised.clone(), &notify));
+        assert_eq!((notices.len(), after.record.unwrap().alarm.raised), (0, None));
+    }
+}
+
+#[test]
+fn a_clock_that_was_wrong_keeps_no_alarm_for_ever() {
+    let mut mission = loud(active(beaten(-400, "working")), &on(&["stale"]));
+    mission.record.as_mut().unwrap().bad_since = Some(at(1_000_000));
+    let (_, after) = pass(&mission);
+    assert_eq!(after.record.as_ref().unwrap().bad_since, Some(at(0)));
+    assert_eq!(pass(&later(&after, 300, beaten(-400, "working"))).0.len(), 1);
+}
+
+/// A mission that was killed while it raised an alarm, with these comments on its issue.
+fn killed(comments: impl FnOnce(&Observation, AlarmMarker) -> Vec<CommentFacts>) -> Observation {
+    let notify = on(&["stale"]);
+    let stale = pass(&later(&loud(active(beaten(-10, "working")), &notify), 400, beaten(0, "working"))).1;
+    let mut mission = later(&stale, 800, beaten(0, "working"));
+    let raised = Raised { at: at(760), since: at(400), cause: Cause::parse("stale").unwrap() };
+    let intended = Intended { kind: Kind::Raised, at: at(760), alarm: raised };
+    mission.record.as_mut().unwrap().alarm = Alarm { intended: Some(intended), ..Alarm::default() };
+    assert!(needs_comments(&mission), "nobody knows whether it was said");
+    assert!(!preview(&mission).iter().any(|change| matches!(change, Change::PostAlarm { .. })));
+    let marker =
+        AlarmMarker { kind: Kind::Raised, mission: Some(mission.mission_id), root: mission.here.root, at: at(760) };
+    mission.comments = Comments::Read(comments(&mission, marker));
+    mission
+}
+
+fn said(poster: i64, alarm: AlarmMarker) -> CommentFacts {
+    CommentFacts { id: 90, poster, marker: None, alarm: Some(alarm), created_at: at(760), updated_at: at(760) }
+}
+
+#[test]
+fn an_alarm_whose_fate_is_unknown_is_looked_for_before_it_is_posted_again() {
+    let found = killed(|seen, marker| vec![said(seen.here.me, marker)]);
+    let (notices, after) = pass(&found);
+    assert_eq!(notices.len(), 0);
+    let alarm = after.record.unwrap().alarm;
+    assert_eq!((alarm.raised.unwrap().at, alarm.posted, alarm.intended), (at(760), vec![at(760)], None));
+    let other = AlarmMarker { at: at(759), ..killed(|_, _| Vec::new()).record.map(|_| found_marker(&found)).unwrap() };
+    for comments in [vec![], vec![said(99, found_marker(&found))], vec![said(3, other)]] {
+        let (notices, after) = pass(&killed(|_, _| comments));
+        assert_eq!((notices.len(), after.record.unwrap().alarm.posted), (1, vec![at(800)]));
+    }
+}
+
+fn found_marker(found: &Observation) -> AlarmMarker {
+    let Comments::Read(comments) = &found.comments else { unreachable!() };
+    comments[0].alarm.unwrap()
+}
+
+#[test]
+fn an_alarm_is_no_status_comment_and_is_never_edited_or_removed() {
+    let found = killed(|seen, marker| {
+        vec![said(seen.here.me, marker), said(seen.here.me, AlarmMarker { root: None, ..marker })]
+    });
+    assert_eq!(found.our_comments(), []);
+    let touches =
+        |change: &Change| matches!(change, Change::EditComment { id: 90, .. } | Change::RemoveComment { id: 90, .. });
+    assert!(!plan_status(&found).iter().any(touches));
+}
+
+#[test]
+fn the_two_lines_of_an_alarm_read_as_they_were_written_and_nothing_else_does() {
+    let marker = found_marker(&killed(|seen, marker| vec![said(seen.here.me, marker)]));
+    let text = marker.to_string();
+    assert_eq!(text.lines().next(), Some("<!-- lazarus:alarm v1 -->"));
+    assert_eq!(AlarmMarker::parse(&format!("{text}\nwords")), Some(marker));
+    let fleet = AlarmMarker { mission: None, root: None, ..marker };
+    assert_eq!(AlarmMarker::parse(&fleet.to_string()), Some(fleet));
+    let spoilt = [
+        text.replace("v1", "v2"),
+        text.replace("raised", "razed"),
+        text.replace(" at=", " at"),
+        text.replace(" -->", " x=1 -->"),
+    ];
+    for wrong in
+        spoilt.iter().map(String::as_str).chain([text.lines().last().unwrap(), "", "<!-- lazarus:alarm v1 -->"])
+    {
+        assert_eq!(AlarmMarker::parse(wrong), None, "{wrong}");
+    }
+}
+
+#[test]
+fn only_words_logins_and_issues_that_are_meant_are_taken() {
+    for word in ["stale", "incomplete", "unknown", "uninitialized", "wizard/waiting", "wizard/failed"] {
+        assert_eq!(Cause::parse(word).unwrap().to_string(), word);
+    }
+    for wrong in ["healthy", "wizard/working", "Stale", "health/stale", ""] {
+        assert!(Cause::parse(wrong).is_err(), "{wrong}");
+    }
+    for right in ["merlin", "m", "the-grey_one.2"] {
+        assert_eq!(Login::parse(right).unwrap().to_string(), right);
+    }
+    for wrong in ["", "@merlin", "a b", "a/b", "-a", "a-", "a--b", "a.", "é", "<b>", &"x".repeat(41)] {
+        assert!(Login::parse(wrong).is_err(), "{wrong}");
+    }
+    assert_eq!(IssueName::parse("owner/ops#12").unwrap().to_string(), "owner/ops#12");
+    for wrong in ["owner/ops", "owner/ops#", "owner/ops#0", "owner/ops#-1", "owner/ops#+1", "ops#1", "#1", "a/b/c#1"] {
+        assert!(IssueName::parse(wrong).is_err(), "{wrong}");
+    }
+}

@@ -1,0 +1,132 @@
+//! What alarms say, whole, in `tests/fixtures/alarms.md`.
+
+use crate::alarms::many::{due, musters};
+use crate::alarms::{later, loud, on, pass};
+use crate::comment::without_code;
+use crate::life::scenes::here;
+use crate::support::cells::{at, beat, beaten, seconds, whole};
+use crate::support::golden;
+use crate::support::missions::active;
+use lazarus::mission::alarm::Ledger;
+use lazarus::mission::cell::{CellFacts, Failure, FileKind, Part, Sight, Sighting};
+use lazarus::mission::change::Change;
+use lazarus::mission::notify::{Cause, Login, Notify};
+use lazarus::mission::observation::{Allowance, Observation};
+use std::fmt::Write;
+
+/// Everything raises an alarm, at once.
+fn all() -> Notify {
+    Notify { on: Cause::ALL.to_vec(), after: seconds(0), repeat: Some(seconds(3_600)), ..Notify::default() }
+}
+
+fn seen(sighting: Sighting) -> Observation {
+    let mut mission = loud(active(beaten(-10, "working")), &all());
+    mission.sighting = sighting;
+    mission
+}
+
+fn with(cell: CellFacts) -> Observation {
+    later(&loud(active(beaten(-10, "working")), &all()), 0, cell)
+}
+
+fn without_heartbeat() -> Observation {
+    let mut mission = with(beaten(-10, "working"));
+    if let Sighting::Cell(cell) = &mut mission.sighting {
+        cell.see(Part::Heartbeat, Sight::WrongType(FileKind::Link));
+        cell.heartbeat = None;
+    }
+    mission
+}
+
+fn said(mission: &Observation) -> String {
+    match pass(mission).0.as_slice() {
+        [notice] => notice.render(),
+        notices => panic!("one alarm was expected: {notices:?}"),
+    }
+}
+
+fn after(mission: &Observation, now: i64, cell: CellFacts) -> Observation {
+    later(&pass(mission).1, now, cell)
+}
+
+#[test]
+fn every_alarm_says_what_is_wrong_since_when_where_and_what_to_do_next() {
+    let stale = with(beaten(-400, "working"));
+    let calling = Notify { mention: vec![Login::parse("merlin").unwrap(), Login::parse("circe").unwrap()], ..all() };
+    let crowded = Observation { allowance: Allowance::Granted { others: 7 }, ..stale.clone() };
+    let situations = vec![
+        ("stale", stale.clone()),
+        ("stale, and somebody is called", here(stale.clone(), |here| here.notify = calling)),
+        ("stale, and others wait for the next hour", crowded),
+        ("still stale", after(&stale, 3_600, beaten(-400, "working"))),
+        ("well again", after(&stale, 600, beaten(590, "working"))),
+        ("from the future", with(beat(Some(400), "working", 0))),
+        ("a link for a heartbeat", without_heartbeat()),
+        ("something else in the cell's place", seen(Sighting::NotADirectory(FileKind::File))),
+        ("not to be read by us", seen(Sighting::Failed(Failure::Permission))),
+        ("never beaten", loud(active(whole()), &all())),
+        ("the wizard waits", with(beaten(-10, "waiting"))),
+        ("the wizard has failed", with(beaten(-10, "failed"))),
+        ("incomplete, and then only stale", {
+            let broken =
+                here(without_heartbeat(), |here| here.notify = Notify { after: seconds(0), ..on(&["incomplete"]) });
+            later(&pass(&broken).1, 600, beaten(0, "working"))
+        }),
+    ];
+    let mut told = String::new();
+    for (name, mission) in &situations {
+        writeln!(told, "=== {name}\n{}", said(mission)).unwrap();
+    }
+    for (name, missions, ledger) in [
+        ("many", 25, Ledger::default()),
+        ("one, since the hour is full", 1, Ledger { posted: vec![at(990); 9], ..Ledger::default() }),
+    ] {
+        writeln!(told, "=== {name}\n{}", fleet(missions, &ledger)).unwrap();
+    }
+    let standing =
+        Ledger { members: [(7, 1)].into(), raised_at: Some(at(0)), said_at: Some(at(0)), ..Ledger::default() };
+    writeln!(told, "=== many are well again\n{}", fleet(0, &standing)).unwrap();
+    golden::check("alarms.md", &told);
+}
+
+/// What is said for so many of thirty.
+fn fleet(bad: usize, ledger: &Ledger) -> String {
+    let (muster, here) = musters(&due(bad), 30);
+    match muster.orders(ledger, &here).change {
+        Some(Change::PostFleetAlarm { issue: _, notice, memory: _ }) => notice.render(),
+        change => panic!("one comment for many was expected: {change:?}"),
+    }
+}
+
+#[test]
+fn no_text_of_a_stranger_becomes_live_markup_in_an_alarm() {
+    let hostile = [
+        "@owner",
+        "owner/missions#1",
+        "![x](http://evil.test/p.gif)",
+        "<script>alert(1)</script>",
+        "`` ` `` @a `#1`",
+        "`",
+        "--> @owner",
+        "\u{1b}[31mred",
+        "x\u{202e}y",
+        "**x**",
+        "x\n\n# y @owner",
+        "https://evil.test",
+        "cc @owner",
+    ];
+    for text in hostile {
+        let mut mission = with(beaten(-400, "working"));
+        mission.issue.title = format!("Mission: {text}");
+        let alarm = said(&mission);
+        let (first, rest) = alarm.split_once('\n').unwrap();
+        assert_eq!(first, "<!-- lazarus:alarm v1 -->");
+        let dead = without_code(rest);
+        for live in ["@", "#", "http", "<script", "![", "](", "\u{1b}", "\u{202e}", "**x**"] {
+            assert!(!dead.contains(live), "{text} left {live} alive:\n{alarm}");
+        }
+    }
+    let mut long = with(beaten(-400, "working"));
+    long.issue.title = "x".repeat(200);
+    assert!(said(&long).contains(&format!("`{}…`", "x".repeat(79))));
+}
