@@ -123,6 +123,12 @@ pub enum Command {
     Doctor(Doctor),
     /// Show all missions of this root, or tell one from issue to heartbeat: what it is like, why, and what comes next
     Status(Status),
+    /// Show the settings in force and where each came from, or say what may stand in a settings file
+    Config {
+        /// Which of the two.
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
     /// List the archives of closed missions, and delete those that you say; nothing else ever deletes mission data
     Gc(Gc),
     /// Tell the whole story on the built-in sandbox: no forge, no settings and no root are needed
@@ -148,6 +154,22 @@ pub struct Scan {
     /// Settings.
     #[command(flatten)]
     pub settings: SettingsFlags,
+}
+
+/// `config COMMAND`
+#[derive(Clone, Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Show each setting with its value, and where that came from
+    Show {
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+        /// Settings.
+        #[command(flatten)]
+        settings: SettingsFlags,
+    },
+    /// Print the JSON Schema of the settings file, which editors complete and check by
+    Schema,
 }
 
 /// `status`

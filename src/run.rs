@@ -1,6 +1,6 @@
 //! From a command line to an exit code: the only place where the clock is read.
 
-use crate::arguments::{Command, Doctor, Gc, Install, Pass, Reconcile, Scan, SettingsFlags, Status};
+use crate::arguments::{Command, ConfigCommand, Doctor, Gc, Install, Pass, Reconcile, Scan, SettingsFlags, Status};
 use crate::console::{Console, show_progress, start_logging};
 use crate::demo::{DemoError, Directory, demo};
 use crate::doctor::{Diagnosis, doctor};
@@ -17,7 +17,7 @@ use crate::report::Report;
 use crate::scan::{Filter, HealthReport, scan};
 use crate::screen::Screen;
 use crate::serve::{ServeError, serve};
-use crate::settings::{Environment, Flags, Settings};
+use crate::settings::{Environment, Flags, SCHEMA, Settings, shown};
 use crate::status::fleet::fleet;
 use crate::status::story::story;
 use crate::world::root::RootError;
@@ -48,6 +48,8 @@ pub fn reconcile(arguments: Reconcile) -> Exit {
         Some(Command::Install(arguments)) => run_install(arguments),
         Some(Command::Doctor(arguments)) => run_doctor(arguments),
         Some(Command::Status(arguments)) => run_status(arguments),
+        Some(Command::Config { command: ConfigCommand::Show { json, settings } }) => run_config_show(settings, json),
+        Some(Command::Config { command: ConfigCommand::Schema }) => Console::default().print(SCHEMA),
         Some(Command::Gc(arguments)) => run_gc(arguments),
         Some(Command::Demo { keep }) => run_demo(keep),
     }
@@ -209,6 +211,16 @@ fn run_status(arguments: Status) -> Exit {
             Err(error) => console.refused(&error),
         }
     })
+}
+
+fn run_config_show(flags: SettingsFlags, json: bool) -> Exit {
+    let environment = environment();
+    let is_job = environment.get("GITEA_ACTIONS").is_some_and(|value| value == "true");
+    match shown(&flags.into(), &environment) {
+        Ok(shown) if json => Console::default().print_json(&shown),
+        Ok(shown) => Console::default().print(&shown.render(screen())),
+        Err(error) => Console::without_settings(is_job).refused(&error),
+    }
 }
 
 fn screen() -> Screen {

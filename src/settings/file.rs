@@ -6,7 +6,8 @@ use crate::mission::identity::{ForgeUrl, GatewayName, HostName, RepositoryName, 
 use crate::mission::notify::{Cause, IssueName, Login};
 use crate::mission::observation::Take;
 use crate::settings::SettingsError;
-use serde::de::{DeserializeOwned, Unexpected, Visitor};
+use crate::settings::parse::{Mistake, from_json, from_yaml};
+use serde::de::{Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 use std::io::Read;
@@ -277,12 +278,14 @@ impl<const MIN: u64, const MAX: u64> Visitor<'_> for Range<MIN, MAX> {
 impl SettingsFile {
     /// Reads a file. The message names file, key, line and what would be right.
     pub fn read(path: &Path) -> Result<Self, SettingsError> {
-        let unreadable = |cause: String| SettingsError::File { path: path.to_owned(), cause };
-        let bytes = read_at_most(path, FILE_BYTES_MAX).map_err(unreadable)?;
-        let text = String::from_utf8(bytes).map_err(|error| unreadable(error.to_string()))?;
+        let unusable = |Mistake { cause, picture }| SettingsError::File { path: path.to_owned(), cause, picture };
+        let text = read_at_most(path, FILE_BYTES_MAX)
+            .and_then(|bytes| String::from_utf8(bytes).map_err(|error| error.to_string()));
+        let text = text.map_err(|cause| unusable(cause.into()))?;
+        let example = serde_json::to_value(Self::default()).unwrap_or_default();
         let is_yaml = path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
-        let parsed = if is_yaml { from_yaml(&text) } else { from_json(&text) };
-        parsed.map_err(unreadable)
+        let parsed = if is_yaml { from_yaml(&text, &example) } else { from_json(&text, &example) };
+        parsed.map_err(unusable)
     }
 }
 
@@ -295,28 +298,4 @@ pub(super) fn read_at_most(path: &Path, most: u64) -> Result<Vec<u8>, String> {
         return Err(format!("it is larger than {most} bytes"));
     }
     Ok(bytes)
-}
-
-fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    let mut json = serde_json::Deserializer::from_str(text);
-    let value = serde_path_to_error::deserialize(&mut json);
-    let value = value.map_err(|error| at_key(&error.path().to_string(), error.inner()))?;
-    json.end().map_err(|error| error.to_string())?;
-    Ok(value)
-}
-
-fn from_yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    let mut key = String::new();
-    let value = serde_yaml::with_deserializer_from_str(text, |yaml| {
-        serde_path_to_error::deserialize(yaml).map_err(|error| {
-            key = error.path().to_string();
-            error.into_inner()
-        })
-    });
-    // Without the snippet of the file that the parser would draw below it.
-    value.map_err(|error| at_key(&key, error.without_snippet()))
-}
-
-fn at_key(key: &str, error: &impl fmt::Display) -> String {
-    if matches!(key, "" | "." | "?") { error.to_string() } else { format!("`{key}`: {error}") }
 }

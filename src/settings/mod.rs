@@ -3,9 +3,12 @@
 mod daemon;
 mod file;
 mod notify;
+mod parse;
+mod shown;
 
 pub use daemon::{DaemonSettings, Gateway, Secret};
 pub use file::{Account, LogFormat, SettingsFile, Within};
+pub use shown::{SCHEMA, Shown, ShownKey, shown};
 
 use crate::mission::admission::{Limits, Reserve};
 use crate::mission::approval::ApprovalMode;
@@ -33,12 +36,14 @@ const SECRET_BYTES_MAX: u64 = 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// A settings file that cannot be used.
-    #[error("the settings file `{}` cannot be used: {cause}; put that right, or name another file by `--config`", .path.display())]
+    #[error("the settings file `{}` cannot be used: {cause}; put that right, or name another file by `--config`{picture}", .path.display())]
     File {
         /// Which.
         path: PathBuf,
         /// Key, line and reason.
         cause: String,
+        /// The line that it is about, with a mark.
+        picture: String,
     },
     /// A variable or flag that cannot be used.
     #[error("{origin}: {cause}")]

@@ -6,6 +6,7 @@ mod alarms;
 mod bounds;
 mod commands;
 mod comment;
+mod config;
 mod console;
 mod crash;
 mod cron_heartbeat;
