@@ -29,7 +29,7 @@ pub enum Health {
 }
 
 impl Health {
-    /// In the order of the README's table.
+    /// In the order of the reference's table.
     pub const ALL: [Self; 5] = [Self::Healthy, Self::Stale, Self::Incomplete, Self::Uninitialized, Self::Unknown];
 
     /// The word, as labels and JSON have it.

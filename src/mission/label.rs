@@ -6,7 +6,7 @@ use crate::mission::identity::HostName;
 use crate::mission::phase::Phase;
 use std::borrow::Cow;
 
-/// Every label of ours, in the order of the README's table.
+/// Every label of ours, in the order of the reference's table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Label {
     /// `kind/mission-proposal`

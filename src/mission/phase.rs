@@ -20,7 +20,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// In the order of the README's table.
+    /// In the order of the reference's table.
     pub const ALL: [Self; 5] = [Self::Pending, Self::Invalid, Self::Active, Self::Suspended, Self::Closed];
 
     /// The word, as labels and JSON have it.

@@ -2,7 +2,7 @@
 //! a careful script, on the sandbox and, where `LAZARUS_TEST_GITEA` names its binary, on a real Gitea. Heartbeats over the
 //! network are counted by the second.
 //!
-//! `cargo bench` prints the tables of the README, `cargo bench -- beats` one of `scan`, `pass`, `daemon`, `flood` and
+//! `cargo bench` prints the tables of docs/benchmarks.md, `cargo bench -- beats` one of `scan`, `pass`, `daemon`, `flood` and
 //! `beats`;
 //! `cargo bench -- --quick` tries everything on a small scale.
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on should stop where it stands")]

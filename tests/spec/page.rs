@@ -285,9 +285,9 @@ fn a_mission_of_which_nothing_is_known_has_a_page_too() {
 }
 
 #[test]
-fn every_word_of_the_address_is_told_in_the_readme() {
-    let readme = include_str!("../../README.md");
-    let (_, page) = readme.split_once("| in the address |").unwrap();
+fn every_word_of_the_address_is_told_in_the_reference() {
+    let reference = include_str!("../../docs/reference.md");
+    let (_, page) = reference.split_once("| in the address |").unwrap();
     let row = |key: &str| page.lines().find(|line| line.starts_with(&format!("| `{key}`"))).unwrap();
     assert!(Column::ALL.iter().all(|column| row("sort").contains(&format!("`{}`", column.word()))));
     assert!(WizardState::ALL.iter().all(|says| row("says").contains(&format!("`{says}`"))));

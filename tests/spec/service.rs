@@ -40,7 +40,7 @@ async fn what_is_filed_edited_and_beaten_shows_through_the_doors_without_a_tick(
 mod on_a_real_gitea {
     use super::*;
 
-    /// With the webhook that the README says; an hour goes by between two ticks.
+    /// With the webhook that docs/install.md says; an hour goes by between two ticks.
     #[tokio::test]
     async fn its_own_webhook_is_all_it_takes() {
         let Some(forge) = Forge::real("its_own_webhook_is_all_it_takes").await else { return };

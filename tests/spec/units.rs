@@ -86,11 +86,11 @@ fn they_agree_on_who_works_where() {
     entry(DIRECTORIES, "d", "/etc/credstore");
     assert!(values(DAEMON, "Environment").contains(&"LAZARUS_HEARTBEAT_DIRECTORY=%t/lazarus"));
     assert_eq!(values(DAEMON, "RuntimeDirectory"), ["lazarus"]);
-    let readme = include_str!("../../README.md");
+    let told = include_str!("../../docs/install.md");
     for path in
         ["/run/lazarus/lazarus-reconcile.last", "/run/credentials/lazarus-reconcile.service/lazarus.webhook-secret"]
     {
-        assert!(readme.contains(path), "{path}");
+        assert!(told.contains(path), "{path}");
     }
 }
 

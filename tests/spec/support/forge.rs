@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// The scopes that the README asks for.
+/// The scopes that docs/install.md asks for.
 pub(crate) const BOT_SCOPES: [&str; 3] = ["write:issue", "read:repository", "read:user"];
 
 /// Where the form is in a repository.
