@@ -7,7 +7,7 @@ use crate::mission::time::parse_short_length;
 use crate::settings::{Flags, LogFormat};
 use crate::subject::{IssueArgument, Subject};
 use crate::survey::Scope;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,8 +20,8 @@ use url::Url;
     name = "lazarus-reconcile",
     version,
     about = "Keeps Mission Cells on disk as Gitea issues ask for them, and shows their health on the issues.",
-    after_help = "Example: lazarus-reconcile --once --gitea-url https://git.example.com --repo owner/missions --token-file token\n\n\
-                  Exit codes: 0 complete; 1 incomplete, or something failed; 2 refused, a person must act;\n\
+    before_help = "Example: lazarus-reconcile --once --gitea-url https://git.example.com --repo owner/missions --token-file token",
+    after_help = "Exit codes: 0 complete; 1 incomplete, or something failed; 2 refused, a person must act;\n\
                   with --exit-code: 3 a mission is not well, 4 a dry run has changes to make.",
     args_conflicts_with_subcommands = true
 )]
@@ -50,10 +50,10 @@ pub struct Pass {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
-    /// Exit 3 when a mission is not well, 4 when a dry run has changes to make
+    /// Exit 3 when a mission is not well, 4 when a dry run has changes
     #[arg(long)]
     pub exit_code: bool,
-    /// Archive the cells of so many issues that are gone at once, and no more
+    /// Archive the cells of at most so many issues that are gone
     #[arg(long, value_name = "N")]
     pub allow_archive: Option<usize>,
     /// Where the daemon takes webhooks and heartbeats
@@ -66,6 +66,7 @@ pub struct Pass {
 
 /// Settings on the command line.
 #[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Settings")]
 pub struct SettingsFlags {
     /// The settings file, JSON or YAML
     #[arg(long, value_name = "FILE")]
@@ -107,6 +108,7 @@ impl From<SettingsFlags> for Flags {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make a directory a missions root, or look whether it is one
+    #[command(before_help = "Example: lazarus-reconcile init --root /var/missions")]
     Init {
         /// Take over the missions of a root that is lost; its id stands in the refusal
         #[arg(long, value_name = "OLD_ROOT_ID", value_parser = RootId::parse)]
@@ -116,22 +118,39 @@ pub enum Command {
         settings: SettingsFlags,
     },
     /// Report the health of every cell in the missions root
+    #[command(before_help = "Example: lazarus-reconcile scan --health stale")]
     Scan(Scan),
-    /// Make repositories ready for missions: labels, form, workflow, webhook; what is right already stays as it is
+    /// Make repositories ready for missions: labels, form, workflow, webhook
+    ///
+    /// It shows what it will do and does only what differs; what is right already stays as it is.
+    #[command(
+        before_help = "Example: lazarus-reconcile install --dry-run --gitea-url https://git.example.com --repo owner/missions --token-file token"
+    )]
     Install(Install),
-    /// Look at everything that a pass depends on, and name the cause of what is wrong and the next command
+    /// Name what is wrong, and the next command
+    ///
+    /// It looks at everything that a pass depends on: settings, root, host, forge, token, repositories, daemon.
+    #[command(before_help = "Example: lazarus-reconcile doctor")]
     Doctor(Doctor),
-    /// Show all missions of this root, or tell one from issue to heartbeat: what it is like, why, and what comes next
+    /// Show all missions of this root, or tell one from issue to heartbeat
+    #[command(before_help = "Example: lazarus-reconcile status owner/missions#12")]
     Status(Status),
-    /// Show the settings in force and where each came from, or say what may stand in a settings file
+    /// Show the settings in force, or what may stand in a settings file
+    #[command(before_help = "Example: lazarus-reconcile config show")]
     Config {
         /// Which of the two.
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// List the archives of closed missions, and delete those that you say; nothing else ever deletes mission data
+    /// List the archives of closed missions, and delete those that you say
+    ///
+    /// Nothing else ever deletes data of a mission.
+    #[command(before_help = "Example: lazarus-reconcile gc --older-than 30d")]
     Gc(Gc),
-    /// Tell the whole story on the built-in sandbox: no forge, no settings and no root are needed
+    /// Tell the whole story on the built-in sandbox
+    ///
+    /// No forge, no settings and no root are needed.
+    #[command(before_help = "Example: lazarus-reconcile demo")]
     Demo {
         /// Keep the demo's directory, with its cells
         #[arg(long)]
@@ -160,6 +179,7 @@ pub struct Scan {
 #[derive(Clone, Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Show each setting with its value, and where that came from
+    #[command(before_help = "Example: lazarus-reconcile config show --json")]
     Show {
         /// Print one JSON document
         #[arg(long)]
@@ -169,6 +189,7 @@ pub enum ConfigCommand {
         settings: SettingsFlags,
     },
     /// Print the JSON Schema of the settings file, which editors complete and check by
+    #[command(before_help = "Example: lazarus-reconcile config schema")]
     Schema,
 }
 
@@ -261,6 +282,24 @@ impl From<HealthArgument> for Health {
     }
 }
 
+/// Takes the command line of this process, or ends it with what is wrong with that.
+#[must_use]
+pub fn parse<T: CommandFactory + FromArgMatches>() -> T {
+    let matches = on_a_screen(T::command()).get_matches();
+    T::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+/// The same help by `-h` and by `--help`: short enough for a screen.
+fn on_a_screen(command: clap::Command) -> clap::Command {
+    let help = Arg::new("help")
+        .short('h')
+        .long("help")
+        .action(ArgAction::HelpShort)
+        .help("Print help")
+        .help_heading("Options");
+    command.disable_help_flag(true).arg(help).mut_subcommands(on_a_screen)
+}
+
 impl Pass {
     /// Which issues the pass is about.
     #[must_use]
@@ -280,9 +319,7 @@ impl Pass {
     name = "lazarus-pit",
     version,
     about = "Makes, watches and beats for Mission Cells on this host, without any forge.",
-    after_help = "Example: lazarus-pit --json\n\
-                  Beat once: lazarus-pit beat --cell /var/missions/123e4567-e89b-12d3-a456-426614174000\n\
-                  Beat while it lives: lazarus-pit run -- ./wizard --spell resurrection",
+    before_help = "Example: lazarus-pit --json",
     args_conflicts_with_subcommands = true
 )]
 pub struct Pit {
@@ -307,8 +344,12 @@ pub struct Pit {
 #[derive(Debug, Subcommand)]
 pub enum PitCommand {
     /// Beat once for a cell
+    #[command(
+        before_help = "Example: lazarus-pit beat --cell /var/missions/123e4567-e89b-12d3-a456-426614174000 --state working"
+    )]
     Beat(Beat),
     /// Beat while a command lives, then say how it ended, and exit as it did
+    #[command(before_help = "Example: lazarus-pit run --every 30s -- ./wizard --spell resurrection")]
     Run(Run),
 }
 

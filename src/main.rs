@@ -1,9 +1,8 @@
 //! `lazarus-reconcile`: see `--help`.
 
-use clap::Parser;
-use lazarus::arguments::Reconcile;
+use lazarus::arguments::{Reconcile, parse};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    lazarus::run::reconcile(Reconcile::parse()).into()
+    lazarus::run::reconcile(parse::<Reconcile>()).into()
 }

@@ -1,9 +1,8 @@
 //! `lazarus-pit`: see `--help`.
 
-use clap::Parser;
-use lazarus::arguments::Pit;
+use lazarus::arguments::{Pit, parse};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    lazarus::pit::pit(Pit::parse())
+    lazarus::pit::pit(parse::<Pit>())
 }

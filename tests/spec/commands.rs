@@ -2,10 +2,15 @@
 
 use crate::support::golden;
 use crate::support::host::{Host, Run, run};
+use clap::{CommandFactory, Parser};
+use lazarus::arguments::{Pit, Reconcile};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+
+/// How many lines and columns a screen has.
+const SCREEN: (usize, usize) = (48, 100);
 
 const ID: &str = "123e4567-e89b-12d3-a456-426614174000";
 
@@ -131,29 +136,50 @@ async fn a_root_is_made_on_purpose_once_and_can_replace_a_lost_one() {
     assert_eq!((&file["root_id"], &file["replaced"]), (&json!(id(&made)), &json!([ID])));
 }
 
+/// A command and all below it, by what people type.
+fn commands(name: &str, command: &clap::Command) -> Vec<String> {
+    let below = command.get_subcommands().flat_map(|below| commands(&format!("{name} {}", below.get_name()), below));
+    std::iter::once(name.to_owned()).chain(below).collect()
+}
+
 #[tokio::test]
-async fn help_names_every_flag_with_an_example() {
+async fn the_help_of_every_command_fits_a_screen_and_starts_with_an_example() {
     let host = Host::new();
     let mut text = String::new();
-    for (program, arguments) in [
-        ("lazarus-reconcile", &["--help"][..]),
-        ("lazarus-reconcile", &["init", "--help"]),
-        ("lazarus-reconcile", &["scan", "--help"]),
-        ("lazarus-reconcile", &["install", "--help"]),
-        ("lazarus-reconcile", &["doctor", "--help"]),
-        ("lazarus-reconcile", &["status", "--help"]),
-        ("lazarus-reconcile", &["config", "--help"]),
-        ("lazarus-reconcile", &["config", "show", "--help"]),
-        ("lazarus-reconcile", &["config", "schema", "--help"]),
-        ("lazarus-reconcile", &["gc", "--help"]),
-        ("lazarus-reconcile", &["demo", "--help"]),
-        ("lazarus-pit", &["--help"]),
-        ("lazarus-pit", &["beat", "--help"]),
-        ("lazarus-pit", &["run", "--help"]),
-    ] {
-        let run = run(host.command(program).args(arguments)).await;
-        assert_eq!((run.code, run.stderr.as_str()), (0, ""));
-        writeln!(text, "=== {program} {}\n{}", arguments.join(" "), run.stdout).unwrap();
+    let of_reconcile = commands("lazarus-reconcile", &Reconcile::command());
+    for name in of_reconcile.into_iter().chain(commands("lazarus-pit", &Pit::command())) {
+        let mut words = name.split(' ');
+        let program = words.next().unwrap();
+        let arguments: Vec<&str> = words.collect();
+        let long = run(host.command(program).args(&arguments).arg("--help")).await;
+        let short = run(host.command(program).args(&arguments).arg("-h")).await;
+        assert_eq!((long.code, long.stderr.as_str(), &long.stdout), (0, "", &short.stdout), "{name}");
+        let lines: Vec<&str> = long.stdout.lines().collect();
+        assert!(lines.len() <= SCREEN.0 && lines.iter().all(|line| line.len() <= SCREEN.1), "{name}: {}", lines.len());
+        let example = long.stdout.split("\n\n").next().unwrap().replace('\n', " ");
+        let example = example.strip_prefix("Example: ").unwrap_or_else(|| panic!("{name} has no example"));
+        assert!(format!("{example} ").starts_with(&format!("{program} ")), "{name}: {example}");
+        let words = example.split(' ');
+        let parsed = match program {
+            "lazarus-pit" => Pit::try_parse_from(words).map(drop),
+            _ => Reconcile::try_parse_from(words).map(drop),
+        };
+        parsed.unwrap_or_else(|error| panic!("{name}: {error}"));
+        writeln!(text, "=== {name} --help\n{}", long.stdout).unwrap();
     }
     golden::check("help.txt", &text);
+}
+
+#[tokio::test]
+async fn a_mistyped_command_or_flag_is_answered_with_the_one_that_was_meant() {
+    let host = Host::new();
+    for (program, arguments, meant) in [
+        ("lazarus-reconcile", &["doktor"][..], "'doctor'"),
+        ("lazarus-reconcile", &["--onec"], "'--once'"),
+        ("lazarus-reconcile", &["scan", "--health", "stael"], "'stale'"),
+        ("lazarus-pit", &["bead"], "'beat'"),
+    ] {
+        let told = run(host.command(program).args(arguments)).await;
+        assert!(told.code == 2 && told.stderr.contains("tip: ") && told.stderr.contains(meant), "{told:?}");
+    }
 }
