@@ -7,12 +7,13 @@ use crate::settings::{LogFormat, Settings};
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write};
+use std::time::{Duration, Instant};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// A pass over fewer missions than this is over before anybody wonders.
-const PROGRESS_MIN: usize = 50;
+/// What is over before is over before anybody wonders.
+const PROGRESS_AFTER: Duration = Duration::from_secs(1);
 
 /// How errors look: as the log does, and in a job such that its log marks them.
 #[derive(Clone, Copy, Debug, Default)]
@@ -139,11 +140,31 @@ impl<W: Write> Write for OneLine<W> {
     }
 }
 
-/// Long work shows on a terminal how far it is; the line is cleared at the end.
-pub fn show_progress(done: usize, total: usize) {
-    let mut err = std::io::stderr().lock();
-    if total < PROGRESS_MIN || !err.is_terminal() {
-        return;
+/// Work that takes its time shows on a terminal how far it is; the line is cleared at the end.
+#[derive(Debug)]
+pub struct Progress {
+    started: Instant,
+}
+
+impl Progress {
+    /// Begins now.
+    #[must_use]
+    pub fn begin() -> Self {
+        Self { started: Instant::now() }
     }
-    let _ = if done == total { write!(err, "\r\x1b[K") } else { write!(err, "\r{done} of {total} missions\x1b[K") };
+
+    /// Says that so much of all is done.
+    pub fn show(&self, done: usize, total: usize) {
+        let mut err = std::io::stderr().lock();
+        if let Some(line) = progress(self.started.elapsed(), done, total).filter(|_| err.is_terminal()) {
+            let _ = write!(err, "{line}");
+        }
+    }
+}
+
+/// What a terminal is told after so long; nothing of what is over before anybody wonders.
+#[must_use]
+pub fn progress(elapsed: Duration, done: usize, total: usize) -> Option<String> {
+    let line = if done == total { "\r\x1b[K".to_owned() } else { format!("\r{done} of {total} missions\x1b[K") };
+    (elapsed >= PROGRESS_AFTER).then_some(line)
 }

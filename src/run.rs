@@ -1,7 +1,7 @@
 //! From a command line to an exit code: the only place where the clock is read.
 
 use crate::arguments::{Command, ConfigCommand, Doctor, Gc, Install, Pass, Reconcile, Scan, SettingsFlags, Status};
-use crate::console::{Console, show_progress, start_logging};
+use crate::console::{Console, Progress, start_logging};
 use crate::demo::{DemoError, Directory, demo};
 use crate::doctor::{Diagnosis, doctor};
 use crate::exit::Exit;
@@ -70,7 +70,10 @@ fn run_pass(arguments: Pass) -> Exit {
     with_settings(flags, |settings, environment, console| {
         let passed = match runtime(settings.concurrent_missions) {
             Ok(runtime) if dry_run => runtime.block_on(pass::preview(settings, &scope, now())),
-            Ok(runtime) => runtime.block_on(pass::once(settings, &scope, now, &show_progress)),
+            Ok(runtime) => {
+                let progress = Progress::begin();
+                runtime.block_on(pass::once(settings, &scope, now, &|done, total| progress.show(done, total)))
+            }
             Err(error) => return console.failed(&format!("cannot start: {error}")),
         };
         match passed {
@@ -282,7 +285,7 @@ fn run_doctor(arguments: Doctor) -> Exit {
         Err(error) => Diagnosis::without_settings(error),
     };
     let console = Console::default();
-    let printed = if json { console.print_json(&diagnosis) } else { console.print(&diagnosis.to_string()) };
+    let printed = if json { console.print_json(&diagnosis) } else { console.print(&diagnosis.render(screen())) };
     match settings {
         Err(_) => Exit::Refused,
         Ok(_) if !diagnosis.healthy => Exit::Failed,

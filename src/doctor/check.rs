@@ -1,7 +1,7 @@
 //! What `doctor` says of one thing: that it is well, or what is wrong with it and what to do.
 
+use crate::screen::{Screen, Tone};
 use serde::Serialize;
-use std::fmt;
 
 /// How a check came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -142,15 +142,20 @@ impl Check {
     }
 }
 
-/// One line, and below it what to do.
-impl fmt::Display for Check {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Check {
+    /// One line, and below it what to do.
+    #[must_use]
+    pub fn render(&self, screen: Screen) -> String {
         let Self { check, outcome, fault, found, next } = self;
-        write!(f, "{:8} {check:11} {found}", outcome.word())?;
-        if let Some(fault) = fault {
-            write!(f, " [{fault}]")?;
-        }
-        writeln!(f)?;
-        next.as_ref().map_or(Ok(()), |next| writeln!(f, "{:20} → {next}", ""))
+        let tone = match outcome {
+            Outcome::Pass => Tone::Good,
+            Outcome::Skipped => Tone::Plain,
+            Outcome::Warning => Tone::Doubtful,
+            Outcome::Failure => Tone::Bad,
+        };
+        let word = screen.paint(&format!("{:8}", outcome.word()), tone);
+        let fault = fault.map_or(String::new(), |fault| format!(" [{fault}]"));
+        let next = next.as_ref().map_or(String::new(), |next| format!("{:20} → {next}\n", ""));
+        format!("{word} {check:11} {found}{fault}\n{next}")
     }
 }

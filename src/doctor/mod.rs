@@ -12,11 +12,11 @@ mod token;
 pub use check::{Check, FAULTS, Outcome};
 
 use crate::mission::time::Timestamp;
+use crate::screen::Screen;
 use crate::settings::{Settings, SettingsError};
 use crate::world::gitea::Gitea;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::fmt;
 
 /// The JSON document of `doctor --json`.
 #[derive(Clone, Debug, Serialize)]
@@ -47,13 +47,13 @@ impl Diagnosis {
     }
 }
 
-/// One line a check.
-impl fmt::Display for Diagnosis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.checks.iter().try_for_each(|check| write!(f, "{check}"))?;
-        let count = |outcome: Outcome| self.summary[outcome.word()];
-        let [passed, skipped, warnings, failures] = Outcome::ALL.map(count);
-        writeln!(f, "{passed} passed, {skipped} skipped, {warnings} to look at, {failures} failed")
+impl Diagnosis {
+    /// One line a check, and the counts.
+    #[must_use]
+    pub fn render(&self, screen: Screen) -> String {
+        let checks: String = self.checks.iter().map(|check| check.render(screen)).collect();
+        let [passed, skipped, warnings, failures] = Outcome::ALL.map(|outcome| self.summary[outcome.word()]);
+        format!("{checks}{passed} passed, {skipped} skipped, {warnings} to look at, {failures} failed\n")
     }
 }
 

@@ -49,6 +49,7 @@ mod service;
 mod settings;
 mod status;
 mod support;
+mod terminal;
 mod trouble;
 mod units;
 mod web;
