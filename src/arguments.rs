@@ -77,7 +77,7 @@ pub struct SettingsFlags {
     /// The address of the Gitea
     #[arg(long, value_name = "URL")]
     pub gitea_url: Option<String>,
-    /// The file that holds the access token
+    /// The file that holds the access token; `-` for standard input
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
     /// A repository whose proposals are read; may be given again

@@ -18,6 +18,7 @@ use crate::mission::observation::Take;
 use crate::world::checkout::Checkouts;
 use crate::world::gitea::{Builder, Gitea, Token};
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -429,16 +430,19 @@ fn token<'a>(
     from_file: Option<PathBuf>,
     of_job: Option<&String>,
 ) -> Result<TokenSource, SettingsError> {
-    if let Some(path) = &flags.token_file {
-        return Ok(TokenSource::File(path.clone()));
-    }
-    let given = |name: &str, text: &String| {
+    let given = |name: &str, text: &str| {
         // The message must not repeat what it found.
         let cause = NotA { text: "…".to_owned(), wanted: "an access token, which has no blanks or line ends" };
         Token::parse(text)
             .map(TokenSource::Given)
             .map_err(|_| SettingsError::Value { origin: format!("`{name}`"), cause })
     };
+    match &flags.token_file {
+        // So that a token can be handed over by somebody who may read it, and is written nowhere.
+        Some(path) if path.as_os_str() == "-" => return given("--token-file -", &read_stdin()?),
+        Some(path) => return Ok(TokenSource::File(path.clone())),
+        None => {}
+    }
     if let Some(text) = variable("LAZARUS_GITEA_TOKEN") {
         return given("LAZARUS_GITEA_TOKEN", text);
     }
@@ -450,6 +454,17 @@ fn token<'a>(
         (None, Some(text)) => given("GITEA_TOKEN", text),
         (None, None) => Ok(TokenSource::None),
     }
+}
+
+fn read_stdin() -> Result<String, SettingsError> {
+    let mut text = String::new();
+    let read = std::io::stdin().lock().take(SECRET_BYTES_MAX).read_to_string(&mut text);
+    let unusable = |error: std::io::Error| SettingsError::Named {
+        key: "forge.token_file",
+        path: "-".into(),
+        cause: error.to_string(),
+    };
+    read.map(|_| text).map_err(unusable)
 }
 
 fn listen(text: &str) -> Result<SocketAddr, SettingsError> {

@@ -102,6 +102,22 @@ fn a_token_may_come_through_a_pipe() {
     }
 }
 
+#[test]
+fn a_token_may_come_from_standard_input() {
+    let host = Host::new();
+    let mut command = host.command("lazarus-reconcile");
+    let arguments = ["doctor", "--json", "--gitea-url", "http://127.0.0.1:1", "--token-file", "-"];
+    for (given, is_taken) in [("0123abcd\n", true), ("two words", false)] {
+        let piped = std::process::Stdio::piped;
+        let mut child = command.args(arguments).stdin(piped()).stdout(piped()).stderr(piped()).spawn().unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), given.as_bytes()).unwrap();
+        let told = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+        assert_eq!(!told.contains("settings-unusable"), is_taken, "{told}");
+        assert!(!told.contains("0123abcd") && !told.contains("two words"), "{told}");
+        command = host.command("lazarus-reconcile");
+    }
+}
+
 #[tokio::test]
 async fn a_settings_file_in_the_missions_root_or_behind_a_link_is_not_read() {
     let host = Host::new();

@@ -4,6 +4,7 @@ use crate::documents::{Document, document, documents};
 use crate::support::site::{Setup, Site, snapshot};
 use clap::{Command, CommandFactory};
 use lazarus::arguments::{Pit, Reconcile};
+use lazarus::doctor::FAULTS;
 use lazarus::exit::Exit;
 use lazarus::metrics::Metrics;
 use lazarus::mission::cell::Part;
@@ -177,6 +178,12 @@ fn every_command_and_every_flag_is_told_where_it_belongs() {
         let command = unquoted(&row[0]).split(" --").next().unwrap();
         assert!(told_commands.contains(command), "there is no `{command}`");
     }
+}
+
+#[test]
+fn every_fault_that_doctor_finds_is_told() {
+    let rows = reference().table("What doctor finds");
+    assert_eq!(rows.iter().map(|row| unquoted(&row[0])).collect::<Vec<_>>(), FAULTS);
 }
 
 #[test]
