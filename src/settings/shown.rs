@@ -1,7 +1,8 @@
 //! The settings in force, each with where it came from.
 
 use crate::screen::{Screen, Table, Tone};
-use crate::settings::{Environment, Flags, LogFormat, Settings, SettingsError, TokenSource, file};
+use crate::settings::layers::used_file;
+use crate::settings::{Environment, Flags, LogFormat, Settings, SettingsError, TokenSource};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -54,7 +55,7 @@ impl Shown {
 pub fn shown(flags: &Flags, environment: &Environment) -> Result<Shown, SettingsError> {
     let settings = Settings::load(flags, environment)?;
     let root = Some(settings.missions_root.as_path());
-    let (source, file) = file(flags, settings.is_job, root.filter(|_| flags.missions_root.is_some()))?;
+    let (source, file) = used_file(flags, settings.is_job, root.filter(|_| flags.missions_root.is_some()))?;
     let file = serde_json::to_value(file).unwrap_or_default();
     let defaults: Value = serde_json::from_str(DEFAULTS).unwrap_or_default();
     let mut shown = Vec::new();

@@ -58,7 +58,7 @@ fn they_start_commands_that_there_are() {
         let words = start.strip_prefix("/usr/local/bin/").unwrap().split(' ');
         let parsed = Reconcile::try_parse_from(words).unwrap();
         assert!(parsed.command.is_none() && parsed.pass.once == is_once, "{start}");
-        let settings = include_str!("../../src/settings/mod.rs");
+        let settings = concat!(include_str!("../../src/settings/mod.rs"), include_str!("../../src/settings/layers.rs"));
         for variable in values(unit, "Environment") {
             let (name, _) = variable.split_once('=').unwrap();
             assert!(settings.contains(&format!("\"{name}\"")), "{name}");

@@ -18,7 +18,8 @@ use std::path::Path;
 
 const EXAMPLE: &str = include_str!("../../../config/lazarus_pit.json");
 const CI: &str = include_str!("../../../.ci/run");
-const SETTINGS: &str = include_str!("../../../src/settings/mod.rs");
+const SETTINGS: &str =
+    concat!(include_str!("../../../src/settings/mod.rs"), include_str!("../../../src/settings/layers.rs"));
 
 fn reference() -> Document {
     document("docs/reference.md")
