@@ -53,3 +53,4 @@ mod terminal;
 mod trouble;
 mod units;
 mod web;
+mod wizards;
