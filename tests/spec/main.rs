@@ -47,6 +47,7 @@ mod sandbox_git;
 mod scan;
 mod service;
 mod settings;
+mod starting;
 mod status;
 mod support;
 mod terminal;

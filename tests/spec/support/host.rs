@@ -28,6 +28,11 @@ impl Snapshot {
         self.0.len()
     }
 
+    /// What there was.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        self.0.keys()
+    }
+
     /// The paths that are new, gone or different in `later`.
     pub(crate) fn changed(&self, later: &Self) -> Vec<PathBuf> {
         let paths: BTreeSet<_> = self.0.keys().chain(later.0.keys()).collect();

@@ -13,6 +13,7 @@ pub(crate) mod repository;
 pub(crate) mod service;
 pub(crate) mod site;
 pub(crate) mod stub;
+pub(crate) mod tower;
 pub(crate) mod worktree;
 
 use std::time::Duration;
