@@ -131,6 +131,40 @@ pub enum Command {
         #[arg(long)]
         keep: bool,
     },
+    /// Print what a shell needs to complete these commands
+    Completions {
+        /// For which shell
+        shell: ShellArgument,
+        /// For which of the two programs
+        #[arg(long, value_name = "NAME", default_value = "lazarus-reconcile")]
+        program: Program,
+    },
+    /// Print the man page of lazarus-reconcile, or write the pages of all commands
+    Man {
+        /// Write them here
+        #[arg(value_name = "DIR")]
+        directory: Option<PathBuf>,
+    },
+}
+
+/// The shells that completions are made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ShellArgument {
+    /// bash
+    Bash,
+    /// zsh
+    Zsh,
+    /// fish
+    Fish,
+}
+
+/// The two programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Program {
+    /// lazarus-reconcile
+    LazarusReconcile,
+    /// lazarus-pit
+    LazarusPit,
 }
 
 /// `scan`

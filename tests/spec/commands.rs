@@ -144,6 +144,8 @@ async fn help_names_every_flag_with_an_example() {
         ("lazarus-reconcile", &["status", "--help"]),
         ("lazarus-reconcile", &["gc", "--help"]),
         ("lazarus-reconcile", &["demo", "--help"]),
+        ("lazarus-reconcile", &["completions", "--help"]),
+        ("lazarus-reconcile", &["man", "--help"]),
         ("lazarus-pit", &["--help"]),
         ("lazarus-pit", &["beat", "--help"]),
         ("lazarus-pit", &["run", "--help"]),

@@ -30,6 +30,7 @@ mod label;
 mod lasting;
 mod laws;
 mod life;
+mod manual;
 mod once;
 mod page;
 mod ping;
