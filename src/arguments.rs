@@ -14,11 +14,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 use url::Url;
 
+/// The version, the commit and the target, as `build.rs` has put them together.
+const VERSION: &str = env!("VERSION_LINE");
+
 /// `lazarus-reconcile`
 #[derive(Debug, Parser)]
 #[command(
     name = "lazarus-reconcile",
-    version,
+    version = VERSION,
     about = "Keeps Mission Cells on disk as Gitea issues ask for them, and shows their health on the issues.",
     after_help = "Example: lazarus-reconcile --once --gitea-url https://git.example.com --repo owner/missions --token-file token\n\n\
                   Exit codes: 0 complete; 1 incomplete, or something failed; 2 refused, a person must act;\n\
@@ -290,7 +293,7 @@ impl Pass {
 #[derive(Debug, Parser)]
 #[command(
     name = "lazarus-pit",
-    version,
+    version = VERSION,
     about = "Makes, watches and beats for Mission Cells on this host, without any forge.",
     after_help = "Example: lazarus-pit --json\n\
                   Beat once: lazarus-pit beat --cell /var/missions/123e4567-e89b-12d3-a456-426614174000\n\

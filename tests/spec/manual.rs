@@ -1,4 +1,4 @@
-//! Man pages and completions: they follow from the command lines, and shells take them.
+//! Man pages, completions and the version: they follow from the command lines, and shells take them.
 
 use crate::support::host::{Host, Run, run};
 use clap::{Command, CommandFactory};
@@ -93,4 +93,18 @@ async fn every_command_has_a_man_page_that_tells_its_flags() {
     assert_eq!(printed.stdout, std::fs::read_to_string(directory.join("lazarus-reconcile.1")).unwrap());
     let nowhere = reconcile(&host, &["man", "/proc/none"]).await;
     assert!(nowhere.code == 1 && nowhere.stderr.contains("cannot write man pages into `/proc/none`: "), "{nowhere:?}");
+}
+
+#[tokio::test]
+async fn the_version_names_the_commit_and_the_target() {
+    let host = Host::new();
+    for program in ["lazarus-reconcile", "lazarus-pit"] {
+        let told = run(host.command(program).arg("--version")).await;
+        let start = format!("{program} {} (commit ", env!("CARGO_PKG_VERSION"));
+        let rest = told.stdout.strip_prefix(&start).unwrap_or_else(|| panic!("{told:?}"));
+        let (commit, target) = rest.strip_suffix(")\n").unwrap().split_once(", ").unwrap();
+        let is_hash = commit.len() >= 7 && commit.trim_end_matches("-dirty").chars().all(|c| c.is_ascii_hexdigit());
+        assert!(commit == "unknown" || is_hash, "{commit}");
+        assert!(target.starts_with(std::env::consts::ARCH) && target.contains("linux"), "{target}");
+    }
 }
