@@ -32,6 +32,7 @@ mod laws;
 mod life;
 mod manual;
 mod once;
+mod package;
 mod page;
 mod ping;
 mod pit_run;

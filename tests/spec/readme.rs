@@ -100,7 +100,8 @@ fn every_variable_and_flag_of_the_settings_is_told_and_no_other() {
     let mut flags = BTreeSet::new();
     collect_flags(&Reconcile::command(), &mut flags);
     collect_flags(&Pit::command(), &mut flags);
-    let of_others = ["--release", "--path", "--open", "--create", "--now", "--foreground", "--"];
+    let of_others =
+        ["--release", "--path", "--open", "--create", "--now", "--foreground", "--strip-components", "--test", "--"];
     let told: BTreeSet<&str> =
         words(README, "--", is_flag).into_iter().filter(|flag| !of_others.contains(flag)).collect();
     let told: BTreeSet<&str> = told.into_iter().filter(|flag| !flag.trim_matches('-').is_empty()).collect();
