@@ -14,11 +14,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 use url::Url;
 
+/// The version, the commit and the target, as `build.rs` has put them together.
+const VERSION: &str = env!("VERSION_LINE");
+
 /// `lazarus-reconcile`
 #[derive(Debug, Parser)]
 #[command(
     name = "lazarus-reconcile",
-    version,
+    version = VERSION,
     about = "Keeps Mission Cells on disk as Gitea issues ask for them, and shows their health on the issues.",
     before_help = "Example: lazarus-reconcile --once --gitea-url https://git.example.com --repo owner/missions --token-file token",
     after_help = "Exit codes: 0 complete; 1 incomplete, or something failed; 2 refused, a person must act;\n\
@@ -156,6 +159,42 @@ pub enum Command {
         #[arg(long)]
         keep: bool,
     },
+    /// Print what a shell needs to complete these commands
+    #[command(before_help = "Example: lazarus-reconcile completions bash")]
+    Completions {
+        /// For which shell
+        shell: ShellArgument,
+        /// For which of the two programs
+        #[arg(long, value_name = "NAME", default_value = "lazarus-reconcile")]
+        program: Program,
+    },
+    /// Print the man page of lazarus-reconcile, or write the pages of all commands
+    #[command(before_help = "Example: lazarus-reconcile man /usr/local/share/man/man1")]
+    Man {
+        /// Write them here
+        #[arg(value_name = "DIR")]
+        directory: Option<PathBuf>,
+    },
+}
+
+/// The shells that completions are made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ShellArgument {
+    /// bash
+    Bash,
+    /// zsh
+    Zsh,
+    /// fish
+    Fish,
+}
+
+/// The two programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Program {
+    /// lazarus-reconcile
+    LazarusReconcile,
+    /// lazarus-pit
+    LazarusPit,
 }
 
 /// `scan`
@@ -317,7 +356,7 @@ impl Pass {
 #[derive(Debug, Parser)]
 #[command(
     name = "lazarus-pit",
-    version,
+    version = VERSION,
     about = "Makes, watches and beats for Mission Cells on this host, without any forge.",
     before_help = "Example: lazarus-pit --json",
     args_conflicts_with_subcommands = true

@@ -10,6 +10,7 @@ use crate::init::init;
 use crate::install::report::InstallReport;
 use crate::install::{self, InstallError};
 use crate::job;
+use crate::manual::{completions, man_page, write_man_pages};
 use crate::mission::identity::RootId;
 use crate::mission::time::Timestamp;
 use crate::pass;
@@ -23,6 +24,7 @@ use crate::status::story::story;
 use crate::world::root::RootError;
 use chrono::Utc;
 use std::io::IsTerminal;
+use std::path::Path;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The most troubles of one pass that standard error tells.
@@ -52,6 +54,8 @@ pub fn reconcile(arguments: Reconcile) -> Exit {
         Some(Command::Config { command: ConfigCommand::Schema }) => Console::default().print(SCHEMA),
         Some(Command::Gc(arguments)) => run_gc(arguments),
         Some(Command::Demo { keep }) => run_demo(keep),
+        Some(Command::Completions { shell, program }) => Console::default().print(&completions(shell, program)),
+        Some(Command::Man { directory }) => run_man(directory.as_deref()),
     }
 }
 
@@ -192,6 +196,15 @@ fn tell_demo(keep: bool) -> Result<(), DemoError> {
     });
     drop(runtime);
     told
+}
+
+fn run_man(directory: Option<&Path>) -> Exit {
+    let console = Console::default();
+    let Some(directory) = directory else { return console.print(&man_page()) };
+    match write_man_pages(directory) {
+        Ok(()) => Exit::Complete,
+        Err(error) => console.failed(&format!("cannot write man pages into `{}`: {error}", directory.display())),
+    }
 }
 
 fn run_status(arguments: Status) -> Exit {

@@ -38,7 +38,7 @@ pub(super) async fn look(settings: &Settings, clock: fn() -> Timestamp, checks: 
     let gitea = match client(settings) {
         Ok(gitea) => gitea,
         Err(error) => {
-            let next = "name a PEM file with the forge's CA: `-----BEGIN CERTIFICATE-----` and so on";
+            let next = "install the package `ca-certificates`, or name a PEM file with the forge's CA: `-----BEGIN CERTIFICATE-----` and so on";
             checks.push(Check::failure("tls", "tls-ca-file", error.to_string(), next));
             return None;
         }

@@ -1,6 +1,6 @@
 //! Small requests to whoever is not the forge: short, bounded, never redirected and never repeated.
 
-use crate::world::gitea::{chain, install_tls, is_loopback};
+use crate::world::gitea::{as_needed_for, chain, install_tls};
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Client, RequestBuilder};
 use serde::Serialize;
@@ -22,7 +22,7 @@ const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CourierError {
     /// TLS could not be set up.
-    #[error("the HTTP client cannot be set up: {0}")]
+    #[error("the HTTP client cannot be set up: {0}; where no CAs are found, install `ca-certificates`")]
     Client(String),
     /// No connection, or one that broke.
     #[error("cannot be reached: {0}")]
@@ -66,16 +66,13 @@ impl Courier {
     pub fn to(address: Url) -> Result<Self, CourierError> {
         // Another user of the library may have installed a provider; either serves.
         install_tls();
-        let mut client = Client::builder()
+        let client = Client::builder()
             .user_agent(concat!("lazarus-reconcile/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .connect_timeout(CONNECT_MAX)
             .timeout(TOTAL_MAX);
-        if is_loopback(&address) {
-            client = client.no_proxy();
-        }
-        let client = client.build().map_err(|error| CourierError::Client(chain(&error)))?;
+        let client = as_needed_for(&address, client).build().map_err(|error| CourierError::Client(chain(&error)))?;
         Ok(Self { client, address })
     }
 

@@ -51,6 +51,22 @@ async fn the_demo_tells_the_story_and_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn a_host_without_any_ca_reaches_what_needs_none_and_else_says_what_to_install() {
+    let host = Host::on_disk();
+    let bare = |arguments: &[&str]| {
+        let mut command = host.command("lazarus-reconcile");
+        command.envs([("SSL_CERT_FILE", "/dev/null"), ("SSL_CERT_DIR", "/proc/none"), ("LAZARUS_GITEA_TOKEN", "t")]);
+        command.args(arguments);
+        command
+    };
+    let told = run(bare(&["demo"]).env("TMPDIR", host.path())).await;
+    assert_eq!((told.code, told.stderr.as_str()), (0, ""), "{told:?}");
+    let refused = run(&mut bare(&["--once", "--gitea-url", "https://git.example.com", "--repo", "o/r"])).await;
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("install `ca-certificates` or set `forge.ca_file`"), "{refused:?}");
+}
+
+#[tokio::test]
 async fn a_cell_is_made_without_a_forge_and_made_whole_again() {
     let host = Host::on_disk();
     let made = pit(&host, &["--init-cell", ID, "--json"]).await;

@@ -7,7 +7,7 @@ use crate::world::gitea::Gitea;
 use crate::world::gitea::error::ForgeError;
 use crate::world::gitea::traffic::{Counters, Traffic};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
-use reqwest::{Certificate, Client, Method, Response, StatusCode};
+use reqwest::{Certificate, Client, ClientBuilder, Method, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::error::Error;
@@ -126,7 +126,9 @@ pub enum BuildError {
     #[error("the CA file holds no PEM certificate: {0}")]
     Ca(String),
     /// TLS could not be set up.
-    #[error("the HTTP client cannot be set up: {0}")]
+    #[error(
+        "the HTTP client cannot be set up: {0}; where no CAs are found, install `ca-certificates` or set `forge.ca_file`"
+    )]
     Client(String),
 }
 
@@ -170,9 +172,7 @@ impl Builder {
             .read_timeout(self.patience.read)
             .timeout(self.patience.total)
             .pool_max_idle_per_host(self.requests_in_flight);
-        if is_loopback(self.url.as_url()) {
-            client = client.no_proxy();
-        }
+        client = as_needed_for(self.url.as_url(), client);
         if let Some(pem) = &self.ca_pem {
             let certificates = Certificate::from_pem_bundle(pem).map_err(|e| BuildError::Ca(chain(&e)))?;
             if certificates.is_empty() {
@@ -199,7 +199,16 @@ pub(in crate::world) fn install_tls() {
 }
 
 /// Whether an address leads back to this host, where no proxy can be in between.
-pub(in crate::world) fn is_loopback(url: &Url) -> bool {
+/// What stays on this host needs no proxy, and without TLS no CAs either: there may be none.
+pub(in crate::world) fn as_needed_for(url: &Url, client: ClientBuilder) -> ClientBuilder {
+    match (is_loopback(url), url.scheme()) {
+        (true, "http") => client.no_proxy().tls_certs_only([]),
+        (true, _) => client.no_proxy(),
+        (false, _) => client,
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),

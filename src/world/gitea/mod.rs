@@ -27,7 +27,7 @@ mod traffic;
 
 pub use call::{Call, Page};
 pub use connection::{Builder, Patience, Requests, Token};
-pub(in crate::world) use connection::{chain, install_tls, is_loopback};
+pub(in crate::world) use connection::{as_needed_for, chain, install_tls};
 pub use error::ForgeError;
 pub use issues::{CommentList, IssueList, Issues, State};
 pub use listing::Listing;

@@ -23,14 +23,19 @@ fn blocks(languages: &[&str], check: impl Fn(&str, &Block<'_>)) {
 /// The simple commands of a line of shell, word by word.
 fn simple_commands(line: &str) -> Vec<Vec<String>> {
     let words = shlex::split(line).unwrap_or_else(|| panic!("a quote without an end: {line}"));
-    let ends = |word: &String| matches!(word.as_str(), "&&" | "||" | ";" | "|" | "&" | ">");
+    let ends = |word: &String| matches!(word.as_str(), "&&" | "||" | ";" | "|" | "&" | ">" | "<");
     words.split(ends).map(<[String]>::to_vec).collect()
 }
 
-/// Our programs parse what begins with their names, also behind `sudo -u SOMEBODY`.
+/// Our programs parse what begins with their names, also behind `sudo -u SOMEBODY` and `runuser -u SOMEBODY --`.
 fn check_ours(path: &str, words: &[String]) {
-    let words = if words.first().is_some_and(|word| word == "sudo") { &words[1..] } else { words };
-    let words = if words.first().is_some_and(|word| word == "-u") { &words[2..] } else { words };
+    let after = |words: &[String], first: &[&str], count: usize| {
+        let is_it = words.first().is_some_and(|word| first.contains(&word.as_str()));
+        if is_it { count } else { 0 }
+    };
+    let words = &words[after(words, &["sudo", "runuser"], 1)..];
+    let words = &words[after(words, &["-u"], 2)..];
+    let words = &words[after(words, &["--"], 1)..];
     let outcome = match words.first().map(String::as_str) {
         Some("lazarus-reconcile") => Reconcile::try_parse_from(words).map(drop),
         Some("lazarus-pit") => Pit::try_parse_from(words).map(drop),

@@ -1,0 +1,39 @@
+//! Puts together what `--version` says. Debug builds name no commit, so that a commit alone makes nobody wait for them.
+
+use std::path::Path;
+use std::process::Command;
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed=LAZARUS_COMMIT");
+    let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+    let is_release = variable("PROFILE").is_some_and(|profile| profile == "release");
+    let from_git = || if is_release { commit() } else { None };
+    let commit = variable("LAZARUS_COMMIT").or_else(from_git);
+    let (version, target) = (variable("CARGO_PKG_VERSION"), variable("TARGET"));
+    let [version, commit, target] = [version, commit, target].map(|value| value.unwrap_or("unknown".to_owned()));
+    println!("cargo::rustc-env=VERSION_LINE={version} (commit {commit}, {target})");
+}
+
+/// The checkout's commit, and a word to cargo where that will change. None where there is no git, or where the sources
+/// merely lie in somebody else's repository.
+fn commit() -> Option<String> {
+    let here = std::env::var("CARGO_MANIFEST_DIR").ok()?;
+    let same = Path::new(&git(&["rev-parse", "--show-toplevel"])?).canonicalize().ok()?;
+    if same != Path::new(&here).canonicalize().ok()? {
+        return None;
+    }
+    let branch = git(&["symbolic-ref", "--quiet", "HEAD"]);
+    for name in ["HEAD", "packed-refs"].into_iter().chain(branch.as_deref()) {
+        // Cargo takes a file that is not there as one that has changed.
+        if let Some(path) = git(&["rev-parse", "--git-path", name]).filter(|path| Path::new(path).exists()) {
+            println!("cargo::rerun-if-changed={path}");
+        }
+    }
+    git(&["rev-parse", "--short=10", "HEAD"])
+}
+
+fn git(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(arguments).output().ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8(output.stdout).ok()?.trim().to_owned())
+}
