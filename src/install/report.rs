@@ -83,12 +83,12 @@ impl fmt::Display for InstallReport {
             (count, 0) => writeln!(f, "{repository}: {verb}: {count}")?,
             (count, failed) => writeln!(f, "{repository}: {verb}: {} of {count}", count - failed)?,
         }
-        for step in steps {
+        // What was to be done was told before; only what is news is told again.
+        for step in steps.iter().filter(|step| *is_preview || step.error.is_some() || step.url.is_some()) {
             let mark = if step.error.is_some() { "failed: " } else { "" };
             let url = step.url.as_ref().map_or(String::new(), |url| format!(" ({url})"));
             writeln!(f, "  {mark}{}{url}", step.text)?;
         }
-        // They were told before it was done.
         notes.iter().filter(|_| *is_preview).try_for_each(|note| writeln!(f, "  note: {note}"))
     }
 }
