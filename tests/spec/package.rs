@@ -1,6 +1,7 @@
 //! What the packages hold is what the repository has, and their scripts agree with the files for systemd.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -50,16 +51,23 @@ fn every_file_of_the_packages_is_there_or_built_and_no_path_is_taken_twice() {
         }
         assert!(taken.insert(destination), "{destination} is taken twice");
         assert!(!destination.starts_with('/') && !destination.contains(".."), "{destination}");
-        assert_eq!(mode, if destination.starts_with("bin/") { "755" } else { "644" }, "{destination}");
+        let is_program = match source.strip_prefix("built/") {
+            Some(_) => destination.starts_with("bin/"),
+            None => repository(source).metadata().unwrap().permissions().mode() & 0o100 != 0,
+        };
+        assert_eq!(mode, if is_program { "755" } else { "644" }, "{destination}");
     }
 }
 
 #[test]
 fn everything_for_hosts_is_packed() {
     let sources: BTreeSet<&str> = listed().into_iter().map(|[source, ..]| source).collect();
-    for directory in ["config/systemd", "config/sysusers.d", "config/tmpfiles.d", ".gitea/ISSUE_TEMPLATE"] {
-        for entry in std::fs::read_dir(repository(directory)).unwrap() {
-            let path = format!("{directory}/{}", entry.unwrap().file_name().into_string().unwrap());
+    for directory in
+        ["config/systemd", "config/sysusers.d", "config/tmpfiles.d", ".gitea/ISSUE_TEMPLATE", "config/wizard", "docs"]
+    {
+        let entries = std::fs::read_dir(repository(directory)).unwrap().map(|entry| entry.unwrap());
+        for entry in entries.filter(|entry| entry.path().is_file()) {
+            let path = format!("{directory}/{}", entry.file_name().into_string().unwrap());
             assert!(sources.contains(path.as_str()), "{path}");
         }
     }
@@ -114,7 +122,7 @@ fn the_package_asks_for_the_git_that_worktrees_need_and_the_image_keeps_its_numb
     {
         assert!(CONTAINER.contains(user), "{user}");
     }
-    let settings = include_str!("../../src/settings/mod.rs");
+    let settings = concat!(include_str!("../../src/settings/mod.rs"), include_str!("../../src/settings/layers.rs"));
     let variables = CONTAINER.split("LAZARUS_").skip(1).map(|rest| rest.split('=').next().unwrap());
     variables.for_each(|name| assert!(settings.contains(&format!("\"LAZARUS_{name}\"")), "LAZARUS_{name}"));
 }
