@@ -252,7 +252,7 @@ pub struct Install {
     /// Only show what would be done
     #[arg(long)]
     pub dry_run: bool,
-    /// Only these parts
+    /// Only these parts; else all but the workflow
     #[arg(long, value_name = "PART", value_delimiter = ',')]
     pub only: Vec<Part>,
     /// Set the webhook's secret again, which nobody can compare

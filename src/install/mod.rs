@@ -66,7 +66,7 @@ async fn prepare_one(
     repository: &RepositoryName,
     (parts, reset_secret): (&[Part], bool),
 ) -> Result<Prepared, InstallError> {
-    let parts = if parts.is_empty() { Part::ALL.to_vec() } else { parts.to_vec() };
+    let parts = if parts.is_empty() { Part::USUAL.to_vec() } else { parts.to_vec() };
     let wanted = Wanted {
         parts,
         hook_url: settings.daemon.public_url.as_ref().map(|url| {

@@ -52,8 +52,9 @@ pub enum Part {
 }
 
 impl Part {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Labels, Self::Form, Self::Workflow, Self::Webhook];
+    /// What is installed unless somebody names parts. Without a runner, a forge would keep each of the workflow's runs
+    /// waiting, so that is only for those who ask for it.
+    pub const USUAL: [Self; 3] = [Self::Labels, Self::Form, Self::Webhook];
 }
 
 /// A file as it is found: its id and its text.
@@ -164,6 +165,11 @@ pub fn plan(found: &Repository, wanted: &Wanted) -> Plan {
     }
     if is_wanted(Part::Workflow) {
         files.extend(workflow(found, &mut plan.notes));
+    } else if wanted.parts == Part::USUAL {
+        plan.notes.push(
+            "no workflow: `--only workflow` adds it, for passes in a job of Gitea Actions instead of a daemon"
+                .to_owned(),
+        );
     }
     if !files.is_empty() {
         let branch = found.is_protected.then(|| branch_for(&files));

@@ -93,7 +93,8 @@ async fn an_empty_repository_is_made_ready_once(forge: Forge) {
     assert!(is_well(&shown), "{shown:?}");
     for line in [
         format!("{}: to do: 18\n  make the label `kind/mission-proposal`\n", site.repository.name),
-        format!("  commit: add `{FORM_PATH}`, add `{CONFIG_PATH}`, add `{}`\n", WORKFLOW_PATHS[0]),
+        format!("  commit: add `{FORM_PATH}`, add `{CONFIG_PATH}`\n"),
+        "  note: no workflow: `--only workflow` adds it".to_owned(),
         "  note: no webhook: set `daemon.public_url` to where the forge reaches the daemon".to_owned(),
     ] {
         assert!(shown.stdout.contains(&line), "{line} is not in\n{}", shown.stdout);
@@ -110,7 +111,7 @@ async fn an_empty_repository_is_made_ready_once(forge: Forge) {
         assert_eq!(made["exclusive"], label.is_exclusive());
     }
     assert_eq!(site.file(FORM_PATH).await.as_deref(), Some(FORM));
-    assert_eq!(site.file(WORKFLOW_PATHS[0]).await.as_deref(), Some(WORKFLOW));
+    assert_eq!(site.file(WORKFLOW_PATHS[0]).await, None);
     let again = site.as_owner(&[]).await;
     assert!(is_well(&again) && again.stdout.contains(": nothing to do\n"), "{again:?}");
     let number = site.repository.file("reader", "Mission: the first", &[]).await;
