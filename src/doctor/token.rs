@@ -54,13 +54,8 @@ async fn excess(gitea: &Gitea, make: &str) -> Check {
 }
 
 async fn people(settings: &Settings, gitea: &Gitea, checks: &mut Vec<Check>) {
-    let authors = settings.approval.authors.iter().map(|account| ("approval.authors", account));
-    let approvers = settings.approval.approvers.iter().map(|account| ("approval.approvers", account));
-    let logins = authors.chain(approvers).filter_map(|(key, account)| match account {
-        Account::Login(login) => Some((key, login)),
-        Account::Id(_) => None,
-    });
-    for (key, login) in logins {
+    for (key, account) in settings.approval.accounts() {
+        let Account::Login(login) = account else { continue };
         let shown = crate::mission::text::shown(login);
         if let Err(ForgeError::NotFound { .. } | ForgeError::Moved { .. }) = gitea.user_named(login).send().await {
             let found = format!("`{key}`: the forge has no account `{shown}`");

@@ -184,6 +184,14 @@ pub struct ApprovalSettings {
     pub approvers: Vec<Account>,
 }
 
+impl ApprovalSettings {
+    /// Every account that is named, with the key that names it.
+    pub fn accounts(&self) -> impl Iterator<Item = (&'static str, &Account)> {
+        let authors = self.authors.iter().map(|account| ("approval.authors", account));
+        authors.chain(self.approvers.iter().map(|account| ("approval.approvers", account)))
+    }
+}
+
 /// Where the token comes from.
 #[derive(Clone, Debug)]
 pub enum TokenSource {
@@ -198,11 +206,17 @@ pub enum TokenSource {
 impl Settings {
     /// Puts the layers together.
     pub fn load(flags: &Flags, environment: &Environment) -> Result<Self, SettingsError> {
+        Self::load_with_file(flags, environment).map(|(settings, _)| settings)
+    }
+
+    /// The same, with what the file alone says.
+    fn load_with_file(flags: &Flags, environment: &Environment) -> Result<(Self, SettingsFile), SettingsError> {
         let variable = |name: &str| environment.get(name).filter(|value| !value.is_empty());
         let is_job = variable("GITEA_ACTIONS").is_some_and(|value| value == "true");
         let of_job = |name: &str| variable(name).filter(|_| is_job);
         let named_root = flags.missions_root.clone().or_else(|| variable("LAZARUS_MISSIONS_ROOT").map(PathBuf::from));
         let (source, file) = used_file(flags, is_job, named_root.as_deref())?;
+        let said = file.clone();
         let forge_url = layered(
             &[("--gitea-url", flags.gitea_url.as_ref()), ("LAZARUS_GITEA_URL", variable("LAZARUS_GITEA_URL"))],
             file.forge.url,
@@ -217,7 +231,7 @@ impl Settings {
         let heartbeats = variable("LAZARUS_HEARTBEAT_DIRECTORY").map(PathBuf::from);
         let daemon = DaemonSettings::new(file.daemon, file.gateways, flags.listen.or(listen), heartbeats)?;
         let log_format = variable("LAZARUS_LOG").map(|value| log_format(value)).transpose()?;
-        Ok(Self {
+        let settings = Self {
             is_job,
             missions_root: absolute(named_root.or(file.missions_root)),
             forge_url,
@@ -252,7 +266,8 @@ impl Settings {
             notify: notify::notify(file.notify)?,
             log_format: flags.log_format.or(log_format).or(file.log.format).unwrap_or(LogFormat::Text),
             source,
-        })
+        };
+        Ok((settings, said))
     }
 
     /// The forge's address, for commands that need one.

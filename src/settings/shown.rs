@@ -1,7 +1,6 @@
 //! The settings in force, each with where it came from.
 
 use crate::screen::{Screen, Table, Tone};
-use crate::settings::layers::used_file;
 use crate::settings::{Environment, Flags, LogFormat, Settings, SettingsError, TokenSource};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -53,9 +52,7 @@ impl Shown {
 
 /// The settings in force, once they are known to be good.
 pub fn shown(flags: &Flags, environment: &Environment) -> Result<Shown, SettingsError> {
-    let settings = Settings::load(flags, environment)?;
-    let root = Some(settings.missions_root.as_path());
-    let (source, file) = used_file(flags, settings.is_job, root.filter(|_| flags.missions_root.is_some()))?;
+    let (settings, file) = Settings::load_with_file(flags, environment)?;
     let file = serde_json::to_value(file).unwrap_or_default();
     let defaults: Value = serde_json::from_str(DEFAULTS).unwrap_or_default();
     let mut shown = Vec::new();
@@ -67,7 +64,7 @@ pub fn shown(flags: &Flags, environment: &Environment) -> Result<Shown, Settings
             })),
         }
     }
-    Ok(Shown { file: source, settings: shown })
+    Ok(Shown { file: settings.source, settings: shown })
 }
 
 fn one(

@@ -12,11 +12,8 @@ pub(super) async fn look_up(
     settings: &Settings,
     known: BTreeMap<String, i64>,
 ) -> Result<Result<BTreeMap<String, i64>, ForgeError>, Refusal> {
-    let authors = settings.approval.authors.iter().map(|account| ("approval.authors", account));
-    let approvers = settings.approval.approvers.iter().map(|account| ("approval.approvers", account));
-    let named: Vec<(&'static str, &Account)> = authors.chain(approvers).collect();
     let mut people = BTreeMap::new();
-    for (key, account) in named {
+    for (key, account) in settings.approval.accounts() {
         let Account::Login(login) = account else { continue };
         let id = match known.get(login) {
             Some(id) => *id,
