@@ -34,6 +34,9 @@ pub enum InstallError {
         /// Why not.
         cause: ForgeError,
     },
+    /// It is not there.
+    #[error("there is no repository `{0}`, or the token may not see it; check the name, and whose token it is")]
+    Missing(RepositoryName),
     /// Nothing may be written in it.
     #[error("`{0}` is archived; un-archive it first")]
     Archived(RepositoryName),
@@ -77,10 +80,14 @@ async fn prepare_one(
         reset_secret,
         host: settings.has_host_label.then(|| Label::Host(settings.host.clone())),
     };
-    let found = look(gitea, repository, &wanted)
-        .await
-        .map_err(|cause| InstallError::Forge { repository: repository.clone(), cause })?;
-    let found = found.ok_or_else(|| InstallError::Archived(repository.clone()))?;
+    let failed = |cause| InstallError::Forge { repository: repository.clone(), cause };
+    let about = match gitea.repository(repository).get().send().await {
+        Ok(about) if about.archived => return Err(InstallError::Archived(repository.clone())),
+        Ok(about) => about,
+        Err(ForgeError::NotFound { .. }) => return Err(InstallError::Missing(repository.clone())),
+        Err(error) => return Err(failed(error)),
+    };
+    let found = look(gitea, repository, about.default_branch, &wanted).await.map_err(failed)?;
     Ok(Prepared {
         repository: repository.clone(),
         default_branch: found.default_branch.clone(),
@@ -88,14 +95,15 @@ async fn prepare_one(
     })
 }
 
-/// What there is; none where nothing may be written.
-async fn look(gitea: &Gitea, name: &RepositoryName, wanted: &Wanted) -> Result<Option<Repository>, ForgeError> {
+/// What there is.
+async fn look(
+    gitea: &Gitea,
+    name: &RepositoryName,
+    default_branch: String,
+    wanted: &Wanted,
+) -> Result<Repository, ForgeError> {
     let call = gitea.repository(name);
-    let about = call.get().send().await?;
-    if about.archived {
-        return Ok(None);
-    }
-    let mut found = Repository { default_branch: about.default_branch, ..Repository::default() };
+    let mut found = Repository { default_branch, ..Repository::default() };
     let is_wanted = |part| wanted.parts.contains(&part);
     if is_wanted(Part::Labels) {
         found.labels = call.labels().await?;
@@ -123,7 +131,7 @@ async fn look(gitea: &Gitea, name: &RepositoryName, wanted: &Wanted) -> Result<O
             Err(error) => return Err(error),
         };
     }
-    Ok(Some(found))
+    Ok(found)
 }
 
 /// What is not there is an answer, too.

@@ -246,6 +246,9 @@ async fn what_cannot_be_looked_at_is_refused() {
     let site = Site::new(Forge::sandbox().await).await;
     let wrong = site.install("wrong", false, &[]).await;
     assert!(wrong.code == 2 && wrong.stderr.contains("the forge does not accept the token"), "{wrong:?}");
+    let nowhere = site.as_owner(&["--repo", "owner/there-is-none"]).await;
+    let told = "there is no repository `owner/there-is-none`, or the token may not see it; check the name";
+    assert!(nowhere.code == 2 && nowhere.stderr.contains(told), "{nowhere:?}");
     let archived = json!({ "archived": true });
     site.repository.forge.change(Method::PATCH, &site.repository.path(), archived).await;
     let refused = site.as_owner(&[]).await;
