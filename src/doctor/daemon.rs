@@ -3,6 +3,7 @@
 use crate::doctor::check::Check;
 use crate::settings::Settings;
 use crate::world::courier::{Bearer, Courier};
+use crate::world::lock;
 use crate::world::root::Root;
 use crate::world::service::{self, Service};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -14,7 +15,7 @@ const UNIT: &str = "lazarus-reconcile.service";
 /// Looks at the service, the daemon and its webhook.
 pub(super) async fn look(settings: &Settings, root: Option<&Root>, checks: &mut Vec<Check>) {
     checks.push(unit(&service::state(UNIT).await));
-    let holder = root.and_then(Root::writer);
+    let holder = root.and_then(lock::writer);
     let ready = ask(settings.daemon.listen, "readyz", None).await;
     checks.push(match (&holder, ready) {
         (_, Ok((200, _))) => Check::pass("daemon", format!("it is ready{}", by(holder.as_deref()))),

@@ -76,6 +76,14 @@ impl AlarmMarker {
     }
 }
 
+impl AlarmMarker {
+    /// Whether this is what was read of a comment that has the other: what is read again has whole seconds.
+    #[must_use]
+    pub fn is_written_as(&self, found: &Self) -> bool {
+        self.to_string() == found.to_string()
+    }
+}
+
 /// The two lines.
 impl fmt::Display for AlarmMarker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -114,9 +114,8 @@ pub fn plan_alarm(observation: &Observation, record: &Record) -> Option<Change> 
 fn is_said(observation: &Observation, intended: Intended) -> bool {
     let Comments::Read(comments) = &observation.comments else { return false };
     let (mission, root) = (Some(observation.mission_id), observation.here.root);
-    // As it is written, since what is read again has whole seconds.
-    let wanted = AlarmMarker { kind: intended.kind, mission, root, at: intended.at }.to_string();
-    let is_it = |marker: AlarmMarker| marker.to_string() == wanted;
+    let wanted = AlarmMarker { kind: intended.kind, mission, root, at: intended.at };
+    let is_it = |marker| wanted.is_written_as(&marker);
     comments.iter().any(|comment| observation.here.is_ours(comment.poster) && comment.alarm.is_some_and(is_it))
 }
 

@@ -25,8 +25,8 @@ pub struct NotA {
 macro_rules! as_text {
     ($name:ident) => {
         impl TryFrom<String> for $name {
-            type Error = NotA;
-            fn try_from(text: String) -> Result<Self, NotA> {
+            type Error = $crate::mission::identity::NotA;
+            fn try_from(text: String) -> Result<Self, Self::Error> {
                 Self::parse(&text)
             }
         }
@@ -38,6 +38,7 @@ macro_rules! as_text {
         }
     };
 }
+pub(crate) use as_text;
 
 /// The name of a cell's directory: a UUID, printed in lower case with hyphens, and never nil.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

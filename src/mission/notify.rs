@@ -2,7 +2,7 @@
 
 use crate::mission::health::Health;
 use crate::mission::heartbeat::WizardState;
-use crate::mission::identity::{NotA, RepositoryName};
+use crate::mission::identity::{NotA, RepositoryName, as_text};
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -21,7 +21,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// Everything that is not well, in the order of the README's table.
+    /// Everything that is not well, in the order of the documents' table.
     pub const ALL: [Self; 6] = [
         Self::Health(Health::Stale),
         Self::Health(Health::Incomplete),
@@ -99,24 +99,9 @@ impl fmt::Display for IssueName {
     }
 }
 
-/// Gives a type its text form in JSON, always through its parser.
-macro_rules! as_text {
-    ($($name:ident),+) => {$(
-        impl TryFrom<String> for $name {
-            type Error = NotA;
-            fn try_from(text: String) -> Result<Self, NotA> {
-                Self::parse(&text)
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(value: $name) -> String {
-                value.to_string()
-            }
-        }
-    )+};
-}
-as_text!(Cause, Login, IssueName);
+as_text!(Cause);
+as_text!(Login);
+as_text!(IssueName);
 
 /// `notify.*`
 #[derive(Clone, Debug, PartialEq, Eq)]

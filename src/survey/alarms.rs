@@ -73,9 +73,7 @@ pub(crate) async fn settle(observer: &Observer, here: &Here, ledger: &Ledger) ->
     let (Some(wanted), Some(issue)) = (ledger.intended_marker(here.root), &here.notify.issue) else {
         return Ok(ledger.settled(false));
     };
-    // As it is written, since what is read again has whole seconds.
-    let wanted = wanted.to_string();
     let said = observer.alarms(issue).await?;
-    let is_it = |(poster, marker): &(i64, AlarmMarker)| here.is_ours(*poster) && marker.to_string() == wanted;
+    let is_it = |(poster, marker): &(i64, AlarmMarker)| here.is_ours(*poster) && wanted.is_written_as(marker);
     Ok(ledger.settled(said.iter().any(is_it)))
 }

@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 /// How the lock's file ends while a daemon holds the root.
 const DAEMON: &str = " (daemon)";
 
+/// The most that is read of the lock's file.
+const HOLDER_BYTES_MAX: u64 = 4096;
+
 /// How often a lock that is held is tried again.
 const LOCK_POLL: Duration = Duration::from_millis(50);
 
@@ -64,7 +67,7 @@ fn lock_directory(root: &Root, wait: Duration, whose: &str) -> Result<File, Root
 }
 
 /// The process that holds a lock without having written its number anywhere, as the kernel tells it.
-pub(super) fn holder(locked: &File) -> Option<String> {
+fn holder(locked: &File) -> Option<String> {
     let status = locked.metadata().ok()?;
     let (device, inode) = (status.dev(), status.ino());
     let place = format!("{:02x}:{:02x}:{inode}", rustix::fs::major(device), rustix::fs::minor(device));
@@ -130,8 +133,19 @@ pub(super) fn take(root: &Root, own: BorrowedFd<'_>, access: Access) -> Result<F
 /// What the lock's file says; another process may be writing it.
 fn read_holder(mut lock: &File) -> String {
     let mut holder = String::new();
-    let read = lock.rewind().and_then(|()| lock.read_to_string(&mut holder));
+    let read = lock.rewind().and_then(|()| lock.take(HOLDER_BYTES_MAX).read_to_string(&mut holder));
     read.map(|_| holder.trim().to_owned()).unwrap_or_default()
+}
+
+/// The process that writes in a root at this moment: its id and what it is. Takes no lock.
+#[must_use]
+pub fn writer(root: &Root) -> Option<String> {
+    let own = root.open_own().ok()?;
+    let lock = openat(&own, LOCK, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let lock = File::from(lock);
+    let pid = holder(&lock)?;
+    let said = read_holder(&lock);
+    Some(format!("pid {}", if said.is_empty() { pid } else { said }))
 }
 
 /// How this process was called, for the one who finds the lock taken.

@@ -13,7 +13,6 @@ use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags, fstat, fstatvfs, fsync
 use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -35,9 +34,6 @@ const ARCHIVES_MAX: usize = 10_000;
 
 /// The most that is read of a file of ours.
 const FILE_BYTES_MAX: usize = 1024 * 1024;
-
-/// The most that is read of the lock's file.
-const LOCK_BYTES_MAX: u64 = 4096;
 
 /// Why a root cannot be used. All of these need a person, and nothing has been written.
 #[derive(Debug, thiserror::Error)]
@@ -292,19 +288,6 @@ impl Root {
         let left = if renamed.is_ok() { &own } else { &staging };
         unlinkat(left, &*name, AtFlags::empty())?;
         renamed
-    }
-
-    /// The process that writes in the root at this moment: its id and what it is.
-    #[must_use]
-    pub fn writer(&self) -> Option<String> {
-        let own = self.open_own().ok()?;
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let lock = openat(&own, LOCK, flags, Mode::empty()).map(File::from).ok()?;
-        let pid = crate::world::lock::holder(&lock)?;
-        let mut said = String::new();
-        (&lock).take(LOCK_BYTES_MAX).read_to_string(&mut said).ok()?;
-        let said = said.trim();
-        Some(if said.is_empty() { format!("pid {pid}") } else { format!("pid {said}") })
     }
 
     /// The cells in the root, by name.

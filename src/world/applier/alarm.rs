@@ -65,12 +65,12 @@ impl Applier {
     }
 
     async fn say(&self, issue: &IssueName, body: &str, marker: AlarmMarker) -> Result<(), Unsaid> {
-        let (here, marker) = (self.here(), marker.to_string());
+        let here = self.here();
         let issues = self.gitea.issues(&issue.repository);
         let is_it = |comment: &gitea::Comment| {
             let poster = comment.user.as_ref().map_or(0, |user| user.id);
-            let found = AlarmMarker::parse(&comment.body).map(|marker| marker.to_string());
-            here.is_ours(poster) && found.as_ref() == Some(&marker)
+            let found = AlarmMarker::parse(&comment.body);
+            here.is_ours(poster) && found.is_some_and(|found| marker.is_written_as(&found))
         };
         for attempt in 1.. {
             match issues.create_comment(issue.number, body).send().await {

@@ -198,7 +198,6 @@ pub(in crate::world) fn install_tls() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// Whether an address leads back to this host, where no proxy can be in between.
 /// What stays on this host needs no proxy, and without TLS no CAs either: there may be none.
 pub(in crate::world) fn as_needed_for(url: &Url, client: ClientBuilder) -> ClientBuilder {
     match (is_loopback(url), url.scheme()) {
@@ -208,6 +207,7 @@ pub(in crate::world) fn as_needed_for(url: &Url, client: ClientBuilder) -> Clien
     }
 }
 
+/// Whether an address leads back to this host, where no proxy can be in between.
 fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),

@@ -45,21 +45,6 @@ pub struct Repository {
     /// The branch that the form and the workflow are read from.
     #[serde(default, deserialize_with = "or_default")]
     pub default_branch: String,
-    /// What the account may do.
-    #[serde(default, deserialize_with = "or_default")]
-    pub permissions: Permissions,
-}
-
-/// What an account may do in a repository; `push` and `pull` are about its code
-/// (go-gitea/gitea `services/convert/repository.go`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-pub struct Permissions {
-    /// Change its settings.
-    #[serde(default)]
-    pub admin: bool,
-    /// Write.
-    #[serde(default)]
-    pub push: bool,
 }
 
 /// A form or template for new issues, as the forge has parsed it from the default branch.
