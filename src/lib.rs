@@ -7,7 +7,7 @@
 //!
 //! | floor | holds | never |
 //! |---|---|---|
-//! | this one | [`arguments`], [`settings`], the [`survey`], the [`pass`], [`report`]s, [`mod@scan`], [`init`], [`install`], [`gc`], the [`mod@doctor`], the [`status`] of missions, [`mod@beat`], the [`messenger`], [`mod@run_command`], [`job`], the [`manual`], the [`console`] and the [`screen`]; the [`queue`], the [`daemon`], its [`snapshot`], the web ([`http`]), [`metrics`], and how all of it is [served](mod@serve) | decides what a mission needs |
+//! | this one | [`arguments`], [`settings`], the [`survey`], the [`pass`], [`report`]s, [`mod@scan`], [`init`], [`install`], [`gc`], the [`mod@doctor`], the [`status`] of missions, [`mod@beat`], the [`messenger`], [`mod@run_command`], [`job`], the [`manual`], the [`console`] and the [`screen`]; the [`queue`], the [`engine`], its [`snapshot`], the web ([`http`]), [`metrics`], and how all of it is [served](mod@serve) | decides what a mission needs |
 //! | [`world`] | the [Gitea client](world::gitea), the [root](world::root), its [writer](world::writer), the [observer](world::observer) and the [applier](world::applier) | decides anything |
 //! | [`mission`] | the [form](mission::form), [proposals](mission::proposal), [health](mission::health), [plans](mission::plan), the [comment](mission::comment), [alarms](mission::alarm_plan) | a file, a socket, a clock, the environment, async |
 //!
@@ -40,10 +40,11 @@ pub mod arguments;
 pub mod beat;
 mod caught;
 pub mod console;
-pub mod daemon;
 pub mod demo;
 pub mod doctor;
+pub mod engine;
 pub mod exit;
+mod facts;
 pub mod foreground;
 pub mod gateway;
 pub mod gc;
@@ -58,7 +59,6 @@ pub mod mission;
 pub mod pass;
 pub mod ping;
 pub mod pit;
-mod question;
 pub mod queue;
 pub mod reconcile;
 pub mod report;

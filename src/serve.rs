@@ -1,6 +1,6 @@
 //! From settings to a running service: listeners, ticks and signals, and whoever outside is told that we live.
 
-use crate::daemon::{self, Daemon};
+use crate::engine::{self, Daemon};
 use crate::http::server::Limits;
 use crate::http::{Web, serve_doors, serve_page};
 use crate::mission::health::Health;
@@ -93,7 +93,7 @@ pub async fn serve(settings: Settings, clock: fn() -> Timestamp) -> Result<(), S
     let telling = tokio::spawn(tell(daemon.snapshots(), interval, heralds));
     notify(&[NotifyState::Ready, NotifyState::Status("started")]);
     tracing::info!("started; a pass every {} s", interval.as_secs());
-    daemon::run(daemon, heard, stopped).await;
+    engine::run(daemon, heard, stopped).await;
     notify(&[NotifyState::Stopping]);
     ticking.abort();
     telling.abort();

@@ -2,8 +2,8 @@
 
 use crate::mission::alarm::{FleetIntended, Kind, Ledger, recent};
 use crate::mission::alarm_plan::{Standing, has_passed};
-use crate::mission::brake::is_share_of_all;
 use crate::mission::change::Change;
+use crate::mission::mass_change_guard::is_share_of_all;
 use crate::mission::notice::{FleetNotice, LISTED_MAX, Listed};
 use crate::mission::notify::{IssueName, Mood, Notify};
 use crate::mission::observation::{Allowance, Here};

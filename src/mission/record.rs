@@ -69,7 +69,7 @@ pub struct Record {
     #[serde(default)]
     pub flapping: Flapping,
     /// Whether the last pass saw it vanish or turn stale together with too many others, and told nothing yet
-    /// ([`crate::mission::brake`]).
+    /// ([`crate::mission::mass_change_guard`]).
     #[serde(default)]
     pub is_unconfirmed: bool,
     /// Since when what is published has been so without a break that an alarm is wanted.

@@ -1,13 +1,13 @@
 //! The issues: listed, missed, and read where the plan depends on what is said on them.
 
+use crate::facts::Question;
 use crate::mission::admission::{Admission, Occupant, admit, shortage};
-use crate::mission::brake::brake;
 use crate::mission::ground::KnownRepository;
 use crate::mission::identity::MissionId;
+use crate::mission::mass_change_guard::brake;
 use crate::mission::observation::{IssueFacts, Observation};
 use crate::mission::record::IssueKey;
 use crate::mission::situation::{Situation, is_proposal, situation, wants_room};
-use crate::question::Question;
 use crate::survey::{Scope, Survey, Surveyed, Surveyor};
 use crate::trouble::{Refusal, Trouble};
 use crate::world::gitea::ForgeError;

@@ -3,10 +3,10 @@
 
 use crate::support::cells::{at, beaten};
 use crate::support::missions::{active, labelled, settled};
-use lazarus::mission::brake::brake;
 use lazarus::mission::cell::Sighting;
 use lazarus::mission::cell_plan::plan_cell;
 use lazarus::mission::change::Change;
+use lazarus::mission::mass_change_guard::brake;
 use lazarus::mission::observation::Observation;
 use lazarus::mission::plan::preview;
 use std::collections::VecDeque;

@@ -7,7 +7,7 @@ use crate::support::missions::body;
 use crate::support::repository::Repository;
 use crate::support::soon;
 use chrono::TimeDelta;
-use lazarus::daemon::Daemon;
+use lazarus::engine::Daemon;
 use lazarus::mission::identity::RepositoryName;
 use lazarus::mission::time::Timestamp;
 use lazarus::queue::Key;

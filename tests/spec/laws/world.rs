@@ -5,7 +5,6 @@ use crate::support::missions::{body, make, proposal};
 use lazarus::mission::admission::Admission;
 use lazarus::mission::alarm::AlarmMarker;
 use lazarus::mission::archive::ArchiveName;
-use lazarus::mission::brake::brake;
 use lazarus::mission::cell::{Failure, Sighting};
 use lazarus::mission::cell_plan::plan_cell;
 use lazarus::mission::change::Change;
@@ -13,6 +12,7 @@ use lazarus::mission::comment::marker;
 use lazarus::mission::expected::expected;
 use lazarus::mission::identity::{Commit, MissionId};
 use lazarus::mission::label::Label;
+use lazarus::mission::mass_change_guard::brake;
 use lazarus::mission::meaning::Status;
 use lazarus::mission::observation::{
     Allowance, CommentFacts, Comments, Here, IssueFacts, LabelEvent, Observation, Origin, Timeline,

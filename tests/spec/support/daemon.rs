@@ -4,7 +4,7 @@ use crate::support::host::Host;
 use crate::support::repository::Repository;
 use crate::support::{PATIENCE, soon};
 use chrono::{TimeDelta, Utc};
-use lazarus::daemon::{self, Daemon};
+use lazarus::engine::{self, Daemon};
 use lazarus::mission::time::Timestamp;
 use lazarus::queue::Queue;
 use lazarus::settings::{Environment, Flags, Settings};
@@ -69,7 +69,7 @@ impl Running {
         let (ticks, heard) = mpsc::channel(1);
         let (shutdown, is_over) = oneshot::channel();
         let (snapshots, queue) = (daemon.snapshots(), daemon.queue());
-        let end = tokio::spawn(daemon::run(daemon, heard, async { is_over.await.unwrap_or_default() }));
+        let end = tokio::spawn(engine::run(daemon, heard, async { is_over.await.unwrap_or_default() }));
         Self { ticks, snapshots, queue, shutdown, end, now }
     }
 

@@ -3,14 +3,14 @@
 //! Time comes in with the ticks and from nowhere else. Nothing here is needed for correctness that a restart would not do
 //! as well: what must last is in the records, and what is kept in mind is rebuilt from them.
 
-mod alarms;
-mod allowed;
+mod alerts;
+mod allowances;
 mod audit;
-mod beaten;
 mod fleet;
 mod forge;
-mod known;
+mod heartbeats;
 mod passes;
+mod tracked;
 
 use crate::caught::caught;
 use crate::gateway;

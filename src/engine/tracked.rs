@@ -4,13 +4,13 @@ use crate::mission::admission::Occupant;
 use crate::mission::alarm::Alarm;
 use crate::mission::alarm_plan::Standing;
 use crate::mission::archive::ArchiveName;
-use crate::mission::brake::turns;
 use crate::mission::cell::{CellFacts, Part, Sighting};
 use crate::mission::ending::may_be_moved;
 use crate::mission::flapping::{Cost, Flapping};
 use crate::mission::health::{Facts, Reason, Verdict, assess};
 use crate::mission::heartbeat::WizardState;
 use crate::mission::identity::{MissionId, WizardName};
+use crate::mission::mass_change_guard::turns;
 use crate::mission::mood::mood;
 use crate::mission::notify::Notify;
 use crate::mission::phase::Phase;
@@ -54,7 +54,7 @@ pub(super) struct Known {
     pub(super) looked_at: Option<Instant>,
 }
 
-/// Whether too many turned together with it ([`crate::mission::brake`]).
+/// Whether too many turned together with it ([`crate::mission::mass_change_guard`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Brake {
     /// They did not.

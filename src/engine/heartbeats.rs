@@ -1,6 +1,6 @@
 //! Hears of heartbeats that came over the network, so that news in them need not wait for the next tick.
 
-use crate::daemon::Daemon;
+use crate::engine::Daemon;
 use crate::mission::identity::MissionId;
 use crate::queue::Key;
 use crate::world::beats::Beaten;

@@ -1,8 +1,9 @@
 //! The daemon's dealings with the forge: it lists what is new, and looks at one issue.
 
-use crate::daemon::Daemon;
-use crate::daemon::fleet::{Place, print};
-use crate::daemon::known::Brake;
+use crate::engine::Daemon;
+use crate::engine::fleet::{Place, print};
+use crate::engine::tracked::Brake;
+use crate::facts::Question;
 use crate::mission::change::Change;
 use crate::mission::ground::KnownRepository;
 use crate::mission::identity::{MissionId, RepositoryId};
@@ -10,7 +11,6 @@ use crate::mission::observation::{Here, IssueFacts, Observation};
 use crate::mission::record::{IssueState, Record};
 use crate::mission::situation::{is_proposal, wants_room};
 use crate::mission::time::Timestamp;
-use crate::question::Question;
 use crate::queue::Key;
 use crate::reconcile::{Outcome, reconcile};
 use crate::report::troubles;

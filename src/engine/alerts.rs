@@ -1,10 +1,10 @@
 //! Musters all missions after each sweep: who may raise an alarm now, and what one comment says for many.
 
-use crate::daemon::Daemon;
-use crate::daemon::allowed::Task;
-use crate::daemon::fleet::{Fleet, Place};
-use crate::daemon::forge::Forge;
-use crate::daemon::known::Brake;
+use crate::engine::Daemon;
+use crate::engine::allowances::Task;
+use crate::engine::fleet::{Fleet, Place};
+use crate::engine::forge::Forge;
+use crate::engine::tracked::Brake;
 use crate::mission::alarm::{Ledger, recent};
 use crate::mission::change::Change;
 use crate::mission::muster::{Member, Muster, Orders};

@@ -1,13 +1,13 @@
 //! The daemon's memory of all missions: thrown away with the process, since the records on the disk are the truth.
 
-use crate::daemon::allowed::Alarms;
-use crate::daemon::known::{self, Brake, Known};
+use crate::engine::allowances::Alarms;
+use crate::engine::tracked::{self, Brake, Known};
 use crate::mission::admission::{Admission, Limit, Limits, Occupant, admit};
-use crate::mission::brake::is_too_many;
 use crate::mission::cell::Sighting;
 use crate::mission::health::{Facts, Health, Verdict, assess};
 use crate::mission::heartbeat::WizardState;
 use crate::mission::identity::{ForgeUrl, IssueId, MissionId, RepositoryId};
+use crate::mission::mass_change_guard::is_too_many;
 use crate::mission::observation::{IssueFacts, Observation};
 use crate::mission::phase::Phase;
 use crate::mission::record::{IssueKey, Record};
@@ -261,7 +261,7 @@ impl Fleet {
     /// Brings what is shown of a cell up to date.
     pub(super) fn show(&mut self, id: MissionId, sighting: &Sighting, verdict: Verdict, ground: &Ground<'_>) {
         let before = self.views.get(&id);
-        let cell = known::facts(sighting);
+        let cell = tracked::facts(sighting);
         let known = self.of_mission(id);
         let said = known.and_then(|known| known.said);
         let is_same_as_said = said.is_some_and(|said| said.verdict.is_some_and(|v| v.health == verdict.health));
@@ -279,8 +279,8 @@ impl Fleet {
             health: Some(verdict.health),
             reason: Some(verdict.reason.to_string()),
             since,
-            beaten_at: cell.and_then(known::stamp),
-            says: cell.and_then(known::says),
+            beaten_at: cell.and_then(tracked::stamp),
+            says: cell.and_then(tracked::says),
             message: cell.and_then(|cell| cell.heartbeat.as_ref()?.heartbeat.message.clone()),
             wizard: bound.and_then(|bound| bound.wizard.clone()),
             name: bound.map(|bound| bound.name.clone()),

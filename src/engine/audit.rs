@@ -1,8 +1,8 @@
 //! Looks at everything now and then, as a single pass does, and puts in line what is not as it should be.
 
-use crate::daemon::Daemon;
-use crate::daemon::fleet::print;
-use crate::daemon::forge::{Forge, OVERLAP, span};
+use crate::engine::Daemon;
+use crate::engine::fleet::print;
+use crate::engine::forge::{Forge, OVERLAP, span};
 use crate::mission::admission::Admission;
 use crate::mission::ground::KnownRepository;
 use crate::mission::identity::{MissionId, RepositoryId};
