@@ -15,17 +15,18 @@
 //!
 //! # One pass
 //!
-//! 1. [`survey::survey`] looks at everything and writes nothing: repositories, labels, issues, records, cells.
-//! 2. [`mission::setup`] and [`mission::plan`] turn what was seen into [changes](mission::change::Change), which are plain
-//!    values. [`pass::preview`] prints them and holds no writer.
-//! 3. [`pass::once`] lets the applier make them, one by one; it decides nothing. For each mission that is
-//!    [`reconcile::reconcile`]: plan the cell and make it, look at it again, plan the status and say it.
+//! 1. The [`survey`] looks at everything and writes nothing: repositories, labels, issues, records, cells.
+//! 2. [`mission::setup`] and the [step machine](mission::step) turn what was seen into [changes](mission::change::Change),
+//!    which are plain values. [`pass::preview`] prints them and holds no writer.
+//! 3. [`reconcile::reconcile`] drives each mission's turn: it fetches the facts that the turn asks for, lets the applier make
+//!    the changes that it plans, one by one, and looks again when it says so.
 //!
-//! # The daemon
+//! # One engine
 //!
-//! Doors put keys in line ([`queue`]): the tick, a webhook, a heartbeat, and a pass that wrote something. Workers take them
-//! and call the same [`reconcile::reconcile`]. The web sees a [`snapshot::Snapshot`], the queue, and
-//! [`world::beats::Beats`]; nothing else of the world.
+//! [`pass::once`] is one [`engine::Engine::tick`] and one [`engine::Engine::drain`]. The daemon ([`engine::run`]) is the same
+//! engine with a ticker, listeners and workers: the tick, a webhook, a heartbeat, and a turn that wrote something put keys in
+//! line ([`queue`]), and workers take them. The web sees a [`snapshot::Snapshot`], the queue, and [`world::beats::Beats`];
+//! nothing else of the world.
 //!
 //! # What holds everywhere
 //!
@@ -40,6 +41,7 @@ pub mod arguments;
 pub mod beat;
 mod caught;
 pub mod console;
+
 pub mod demo;
 pub mod doctor;
 pub mod engine;

@@ -5,7 +5,7 @@ use crate::mission::health::Health;
 use crate::mission::observation::{Here, Observation};
 use crate::mission::paths::cell_path;
 use crate::mission::phase::Phase;
-use crate::mission::situation::{Obstacle, Situation, situation};
+use crate::mission::situation::{Obstacle, Situation};
 use crate::mission::status::status;
 use crate::reconcile::Outcome;
 use crate::trouble::Trouble;
@@ -93,12 +93,11 @@ const ELSEWHERE: &str = "elsewhere";
 impl Report {
     /// Puts a report together.
     #[must_use]
-    pub fn new(here: &Here, changes: &[Change], outcomes: Vec<Outcome>, mut troubles: Vec<Trouble>) -> Self {
+    pub fn new(changes: &[Change], results: Vec<MissionResult>, mut troubles: Vec<Trouble>) -> Self {
         let mut missions: Vec<MissionReport> = Vec::new();
-        for outcome in outcomes {
-            let mission = mission_report(here, &outcome);
-            troubles.extend(mission_troubles(&mission, &outcome));
-            missions.push(mission);
+        for result in results {
+            troubles.extend(result.troubles);
+            missions.push(result.mission);
         }
         for trouble in &troubles {
             if let Some((repository, issue)) = &trouble.issue {
@@ -200,10 +199,28 @@ pub(crate) fn counted(counts: &BTreeMap<&'static str, usize>) -> String {
     some.map(|(word, count)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
 }
 
+/// What a turn over one mission came to, for the report.
+#[derive(Clone, Debug)]
+pub struct MissionResult {
+    /// The mission's entry.
+    pub mission: MissionReport,
+    /// What went wrong with it.
+    pub troubles: Vec<Trouble>,
+}
+
+impl MissionResult {
+    /// What an outcome comes to.
+    #[must_use]
+    pub fn of(here: &Here, outcome: &Outcome) -> Self {
+        let mission = mission_report(here, outcome);
+        let troubles = mission_troubles(&mission, outcome);
+        Self { mission, troubles }
+    }
+}
+
 fn mission_report(here: &Here, outcome: &Outcome) -> MissionReport {
-    let observation = &outcome.observation;
+    let Outcome { observation, situation, .. } = outcome;
     let key = &observation.issue.key;
-    let situation = situation(observation);
     let mut report = MissionReport {
         repository: key.repository.to_string(),
         issue: key.number,
@@ -215,11 +232,11 @@ fn mission_report(here: &Here, outcome: &Outcome) -> MissionReport {
         changes: outcome.changes.iter().map(ChangeReport::of).collect(),
         error: None,
     };
-    if let Situation::Elsewhere(elsewhere, _) = &situation {
+    if let Situation::Elsewhere(elsewhere, _) = situation {
         report.phase = Some(ELSEWHERE);
         report.mission_id = Some(elsewhere.mission_id.to_string());
         report.host = elsewhere.host.as_ref().map(ToString::to_string);
-    } else if let Some((status, _)) = status(observation, &situation) {
+    } else if let Some((status, _)) = status(observation, situation) {
         let meaning = status.meaning;
         report.phase = Some(meaning.phase.word());
         report.mission_id = meaning.mission.map(|id| id.to_string());
@@ -238,7 +255,7 @@ fn mission_report(here: &Here, outcome: &Outcome) -> MissionReport {
     report
 }
 
-pub(crate) fn blocked(observation: &Observation, here: &Here, obstacle: Obstacle) -> ErrorReport {
+pub(crate) fn blocked(observation: &Observation, here: &Here, obstacle: &Obstacle) -> ErrorReport {
     let path = cell_path(&here.missions_root, observation.mission_id);
     let message = match obstacle {
         Obstacle::NotADirectory(kind) => {
@@ -252,11 +269,6 @@ pub(crate) fn blocked(observation: &Observation, here: &Here, obstacle: Obstacle
         }
     };
     ErrorReport { kind: "cell-in-the-way", message }
-}
-
-/// What went wrong with one mission.
-pub(crate) fn troubles(here: &Here, outcome: &Outcome) -> Vec<Trouble> {
-    mission_troubles(&mission_report(here, outcome), outcome)
 }
 
 fn mission_troubles(mission: &MissionReport, outcome: &Outcome) -> Vec<Trouble> {

@@ -1,6 +1,6 @@
 //! From settings to a running service: listeners, ticks and signals, and whoever outside is told that we live.
 
-use crate::engine::{self, Daemon};
+use crate::engine::{self, Engine};
 use crate::http::server::Limits;
 use crate::http::{Web, serve_doors, serve_page};
 use crate::mission::health::Health;
@@ -69,7 +69,7 @@ pub async fn serve(settings: Settings, clock: fn() -> Timestamp) -> Result<(), S
     };
     let doors = listen_on("daemon.listen", listen).await?;
     let pages = listen_on("daemon.page_listen", page_listen).await?;
-    let daemon = Daemon::start(settings, clock()).await?;
+    let daemon = Engine::start(settings, clock()).await?;
     // That the forge is slow is no reason not to begin.
     if let Ok(checked) = tokio::time::timeout(TOKEN_PATIENCE, daemon.check_token()).await {
         checked?;

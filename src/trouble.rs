@@ -1,7 +1,6 @@
 //! What went wrong: refusals, after which there is no pass, and troubles, which the next pass tries to mend.
 
 use crate::mission::identity::RepositoryName;
-use crate::mission::record::IssueKey;
 use crate::settings::SettingsError;
 use crate::world::gitea::ForgeError;
 use crate::world::observer::RepositoryError;
@@ -63,8 +62,9 @@ impl Trouble {
     }
 
     /// We ourselves broke down over an issue.
-    pub(crate) fn defect(key: &IssueKey) -> Self {
-        Self { issue: Some((key.repository.clone(), key.number)), ..Self::breakdown(key.to_string()) }
+    pub(crate) fn defect(repository: RepositoryName, number: i64) -> Self {
+        let about = format!("{repository}#{number}");
+        Self { issue: Some((repository, number)), ..Self::breakdown(about) }
     }
 
     /// We ourselves broke down over something.

@@ -1,45 +1,40 @@
-//! Musters all missions after each sweep: who may raise an alarm now, and what one comment says for many.
+//! Decides about alerts after each sweep: who may send one now, and what one comment says for many.
 
-use crate::engine::Daemon;
+use crate::engine::Engine;
 use crate::engine::allowances::Task;
 use crate::engine::fleet::{Fleet, Place};
 use crate::engine::forge::Forge;
-use crate::engine::tracked::Brake;
-use crate::mission::alarm::{Ledger, recent};
+use crate::engine::tracked::{Hold, Tracked};
+use crate::mission::alarm::Ledger;
 use crate::mission::change::Change;
 use crate::mission::muster::{Member, Muster, Orders};
 use crate::mission::observation::{Allowance, Here};
-use crate::pass::speak_for_many;
 use crate::queue::{Key, Queue};
-use crate::survey::settle;
+use crate::survey::{settle, warn_of_waiting};
 use crate::trouble::Trouble;
+use crate::world::applier::Applier;
 use crate::world::ledger;
 use crate::world::mutex::locked;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 impl Fleet {
-    /// Asks whoever sees all missions who may speak; the keys to look at.
-    fn muster(&mut self, queue: &Queue, ledger: &Ledger, here: &Here) -> Vec<Key> {
+    /// Decides by what is published of all missions who may send an alert; the keys to look at.
+    fn decide_alerts(&mut self, queue: &Queue, ledger: &Ledger, here: &Here) -> Vec<Key> {
         let key = |place: Place| Key::Issue { repository: place.0, number: place.1 };
         // Whatever the queue has forgotten is looked at no more.
         self.alarms.allowed.retain(|place, _| queue.is_held(key(*place)));
-        let mut muster = Muster { recent: self.alarms.allowed.len(), ..Muster::default() };
-        let mut places: HashMap<Member, Place> = HashMap::new();
-        for (place, known) in self.all_known() {
-            let standing = known.standing(&here.notify);
+        let missions = self.known.iter().map(|(place, known)| {
             // Of one that is about to be looked at, what is published may be old.
-            let is_seen = known.brake == Brake::Off && !queue.is_held(key(*place));
-            muster.seat(&known.issue, standing, recent(&known.alarm.posted, here.now), is_seen);
-            if standing.bad_since.is_some() || standing.raised.is_some() {
-                places.insert((known.issue.repository_id, known.issue.issue_id), *place);
-            }
-        }
+            (&known.record, known.hold == Hold::None && !queue.is_held(key(*place)))
+        });
+        let muster = Muster::gather(missions, self.alarms.allowed.len(), here);
         let Orders { allowed, change, waiting } = muster.orders(ledger, here);
-        if waiting > 0 && waiting != self.alarms.waiting {
-            tracing::warn!("{waiting} alarms wait: `notify.per_hour` lets an hour have {}", here.notify.per_hour);
+        if waiting != self.alarms.waiting {
+            warn_of_waiting(waiting, here);
         }
         self.alarms.waiting = waiting;
+        let places: HashMap<Member, Place> = if allowed.is_empty() { HashMap::new() } else { self.members() };
         let allowed = allowed.into_iter().filter_map(|(member, allowance)| Some((*places.get(&member)?, allowance)));
         let allowed: Vec<(Place, Allowance)> = allowed.collect();
         let mut keys: Vec<Key> = allowed.iter().map(|(place, _)| key(*place)).collect();
@@ -48,24 +43,30 @@ impl Fleet {
         self.alarms.task = change.map(Task::Do);
         keys
     }
+
+    fn members(&self) -> HashMap<Member, Place> {
+        let member =
+            |(place, known): (&Place, &Tracked)| ((known.issue().repository_id, known.issue().issue_id), *place);
+        self.known.iter().map(member).collect()
+    }
 }
 
-impl Daemon {
-    /// Puts in line who may raise an alarm, after a sweep has told how everything is.
-    pub(super) async fn muster(self: &Arc<Self>) {
+impl Engine {
+    /// Puts in line who may send an alert, after a sweep has told how everything is.
+    pub(super) async fn decide_alerts(self: &Arc<Self>) {
         let here = self.forge.as_ref().and_then(|forge| forge.here(self.now()));
         let Some(here) = here.filter(|here| here.notify.is_on() && !self.queue.is_asked(Key::Alarms)) else { return };
-        let daemon = Arc::clone(self);
-        let mustered = tokio::task::spawn_blocking(move || {
-            let ledger = ledger::read(&daemon.root)?;
-            let mut fleet = locked(&daemon.fleet);
+        let engine = Arc::clone(self);
+        let decided = tokio::task::spawn_blocking(move || {
+            let ledger = ledger::read(&engine.root)?;
+            let mut fleet = locked(&engine.fleet);
             if ledger.intended.is_some() {
                 fleet.alarms.task = Some(Task::Settle(ledger));
                 return Ok(vec![Key::Alarms]);
             }
-            Ok(fleet.muster(&daemon.queue, &ledger, &here))
+            Ok(fleet.decide_alerts(&engine.queue, &ledger, &here))
         });
-        match mustered.await.expect("mustering never panics") {
+        match decided.await.expect("deciding about alerts never panics") {
             Ok(keys) => keys.into_iter().for_each(|key| self.queue.add(key)),
             Err(message) => {
                 let about = self.settings.missions_root.display().to_string();
@@ -91,10 +92,18 @@ impl Daemon {
         };
         match speak_for_many(&applier, &change).await {
             Ok(()) => {
-                tracing::info!(kind = change.kind(), "{change}");
+                self.tell(vec![change]);
                 Vec::new()
             }
             Err(trouble) => vec![trouble],
         }
     }
+}
+
+/// What is said for many, or remembered of it.
+async fn speak_for_many(applier: &Applier, change: &Change) -> Result<(), Trouble> {
+    let Err(error) = applier.apply(change).await else { return Ok(()) };
+    let about = applier.here().notify.issue.as_ref().map(ToString::to_string).unwrap_or_default();
+    let message = format!("cannot {change}: {error}");
+    Err(Trouble { about, issue: None, kind: error.kind(), message, needs_a_token: error.is_about_the_token() })
 }

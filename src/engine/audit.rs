@@ -1,19 +1,23 @@
 //! Looks at everything now and then, as a single pass does, and puts in line what is not as it should be.
 
-use crate::engine::Daemon;
-use crate::engine::fleet::print;
+use crate::engine::Engine;
+use crate::engine::fleet::{fingerprint, place_of};
 use crate::engine::forge::{Forge, OVERLAP, span};
 use crate::mission::admission::Admission;
+use crate::mission::change::Change;
 use crate::mission::ground::KnownRepository;
-use crate::mission::identity::{MissionId, RepositoryId};
-use crate::mission::observation::{IssueFacts, Observation};
-use crate::mission::plan::preview;
-use crate::mission::situation::{Situation, situation, wants_room};
+use crate::mission::identity::RepositoryId;
+use crate::mission::observation::Here;
+use crate::mission::situation::Situation;
+use crate::mission::step::Candidate;
 use crate::mission::time::Timestamp;
-use crate::pass::set_up;
 use crate::queue::Key;
-use crate::survey::{Scope, Survey, survey};
+use crate::reconcile::Outcome;
+use crate::report::MissionResult;
+use crate::survey::{Scope, Survey, SurveyRequest, survey};
 use crate::trouble::{Refusal, Trouble};
+use crate::world::WorldError;
+use crate::world::applier::Applier;
 use crate::world::mutex::locked;
 use crate::world::root::{Records, Root};
 use std::collections::BTreeMap;
@@ -22,30 +26,6 @@ use std::time::{Duration, Instant};
 
 /// How long after an audit that could not do everything the next one comes, at first.
 const AUDIT_RETRY: Duration = Duration::from_secs(30);
-
-/// An issue as an audit sees it.
-struct Judged {
-    facts: IssueFacts,
-    mission_id: MissionId,
-    is_quiet: bool,
-    print: u64,
-    wants_room: bool,
-    is_admitted: bool,
-}
-
-impl Judged {
-    fn new(observation: Observation) -> Self {
-        let is_blocked = matches!(situation(&observation), Situation::Blocked(_));
-        Self {
-            mission_id: observation.mission_id,
-            is_quiet: !is_blocked && preview(&observation).is_empty(),
-            print: print(&observation.issue),
-            wants_room: wants_room(&observation),
-            is_admitted: observation.admission == Admission::Admitted,
-            facts: observation.issue,
-        }
-    }
-}
 
 /// What is wrong with the forge or a repository for as long as it is away. One issue that cannot be read comes again by
 /// itself.
@@ -83,15 +63,15 @@ impl Forge {
     }
 }
 
-impl Daemon {
-    /// Looks at everything, as a single pass does, and puts in line what is not as it should be.
+impl Engine {
+    /// Looks at everything, plans each turn's first step, and puts in line what is not as it should be.
     pub(super) async fn audit(&self, forge: &Forge) -> Vec<Trouble> {
         let asked_at = Instant::now();
         let survey = match self.survey(forge).await {
             Ok(survey) => survey,
-            Err(refusal) => return self.refused(&refusal),
+            Err(refusal) => return self.refused(refusal),
         };
-        let Survey { here, repositories, setup, observations, mut troubles, records, begun_at, .. } = survey;
+        let Survey { here, repositories, setup, fleet, mut candidates, mut troubles, records, begun_at, .. } = survey;
         self.hear_of_forge(outages(&troubles).next().map(|trouble| trouble.message.clone()));
         if here.me == 0 {
             return troubles;
@@ -101,63 +81,151 @@ impl Daemon {
             applier.know_labels(&surveyed.known, &surveyed.labels);
         }
         let mut changes = Vec::new();
-        let failed = match set_up(&applier, setup, &mut changes).await {
+        let failed = set_up(&applier, setup, &mut changes).await;
+        self.tell(changes);
+        let failed = match failed {
             Ok(failed) => failed,
-            Err(refusal) => return troubles.into_iter().chain(self.refused(&refusal)).collect(),
+            Err(refusal) => return troubles.into_iter().chain(self.refused(refusal)).collect(),
         };
-        for change in changes {
-            tracing::info!(kind = change.kind(), "{change}");
-        }
         let is_served = |id: RepositoryId| !failed.contains_key(&id);
         let served = repositories.into_iter().map(|surveyed| surveyed.known).filter(|known| is_served(known.id));
         let since = begun_at.into_iter().map(|(id, begun_at)| (id, begun_at.plus(-OVERLAP))).collect();
         troubles.extend(failed.values().cloned());
-        let is_missing = |seen: &Observation| matches!(situation(seen), Situation::Missing);
         // What was not found has to be asked for once more.
-        let is_soon = observations.iter().any(is_missing);
+        let is_soon = candidates.iter_mut().any(|candidate| matches!(candidate.situation(), Situation::Missing));
         let interval = if is_soon { AUDIT_RETRY } else { self.settings.daemon.audit_interval };
         forge.audited(served.collect(), since, &troubles, here.now, interval);
-        let judged = observations.into_iter().filter(|seen| is_served(seen.issue.key.repository_id) && !seen.is_braked);
-        let judged: Vec<Observation> = judged.collect();
-        let judge = move || judged.into_iter().map(Judged::new).collect::<Vec<_>>();
-        let judged = tokio::task::spawn_blocking(judge).await.expect("judging never panics");
-        self.take_audit(&records, judged, asked_at);
+        // Of those that are held back here the next sweep decides, if there is one.
+        let is_held = |candidate: &Candidate| candidate.seen.is_braked && self.gathered.is_none();
+        candidates.retain(|candidate| is_served(candidate.seen.issue.key.repository_id) && !is_held(candidate));
+        let here = applier.here();
+        let (count, effort) = (candidates.len(), Arc::clone(&here.effort));
+        let plan = move || candidates.into_iter().map(|candidate| Planned::new(candidate, &here)).collect::<Vec<_>>();
+        let planned = tokio::task::spawn_blocking(plan).await.expect("planning never panics");
+        let (bodies_parsed, situations_found) = (effort.bodies_parsed(), effort.situations_found());
+        tracing::debug!(bodies_parsed, situations_found, "planned the turns of {count} missions");
+        if let Some(gathered) = &self.gathered {
+            gathered.alert_later(fleet);
+        }
+        self.take_audit(&records, planned, asked_at);
         troubles
     }
 
     /// Takes note of what an audit has seen, and puts in line what is to be done.
-    fn take_audit(&self, records: &Records, judged: Vec<Judged>, asked_at: Instant) {
+    fn take_audit(&self, records: &Records, planned: Vec<Planned>, asked_at: Instant) {
         let mut fleet = locked(&self.fleet);
         for record in records.by_issue.values() {
             fleet.recall(record, asked_at);
         }
         fleet.show_all_waiting(&self.ground());
-        for Judged { facts, mission_id, is_quiet, print, wants_room, is_admitted } in judged {
-            let place = (facts.key.repository_id, facts.key.number);
+        if let Some(gathered) = &self.gathered {
+            gathered.expect(planned.len());
+        }
+        for Planned { candidate, is_quiet, wants_room } in planned {
+            let issue = &candidate.seen.issue;
+            let (key, mission_id, place) = (issue.key.clone(), candidate.seen.mission_id, place_of(&issue.key));
             if let Some(known) = fleet.known_mut(place).filter(|known| known.looked_at.is_none_or(|at| at < asked_at)) {
-                known.settled = is_quiet.then_some(print);
+                known.settled = is_quiet.then(|| fingerprint(issue));
                 known.wants_room = wants_room;
             }
-            let key = facts.key.clone();
-            if !is_quiet && fleet.offer(facts, asked_at) {
+            if is_quiet {
+                self.gather_quiet(candidate);
+                continue;
+            }
+            let is_admitted = candidate.seen.admission == Admission::Admitted;
+            if fleet.offer_ready(candidate, asked_at) {
                 if wants_room && is_admitted {
-                    fleet.promise(&key, mission_id);
+                    fleet.reserve(&key, mission_id);
                 }
                 self.queue.add(Key::Issue { repository: place.0, number: place.1 });
             }
         }
     }
 
+    fn gather_quiet(&self, candidate: Candidate) {
+        if let Some(gathered) = &self.gathered {
+            let outcome = Outcome::quiet(candidate);
+            gathered.ended(MissionResult::of(&outcome.observation.here, &outcome));
+            gathered.step(true);
+        }
+    }
+
+    /// Changes that belong to no single issue were made.
+    pub(super) fn tell(&self, changes: Vec<Change>) {
+        for change in changes {
+            if let Some(gathered) = &self.gathered {
+                gathered.changed(change);
+            } else {
+                tracing::info!(kind = change.kind(), "{change}");
+            }
+        }
+    }
+
     async fn survey(&self, forge: &Forge) -> Result<Survey, Refusal> {
-        let root = Arc::new(Root::open(&self.settings.missions_root)?);
-        survey(&self.settings, forge.gitea.clone(), &root, &Scope::Everything, self.now()).await
+        // By its path again, since another one may have been mounted there.
+        let root = match &self.gathered {
+            Some(_) => Arc::clone(&self.root),
+            None => Arc::new(Root::open(&self.settings.missions_root)?),
+        };
+        let scope = self.gathered.as_ref().map_or(&Scope::Everything, |gathered| &gathered.scope);
+        let (settings, fleet, decides_alerts) = (&self.settings, &self.fleet, self.gathered.is_some());
+        let request = SurveyRequest { settings, scope, now: self.now(), fleet, decides_alerts };
+        survey(request, forge.gitea.clone(), &root).await
     }
 
     /// There was no audit, and a person has to act.
-    fn refused(&self, refusal: &Refusal) -> Vec<Trouble> {
+    fn refused(&self, refusal: Refusal) -> Vec<Trouble> {
         let message = refusal.to_string();
+        if let Some(gathered) = &self.gathered {
+            gathered.refuse(refusal);
+            return Vec::new();
+        }
         locked(&self.passes).note_forge(Some(message.clone()));
         let about = self.settings.missions_root.display().to_string();
         vec![Trouble { about, issue: None, kind: "refused", message, needs_a_token: false }]
     }
+}
+
+/// A mission whose turn has begun.
+struct Planned {
+    candidate: Candidate,
+    is_quiet: bool,
+    wants_room: bool,
+}
+
+impl Planned {
+    fn new(mut candidate: Candidate, here: &Arc<Here>) -> Self {
+        // A root that was initialised just now has a name by now.
+        candidate.seen.here = Arc::clone(here);
+        let wants_room = candidate.turn.situation(&candidate.seen).wants_room(&candidate.seen);
+        // One that is blocked is said to be at each look.
+        let is_quiet = candidate.is_quiet() && !matches!(candidate.situation_in_fleet(), Situation::Blocked(_));
+        Self { candidate, is_quiet, wants_room }
+    }
+}
+
+/// Without its root there is no pass; without its labels a repository waits for the next one.
+async fn set_up(
+    applier: &Applier,
+    setup: Vec<Change>,
+    changes: &mut Vec<Change>,
+) -> Result<BTreeMap<RepositoryId, Trouble>, Refusal> {
+    let mut failed = BTreeMap::new();
+    for change in setup {
+        let error = match applier.apply(&change).await {
+            Ok(()) => {
+                changes.push(change);
+                continue;
+            }
+            Err(WorldError::Root(error)) => return Err(Refusal::Root(error)),
+            Err(error) => error,
+        };
+        if let Change::CreateLabel { repository, .. } | Change::CorrectLabel { repository, .. } = &change {
+            let message = format!("cannot {change}: {error}");
+            let (about, kind) = (repository.name.to_string(), error.kind());
+            let trouble = Trouble { about, issue: None, kind, message, needs_a_token: error.is_about_the_token() };
+            failed.entry(repository.id).or_insert(trouble);
+        }
+    }
+    Ok(failed)
 }

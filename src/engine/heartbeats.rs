@@ -1,6 +1,6 @@
 //! Hears of heartbeats that came over the network, so that news in them need not wait for the next tick.
 
-use crate::engine::Daemon;
+use crate::engine::Engine;
 use crate::mission::identity::MissionId;
 use crate::queue::Key;
 use crate::world::beats::Beaten;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// So many beats are taken at once, at most.
 const BEATS_MAX: usize = 256;
 
-impl Daemon {
+impl Engine {
     /// Hears for as long as this lives.
     pub(super) async fn hear_beats(self: Arc<Self>) {
         let Some(mut beats) = locked(&self.beaten).take() else { return };

@@ -1,7 +1,7 @@
 //! Who gets a new cell when there is not room for all: the smallest issue number first.
 
 use crate::mission::identity::{MissionId, RepositoryId};
-use crate::mission::record::{IssueKey, IssueState, Record};
+use crate::mission::record::{IssueKey, Record};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -91,7 +91,7 @@ pub struct Occupant {
     pub mission_id: MissionId,
     /// Who filed its issue.
     pub author_id: i64,
-    /// Whether the issue is open; a cell whose issue is not takes room only as long as it lies there.
+    /// Whether the issue is open and served here; a cell whose issue is not takes room only as long as it lies there.
     pub is_open: bool,
 }
 
@@ -100,21 +100,32 @@ impl Occupant {
     #[must_use]
     pub fn of(record: &Record) -> Option<Self> {
         let mission_id = record.binding.as_ref()?.mission_id;
-        let is_open = record.state == IssueState::Open;
-        Some(Self { mission_id, author_id: record.issue.author_id, is_open })
+        Some(Self { mission_id, author_id: record.issue.author_id, is_open: record.is_served_here() })
     }
 }
 
-/// Admits missions in the order of their issue numbers until a limit is met. Of the cells that exist on the disk, those
-/// that belong to no issue take room too.
+/// What new cells compete for.
+#[derive(Clone, Copy, Debug)]
+pub struct Capacity<'a> {
+    /// The cells on the disk.
+    pub existing: &'a BTreeSet<MissionId>,
+    /// The `limits`.
+    pub limits: Limits,
+    /// What the root's file system is short of.
+    pub shortage: Option<Limit>,
+    /// How many new cells this pass has made or promised already.
+    pub new_cells: usize,
+}
+
+/// Admits missions in the order of their issue numbers until a limit is met; by repository id and issue id. Of the cells
+/// that exist on the disk, those that belong to no issue take room too.
 #[must_use]
 pub fn admit<'a>(
     candidates: impl IntoIterator<Item = &'a IssueKey>,
     occupants: impl IntoIterator<Item = Occupant>,
-    existing: &BTreeSet<MissionId>,
-    limits: Limits,
-    shortage: Option<Limit>,
+    capacity: Capacity<'_>,
 ) -> HashMap<(RepositoryId, i64), Admission> {
+    let Capacity { existing, limits, shortage, new_cells } = capacity;
     let mut bound = 0;
     let mut cells = 0;
     let mut of_author: BTreeMap<i64, usize> = BTreeMap::new();
@@ -128,7 +139,7 @@ pub fn admit<'a>(
         *of_author.entry(author_id).or_default() += 1;
     }
     cells += existing.len().saturating_sub(bound);
-    let mut new = 0;
+    let mut new = new_cells;
     let mut candidates: Vec<_> = candidates.into_iter().collect();
     candidates.sort_by_key(|key| (key.number, key.repository_id));
     let mut admissions = HashMap::new();

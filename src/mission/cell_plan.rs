@@ -1,10 +1,10 @@
 //! Decides what a mission's cell needs: the first half of a pass over it.
 
+use crate::mission::approval::Approval;
 use crate::mission::archive::ArchiveName;
 use crate::mission::cell::{CellFacts, Part, Sight, Sighting};
 use crate::mission::change::Change;
 use crate::mission::checkout::{Wish, wish};
-use crate::mission::consent::{Consent, consent};
 use crate::mission::ending::Ending;
 use crate::mission::observation::Observation;
 use crate::mission::papers::CellPapers;
@@ -12,27 +12,26 @@ use crate::mission::papers::updated;
 use crate::mission::phase::Phase;
 use crate::mission::proposal::Proposal;
 use crate::mission::record::{Binding, Record, Restored};
-use crate::mission::situation::{Active, Situation, Waiting, situation};
+use crate::mission::situation::{Active, Situation};
 use crate::mission::status::{current, papers, phase};
 use crate::mission::time::Timestamp;
 use crate::mission::worktree::WorktreeSource;
 
-/// What the cell needs: the first half of a pass over a mission.
+/// What the cell needs: the first half of a turn.
 #[must_use]
-pub fn plan_cell(observation: &Observation) -> Vec<Change> {
+pub fn plan_cell(observation: &Observation, situation: &Situation) -> Vec<Change> {
     if observation.is_braked {
         return Vec::new();
     }
-    match situation(observation) {
-        Situation::Active(active) => plan_active(observation, &active),
+    match situation {
+        Situation::Active(active) => plan_active(observation, active),
         Situation::Closed(ending) | Situation::Gone(ending) | Situation::Elsewhere(_, ending) => {
-            plan_end(observation, ending)
+            plan_end(observation, *ending)
         }
-        Situation::Waits(proposal, Waiting::Room(_)) => keep_approval(observation, &proposal).into_iter().collect(),
+        Situation::Waits(waits) => keep_approval(observation, waits.approval.as_ref()).into_iter().collect(),
         Situation::NotAProposal
         | Situation::ForAnotherHost
         | Situation::Missing
-        | Situation::Waits(..)
         | Situation::Invalid(_)
         | Situation::Blocked(_) => Vec::new(),
     }
@@ -71,11 +70,11 @@ fn plan_active(observation: &Observation, active: &Active) -> Vec<Change> {
 
 /// What was approved and has no room yet is remembered before the comment is edited: after that the click is too old to
 /// count.
-fn keep_approval(observation: &Observation, proposal: &Proposal) -> Option<Change> {
-    let Consent::Given(approval) = consent(observation, proposal) else { return None };
-    let is_known = observation.record.as_ref().is_some_and(|record| record.approval.as_ref() == Some(&approval));
-    let record = Record { approval: Some(approval), ..current(observation) };
-    (!is_known).then(|| Change::Remember { record: Box::new(record) })
+fn keep_approval(observation: &Observation, approval: Option<&Approval>) -> Option<Change> {
+    let known = observation.record.as_ref().and_then(|record| record.approval.as_ref());
+    let approval = approval.filter(|approval| known != Some(approval))?;
+    let record = Record { approval: Some(approval.clone()), ..current(observation) };
+    Some(Change::Remember { record: Box::new(record) })
 }
 
 /// The repository to be checked out now, if one is.
@@ -120,7 +119,7 @@ fn restore_cell(
 ) -> Change {
     let missing = match kept {
         Sighting::Cell(cell) if active.suspension.is_none() => {
-            Part::ALL.into_iter().filter(|part| lacks(observation, cell, *part)).collect()
+            Part::ALL.into_iter().filter(|part| lacks(observation.record.as_ref(), cell, *part)).collect()
         }
         Sighting::Cell(_) | Sighting::Absent | Sighting::NotADirectory(_) | Sighting::Failed(_) => Vec::new(),
     };
@@ -154,13 +153,14 @@ fn born(sighting: &Sighting) -> Option<Timestamp> {
     Timestamp::parse(cell.mission.as_ref()?.get("created_at")?.as_str()?)
 }
 
-/// Whether a part is missing and is to be made again.
-fn lacks(observation: &Observation, cell: &CellFacts, part: Part) -> bool {
+/// Whether a part is missing and is created again.
+#[must_use]
+pub fn lacks(record: Option<&Record>, cell: &CellFacts, part: Part) -> bool {
     // A wizard that has beaten knows more of its heartbeat than an empty file would say, and what lay in a worktree nobody
     // knows but its wizard.
     let is_beyond_us = match part {
-        Part::Heartbeat => observation.binding().is_some_and(|binding| binding.ever_beat),
-        Part::Worktree => observation.record.as_ref().is_some_and(|record| record.worktree.checked_out.is_some()),
+        Part::Heartbeat => record.and_then(|record| record.binding.as_ref()).is_some_and(|binding| binding.ever_beat),
+        Part::Worktree => record.is_some_and(|record| record.worktree.checked_out.is_some()),
         Part::Meta
         | Part::Config
         | Part::State
@@ -178,9 +178,8 @@ fn lacks(observation: &Observation, cell: &CellFacts, part: Part) -> bool {
 fn repair(observation: &Observation, cell: &CellFacts, part: Part, papers: &CellPapers) -> Option<Change> {
     let mission_id = papers.mission_id;
     match (cell.part(part), part) {
-        (Sight::Missing, _) => {
-            lacks(observation, cell, part).then(|| Change::RestorePart { papers: Box::new(papers.clone()), part })
-        }
+        (Sight::Missing, _) => lacks(observation.record.as_ref(), cell, part)
+            .then(|| Change::RestorePart { papers: Box::new(papers.clone()), part }),
         (Sight::Present, Part::Mission) => {
             let contents = updated(cell.mission.as_ref()?, &papers.mission_file())?;
             Some(Change::UpdateFile { mission_id, part, contents })

@@ -2,10 +2,11 @@
 
 use crate::mission::archive::ArchiveName;
 use crate::mission::cell::Sighting;
-use crate::mission::health::Reason;
+use crate::mission::health::{Reason, Verdict};
 use crate::mission::observation::Observation;
 use crate::mission::record::Record;
 use crate::mission::time::Timestamp;
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 /// How far the ending of a cell has come.
@@ -22,32 +23,47 @@ pub enum Ending {
     Archived(ArchiveName),
 }
 
+/// What decides how far it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress<'a> {
+    /// What is remembered of the mission.
+    pub record: &'a Record,
+    /// The cell's place.
+    pub sighting: &'a Sighting,
+    /// The verdict on the cell.
+    pub verdict: Option<Verdict>,
+    /// The time.
+    pub now: Timestamp,
+    /// `close.grace_seconds`
+    pub close_grace: TimeDelta,
+}
+
 /// How far it is, and what is to be done.
 #[must_use]
 pub fn ending(observation: &Observation) -> Ending {
-    let Some(record) = observation.record.as_ref().filter(|record| record.binding.is_some()) else {
+    let Some(record) = &observation.record else { return Ending::NoCell };
+    let (now, close_grace) = (observation.here.now, observation.here.close_grace);
+    let (sighting, verdict) = (&observation.sighting, observation.verdict());
+    ending_of(&Progress { record, sighting, verdict, now, close_grace })
+}
+
+/// The same, by what decides it.
+#[must_use]
+pub fn ending_of(progress: &Progress<'_>) -> Ending {
+    let Progress { record, sighting, verdict, now, close_grace } = progress;
+    if record.binding.is_none() {
         return Ending::NoCell;
-    };
-    match observation.sighting {
+    }
+    match sighting {
         Sighting::Absent => record.archive.map_or(Ending::NoCell, Ending::Archived),
         Sighting::NotADirectory(_) => Ending::NoCell,
-        Sighting::Cell(_) | Sighting::Failed(_) => stays_until(observation, record),
+        Sighting::Cell(_) | Sighting::Failed(_) => {
+            let end = record.ended_at.unwrap_or(*now).plus(*close_grace);
+            // Nobody works in it any more, or its grace is over.
+            let may_be_moved = |verdict: &Verdict| *now >= end || !may_be_at_work(verdict.reason);
+            if verdict.as_ref().is_none_or(may_be_moved) { Ending::Due } else { Ending::StaysUntil(end) }
+        }
     }
-}
-
-fn stays_until(observation: &Observation, record: &Record) -> Ending {
-    let here = &observation.here;
-    let end = record.ended_at.unwrap_or(here.now).plus(here.close_grace);
-    match observation.verdict() {
-        Some(verdict) if !may_be_moved(verdict.reason, end, here.now) => Ending::StaysUntil(end),
-        _ => Ending::Due,
-    }
-}
-
-/// Whether nobody works in an ended cell any more, or its grace is over.
-#[must_use]
-pub fn may_be_moved(reason: Reason, grace_ends_at: Timestamp, now: Timestamp) -> bool {
-    now >= grace_ends_at || !may_be_at_work(reason)
 }
 
 /// Whether a wizard beats, or we cannot tell.

@@ -2,13 +2,15 @@
 
 use crate::mission::cell::{CellFacts, Part, Sight, Sighting};
 use crate::mission::change::Change;
+use crate::mission::comment::marker;
 use crate::mission::contents::parse_object;
 use crate::mission::health::Place;
 use crate::mission::heartbeat::{Beat, Heartbeat};
-use crate::mission::observation::Observation;
+use crate::mission::meaning::Status;
+use crate::mission::observation::{CommentFacts, Comments, Observation};
 use crate::mission::papers::CellPapers;
 use crate::mission::papers::updated;
-use crate::mission::record::Record;
+use crate::mission::record::{Record, Spoken};
 use crate::mission::time::Timestamp;
 
 /// The world as it will be once `changes` have been made; what a preview sees instead of a second look.
@@ -69,12 +71,19 @@ fn expect(after: &mut Observation, change: &Change) {
         | Change::AddLabels { .. }
         | Change::RemoveLabel { .. }
         | Change::ReplaceLabels { .. }
-        | Change::PostComment { .. }
-        | Change::EditComment { .. }
-        | Change::RemoveComment { .. }
-        | Change::RememberComment { .. }
         | Change::PostFleetAlarm { .. }
         | Change::RememberFleet { .. } => {}
+        Change::PostComment { issue: _, status } => speak(after, None, status, false),
+        Change::EditComment { issue: _, id, status, is_claim } => speak(after, Some(*id), status, !is_claim),
+        Change::RemoveComment { issue: _, id } => {
+            if let Comments::Read(comments) = &mut after.comments {
+                comments.retain(|comment| comment.id != *id);
+            }
+        }
+        Change::RememberComment { issue, comment } => {
+            let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
+            record.comment = Some(comment.clone());
+        }
         Change::Remember { record } => {
             let known = after.record.take().unwrap_or_else(|| Record::new(record.issue.clone()));
             after.record = Some((**record).clone().keeping_what_was_said(known));
@@ -88,6 +97,23 @@ fn expect(after: &mut Observation, change: &Change) {
             record.alarm = (**memory).clone();
         }
     }
+}
+
+/// A comment as it will stand on the issue and in our memory; a new one gets an id after all others.
+fn speak(after: &mut Observation, edited: Option<i64>, status: &Status, is_confirmed: bool) {
+    let (now, poster, marker) = (after.here.now, after.here.me, Some(marker(&after.here, status)));
+    let mut id = edited.unwrap_or_default();
+    if let Comments::Read(comments) = &mut after.comments {
+        id = edited.unwrap_or_else(|| comments.iter().map(|comment| comment.id).max().unwrap_or_default() + 1);
+        if let Some(found) = comments.iter_mut().find(|comment| comment.id == id) {
+            (found.marker, found.updated_at) = (marker, now);
+        } else {
+            comments.push(CommentFacts { id, poster, marker, alarm: None, created_at: now, updated_at: now });
+        }
+    }
+    let record = after.record.get_or_insert_with(|| Record::new(after.issue.key.clone()));
+    let (digest, asks, is_edited) = (status.digest(), status.asks(), edited.is_some());
+    record.comment = Some(Spoken { id, digest, is_confirmed, asks, is_edited });
 }
 
 /// What is remembered of the worktree belongs to the changes that fill it.

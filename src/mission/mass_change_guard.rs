@@ -1,21 +1,25 @@
-//! Holds a pass back that sees too many cells vanish or turn stale at once: a disk that is gone or a clock that jumped looks
-//! just like that, and one more look tells.
+//! Holds changes back that hit too many missions at once: a disk that is gone, a clock that jumped or a forge restored from
+//! an old backup looks just like that, and one more look tells.
 
 use crate::mission::cell::Sighting;
 use crate::mission::health::{Health, Place, Reason, Verdict};
 use crate::mission::observation::Observation;
-use crate::mission::record::Said;
+use crate::mission::record::{Record, Said};
+use std::collections::BTreeSet;
 
-/// So many may turn at once, whatever their share is.
-const TURNING_MAX: usize = 3;
+/// So many cells may degrade at once, whatever their share is.
+const DEGRADING_MAX: usize = 3;
 
 /// And so many of a hundred.
 const PERCENT_MAX: usize = 20;
 
+/// From so many issues that are deleted in one pass upwards none is believed before a person has agreed.
+pub const DELETED_MIN: usize = 4;
+
 /// Whether so many of so many are too many to be believed at once.
 #[must_use]
-pub fn is_too_many(turning: usize, all: usize) -> bool {
-    turning > TURNING_MAX && is_share_of_all(turning, all)
+pub fn is_too_many(degrading: usize, all: usize) -> bool {
+    degrading > DEGRADING_MAX && is_share_of_all(degrading, all)
 }
 
 /// Whether so many of so many are a large share of all.
@@ -24,34 +28,67 @@ pub fn is_share_of_all(some: usize, all: usize) -> bool {
     some * 100 > all * PERCENT_MAX
 }
 
-/// Marks those that turn in this pass, if they are too many. Those that the pass before has marked are believed now.
-pub fn brake(observations: &mut [Observation]) {
-    let all = observations.iter().filter(|observation| had_a_cell(observation)).count();
-    let turning: Vec<usize> = (0..observations.len()).filter(|&at| is_turning(&observations[at])).collect();
-    if is_too_many(turning.len(), all) {
-        for at in turning {
-            observations[at].is_braked = true;
-        }
+/// Whether so many deleted issues wait for a person, who has agreed to so many at most.
+#[must_use]
+pub fn holds_deletions(deleted: usize, agreed: Option<usize>) -> bool {
+    deleted >= DELETED_MIN && agreed.is_none_or(|most| deleted > most)
+}
+
+/// A mission as far as the guard goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Guarded<'a> {
+    /// What is remembered of it.
+    pub record: &'a Record,
+    /// Whether its issue is open, and served here.
+    pub is_open: bool,
+    /// The verdict on its cell now.
+    pub verdict: Verdict,
+    /// The cell now.
+    pub sighting: &'a Sighting,
+    /// Whether the look before this one held it back already; then it is believed now.
+    pub awaits_confirmation: bool,
+}
+
+impl<'a> Guarded<'a> {
+    /// A mission as it is observed; none without a cell of its own.
+    #[must_use]
+    pub fn of(observation: &'a Observation) -> Option<Self> {
+        let (record, verdict) = (observation.record.as_ref()?, observation.verdict()?);
+        Some(Self {
+            record,
+            is_open: observation.issue.is_open() && record.elsewhere.is_none(),
+            verdict,
+            sighting: &observation.sighting,
+            awaits_confirmation: record.is_unconfirmed,
+        })
+    }
+
+    /// Whether it counts among those that have a cell to lose. One that was archived has its cell there, and one that is
+    /// suspended is watched by nobody.
+    fn counts(&self) -> bool {
+        let record = self.record;
+        let is_watched = self.is_open && record.archive.is_none() && record.suspension.is_none();
+        is_watched && record.binding.as_ref().is_some_and(|binding| binding.seen_whole)
     }
 }
 
-fn had_a_cell(observation: &Observation) -> bool {
-    let record = observation.record.as_ref();
-    // One that is reopened has its cell in the archive, and one that is suspended is nobody's alarm.
-    let is_elsewhere = record.is_some_and(|record| record.archive.is_some() || record.suspension.is_some());
-    let is_watched = observation.issue.is_open() && !is_elsewhere;
-    is_watched && observation.binding().is_some_and(|binding| binding.seen_whole)
-}
-
-fn is_turning(observation: &Observation) -> bool {
-    let Some(record) = observation.record.as_ref().filter(|_| had_a_cell(observation)) else { return false };
-    let verdict = observation.verdict();
-    !record.is_unconfirmed && verdict.is_some_and(|verdict| turns(record.said, verdict, &observation.sighting))
-}
-
-/// Whether a cell has vanished or its wizard fallen silent since we last spoke of it.
+/// Those that degrade now, if they are too many to be believed at once; else none.
 #[must_use]
-pub fn turns(said: Option<Said>, verdict: Verdict, sighting: &Sighting) -> bool {
+pub fn held<'a, K: Ord>(missions: impl IntoIterator<Item = (K, Guarded<'a>)>) -> BTreeSet<K> {
+    let mut all = 0;
+    let mut degrading = BTreeSet::new();
+    for (key, mission) in missions.into_iter().filter(|(_, mission)| mission.counts()) {
+        all += 1;
+        let Guarded { record, verdict, sighting, awaits_confirmation, is_open: _ } = mission;
+        if !awaits_confirmation && degrades(record.said, verdict, sighting) {
+            degrading.insert(key);
+        }
+    }
+    if is_too_many(degrading.len(), all) { degrading } else { BTreeSet::new() }
+}
+
+/// Whether a cell has vanished or its wizard's heartbeats have stopped since we last published its health.
+fn degrades(said: Option<Said>, verdict: Verdict, sighting: &Sighting) -> bool {
     let before = said.and_then(|said| said.verdict);
     let has_vanished =
         *sighting == Sighting::Absent && before.is_none_or(|before| before.reason != Reason::Missing(Place::Whole));

@@ -55,8 +55,19 @@ pub struct Orders {
 }
 
 impl Muster {
+    /// Gathers all missions by what is remembered of each, with whether that is what is published of it now; so many alarms
+    /// are on their way besides.
+    #[must_use]
+    pub fn gather<'a>(missions: impl IntoIterator<Item = (&'a Record, bool)>, under_way: usize, here: &Here) -> Self {
+        let mut muster = Self { recent: under_way, ..Self::default() };
+        for (record, is_seen) in missions {
+            muster.take(record, is_seen, here);
+        }
+        muster
+    }
+
     /// Takes note of a mission by what is remembered of it.
-    pub fn take(&mut self, record: &Record, is_seen: bool, here: &Here) {
+    fn take(&mut self, record: &Record, is_seen: bool, here: &Here) {
         let standing = Standing::of(record, &here.notify);
         let on_its_way = usize::from(record.alarm.intended.is_some());
         let count = recent(&record.alarm.posted, here.now) + on_its_way;

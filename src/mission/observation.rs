@@ -5,8 +5,9 @@ use crate::mission::alarm::AlarmMarker;
 use crate::mission::approval::ApprovalPolicy;
 use crate::mission::archive::ArchiveName;
 use crate::mission::cell::Sighting;
+use crate::mission::effort::Effort;
 use crate::mission::form::Form;
-use crate::mission::health::{Facts, Place, Verdict, assess};
+use crate::mission::health::{Place, Verdict};
 use crate::mission::identity::{ForgeUrl, HostName, MissionId, RepositoryPattern, RootId};
 use crate::mission::label::Label;
 use crate::mission::marker::Marker;
@@ -62,6 +63,8 @@ pub struct Here {
     pub close_grace: TimeDelta,
     /// `notify.*`
     pub notify: Notify,
+    /// What deciding has cost so far.
+    pub effort: Arc<Effort>,
 }
 
 impl Here {
@@ -243,6 +246,8 @@ pub struct Observation {
     pub here: Arc<Here>,
     /// The issue.
     pub issue: IssueFacts,
+    /// What its title and body ask for: read once, when the observation begins.
+    pub asked: Result<Proposal, Vec<Problem>>,
     /// Its comments.
     pub comments: Comments,
     /// Its timeline.
@@ -274,12 +279,14 @@ impl Observation {
     #[must_use]
     pub fn new(here: Arc<Here>, issue: IssueFacts, record: Option<Record>) -> Self {
         let bound = record.as_ref().and_then(|record| record.binding.as_ref()).map(|binding| binding.mission_id);
-        let wanted = || parse(&here, &issue).ok().and_then(|proposal| proposal.spec.cell);
+        let asked = parse(&here, &issue);
+        let wanted = || asked.as_ref().ok().and_then(|proposal| proposal.spec.cell);
         let of_issue = || MissionId::of_issue(&here.forge, issue.key.repository_id, issue.key.issue_id);
         let mission_id = bound.or_else(wanted).unwrap_or_else(of_issue);
         Self {
             here,
             issue,
+            asked,
             comments: Comments::Unread,
             timeline: Timeline::Unread,
             record,
@@ -295,9 +302,9 @@ impl Observation {
         }
     }
 
-    /// What the issue asks for.
-    pub fn proposal(&self) -> Result<Proposal, Vec<Problem>> {
-        parse(&self.here, &self.issue)
+    /// What the issue asks for, or what is wrong with its answers.
+    pub fn proposal(&self) -> Result<&Proposal, &[Problem]> {
+        self.asked.as_ref().map_err(Vec::as_slice)
     }
 
     /// The verdict on a cell that the issue is bound to, before anything is held back.
@@ -309,13 +316,7 @@ impl Observation {
     /// The verdict in the light of a binding that may be newer than what was remembered.
     #[must_use]
     pub fn judge(&self, binding: &Binding) -> Verdict {
-        assess(&Facts {
-            sighting: &self.sighting,
-            bound: true,
-            ever_beat: binding.ever_beat,
-            stale_after: binding.spec.stale_after(),
-            now: self.here.now,
-        })
+        binding.judge(&self.sighting, self.here.now)
     }
 
     /// The cell that belongs to the issue, if one does.
@@ -339,6 +340,7 @@ impl Observation {
 }
 
 fn parse(here: &Here, issue: &IssueFacts) -> Result<Proposal, Vec<Problem>> {
+    here.effort.parse();
     let intake = Intake { repository: &issue.key.repository, worktrees: &here.worktrees };
     proposal::parse(Form::embedded(), &issue.title, &issue.body, intake)
 }

@@ -1,29 +1,22 @@
 //! Decides what one mission needs: an observation in, a list of changes out.
 
 use crate::mission::alarm_plan::plan_alarm;
-use crate::mission::cell::Sighting;
-use crate::mission::cell_plan::plan_cell;
 use crate::mission::change::Change;
-use crate::mission::checkout::{Wish, wish};
 use crate::mission::comment::marker;
-use crate::mission::expected::expected;
 use crate::mission::flapping::Cost;
-use crate::mission::identity::RepositoryName;
 use crate::mission::label::Label;
 use crate::mission::meaning::Status;
-use crate::mission::observation::{AttachedLabel, Comments, Observation, Take, Timeline};
+use crate::mission::observation::{AttachedLabel, Comments, Observation, Take};
 use crate::mission::record::{Record, Spoken};
-use crate::mission::situation::{Situation, Waiting, situation};
+use crate::mission::situation::Situation;
 use crate::mission::status::{current, held_status, is_news_of_health, status};
-use crate::mission::suspension::is_to_be_asked;
 
-/// What the issue needs: the second half of a pass over a mission.
+/// What the issue needs: the second half of a turn.
 #[must_use]
-pub fn plan_status(observation: &Observation) -> Vec<Change> {
-    let situation = situation(observation);
+pub fn plan_status(observation: &Observation, situation: &Situation) -> Vec<Change> {
     let mut changes = Vec::new();
-    let record = if let Some((status, record)) = status(observation, &situation) {
-        let (said, record) = say_what_is_allowed(observation, &situation, status, record);
+    let record = if let Some((status, record)) = status(observation, situation) {
+        let (said, record) = say_what_is_allowed(observation, situation, status, record);
         changes.extend(said);
         changes.extend(plan_alarm(observation, &record));
         Some(record)
@@ -85,11 +78,12 @@ fn withdraw(observation: &Observation) -> Vec<Change> {
 }
 
 /// What is remembered of issues that we say nothing on, once so many comments are taken back.
-fn silent_record(observation: &Observation, situation: Situation, withdrawn: usize) -> Option<Record> {
+fn silent_record(observation: &Observation, situation: &Situation, withdrawn: usize) -> Option<Record> {
     let mut record = current(observation);
     let ended_at = observation.record.as_ref().and_then(|before| before.ended_at);
     match situation {
-        Situation::Elsewhere(mut elsewhere, _) => {
+        Situation::Elsewhere(elsewhere, _) => {
+            let mut elsewhere = elsewhere.clone();
             elsewhere.comments -= i64::try_from(withdrawn).unwrap_or_default();
             record.elsewhere = Some(elsewhere);
             record.bad_since = None;
@@ -213,92 +207,4 @@ fn plan_comment(observation: &Observation, status: Status) -> Vec<Change> {
     let surplus = ours.iter().skip(1);
     changes.extend(surplus.map(|(id, _)| Change::RemoveComment { issue: issue(), id: *id }));
     changes
-}
-
-/// Both halves as they would be carried out: what a dry run prints.
-#[must_use]
-pub fn preview(observation: &Observation) -> Vec<Change> {
-    let mut changes = plan_cell(observation);
-    changes.extend(plan_status(&expected(observation, &changes)));
-    changes
-}
-
-/// Whether the plan depends on comments that have not been read: on an issue without a cell of ours,
-/// another root may have spoken, and what we said may not be known to us.
-#[must_use]
-pub fn needs_comments(observation: &Observation) -> bool {
-    if observation.comments != Comments::Unread {
-        return false;
-    }
-    match situation(observation) {
-        Situation::NotAProposal | Situation::Missing | Situation::Gone(_) => return false,
-        Situation::ForAnotherHost if observation.here.take == Take::Named => return false,
-        Situation::ForAnotherHost
-        | Situation::Elsewhere(..)
-        | Situation::Closed(_)
-        | Situation::Waits(..)
-        | Situation::Invalid(_)
-        | Situation::Active(_)
-        | Situation::Blocked(_) => {}
-    }
-    let Some(record) = &observation.record else { return true };
-    let issue = &observation.issue;
-    if let Some(elsewhere) = &record.elsewhere {
-        let is_old = elsewhere.updated_at != issue.updated_at || elsewhere.comments != issue.comments;
-        return observation.here.is_this_root(elsewhere.root) || (is_old && issue.is_open());
-    }
-    if record.yielded_at.is_some() {
-        return record.yielded_at != Some(issue.updated_at);
-    }
-    if record.comment.as_ref().is_none_or(|comment| !comment.is_confirmed) || has_lost_an_alarm(observation) {
-        return true;
-    }
-    needs_timeline(observation) || (record.binding.is_none() && !preview(observation).iter().all(Change::is_memory))
-}
-
-/// Whether nobody knows if an alarm of a mission that goes on was said.
-fn has_lost_an_alarm(observation: &Observation) -> bool {
-    let is_open = observation.issue.is_open() && observation.binding().is_some();
-    is_open && observation.record.as_ref().is_some_and(|record| record.alarm.intended.is_some())
-}
-
-/// Whether the plan depends on who put a label on the issue, and when; then it depends on the comments, too.
-#[must_use]
-pub fn needs_timeline(observation: &Observation) -> bool {
-    if observation.timeline != Timeline::Unread || !observation.issue.is_open() {
-        return false;
-    }
-    let has_spoken = observation.record.as_ref().is_some_and(|record| record.comment.is_some());
-    let is_weighed = match situation(observation) {
-        Situation::Waits(_, Waiting::Approval(_)) => true,
-        Situation::Active(active) => active.edit.is_some(),
-        Situation::NotAProposal
-        | Situation::ForAnotherHost
-        | Situation::Elsewhere(..)
-        | Situation::Closed(_)
-        | Situation::Missing
-        | Situation::Gone(_)
-        | Situation::Waits(..)
-        | Situation::Invalid(_)
-        | Situation::Blocked(_) => false,
-    };
-    let is_granted = is_weighed && has_spoken && observation.issue.has(&Label::ApprovalGranted);
-    is_granted || is_to_be_asked(observation)
-}
-
-/// The repository that the plan depends on and that the forge was not asked about.
-#[must_use]
-pub fn needs_origin(observation: &Observation) -> Option<RepositoryName> {
-    let Situation::Active(active) = situation(observation) else { return None };
-    let is_new = match observation.sighting {
-        // A cell that comes back brings its worktree along.
-        Sighting::Absent => observation.archive.kept.is_none(),
-        Sighting::Cell(_) => false,
-        // Nothing can be filled there, whatever the answer.
-        Sighting::NotADirectory(_) | Sighting::Failed(_) => return None,
-    };
-    match wish(observation, &active.proposal.spec, is_new) {
-        Wish::Ask(repository) if active.suspension.is_none() => Some(repository),
-        Wish::Ask(_) | Wish::Nothing | Wish::Refused(_) | Wish::CheckOut(_) => None,
-    }
 }

@@ -3,8 +3,9 @@
 use crate::mission::alarm::Alarm;
 use crate::mission::approval::{Approval, Asking};
 use crate::mission::archive::ArchiveName;
+use crate::mission::cell::Sighting;
 use crate::mission::flapping::Flapping;
-use crate::mission::health::{Place, Verdict};
+use crate::mission::health::{Facts, Place, Verdict, assess};
 use crate::mission::heartbeat::WizardState;
 use crate::mission::identity::{HostName, IssueId, MissionId, RepositoryId, RepositoryName, RootId};
 use crate::mission::person::Person;
@@ -165,6 +166,13 @@ pub struct Binding {
 }
 
 impl Binding {
+    /// The verdict on its cell, before anything is damped or held back.
+    #[must_use]
+    pub fn judge(&self, sighting: &Sighting, now: Timestamp) -> Verdict {
+        let (ever_beat, stale_after) = (self.ever_beat, self.spec.stale_after());
+        assess(&Facts { sighting, bound: true, ever_beat, stale_after, now })
+    }
+
     /// The proposal as it was accepted last.
     #[must_use]
     pub fn proposal(&self) -> Proposal {
@@ -285,6 +293,12 @@ impl Record {
             suspension: None,
             worktree: Worktree::default(),
         }
+    }
+
+    /// Whether its issue is open, as far as we know, and no other root serves it.
+    #[must_use]
+    pub fn is_served_here(&self) -> bool {
+        self.state == IssueState::Open && self.elsewhere.is_none()
     }
 
     /// The same, but what belongs to the changes that speak is as another one has it.

@@ -35,13 +35,24 @@ pub enum Situation {
     /// It was deleted.
     Gone(Ending),
     /// Valid, but it cannot have a cell now.
-    Waits(Box<Proposal>, Waiting),
+    Waits(Box<Waits>),
     /// Answers need correcting.
     Invalid(Vec<Problem>),
     /// It has a cell, or gets one now.
     Active(Box<Active>),
     /// It should get a cell, but something we must not touch is in the cell's place.
     Blocked(Obstacle),
+}
+
+/// A valid proposal without a cell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waits {
+    /// What it asks for.
+    pub proposal: Proposal,
+    /// What it waits for.
+    pub waiting: Waiting,
+    /// The approval that it has, where it only waits for room.
+    pub approval: Option<Approval>,
 }
 
 /// What a valid proposal waits for.
@@ -105,9 +116,72 @@ pub enum Obstacle {
     Taken(IssueKey),
 }
 
-/// Finds the situation. Says nothing about health.
-#[must_use]
-pub fn situation(observation: &Observation) -> Situation {
+impl Situation {
+    /// The situation of a mission among all others. Says nothing about health.
+    #[must_use]
+    pub fn of(observation: &Observation) -> Self {
+        let alone = Self::alone(observation);
+        alone.overruled(observation).unwrap_or(alone)
+    }
+
+    /// The situation as it would be if there were no other missions: nobody else owned its cell, and there were room.
+    #[must_use]
+    pub fn alone(observation: &Observation) -> Self {
+        observation.here.effort.judge();
+        find(observation)
+    }
+
+    /// What other missions make of it, where that is something else: one of them owns the cell, or all of them together
+    /// leave no room.
+    #[must_use]
+    pub fn overruled(&self, observation: &Observation) -> Option<Self> {
+        if observation.binding().is_some() {
+            return None;
+        }
+        let active = match self {
+            Self::Active(active) => Some(active),
+            Self::Invalid(_) | Self::Blocked(_) => None,
+            Self::Waits(waits) if matches!(waits.waiting, Waiting::Approval(_)) => None,
+            Self::Waits(_)
+            | Self::NotAProposal
+            | Self::ForAnotherHost
+            | Self::Elsewhere(..)
+            | Self::Closed(_)
+            | Self::Missing
+            | Self::Gone(_) => return None,
+        };
+        if let Some(problem) = observation.proposal().ok().and_then(|proposal| cell_of_another(observation, proposal)) {
+            return Some(Self::Invalid(vec![problem]));
+        }
+        if let (Some(active), Admission::Full(limit)) = (active, observation.admission) {
+            let (proposal, approval) = (active.proposal.clone(), active.approval.clone());
+            return Some(Self::Waits(Box::new(Waits { proposal, waiting: Waiting::Room(limit), approval })));
+        }
+        let is_taken = matches!(self, Self::Active(_) | Self::Blocked(_));
+        observation.owner.clone().filter(|_| is_taken).map(|owner| Self::Blocked(Obstacle::Taken(owner)))
+    }
+
+    /// Whether a new cell would be made if there were room: what [`crate::mission::admission`] decides about. The cell of an
+    /// adopted one is there already.
+    #[must_use]
+    pub fn wants_room(&self, observation: &Observation) -> bool {
+        let is_free = observation.binding().is_none() && observation.owner.is_none();
+        match self {
+            Self::Active(active) => is_free && active.proposal.spec.cell.is_none(),
+            Self::Waits(waits) => matches!(waits.waiting, Waiting::Room(_)),
+            Self::NotAProposal
+            | Self::ForAnotherHost
+            | Self::Elsewhere(..)
+            | Self::Closed(_)
+            | Self::Missing
+            | Self::Gone(_)
+            | Self::Invalid(_)
+            | Self::Blocked(_) => false,
+        }
+    }
+}
+
+fn find(observation: &Observation) -> Situation {
     let issue = &observation.issue;
     if observation.record.is_none() && !(issue.is_open() && is_proposal(issue)) {
         return Situation::NotAProposal;
@@ -138,29 +212,6 @@ pub fn is_proposal(issue: &IssueFacts) -> bool {
     first == Some(Form::embedded().marker.as_str()) || issue.has(&Label::Proposal)
 }
 
-/// Whether a new cell would be made if there were room: what [`crate::mission::admission`] decides about.
-#[must_use]
-pub fn wants_room(observation: &Observation) -> bool {
-    if observation.binding().is_some() {
-        return false;
-    }
-    let mut imagined = observation.clone();
-    imagined.admission = Admission::Admitted;
-    match situation(&imagined) {
-        // The cell of an adopted one is there already.
-        Situation::Active(active) => active.proposal.spec.cell.is_none(),
-        Situation::NotAProposal
-        | Situation::ForAnotherHost
-        | Situation::Elsewhere(..)
-        | Situation::Closed(_)
-        | Situation::Missing
-        | Situation::Gone(_)
-        | Situation::Waits(..)
-        | Situation::Invalid(_)
-        | Situation::Blocked(_) => false,
-    }
-}
-
 /// A bound mission takes valid edits, keeps its host, its cell and its worktree, and keeps running on invalid ones.
 fn bound(observation: &Observation) -> Active {
     let binding = observation.binding().expect("only called for bound missions, always: situation()");
@@ -173,9 +224,9 @@ fn bound(observation: &Observation) -> Active {
         suspension: suspension(observation),
     };
     let proposal = match observation.proposal() {
-        Ok(proposal) => keep_what_stays(observation, &mut active, proposal),
+        Ok(proposal) => keep_what_stays(observation, &mut active, proposal.clone()),
         Err(problems) => {
-            active.refused.push(Refused::Problems(problems));
+            active.refused.push(Refused::Problems(problems.to_vec()));
             return active;
         }
     };
@@ -217,7 +268,7 @@ fn keep_what_stays(observation: &Observation, active: &mut Active, mut wanted: P
 fn unbound(observation: &Observation) -> Situation {
     let parsed = observation.proposal();
     let here = &observation.here;
-    let named = parsed.as_ref().ok().and_then(|proposal| proposal.spec.host.clone());
+    let named = parsed.ok().and_then(|proposal| proposal.spec.host.clone());
     let names_this = named.as_ref().is_some_and(|host| host.is_same(&here.host));
     let is_for_another = match here.take {
         Take::Named => !names_this,
@@ -227,11 +278,12 @@ fn unbound(observation: &Observation) -> Situation {
         return Situation::ForAnotherHost;
     }
     let proposal = match parsed {
-        Ok(proposal) => Box::new(proposal),
-        Err(problems) => return Situation::Invalid(problems),
+        Ok(proposal) => proposal.clone(),
+        Err(problems) => return Situation::Invalid(problems.to_vec()),
     };
+    let waits = |proposal, waiting| Situation::Waits(Box::new(Waits { proposal, waiting, approval: None }));
     if let Some(host) = named.filter(|_| !names_this) {
-        return Situation::Waits(proposal, Waiting::Host(host));
+        return waits(proposal, Waiting::Host(host));
     }
     if let Some(problem) = no_such_cell(observation, &proposal) {
         return Situation::Invalid(vec![problem]);
@@ -239,46 +291,46 @@ fn unbound(observation: &Observation) -> Situation {
     let approval = match consent(observation, &proposal) {
         Consent::NotNeeded => None,
         Consent::Given(approval) => Some(approval),
-        Consent::Asked(asking) => return Situation::Waits(proposal, Waiting::Approval(asking)),
+        Consent::Asked(asking) => return waits(proposal, Waiting::Approval(asking)),
     };
-    if let Admission::Full(limit) = observation.admission {
-        return Situation::Waits(proposal, Waiting::Room(limit));
-    }
-    if let Some(obstacle) = obstacle(observation) {
+    if let Some(obstacle) = obstacle(&observation.sighting) {
         return Situation::Blocked(obstacle);
     }
     let (refused, edit, suspension) = (Vec::new(), None, None);
-    Situation::Active(Box::new(Active { proposal: *proposal, refused, edit, approval, suspension }))
+    Situation::Active(Box::new(Active { proposal, refused, edit, approval, suspension }))
 }
 
-fn obstacle(observation: &Observation) -> Option<Obstacle> {
-    if let Some(owner) = &observation.owner {
-        return Some(Obstacle::Taken(owner.clone()));
-    }
-    match observation.sighting {
-        Sighting::NotADirectory(kind) => Some(Obstacle::NotADirectory(kind)),
-        Sighting::Failed(failure) => Some(Obstacle::Unseen(failure)),
+fn obstacle(sighting: &Sighting) -> Option<Obstacle> {
+    match sighting {
+        Sighting::NotADirectory(kind) => Some(Obstacle::NotADirectory(*kind)),
+        Sighting::Failed(failure) => Some(Obstacle::Unseen(*failure)),
         Sighting::Absent | Sighting::Cell(_) => None,
     }
 }
 
-/// A cell can be taken over that is there and belongs to nobody.
+/// A cell can be taken over that is there.
 fn no_such_cell(observation: &Observation, proposal: &Proposal) -> Option<Problem> {
     let cell = proposal.spec.cell?;
-    let (wrong, right) = match (&observation.owner, &observation.sighting) {
-        (Some(owner), _) => {
-            let wrong = format!("belongs to `{owner}` already");
-            (wrong, "Leave it empty for a new cell, or go on in that issue".to_owned())
-        }
-        (None, Sighting::Absent | Sighting::NotADirectory(_)) => {
+    match &observation.sighting {
+        Sighting::Absent | Sighting::NotADirectory(_) => {
             let host = &observation.here.host;
             let right = "Leave it empty for a new cell, or name one that `lazarus-reconcile scan` shows there";
-            (format!("is no cell on `{host}`"), right.to_owned())
+            Some(wrong_cell(cell, format!("is no cell on `{host}`"), right))
         }
-        (None, Sighting::Cell(_) | Sighting::Failed(_)) => return None,
-    };
+        Sighting::Cell(_) | Sighting::Failed(_) => None,
+    }
+}
+
+/// And it belongs to nobody.
+fn cell_of_another(observation: &Observation, proposal: &Proposal) -> Option<Problem> {
+    let (cell, owner) = (proposal.spec.cell?, observation.owner.as_ref()?);
+    let right = "Leave it empty for a new cell, or go on in that issue";
+    Some(wrong_cell(cell, format!("belongs to `{owner}` already"), right))
+}
+
+fn wrong_cell(cell: MissionId, wrong: String, right: &str) -> Problem {
     let field = Form::embedded().field("cell").map(|field| field.label.clone()).unwrap_or_default();
-    Some(Problem { field, answer: Some(cell.to_string()), wrong, right })
+    Problem { field, answer: Some(cell.to_string()), wrong, right: right.to_owned() }
 }
 
 fn elsewhere(observation: &Observation) -> Option<Elsewhere> {

@@ -1,9 +1,8 @@
 //! What we say of a mission: the facts behind its labels and its comment, and when they became so.
 
-use crate::mission::approval::{Approval, Asking};
+use crate::mission::approval::Asking;
 use crate::mission::cell::Sighting;
 use crate::mission::checkout::{Wish, wish};
-use crate::mission::consent::{Consent, consent};
 use crate::mission::ending::Ending;
 use crate::mission::health::{Place, Reason, Verdict};
 use crate::mission::heartbeat::{Heartbeat, WizardState};
@@ -15,28 +14,33 @@ use crate::mission::paths::{archive_path, beat_command, cell_path, scan_command}
 use crate::mission::phase::Phase;
 use crate::mission::proposal::{Proposal, Spec};
 use crate::mission::record::{Binding, Record, Repair, Said};
-use crate::mission::situation::{Active, Edit, Situation, Waiting};
+use crate::mission::situation::{Active, Edit, Situation, Waiting, Waits};
 use crate::mission::text;
 use crate::mission::time::Timestamp;
 use crate::mission::worktree::{CANNOT_BE_HAD, Worktree, WorktreeSource};
 
-/// What is told of a cell's health and of its wizard.
+/// What is published of a cell's health and of its wizard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Told {
-    verdict: Verdict,
-    says: Option<WizardState>,
-    heartbeat_at: Option<Timestamp>,
+pub struct PublishedHealth {
+    /// The verdict, damped.
+    pub verdict: Verdict,
+    /// What the wizard says of itself.
+    pub says: Option<WizardState>,
+    /// The last heartbeat, while the wizard is silent.
+    pub heartbeat_at: Option<Timestamp>,
 }
 
-impl Told {
-    /// What was told last, with a cell.
-    fn before(record: &Record) -> Option<Self> {
+impl PublishedHealth {
+    /// What was published last, with a cell.
+    #[must_use]
+    pub fn before(record: &Record) -> Option<Self> {
         let Said { verdict, says, heartbeat_at, .. } = record.said?;
         Some(Self { verdict: verdict?, says, heartbeat_at })
     }
 
-    /// A wizard's last word stands until it says another.
-    fn new(verdict: Verdict, sighting: &Sighting, last: Option<WizardState>) -> Self {
+    /// What is to be published now. A wizard's last word stands until it says another.
+    #[must_use]
+    pub fn new(verdict: Verdict, sighting: &Sighting, last: Option<WizardState>) -> Self {
         let heartbeat = match sighting {
             Sighting::Cell(cell) => cell.heartbeat.as_ref().map(|beat| &beat.heartbeat),
             Sighting::Absent | Sighting::NotADirectory(_) | Sighting::Failed(_) => None,
@@ -53,7 +57,8 @@ impl Told {
 #[must_use]
 pub fn is_news_of_health(before: Option<&Record>, after: &Record) -> bool {
     let Some(before) = before else { return false };
-    Told::before(before).is_some() && (Told::before(before) != Told::before(after) || before.repair != after.repair)
+    PublishedHealth::before(before).is_some()
+        && (PublishedHealth::before(before) != PublishedHealth::before(after) || before.repair != after.repair)
 }
 
 /// What is to be said of a mission, and what is then to be remembered; none where we have nothing to say.
@@ -82,7 +87,7 @@ fn compose(observation: &Observation, situation: &Situation, is_held: bool) -> O
             say(&mut record, observation, Phase::Invalid, None, &[]);
             Meaning { problems: problems.clone(), ..blank(observation, Phase::Invalid) }
         }
-        Situation::Waits(proposal, waiting) => waits(observation, proposal, waiting, &mut record),
+        Situation::Waits(found) => waits(observation, found, &mut record),
         Situation::Active(active) => runs(observation, active, &mut record, is_held)?,
     };
     note_mood(&mut record, &observation.here);
@@ -102,13 +107,13 @@ fn closed(observation: &Observation, ending: Ending, record: &mut Record) -> Mea
     Meaning { mission, ending: Some(ended), ..blank(observation, Phase::Closed) }
 }
 
-fn waits(observation: &Observation, proposal: &Proposal, waiting: &Waiting, record: &mut Record) -> Meaning {
+fn waits(observation: &Observation, found: &Waits, record: &mut Record) -> Meaning {
+    let Waits { proposal, waiting, approval } = found;
     let asking = match waiting {
         Waiting::Approval(asking) => Some(asking.clone()),
         Waiting::Host(_) | Waiting::Room(_) => None,
     };
-    // That it is only room that it waits for now says that it was approved.
-    record.approval = approval_of(observation, proposal).filter(|_| asking.is_none());
+    record.approval.clone_from(approval);
     record.asking.clone_from(&asking);
     say(record, observation, Phase::Pending, None, &[]);
     Meaning {
@@ -194,13 +199,6 @@ pub fn phase(active: &Active) -> Phase {
     if active.suspension.is_some() { Phase::Suspended } else { Phase::Active }
 }
 
-fn approval_of(observation: &Observation, proposal: &Proposal) -> Option<Approval> {
-    match consent(observation, proposal) {
-        Consent::Given(approval) => Some(approval),
-        Consent::NotNeeded | Consent::Asked(_) => None,
-    }
-}
-
 /// Takes note of a repository that may not be used. Whoever tries to check one out takes note of what comes of that.
 fn note_worktree(observation: &Observation, spec: &Spec, record: &mut Record) {
     let is_new = observation.sighting == Sighting::Absent;
@@ -222,15 +220,15 @@ fn worktree_news(worktree: &Worktree, spec: &Spec) -> Option<WorktreeNews> {
 }
 
 /// Settles what is told of health, and notes it.
-fn tell(observation: &Observation, record: &mut Record, phase: Phase, is_held: bool) -> Option<Told> {
+fn tell(observation: &Observation, record: &mut Record, phase: Phase, is_held: bool) -> Option<PublishedHealth> {
     let now = observation.here.now;
     let assessed = observation.judge(record.binding.as_ref()?);
     record.is_unconfirmed = observation.is_braked;
     let verdict = if observation.is_braked { assessed } else { record.flapping.watch(assessed, now) };
     let last = record.said.and_then(|said| said.says);
-    let told = Told::before(record).filter(|_| is_held);
+    let told = PublishedHealth::before(record).filter(|_| is_held);
     let repaired = if told.is_some() { [].as_slice() } else { &observation.repaired };
-    let told = told.unwrap_or_else(|| Told::new(verdict, &observation.sighting, last));
+    let told = told.unwrap_or_else(|| PublishedHealth::new(verdict, &observation.sighting, last));
     say(record, observation, phase, Some(told), repaired);
     Some(told)
 }
@@ -270,7 +268,13 @@ fn accept(binding: &mut Binding, proposal: &Proposal, sighting: &Sighting) {
 }
 
 /// Notes what is said now, since when, and what happened.
-fn say(record: &mut Record, observation: &Observation, phase: Phase, told: Option<Told>, repaired: &[Place]) {
+fn say(
+    record: &mut Record,
+    observation: &Observation,
+    phase: Phase,
+    told: Option<PublishedHealth>,
+    repaired: &[Place],
+) {
     let now = observation.here.now;
     let before = record.said;
     let verdict = told.map(|told| told.verdict);

@@ -10,20 +10,21 @@ use crate::mission::paths::{archive_path, cell_path};
 use crate::mission::problem::Problem;
 use crate::mission::proposal::Spec;
 use crate::mission::record::{Happened, IssueState, Record};
-use crate::mission::situation::{Situation, situation};
+use crate::mission::situation::Situation;
 use crate::mission::status::status;
+use crate::mission::step::Candidate;
 use crate::mission::text::shown;
 use crate::mission::time::{Timestamp, spoken_length};
 use crate::reconcile::{Outcome, imagine};
 use crate::report;
 use crate::settings::Settings;
 use crate::subject::{IssueArgument, Subject};
-use crate::survey::{Scope, survey};
+use crate::survey::{Scope, SurveyRequest, survey};
 use crate::trouble::{Refusal, Trouble};
 use crate::world::cells;
 use crate::world::root::{Records, Root, RootError};
 use serde::Serialize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// The JSON document of `status MISSION --json`.
 #[derive(Clone, Debug, Serialize)]
@@ -137,7 +138,11 @@ pub async fn story(settings: &Settings, subject: &Subject, now: Timestamp) -> Re
     };
     let scope = Scope::Issue { repository: asked_for.repository.clone(), number: asked_for.number };
     let surveyed = match settings.gitea() {
-        Ok(gitea) => survey(settings, gitea, &root, &scope, now).await,
+        Ok(gitea) => {
+            let (fleet, scope) = (Mutex::default(), &scope);
+            let request = SurveyRequest { settings, scope, now, fleet: &fleet, decides_alerts: true };
+            survey(request, gitea, &root).await
+        }
         Err(error) => Err(Refusal::Settings(error)),
     };
     let mut survey = match surveyed {
@@ -148,8 +153,8 @@ pub async fn story(settings: &Settings, subject: &Subject, now: Timestamp) -> Re
         }
     };
     let troubles: Vec<String> = survey.troubles.iter().map(Trouble::message_with_subject).collect();
-    match (survey.observations.pop(), remembered) {
-        (Some(observation), _) => Ok(Story { troubles, ..told(&observation, &survey.setup, now) }),
+    match (survey.candidates.pop(), remembered) {
+        (Some(candidate), _) => Ok(Story { troubles, ..told(candidate, &survey.setup, now) }),
         (None, Some(record)) => Ok(from_memory(&root, record, troubles, now)),
         (None, None) => Ok(not_ours(settings, &asked_for, troubles, now)),
     }
@@ -170,11 +175,12 @@ fn remembered<'a>(records: &'a Records, subject: &Subject) -> Option<&'a Record>
 }
 
 /// With the forge's word.
-fn told(observation: &Observation, setup: &[crate::mission::change::Change], now: Timestamp) -> Story {
+fn told(mut candidate: Candidate, setup: &[crate::mission::change::Change], now: Timestamp) -> Story {
+    let observation = &candidate.seen.clone();
     let (issue, here) = (&observation.issue, &observation.here);
     let parsed = observation.proposal();
-    let found = situation(observation);
-    let Outcome { changes, .. } = imagine(observation);
+    let found = candidate.situation_in_fleet();
+    let Outcome { changes, .. } = imagine(candidate);
     let changes = setup.iter().chain(&changes).map(ToString::to_string).collect();
     let labels = issue.labels.iter().filter(|attached| is_ours(&attached.name)).map(|attached| attached.name.clone());
     let record = observation.record.as_ref();
@@ -190,8 +196,8 @@ fn told(observation: &Observation, setup: &[crate::mission::change::Change], now
             author_id: issue.key.author_id,
             url: issue.url.clone(),
             state: issue.state,
-            problems: parsed.as_ref().err().into_iter().flatten().map(spoken).collect(),
-            spec: parsed.ok().map(|proposal| proposal.spec),
+            problems: parsed.err().into_iter().flatten().map(spoken).collect(),
+            spec: parsed.ok().map(|proposal| proposal.spec.clone()),
         }),
         decided: decided(observation, &found),
         on_disk: Some(on_disk(&here.missions_root, observation.mission_id, &observation.sighting, record)),
@@ -239,7 +245,7 @@ fn decided(observation: &Observation, found: &Situation) -> Decided {
         Situation::Gone(_) => {
             ("gone", "the issue was deleted; its cell is archived, and nothing of it is deleted".to_owned())
         }
-        Situation::Blocked(obstacle) => ("blocked", report::blocked(observation, here, obstacle.clone()).message),
+        Situation::Blocked(obstacle) => ("blocked", report::blocked(observation, here, obstacle).message),
         Situation::NotAProposal
         | Situation::Closed(_)
         | Situation::Waits(..)

@@ -2,11 +2,10 @@
 
 use crate::mission::alarm::{AlarmMarker, Ledger};
 use crate::mission::change::Change;
-use crate::mission::expected::expected;
 use crate::mission::muster::{Muster, Orders};
-use crate::mission::observation::{Allowance, Here, Observation};
-use crate::mission::plan::preview;
-use crate::mission::situation::{Situation, situation};
+use crate::mission::observation::{Allowance, Here};
+use crate::mission::situation::Situation;
+use crate::mission::step::{Candidate, simulate};
 use crate::survey::Surveyor;
 use crate::trouble::Trouble;
 use crate::world::gitea::ForgeError;
@@ -15,9 +14,9 @@ use crate::world::observer::Observer;
 use std::collections::BTreeSet;
 
 impl Surveyor<'_> {
-    /// Musters all missions as they will be published in this pass, and tells each whether it may speak. What is to be said
-    /// for many comes back.
-    pub(super) async fn muster(&mut self, observations: &mut [Observation]) -> Option<Change> {
+    /// Decides by how all missions will be published in this pass who may send an alert. What is to be said for many comes
+    /// back.
+    pub(super) async fn decide_alerts(&mut self, candidates: &mut [Candidate]) -> Option<Change> {
         if !self.here.notify.is_on() {
             return None;
         }
@@ -37,34 +36,36 @@ impl Surveyor<'_> {
                 return None;
             }
         };
-        let Orders { allowed, change, waiting } = self.gather(observations).orders(&settled, &self.here);
-        if waiting > 0 {
-            tracing::warn!("{waiting} alarms wait: `notify.per_hour` lets an hour have {}", self.here.notify.per_hour);
-        }
-        for observation in observations {
-            let member = (observation.issue.key.repository_id, observation.issue.key.issue_id);
-            observation.allowance = allowed.get(&member).copied().unwrap_or(Allowance::Held);
+        let Orders { allowed, change, waiting } = self.gather(candidates).orders(&settled, &self.here);
+        warn_of_waiting(waiting, &self.here);
+        for candidate in candidates {
+            let key = &candidate.seen.issue.key;
+            let allowance = allowed.get(&(key.repository_id, key.issue_id)).copied();
+            candidate.seen.allowance = allowance.unwrap_or(Allowance::Held);
         }
         change.or_else(|| (settled != ledger).then(|| Change::RememberFleet { memory: Box::new(settled) }))
     }
 
-    fn gather(&self, observations: &[Observation]) -> Muster {
-        let mut muster = Muster::default();
+    /// Of those that are looked at, what will be published counts.
+    fn gather(&self, candidates: &mut [Candidate]) -> Muster {
         let mut seen = BTreeSet::new();
-        for observation in observations {
-            let key = (observation.issue.key.repository_id, observation.issue.key.issue_id);
-            let after = expected(observation, &preview(observation));
+        let mut published = Vec::new();
+        for candidate in candidates {
+            seen.insert((candidate.seen.issue.key.repository_id, candidate.seen.issue.key.issue_id));
             // Of one that is not found nobody knows yet.
-            let is_seen = !matches!(situation(observation), Situation::Missing);
-            if let Some(record) = after.record {
-                muster.take(&record, is_seen, &self.here);
-            }
-            seen.insert(key);
+            let is_seen = !matches!(candidate.situation(), Situation::Missing);
+            published.extend(simulate(&candidate.seen).after.record.map(|record| (record, is_seen)));
         }
-        for (_, record) in self.records.by_issue.iter().filter(|(key, _)| !seen.contains(*key)) {
-            muster.take(record, false, &self.here);
-        }
-        muster
+        let others = self.records.by_issue.iter().filter(|(key, _)| !seen.contains(*key));
+        let others = others.map(|(_, record)| (record, false));
+        Muster::gather(published.iter().map(|(record, is_seen)| (record, *is_seen)).chain(others), 0, &self.here)
+    }
+}
+
+/// Says how many alarms wait for another hour.
+pub(crate) fn warn_of_waiting(waiting: usize, here: &Here) {
+    if waiting > 0 {
+        tracing::warn!("{waiting} alarms wait: `notify.per_hour` lets an hour have {}", here.notify.per_hour);
     }
 }
 

@@ -1,17 +1,16 @@
 //! Issues that are not in a listing of open ones: closed, gone, or only hidden from us.
 
-use crate::mission::ending::Ending;
+use crate::mission::ending::{Ending, ending};
 use crate::mission::ground::KnownRepository;
+use crate::mission::mass_change_guard::{DELETED_MIN, Guarded, held, holds_deletions};
 use crate::mission::observation::{IssueFacts, Observation};
 use crate::mission::record::{IssueState, Record};
-use crate::mission::situation::{Situation, situation};
+use crate::mission::situation::Situation;
+use crate::mission::step::Candidate;
 use crate::survey::{Surveyed, Surveyor};
 use crate::trouble::Trouble;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// From so many issues that are gone in one pass upwards none is believed before a person has agreed.
-const GONE_MIN: usize = 4;
 
 /// What a complete listing lacks.
 #[derive(Debug, Default)]
@@ -83,25 +82,35 @@ impl Surveyor<'_> {
         let mut imagined = [Observation::new(Arc::clone(&self.here), facts.clone(), Some(record.clone()))];
         self.observer.see(&mut imagined).await;
         let [imagined] = imagined;
-        matches!(situation(&imagined), Situation::Gone(Ending::Due) | Situation::Elsewhere(_, Ending::Due))
+        ending(&imagined) == Ending::Due
     }
 
-    /// A forge that was restored from an old backup, or one that is not ours, looks like many issues that are gone at once.
-    pub(super) fn brake_gone(&mut self, observations: &mut [Observation]) {
-        let is_turning = |observation: &Observation| {
-            let was_open = observation.record.as_ref().is_some_and(|record| record.state == IssueState::Open);
-            was_open && matches!(situation(observation), Situation::Gone(_))
-        };
-        let turning: Vec<usize> = (0..observations.len()).filter(|&at| is_turning(&observations[at])).collect();
-        let count = turning.len();
-        if count < GONE_MIN || self.settings.allow_archive.is_some_and(|most| count <= most) {
-            return;
+    /// Holds back what hits too many missions at once.
+    pub(super) fn guard(&mut self, candidates: &mut [Candidate]) {
+        let seen = candidates.iter().enumerate();
+        let degrading = held(seen.filter_map(|(at, candidate)| Some((at, Guarded::of(&candidate.seen)?))));
+        for at in degrading {
+            candidates[at].seen.is_braked = true;
         }
+        let mut deleted = Vec::new();
+        for (at, candidate) in candidates.iter_mut().enumerate() {
+            let was_open = candidate.seen.record.as_ref().is_some_and(|record| record.state == IssueState::Open);
+            if was_open && matches!(candidate.situation(), Situation::Gone(_)) {
+                deleted.push(at);
+            }
+        }
+        if holds_deletions(deleted.len(), self.settings.allow_archive) {
+            self.hold_deletions(candidates, &deleted);
+        }
+    }
+
+    fn hold_deletions(&mut self, candidates: &mut [Candidate], deleted: &[usize]) {
         let named: Vec<String> =
-            turning.iter().take(GONE_MIN).map(|at| observations[*at].issue.key.to_string()).collect();
-        for at in turning {
-            observations[at].is_braked = true;
+            deleted.iter().take(DELETED_MIN).map(|at| candidates[*at].seen.issue.key.to_string()).collect();
+        for at in deleted {
+            candidates[*at].seen.is_braked = true;
         }
+        let count = deleted.len();
         let message = format!(
             "{count} issues are gone at once ({}, …): is this the right forge, and is it whole? Their cells stay as they \
              are; if they were deleted on purpose, run `lazarus-reconcile --once --allow-archive {count}`, with no daemon \

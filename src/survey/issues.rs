@@ -1,17 +1,17 @@
 //! The issues: listed, missed, and read where the plan depends on what is said on them.
 
-use crate::facts::Question;
-use crate::mission::admission::{Admission, Occupant, admit, shortage};
+use crate::facts::fetch;
+use crate::mission::admission::Admission;
 use crate::mission::ground::KnownRepository;
-use crate::mission::identity::MissionId;
-use crate::mission::mass_change_guard::brake;
 use crate::mission::observation::{IssueFacts, Observation};
-use crate::mission::record::IssueKey;
-use crate::mission::situation::{Situation, is_proposal, situation, wants_room};
+use crate::mission::ownership::Claims;
+use crate::mission::situation::is_proposal;
+use crate::mission::step::Candidate;
 use crate::survey::{Scope, Survey, Surveyed, Surveyor};
 use crate::trouble::{Refusal, Trouble};
 use crate::world::gitea::ForgeError;
-use std::collections::{BTreeSet, HashMap};
+use crate::world::mutex::locked;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -32,12 +32,11 @@ impl Surveyor<'_> {
         if self.troubles.is_empty() && !self.has_skipped {
             issues.extend(gone);
         }
-        survey.observations = self.observe(issues).await;
+        survey.candidates = self.observe(issues).await.into_iter().map(Candidate::new).collect();
         if *scope == Scope::Everything {
-            brake(&mut survey.observations);
-            self.brake_gone(&mut survey.observations);
+            self.guard(&mut survey.candidates);
         }
-        self.ask(&mut survey.observations).await;
+        self.ask(&mut survey.candidates).await;
         Ok(())
     }
 
@@ -112,32 +111,35 @@ impl Surveyor<'_> {
         observations
     }
 
-    /// Finds owners and room, and asks the forge where the plan depends on it, until nothing is left to ask: what turns out
-    /// to be elsewhere makes room for another.
-    async fn ask(&mut self, observations: &mut Vec<Observation>) {
+    /// Finds owners and capacity, and asks the forge where the plan depends on it, until nothing is left to ask: what turns
+    /// out to be elsewhere makes room for another.
+    async fn ask(&mut self, candidates: &mut Vec<Candidate>) {
         loop {
-            self.find_owners(observations);
-            self.find_room(observations);
-            let asking: Vec<usize> =
-                (0..observations.len()).filter(|&at| !Question::about(&observations[at]).is_none()).collect();
-            if asking.is_empty() {
+            self.place(candidates);
+            let mut under_way = JoinSet::new();
+            for (at, candidate) in candidates.iter_mut().enumerate() {
+                let missing = candidate.missing();
+                if !missing.is_empty() {
+                    let (observer, key) = (self.observer.clone(), candidate.seen.issue.key.clone());
+                    under_way.spawn(async move { (at, fetch(&observer, &key, &missing).await) });
+                }
+            }
+            if under_way.is_empty() {
                 return;
             }
-            let mut under_way = JoinSet::new();
-            for at in asking {
-                let (observer, question) = (self.observer.clone(), Question::about(&observations[at]));
-                under_way.spawn(async move { (at, question.ask(&observer).await) });
-            }
             let mut failed = BTreeSet::new();
-            while let Some(answer) = under_way.join_next().await {
-                let (at, answer) = answer.expect("asking never panics");
-                if let Some(trouble) = answer.fill(&mut observations[at]) {
-                    failed.insert(at);
-                    self.take(&trouble, &observations[at]);
+            while let Some(fetched) = under_way.join_next().await {
+                let (at, fetched) = fetched.expect("asking never panics");
+                match fetched.fill(&mut candidates[at].seen) {
+                    Ok(()) => candidates[at].turn.answered(),
+                    Err(error) => {
+                        failed.insert(at);
+                        self.take(&error, &candidates[at].seen);
+                    }
                 }
             }
             for at in failed.into_iter().rev() {
-                observations.remove(at);
+                candidates.remove(at);
             }
         }
     }
@@ -153,34 +155,22 @@ impl Surveyor<'_> {
         self.troubles.push(Trouble { issue, ..Trouble::forge(key.to_string(), error) });
     }
 
-    /// Each cell belongs to one issue: the one that is bound to it, else the first that takes it over.
-    fn find_owners(&self, observations: &mut [Observation]) {
-        let bound = self.records.by_issue.values();
-        let bound = bound.filter_map(|record| Some((record.binding.as_ref()?.mission_id, record.issue.clone())));
-        let mut owners: HashMap<MissionId, IssueKey> = bound.collect();
-        for observation in observations {
-            let owner = owners.get(&observation.mission_id);
-            let is_another = |owner: &&IssueKey| owner.issue_id != observation.issue.key.issue_id;
-            observation.owner = owner.filter(is_another).cloned();
-            if matches!(situation(observation), Situation::Active(_)) {
-                owners.entry(observation.mission_id).or_insert_with(|| observation.issue.key.clone());
+    /// Who owns each cell, and who may have a new one.
+    fn place(&self, candidates: &mut [Candidate]) {
+        let fleet = locked(self.fleet);
+        let mut claims = Claims::default();
+        let mut wanting = Vec::new();
+        for Candidate { seen, turn, .. } in candidates.iter_mut() {
+            let alone = turn.situation(seen);
+            seen.owner = claims.owner(seen, alone, fleet.bound_to(seen.mission_id));
+            if alone.wants_room(seen) {
+                wanting.push(seen.issue.key.clone());
             }
         }
-    }
-
-    fn find_room(&self, observations: &mut [Observation]) {
-        let wanting = observations.iter().filter(|observation| wants_room(observation));
-        let candidates = wanting.map(|observation| &observation.issue.key);
-        let admissions: HashMap<_, _> = admit(
-            candidates,
-            self.records.by_issue.values().filter_map(Occupant::of),
-            &self.existing,
-            self.settings.limits,
-            self.root.space().and_then(|space| shortage(space, self.settings.limits)),
-        );
-        for observation in observations {
-            let key = (observation.issue.key.repository_id, observation.issue.key.issue_id);
-            observation.admission = admissions.get(&key).copied().unwrap_or(Admission::Admitted);
+        let admissions = fleet.admit(wanting.iter(), self.settings.limits);
+        for Candidate { seen, .. } in candidates {
+            let key = (seen.issue.key.repository_id, seen.issue.key.issue_id);
+            seen.admission = admissions.get(&key).copied().unwrap_or(Admission::Admitted);
         }
     }
 }

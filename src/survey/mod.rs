@@ -6,23 +6,28 @@ mod issues;
 mod people;
 mod repositories;
 
-pub(crate) use alarms::settle;
+pub(crate) use alarms::{settle, warn_of_waiting};
 
+use crate::engine::fleet::Fleet;
+use crate::mission::admission::shortage;
 use crate::mission::approval::ApprovalPolicy;
 use crate::mission::change::Change;
 use crate::mission::ground::{KnownRepository, RepositoryLabel, RootFile};
 use crate::mission::identity::{HostName, MissionId, RepositoryId, RepositoryName, RootId};
 use crate::mission::observation::{Here, Observation};
+use crate::mission::step::Candidate;
 use crate::mission::text::shell_word;
 use crate::mission::time::Timestamp;
 use crate::settings::Settings;
 use crate::trouble::{Refusal, Trouble};
 use crate::world::gitea::Gitea;
+use crate::world::mutex::locked;
 use crate::world::observer::Observer;
 use crate::world::root::{Records, Root, RootError};
 use chrono::TimeDelta;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 /// Which issues a pass is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,8 +67,8 @@ pub struct Survey {
     pub setup: Vec<Change>,
     /// What is to be said for many missions in one comment, or remembered of it, after them.
     pub fleet: Option<Change>,
-    /// Every proposal, and every issue that was one, by repository and number.
-    pub observations: Vec<Observation>,
+    /// Every proposal, and every issue that was one, by repository and number, with all facts that its turn begins with.
+    pub candidates: Vec<Candidate>,
     /// What could not be seen.
     pub troubles: Vec<Trouble>,
     /// What is remembered.
@@ -76,6 +81,7 @@ pub struct Survey {
 struct Surveyor<'a> {
     settings: &'a Settings,
     root: &'a Arc<Root>,
+    fleet: &'a Mutex<Fleet>,
     file: Option<RootFile>,
     records: Records,
     /// The cells that lie in the root, whether or not they belong to an issue.
@@ -90,19 +96,30 @@ struct Surveyor<'a> {
     has_skipped: bool,
 }
 
-/// Looks at everything in `scope`. A forge that is out of reach is a trouble; what only a person can mend is a refusal.
-pub async fn survey(
-    settings: &Settings,
-    gitea: Gitea,
-    root: &Arc<Root>,
-    scope: &Scope,
-    now: Timestamp,
-) -> Result<Survey, Refusal> {
+/// What a survey is to look at, and from where.
+#[derive(Clone, Copy)]
+pub(crate) struct SurveyRequest<'a> {
+    /// The settings.
+    pub settings: &'a Settings,
+    /// Which issues.
+    pub scope: &'a Scope,
+    /// When.
+    pub now: Timestamp,
+    /// The memory of all missions, which is brought up to date.
+    pub fleet: &'a Mutex<Fleet>,
+    /// Whether it is decided here who may send an alert, because no sweep does that.
+    pub decides_alerts: bool,
+}
+
+/// Looks at everything in the request's scope. A forge that is out of reach is a trouble; what only a person can mend is a
+/// refusal.
+pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<Root>) -> Result<Survey, Refusal> {
+    let SurveyRequest { settings, scope, now, fleet, decides_alerts } = request;
     let configured = configured(settings, scope)?;
     check_ground(settings, root, scope)?;
     let observer = Observer::new(gitea.clone(), Arc::clone(root));
     let file = root.file().cloned();
-    let (records, existing) = recalled(root).await?;
+    let (records, existing) = recall(root, fleet, settings).await?;
     let mut here = here(settings, root, file.as_ref(), now)?;
     let mut survey = Survey {
         here: Arc::new(here.clone()),
@@ -111,7 +128,7 @@ pub async fn survey(
         repositories: Vec::new(),
         setup: Vec::new(),
         fleet: None,
-        observations: Vec::new(),
+        candidates: Vec::new(),
         troubles: Vec::new(),
         records: Records::default(),
         begun_at: BTreeMap::new(),
@@ -137,24 +154,53 @@ pub async fn survey(
     let here = Arc::new(here);
     survey.here = Arc::clone(&here);
     let (troubles, begun_at, has_skipped) = (Vec::new(), BTreeMap::new(), false);
-    let mut surveyor =
-        Surveyor { settings, root, file, records, existing, observer, here, people, troubles, begun_at, has_skipped };
+    let mut surveyor = Surveyor {
+        settings,
+        root,
+        fleet,
+        file,
+        records,
+        existing,
+        observer,
+        here,
+        people,
+        troubles,
+        begun_at,
+        has_skipped,
+    };
     if surveyor.check_forge().await? {
         surveyor.survey_repositories(&configured, &mut survey).await?;
         surveyor.survey_issues(scope, &mut survey).await?;
         surveyor.check_expected_root(&mut survey)?;
-        survey.fleet = surveyor.muster(&mut survey.observations).await;
+        if decides_alerts {
+            survey.fleet = surveyor.decide_alerts(&mut survey.candidates).await;
+        }
     }
     survey.troubles.append(&mut surveyor.troubles);
     (survey.records, survey.begun_at) = (surveyor.records, surveyor.begun_at);
     Ok(survey)
 }
 
-/// What is remembered, and the cells that lie in the root. Reading blocks.
-async fn recalled(root: &Arc<Root>) -> Result<(Records, BTreeSet<MissionId>), RootError> {
-    let root = Arc::clone(root);
-    let read = tokio::task::spawn_blocking(move || Ok((root.records()?, root.cells()?.into_iter().collect()))).await;
-    read.expect("reading records never panics")
+/// What is remembered, and the cells that lie in the root; the fleet is told of both. Reading blocks.
+async fn recall(
+    root: &Arc<Root>,
+    fleet: &Mutex<Fleet>,
+    settings: &Settings,
+) -> Result<(Records, BTreeSet<MissionId>), RootError> {
+    let read_at = Instant::now();
+    let (held, limits) = (Arc::clone(root), settings.limits);
+    let read = tokio::task::spawn_blocking(move || {
+        let cells: BTreeSet<MissionId> = held.cells()?.into_iter().collect();
+        Ok((held.records()?, cells, held.space().and_then(|space| shortage(space, limits))))
+    });
+    let (records, existing, shortage) = read.await.expect("reading records never panics")?;
+    let mut fleet = locked(fleet);
+    for record in records.by_issue.values() {
+        fleet.recall(record, read_at);
+    }
+    fleet.set_existing(existing.clone());
+    fleet.shortage = shortage;
+    Ok((records, existing))
 }
 
 fn here(settings: &Settings, root: &Root, file: Option<&RootFile>, now: Timestamp) -> Result<Here, Refusal> {
@@ -173,6 +219,7 @@ fn here(settings: &Settings, root: &Root, file: Option<&RootFile>, now: Timestam
         approval: ApprovalPolicy { mode: settings.approval.mode, ..ApprovalPolicy::default() },
         close_grace: TimeDelta::from_std(settings.close_grace).unwrap_or(TimeDelta::MAX),
         notify: settings.notify.clone(),
+        effort: Arc::default(),
     })
 }
 
@@ -216,7 +263,8 @@ impl Surveyor<'_> {
     /// a pass that has seen everything can tell, and so only such a pass makes a root.
     fn check_expected_root(&mut self, survey: &mut Survey) -> Result<(), Refusal> {
         let path = self.root.path().display().to_string();
-        let expected = survey.observations.iter().find_map(|seen| Some((seen, self.other_root_of_this_host(seen)?)));
+        let seen = survey.candidates.iter().map(|candidate| &candidate.seen);
+        let expected = seen.into_iter().find_map(|seen| Some((seen, self.other_root_of_this_host(seen)?)));
         if let Some((observation, root)) = expected {
             let (issue, host) = (observation.issue.key.to_string(), self.here.host.to_string());
             let error = RootError::AnotherRootExpected { path, issue, host, root };
@@ -230,7 +278,7 @@ impl Surveyor<'_> {
             return Ok(());
         }
         survey.setup.clear();
-        survey.observations.clear();
+        survey.candidates.clear();
         let message = format!(
             "the missions root `{path}` is new, and only a pass that saw everything makes it one: the missions of this host \
              may be on a disk that is not mounted; the next pass looks again, or run `lazarus-reconcile init --root {}`",

@@ -8,14 +8,14 @@ mod words;
 
 use crate::life::scenes::{closed, here, suspended};
 use crate::support::cells::{at, beaten, seconds, whole};
-use crate::support::missions::{active, settled};
+use crate::support::missions::{active, missing, planned_status, settled};
 use lazarus::mission::alarm::{Alarm, AlarmMarker, Intended, Kind, Raised};
 use lazarus::mission::cell::{CellFacts, Failure, Sighting};
 use lazarus::mission::change::Change;
 use lazarus::mission::notice::Notice;
 use lazarus::mission::notify::{Cause, IssueName, Login, Notify};
 use lazarus::mission::observation::{Allowance, CommentFacts, Comments, Observation};
-use lazarus::mission::plan::{needs_comments, plan_status, preview};
+use lazarus::mission::step::preview;
 
 /// Settings with these words and nothing else but defaults.
 fn on(words: &[&str]) -> Notify {
@@ -191,7 +191,7 @@ fn killed(comments: impl FnOnce(&Observation, AlarmMarker) -> Vec<CommentFacts>)
     let raised = Raised { at: at(760), since: at(400), cause: Cause::parse("stale").unwrap() };
     let intended = Intended { kind: Kind::Raised, at: at(760), alarm: raised };
     mission.record.as_mut().unwrap().alarm = Alarm { intended: Some(intended), ..Alarm::default() };
-    assert!(needs_comments(&mission), "nobody knows whether it was said");
+    assert!(missing(&mission).comments, "nobody knows whether it was said");
     assert!(!preview(&mission).iter().any(|change| matches!(change, Change::PostAlarm { .. })));
     let marker =
         AlarmMarker { kind: Kind::Raised, mission: Some(mission.mission_id), root: mission.here.root, at: at(760) };
@@ -230,7 +230,7 @@ fn an_alarm_is_no_status_comment_and_is_never_edited_or_removed() {
     assert_eq!(found.our_comments(), []);
     let touches =
         |change: &Change| matches!(change, Change::EditComment { id: 90, .. } | Change::RemoveComment { id: 90, .. });
-    assert!(!plan_status(&found).iter().any(touches));
+    assert!(!planned_status(&found).iter().any(touches));
 }
 
 #[test]

@@ -2,10 +2,9 @@
 
 use crate::support::cells::{at, beat, beaten, whole};
 use crate::support::golden;
-use crate::support::missions::{active, body, proposal};
+use crate::support::missions::{active, body, edit, planned_cell, proposal};
 use lazarus::mission::admission::{Admission, Limit};
 use lazarus::mission::cell::{CellFacts, Failure, FileKind, Part, Sight, Sighting};
-use lazarus::mission::cell_plan::plan_cell;
 use lazarus::mission::comment::render;
 use lazarus::mission::contents::Flaw;
 use lazarus::mission::expected::expected;
@@ -13,15 +12,15 @@ use lazarus::mission::flapping::Fall;
 use lazarus::mission::health::Health;
 use lazarus::mission::marker::Marker;
 use lazarus::mission::observation::Observation;
-use lazarus::mission::situation::situation;
+use lazarus::mission::situation::Situation;
 use lazarus::mission::status::status;
 use std::fmt::Write;
 use std::sync::Arc;
 
 /// The comment after the first half of a pass.
 fn said(observation: &Observation) -> String {
-    let after = expected(observation, &plan_cell(observation));
-    let (status, _) = status(&after, &situation(&after)).unwrap();
+    let after = expected(observation, &planned_cell(observation));
+    let (status, _) = status(&after, &Situation::of(&after)).unwrap();
     render(&after.here, &status)
 }
 
@@ -69,7 +68,7 @@ fn full(limit: Limit) -> Observation {
 
 fn edited(answers: &[(&str, &str)]) -> Observation {
     let mut observation = active(beaten(-10, "working"));
-    observation.issue.body = body(answers);
+    edit(&mut observation, &body(answers));
     observation
 }
 

@@ -2,13 +2,12 @@
 //! have to be seen twice.
 
 use crate::support::cells::{at, beaten};
-use crate::support::missions::{active, labelled, settled};
+use crate::support::missions::{active, edit, labelled, planned_cell, settled};
 use lazarus::mission::cell::Sighting;
-use lazarus::mission::cell_plan::plan_cell;
 use lazarus::mission::change::Change;
-use lazarus::mission::mass_change_guard::brake;
+use lazarus::mission::mass_change_guard::{Guarded, held};
 use lazarus::mission::observation::Observation;
-use lazarus::mission::plan::preview;
+use lazarus::mission::step::preview;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -115,7 +114,8 @@ fn answers_are_told_though_health_has_to_wait() {
         mission = pass(&later(&mission, minute * 60, 10, state)).1;
     }
     let mut edited = later(&mission, 540, 400, "failed");
-    edited.issue.body = edited.issue.body.replace("5 minutes", "1 hour");
+    let slower = edited.issue.body.replace("5 minutes", "1 hour");
+    edit(&mut edited, &slower);
     edited.issue.labels.extend(labelled(&["mission/closed"]));
     let (written, after) = pass(&edited);
     let word = labels(&mission)[1].to_owned();
@@ -136,22 +136,30 @@ fn silent(mission: &Observation) -> Observation {
     later(mission, 10, 400, "working")
 }
 
+/// Holds those back that degrade, where they are too many.
+fn guard(fleet: &mut [Observation]) {
+    let guarded = fleet.iter().enumerate().filter_map(|(at, mission)| Some((at, Guarded::of(mission)?)));
+    for at in held(guarded) {
+        fleet[at].is_braked = true;
+    }
+}
+
 #[test]
 fn more_than_three_and_a_fifth_that_turn_at_once_are_told_when_seen_twice() {
     for spoil in [vanished, silent] {
         for (turning, all, is_held) in [(3, 3, false), (4, 20, false), (4, 19, true), (50, 100, true)] {
             let mut seen = fleet(turning, all, spoil);
-            brake(&mut seen);
+            guard(&mut seen);
             let held = seen.iter().filter(|mission| mission.is_braked).count();
             assert_eq!(held, if is_held { turning } else { 0 }, "{turning} of {all}");
             if !is_held {
                 continue;
             }
-            assert!(plan_cell(&seen[0]).is_empty(), "nothing is made again");
+            assert!(planned_cell(&seen[0]).is_empty(), "nothing is made again");
             let (written, after) = pass(&seen[0]);
             assert!(written.is_empty(), "{written:?}");
             let mut confirmed: Vec<Observation> = seen.iter().map(|mission| pass(mission).1).collect();
-            brake(&mut confirmed);
+            guard(&mut confirmed);
             assert!(confirmed.iter().all(|mission| !mission.is_braked));
             let (written, _) = pass(&confirmed[0]);
             assert!(written.contains(&"edit the comment: active, stale (silent)".to_owned()), "{written:?}");

@@ -7,7 +7,7 @@ use crate::support::missions::body;
 use crate::support::repository::Repository;
 use crate::support::soon;
 use chrono::TimeDelta;
-use lazarus::engine::Daemon;
+use lazarus::engine::Engine;
 use lazarus::mission::identity::RepositoryName;
 use lazarus::mission::time::Timestamp;
 use lazarus::queue::Key;
@@ -267,7 +267,7 @@ async fn one_daemon_lives_in_a_root_and_a_pit_alone_lets_cells_be_made() {
     let alone = || settings(&host, None, "{}");
     let now = Timestamp::parse("2026-11-23T14:00:00Z").unwrap();
     let first = begin(alone(), now).await;
-    let refused = Daemon::start(alone(), now).await.unwrap_err().to_string();
+    let refused = Engine::start(alone(), now).await.unwrap_err().to_string();
     assert!(refused.contains("another process writes in the missions root"), "{refused}");
     let id = "123e4567-e89b-12d3-a456-426614174000";
     assert_eq!(run(host.command("lazarus-pit").args(["--init-cell", id])).await.code, 0);

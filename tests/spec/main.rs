@@ -35,6 +35,7 @@ mod laws;
 mod life;
 mod manual;
 mod once;
+mod one_engine;
 mod package;
 mod page;
 mod ping;

@@ -1,15 +1,16 @@
 //! What each situation leads to: the plan, line by line.
 
 use crate::support::cells::{at, beaten, whole};
-use crate::support::missions::{active, comment, labelled, proposal, settled, waiting};
+use crate::support::missions::{
+    active, body, comment, edit, labelled, missing, planned_cell, planned_status, proposal, settled, waiting,
+};
 use lazarus::mission::admission::{Admission, Limit};
 use lazarus::mission::cell::{Failure, FileKind, Part, Sight, Sighting};
-use lazarus::mission::cell_plan::plan_cell;
 use lazarus::mission::expected::expected;
 use lazarus::mission::observation::{Comments, Observation, Take};
-use lazarus::mission::plan::{needs_comments, plan_status, preview};
 use lazarus::mission::record::IssueState;
-use lazarus::mission::situation::{Situation, situation};
+use lazarus::mission::situation::Situation;
+use lazarus::mission::step::preview;
 use std::sync::Arc;
 
 const ID: &str = "52985a61-b87c-52fd-9ad8-9a45c2899dd4";
@@ -70,9 +71,10 @@ fn a_proposal_waits_for_its_host_and_for_room() {
 #[test]
 fn an_issue_that_is_no_proposal_or_not_open_is_left_alone() {
     let mut other = proposal(&[]);
-    other.issue.body = format!("I quote:\n{}", other.issue.body);
+    let quoted = format!("I quote:\n{}", other.issue.body);
+    edit(&mut other, &quoted);
     other.issue.labels = labelled(&["health/stale", "bug"]);
-    assert_eq!(situation(&other), Situation::NotAProposal);
+    assert_eq!(Situation::of(&other), Situation::NotAProposal);
     check(&other, &[]);
     let mut closed = proposal(&[]);
     closed.issue.state = IssueState::Closed;
@@ -82,11 +84,11 @@ fn an_issue_that_is_no_proposal_or_not_open_is_left_alone() {
 #[test]
 fn the_label_alone_makes_a_proposal_too_and_so_does_our_memory() {
     let mut unmarked = proposal(&[]);
-    unmarked.issue.body = "just do it".to_owned();
+    edit(&mut unmarked, "just do it");
     unmarked.issue.labels = labelled(&["kind/mission-proposal"]);
     check(&unmarked, &["add `mission/invalid`", "post the comment: invalid", "remember: invalid"]);
     let mut known = active(beaten(-10, "working"));
-    known.issue.body = "changed my mind".to_owned();
+    edit(&mut known, "changed my mind");
     known.issue.labels.clear();
     check(
         &known,
@@ -202,7 +204,7 @@ fn our_own_failure_repairs_nothing() {
 #[test]
 fn a_valid_edit_takes_effect_and_an_invalid_one_leaves_the_mission_as_it_is() {
     let mut edited = active(beaten(-10, "working"));
-    edited.issue.body = crate::support::missions::body(&[("Stale after", "1 hour"), ("Wizard", "merlin")]);
+    edit(&mut edited, &body(&[("Stale after", "1 hour"), ("Wizard", "merlin")]));
     check(
         &edited,
         &[
@@ -213,10 +215,10 @@ fn a_valid_edit_takes_effect_and_an_invalid_one_leaves_the_mission_as_it_is() {
         ],
     );
     let mut broken = active(beaten(-10, "working"));
-    broken.issue.body = crate::support::missions::body(&[("Wizard", "the grey one")]);
+    edit(&mut broken, &body(&[("Wizard", "the grey one")]));
     check(&broken, &["edit the comment: active, healthy (beating)"]);
     let mut moved = active(beaten(-10, "working"));
-    moved.issue.body = crate::support::missions::body(&[("Host", "beta")]);
+    edit(&mut moved, &body(&[("Host", "beta")]));
     check(&moved, &["edit the comment: active, healthy (beating)"]);
 }
 
@@ -280,9 +282,9 @@ fn a_second_label_of_one_name_is_surplus() {
 #[test]
 fn of_a_cell_that_could_not_be_made_nothing_new_is_said() {
     let mut failed = proposal(&[]);
-    let made = expected(&failed, &plan_cell(&failed));
+    let made = expected(&failed, &planned_cell(&failed));
     failed.record = made.record;
-    assert_eq!(plan_status(&failed), []);
+    assert_eq!(planned_status(&failed), []);
     check(
         &failed,
         &[
@@ -334,7 +336,7 @@ fn a_comment_that_nobody_has_looked_at_again_is_looked_for_and_not_posted_twice(
     let mut posted = active(beaten(-10, "working"));
     posted.record.as_mut().unwrap().comment.as_mut().unwrap().is_confirmed = false;
     posted.comments = Comments::Unread;
-    assert!(needs_comments(&posted));
+    assert!(missing(&posted).comments);
     posted.comments = Comments::Read(Vec::new());
     check(&posted, &["remember that comment 20 is ours"]);
 }
@@ -371,13 +373,13 @@ fn comments_are_asked_for_only_where_the_plan_depends_on_them() {
         observation.comments = Comments::Unread;
         observation
     };
-    assert!(needs_comments(&unread(proposal(&[]))), "somebody else may have spoken on a new issue");
-    assert!(!needs_comments(&unread(active(beaten(-10, "working")))));
-    assert!(!needs_comments(&unread(active(beaten(-400, "working")))), "the edit itself tells");
-    assert!(!needs_comments(&unread(waiting())), "nothing to say, nothing to ask");
+    assert!(missing(&unread(proposal(&[]))).comments, "somebody else may have spoken on a new issue");
+    assert!(!missing(&unread(active(beaten(-10, "working")))).comments);
+    assert!(!missing(&unread(active(beaten(-400, "working")))).comments, "the edit itself tells");
+    assert!(!missing(&unread(waiting())).comments, "nothing to say, nothing to ask");
     let mut welcome = unread(waiting());
-    welcome.issue.body = crate::support::missions::body(&[]);
-    assert!(needs_comments(&welcome), "about to make a cell");
+    edit(&mut welcome, &body(&[]));
+    assert!(missing(&welcome).comments, "about to make a cell");
 }
 
 #[test]
@@ -404,8 +406,8 @@ fn an_issue_that_was_elsewhere_and_for_another_host_is_read_no_more_once_those_c
     elsewhere.comments = Comments::Read(vec![comment(8, 3, other)]);
     let mut known = settled(elsewhere);
     known.issue.comments = 0;
-    assert!(needs_comments(&known), "one comment less");
+    assert!(missing(&known).comments, "one comment less");
     known.comments = Comments::Read(Vec::new());
     let after = settled(known);
-    assert!(!needs_comments(&after) && preview(&after).is_empty(), "{:?}", preview(&after));
+    assert!(!missing(&after).comments && preview(&after).is_empty(), "{:?}", preview(&after));
 }

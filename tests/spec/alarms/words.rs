@@ -6,7 +6,7 @@ use crate::comment::without_code;
 use crate::life::scenes::here;
 use crate::support::cells::{at, beat, beaten, seconds, whole};
 use crate::support::golden;
-use crate::support::missions::active;
+use crate::support::missions::{active, retitle};
 use lazarus::mission::alarm::Ledger;
 use lazarus::mission::cell::{CellFacts, Failure, FileKind, Part, Sight, Sighting};
 use lazarus::mission::change::Change;
@@ -117,7 +117,7 @@ fn no_text_of_a_stranger_becomes_live_markup_in_an_alarm() {
     ];
     for text in hostile {
         let mut mission = with(beaten(-400, "working"));
-        mission.issue.title = format!("Mission: {text}");
+        retitle(&mut mission, &format!("Mission: {text}"));
         let alarm = said(&mission);
         let (first, rest) = alarm.split_once('\n').unwrap();
         assert_eq!(first, "<!-- lazarus:alarm v1 -->");
@@ -127,6 +127,6 @@ fn no_text_of_a_stranger_becomes_live_markup_in_an_alarm() {
         }
     }
     let mut long = with(beaten(-400, "working"));
-    long.issue.title = "x".repeat(200);
+    retitle(&mut long, &"x".repeat(200));
     assert!(said(&long).contains(&format!("`{}…`", "x".repeat(79))));
 }

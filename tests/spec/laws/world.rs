@@ -6,21 +6,21 @@ use lazarus::mission::admission::Admission;
 use lazarus::mission::alarm::AlarmMarker;
 use lazarus::mission::archive::ArchiveName;
 use lazarus::mission::cell::{Failure, Sighting};
-use lazarus::mission::cell_plan::plan_cell;
 use lazarus::mission::change::Change;
 use lazarus::mission::comment::marker;
 use lazarus::mission::expected::expected;
 use lazarus::mission::identity::{Commit, MissionId};
 use lazarus::mission::label::Label;
-use lazarus::mission::mass_change_guard::brake;
+use lazarus::mission::mass_change_guard::{Guarded, held};
 use lazarus::mission::meaning::Status;
+use lazarus::mission::missing::MissingFacts;
 use lazarus::mission::observation::{
     Allowance, CommentFacts, Comments, Here, IssueFacts, LabelEvent, Observation, Origin, Timeline,
 };
 use lazarus::mission::person::Person;
-use lazarus::mission::plan::{needs_comments, needs_origin, needs_timeline, plan_status};
 use lazarus::mission::record::{IssueKey, IssueState, Record, Spoken};
-use lazarus::mission::situation::{Situation, situation};
+use lazarus::mission::situation::Situation;
+use lazarus::mission::step::{Candidate, Step};
 use lazarus::mission::time::Timestamp;
 use lazarus::mission::worktree::CheckedOut;
 use serde_json::json;
@@ -67,7 +67,7 @@ pub(super) struct World {
     staged: Option<CheckedOut>,
 }
 
-/// One half of a pass: what it saw, what it planned, and what of that it did.
+/// One step of a turn: what it saw, what it planned, and what of that it did; the last one plans nothing.
 pub(super) struct Half {
     pub(super) seen: Observation,
     pub(super) planned: Vec<Change>,
@@ -104,11 +104,15 @@ impl World {
 
     /// What disk and memory tell.
     pub(super) fn glanced(&self) -> Observation {
+        self.glanced_from(Here { effort: Arc::default(), ..self.here.clone() })
+    }
+
+    fn glanced_from(&self, here: Here) -> Observation {
         let issue = match (&self.record, self.issue.state) {
             (Some(record), IssueState::Gone) => IssueFacts::gone(record, self.here.now),
             _ => IssueFacts { comments: i64::try_from(self.comments.len()).unwrap(), ..self.issue.clone() },
         };
-        let mut seen = Observation::new(Arc::new(self.here.clone()), issue, self.record.clone());
+        let mut seen = Observation::new(Arc::new(here), issue, self.record.clone());
         seen.sighting = self.look(seen.mission_id);
         let record = self.record.as_ref();
         let has_moved = record.is_some_and(|record| record.archive.is_some() || record.elsewhere.is_some());
@@ -132,25 +136,46 @@ impl World {
 
     /// The same, with what the forge answers where the plan depends on it.
     pub(super) fn observed(&self) -> Observation {
-        let mut seen = self.glanced();
+        let here = Here { effort: Arc::default(), ..self.here.clone() };
+        self.candidate(here).0.seen
+    }
+
+    /// A mission whose turn is about to begin, with all facts that it asks for, and how often it was told some.
+    fn candidate(&self, here: Here) -> (Candidate, u64) {
+        let mut candidate = Candidate::new(self.glanced_from(here));
         if self.is_one_of_many {
-            seen.is_braked = is_turning(&seen);
+            candidate.seen.is_braked = is_degrading(&mut candidate);
         }
+        let mut facts = 0;
         loop {
-            let with_timeline = needs_timeline(&seen);
-            if with_timeline || needs_comments(&seen) {
-                seen.comments = Comments::Read(self.comments.clone());
+            let was_unread = candidate.seen.comments == Comments::Unread;
+            let missing = candidate.missing();
+            // An issue without comments need not be asked for them.
+            facts += u64::from(was_unread && candidate.seen.comments != Comments::Unread);
+            if missing.is_empty() {
+                return (candidate, facts);
             }
-            if with_timeline {
-                seen.timeline = Timeline::Read(self.timeline.clone());
-            }
-            let has_asked = needs_origin(&seen).is_some();
-            if has_asked {
-                seen.origin = self.origin;
-            }
-            if !with_timeline && !has_asked && !needs_comments(&seen) {
-                return seen;
-            }
+            self.answer(&missing, &mut candidate.seen);
+            candidate.turn.answered();
+            facts += 1;
+        }
+    }
+
+    /// What forge and memory tell when they are asked.
+    fn answer(&self, missing: &MissingFacts, seen: &mut Observation) {
+        let MissingFacts { comments, timeline, origin, record } = missing;
+        if *comments {
+            seen.comments = Comments::Read(self.comments.clone());
+            seen.issue.comments = i64::try_from(self.comments.len()).unwrap();
+        }
+        if *timeline {
+            seen.timeline = Timeline::Read(self.timeline.clone());
+        }
+        if origin.is_some() {
+            seen.origin = self.origin;
+        }
+        if *record {
+            seen.record.clone_from(&self.record);
         }
     }
 
@@ -162,53 +187,51 @@ impl World {
     /// One pass whose changes run in this order, and of which some fail.
     pub(super) fn disturbed_pass(
         &mut self,
-        mut order: impl FnMut(&mut Vec<Change>),
+        order: impl FnMut(&mut Vec<Change>),
         fails: impl Fn(&Change) -> bool,
     ) -> Vec<Half> {
-        if self.record.is_none() && self.issue.state == IssueState::Gone {
-            return Vec::new();
-        }
-        self.told_gone = if self.issue.state == IssueState::Gone { self.told_gone + 1 } else { 0 };
-        let seen = self.observed();
-        let mut planned = plan_cell(&seen);
-        order(&mut planned);
-        let made = self.carry_out(&planned, &fails);
-        let mut after = seen.clone();
-        if !planned.is_empty() {
-            after = expected(&seen, &made);
-            after.sighting = self.look(seen.mission_id);
-            after.record = self.record.clone().or(after.record);
-        }
-        let mut halves = vec![Half { seen, planned, made }];
-        self.speak(after, &mut order, &fails, &mut halves);
-        self.is_one_of_many = false;
-        self.staged = None;
-        halves
+        self.turn(order, fails).0
     }
 
-    fn speak(
-        &mut self,
-        seen: Observation,
-        order: &mut impl FnMut(&mut Vec<Change>),
-        fails: &impl Fn(&Change) -> bool,
-        halves: &mut Vec<Half>,
-    ) {
-        let mut planned = plan_status(&seen);
-        order(&mut planned);
-        let made = self.carry_out(&planned, fails);
-        let has_posted = made.iter().any(|change| matches!(change, Change::PostComment { .. }));
-        let mut again = seen.clone();
-        halves.push(Half { seen, planned, made });
-        if has_posted {
-            again.comments = Comments::Read(self.comments.clone());
-            again.issue.comments = i64::try_from(self.comments.len()).unwrap();
-            again.record.clone_from(&self.record);
-            again.repaired.clear();
-            let mut planned = plan_status(&again);
-            planned.retain(|change| !change.is_about_labels());
-            let made = self.carry_out(&planned, fails);
-            halves.push(Half { seen: again, planned, made });
+    /// One pass to which nothing happens, and how often facts were fetched or seen again in it.
+    pub(super) fn counted_pass(&mut self) -> (Vec<Half>, u64) {
+        self.turn(|_| {}, |_| false)
+    }
+
+    fn turn(&mut self, mut order: impl FnMut(&mut Vec<Change>), fails: impl Fn(&Change) -> bool) -> (Vec<Half>, u64) {
+        if self.record.is_none() && self.issue.state == IssueState::Gone {
+            return (Vec::new(), 0);
         }
+        self.told_gone = if self.issue.state == IssueState::Gone { self.told_gone + 1 } else { 0 };
+        let (mut candidate, mut facts) = self.candidate(self.here.clone());
+        let mut halves = Vec::new();
+        loop {
+            match candidate.next_step() {
+                Step::Ask(missing) => {
+                    self.answer(&missing, &mut candidate.seen);
+                    candidate.turn.answered();
+                    facts += 1;
+                }
+                Step::Apply(mut planned) => {
+                    order(&mut planned);
+                    let made = self.carry_out(&planned, &fails);
+                    for change in &made {
+                        candidate.turn.made(change.clone());
+                    }
+                    halves.push(Half { seen: candidate.seen.clone(), planned, made });
+                }
+                Step::Look => {
+                    candidate.seen.sighting = self.look(candidate.seen.mission_id);
+                    candidate.seen.record = self.record.clone().or(candidate.seen.record);
+                    facts += 1;
+                }
+                Step::Done => break,
+            }
+        }
+        halves.push(Half { seen: candidate.seen, planned: Vec::new(), made: Vec::new() });
+        self.is_one_of_many = false;
+        self.staged = None;
+        (halves, facts)
     }
 
     fn carry_out(&mut self, planned: &[Change], fails: &impl Fn(&Change) -> bool) -> Vec<Change> {
@@ -355,7 +378,7 @@ impl World {
 
     /// Whether a pass more has to look, before it is believed or confirmed what the last one has seen or said.
     pub(super) fn waits(halves: &[Half]) -> bool {
-        let is_waiting = |half: &Half| half.seen.is_braked || matches!(situation(&half.seen), Situation::Missing);
+        let is_waiting = |half: &Half| half.seen.is_braked || matches!(Situation::of(&half.seen), Situation::Missing);
         // What came back gets in the next pass the repository that was asked for meanwhile.
         let is_first = |change: &Change| change.is_claim() || matches!(change, Change::RestoreCell { .. });
         halves.iter().any(|half| is_waiting(half) || half.made.iter().any(is_first))
@@ -389,10 +412,11 @@ fn note_commit(there: &mut Sighting, checked_out: Option<&CheckedOut>) {
     }
 }
 
-/// Whether the brake would hold it, were it one of many.
-fn is_turning(seen: &Observation) -> bool {
-    let mut many = vec![seen.clone(); 5];
-    brake(&mut many);
-    let was_open = seen.record.as_ref().is_some_and(|record| record.state == IssueState::Open);
-    many[0].is_braked || (was_open && matches!(situation(seen), Situation::Gone(_)))
+/// Whether it would be held back, were it one of many.
+fn is_degrading(candidate: &mut Candidate) -> bool {
+    let was_open = candidate.seen.record.as_ref().is_some_and(|record| record.state == IssueState::Open);
+    let is_deleted = matches!(candidate.situation(), Situation::Gone(_));
+    let guarded = Guarded::of(&candidate.seen);
+    let is_held = guarded.is_some_and(|mission| !held((0..5).map(|at| (at, mission))).is_empty());
+    is_held || (was_open && is_deleted)
 }

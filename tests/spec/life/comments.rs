@@ -5,23 +5,22 @@ use crate::life::scenes::{
 };
 use crate::support::cells::{at, beaten, whole};
 use crate::support::golden;
-use crate::support::missions::{active, body, proposal, settled};
+use crate::support::missions::{active, body, edit, planned_cell, proposal, settled};
 use lazarus::mission::admission::{Admission, Limit};
 use lazarus::mission::cell::{FileKind, Sighting};
-use lazarus::mission::cell_plan::plan_cell;
 use lazarus::mission::comment::render;
 use lazarus::mission::expected::expected;
 use lazarus::mission::label::Label;
 use lazarus::mission::observation::Observation;
-use lazarus::mission::situation::situation;
+use lazarus::mission::situation::Situation;
 use lazarus::mission::status::status;
 use lazarus::mission::worktree::CANNOT_BE_HAD;
 use std::fmt::Write;
 
 /// The comment after the first half of a pass, below the labels.
 fn said(observation: &Observation) -> String {
-    let after = expected(observation, &plan_cell(observation));
-    let (status, _) = status(&after, &situation(&after)).unwrap();
+    let after = expected(observation, &planned_cell(observation));
+    let (status, _) = status(&after, &Situation::of(&after)).unwrap();
     let labels: Vec<String> = status.labels().iter().map(|label: &Label| label.name().into_owned()).collect();
     format!("[{}]\n{}", labels.join("] ["), render(&after.here, &status))
 }
@@ -34,7 +33,7 @@ fn asked(answers: &[(&str, &str)], approvers: &[i64]) -> Observation {
 fn edited(answers: &[(&str, &str)]) -> Observation {
     let approved = settled(clicked(asked(&[], &[]), MAINTAINER, 5));
     let mut observation = settled(approved);
-    observation.issue.body = body(answers);
+    edit(&mut observation, &body(answers));
     observation
 }
 

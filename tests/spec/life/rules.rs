@@ -2,20 +2,19 @@
 
 use crate::life::scenes::{MAINTAINER, checked_out, clicked, closed, in_label_mode, reopened, suspended};
 use crate::support::cells::{at, beat, beaten, whole};
-use crate::support::missions::{active, body, labelled, proposal, settled};
+use crate::support::missions::{active, body, edit, labelled, missing, planned_cell, proposal, settled};
 use lazarus::mission::admission::{Admission, Limit};
 use lazarus::mission::cell::{Failure, FileKind, Part, Sight, Sighting};
-use lazarus::mission::cell_plan::plan_cell;
 use lazarus::mission::expected::expected;
 use lazarus::mission::label::Label;
 use lazarus::mission::observation::{Observation, Origin};
 use lazarus::mission::phase::Phase;
-use lazarus::mission::plan::{needs_origin, preview};
 use lazarus::mission::record::IssueState;
+use lazarus::mission::step::preview;
 use lazarus::mission::worktree::Worktree;
 
 fn planned(observation: &Observation) -> Vec<&'static str> {
-    plan_cell(observation).iter().map(lazarus::mission::change::Change::kind).collect()
+    planned_cell(observation).iter().map(lazarus::mission::change::Change::kind).collect()
 }
 
 #[test]
@@ -91,12 +90,12 @@ fn what_may_be_checked_out_is_decided_by_name_and_by_privacy() {
 #[test]
 fn no_repository_is_asked_about_where_no_worktree_can_be_filled() {
     let mut asking = active(beaten(-10, "working"));
-    asking.issue.body = body(&[("Repository", "wizards/spellbook")]);
+    edit(&mut asking, &body(&[("Repository", "wizards/spellbook")]));
     asking.origin = Origin::Unasked;
-    assert_eq!(needs_origin(&asking).map(|name| name.to_string()).as_deref(), Some("wizards/spellbook"));
+    assert_eq!(missing(&asking).origin.map(|name| name.to_string()).as_deref(), Some("wizards/spellbook"));
     for there in [Sighting::NotADirectory(FileKind::File), Sighting::Failed(Failure::Io)] {
         asking.sighting = there;
-        assert_eq!(needs_origin(&asking), None);
+        assert_eq!(missing(&asking).origin, None);
     }
 }
 
@@ -113,10 +112,10 @@ fn a_click_counts_only_from_the_second_after_the_edit_of_what_it_approves() {
 #[test]
 fn what_was_approved_is_remembered_before_the_comment_is_edited() {
     let mut edited = in_label_mode(active(beaten(-10, "working")), &[]);
-    edited.issue.body = body(&[("Wizard", "circe")]);
+    edit(&mut edited, &body(&[("Wizard", "circe")]));
     let approved = clicked(settled(edited), MAINTAINER, 5);
     assert_eq!(planned(&approved), ["bind-cell", "update-file"]);
-    let after = expected(&approved, &plan_cell(&approved));
+    let after = expected(&approved, &planned_cell(&approved));
     assert!(after.record.unwrap().approval.is_some());
     assert_eq!(preview(&settled(approved)), []);
 }
@@ -144,7 +143,7 @@ fn an_approval_is_remembered_before_the_comment_is_edited() {
     let mut full = clicked(settled(in_label_mode(proposal(&[]), &[])), MAINTAINER, 5);
     full.admission = Admission::Full(Limit::Cells(1));
     assert_eq!(planned(&full), ["remember"]);
-    let after = expected(&full, &plan_cell(&full));
+    let after = expected(&full, &planned_cell(&full));
     assert!(after.record.as_ref().is_some_and(|record| record.approval.is_some()));
     assert_eq!(planned(&after), [""; 0]);
 }

@@ -1,7 +1,7 @@
 //! Missions at some moment of their lives, as they are observed, without a forge.
 
 use crate::support::cells::{at, beaten};
-use crate::support::missions::{active, body, labelled, proposal, settled};
+use crate::support::missions::{active, body, edit, labelled, proposal, settled};
 use lazarus::mission::approval::{ApprovalMode, ApprovalPolicy};
 use lazarus::mission::cell::{CellFacts, Sighting};
 use lazarus::mission::identity::Commit;
@@ -100,7 +100,7 @@ pub(crate) fn checked_out(answers: &[(&str, &str)]) -> Observation {
         record.worktree.failed = None;
         record.worktree.checked_out = Some(CheckedOut { source: spellbook(), commit });
     }
-    observation.issue.body = body(answers);
+    edit(&mut observation, &body(answers));
     observation
 }
 

@@ -4,7 +4,7 @@ use crate::support::host::Host;
 use crate::support::repository::Repository;
 use crate::support::{PATIENCE, soon};
 use chrono::{TimeDelta, Utc};
-use lazarus::engine::{self, Daemon};
+use lazarus::engine::{self, Engine};
 use lazarus::mission::time::Timestamp;
 use lazarus::queue::Queue;
 use lazarus::settings::{Environment, Flags, Settings};
@@ -49,10 +49,10 @@ pub(crate) fn settings(host: &Host, repository: Option<&Repository>, more: &str)
 
 /// Starts one. What was just dropped in this process may hold the root for a moment longer: by a thread that looks at the
 /// disk, or by a child of another test that has not become its own program yet.
-pub(crate) async fn begin(settings: Settings, now: Timestamp) -> Arc<Daemon> {
+pub(crate) async fn begin(settings: Settings, now: Timestamp) -> Arc<Engine> {
     let mut started = None;
     soon("the root is free", async || {
-        let start = Daemon::start(settings.clone(), now).await;
+        let start = Engine::start(settings.clone(), now).await;
         let is_held = matches!(&start, Err(Refusal::Root(RootError::Locked { .. })));
         started = (!is_held).then(|| start.unwrap());
         started.is_some()

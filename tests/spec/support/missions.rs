@@ -3,18 +3,22 @@
 use crate::support::cells::{at, seconds};
 use lazarus::mission::approval::ApprovalPolicy;
 use lazarus::mission::cell::{CellFacts, Sighting};
+use lazarus::mission::cell_plan::plan_cell;
 use lazarus::mission::change::Change;
 use lazarus::mission::expected::expected;
 use lazarus::mission::identity::{ForgeUrl, HostName, RepositoryName, RepositoryPattern, RootId};
 use lazarus::mission::label::Label;
 use lazarus::mission::marker::Marker;
 use lazarus::mission::meaning::Status;
+use lazarus::mission::missing::{MissingFacts, missing_facts};
 use lazarus::mission::notify::Notify;
 use lazarus::mission::observation::{
     AttachedLabel, CommentFacts, Comments, Here, IssueFacts, Observation, Origin, Take,
 };
-use lazarus::mission::plan::preview;
+use lazarus::mission::plan::plan_status;
 use lazarus::mission::record::{IssueKey, IssueState, Record, Spoken};
+use lazarus::mission::situation::Situation;
+use lazarus::mission::step::preview;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -58,6 +62,7 @@ pub(crate) fn proposal(answers: &[(&str, &str)]) -> Observation {
         approval: ApprovalPolicy::default(),
         close_grace: seconds(900),
         notify: Notify::default(),
+        effort: Arc::default(),
     };
     let key = IssueKey {
         repository_id: 7,
@@ -81,6 +86,38 @@ pub(crate) fn proposal(answers: &[(&str, &str)]) -> Observation {
     observation.comments = Comments::Read(Vec::new());
     observation.origin = Origin::Found { is_private: false };
     observation
+}
+
+/// The author edits the body, and it is read again.
+pub(crate) fn edit(observation: &mut Observation, body: &str) {
+    body.clone_into(&mut observation.issue.body);
+    read_again(observation);
+}
+
+/// The author edits the title, and it is read again.
+pub(crate) fn retitle(observation: &mut Observation, title: &str) {
+    title.clone_into(&mut observation.issue.title);
+    read_again(observation);
+}
+
+fn read_again(observation: &mut Observation) {
+    let Observation { here, issue, record, .. } = observation.clone();
+    observation.asked = Observation::new(here, issue, record).asked;
+}
+
+/// What the cell's half of a turn would change.
+pub(crate) fn planned_cell(observation: &Observation) -> Vec<Change> {
+    plan_cell(observation, &Situation::of(observation))
+}
+
+/// What the status's half of a turn would change.
+pub(crate) fn planned_status(observation: &Observation) -> Vec<Change> {
+    plan_status(observation, &Situation::of(observation))
+}
+
+/// What a turn has to ask before it plans.
+pub(crate) fn missing(observation: &Observation) -> MissingFacts {
+    missing_facts(observation, &Situation::of(observation))
 }
 
 /// Labels on an issue, with ids of their own.

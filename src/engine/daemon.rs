@@ -1,0 +1,77 @@
+//! The engine as a daemon: ticks come from outside, workers and listeners run until it is told to stop.
+
+use crate::engine::Engine;
+use crate::gateway;
+use crate::mission::time::Timestamp;
+use crate::snapshot::GatewayView;
+use crate::world::courier::Courier;
+use crate::world::mutex::locked;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+
+/// A token that was replaced is used within this time.
+const TOKEN_INTERVAL: Duration = Duration::from_secs(60);
+
+impl Engine {
+    /// Asks one gateway again and again, for as long as this lives.
+    async fn watch_gateway(self: Arc<Self>, at: usize) {
+        let Some(gateway) = self.settings.daemon.gateways.get(at) else { return };
+        let Ok(courier) = Courier::to(gateway.url.clone()) else { return };
+        let mut beats = tokio::time::interval(gateway.interval);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            beats.tick().await;
+            let (state, answer) = gateway::ask(&courier).await;
+            let asked_at = Some(self.now());
+            let before = {
+                let mut views = locked(&self.gateways);
+                std::mem::replace(&mut views[at], GatewayView { name: gateway.name.clone(), state, asked_at, answer })
+            };
+            if before.state != state {
+                tracing::info!("gateway {}: {}", gateway.name, state.word());
+            }
+            self.publish();
+        }
+    }
+
+    /// Reads the token anew, also between ticks that are far apart.
+    async fn renew_token(self: Arc<Self>) {
+        let Some(forge) = &self.forge else { return };
+        let mut beats = tokio::time::interval(TOKEN_INTERVAL);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            beats.tick().await;
+            forge.begin_anew(&self.settings);
+        }
+    }
+}
+
+/// Runs until told to stop or until no more ticks come. Stopping needs no time: whatever is under way is left, and the
+/// next start goes on from the records.
+pub async fn run(engine: Arc<Engine>, mut ticks: mpsc::Receiver<Timestamp>, shutdown: impl Future<Output = ()>) {
+    let mut shutdown = std::pin::pin!(shutdown);
+    let mut workers = JoinSet::new();
+    workers.spawn(Arc::clone(&engine).hear_beats());
+    workers.spawn(Arc::clone(&engine).renew_token());
+    for at in 0..engine.settings.daemon.gateways.len() {
+        workers.spawn(Arc::clone(&engine).watch_gateway(at));
+    }
+    // One more than missions, so that a long listing holds none of them up.
+    for _ in 0..=engine.settings.concurrent_missions {
+        workers.spawn(Arc::clone(&engine).work());
+    }
+    let ticking = async {
+        while let Some(now) = ticks.recv().await {
+            engine.tick(now).await;
+        }
+    };
+    // A sweep that takes long, or hangs, is no reason to go on.
+    tokio::select! {
+        () = ticking => {}
+        () = &mut shutdown => {}
+    }
+    workers.shutdown().await;
+}

@@ -1,0 +1,84 @@
+//! What one pass comes to, gathered until it is reported.
+
+use crate::mission::change::Change;
+use crate::report::{MissionResult, Report};
+use crate::survey::Scope;
+use crate::trouble::{Refusal, Trouble};
+use crate::world::mutex::locked;
+use std::sync::Mutex;
+use tokio::sync::watch;
+
+/// What has been gathered so far.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    /// What the pass is about.
+    pub(super) scope: Scope,
+    found: Mutex<Found>,
+    /// How many turns of how many have ended.
+    progress: watch::Sender<(usize, usize)>,
+}
+
+#[derive(Debug, Default)]
+struct Found {
+    /// Why there was no pass.
+    refusal: Option<Refusal>,
+    /// Changes that belong to no single issue.
+    changes: Vec<Change>,
+    results: Vec<MissionResult>,
+    troubles: Vec<Trouble>,
+    /// What is to be said for many, after all else.
+    alert: Option<Change>,
+}
+
+impl Gathered {
+    pub(super) fn new(scope: Scope) -> Self {
+        Self { scope, found: Mutex::default(), progress: watch::Sender::new((0, 0)) }
+    }
+
+    pub(super) fn refuse(&self, refusal: Refusal) {
+        locked(&self.found).refusal = Some(refusal);
+    }
+
+    pub(super) fn changed(&self, change: Change) {
+        locked(&self.found).changes.push(change);
+    }
+
+    pub(super) fn troubled(&self, troubles: &[Trouble]) {
+        locked(&self.found).troubles.extend_from_slice(troubles);
+    }
+
+    /// A mission's turn ended, or there was nothing to do in it.
+    pub(super) fn ended(&self, result: MissionResult) {
+        locked(&self.found).results.push(result);
+    }
+
+    pub(super) fn alert_later(&self, change: Option<Change>) {
+        locked(&self.found).alert = change;
+    }
+
+    pub(super) fn take_alert(&self) -> Option<Change> {
+        locked(&self.found).alert.take()
+    }
+
+    pub(super) fn progress(&self) -> watch::Receiver<(usize, usize)> {
+        self.progress.subscribe()
+    }
+
+    /// So many turns are to end.
+    pub(super) fn expect(&self, total: usize) {
+        self.progress.send_modify(|progress| progress.1 = total);
+    }
+
+    /// A key is done with.
+    pub(super) fn step(&self, is_mission: bool) {
+        self.progress.send_modify(|progress| progress.0 += usize::from(is_mission));
+    }
+
+    pub(super) fn report(&self) -> Result<Report, Refusal> {
+        let Found { refusal, changes, results, troubles, alert: _ } = std::mem::take(&mut *locked(&self.found));
+        match refusal {
+            Some(refusal) => Err(refusal),
+            None => Ok(Report::new(&changes, results, troubles)),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What the page shows of all missions, kept up to date look by look.
+
+use crate::engine::fleet::{Fleet, Ground, Place};
+use crate::engine::tracked::{self, Tracked};
+use crate::mission::cell::Sighting;
+use crate::mission::health::{Health, Verdict};
+use crate::mission::heartbeat::WizardState;
+use crate::mission::identity::{ForgeUrl, MissionId};
+use crate::mission::phase::Phase;
+use crate::mission::record::{IssueKey, IssueState};
+use crate::snapshot::{IssueView, MissionView};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+impl Fleet {
+    /// Brings what is shown of a cell up to date.
+    pub(super) fn show(&mut self, id: MissionId, sighting: &Sighting, verdict: Verdict, ground: &Ground<'_>) {
+        let before = self.views.get(&id);
+        let cell = tracked::facts(sighting);
+        let known = self.of_mission(id);
+        let said = known.and_then(|known| known.record.said);
+        let is_same_as_said = said.is_some_and(|said| said.verdict.is_some_and(|v| v.health == verdict.health));
+        let since = match before.filter(|before| before.health == Some(verdict.health)) {
+            _ if is_same_as_said => said.map(|said| said.since),
+            Some(before) => before.since,
+            None => Some(ground.now),
+        };
+        let bound = known.and_then(|known| known.record.binding.as_ref());
+        let view = MissionView {
+            mission_id: id,
+            has_cell: true,
+            path: format!("{}/{id}", ground.missions_root),
+            phase: known.and_then(phase),
+            health: Some(verdict.health),
+            reason: Some(verdict.reason.to_string()),
+            since,
+            beaten_at: cell.and_then(tracked::stamp),
+            says: cell.and_then(tracked::says),
+            message: cell.and_then(|cell| cell.heartbeat.as_ref()?.heartbeat.message.clone()),
+            wizard: bound.and_then(|bound| bound.spec.wizard.clone()),
+            name: bound.map(|bound| bound.name.clone()),
+            repository: bound.and_then(|bound| bound.spec.repository.as_ref().map(ToString::to_string)),
+            issue: known.map(|known| issue_view(known, ground.forge)),
+            changes: known.map(|known| known.record.changes.clone()).unwrap_or_default(),
+        };
+        if before.is_none_or(|before| **before != view) {
+            self.views.insert(id, Arc::new(view));
+        }
+    }
+
+    /// Whether a cell is shown as well, with a wizard that says this.
+    pub(super) fn is_shown(&self, id: MissionId, says: WizardState) -> bool {
+        let view = self.views.get(&id);
+        view.is_some_and(|view| view.health == Some(Health::Healthy) && view.says == Some(says))
+    }
+
+    /// Shows a proposal that has no cell.
+    pub(super) fn show_waiting(&mut self, id: MissionId, place: Place, ground: &Ground<'_>) {
+        let Some(known) = self.known.get(&place) else { return };
+        if let Some(cell) = self.views.get(&id).filter(|view| view.has_cell) {
+            let (phase, issue) = (phase(known), Some(issue_view(known, ground.forge)));
+            let view = MissionView { phase, issue, ..(**cell).clone() };
+            self.views.insert(id, Arc::new(view));
+            return;
+        }
+        let view = MissionView {
+            mission_id: id,
+            has_cell: false,
+            path: format!("{}/{id}", ground.missions_root),
+            phase: phase(known),
+            health: None,
+            reason: None,
+            since: known.record.said.map(|said| said.since),
+            beaten_at: None,
+            says: None,
+            message: None,
+            wizard: None,
+            name: None,
+            repository: None,
+            issue: Some(issue_view(known, ground.forge)),
+            changes: known.record.changes.clone(),
+        };
+        self.views.insert(id, Arc::new(view));
+    }
+
+    /// Shows every proposal that waits without a cell, and none that does not wait any more.
+    pub(super) fn show_all_waiting(&mut self, ground: &Ground<'_>) {
+        let Some(forge) = ground.forge else { return };
+        let is_waiting = |known: &Tracked| known.record.is_served_here() && known.record.binding.is_none();
+        let waiting = self.known.iter().filter(|(_, known)| is_waiting(known));
+        let id = |issue: &IssueKey| MissionId::of_issue(forge, issue.repository_id, issue.issue_id);
+        let waiting: BTreeMap<MissionId, Place> = waiting.map(|(place, known)| (id(known.issue()), *place)).collect();
+        self.views.retain(|id, view| view.has_cell || waiting.contains_key(id));
+        for (id, place) in waiting {
+            self.show_waiting(id, place, ground);
+        }
+    }
+
+    /// Does not show it any more, unless it has a cell.
+    pub(super) fn hide(&mut self, id: MissionId) {
+        if self.views.get(&id).is_some_and(|view| !view.has_cell) {
+            self.views.remove(&id);
+        }
+    }
+
+    /// Everything that is shown.
+    pub(super) fn views(&self) -> Vec<Arc<MissionView>> {
+        self.views.values().cloned().collect()
+    }
+}
+
+/// What was said last; an issue that is closed is left alone and says nothing new.
+fn phase(known: &Tracked) -> Option<Phase> {
+    let is_open = known.record.state == IssueState::Open;
+    if is_open { known.record.said.map(|said| said.phase) } else { Some(Phase::Closed) }
+}
+
+fn issue_view(known: &Tracked, forge: Option<&ForgeUrl>) -> IssueView {
+    let (name, number) = (&known.issue().repository, known.issue().number);
+    let forge = forge.map(ToString::to_string).unwrap_or_default();
+    IssueView { name: known.issue().to_string(), url: format!("{forge}/{name}/issues/{number}") }
+}

@@ -1,0 +1,62 @@
+//! The workers: each takes a key from the queue, does what it stands for, and says how that ended.
+
+use crate::caught::caught;
+use crate::engine::Engine;
+use crate::engine::forge::Forge;
+use crate::queue::Key;
+use crate::trouble::Trouble;
+use crate::world::mutex::locked;
+use std::sync::Arc;
+
+impl Engine {
+    pub(super) async fn work(self: Arc<Self>) {
+        let Some(forge) = &self.forge else { return };
+        loop {
+            let key = self.queue.next().await;
+            // A defect costs one look, and not the worker.
+            let handled = Box::pin(caught(self.handle(forge, key))).await;
+            let troubles = handled.unwrap_or_else(|()| vec![self.breakdown(key)]);
+            self.note(&troubles);
+            match (troubles.is_empty(), key) {
+                (false, Key::Issue { .. }) if self.is_away(&troubles) => self.queue.put_off(key, self.now()),
+                (false, Key::Issue { .. }) => self.queue.failed(key, self.now()),
+                // The next tick asks for the others again.
+                (true, _) | (false, Key::Audit | Key::Listing | Key::Alarms) => {
+                    // What failed before and does no longer may be over for others as well.
+                    if self.queue.done(key) {
+                        self.queue.release_all();
+                    }
+                }
+            }
+            self.close_pass(false);
+            self.publish_rest();
+            if let Some(gathered) = &self.gathered {
+                gathered.step(matches!(key, Key::Issue { .. }));
+            }
+        }
+    }
+
+    /// Whether the forge as a whole is to blame, which one question a tick finds out to be over.
+    fn is_away(&self, troubles: &[Trouble]) -> bool {
+        troubles.iter().all(Trouble::is_outage) && locked(&self.passes).is_forge_away()
+    }
+
+    async fn handle(&self, forge: &Forge, key: Key) -> Vec<Trouble> {
+        match key {
+            Key::Audit => self.audit(forge).await,
+            Key::Listing => self.list(forge).await,
+            Key::Alarms => self.speak_for_many(forge).await,
+            Key::Issue { repository, number } => self.look_at(forge, (repository, number)).await,
+        }
+    }
+
+    fn breakdown(&self, key: Key) -> Trouble {
+        let Key::Issue { repository, number } = key else {
+            return Trouble::breakdown("a look at everything".to_owned());
+        };
+        match self.forge.as_ref().and_then(|forge| forge.repository(repository)) {
+            Some(known) => Trouble::defect(known.name, number),
+            None => Trouble::breakdown(format!("issue {number} of repository {repository}")),
+        }
+    }
+}
