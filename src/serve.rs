@@ -10,6 +10,7 @@ use crate::ping::Ping;
 use crate::settings::{DaemonSettings, Settings, SettingsError};
 use crate::snapshot::Snapshot;
 use crate::trouble::Refusal;
+use crate::world::clock;
 use crate::world::courier::CourierError;
 use crate::world::cron_heartbeat::{self, Job, Pulse, Status};
 use sd_notify::NotifyState;
@@ -71,7 +72,7 @@ pub async fn serve(settings: Settings, clock: fn() -> Timestamp) -> Result<(), S
     let pages = listen_on("daemon.page_listen", page_listen).await?;
     let daemon = Daemon::start(settings, clock()).await?;
     // That the forge is slow is no reason not to begin.
-    if let Ok(checked) = tokio::time::timeout(TOKEN_PATIENCE, daemon.check_token()).await {
+    if let Ok(checked) = clock::timeout(TOKEN_PATIENCE, daemon.check_token()).await {
         checked?;
     }
     let stopped = stopped().map_err(ServeError::Signals)?;
@@ -98,7 +99,7 @@ pub async fn serve(settings: Settings, clock: fn() -> Timestamp) -> Result<(), S
     ticking.abort();
     telling.abort();
     let _ = closing.send(true);
-    let _ = tokio::time::timeout(CLOSE_PATIENCE, served.join_all()).await;
+    let _ = clock::timeout(CLOSE_PATIENCE, served.join_all()).await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -126,7 +127,7 @@ fn stopped() -> std::io::Result<impl Future<Output = ()>> {
 
 /// The first tick comes at once; one that finds the last one still unheard waits for it.
 async fn tick(ticks: mpsc::Sender<Timestamp>, interval: Duration, clock: fn() -> Timestamp) {
-    let mut beats = tokio::time::interval(interval);
+    let mut beats = clock::interval(interval);
     beats.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         beats.tick().await;

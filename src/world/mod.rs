@@ -6,6 +6,7 @@ pub mod beats;
 pub mod beneath;
 pub mod cells;
 pub mod checkout;
+pub mod clock;
 pub mod courier;
 pub mod crew;
 pub mod cron_heartbeat;

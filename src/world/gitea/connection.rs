@@ -3,6 +3,7 @@
 use crate::mission::identity::ForgeUrl;
 use crate::mission::text;
 use crate::mission::time::Timestamp;
+use crate::world::clock;
 use crate::world::gitea::Gitea;
 use crate::world::gitea::error::ForgeError;
 use crate::world::gitea::traffic::{Counters, Traffic};
@@ -295,7 +296,7 @@ impl Connection {
                 Err(error) if may_try_again(request, &error) => {
                     tracing::debug!(%error, "asking again");
                     let jitter = delay.mul_f64(0.5 + fastrand::f64() / 2.0);
-                    tokio::time::sleep(error.retry_after().unwrap_or(jitter)).await;
+                    clock::sleep(error.retry_after().unwrap_or(jitter)).await;
                     delay *= 2;
                 }
                 decided => return self.note(decided),
