@@ -4,6 +4,7 @@
 use crate::mission::identity::RepositoryId;
 use crate::mission::time::Timestamp;
 use crate::world::clock;
+use crate::world::random;
 use chrono::TimeDelta;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -315,5 +316,5 @@ impl State {
 fn backoff(failures: u32) -> TimeDelta {
     let longest =
         BACKOFF_MIN.saturating_mul(1_i64.checked_shl(failures).unwrap_or(i64::MAX)).clamp(BACKOFF_MIN, BACKOFF_MAX);
-    TimeDelta::seconds(fastrand::i64(longest / 2..=longest))
+    TimeDelta::seconds(random::number(longest / 2..=longest))
 }

@@ -18,6 +18,7 @@ pub mod ledger;
 pub mod lock;
 pub(crate) mod mutex;
 pub mod observer;
+pub mod random;
 pub mod root;
 pub mod service;
 pub mod watch;

@@ -43,6 +43,7 @@ mod pit_run;
 mod plan;
 mod queue;
 mod races;
+mod random;
 mod recordings;
 mod roots;
 mod sandbox;
