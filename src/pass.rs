@@ -11,18 +11,18 @@ use crate::survey::{Scope, Survey, survey};
 use crate::trouble::{Refusal, Trouble};
 use crate::world::WorldError;
 use crate::world::applier::Applier;
+use crate::world::clock;
 use crate::world::entry::Entry;
 use crate::world::lock::Access;
 use crate::world::observer::Observer;
 use crate::world::root::Root;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
 use tokio::task::JoinSet;
 
 /// What a pass would do. Holds no writer.
 pub async fn preview(settings: &Settings, scope: &Scope, now: Timestamp) -> Result<Report, Refusal> {
-    let started = Instant::now();
+    let started = clock::instant();
     let root = Arc::new(Root::open(&settings.missions_root)?);
     let survey = survey(settings, settings.gitea()?, &root, scope, now).await?;
     let Survey { here, gitea, mut setup, fleet, observations, troubles, .. } = survey;
@@ -30,7 +30,7 @@ pub async fn preview(settings: &Settings, scope: &Scope, now: Timestamp) -> Resu
     setup.extend(fleet);
     let mut report = Report::new(&here, &setup, outcomes, troubles);
     report.is_preview = true;
-    report.finish(gitea.requests(), started.elapsed());
+    report.finish(gitea.requests(), clock::instant() - started);
     Ok(report)
 }
 
@@ -44,7 +44,7 @@ pub async fn once(
     clock: fn() -> Timestamp,
     progress: Progress<'_>,
 ) -> Result<Report, Refusal> {
-    let started = Instant::now();
+    let started = clock::instant();
     let access = Access { lock_wait: settings.lock_wait, is_lasting: false, group: settings.group_id()? };
     let entry = enter(settings, access).await?;
     // After the wait, so that what happened meanwhile is not ahead of it.
@@ -70,7 +70,7 @@ pub async fn once(
         }
     }
     let mut report = Report::new(&here, &changes, outcomes, troubles);
-    report.finish(gitea.requests(), started.elapsed());
+    report.finish(gitea.requests(), clock::instant() - started);
     Ok(report)
 }
 

@@ -14,11 +14,13 @@ use crate::pass::set_up;
 use crate::queue::Key;
 use crate::survey::{Scope, Survey, survey};
 use crate::trouble::{Refusal, Trouble};
+use crate::world::clock;
 use crate::world::mutex::locked;
 use crate::world::root::{Records, Root};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long after an audit that could not do everything the next one comes, at first.
 const AUDIT_RETRY: Duration = Duration::from_secs(30);
@@ -86,7 +88,7 @@ impl Forge {
 impl Daemon {
     /// Looks at everything, as a single pass does, and puts in line what is not as it should be.
     pub(super) async fn audit(&self, forge: &Forge) -> Vec<Trouble> {
-        let asked_at = Instant::now();
+        let asked_at = clock::instant();
         let survey = match self.survey(forge).await {
             Ok(survey) => survey,
             Err(refusal) => return self.refused(&refusal),

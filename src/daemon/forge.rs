@@ -19,6 +19,7 @@ use crate::trouble::{Refusal, Trouble};
 use crate::world::WorldError;
 use crate::world::applier::Applier;
 use crate::world::checkout::Checkouts;
+use crate::world::clock;
 use crate::world::entry::Entry;
 use crate::world::gitea::{ForgeError, Gitea, Traffic};
 use crate::world::lock::Access;
@@ -28,7 +29,8 @@ use crate::world::root::Root;
 use chrono::TimeDelta;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// How far back a listing reaches before the one that came before it: what was committed late bears an older time.
 pub(super) const OVERLAP: TimeDelta = TimeDelta::seconds(120);
@@ -163,7 +165,7 @@ impl Daemon {
         for repository in repositories {
             // Until an audit has seen all of it, there is nothing to begin from.
             let Some(since) = since.get(&repository.id) else { continue };
-            let asked_at = Instant::now();
+            let asked_at = clock::instant();
             match forge.observer.issues_since(&repository, *since).await {
                 Ok(listed) => {
                     let begun_at = listed.begun_at.filter(|_| listed.is_complete);
@@ -197,7 +199,7 @@ impl Daemon {
 
     /// Looks at one issue and does what it needs. Room that was promised to it and not taken is free again afterwards.
     pub(super) async fn look_at(&self, forge: &Forge, place: Place) -> Vec<Trouble> {
-        let troubles = Box::pin(self.look(forge, place, Instant::now())).await;
+        let troubles = Box::pin(self.look(forge, place, clock::instant())).await;
         let mut fleet = locked(&self.fleet);
         fleet.redeem(place, None);
         fleet.alarms.end(place);

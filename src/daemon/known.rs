@@ -18,7 +18,8 @@ use crate::mission::record::{Happened, IssueKey, IssueState, Record, Said, Suspe
 use crate::mission::time::Timestamp;
 use crate::mission::worktree::Worktree;
 use chrono::TimeDelta;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// One issue that we ever spoke on.
 #[derive(Clone, Debug)]

@@ -23,6 +23,7 @@ use crate::settings::Settings;
 use crate::snapshot::{GatewayView, Snapshot, Tick};
 use crate::trouble::{Refusal, Trouble};
 use crate::world::beats::{Beaten, Beats};
+use crate::world::clock;
 use crate::world::courier::Courier;
 use crate::world::gitea::Traffic;
 use crate::world::lock::{Access, Residence};
@@ -33,10 +34,10 @@ use fleet::{Fleet, Ground};
 use forge::Forge;
 use passes::{Ended, PassBook};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 /// While many missions change, the snapshot is replaced no more often than this.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
@@ -125,7 +126,7 @@ impl Daemon {
             root: root_to_look,
             metrics: Arc::default(),
             snapshot: watch::Sender::new(Arc::new(snapshot)),
-            published: Mutex::new(Published { at: Instant::now(), is_outdated: false }),
+            published: Mutex::new(Published { at: clock::instant(), is_outdated: false }),
             settings,
         }))
     }
@@ -285,7 +286,7 @@ impl Daemon {
         let is_due = {
             let mut published = locked(&self.published);
             published.is_outdated = true;
-            published.at.elapsed() >= PUBLISH_INTERVAL
+            clock::instant() - published.at >= PUBLISH_INTERVAL
         };
         if is_due {
             self.publish();
@@ -302,7 +303,7 @@ impl Daemon {
     fn publish(&self) {
         // Held to the end, so that no older snapshot follows a newer one.
         let mut published = locked(&self.published);
-        *published = Published { at: Instant::now(), is_outdated: false };
+        *published = Published { at: clock::instant(), is_outdated: false };
         let before = Arc::clone(&self.snapshot.borrow());
         // Of the others, one lock at a time.
         let tick = *locked(&self.tick);
@@ -318,7 +319,7 @@ impl Daemon {
     async fn watch_gateway(self: Arc<Self>, at: usize) {
         let Some(gateway) = self.settings.daemon.gateways.get(at) else { return };
         let Ok(courier) = Courier::to(gateway.url.clone()) else { return };
-        let mut beats = tokio::time::interval(gateway.interval);
+        let mut beats = clock::interval(gateway.interval);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             beats.tick().await;
@@ -386,7 +387,7 @@ impl Daemon {
     /// Reads the token anew, also between ticks that are far apart.
     async fn renew_token(self: Arc<Self>) {
         let Some(forge) = &self.forge else { return };
-        let mut beats = tokio::time::interval(TOKEN_INTERVAL);
+        let mut beats = clock::interval(TOKEN_INTERVAL);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             beats.tick().await;
