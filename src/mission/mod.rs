@@ -43,6 +43,7 @@ pub mod plan;
 pub mod problem;
 pub mod proposal;
 pub mod record;
+pub mod repository;
 pub mod secret;
 pub mod sent;
 pub mod setup;

@@ -45,6 +45,7 @@ mod queue;
 mod races;
 mod random;
 mod recordings;
+mod repository;
 mod roots;
 mod sandbox;
 mod sandbox_git;
