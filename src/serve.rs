@@ -3,8 +3,7 @@
 use crate::daemon::{self, Daemon};
 use crate::http::server::Limits;
 use crate::http::{Web, serve_doors, serve_page};
-use crate::mission::health::Health;
-use crate::mission::phase::Phase;
+use crate::mission::job_status::{JobStatus, job_status};
 use crate::mission::time::Timestamp;
 use crate::ping::Ping;
 use crate::settings::{DaemonSettings, Settings, SettingsError};
@@ -12,7 +11,7 @@ use crate::snapshot::Snapshot;
 use crate::trouble::Refusal;
 use crate::world::clock;
 use crate::world::courier::CourierError;
-use crate::world::cron_heartbeat::{self, Job, Pulse, Status};
+use crate::world::cron_heartbeat::{self, Job, Pulse};
 use sd_notify::NotifyState;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -167,19 +166,9 @@ impl Heralds {
     }
 }
 
-/// `error` while we do not do our work, `warning` while something does not do as it should.
-fn status(snapshot: &Snapshot) -> Status {
-    let is_bad = |health: Health| matches!(health, Health::Stale | Health::Incomplete | Health::Unknown);
-    // A closed mission's cell may be as it likes.
-    let mut open = snapshot.missions.iter().filter(|view| view.phase != Some(Phase::Closed));
-    let has_alarm = open.any(|view| view.health.is_some_and(is_bad));
-    if snapshot.readiness().is_err() {
-        Status::Error
-    } else if !snapshot.passes.errors.is_empty() || has_alarm {
-        Status::Warning
-    } else {
-        Status::Ok
-    }
+fn status(snapshot: &Snapshot) -> JobStatus {
+    let missions = snapshot.missions.iter().map(|view| (view.phase, view.health));
+    job_status(snapshot.readiness().is_ok(), !snapshot.passes.errors.is_empty(), missions)
 }
 
 /// Tells, after each pass, that we live and how it went.

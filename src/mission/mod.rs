@@ -27,6 +27,7 @@ pub mod ground;
 pub mod health;
 pub mod heartbeat;
 pub mod identity;
+pub mod job_status;
 pub mod label;
 pub mod marker;
 pub mod meaning;

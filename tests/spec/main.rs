@@ -30,6 +30,7 @@ mod identity;
 mod install;
 mod issue;
 mod job;
+mod job_status;
 mod label;
 mod lasting;
 mod laws;
