@@ -1,4 +1,4 @@
-//! How a run went as a whole, as its cron heartbeat says it.
+//! How a run went as a whole: what the cron heartbeat says of it, and which missions fail it for `--exit-code`.
 
 use crate::mission::health::Health;
 use crate::mission::phase::Phase;
@@ -35,4 +35,10 @@ pub fn job_status(
     } else {
         JobStatus::Ok
     }
+}
+
+/// Whether a mission counts as failing for `--exit-code`. Whoever has paused one knows how it is.
+#[must_use]
+pub fn fails_a_run(phase: Option<Phase>, health: Option<Health>) -> bool {
+    phase != Some(Phase::Suspended) && health.is_some_and(Health::is_failing)
 }

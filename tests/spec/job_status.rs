@@ -1,7 +1,7 @@
-//! What the cron heartbeat says of a run, row by row.
+//! What the cron heartbeat says of a run, and which missions fail it, row by row.
 
 use lazarus::mission::health::Health::{self, Healthy, Incomplete, Stale, Uninitialized, Unknown};
-use lazarus::mission::job_status::{JobStatus, job_status};
+use lazarus::mission::job_status::{JobStatus, fails_a_run, job_status};
 use lazarus::mission::phase::Phase::{self, Active, Closed, Invalid, Pending, Suspended};
 
 type Mission = (Option<Phase>, Option<Health>);
@@ -42,10 +42,22 @@ fn one_error_or_one_failing_mission_is_a_warning() {
 }
 
 #[test]
-fn a_mission_that_is_not_closed_warns_by_its_health() {
+fn a_mission_fails_by_its_health_and_not_while_it_is_paused_or_closed() {
     for (phase, health) in all() {
         let is_failing = matches!(health, Some(Stale | Incomplete | Unknown));
         let is_warning = job_status(true, false, [(phase, health)]) == JobStatus::Warning;
-        assert_eq!(is_warning, is_failing && phase != Some(Closed), "{phase:?} {health:?}");
+        assert_eq!(is_warning, is_failing && phase != Some(Closed), "heartbeat: {phase:?} {health:?}");
+        let is_failed = fails_a_run(phase, health);
+        assert_eq!(is_failed, is_failing && phase != Some(Suspended), "--exit-code: {phase:?} {health:?}");
+    }
+}
+
+#[test]
+fn a_phase_is_known_by_its_word_and_by_no_other() {
+    for phase in Phase::ALL {
+        assert_eq!(Phase::named(phase.word()), Some(phase));
+    }
+    for other in ["", "elsewhere", "Active", "active "] {
+        assert_eq!(Phase::named(other), None, "{other}");
     }
 }
