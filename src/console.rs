@@ -4,10 +4,12 @@ use crate::exit::Exit;
 use crate::job;
 use crate::mission::text;
 use crate::settings::{LogFormat, Settings};
+use crate::world::clock;
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -150,13 +152,13 @@ impl Progress {
     /// Begins now.
     #[must_use]
     pub fn begin() -> Self {
-        Self { started: Instant::now() }
+        Self { started: clock::instant() }
     }
 
     /// Says that so much of all is done.
     pub fn show(&self, done: usize, total: usize) {
         let mut err = std::io::stderr().lock();
-        if let Some(line) = progress(self.started.elapsed(), done, total).filter(|_| err.is_terminal()) {
+        if let Some(line) = progress(clock::instant() - self.started, done, total).filter(|_| err.is_terminal()) {
             let _ = write!(err, "{line}");
         }
     }

@@ -8,7 +8,7 @@
 //! | floor | holds | never |
 //! |---|---|---|
 //! | this one | [`arguments`], [`settings`], the [`survey`], the [`pass`], [`report`]s, [`mod@scan`], [`init`], [`install`], [`gc`], the [`mod@doctor`], the [`status`] of missions, [`mod@beat`], the [`messenger`], [`mod@run_command`], [`job`], the [`manual`], the [`console`] and the [`screen`]; the [`queue`], the [`engine`], its [`snapshot`], the web ([`http`]), [`metrics`], and how all of it is [served](mod@serve) | decides what a mission needs |
-//! | [`world`] | the [Gitea client](world::gitea), the [root](world::root), its [writer](world::writer), the [observer](world::observer) and the [applier](world::applier) | decides anything |
+//! | [`world`] | the [Gitea client](world::gitea), the [root](world::root), its [writer](world::writer), the [observer](world::observer) and the [applier](world::applier); the [clock](world::clock) and [chance](world::random) | decides anything |
 //! | [`mission`] | the [form](mission::form), [proposals](mission::proposal), [health](mission::health), [plans](mission::plan), the [comment](mission::comment), [alarms](mission::alarm_plan) | a file, a socket, a clock, the environment, async |
 //!
 //! [`sandbox`] stands beside them: a small forge that shares no code with the client. [`mod@demo`] tells the story on it.
@@ -35,7 +35,8 @@
 //! - No path is made of a stranger's text: a cell's directory is named by a parsed [`mission::identity::MissionId`].
 //! - Whatever a wizard can write in is opened beneath its cell, without following links, without waiting, and with a limit
 //!   ([`world::beneath`]).
-//! - `now` is read once a pass, in [`run`], and handed down.
+//! - `now` is read once a pass, in [`run`], and handed down. Whatever else reads a clock, waits or draws a number does so through
+//!   [`world::clock`] and [`world::random`]; the sandbox has such a place of its own.
 
 pub mod arguments;
 pub mod beat;

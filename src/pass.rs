@@ -7,13 +7,13 @@ use crate::report::{MissionResult, Report};
 use crate::settings::Settings;
 use crate::survey::{Scope, Survey, SurveyRequest, survey};
 use crate::trouble::Refusal;
+use crate::world::clock;
 use crate::world::root::Root;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 /// What a pass would do. Holds no writer.
 pub async fn preview(settings: &Settings, scope: &Scope, now: Timestamp) -> Result<Report, Refusal> {
-    let started = Instant::now();
+    let started = clock::instant();
     let root = Arc::new(Root::open(&settings.missions_root)?);
     let fleet = Mutex::default();
     let request = SurveyRequest { settings, scope, now, fleet: &fleet, decides_alerts: true };
@@ -23,7 +23,7 @@ pub async fn preview(settings: &Settings, scope: &Scope, now: Timestamp) -> Resu
     setup.extend(fleet);
     let mut report = Report::new(&setup, results, troubles);
     report.is_preview = true;
-    report.finish(gitea.requests(), started.elapsed());
+    report.finish(gitea.requests(), clock::instant() - started);
     Ok(report)
 }
 
@@ -37,11 +37,11 @@ pub async fn once(
     clock: fn() -> Timestamp,
     progress: Progress<'_>,
 ) -> Result<Report, Refusal> {
-    let started = Instant::now();
+    let started = clock::instant();
     let engine = Engine::for_one_pass(settings.clone(), scope.clone(), clock()).await?;
     engine.tick(clock()).await;
     engine.drain(progress).await;
     let mut report = engine.report()?;
-    report.finish(engine.requests(), started.elapsed());
+    report.finish(engine.requests(), clock::instant() - started);
     Ok(report)
 }

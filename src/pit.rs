@@ -8,11 +8,13 @@ use crate::messenger::{Messenger, MessengerError, Wanted, Word};
 use crate::mission::health::Health;
 use crate::mission::heartbeat::WizardState;
 use crate::mission::identity::MissionId;
-use crate::run::{now, print_scan, run_scan, with_settings};
+use crate::mission::job_status::{JobStatus, job_status};
+use crate::run::{print_scan, run_scan, with_settings};
 use crate::run_command::{Errand, run_command};
 use crate::scan::{Filter, HealthReport, scan};
 use crate::settings::SettingsError;
-use crate::world::cron_heartbeat::{self, Job, Pulse, Status};
+use crate::world::clock::now;
+use crate::world::cron_heartbeat::{self, Job, Pulse};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -60,7 +62,7 @@ fn scan_and_beat(arguments: Scan, every: Duration) -> Exit {
             });
         };
         let scanned = scan(settings, &filter, now());
-        let status = scanned.as_ref().map_or(Status::Error, status);
+        let status = status(scanned.as_ref().ok());
         let written = cron_heartbeat::write(directory, &Pulse { job: Job::Pit, at: now(), interval: every, status });
         let printed = print_scan(scanned, json, console);
         match written {
@@ -74,11 +76,12 @@ fn scan_and_beat(arguments: Scan, every: Duration) -> Exit {
     })
 }
 
-/// Whether people should look at a cell.
-fn status(report: &HealthReport) -> Status {
-    let is_there = |health: &Health| report.summary.get(health.word()).is_some_and(|count| *count > 0);
-    let alarms = [Health::Stale, Health::Incomplete, Health::Unknown];
-    if alarms.iter().any(is_there) { Status::Warning } else { Status::Ok }
+/// Which phases the cells' missions are in, a scan cannot know.
+fn status(scanned: Option<&HealthReport>) -> JobStatus {
+    let count = |health: Health| scanned.and_then(|report| report.summary.get(health.word())).copied();
+    let is_there = |health: &Health| count(*health).is_some_and(|count| count > 0);
+    let found = Health::ALL.into_iter().filter(is_there).map(|health| (None, Some(health)));
+    job_status(scanned.is_some(), false, found)
 }
 
 fn beat_once(arguments: Beat) -> Exit {

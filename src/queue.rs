@@ -3,12 +3,14 @@
 
 use crate::mission::identity::RepositoryId;
 use crate::mission::time::Timestamp;
+use crate::world::clock;
+use crate::world::random;
 use chrono::TimeDelta;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 /// The most keys that are held. One more makes the queue forget them all and look at everything, which loses nothing.
 pub const KEYS_MAX: usize = 10_000;
@@ -88,7 +90,7 @@ impl Queue {
 
     /// As [`Queue::add`], but somebody says that there is news, and so no failure is waited out; only [`DEBOUNCE`] is.
     pub fn add_urgent(&self, key: Key) {
-        self.state(|state| match state.held_until(key, Instant::now()) {
+        self.state(|state| match state.held_until(key, clock::instant()) {
             Some(due) => {
                 state.held.insert((due, key));
             }
@@ -101,7 +103,7 @@ impl Queue {
     pub async fn next(&self) -> Key {
         loop {
             let (key, is_more, due) = self.state(|state| {
-                let now = Instant::now();
+                let now = clock::instant();
                 state.let_go(now);
                 let key = state.take(now);
                 (key, !state.line.is_empty(), state.held.first().map(|(due, _)| *due))
@@ -114,7 +116,7 @@ impl Queue {
             }
             match due {
                 // Whether it was woken or is due, there may be something now.
-                Some(due) => timeout_at(due, self.added.notified()).await.unwrap_or_default(),
+                Some(due) => clock::timeout_at(due, self.added.notified()).await.unwrap_or_default(),
                 None => self.added.notified().await,
             }
         }
@@ -212,7 +214,7 @@ impl Queue {
     /// How long the first in line has been there.
     #[must_use]
     pub fn oldest(&self) -> Duration {
-        self.state(|state| state.line.front().map_or(Duration::ZERO, |(_, since)| since.elapsed()))
+        self.state(|state| state.line.front().map_or(Duration::ZERO, |(_, since)| clock::instant() - *since))
     }
 
     /// Whether nothing is in line or under way; what waits after a failure does not count.
@@ -229,7 +231,7 @@ impl Queue {
 impl State {
     fn make_ready(&mut self, key: Key, is_news: bool, repeats: u8) {
         self.places.insert(key, Place::Ready { is_news, repeats });
-        self.line.push_back((key, Instant::now()));
+        self.line.push_back((key, clock::instant()));
     }
 
     fn put(&mut self, key: Key, is_urgent: bool) {
@@ -266,7 +268,7 @@ impl State {
             }
             _ if again && repeats < REPEATS_MAX => self.make_ready(key, has_news, repeats + 1),
             _ if again => {
-                self.held.insert((Instant::now() + REPEAT_PAUSE, key));
+                self.held.insert((clock::instant() + REPEAT_PAUSE, key));
             }
             _ => {}
         }
@@ -314,5 +316,5 @@ impl State {
 fn backoff(failures: u32) -> TimeDelta {
     let longest =
         BACKOFF_MIN.saturating_mul(1_i64.checked_shl(failures).unwrap_or(i64::MAX)).clamp(BACKOFF_MIN, BACKOFF_MAX);
-    TimeDelta::seconds(fastrand::i64(longest / 2..=longest))
+    TimeDelta::seconds(random::number(longest / 2..=longest))
 }

@@ -2,6 +2,7 @@
 
 use crate::mission::change::Change;
 use crate::mission::health::Health;
+use crate::mission::job_status::fails_a_run;
 use crate::mission::observation::{Here, Observation};
 use crate::mission::paths::cell_path;
 use crate::mission::phase::Phase;
@@ -162,9 +163,8 @@ impl Report {
     /// Whether an active mission is not well.
     #[must_use]
     pub fn has_alarm(&self) -> bool {
-        let is_bad = |health: Health| matches!(health, Health::Stale | Health::Incomplete | Health::Unknown);
-        let is_paused = |mission: &&MissionReport| mission.phase == Some(Phase::Suspended.word());
-        self.missions.iter().filter(|m| !is_paused(m)).any(|mission| mission.health.is_some_and(is_bad))
+        let phase = |mission: &MissionReport| mission.phase.and_then(Phase::named);
+        self.missions.iter().any(|mission| fails_a_run(phase(mission), mission.health))
     }
 }
 

@@ -1,4 +1,4 @@
-//! From a command line to an exit code: the only place where the clock is read.
+//! From a command line to an exit code: each command reads the clock here, and hands the time down.
 
 use crate::arguments::{Command, ConfigCommand, Doctor, Gc, Install, Pass, Reconcile, Scan, SettingsFlags, Status};
 use crate::console::{Console, Progress, start_logging};
@@ -12,7 +12,6 @@ use crate::install::{self, InstallError};
 use crate::job;
 use crate::manual::{completions, man_page, write_man_pages};
 use crate::mission::identity::RootId;
-use crate::mission::time::Timestamp;
 use crate::pass;
 use crate::report::Report;
 use crate::scan::{Filter, HealthReport, scan};
@@ -21,8 +20,8 @@ use crate::serve::{ServeError, serve};
 use crate::settings::{Environment, Flags, SCHEMA, Settings, shown};
 use crate::status::fleet::fleet;
 use crate::status::story::story;
+use crate::world::clock::now;
 use crate::world::root::RootError;
-use chrono::Utc;
 use std::io::IsTerminal;
 use std::path::Path;
 use tokio::signal::unix::{SignalKind, signal};
@@ -57,11 +56,6 @@ pub fn reconcile(arguments: Reconcile) -> Exit {
         Some(Command::Completions { shell, program }) => Console::default().print(&completions(shell, program)),
         Some(Command::Man { directory }) => run_man(directory.as_deref()),
     }
-}
-
-/// The one reading of the clock of a command. Whole seconds, as everything that is written has them.
-pub(crate) fn now() -> Timestamp {
-    Timestamp::from(chrono::SubsecRound::trunc_subsecs(Utc::now(), 0))
 }
 
 fn run_pass(arguments: Pass) -> Exit {

@@ -5,6 +5,7 @@ use crate::messenger::{Messenger, MessengerError, Word};
 use crate::mission::heartbeat::WizardState;
 use crate::mission::time::{Timestamp, spoken_length};
 use crate::told::{News, Told};
+use crate::world::clock;
 use std::ffi::OsString;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -82,7 +83,7 @@ fn last_word(ended: &Ended, command: &[OsString]) -> Word {
 
 /// Waits until the last word is said, but not for ever.
 async fn finish(speaking: tokio::task::JoinHandle<()>, tell: fn(&str)) {
-    match tokio::time::timeout(LAST_MAX, speaking).await {
+    match clock::timeout(LAST_MAX, speaking).await {
         Ok(Ok(())) => {}
         Ok(Err(defect)) => tell(&format!("a defect of this program: {defect}")),
         Err(_) => tell(&format!("the last heartbeat was not delivered within {}", spoken_length(LAST_MAX))),
@@ -102,7 +103,7 @@ impl Beats {
     /// arrive after it.
     async fn beat_until(mut self, mut last: oneshot::Receiver<Word>, every: Duration) {
         let working = Word { state: WizardState::Working, message: None };
-        let mut ticks = tokio::time::interval(every);
+        let mut ticks = clock::interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // The first one comes at once, also where the command has ended already.
         ticks.tick().await;
@@ -124,7 +125,7 @@ impl Beats {
         let mut delay = LAST_DELAY;
         for _ in 1..LAST_TRIES {
             match self.say(&word).await {
-                Err(error) if !error.needs_a_person() => tokio::time::sleep(delay).await,
+                Err(error) if !error.needs_a_person() => clock::sleep(delay).await,
                 Ok(()) | Err(_) => return,
             }
             delay *= 2;

@@ -3,15 +3,15 @@
 use crate::engine::{self, Engine};
 use crate::http::server::Limits;
 use crate::http::{Web, serve_doors, serve_page};
-use crate::mission::health::Health;
-use crate::mission::phase::Phase;
+use crate::mission::job_status::{JobStatus, job_status};
 use crate::mission::time::Timestamp;
 use crate::ping::Ping;
 use crate::settings::{DaemonSettings, Settings, SettingsError};
 use crate::snapshot::Snapshot;
 use crate::trouble::Refusal;
+use crate::world::clock;
 use crate::world::courier::CourierError;
-use crate::world::cron_heartbeat::{self, Job, Pulse, Status};
+use crate::world::cron_heartbeat::{self, Job, Pulse};
 use sd_notify::NotifyState;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -71,7 +71,7 @@ pub async fn serve(settings: Settings, clock: fn() -> Timestamp) -> Result<(), S
     let pages = listen_on("daemon.page_listen", page_listen).await?;
     let daemon = Engine::start(settings, clock()).await?;
     // That the forge is slow is no reason not to begin.
-    if let Ok(checked) = tokio::time::timeout(TOKEN_PATIENCE, daemon.check_token()).await {
+    if let Ok(checked) = clock::timeout(TOKEN_PATIENCE, daemon.check_token()).await {
         checked?;
     }
     let stopped = stopped().map_err(ServeError::Signals)?;
@@ -98,7 +98,7 @@ pub async fn serve(settings: Settings, clock: fn() -> Timestamp) -> Result<(), S
     ticking.abort();
     telling.abort();
     let _ = closing.send(true);
-    let _ = tokio::time::timeout(CLOSE_PATIENCE, served.join_all()).await;
+    let _ = clock::timeout(CLOSE_PATIENCE, served.join_all()).await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -126,7 +126,7 @@ fn stopped() -> std::io::Result<impl Future<Output = ()>> {
 
 /// The first tick comes at once; one that finds the last one still unheard waits for it.
 async fn tick(ticks: mpsc::Sender<Timestamp>, interval: Duration, clock: fn() -> Timestamp) {
-    let mut beats = tokio::time::interval(interval);
+    let mut beats = clock::interval(interval);
     beats.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         beats.tick().await;
@@ -166,19 +166,9 @@ impl Heralds {
     }
 }
 
-/// `error` while we do not do our work, `warning` while something does not do as it should.
-fn status(snapshot: &Snapshot) -> Status {
-    let is_bad = |health: Health| matches!(health, Health::Stale | Health::Incomplete | Health::Unknown);
-    // A closed mission's cell may be as it likes.
-    let mut open = snapshot.missions.iter().filter(|view| view.phase != Some(Phase::Closed));
-    let has_alarm = open.any(|view| view.health.is_some_and(is_bad));
-    if snapshot.readiness().is_err() {
-        Status::Error
-    } else if !snapshot.passes.errors.is_empty() || has_alarm {
-        Status::Warning
-    } else {
-        Status::Ok
-    }
+fn status(snapshot: &Snapshot) -> JobStatus {
+    let missions = snapshot.missions.iter().map(|view| (view.phase, view.health));
+    job_status(snapshot.readiness().is_ok(), !snapshot.passes.errors.is_empty(), missions)
 }
 
 /// Tells, after each pass, that we live and how it went.

@@ -6,9 +6,11 @@ use crate::mission::identity::{ForgeUrl, GatewayName, HostName, MissionId, Wizar
 use crate::mission::phase::Phase;
 use crate::mission::record::Happened;
 use crate::mission::time::Timestamp;
+use crate::world::clock;
 use crate::world::gitea::Traffic;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 use url::Url;
 
 /// A reading of the clock, and how long it was ago: the only time that the daemon knows comes with its ticks.
@@ -22,7 +24,7 @@ impl Tick {
     /// A tick that was heard just now.
     #[must_use]
     pub fn new(at: Timestamp) -> Self {
-        Self { at, heard: Instant::now() }
+        Self { at, heard: clock::instant() }
     }
 
     /// When it was.
@@ -34,7 +36,7 @@ impl Tick {
     /// What time it is now, in whole seconds.
     #[must_use]
     pub fn now(self) -> Timestamp {
-        let elapsed = i64::try_from(self.heard.elapsed().as_secs()).unwrap_or(i64::MAX / 1_000);
+        let elapsed = i64::try_from((clock::instant() - self.heard).as_secs()).unwrap_or(i64::MAX / 1_000);
         self.at.plus(chrono::TimeDelta::seconds(elapsed))
     }
 }

@@ -17,12 +17,12 @@ use crate::settings::{Environment, Flags, Settings, SettingsError};
 use crate::survey::Scope;
 use crate::trouble::Refusal;
 use crate::world::git::Git;
+use crate::world::random;
 use chrono::TimeDelta;
 use people::{People, REPOSITORY};
 use stage::Stage;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use uuid::Uuid;
 
 /// Why the story could not be told to its end.
 #[derive(Debug, thiserror::Error)]
@@ -86,7 +86,7 @@ pub struct Directory {
 impl Directory {
     /// Makes it where temporary things go.
     pub fn new(keep: bool) -> Result<Self, DemoError> {
-        let id = Uuid::new_v4().simple().to_string();
+        let id = random::id().simple().to_string();
         let path = std::env::temp_dir().join(format!("lazarus-demo-{}", &id[..8]));
         let unmade = |cause| DemoError::Directory { path: path.display().to_string(), cause };
         std::fs::create_dir(&path).map_err(unmade)?;

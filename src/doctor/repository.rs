@@ -7,9 +7,10 @@ use crate::mission::approval::ApprovalMode;
 use crate::mission::form::Form;
 use crate::mission::ground::{KnownRepository, RootPapers};
 use crate::mission::identity::RepositoryName;
+use crate::mission::repository::{FoundRepository, RepositoryProblem};
 use crate::settings::Settings;
 use crate::world::gitea::{ForgeError, Gitea, Repository, Template};
-use crate::world::observer::{FoundRepository, RepositoryError, find_repository};
+use crate::world::observer::{RepositoryError, find_repository};
 use serde_json::Value;
 
 /// Looks at each repository of the settings.
@@ -51,17 +52,19 @@ fn not_found(name: &RepositoryName, error: &RepositoryError) -> Check {
             ("token-scope-missing", "make a token that has the scope too".to_owned())
         }
         RepositoryError::Forge(_) => ("forge-unavailable", "ask again".to_owned()),
-        RepositoryError::Missing { .. } => {
-            ("repository-missing", format!("add the bot to `{name}` as a collaborator with write access"))
-        }
-        RepositoryError::Moved { .. } => ("repository-moved", "set its new name in `repositories`".to_owned()),
-        RepositoryError::TakenOver { .. } => {
-            ("repository-taken-over", "set `repositories` to where ours is".to_owned())
-        }
-        RepositoryError::Archived { .. } => ("repository-archived", "un-archive it in its settings".to_owned()),
-        RepositoryError::NoIssues { .. } => ("repository-no-issues", "turn issues on in its settings".to_owned()),
+        RepositoryError::Problem(problem) => (problem.kind(), next_step(problem, name)),
     };
     Check::failure("repository", fault, error.to_string(), next)
+}
+
+fn next_step(problem: &RepositoryProblem, name: &RepositoryName) -> String {
+    match problem {
+        RepositoryProblem::Missing { .. } => format!("add the bot to `{name}` as a collaborator with write access"),
+        RepositoryProblem::Moved { .. } => "set its new name in `repositories`".to_owned(),
+        RepositoryProblem::TakenOver { .. } => "set `repositories` to where ours is".to_owned(),
+        RepositoryProblem::Archived { .. } => "un-archive it in its settings".to_owned(),
+        RepositoryProblem::NoIssues { .. } => "turn issues on in its settings".to_owned(),
+    }
 }
 
 async fn inside(settings: &Settings, gitea: &Gitea, known: &KnownRepository, checks: &mut Vec<Check>) {

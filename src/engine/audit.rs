@@ -18,11 +18,13 @@ use crate::survey::{Scope, Survey, SurveyRequest, survey};
 use crate::trouble::{Refusal, Trouble};
 use crate::world::WorldError;
 use crate::world::applier::Applier;
+use crate::world::clock;
 use crate::world::mutex::locked;
 use crate::world::root::{Records, Root};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long after an audit that could not do everything the next one comes, at first.
 const AUDIT_RETRY: Duration = Duration::from_secs(30);
@@ -66,7 +68,7 @@ impl Forge {
 impl Engine {
     /// Looks at everything, plans each turn's first step, and puts in line what is not as it should be.
     pub(super) async fn audit(&self, forge: &Forge) -> Vec<Trouble> {
-        let asked_at = Instant::now();
+        let asked_at = clock::instant();
         let survey = match self.survey(forge).await {
             Ok(survey) => survey,
             Err(refusal) => return self.refused(refusal),

@@ -4,6 +4,7 @@ use crate::engine::Engine;
 use crate::gateway;
 use crate::mission::time::Timestamp;
 use crate::snapshot::GatewayView;
+use crate::world::clock;
 use crate::world::courier::Courier;
 use crate::world::mutex::locked;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ impl Engine {
     async fn watch_gateway(self: Arc<Self>, at: usize) {
         let Some(gateway) = self.settings.daemon.gateways.get(at) else { return };
         let Ok(courier) = Courier::to(gateway.url.clone()) else { return };
-        let mut beats = tokio::time::interval(gateway.interval);
+        let mut beats = clock::interval(gateway.interval);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             beats.tick().await;
@@ -40,7 +41,7 @@ impl Engine {
     /// Reads the token anew, also between ticks that are far apart.
     async fn renew_token(self: Arc<Self>) {
         let Some(forge) = &self.forge else { return };
-        let mut beats = tokio::time::interval(TOKEN_INTERVAL);
+        let mut beats = clock::interval(TOKEN_INTERVAL);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             beats.tick().await;

@@ -20,7 +20,8 @@ use chrono::TimeDelta;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// A repository's id and an issue's number in it.
 pub(crate) type Place = (RepositoryId, i64);

@@ -5,9 +5,10 @@ use crate::engine::forge::{Forge, OVERLAP};
 use crate::mission::observation::IssueFacts;
 use crate::queue::Key;
 use crate::trouble::Trouble;
+use crate::world::clock;
 use crate::world::gitea::ForgeError;
 use crate::world::mutex::locked;
-use std::time::Instant;
+use tokio::time::Instant;
 
 impl Engine {
     pub(super) fn hear_of_forge(&self, error: Option<String>) {
@@ -31,7 +32,7 @@ impl Engine {
         for repository in repositories {
             // Until an audit has seen all of it, there is nothing to begin from.
             let Some(since) = since.get(&repository.id) else { continue };
-            let asked_at = Instant::now();
+            let asked_at = clock::instant();
             match forge.observer.issues_since(&repository, *since).await {
                 Ok(listed) => {
                     let begun_at = listed.begun_at.filter(|_| listed.is_complete);

@@ -18,8 +18,9 @@ use crate::report::MissionResult;
 use crate::trouble::Trouble;
 use crate::world::WorldError;
 use crate::world::applier::Applier;
+use crate::world::clock;
 use crate::world::mutex::locked;
-use std::time::Instant;
+use tokio::time::Instant;
 
 impl Engine {
     /// Takes the turn of one issue. Capacity that was reserved for it and not taken is free again afterwards.
@@ -37,7 +38,7 @@ impl Engine {
         let applier = applier.at(self.now());
         let listed = locked(&self.fleet).take_news(place);
         let listed = listed.filter(|_| !self.queue.is_news(Key::Issue { repository: place.0, number: place.1 }));
-        let (told, begun) = listed.map_or((None, Instant::now()), |(told, at)| (Some(told), at));
+        let (told, begun) = listed.map_or((None, clock::instant()), |(told, at)| (Some(told), at));
         let observed = match told {
             Some(Told::Ready(mut candidate)) => {
                 let is_confirmed = locked(&self.fleet).confirms(&mut candidate);

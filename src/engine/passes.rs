@@ -3,8 +3,10 @@
 use crate::mission::time::Timestamp;
 use crate::snapshot::Passes;
 use crate::trouble::Trouble;
+use crate::world::clock;
 use chrono::TimeDelta;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// The most messages of one pass that are kept.
 const ERRORS_MAX: usize = 20;
@@ -41,7 +43,7 @@ impl PassBook {
     }
 
     pub(super) fn open(&mut self) {
-        (self.begun, self.is_swept, self.is_failed) = (Some(Instant::now()), false, false);
+        (self.begun, self.is_swept, self.is_failed) = (Some(clock::instant()), false, false);
         self.errors.clear();
     }
 
@@ -84,7 +86,7 @@ impl PassBook {
             self.told.complete_at = Some(now);
         }
         let number = self.told.complete + self.told.incomplete;
-        Some(Ended { number, is_complete: !self.is_failed, duration: begun.elapsed(), delayed })
+        Some(Ended { number, is_complete: !self.is_failed, duration: clock::instant() - begun, delayed })
     }
 
     /// What the forge's last answer was, where it was none.

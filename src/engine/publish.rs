@@ -5,9 +5,11 @@ use crate::engine::forge::Forge;
 use crate::engine::passes::Ended;
 use crate::snapshot::Snapshot;
 use crate::trouble::Trouble;
+use crate::world::clock;
 use crate::world::mutex::locked;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// While many missions change, the snapshot is replaced no more often than this.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
@@ -21,7 +23,7 @@ pub(super) struct Published {
 
 impl Published {
     pub(super) fn now() -> Self {
-        Self { at: Instant::now(), is_outdated: false }
+        Self { at: clock::instant(), is_outdated: false }
     }
 }
 
@@ -72,7 +74,7 @@ impl Engine {
         let is_due = {
             let mut published = locked(&self.published);
             published.is_outdated = true;
-            published.at.elapsed() >= PUBLISH_INTERVAL
+            clock::instant() - published.at >= PUBLISH_INTERVAL
         };
         if is_due {
             self.publish();

@@ -10,7 +10,7 @@ use crate::mission::mass_change_guard::Guarded;
 use crate::mission::record::{IssueKey, Record};
 use crate::mission::time::Timestamp;
 use chrono::TimeDelta;
-use std::time::Instant;
+use tokio::time::Instant;
 
 /// One issue that we have a record of.
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! Reads a request's body: never more than its limit, never longer than its time.
 
 use crate::http::reply::{self, Reply};
+use crate::world::clock;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::StatusCode;
 use hyper::body::{Body, Bytes, Incoming};
@@ -33,7 +34,7 @@ pub(super) async fn read(body: Incoming, bytes_max: usize, patience: Duration) -
     if body.size_hint().lower() > bytes_max as u64 {
         return Err(BodyFault::TooLarge);
     }
-    match tokio::time::timeout(patience, Limited::new(body, bytes_max).collect()).await {
+    match clock::timeout(patience, Limited::new(body, bytes_max).collect()).await {
         Ok(Ok(whole)) => Ok(whole.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyFault::TooLarge),
         Ok(Err(_)) => Err(BodyFault::Broken),

@@ -3,6 +3,7 @@
 use crate::caught::caught;
 use crate::http::places::{Place, Places};
 use crate::http::reply::{self, Reply};
+use crate::world::clock;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue};
@@ -71,7 +72,7 @@ where
         };
         while connections.try_join_next().is_some() {}
         let Ok((stream, address)) = accepted else {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
+            clock::sleep(ACCEPT_PAUSE).await;
             continue;
         };
         if let Some(place) = Place::take(&places, address.ip()) {
@@ -146,11 +147,11 @@ struct Deadline(Mutex<Instant>);
 
 impl Deadline {
     fn within(limit: Duration) -> Self {
-        Self(Mutex::new(Instant::now() + limit))
+        Self(Mutex::new(clock::instant() + limit))
     }
 
     fn set(&self, limit: Duration) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now() + limit;
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = clock::instant() + limit;
     }
 
     fn due(&self) -> Instant {
@@ -158,8 +159,8 @@ impl Deadline {
     }
 
     async fn passed(&self) {
-        while self.due() > Instant::now() {
-            tokio::time::sleep_until(self.due()).await;
+        while self.due() > clock::instant() {
+            clock::sleep_until(self.due()).await;
         }
     }
 }

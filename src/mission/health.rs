@@ -43,6 +43,15 @@ impl Health {
             Self::Unknown => "unknown",
         }
     }
+
+    /// Whether people should look at the cell. One that has had no heartbeat yet is only new.
+    #[must_use]
+    pub fn is_failing(self) -> bool {
+        match self {
+            Self::Stale | Self::Incomplete | Self::Unknown => true,
+            Self::Healthy | Self::Uninitialized => false,
+        }
+    }
 }
 
 impl fmt::Display for Health {

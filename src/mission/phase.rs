@@ -34,6 +34,12 @@ impl Phase {
             Self::Closed => "closed",
         }
     }
+
+    /// The phase of this word.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|phase| phase.word() == word)
+    }
 }
 
 impl fmt::Display for Phase {

@@ -1,7 +1,7 @@
 //! The accounts: who there is, what their tokens allow, and which logins they had before.
 
+use crate::sandbox::seams;
 use std::collections::BTreeMap;
-use uuid::Uuid;
 
 /// The account of every Actions job (go-gitea/gitea `models/user/user_system.go`).
 pub(super) const JOB_USER: i64 = -2;
@@ -99,7 +99,7 @@ impl Accounts {
     }
 
     pub(super) fn add_token(&mut self, user: i64, scopes: Scopes) -> String {
-        let token = Uuid::new_v4().simple().to_string();
+        let token = seams::word();
         self.tokens.insert(token.clone(), Actor { user, scopes });
         token
     }
@@ -120,7 +120,7 @@ impl Accounts {
     }
 
     pub(super) fn log_in(&mut self, user: i64) -> String {
-        let session = Uuid::new_v4().simple().to_string();
+        let session = seams::word();
         self.sessions.insert(session.clone(), user);
         session
     }

@@ -1,8 +1,9 @@
 //! Comments, with Gitea's odd answers about issues that are not there.
 
 use crate::sandbox::exchange::Reply;
+use crate::sandbox::seams::now;
 use crate::sandbox::state::Right;
-use crate::sandbox::thread::{Issue, What, now};
+use crate::sandbox::thread::{Issue, What};
 use crate::sandbox::visit::{Answer, Visit};
 use serde::Deserialize;
 use serde_json::Value;

@@ -1,8 +1,9 @@
 //! Issues: listed, filed, read, edited, closed, locked and deleted.
 
 use crate::sandbox::exchange::Reply;
+use crate::sandbox::seams::now;
 use crate::sandbox::state::Right;
-use crate::sandbox::thread::{Issue, NewIssue, What, now};
+use crate::sandbox::thread::{Issue, NewIssue, What};
 use crate::sandbox::visit::{Answer, Visit};
 use chrono::{DateTime, Datelike, FixedOffset, NaiveTime, Utc};
 use serde::Deserialize;

@@ -27,6 +27,7 @@ mod git;
 mod issues;
 mod labels;
 mod repositories;
+mod seams;
 mod server;
 mod setup;
 mod shelf;

@@ -2,7 +2,7 @@
 
 use crate::sandbox::exchange::{Reply, Request};
 use crate::sandbox::fault::Fault;
-use crate::sandbox::{Shared, api, git, web};
+use crate::sandbox::{Shared, api, git, seams, web};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Bytes, Frame, Incoming};
 use hyper::header::CONTENT_LENGTH;
@@ -67,7 +67,7 @@ async fn respond(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> io::
             return gone();
         }
         Some(Fault::Delay(delay)) => {
-            tokio::time::sleep(delay).await;
+            seams::sleep(delay).await;
             answer(&shared, &asked).await
         }
         Some(Fault::Refuse(status)) => Reply::refusal(&shared.state().url, status, ""),

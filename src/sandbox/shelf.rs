@@ -1,6 +1,7 @@
 //! The bare repositories that git serves: registered ones, or ones made of a repository's files, in a directory of the
 //! sandbox's own that goes with it.
 
+use crate::sandbox::seams;
 use std::collections::BTreeMap;
 use std::fs::DirBuilder;
 use std::io::{self, Read, Write};
@@ -9,7 +10,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use uuid::Uuid;
 
 /// The most that git may answer to one request.
 const ANSWER_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -51,7 +51,7 @@ enum Standing {
 impl Shelf {
     /// A shelf of the sandbox at this port. There is no directory until one is needed.
     pub(super) fn new(port: u16) -> Self {
-        let name = format!("lazarus-sandbox-{port}-{}", Uuid::new_v4().simple());
+        let name = format!("lazarus-sandbox-{port}-{}", seams::word());
         let directory = std::env::temp_dir().join(name);
         Self(Mutex::new(Shelved { directory, made: BTreeMap::new(), standing: Standing::Unmade }))
     }

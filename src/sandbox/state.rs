@@ -1,8 +1,9 @@
 //! What the sandbox holds, as plain data, and the rules that its data keep whoever changes them.
 
 use crate::sandbox::accounts::{Accounts, Actor, Scopes};
+use crate::sandbox::seams::now;
 use crate::sandbox::shelf::Files;
-use crate::sandbox::thread::{Issue, Label, NewIssue, What, now};
+use crate::sandbox::thread::{Issue, Label, NewIssue, What};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

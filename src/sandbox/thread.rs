@@ -1,6 +1,7 @@
 //! An issue as plain data: what was filed, and everything that was said and done on it since.
 
-use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use crate::sandbox::seams::now;
+use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeSet;
 
 #[derive(Clone, Debug)]
@@ -113,10 +114,6 @@ impl What {
             Self::Comment(_) | Self::Closed | Self::Reopened | Self::Due { .. } => None,
         }
     }
-}
-
-pub(super) fn now() -> DateTime<Utc> {
-    Utc::now().trunc_subsecs(0)
 }
 
 impl Issue {

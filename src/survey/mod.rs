@@ -20,6 +20,7 @@ use crate::mission::text::shell_word;
 use crate::mission::time::Timestamp;
 use crate::settings::Settings;
 use crate::trouble::{Refusal, Trouble};
+use crate::world::clock;
 use crate::world::gitea::Gitea;
 use crate::world::mutex::locked;
 use crate::world::observer::Observer;
@@ -27,7 +28,6 @@ use crate::world::root::{Records, Root, RootError};
 use chrono::TimeDelta;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 /// Which issues a pass is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -187,7 +187,7 @@ async fn recall(
     fleet: &Mutex<Fleet>,
     settings: &Settings,
 ) -> Result<(Records, BTreeSet<MissionId>), RootError> {
-    let read_at = Instant::now();
+    let read_at = clock::instant();
     let (held, limits) = (Arc::clone(root), settings.limits);
     let read = tokio::task::spawn_blocking(move || {
         let cells: BTreeSet<MissionId> = held.cells()?.into_iter().collect();

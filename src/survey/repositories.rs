@@ -1,10 +1,11 @@
 //! The forge and its repositories: whether they are the ones that this root knows, and what their labels need.
 
 use crate::mission::identity::{RepositoryId, RepositoryName};
+use crate::mission::repository::{FoundRepository, RepositoryProblem};
 use crate::mission::setup::{Surroundings, plan_labels, plan_root};
 use crate::survey::{Survey, Surveyed, Surveyor};
 use crate::trouble::{Refusal, Trouble};
-use crate::world::observer::{FoundRepository, RepositoryError};
+use crate::world::observer::RepositoryError;
 use crate::world::root::RootError;
 
 impl Surveyor<'_> {
@@ -16,16 +17,15 @@ impl Surveyor<'_> {
         };
         for repository in &papers.repositories {
             match self.observer.repository(&repository.name, Some(repository.id)).await {
-                Ok(_) | Err(RepositoryError::Archived { .. } | RepositoryError::NoIssues { .. }) => {}
+                Ok(_) => {}
+                Err(RepositoryError::Problem(problem)) if problem.is_still_ours() => {}
                 Err(RepositoryError::Forge(error)) if error.is_about_the_token() => return Err(Refusal::Token(error)),
                 // That it could not be asked is no answer.
                 Err(RepositoryError::Forge(error)) => {
                     self.troubles.push(Trouble::forge(self.here.forge.to_string(), &error));
                     return Ok(false);
                 }
-                Err(
-                    RepositoryError::Missing { .. } | RepositoryError::TakenOver { .. } | RepositoryError::Moved { .. },
-                ) => {
+                Err(RepositoryError::Problem(_)) => {
                     return Err(Refusal::Root(RootError::Foreign {
                         path: self.here.missions_root.clone(),
                         remembered: remembered.to_string(),
@@ -79,7 +79,9 @@ impl Surveyor<'_> {
         let remembered = self.file.as_ref().and_then(|file| file.papers.remembered(name));
         let found = match self.observer.repository(name, remembered).await {
             // Whoever configures ours by its new name means another one by the old name.
-            Err(RepositoryError::TakenOver { remembered, .. }) if self.is_served_as(remembered, name, configured) => {
+            Err(RepositoryError::Problem(RepositoryProblem::TakenOver { remembered, .. }))
+                if self.is_served_as(remembered, name, configured) =>
+            {
                 self.observer.repository(name, None).await
             }
             found => found,

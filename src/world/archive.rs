@@ -3,6 +3,7 @@
 use crate::mission::archive::{Archive, ArchiveName, Measure};
 use crate::mission::time::Timestamp;
 use crate::world::cells::open_directory;
+use crate::world::random;
 use crate::world::root::{ARCHIVE, OWN, Root, RootError, STAGING, names_in};
 use crate::world::writer::{GOING, WriteError, Writer, remove_tree};
 use chrono::DateTime;
@@ -16,7 +17,6 @@ use std::collections::HashSet;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
-use uuid::Uuid;
 
 /// At most so many things are counted in one archive.
 const ENTRIES_MAX: u64 = 2_000_000;
@@ -171,7 +171,7 @@ pub struct Going(PathBuf);
 
 /// Moves an archive out of the archives. If its removal does not follow, the root's next writer sees to it.
 pub fn take_out(writer: &Writer, name: ArchiveName) -> Result<Going, WriteError> {
-    let going = format!("{GOING}{name}.{}", Uuid::new_v4().simple());
+    let going = format!("{GOING}{name}.{}", random::id().simple());
     let taken = writer.root().open_own().and_then(|own| {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let archive = openat(own, ARCHIVE, flags, Mode::empty())?;

@@ -10,6 +10,7 @@ use crate::mission::time::Timestamp;
 use crate::world::beneath::{self, CREATE_NEW, Contents, Resolver};
 use crate::world::cells::open_directory;
 use crate::world::mutex::locked;
+use crate::world::random;
 use crate::world::root::Root;
 use chrono::TimeDelta;
 use rustix::fs::{AtFlags, Mode, OFlags, fchmod, openat, renameat, unlinkat};
@@ -80,7 +81,7 @@ impl Beats {
     /// A way into this root, which has an owner who holds its lock.
     #[must_use]
     pub fn new(root: Arc<Root>) -> Self {
-        Self { root, stripes: std::array::from_fn(|_| Mutex::default()), hasher: RandomState::new(), listener: None }
+        Self { root, stripes: std::array::from_fn(|_| Mutex::default()), hasher: random::hasher(), listener: None }
     }
 
     /// Tells somebody of every beat, as long as it can take it; one that it misses is on the disk all the same.

@@ -7,7 +7,8 @@ use crate::mission::heartbeat::{Beat, Heartbeat};
 use crate::mission::identity::MissionId;
 use crate::mission::time::Timestamp;
 use crate::world::beneath::{self, Contents, Resolver};
-use chrono::{DateTime, TimeDelta, Utc};
+use crate::world::clock;
+use chrono::{DateTime, TimeDelta};
 use rustix::fs::{Mode, OFlags, Stat, fstat, openat};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -27,7 +28,7 @@ pub(super) fn look_at(directory: impl AsFd, name: &str, resolver: Resolver) -> S
     let look = || look_once(directory.as_fd(), name, resolver);
     let first = look();
     if is_being_written(&first, directory.as_fd(), name, resolver) {
-        std::thread::sleep(SETTLING);
+        clock::block_for(SETTLING);
         return look();
     }
     if failure(&first).is_some() { look() } else { first }
@@ -41,7 +42,7 @@ fn is_being_written(sighting: &Sighting, root: BorrowedFd<'_>, name: &str, resol
     }
     let path = format!("{name}/{}", Part::Heartbeat.path());
     let status = beneath::open(root, &path, OFlags::PATH, resolver).and_then(fstat);
-    let age = |status: Stat| Timestamp::from(Utc::now()).after(written_at(&status));
+    let age = |status: Stat| clock::precise_now().after(written_at(&status));
     status.is_ok_and(|status| age(status) < TimeDelta::seconds(2))
 }
 
@@ -130,8 +131,7 @@ fn look_at_kind(cell: BorrowedFd<'_>, part: Part) -> Sight {
 fn understand(part: Part, bytes: &[u8], status: &Stat, facts: &mut CellFacts) -> Result<(), Flaw> {
     if part == Part::Heartbeat {
         let heartbeat = Heartbeat::parse(bytes)?;
-        facts.heartbeat =
-            Some(Beat { heartbeat, written_at: written_at(status), seen_at: Timestamp::from(Utc::now()) });
+        facts.heartbeat = Some(Beat { heartbeat, written_at: written_at(status), seen_at: clock::precise_now() });
     } else if part == Part::Mission {
         facts.mission = Some(parse_object(bytes)?);
     } else {

@@ -2,6 +2,7 @@
 //!
 //! Whoever watches calls a job dead when its `timestamp` is older than twice its `interval_seconds`.
 
+use crate::mission::job_status::JobStatus;
 use crate::mission::time::Timestamp;
 use chrono::DateTime;
 use rustix::fs::{AtFlags, Mode, OFlags, fchmod, fsync, open, openat, renameat, unlinkat};
@@ -38,18 +39,6 @@ impl Job {
     }
 }
 
-/// How the job went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Status {
-    /// All is well.
-    Ok,
-    /// It did its work, and found something that people should look at.
-    Warning,
-    /// It could not do its work.
-    Error,
-}
-
 /// What a job says of itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Pulse {
@@ -60,7 +49,7 @@ pub struct Pulse {
     /// When the next one is due, at the latest.
     pub interval: Duration,
     /// How the job went.
-    pub status: Status,
+    pub status: JobStatus,
 }
 
 /// The file.
@@ -71,7 +60,7 @@ struct Document {
     timestamp: f64,
     interval_seconds: u64,
     pid: u32,
-    status: Status,
+    status: JobStatus,
 }
 
 /// The heartbeat could not be written; the one before still stands.

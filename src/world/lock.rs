@@ -1,5 +1,6 @@
 //! One writer a root at a time: the locks, and who holds them.
 
+use crate::world::clock;
 use crate::world::root::{LOCK, OWN, Root, RootError, open_lock};
 use rustix::fs::{Mode, OFlags, openat};
 use std::fs::{File, TryLockError};
@@ -7,7 +8,7 @@ use std::io::{Read, Seek, Write};
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How the lock's file ends while a daemon holds the root.
 const DAEMON: &str = " (daemon)";
@@ -91,20 +92,22 @@ impl Taken {
 
 /// A `--once` will end, so it is waited for; a daemon will not.
 fn wait_for(lock: &File, wait: Duration, is_in_vain: impl Fn() -> bool) -> std::io::Result<Result<(), Taken>> {
-    let started = Instant::now();
+    let started = clock::blocking_instant();
     let mut is_told = false;
     loop {
         match lock.try_lock() {
             Ok(()) => return Ok(Ok(())),
             Err(TryLockError::Error(error)) => return Err(error),
             Err(TryLockError::WouldBlock) if is_in_vain() => return Ok(Err(Taken(Duration::ZERO))),
-            Err(TryLockError::WouldBlock) if started.elapsed() >= wait => return Ok(Err(Taken(wait))),
+            Err(TryLockError::WouldBlock) if clock::blocking_instant() - started >= wait => {
+                return Ok(Err(Taken(wait)));
+            }
             Err(TryLockError::WouldBlock) => {
                 if !is_told {
                     is_told = true;
                     tracing::info!("another process writes in the missions root; waiting {} s for it", wait.as_secs());
                 }
-                std::thread::sleep(LOCK_POLL);
+                clock::block_for(LOCK_POLL);
             }
         }
     }

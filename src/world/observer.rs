@@ -3,13 +3,16 @@
 use crate::mission::alarm::AlarmMarker;
 use crate::mission::cell::{Failure, Sighting};
 use crate::mission::ground::{KnownRepository, RepositoryLabel};
-use crate::mission::identity::{MissionId, RepositoryName};
+use crate::mission::identity::{MissionId, RepositoryId, RepositoryName};
 use crate::mission::label::Label;
 use crate::mission::marker::Marker;
 use crate::mission::notify::IssueName;
 use crate::mission::observation::{AttachedLabel, CommentFacts, IssueFacts, LabelEvent, Observation, Origin, Timeline};
 use crate::mission::person::Person;
 use crate::mission::record::{IssueKey, IssueState};
+use crate::mission::repository::{
+    FoundRepository, Lookup, RepositoryAnswer, RepositoryFacts, RepositoryProblem, assess_answer,
+};
 use crate::mission::time::Timestamp;
 use crate::world::cells;
 use crate::world::crew::{self, LOOK_PATIENCE};
@@ -24,65 +27,15 @@ pub struct Observer {
     root: Arc<Root>,
 }
 
-/// A repository as it was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FoundRepository {
-    /// Its id and its name now.
-    pub known: KnownRepository,
-    /// The name that it was asked for by, where it has another one now.
-    pub asked_for: Option<RepositoryName>,
-}
-
 /// Why a repository cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum RepositoryError {
     /// The forge did not tell.
     #[error(transparent)]
     Forge(#[from] ForgeError),
-    /// It is not there, or the token may not see it.
-    #[error(
-        "the repository `{name}` is not there, or the token may not see it; check `repositories` and that the bot is a collaborator"
-    )]
-    Missing {
-        /// As configured.
-        name: RepositoryName,
-    },
-    /// It has another name now, and we do not know its id.
-    #[error(
-        "the repository `{name}` has moved to `{location}`, and was never seen here before; set its new name in `repositories`"
-    )]
-    Moved {
-        /// As configured.
-        name: RepositoryName,
-        /// Where to.
-        location: String,
-    },
-    /// The name belongs to another repository now.
-    #[error(
-        "`{name}` is another repository now (id {found}, ours was {remembered}); nothing is read from it or written to it; set `repositories` to where ours is"
-    )]
-    TakenOver {
-        /// As configured.
-        name: RepositoryName,
-        /// The id of ours.
-        remembered: i64,
-        /// The id of what is there.
-        found: i64,
-    },
-    /// Nothing may be written in it.
-    #[error(
-        "the repository `{name}` is archived; nothing is written to it and its cells stay; take it out of `repositories`, or un-archive it"
-    )]
-    Archived {
-        /// As configured.
-        name: RepositoryName,
-    },
-    /// It has no issues.
-    #[error("issues are turned off in the repository `{name}`; turn them on, or take it out of `repositories`")]
-    NoIssues {
-        /// As configured.
-        name: RepositoryName,
-    },
+    /// It did, and a person has to do something.
+    #[error(transparent)]
+    Problem(#[from] RepositoryProblem),
 }
 
 impl RepositoryError {
@@ -91,11 +44,7 @@ impl RepositoryError {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Forge(error) => error.kind(),
-            Self::Missing { .. } => "repository-missing",
-            Self::Moved { .. } => "repository-moved",
-            Self::TakenOver { .. } => "repository-taken-over",
-            Self::Archived { .. } => "repository-archived",
-            Self::NoIssues { .. } => "repository-no-issues",
+            Self::Problem(problem) => problem.kind(),
         }
     }
 
@@ -110,11 +59,7 @@ impl RepositoryError {
     pub fn needs_a_person(&self) -> bool {
         match self {
             Self::Forge(error) => error.is_about_the_token(),
-            Self::Missing { .. }
-            | Self::Moved { .. }
-            | Self::TakenOver { .. }
-            | Self::Archived { .. }
-            | Self::NoIssues { .. } => true,
+            Self::Problem(_) => true,
         }
     }
 }
@@ -135,7 +80,7 @@ impl Observer {
     pub async fn repository(
         &self,
         name: &RepositoryName,
-        remembered: Option<i64>,
+        remembered: Option<RepositoryId>,
     ) -> Result<FoundRepository, RepositoryError> {
         find_repository(&self.gitea, name, remembered).await
     }
@@ -282,38 +227,30 @@ impl Observer {
 pub async fn find_repository(
     gitea: &Gitea,
     name: &RepositoryName,
-    remembered: Option<i64>,
+    remembered: Option<RepositoryId>,
 ) -> Result<FoundRepository, RepositoryError> {
-    let answer = gitea.repository(name).get().send().await;
-    let found = match (answer, remembered) {
-        (Ok(found), _) => found,
-        (Err(ForgeError::Moved { .. }), Some(id)) => by_id(gitea, name, id).await?,
-        (Err(ForgeError::Moved { location, .. }), None) => {
-            return Err(RepositoryError::Moved { name: name.clone(), location });
-        }
-        (Err(ForgeError::NotFound { .. }), _) => return Err(RepositoryError::Missing { name: name.clone() }),
-        (Err(error), _) => return Err(error.into()),
+    let mut answer = match gitea.repository(name).get().send().await {
+        Err(ForgeError::Moved { location, .. }) => RepositoryAnswer::Moved { location },
+        answer => described(answer)?,
     };
-    let name = name.clone();
-    if let Some(remembered) = remembered.filter(|id| *id != found.id) {
-        return Err(RepositoryError::TakenOver { name, remembered, found: found.id });
+    loop {
+        match assess_answer(name, remembered, answer)? {
+            Lookup::Found(found) => return Ok(found),
+            // To an id, `Moved` is no answer but an error, so this comes once.
+            Lookup::AskById(id) => answer = described(gitea.repository_by_id(id).send().await)?,
+            Lookup::Misnamed(id, error) => return Err(protocol(format!("repositories/{id}"), error.to_string()).into()),
+        }
     }
-    if found.archived {
-        return Err(RepositoryError::Archived { name });
-    }
-    if !found.has_issues {
-        return Err(RepositoryError::NoIssues { name });
-    }
-    let now = RepositoryName::parse(&found.full_name)
-        .map_err(|error| protocol(format!("repositories/{}", found.id), error.to_string()))?;
-    let asked_for = (!now.is_same(&name)).then_some(name);
-    Ok(FoundRepository { known: KnownRepository { id: found.id, name: now }, asked_for })
 }
 
-async fn by_id(gitea: &Gitea, name: &RepositoryName, id: i64) -> Result<Repository, RepositoryError> {
-    match gitea.repository_by_id(id).send().await {
-        Err(ForgeError::NotFound { .. }) => Err(RepositoryError::Missing { name: name.clone() }),
-        answer => Ok(answer?),
+fn described(answer: Result<Repository, ForgeError>) -> Result<RepositoryAnswer, ForgeError> {
+    match answer {
+        Ok(found) => {
+            let Repository { id, full_name, archived, has_issues, private: _, internal: _, default_branch: _ } = found;
+            Ok(RepositoryAnswer::Described(RepositoryFacts { id, full_name, is_archived: archived, has_issues }))
+        }
+        Err(ForgeError::NotFound { .. }) => Ok(RepositoryAnswer::NotFound),
+        Err(error) => Err(error),
     }
 }
 

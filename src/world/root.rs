@@ -9,6 +9,7 @@ use crate::mission::record::{IssueKey, Record};
 use crate::mission::text::shell_word;
 use crate::world::beneath::{self, CREATE_NEW, Contents, Resolver};
 use crate::world::cells::{self, open_directory};
+use crate::world::random;
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags, fstat, fstatvfs, fsync, openat, renameat_with, unlinkat};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
@@ -282,7 +283,7 @@ impl Root {
     fn try_rename(&self) -> Result<(), Errno> {
         let own = self.open_own()?;
         let staging = open_directory(&own, STAGING)?;
-        let name = format!("doctor.{}", uuid::Uuid::new_v4());
+        let name = format!("doctor.{}", random::id());
         let file = openat(&staging, &*name, CREATE_NEW, Mode::from_raw_mode(0o600))?;
         let renamed = fsync(&file).and_then(|()| renameat_with(&staging, &*name, &own, &*name, RenameFlags::NOREPLACE));
         let left = if renamed.is_ok() { &own } else { &staging };

@@ -1,5 +1,6 @@
 //! Asks the service manager how one of its units is.
 
+use crate::world::clock;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::Command;
@@ -29,7 +30,7 @@ pub enum Service {
 pub async fn state(unit: &str) -> Service {
     let mut command = Command::new("systemctl");
     command.args(["show", unit, "--property=LoadState,ActiveState,Result,NRestarts"]).stdin(Stdio::null());
-    let asked = tokio::time::timeout(ASK_MAX, command.kill_on_drop(true).output()).await;
+    let asked = clock::timeout(ASK_MAX, command.kill_on_drop(true).output()).await;
     let output = match asked {
         Ok(Ok(output)) if output.status.success() => output,
         Ok(Ok(_)) => return Service::Unknown("the service manager does not answer".to_owned()),

@@ -7,6 +7,7 @@
 use crate::mission::cell::{CellFacts, Failure, Sighting};
 use crate::mission::identity::MissionId;
 use crate::world::cells;
+use crate::world::clock;
 use crate::world::crew::{self, LOOK_PATIENCE};
 use crate::world::mutex::locked;
 use crate::world::root::{Root, RootError};
@@ -15,7 +16,7 @@ use rustix::io::Errno;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// What is asked for its times, below a cell.
 const WATCHED: [&str; 6] = ["", "/meta", "/config", "/state", "/logs", "/state/heartbeat.json"];
@@ -124,8 +125,7 @@ impl Watch {
 }
 
 fn look(root: &Root, id: MissionId, known: Option<u64>) -> Look {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let print = print(root, id, now);
+    let print = print(root, id, clock::since_epoch());
     if print.is_some() && print == known {
         return Look::Same;
     }

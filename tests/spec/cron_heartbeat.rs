@@ -1,8 +1,9 @@
 //! The cron heartbeat, in the format that watchers of jobs know.
 
 use crate::support::host::{Host, Run, run};
+use lazarus::mission::job_status::JobStatus;
 use lazarus::mission::time::Timestamp;
-use lazarus::world::cron_heartbeat::{Job, Pulse, Status, write};
+use lazarus::world::cron_heartbeat::{Job, Pulse, write};
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -22,9 +23,9 @@ async fn pit(host: &Host, directory: &Path, arguments: &[&str]) -> Run {
 fn a_job_says_who_when_how_often_and_how_in_one_file() {
     let directory = tempfile::tempdir().unwrap();
     let at = Timestamp::parse("2026-11-25T03:10:47Z").unwrap();
-    let pulse = Pulse { job: Job::Reconcile, at, interval: Duration::from_secs(30), status: Status::Warning };
+    let pulse = Pulse { job: Job::Reconcile, at, interval: Duration::from_secs(30), status: JobStatus::Warning };
     write(directory.path(), &pulse).unwrap();
-    write(directory.path(), &Pulse { status: Status::Ok, ..pulse }).unwrap();
+    write(directory.path(), &Pulse { status: JobStatus::Ok, ..pulse }).unwrap();
     let path = directory.path().join("lazarus-reconcile.last");
     let expected = format!(
         "{{\"job\":\"lazarus-reconcile\",\"timestamp\":1795576247.0,\"interval_seconds\":30,\"pid\":{},\"status\":\"ok\"}}\n",

@@ -100,15 +100,86 @@ fn a_preview_is_a_plan_that_is_printed_and_never_a_flag_in_the_house() {
 }
 
 #[test]
-fn the_web_sees_nothing_of_the_world_but_the_beats() {
+fn the_web_sees_nothing_of_the_world_but_the_beats_and_the_clock() {
     let found: Vec<(String, String)> = sources()
         .into_iter()
         .filter(|(path, _)| path.starts_with("http/"))
         .flat_map(|(path, text)| text.lines().map(|line| (path.clone(), line.to_owned())).collect::<Vec<_>>())
-        .filter(|(_, line)| line.contains("world"))
+        .filter(|(_, line)| line.contains("world") && line != "use crate::world::clock;")
         .collect();
     let beats = "use crate::world::beats::{Beats, Refusal};";
     assert_eq!(found, [("http/mod.rs".to_owned(), beats.to_owned())]);
+}
+
+/// Ways to a clock, to a wait and to chance.
+const WAYS: [&str; 25] = [
+    "Utc::now",
+    "Local::now",
+    "SystemTime",
+    "Instant::now",
+    "elapsed(",
+    "::elapsed",
+    "clock_gettime",
+    "Timespec",
+    "tokio::time",
+    "tracing_subscriber::fmt",
+    "thread::sleep",
+    "park_timeout",
+    "wait_timeout",
+    "recv_timeout",
+    "connect_timeout",
+    "read_timeout",
+    "shutdown_timeout",
+    ".timeout(",
+    "fastrand",
+    "rand::",
+    "getrandom",
+    "new_v4",
+    "new_v7",
+    "now_v",
+    "RandomState::",
+];
+
+/// Who goes one of these ways, and why.
+const GOES: [(&str, &[&str], &str); 11] = [
+    (
+        "world/clock.rs",
+        &["SystemTime", "Instant::now", "clock_gettime", "tokio::time", "thread::sleep"],
+        "time is read and waited for here",
+    ),
+    ("world/random.rs", &["fastrand", "rand::", "new_v4", "RandomState::"], "everything is drawn here"),
+    ("sandbox/seams.rs", &["Utc::now", "tokio::time", "new_v4"], "the same for the sandbox, which names nothing else"),
+    ("sandbox/fault.rs", &["fastrand", "rand::"], "its numbers follow from the seed that a test names"),
+    ("world/git/child.rs", &["Timespec"], "the kernel wakes it when a child has said something, or at a deadline"),
+    ("world/crew.rs", &["wait_timeout"], "threads that hang on a disk are waited for by a thread"),
+    ("world/courier.rs", &["connect_timeout", ".timeout("], "limits of the HTTP client, which keeps them by itself"),
+    ("world/gitea/connection.rs", &["connect_timeout", "read_timeout", ".timeout("], "the same"),
+    ("http/server.rs", &["read_timeout"], "turns a timer of hyper's off"),
+    ("run.rs", &["shutdown_timeout"], "the end of the process"),
+    ("console.rs", &["tracing_subscriber::fmt"], "the log's own stamps, which are part of no decision"),
+];
+
+#[test]
+fn time_and_chance_come_through_the_seams_and_from_nowhere_else() {
+    // Types read nothing.
+    let types = ["use tokio::time::Instant;", "use tokio::time::MissedTickBehavior;"];
+    let both = "use tokio::time::{Instant, MissedTickBehavior};";
+    let mut found = BTreeSet::new();
+    for (path, text) in sources() {
+        let lines = text.lines().filter(|line| !types.contains(line) && *line != both);
+        for line in lines {
+            let ways = WAYS.iter().filter(|way| line.contains(*way));
+            found.extend(ways.map(|way| (path.clone(), (*way).to_owned())));
+        }
+    }
+    let goes = GOES.iter().flat_map(|(path, ways, _)| ways.iter().map(|way| ((*path).to_owned(), (*way).to_owned())));
+    let goes: BTreeSet<(String, String)> = goes.collect();
+    assert_eq!(
+        found.difference(&goes).collect::<Vec<_>>(),
+        Vec::<&(String, String)>::new(),
+        "these go round the seams"
+    );
+    assert_eq!(goes.difference(&found).collect::<Vec<_>>(), Vec::<&(String, String)>::new(), "these do not any more");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod alarms;
 mod bounds;
+mod clock;
 mod commands;
 mod comment;
 mod config;
@@ -29,6 +30,7 @@ mod identity;
 mod install;
 mod issue;
 mod job;
+mod job_status;
 mod label;
 mod lasting;
 mod laws;
@@ -43,7 +45,9 @@ mod pit_run;
 mod plan;
 mod queue;
 mod races;
+mod random;
 mod recordings;
+mod repository;
 mod roots;
 mod sandbox;
 mod sandbox_git;

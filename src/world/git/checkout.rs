@@ -1,6 +1,7 @@
 //! One checkout, step by step: fetch, count, check out, hand over.
 
 use crate::mission::identity::Commit;
+use crate::world::clock;
 use crate::world::git::census::Census;
 use crate::world::git::child::{self, Bounds, Ended, Listener};
 use crate::world::git::environment::{self, Leave};
@@ -37,7 +38,7 @@ pub(super) struct Checkout<'a> {
 
 impl<'a> Checkout<'a> {
     pub(super) fn new(git: &'a Path, source: &'a Source, destination: Destination<'a>, limits: Limits) -> Self {
-        Self { git, source, destination, limits, deadline: Instant::now() + limits.time }
+        Self { git, source, destination, limits, deadline: clock::blocking_instant() + limits.time }
     }
 
     /// Does all of it. What an error leaves in the directory is the caller's to remove.

@@ -1,6 +1,7 @@
 //! Runs git on what strangers made: bounded in time, memory, file size and what is read of it, and outlived by nothing
 //! that it started.
 
+use crate::world::clock;
 use crate::world::git::error::CheckoutError;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -163,7 +164,7 @@ impl Running {
         let mut polled: Vec<PollFd<'_>> =
             open.map(|end| PollFd::from_borrowed_fd(end.as_fd(), PollFlags::IN)).collect();
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(clock::blocking_instant());
             let left = Timespec::try_from(left).map_err(|_| Errno::INVAL)?;
             match poll(&mut polled, Some(&left)) {
                 Ok(0) => return Err(Errno::TIMEDOUT),
@@ -192,7 +193,7 @@ impl Drop for Running {
         if !self.is_reaped {
             self.kill();
             // A pipe is at its end when the last who holds it is gone, so nobody writes in the directory any more.
-            let deadline = Instant::now() + END_MAX;
+            let deadline = clock::blocking_instant() + END_MAX;
             while let Ok(Some(_)) = self.next(deadline) {}
             let _ = self.reap();
         }

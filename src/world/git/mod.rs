@@ -25,6 +25,7 @@ pub use source::{BYTES_MAX, Destination, ENTRIES_MAX, Limits, Source, TIME_MAX};
 pub use version::{FLOOR, Version};
 
 use crate::mission::identity::Commit;
+use crate::world::clock;
 use checkout::Checkout;
 use child::Bounds;
 use rustix::fs::{Access, access};
@@ -32,7 +33,7 @@ use std::ffi::OsStr;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long git may take to say its version.
 const VERSION_TIME_MAX: Duration = Duration::from_secs(10);
@@ -107,7 +108,7 @@ fn is_program(path: &Path) -> bool {
 fn ask_version(path: &Path) -> Result<String, CheckoutError> {
     let mut command = environment::command(path, Path::new("/"), &environment::to_work_here());
     command.arg("--version");
-    let deadline = Instant::now() + VERSION_TIME_MAX;
+    let deadline = clock::blocking_instant() + VERSION_TIME_MAX;
     let bounds = Bounds { deadline, time: VERSION_TIME_MAX, file_bytes: 0 };
     let mut said = Vec::new();
     child::run(command, None, bounds, &mut |piece| {

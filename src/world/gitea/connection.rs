@@ -3,9 +3,11 @@
 use crate::mission::identity::ForgeUrl;
 use crate::mission::text;
 use crate::mission::time::Timestamp;
+use crate::world::clock;
 use crate::world::gitea::Gitea;
 use crate::world::gitea::error::ForgeError;
 use crate::world::gitea::traffic::{Counters, Traffic};
+use crate::world::random;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Certificate, Client, ClientBuilder, Method, Response, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -294,8 +296,8 @@ impl Connection {
             match self.try_once(request, &url, &tried).await {
                 Err(error) if may_try_again(request, &error) => {
                     tracing::debug!(%error, "asking again");
-                    let jitter = delay.mul_f64(0.5 + fastrand::f64() / 2.0);
-                    tokio::time::sleep(error.retry_after().unwrap_or(jitter)).await;
+                    let jitter = delay.mul_f64(0.5 + random::fraction() / 2.0);
+                    clock::sleep(error.retry_after().unwrap_or(jitter)).await;
                     delay *= 2;
                 }
                 decided => return self.note(decided),

@@ -18,6 +18,7 @@ use crate::world::cells::open_directory;
 use crate::world::journal::{JOURNAL, OF_CELL};
 use crate::world::ledger::ALARMS;
 use crate::world::lock::{self, Access, Ground};
+use crate::world::random;
 use crate::world::root::{OWN, RECORDS, ROOT_FILE, Root, RootError, STAGING, read_record, record_name};
 use rustix::fs::{Gid, Mode, OFlags, RenameFlags, fchmod, fchown, fsync, mkdirat, openat, renameat, renameat_with};
 use rustix::io::Errno;
@@ -28,7 +29,6 @@ use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
-use uuid::Uuid;
 
 /// How the name of what is to be removed begins while it is in staging.
 pub(super) const GOING: &str = "gc.";
@@ -84,7 +84,7 @@ impl Writer {
         }
         let own = root.open_own().map_err(|cause| root.unwritable(&cause))?;
         let lock = lock::take(&root, own.as_fd(), access)?;
-        let file = RootFile { root_id: RootId::from(Uuid::new_v4()), created_at: now, papers };
+        let file = RootFile { root_id: RootId::from(random::id()), created_at: now, papers };
         let writer = Self::new(root, &own, file, lock, access.group)?;
         writer.write_root_file(&writer.file)?;
         Ok(writer)
@@ -289,7 +289,7 @@ impl Writer {
         mode: u32,
         flags: RenameFlags,
     ) -> Result<(), Errno> {
-        let staged = Uuid::new_v4().to_string();
+        let staged = random::id().to_string();
         let file = openat(&self.staging, &*staged, CREATE_NEW, Mode::from_raw_mode(0o600))?;
         let placed = self
             .fill(file, contents, mode)
@@ -347,7 +347,7 @@ fn open_to_sync(at: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, Errno> {
 
 fn contents(papers: &CellPapers, part: Part) -> String {
     if part == Part::Token {
-        return format!("{}{}\n", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+        return format!("{}\n", random::secret());
     }
     papers.contents(part).unwrap_or_default()
 }

@@ -1,0 +1,162 @@
+//! What the forge's answers about a repository mean: whether it can be served, and by which name.
+
+use crate::mission::ground::KnownRepository;
+use crate::mission::identity::{NotA, RepositoryId, RepositoryName};
+
+/// What the forge answers when it is asked for a repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RepositoryAnswer {
+    /// It is there, and this is how it is.
+    Described(RepositoryFacts),
+    /// It has another name now.
+    Moved {
+        /// Where to.
+        location: String,
+    },
+    /// It is not there, or we may not see it; the forge does not tell which.
+    NotFound,
+}
+
+/// A repository as the forge describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepositoryFacts {
+    /// Never changes.
+    pub id: RepositoryId,
+    /// `owner/name` as it is now.
+    pub full_name: String,
+    /// Whether nothing may be written any more.
+    pub is_archived: bool,
+    /// Whether it has issues.
+    pub has_issues: bool,
+}
+
+/// A repository as it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundRepository {
+    /// Its id and its name now.
+    pub known: KnownRepository,
+    /// The name that it was asked for by, where it has another one now.
+    pub asked_for: Option<RepositoryName>,
+}
+
+/// What an answer leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// It can be served.
+    Found(FoundRepository),
+    /// It was renamed: the id that we remember leads to it.
+    AskById(RepositoryId),
+    /// The forge describes it by a name that no repository has.
+    Misnamed(RepositoryId, NotA),
+}
+
+/// Why a repository cannot be served until a person does something.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RepositoryProblem {
+    /// It is not there, or the token may not see it.
+    #[error(
+        "the repository `{name}` is not there, or the token may not see it; check `repositories` and that the bot is a collaborator"
+    )]
+    Missing {
+        /// As configured.
+        name: RepositoryName,
+    },
+    /// It has another name now, and we do not know its id.
+    #[error(
+        "the repository `{name}` has moved to `{location}`, and was never seen here before; set its new name in `repositories`"
+    )]
+    Moved {
+        /// As configured.
+        name: RepositoryName,
+        /// Where to.
+        location: String,
+    },
+    /// The name belongs to another repository now.
+    #[error(
+        "`{name}` is another repository now (id {found}, ours was {remembered}); nothing is read from it or written to it; set `repositories` to where ours is"
+    )]
+    TakenOver {
+        /// As configured.
+        name: RepositoryName,
+        /// The id of ours.
+        remembered: RepositoryId,
+        /// The id of what is there.
+        found: RepositoryId,
+    },
+    /// Nothing may be written in it.
+    #[error(
+        "the repository `{name}` is archived; nothing is written to it and its cells stay; take it out of `repositories`, or un-archive it"
+    )]
+    Archived {
+        /// As configured.
+        name: RepositoryName,
+    },
+    /// It has no issues.
+    #[error("issues are turned off in the repository `{name}`; turn them on, or take it out of `repositories`")]
+    NoIssues {
+        /// As configured.
+        name: RepositoryName,
+    },
+}
+
+impl RepositoryProblem {
+    /// The fixed word for JSON, logs and metrics.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Missing { .. } => "repository-missing",
+            Self::Moved { .. } => "repository-moved",
+            Self::TakenOver { .. } => "repository-taken-over",
+            Self::Archived { .. } => "repository-archived",
+            Self::NoIssues { .. } => "repository-no-issues",
+        }
+    }
+
+    /// Whether the repository that we remember is there all the same.
+    #[must_use]
+    pub fn is_still_ours(&self) -> bool {
+        match self {
+            Self::Archived { .. } | Self::NoIssues { .. } => true,
+            Self::Missing { .. } | Self::Moved { .. } | Self::TakenOver { .. } => false,
+        }
+    }
+}
+
+/// What the answer about the repository of this name means, where `remembered` is the id that it had when it was last
+/// seen, if it ever was.
+pub fn assess_answer(
+    name: &RepositoryName,
+    remembered: Option<RepositoryId>,
+    answer: RepositoryAnswer,
+) -> Result<Lookup, RepositoryProblem> {
+    match (answer, remembered) {
+        (RepositoryAnswer::Described(facts), _) => assess_facts(name.clone(), remembered, &facts),
+        (RepositoryAnswer::Moved { .. }, Some(id)) => Ok(Lookup::AskById(id)),
+        (RepositoryAnswer::Moved { location }, None) => Err(RepositoryProblem::Moved { name: name.clone(), location }),
+        (RepositoryAnswer::NotFound, _) => Err(RepositoryProblem::Missing { name: name.clone() }),
+    }
+}
+
+fn assess_facts(
+    name: RepositoryName,
+    remembered: Option<RepositoryId>,
+    facts: &RepositoryFacts,
+) -> Result<Lookup, RepositoryProblem> {
+    let RepositoryFacts { id, full_name, is_archived, has_issues } = facts;
+    if let Some(remembered) = remembered.filter(|remembered| remembered != id) {
+        return Err(RepositoryProblem::TakenOver { name, remembered, found: *id });
+    }
+    if *is_archived {
+        return Err(RepositoryProblem::Archived { name });
+    }
+    if !has_issues {
+        return Err(RepositoryProblem::NoIssues { name });
+    }
+    Ok(match RepositoryName::parse(full_name) {
+        Ok(now) => {
+            let asked_for = (!now.is_same(&name)).then_some(name);
+            Lookup::Found(FoundRepository { known: KnownRepository { id: *id, name: now }, asked_for })
+        }
+        Err(error) => Lookup::Misnamed(*id, error),
+    })
+}
