@@ -1,5 +1,6 @@
 //! Has a mission's repository checked out and put where its wizard finds it; so many at once, and no more.
 
+use crate::mission::checkout::{Placement, placement};
 use crate::mission::identity::{ForgeUrl, MissionId};
 use crate::mission::record::{IssueKey, Record};
 use crate::mission::time::Timestamp;
@@ -75,36 +76,37 @@ impl Order {
         source: &WorktreeSource,
         now: Timestamp,
     ) -> Result<Option<CheckedOut>, WorldError> {
-        let has_cell = writer.has_cell(mission_id);
-        if has_cell && !writer.has_empty_worktree(mission_id)? {
-            return match writer.remembered(issue)?.and_then(|record| record.worktree.placing) {
-                // An earlier process was stopped right after it had filled it.
-                Some(placed) => {
-                    finish(writer, (issue, mission_id), placed, now).map(|()| None).map_err(WorldError::from)
+        let known = writer.remembered(issue)?.map(|record| record.worktree).unwrap_or_default();
+        match placement(&writer.look_at_worktree(mission_id)?, &known) {
+            Placement::Stage => return self.stage(writer, mission_id, source).map(Some),
+            Placement::Fill => {
+                let checked_out = self.stage(writer, mission_id, source)?;
+                writer.remember(issue, |record| record.worktree.placing = Some(checked_out.clone()))?;
+                let staged = staged_worktree(mission_id);
+                match writer.place_worktree(mission_id, &staged)? {
+                    Placed::Here => finish(writer, (issue, mission_id), checked_out, now)?,
+                    Placed::InTheWay => {
+                        writer.discard(&staged);
+                        writer.remember(issue, |record| record.worktree.placing = None)?;
+                        return Err(WorldError::WorktreeInUse { mission_id });
+                    }
                 }
-                None => Err(WorldError::WorktreeInUse { mission_id }),
-            };
+            }
+            Placement::Record(checked_out) => finish(writer, (issue, mission_id), checked_out, now)?,
+            Placement::Nothing => {}
+            Placement::Refuse => return Err(WorldError::WorktreeInUse { mission_id }),
         }
+        Ok(None)
+    }
+
+    /// Checks out in staging.
+    fn stage(&self, writer: &Writer, mission_id: MissionId, source: &WorktreeSource) -> Result<CheckedOut, WorldError> {
         let staged = staged_worktree(mission_id);
         writer.discard(&staged);
         let (branch, directory) = (format!("mission/{mission_id}"), writer.staging_path(&staged));
         let destination = Destination { directory: &directory, branch: &branch, group: self.group };
         let commit = Git::find()?.check_out(&self.from, destination, self.limits)?;
-        let checked_out = CheckedOut { source: source.clone(), commit };
-        if !has_cell {
-            return Ok(Some(checked_out));
-        }
-        writer.remember(issue, |record| record.worktree.placing = Some(checked_out.clone()))?;
-        match writer.place_worktree(mission_id, &staged)? {
-            Placed::Here => {
-                finish(writer, (issue, mission_id), checked_out, now).map(|()| None).map_err(WorldError::from)
-            }
-            Placed::InTheWay => {
-                writer.discard(&staged);
-                writer.remember(issue, |record| record.worktree.placing = None)?;
-                Err(WorldError::WorktreeInUse { mission_id })
-            }
-        }
+        Ok(CheckedOut { source: source.clone(), commit })
     }
 }
 

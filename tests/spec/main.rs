@@ -4,6 +4,7 @@
 
 mod alarms;
 mod bounds;
+mod checkout;
 mod commands;
 mod comment;
 mod config;

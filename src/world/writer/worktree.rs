@@ -1,6 +1,7 @@
 //! Puts a worktree that was checked out in staging into its cell, and never in the place of anything.
 
 use crate::mission::cell::Part;
+use crate::mission::checkout::WorktreeSite;
 use crate::mission::contents::{FILE_BYTES_MAX, parse_object, pretty};
 use crate::mission::identity::{Commit, MissionId};
 use crate::world::beneath::{self, Contents};
@@ -9,7 +10,7 @@ use crate::world::writer::{WriteError, Writer, open_to_sync};
 use rustix::fs::{Dir, RenameFlags, fsync, renameat};
 use rustix::io::Errno;
 use serde_json::json;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
 /// What became of a worktree that was to be put into a cell.
@@ -42,23 +43,14 @@ impl Writer {
         }
     }
 
-    /// Whether nothing is in a cell's worktree yet. Whatever stands there instead of a directory is something.
-    pub fn has_empty_worktree(&self, mission_id: MissionId) -> Result<bool, WriteError> {
-        let looked = self.open_cell(mission_id).and_then(|cell| {
-            let worktree = open_to_sync(cell.as_fd(), Part::Worktree.path())?;
-            let mut entries = Dir::new(worktree)?;
-            Ok(!entries.any(|entry| entry.is_ok_and(|entry| !matches!(entry.file_name().to_bytes(), b"." | b".."))))
-        });
-        match looked {
-            Err(Errno::NOTDIR | Errno::LOOP) => Ok(false),
-            looked => looked.map_err(|cause| self.failed("look into", mission_id, Part::Worktree, cause)),
-        }
-    }
-
-    /// Whether there is a cell of this id.
-    #[must_use]
-    pub fn has_cell(&self, mission_id: MissionId) -> bool {
-        self.open_cell(mission_id).is_ok()
+    /// What stands where a cell's worktree belongs.
+    pub fn look_at_worktree(&self, mission_id: MissionId) -> Result<WorktreeSite, WriteError> {
+        let looked = match self.open_cell(mission_id) {
+            Ok(cell) => look(&cell),
+            Err(Errno::NOENT) => Ok(WorktreeSite::NoCell),
+            Err(error) => Err(error),
+        };
+        looked.map_err(|cause| self.failed("look into", mission_id, Part::Worktree, cause))
     }
 
     /// Writes into a cell's papers what was checked out in it; like all that is said there, the next pass puts it right.
@@ -85,4 +77,19 @@ impl Writer {
     pub fn discard(&self, staged: &str) {
         let _ = std::fs::remove_dir_all(self.staging_path(staged));
     }
+}
+
+fn look(cell: &OwnedFd) -> Result<WorktreeSite, Errno> {
+    let worktree = match open_to_sync(cell.as_fd(), Part::Worktree.path()) {
+        Ok(worktree) => worktree,
+        Err(Errno::NOENT) => return Ok(WorktreeSite::Free),
+        Err(Errno::NOTDIR | Errno::LOOP) => return Ok(WorktreeSite::Taken),
+        Err(error) => return Err(error),
+    };
+    for entry in Dir::new(worktree)? {
+        if !matches!(entry?.file_name().to_bytes(), b"." | b"..") {
+            return Ok(WorktreeSite::Taken);
+        }
+    }
+    Ok(WorktreeSite::Free)
 }
