@@ -3,7 +3,7 @@
 use crate::mission::identity::{RepositoryName, RepositoryPattern};
 use crate::mission::observation::{Observation, Origin};
 use crate::mission::proposal::Spec;
-use crate::mission::worktree::{CheckedOut, Worktree, WorktreeSource};
+use crate::mission::worktree::{CheckedOut, DirectoryId, Worktree, WorktreeSource};
 
 /// What is to be done about a worktree now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +61,10 @@ pub enum WorktreeSite {
     /// The cell's worktree is an empty directory, or missing.
     Free,
     /// Something is in it, or something else in its place.
-    Taken,
+    Taken {
+        /// Which directory it is, if it is one.
+        directory: Option<DirectoryId>,
+    },
 }
 
 /// What a checkout comes to.
@@ -82,11 +85,15 @@ pub enum Placement {
 /// Decides where a checkout goes, from what is there right before it is made and what is remembered.
 #[must_use]
 pub fn placement(site: &WorktreeSite, worktree: &Worktree) -> Placement {
-    match (site, &worktree.placing, &worktree.checked_out) {
-        (WorktreeSite::NoCell, _, _) => Placement::Stage,
-        (WorktreeSite::Free, _, _) => Placement::Fill,
-        (WorktreeSite::Taken, Some(placing), _) => Placement::Record(placing.clone()),
-        (WorktreeSite::Taken, None, Some(_)) => Placement::Nothing,
-        (WorktreeSite::Taken, None, None) => Placement::Refuse,
+    let directory = match site {
+        WorktreeSite::NoCell => return Placement::Stage,
+        WorktreeSite::Free => return Placement::Fill,
+        WorktreeSite::Taken { directory } => directory.as_ref(),
+    };
+    let placed = worktree.placing.as_ref().filter(|placing| directory == Some(&placing.directory));
+    match (placed, &worktree.checked_out) {
+        (Some(placing), _) => Placement::Record(placing.checked_out.clone()),
+        (None, Some(_)) => Placement::Nothing,
+        (None, None) => Placement::Refuse,
     }
 }

@@ -6,6 +6,7 @@ use crate::mission::time::Timestamp;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::time::Duration;
 
 /// How long after a first failure a checkout is tried again; doubled with each further one.
 const RETRY_MIN: TimeDelta = TimeDelta::minutes(1);
@@ -51,14 +52,40 @@ pub struct CheckedOut {
     pub commit: Commit,
 }
 
+/// One directory on this disk, wherever it is moved: its inode number, and when that was created, since the number of a
+/// deleted directory is used again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DirectoryId(String);
+
+impl DirectoryId {
+    /// Of an inode number and the time of its creation since 1970, where the file system knows that.
+    #[must_use]
+    pub fn new(inode: u64, created: Option<Duration>) -> Self {
+        Self(created.map_or_else(|| inode.to_string(), |created| format!("{inode}-{}", created.as_nanos())))
+    }
+}
+
+/// A checkout on its way into its cell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placing {
+    /// What was checked out.
+    #[serde(flatten)]
+    pub checked_out: CheckedOut,
+    /// The directory that holds it. A record of an older version names none, and no directory is taken for it.
+    #[serde(default)]
+    pub directory: DirectoryId,
+}
+
 /// What we remember of a cell's worktree.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Worktree {
     /// What was checked out, once something was.
     pub checked_out: Option<CheckedOut>,
-    /// What is being moved into place; a process that dies meanwhile leaves it for the next one to find out.
-    pub placing: Option<CheckedOut>,
+    /// What is being moved into place. A process that dies meanwhile leaves it; whether it has arrived is told by the
+    /// directory that stands there.
+    pub placing: Option<Placing>,
     /// The last failure.
     pub failed: Option<FailedCheckout>,
 }

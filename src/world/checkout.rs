@@ -4,7 +4,7 @@ use crate::mission::checkout::{Placement, placement};
 use crate::mission::identity::{ForgeUrl, MissionId};
 use crate::mission::record::{IssueKey, Record};
 use crate::mission::time::Timestamp;
-use crate::mission::worktree::{CheckedOut, Worktree, WorktreeSource};
+use crate::mission::worktree::{CheckedOut, Placing, Worktree, WorktreeSource};
 use crate::world::WorldError;
 use crate::world::git::{Destination, Git, Limits, Source};
 use crate::world::gitea::Token;
@@ -81,8 +81,10 @@ impl Order {
             Placement::Stage => return self.stage(writer, mission_id, source).map(Some),
             Placement::Fill => {
                 let checked_out = self.stage(writer, mission_id, source)?;
-                writer.remember(issue, |record| record.worktree.placing = Some(checked_out.clone()))?;
                 let staged = staged_worktree(mission_id);
+                let directory = writer.identify_staged(&staged)?;
+                let placing = Placing { checked_out: checked_out.clone(), directory };
+                writer.remember(issue, |record| record.worktree.placing = Some(placing))?;
                 match writer.place_worktree(mission_id, &staged)? {
                     Placed::Here => finish(writer, (issue, mission_id), checked_out, now)?,
                     Placed::InTheWay => {

@@ -10,7 +10,7 @@ use lazarus::mission::change::Change;
 use lazarus::mission::checkout::{Placement, WorktreeSite, placement};
 use lazarus::mission::identity::{Commit, ForgeUrl};
 use lazarus::mission::observation::Observation;
-use lazarus::mission::worktree::{CheckedOut, Worktree, WorktreeSource};
+use lazarus::mission::worktree::{CheckedOut, DirectoryId, Placing, Worktree, WorktreeSource};
 use lazarus::world::applier::Applier;
 use lazarus::world::checkout::Checkouts;
 use lazarus::world::entry::Entry;
@@ -18,6 +18,9 @@ use lazarus::world::gitea::{Gitea, Token};
 use lazarus::world::lock::Access;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
 
 fn checked_out() -> CheckedOut {
     let source = WorktreeSource::of(&proposal(&[("Repository", "wizards/spellbook")]).proposal().unwrap().spec);
@@ -26,16 +29,35 @@ fn checked_out() -> CheckedOut {
 
 #[test]
 fn where_a_checkout_goes_is_decided_by_what_is_there_and_remembered() {
-    let (untouched, book) = (Worktree::default(), checked_out());
-    let placing = Worktree { placing: Some(book.clone()), ..Worktree::default() };
-    let handed_over = Worktree { checked_out: Some(book.clone()), ..Worktree::default() };
-    for worktree in [&untouched, &placing, &handed_over] {
+    let one = |created| DirectoryId::new(7, created);
+    let placing = |directory| Placing { checked_out: checked_out(), directory };
+    let untouched = Worktree::default();
+    let placed = Worktree { placing: Some(placing(one(Some(SECOND)))), ..Worktree::default() };
+    let old = Worktree { placing: Some(placing(DirectoryId::default())), ..Worktree::default() };
+    let handed_over = Worktree { checked_out: Some(checked_out()), ..Worktree::default() };
+    let both = Worktree { checked_out: Some(checked_out()), ..placed.clone() };
+    let taken = |directory| WorktreeSite::Taken { directory };
+    let (ours, later, unknown) = (one(Some(SECOND)), one(Some(2 * SECOND)), one(None));
+    for worktree in [&untouched, &placed, &old, &handed_over, &both] {
         assert_eq!(placement(&WorktreeSite::NoCell, worktree), Placement::Stage);
         assert_eq!(placement(&WorktreeSite::Free, worktree), Placement::Fill);
     }
-    assert_eq!(placement(&WorktreeSite::Taken, &untouched), Placement::Refuse);
-    assert_eq!(placement(&WorktreeSite::Taken, &placing), Placement::Record(book));
-    assert_eq!(placement(&WorktreeSite::Taken, &handed_over), Placement::Nothing);
+    for (worktree, directory, wanted) in [
+        (&untouched, Some(ours.clone()), Placement::Refuse),
+        (&untouched, None, Placement::Refuse),
+        (&placed, Some(ours.clone()), Placement::Record(checked_out())),
+        // The number of a deleted directory is used again.
+        (&placed, Some(later.clone()), Placement::Refuse),
+        (&placed, Some(unknown), Placement::Refuse),
+        (&placed, None, Placement::Refuse),
+        (&old, Some(ours.clone()), Placement::Refuse),
+        (&handed_over, Some(ours.clone()), Placement::Nothing),
+        (&handed_over, None, Placement::Nothing),
+        (&both, Some(ours), Placement::Record(checked_out())),
+        (&both, Some(later), Placement::Nothing),
+    ] {
+        assert_eq!(placement(&taken(directory.clone()), worktree), wanted, "{directory:?} {worktree:?}");
+    }
 }
 
 /// A mission whose proposal names a repository that can be read, and the changes that create its cell.

@@ -4,14 +4,18 @@ use crate::mission::cell::Part;
 use crate::mission::checkout::WorktreeSite;
 use crate::mission::contents::{FILE_BYTES_MAX, parse_object, pretty};
 use crate::mission::identity::{Commit, MissionId};
+use crate::mission::worktree::DirectoryId;
 use crate::world::beneath::{self, Contents};
 use crate::world::root::{OWN, STAGING};
 use crate::world::writer::{WriteError, Writer, open_to_sync};
 use rustix::fs::{Dir, RenameFlags, fsync, renameat};
 use rustix::io::Errno;
 use serde_json::json;
+use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::time::UNIX_EPOCH;
 
 /// What became of a worktree that was to be put into a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +31,15 @@ impl Writer {
     #[must_use]
     pub fn staging_path(&self, name: &str) -> PathBuf {
         self.root.path().join(OWN).join(STAGING).join(name)
+    }
+
+    /// Which directory it is that lies in staging.
+    pub fn identify_staged(&self, name: &str) -> Result<DirectoryId, WriteError> {
+        let identified = open_to_sync(self.staging.as_fd(), name).and_then(identify);
+        identified.map_err(|cause| {
+            let path = self.staging_path(name).display().to_string();
+            WriteError { tried: "look at", path, cause: cause.to_string() }
+        })
     }
 
     /// Puts a worktree that lies in staging into a cell. It replaces an empty directory and nothing else.
@@ -83,13 +96,20 @@ fn look(cell: &OwnedFd) -> Result<WorktreeSite, Errno> {
     let worktree = match open_to_sync(cell.as_fd(), Part::Worktree.path()) {
         Ok(worktree) => worktree,
         Err(Errno::NOENT) => return Ok(WorktreeSite::Free),
-        Err(Errno::NOTDIR | Errno::LOOP) => return Ok(WorktreeSite::Taken),
+        Err(Errno::NOTDIR | Errno::LOOP) => return Ok(WorktreeSite::Taken { directory: None }),
         Err(error) => return Err(error),
     };
-    for entry in Dir::new(worktree)? {
+    for entry in Dir::read_from(&worktree)? {
         if !matches!(entry?.file_name().to_bytes(), b"." | b"..") {
-            return Ok(WorktreeSite::Taken);
+            return Ok(WorktreeSite::Taken { directory: Some(identify(worktree)?) });
         }
     }
     Ok(WorktreeSite::Free)
+}
+
+fn identify(directory: OwnedFd) -> Result<DirectoryId, Errno> {
+    let metadata =
+        File::from(directory).metadata().map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    let created = metadata.created().ok().and_then(|created| created.duration_since(UNIX_EPOCH).ok());
+    Ok(DirectoryId::new(metadata.ino(), created))
 }
