@@ -83,8 +83,8 @@ pub struct Placing {
 pub struct Worktree {
     /// What was checked out, once something was.
     pub checked_out: Option<CheckedOut>,
-    /// What is being moved into place. A process that dies meanwhile leaves it; whether it has arrived is told by the
-    /// directory that stands there.
+    /// What lies in staging for a cell that is about to be created, or is being moved into one. Whoever fails or dies
+    /// meanwhile leaves it; it counts only where its directory is found.
     pub placing: Option<Placing>,
     /// The last failure.
     pub failed: Option<FailedCheckout>,
@@ -110,6 +110,20 @@ pub const CANNOT_BE_HAD: &str =
     "the forge has no such repository or ref for us, or it may not be used here; check both";
 
 impl Worktree {
+    /// The worktree of a cell that is about to be created: `wanted` is placed with it if `staged` is the directory that holds
+    /// a checkout of it.
+    #[must_use]
+    pub fn of_new_cell(self, wanted: Option<&WorktreeSource>, staged: Option<&DirectoryId>) -> Self {
+        let is_ready =
+            |placing: &Placing| wanted == Some(&placing.checked_out.source) && staged == Some(&placing.directory);
+        Self { checked_out: None, placing: self.placing.filter(is_ready), failed: self.failed }
+    }
+
+    /// Notes that this lies in its cell, and is the wizard's since.
+    pub fn hand_over(&mut self, checked_out: CheckedOut) {
+        *self = Self { checked_out: Some(checked_out), placing: None, failed: None };
+    }
+
     /// Notes that it failed again, and when the next try is due.
     pub fn fail(&mut self, source: WorktreeSource, why: String, now: Timestamp) {
         let before = self.failed.take().filter(|failed| failed.source == source);

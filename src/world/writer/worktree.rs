@@ -74,8 +74,10 @@ impl Writer {
                 Contents::TooLarge | Contents::WrongType(_) => None,
             };
             let Some(mut file) = found else { return Ok(()) };
-            if let Some(worktree) = file.get_mut("worktree").and_then(serde_json::Value::as_object_mut) {
-                worktree.insert("commit".to_owned(), json!(commit));
+            let worktree = file.get_mut("worktree").and_then(serde_json::Value::as_object_mut);
+            let before = worktree.and_then(|worktree| worktree.insert("commit".to_owned(), json!(commit)));
+            if before == Some(json!(commit)) {
+                return Ok(());
             }
             let meta = open_to_sync(cell.as_fd(), Part::Meta.path())?;
             let (name, mode) = (Part::Mission.name(), Part::Mission.mode());
