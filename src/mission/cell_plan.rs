@@ -48,10 +48,10 @@ fn plan_active(observation: &Observation, active: &Active) -> Vec<Change> {
         Sighting::Failed(_) | Sighting::NotADirectory(_) => Vec::new(),
         Sighting::Absent if is_paused => Vec::new(),
         Sighting::Absent => {
-            let source = source(observation, active, true);
+            let worktree = source(observation, active, true);
+            let check_out = worktree.clone().map(|source| check_out(observation, source));
             let record = Box::new(bind(observation, active));
-            let create = Change::CreateCell { papers, record };
-            let check_out = source.map(|source| check_out(observation, source));
+            let create = Change::CreateCell { papers, worktree, record };
             check_out.into_iter().chain([create]).collect()
         }
         Sighting::Cell(cell) => {

@@ -52,6 +52,9 @@ pub enum Change {
     CreateCell {
         /// What its files say.
         papers: Box<CellPapers>,
+        /// What another change checks out for it, if one does. What lies in staging and is a checkout of this becomes its
+        /// worktree; without that the worktree is created empty, and filled by the other change.
+        worktree: Option<WorktreeSource>,
         /// The record with the new binding.
         record: Box<Record>,
     },
@@ -60,7 +63,8 @@ pub enum Change {
         /// The record with the binding and the approval.
         record: Box<Record>,
     },
-    /// Have a repository checked out, and hand it over as a cell's worktree; one that has no cell yet gets it with the cell.
+    /// Have a repository checked out, and hand it over as a cell's worktree. Where there is no cell yet it waits in staging
+    /// for the change that creates one.
     CheckOut {
         /// Whose.
         issue: IssueKey,
@@ -269,7 +273,7 @@ impl fmt::Display for Change {
                 let exclusive = if label.is_exclusive() { "exclusive" } else { "not exclusive" };
                 write!(f, "make the label `{}` in `{}` {exclusive}", label.name(), repository.name)
             }
-            Self::CreateCell { papers, record: _ } => write!(f, "make the cell `{}`", papers.mission_id),
+            Self::CreateCell { papers, worktree: _, record: _ } => write!(f, "make the cell `{}`", papers.mission_id),
             Self::BindCell { record } => match (&record.binding, record.said.and_then(|said| said.verdict)) {
                 (Some(binding), None) => write!(f, "take up the cell `{}`", binding.mission_id),
                 (Some(binding), Some(_)) => {

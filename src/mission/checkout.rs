@@ -1,9 +1,9 @@
-//! Whether a worktree is to be checked out now: it may be wanted, allowed, tried already, or not the time yet.
+//! Whether a worktree is to be checked out now (it may be wanted, allowed, tried already, or not the time yet), and where to.
 
 use crate::mission::identity::{RepositoryName, RepositoryPattern};
 use crate::mission::observation::{Observation, Origin};
 use crate::mission::proposal::Spec;
-use crate::mission::worktree::WorktreeSource;
+use crate::mission::worktree::{CheckedOut, DirectoryId, Worktree, WorktreeSource};
 
 /// What is to be done about a worktree now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,4 +51,49 @@ fn is_allowed(observation: &Observation, repository: &RepositoryName, is_private
     };
     let patterns = observation.here.worktrees.iter();
     patterns.filter(lets_in).any(|pattern| pattern.allows(repository))
+}
+
+/// What a checkout finds where it has to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WorktreeSite {
+    /// There is no cell yet.
+    NoCell,
+    /// The cell's worktree is an empty directory, or missing.
+    Free,
+    /// Something is in it, or something else in its place.
+    Taken {
+        /// Which directory it is, if it is one.
+        directory: Option<DirectoryId>,
+    },
+}
+
+/// What a checkout comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// It is made in staging and stays there, for the cell that is about to be created.
+    Stage,
+    /// It is made in staging and moved into the cell.
+    Fill,
+    /// An earlier process was stopped right after it had moved this into the cell; that is still to be recorded.
+    Record(CheckedOut),
+    /// Nothing: the worktree was handed over already.
+    Nothing,
+    /// Nothing, since a worktree that somebody has filled is never replaced.
+    Refuse,
+}
+
+/// Decides where a checkout goes, from what is there right before it is made and what is remembered.
+#[must_use]
+pub fn placement(site: &WorktreeSite, worktree: &Worktree) -> Placement {
+    let directory = match site {
+        WorktreeSite::NoCell => return Placement::Stage,
+        WorktreeSite::Free => return Placement::Fill,
+        WorktreeSite::Taken { directory } => directory.as_ref(),
+    };
+    let placed = worktree.placing.as_ref().filter(|placing| directory == Some(&placing.directory));
+    match (placed, &worktree.checked_out) {
+        (Some(placing), _) => Placement::Record(placing.checked_out.clone()),
+        (None, Some(_)) => Placement::Nothing,
+        (None, None) => Placement::Refuse,
+    }
 }

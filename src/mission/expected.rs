@@ -25,7 +25,7 @@ pub fn expected(observation: &Observation, changes: &[Change]) -> Observation {
 
 fn expect(after: &mut Observation, change: &Change) {
     match change {
-        Change::CreateCell { papers, record } => {
+        Change::CreateCell { papers, worktree: _, record } => {
             if after.binding().is_some_and(|binding| binding.seen_whole) {
                 after.repaired.push(Place::Whole);
             }

@@ -6,6 +6,7 @@ use crate::mission::time::Timestamp;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::time::Duration;
 
 /// How long after a first failure a checkout is tried again; doubled with each further one.
 const RETRY_MIN: TimeDelta = TimeDelta::minutes(1);
@@ -51,14 +52,40 @@ pub struct CheckedOut {
     pub commit: Commit,
 }
 
+/// One directory on this disk, wherever it is moved: its inode number, and when that was created, since the number of a
+/// deleted directory is used again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DirectoryId(String);
+
+impl DirectoryId {
+    /// Of an inode number and the time of its creation since 1970, where the file system knows that.
+    #[must_use]
+    pub fn new(inode: u64, created: Option<Duration>) -> Self {
+        Self(created.map_or_else(|| inode.to_string(), |created| format!("{inode}-{}", created.as_nanos())))
+    }
+}
+
+/// A checkout on its way into its cell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placing {
+    /// What was checked out.
+    #[serde(flatten)]
+    pub checked_out: CheckedOut,
+    /// The directory that holds it. A record of an older version names none, and no directory is taken for it.
+    #[serde(default)]
+    pub directory: DirectoryId,
+}
+
 /// What we remember of a cell's worktree.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Worktree {
     /// What was checked out, once something was.
     pub checked_out: Option<CheckedOut>,
-    /// What is being moved into place; a process that dies meanwhile leaves it for the next one to find out.
-    pub placing: Option<CheckedOut>,
+    /// What lies in staging for a cell that is about to be created, or is being moved into one. Whoever fails or dies
+    /// meanwhile leaves it; it counts only where its directory is found.
+    pub placing: Option<Placing>,
     /// The last failure.
     pub failed: Option<FailedCheckout>,
 }
@@ -83,6 +110,20 @@ pub const CANNOT_BE_HAD: &str =
     "the forge has no such repository or ref for us, or it may not be used here; check both";
 
 impl Worktree {
+    /// The worktree of a cell that is about to be created: `wanted` is placed with it if `staged` is the directory that holds
+    /// a checkout of it.
+    #[must_use]
+    pub fn of_new_cell(self, wanted: Option<&WorktreeSource>, staged: Option<&DirectoryId>) -> Self {
+        let is_ready =
+            |placing: &Placing| wanted == Some(&placing.checked_out.source) && staged == Some(&placing.directory);
+        Self { checked_out: None, placing: self.placing.filter(is_ready), failed: self.failed }
+    }
+
+    /// Notes that this lies in its cell, and is the wizard's since.
+    pub fn hand_over(&mut self, checked_out: CheckedOut) {
+        *self = Self { checked_out: Some(checked_out), placing: None, failed: None };
+    }
+
     /// Notes that it failed again, and when the next try is due.
     pub fn fail(&mut self, source: WorktreeSource, why: String, now: Timestamp) {
         let before = self.failed.take().filter(|failed| failed.source == source);

@@ -1,9 +1,10 @@
 //! Has a mission's repository checked out and put where its wizard finds it; so many at once, and no more.
 
+use crate::mission::checkout::{Placement, placement};
 use crate::mission::identity::{ForgeUrl, MissionId};
 use crate::mission::record::{IssueKey, Record};
 use crate::mission::time::Timestamp;
-use crate::mission::worktree::{CheckedOut, Worktree, WorktreeSource};
+use crate::mission::worktree::{CheckedOut, Placing, Worktree, WorktreeSource};
 use crate::world::WorldError;
 use crate::world::git::{Destination, Git, Limits, Source};
 use crate::world::gitea::Token;
@@ -51,15 +52,15 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// Checks out, and fills the cell's worktree; where there is no cell yet, what was checked out waits in staging and is
-    /// returned. A failure is remembered with the time of the next try.
+    /// Checks out, and fills the cell's worktree; where there is no cell yet, what was checked out waits in staging. A
+    /// failure is remembered with the time of the next try.
     pub(super) fn into_cell(
         self,
         writer: &Writer,
         (issue, mission_id): (&IssueKey, MissionId),
         source: WorktreeSource,
         now: Timestamp,
-    ) -> Result<Option<CheckedOut>, WorldError> {
+    ) -> Result<(), WorldError> {
         let done = self.carry_out(writer, (issue, mission_id), &source, now);
         if let Err(error) = &done {
             let why = error.to_string();
@@ -74,61 +75,58 @@ impl Order {
         (issue, mission_id): (&IssueKey, MissionId),
         source: &WorktreeSource,
         now: Timestamp,
-    ) -> Result<Option<CheckedOut>, WorldError> {
-        let has_cell = writer.has_cell(mission_id);
-        if has_cell && !writer.has_empty_worktree(mission_id)? {
-            return match writer.remembered(issue)?.and_then(|record| record.worktree.placing) {
-                // An earlier process was stopped right after it had filled it.
-                Some(placed) => {
-                    finish(writer, (issue, mission_id), placed, now).map(|()| None).map_err(WorldError::from)
+    ) -> Result<(), WorldError> {
+        let known = writer.remembered(issue)?.map(|record| record.worktree).unwrap_or_default();
+        match placement(&writer.look_at_worktree(mission_id)?, &known) {
+            Placement::Stage => self.stage(writer, (issue, mission_id), source).map(drop),
+            Placement::Fill => {
+                let checked_out = self.stage(writer, (issue, mission_id), source)?;
+                let staged = staged_worktree(mission_id);
+                match writer.place_worktree(mission_id, &staged)? {
+                    Placed::Here => Ok(hand_over(writer, (issue, mission_id), checked_out, now)?),
+                    Placed::InTheWay => {
+                        writer.discard(&staged);
+                        Err(WorldError::WorktreeInUse { mission_id })
+                    }
                 }
-                None => Err(WorldError::WorktreeInUse { mission_id }),
-            };
+            }
+            Placement::Record(checked_out) => Ok(hand_over(writer, (issue, mission_id), checked_out, now)?),
+            Placement::Nothing => Ok(()),
+            Placement::Refuse => Err(WorldError::WorktreeInUse { mission_id }),
         }
+    }
+
+    /// Checks out in staging, and records in which directory, by which it is found wherever it is moved.
+    fn stage(
+        &self,
+        writer: &Writer,
+        (issue, mission_id): (&IssueKey, MissionId),
+        source: &WorktreeSource,
+    ) -> Result<CheckedOut, WorldError> {
         let staged = staged_worktree(mission_id);
         writer.discard(&staged);
-        let (branch, directory) = (format!("mission/{mission_id}"), writer.staging_path(&staged));
-        let destination = Destination { directory: &directory, branch: &branch, group: self.group };
+        let (branch, path) = (format!("mission/{mission_id}"), writer.staging_path(&staged));
+        let destination = Destination { directory: &path, branch: &branch, group: self.group };
         let commit = Git::find()?.check_out(&self.from, destination, self.limits)?;
         let checked_out = CheckedOut { source: source.clone(), commit };
-        if !has_cell {
-            return Ok(Some(checked_out));
-        }
-        writer.remember(issue, |record| record.worktree.placing = Some(checked_out.clone()))?;
-        match writer.place_worktree(mission_id, &staged)? {
-            Placed::Here => {
-                finish(writer, (issue, mission_id), checked_out, now).map(|()| None).map_err(WorldError::from)
-            }
-            Placed::InTheWay => {
-                writer.discard(&staged);
-                writer.remember(issue, |record| record.worktree.placing = None)?;
-                Err(WorldError::WorktreeInUse { mission_id })
-            }
-        }
+        let placing = Placing { checked_out: checked_out.clone(), directory: writer.identify_staged(&staged)? };
+        writer.remember(issue, |record| record.worktree.placing = Some(placing))?;
+        Ok(checked_out)
     }
 }
 
-/// Notes that a worktree is in its place.
-fn finish(
+/// Records that a worktree is in its place, and tells the cell.
+pub(super) fn hand_over(
     writer: &Writer,
     (issue, mission_id): (&IssueKey, MissionId),
     checked_out: CheckedOut,
     now: Timestamp,
 ) -> Result<(), WriteError> {
-    let commit = checked_out.commit.clone();
-    log_checkout(writer, mission_id, &checked_out, now);
-    writer.remember(issue, |record| {
-        let worktree = &mut record.worktree;
-        (worktree.checked_out, worktree.placing, worktree.failed) = (Some(checked_out), None, None);
-    })?;
+    let CheckedOut { source, commit } = checked_out.clone();
+    writer.log(mission_id, "check-out", &format!("check out {source}, commit {commit}"), now);
+    writer.remember(issue, |record| record.worktree.hand_over(checked_out))?;
     writer.note_commit(mission_id, &commit);
     Ok(())
-}
-
-/// Tells the cell's own log what its worktree was made from.
-pub(super) fn log_checkout(writer: &Writer, mission_id: MissionId, checked_out: &CheckedOut, now: Timestamp) {
-    let CheckedOut { source, commit } = checked_out;
-    writer.log(mission_id, "check-out", &format!("check out {source}, commit {commit}"), now);
 }
 
 /// Where a worktree lies until it is put into its cell.

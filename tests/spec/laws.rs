@@ -1,5 +1,6 @@
 //! The laws that planning keeps, over worlds drawn at random; a failing seed is printed.
 
+mod checkouts;
 mod people;
 mod world;
 
@@ -378,7 +379,7 @@ fn law_9_nothing_that_needs_an_approval_is_made_without_one() {
 
 /// What a change accepts for a mission, and on which approval.
 fn accepted(change: &Change) -> Option<(Proposal, Option<Approval>)> {
-    let (Change::CreateCell { papers: _, record }
+    let (Change::CreateCell { papers: _, worktree: _, record }
     | Change::RestoreCell { papers: _, name: _, displaced: _, missing: _, record }
     | Change::BindCell { record }
     | Change::Remember { record }) = change

@@ -9,27 +9,40 @@ use crate::mission::record::{IssueKey, Record};
 use crate::mission::worktree::WorktreeSource;
 use crate::world::WorldError;
 use crate::world::applier::{Applier, logged};
-use crate::world::checkout::{keep_worktree, log_checkout, staged_worktree};
+use crate::world::checkout::{hand_over, keep_worktree, staged_worktree};
 
 impl Applier {
     /// The record first: a cell that nobody remembers would belong to nobody.
-    pub(super) async fn create_cell(&self, papers: &CellPapers, record: &Record) -> Result<(), WorldError> {
-        let (mut papers, record) = (papers.clone(), record.clone());
-        let worktree = self.hold(|hold| hold.staged.remove(&papers.mission_id));
-        papers.commit = worktree.as_ref().map(|checked_out| checked_out.commit.clone());
+    pub(super) async fn create_cell(
+        &self,
+        papers: &CellPapers,
+        worktree: Option<&WorktreeSource>,
+        record: &Record,
+    ) -> Result<(), WorldError> {
+        let (mut papers, wanted, record) = (papers.clone(), worktree.cloned(), record.clone());
         self.write(move |writer, here| {
-            let staged = worktree.as_ref().map(|_| staged_worktree(papers.mission_id));
-            keep_worktree(writer, &record, |known| known.checked_out.clone_from(&worktree))?;
-            writer.create_cell(&papers, staged.as_deref(), here.now)?;
-            if let Some(checked_out) = &worktree {
-                log_checkout(writer, papers.mission_id, checked_out, here.now);
+            let (issue, mission_id) = (&record.issue, papers.mission_id);
+            let staged = staged_worktree(mission_id);
+            // A checkout that is not found there is made again, in the cell.
+            let directory = writer.identify_staged(&staged).ok();
+            let known = keep_worktree(writer, &record, |known| {
+                *known = std::mem::take(known).of_new_cell(wanted.as_ref(), directory.as_ref());
+            })?;
+            let ready = known.worktree.placing.map(|placing| placing.checked_out);
+            papers.commit = ready.as_ref().map(|checked_out| checked_out.commit.clone());
+            let created = writer.create_cell(&papers, ready.as_ref().map(|_| staged.as_str()), here.now);
+            // What is left there is of no use to any other cell.
+            writer.discard(&staged);
+            created?;
+            match ready {
+                Some(checked_out) => Ok(hand_over(writer, (issue, mission_id), checked_out, here.now)?),
+                None => Ok(()),
             }
-            Ok(())
         })
         .await
     }
 
-    /// Checks out in staging; into the cell where there is one, else for the one that is about to be made.
+    /// Checks out in staging; into the cell where there is one, else for the one that is about to be created.
     pub(super) async fn check_out(
         &self,
         issue: &IssueKey,
@@ -39,17 +52,7 @@ impl Applier {
         let _turn = self.checkouts.turn().await;
         let order = self.checkouts.order(&self.here().forge, source, self.gitea.token(), self.access.group);
         let (issue, source) = (issue.clone(), source.clone());
-        let (sender, staged) = std::sync::mpsc::channel();
-        self.write(move |writer, here| {
-            let checked_out = order.into_cell(writer, (&issue, mission_id), source, here.now)?;
-            let _ = sender.send(checked_out);
-            Ok(())
-        })
-        .await?;
-        if let Some(checked_out) = staged.try_recv().ok().flatten() {
-            self.hold(|hold| hold.staged.insert(mission_id, checked_out));
-        }
-        Ok(())
+        self.write(move |writer, here| order.into_cell(writer, (&issue, mission_id), source, here.now)).await
     }
 
     pub(super) async fn archive_cell(

@@ -6,12 +6,11 @@ mod issue;
 
 use crate::mission::change::Change;
 use crate::mission::ground::{KnownRepository, RepositoryLabel, RootPapers};
-use crate::mission::identity::{MissionId, RepositoryId};
+use crate::mission::identity::RepositoryId;
 use crate::mission::label::Label;
 use crate::mission::observation::Here;
 use crate::mission::record::{IssueKey, Record};
 use crate::mission::time::Timestamp;
-use crate::mission::worktree::CheckedOut;
 use crate::world::WorldError;
 use crate::world::checkout::Checkouts;
 use crate::world::entry::Entry;
@@ -40,8 +39,6 @@ struct Hold {
     /// From then on.
     writer: Option<Arc<Writer>>,
     label_ids: HashMap<(RepositoryId, String), i64>,
-    /// What lies checked out in staging, until its cell is made.
-    staged: HashMap<MissionId, CheckedOut>,
 }
 
 impl Applier {
@@ -52,7 +49,7 @@ impl Applier {
             Entry::New(ground) => (Some(ground), None),
             Entry::Known(writer) => (None, Some(writer)),
         };
-        let hold = Hold { here, ground, writer, label_ids: HashMap::new(), staged: HashMap::new() };
+        let hold = Hold { here, ground, writer, label_ids: HashMap::new() };
         Self { gitea, access, checkouts, hold: Mutex::new(hold) }
     }
 
@@ -62,7 +59,7 @@ impl Applier {
         let hold = self.hold(|hold| {
             let here = Arc::new(Here { now, ..(*hold.here).clone() });
             let (writer, label_ids) = (hold.writer.clone(), hold.label_ids.clone());
-            Hold { here, ground: None, writer, label_ids, staged: HashMap::new() }
+            Hold { here, ground: None, writer, label_ids }
         });
         let checkouts = self.checkouts.clone();
         Self { gitea: self.gitea.clone(), access: self.access, checkouts, hold: Mutex::new(hold) }
@@ -115,7 +112,9 @@ impl Applier {
                 call.set_exclusive(found.id, label.is_exclusive(), found.is_archived).send().await?;
                 Ok(())
             }
-            Change::CreateCell { papers, record } => self.create_cell(papers, record).await,
+            Change::CreateCell { papers, worktree, record } => {
+                self.create_cell(papers, worktree.as_ref(), record).await
+            }
             Change::BindCell { record } => self.bind_cell(record, change).await,
             Change::CheckOut { issue, mission_id, source } => self.check_out(issue, *mission_id, source).await,
             Change::ArchiveCell { papers, name, record } => self.archive_cell(papers, *name, record, change).await,

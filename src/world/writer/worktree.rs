@@ -1,16 +1,21 @@
 //! Puts a worktree that was checked out in staging into its cell, and never in the place of anything.
 
 use crate::mission::cell::Part;
+use crate::mission::checkout::WorktreeSite;
 use crate::mission::contents::{FILE_BYTES_MAX, parse_object, pretty};
 use crate::mission::identity::{Commit, MissionId};
+use crate::mission::worktree::DirectoryId;
 use crate::world::beneath::{self, Contents};
 use crate::world::root::{OWN, STAGING};
 use crate::world::writer::{WriteError, Writer, open_to_sync};
 use rustix::fs::{Dir, RenameFlags, fsync, renameat};
 use rustix::io::Errno;
 use serde_json::json;
-use std::os::fd::AsFd;
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::time::UNIX_EPOCH;
 
 /// What became of a worktree that was to be put into a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +33,15 @@ impl Writer {
         self.root.path().join(OWN).join(STAGING).join(name)
     }
 
+    /// Which directory it is that lies in staging.
+    pub fn identify_staged(&self, name: &str) -> Result<DirectoryId, WriteError> {
+        let identified = open_to_sync(self.staging.as_fd(), name).and_then(identify);
+        identified.map_err(|cause| {
+            let path = self.staging_path(name).display().to_string();
+            WriteError { tried: "look at", path, cause: cause.to_string() }
+        })
+    }
+
     /// Puts a worktree that lies in staging into a cell. It replaces an empty directory and nothing else.
     pub fn place_worktree(&self, mission_id: MissionId, staged: &str) -> Result<Placed, WriteError> {
         let placed = self.open_cell(mission_id).and_then(|cell| {
@@ -42,23 +56,14 @@ impl Writer {
         }
     }
 
-    /// Whether nothing is in a cell's worktree yet. Whatever stands there instead of a directory is something.
-    pub fn has_empty_worktree(&self, mission_id: MissionId) -> Result<bool, WriteError> {
-        let looked = self.open_cell(mission_id).and_then(|cell| {
-            let worktree = open_to_sync(cell.as_fd(), Part::Worktree.path())?;
-            let mut entries = Dir::new(worktree)?;
-            Ok(!entries.any(|entry| entry.is_ok_and(|entry| !matches!(entry.file_name().to_bytes(), b"." | b".."))))
-        });
-        match looked {
-            Err(Errno::NOTDIR | Errno::LOOP) => Ok(false),
-            looked => looked.map_err(|cause| self.failed("look into", mission_id, Part::Worktree, cause)),
-        }
-    }
-
-    /// Whether there is a cell of this id.
-    #[must_use]
-    pub fn has_cell(&self, mission_id: MissionId) -> bool {
-        self.open_cell(mission_id).is_ok()
+    /// What stands where a cell's worktree belongs.
+    pub fn look_at_worktree(&self, mission_id: MissionId) -> Result<WorktreeSite, WriteError> {
+        let looked = match self.open_cell(mission_id) {
+            Ok(cell) => look(&cell),
+            Err(Errno::NOENT) => Ok(WorktreeSite::NoCell),
+            Err(error) => Err(error),
+        };
+        looked.map_err(|cause| self.failed("look into", mission_id, Part::Worktree, cause))
     }
 
     /// Writes into a cell's papers what was checked out in it; like all that is said there, the next pass puts it right.
@@ -69,8 +74,10 @@ impl Writer {
                 Contents::TooLarge | Contents::WrongType(_) => None,
             };
             let Some(mut file) = found else { return Ok(()) };
-            if let Some(worktree) = file.get_mut("worktree").and_then(serde_json::Value::as_object_mut) {
-                worktree.insert("commit".to_owned(), json!(commit));
+            let worktree = file.get_mut("worktree").and_then(serde_json::Value::as_object_mut);
+            let before = worktree.and_then(|worktree| worktree.insert("commit".to_owned(), json!(commit)));
+            if before == Some(json!(commit)) {
+                return Ok(());
             }
             let meta = open_to_sync(cell.as_fd(), Part::Meta.path())?;
             let (name, mode) = (Part::Mission.name(), Part::Mission.mode());
@@ -85,4 +92,26 @@ impl Writer {
     pub fn discard(&self, staged: &str) {
         let _ = std::fs::remove_dir_all(self.staging_path(staged));
     }
+}
+
+fn look(cell: &OwnedFd) -> Result<WorktreeSite, Errno> {
+    let worktree = match open_to_sync(cell.as_fd(), Part::Worktree.path()) {
+        Ok(worktree) => worktree,
+        Err(Errno::NOENT) => return Ok(WorktreeSite::Free),
+        Err(Errno::NOTDIR | Errno::LOOP) => return Ok(WorktreeSite::Taken { directory: None }),
+        Err(error) => return Err(error),
+    };
+    for entry in Dir::read_from(&worktree)? {
+        if !matches!(entry?.file_name().to_bytes(), b"." | b"..") {
+            return Ok(WorktreeSite::Taken { directory: Some(identify(worktree)?) });
+        }
+    }
+    Ok(WorktreeSite::Free)
+}
+
+fn identify(directory: OwnedFd) -> Result<DirectoryId, Errno> {
+    let metadata =
+        File::from(directory).metadata().map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    let created = metadata.created().ok().and_then(|created| created.duration_since(UNIX_EPOCH).ok());
+    Ok(DirectoryId::new(metadata.ino(), created))
 }

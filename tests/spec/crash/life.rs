@@ -72,7 +72,7 @@ async fn check(deed: Deed) {
     let reference = scene.end().await;
     let stride = if is_thorough() { 1 } else { points.len().div_ceil(POINTS) };
     // Where a whole cell or worktree moves, each rename is a moment of its own.
-    let is_a_whole = matches!(deed, Deed::Archive | Deed::Restore | Deed::LateWorktree);
+    let is_a_whole = matches!(deed, Deed::Archive | Deed::Restore | Deed::NewWorktree | Deed::LateWorktree);
     let is_move = |point: &Point| is_a_whole && point.call == "renameat2";
     let points = points.into_iter().enumerate().filter(|(at, point)| at % stride == 0 || is_move(point));
     let points: Vec<Point> = points.map(|(_, point)| point).collect();

@@ -9,7 +9,7 @@ use lazarus::mission::cell::{Failure, Sighting};
 use lazarus::mission::change::Change;
 use lazarus::mission::comment::marker;
 use lazarus::mission::expected::expected;
-use lazarus::mission::identity::{Commit, MissionId};
+use lazarus::mission::identity::MissionId;
 use lazarus::mission::label::Label;
 use lazarus::mission::mass_change_guard::{Guarded, held};
 use lazarus::mission::meaning::Status;
@@ -22,8 +22,7 @@ use lazarus::mission::record::{IssueKey, IssueState, Record, Spoken};
 use lazarus::mission::situation::Situation;
 use lazarus::mission::step::{Candidate, Step};
 use lazarus::mission::time::Timestamp;
-use lazarus::mission::worktree::CheckedOut;
-use serde_json::json;
+use lazarus::mission::worktree::DirectoryId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -63,8 +62,8 @@ pub(super) struct World {
     /// How many passes in a row were told that there is no such issue.
     pub(super) told_gone: u32,
     pub(super) next_id: i64,
-    /// What lies checked out in staging.
-    staged: Option<CheckedOut>,
+    /// The directory in staging that holds a checkout. It outlives the pass, as in a daemon.
+    pub(super) staged: Option<DirectoryId>,
 }
 
 /// One step of a turn: what it saw, what it planned, and what of that it did; the last one plans nothing.
@@ -230,7 +229,6 @@ impl World {
         }
         halves.push(Half { seen: candidate.seen, planned: Vec::new(), made: Vec::new() });
         self.is_one_of_many = false;
-        self.staged = None;
         (halves, facts)
     }
 
@@ -245,7 +243,7 @@ impl World {
         let before = self.glanced();
         match change {
             Change::CheckOut { issue: _, mission_id: _, source } => {
-                return self.check_out(&before, CheckedOut { source: source.clone(), commit: commit() });
+                return self.check_out(&before, source);
             }
             Change::CreateCell { .. }
             | Change::BindCell { .. }
@@ -330,11 +328,9 @@ impl World {
         assert!(self.blind.is_none() || matches!(change, Change::BindCell { .. }), "{change}: nobody can see there");
         let mut after = expected(before, std::slice::from_ref(change));
         let id = before.mission_id;
-        if let Change::CreateCell { papers, record: _ } = change {
+        if let Change::CreateCell { papers, worktree, record: _ } = change {
             assert_eq!((&before.sighting, papers.mission_id), (&Sighting::Absent, id), "{change}");
-            let staged = self.staged.take();
-            note_commit(&mut after.sighting, staged.as_ref());
-            after.record.as_mut().unwrap().worktree.checked_out = staged;
+            self.take_staged(&mut after, worktree.as_ref());
         }
         if let Change::ArchiveCell { papers: _, name, record: _ } = change {
             self.archive(id, *name);
@@ -359,23 +355,6 @@ impl World {
         assert!(self.archives.insert(name, moved).is_none(), "`{name}` is taken");
     }
 
-    /// As git does: with a cell it fills the worktree, else what was checked out waits for one.
-    fn check_out(&mut self, before: &Observation, checked_out: CheckedOut) -> bool {
-        let key = self.issue.key.clone();
-        if !self.is_git_well {
-            let record = self.record.get_or_insert_with(|| Record::new(key));
-            record.worktree.fail(checked_out.source, "no".to_owned(), self.here.now);
-        } else if before.sighting == Sighting::Absent {
-            self.staged = Some(checked_out);
-        } else {
-            let there = self.cells.get_mut(&before.mission_id).expect("no cell is filled that is not there");
-            note_commit(there, Some(&checked_out));
-            let record = self.record.get_or_insert_with(|| Record::new(key));
-            (record.worktree.failed, record.worktree.checked_out) = (None, Some(checked_out));
-        }
-        self.is_git_well
-    }
-
     /// Whether a pass more has to look, before it is believed or confirmed what the last one has seen or said.
     pub(super) fn waits(halves: &[Half]) -> bool {
         let is_waiting = |half: &Half| half.seen.is_braked || matches!(Situation::of(&half.seen), Situation::Missing);
@@ -397,18 +376,6 @@ impl World {
     pub(super) fn later(&mut self, shift: i64) {
         self.here.now = self.here.now.plus(seconds(shift));
         self.forge_now = self.forge_now.plus(seconds(shift));
-    }
-}
-
-fn commit() -> Commit {
-    Commit::parse(&"5a".repeat(20)).unwrap()
-}
-
-fn note_commit(there: &mut Sighting, checked_out: Option<&CheckedOut>) {
-    let Sighting::Cell(cell) = there else { return };
-    if let (Some(mission), Some(checked_out)) = (&mut cell.mission, checked_out) {
-        let worktree = mission.entry("worktree").or_insert_with(|| json!({}));
-        worktree["commit"] = checked_out.commit.to_string().into();
     }
 }
 

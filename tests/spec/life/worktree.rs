@@ -9,11 +9,13 @@ use crate::support::repository::Repository;
 use crate::support::stories;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use lazarus::mission::worktree::CANNOT_BE_HAD;
+use lazarus::mission::worktree::{CANNOT_BE_HAD, DirectoryId};
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::UNIX_EPOCH;
 
 stories![
     a_cell_is_born_with_its_repository_checked_out,
@@ -216,6 +218,20 @@ async fn a_host_without_git_is_told_so() {
     assert!(repository.comment(number).await.contains("there is no git in `PATH`"));
 }
 
+/// Lets the one record look as a pass leaves it that dies while it moves what it has checked out into this directory.
+fn interrupt(host: &Host, directory: &Path) -> Value {
+    let path = std::fs::read_dir(host.root().join(".lazarus/missions")).unwrap().next().unwrap().unwrap().path();
+    let mut record: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let checked_out = record["worktree"]["checked_out"].take();
+    let metadata = std::fs::metadata(directory).unwrap();
+    let created = metadata.created().ok().map(|created| created.duration_since(UNIX_EPOCH).unwrap());
+    let mut placing = checked_out.clone();
+    placing["directory"] = json!(DirectoryId::new(metadata.ino(), created));
+    record["worktree"]["placing"] = placing;
+    std::fs::write(&path, record.to_string()).unwrap();
+    checked_out["commit"].clone()
+}
+
 /// A pass that dies after it has put the worktree in its place leaves the next one to find it there.
 #[tokio::test]
 async fn a_worktree_that_was_put_in_its_place_by_a_pass_that_died_is_found_there() {
@@ -223,16 +239,32 @@ async fn a_worktree_that_was_put_in_its_place_by_a_pass_that_died_is_found_there
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: read", &[("repository", &repository.name)]).await;
     host.once(&repository).await;
-    let commit = mission_file(&host.cell())["worktree"]["commit"].clone();
-    let records = host.root().join(".lazarus/missions");
-    let path = std::fs::read_dir(records).unwrap().next().unwrap().unwrap().path();
-    let mut record: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    record["worktree"]["placing"] = record["worktree"]["checked_out"].take();
-    std::fs::write(&path, record.to_string()).unwrap();
+    let commit = interrupt(&host, &host.cell().join("worktree"));
     let run = try_pass(&host, &repository, "{}").await;
     assert_eq!(run.code, 0, "{run:?}");
     assert_eq!(mission_file(&host.cell())["worktree"]["commit"], commit);
     assert!(repository.comment(number).await.contains(", commit `"));
+    assert_eq!(changes(&host.once(&repository).await), 0);
+}
+
+/// One that dies before that leaves an empty worktree, and what is put into it then is no checkout of ours.
+#[tokio::test]
+async fn a_worktree_that_a_wizard_filled_after_a_pass_died_is_no_checkout() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    let number = repository.file("reader", "Mission: read", &[("repository", &repository.name)]).await;
+    host.once(&repository).await;
+    let (worktree, staged) = (host.cell().join("worktree"), host.path().join("staged"));
+    std::fs::rename(&worktree, &staged).unwrap();
+    std::fs::create_dir(&worktree).unwrap();
+    interrupt(&host, &staged);
+    std::fs::remove_dir_all(&staged).unwrap();
+    std::fs::write(worktree.join("work.txt"), "hours of it").unwrap();
+    host.once(&repository).await;
+    let comment = repository.comment(number).await;
+    assert!(comment.contains("is no empty directory, and what is there stays"), "{comment}");
+    assert!(mission_file(&host.cell())["worktree"]["commit"].is_null());
+    assert_eq!(std::fs::read_to_string(worktree.join("work.txt")).unwrap(), "hours of it");
     assert_eq!(changes(&host.once(&repository).await), 0);
 }
 
