@@ -8,7 +8,7 @@ use crate::mission::label::Label;
 use crate::mission::phase::Phase;
 use crate::mission::problem::Problem;
 use crate::mission::proposal::{self, Spec};
-use crate::mission::record::Happened;
+use crate::mission::record::{Happened, PauseRefusal};
 use crate::mission::situation::{Refused, Waiting};
 use crate::mission::time::Timestamp;
 use crate::mission::worktree::{CheckedOut, WorktreeSource};
@@ -66,6 +66,9 @@ pub struct Meaning {
     pub approval: Option<Approval>,
     /// That a person has paused it.
     pub suspended: Option<Suspended>,
+    /// Why the label that was to pause it was removed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pause_refused: Option<PauseRefusal>,
     /// What lies in the worktree, or is to.
     pub worktree: Option<WorktreeNews>,
     /// What becomes of the cell of a mission that has ended.

@@ -109,6 +109,9 @@ pub struct Record {
     /// That a person has paused it.
     #[serde(default)]
     pub suspension: Option<Suspension>,
+    /// Why the last label that was to pause it did not, until its phase changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause_refused: Option<PauseRefusal>,
     /// What lies in the cell's worktree; written only by those who put it there.
     #[serde(default)]
     pub worktree: Worktree,
@@ -141,6 +144,18 @@ impl Suspension {
     pub fn ends_at(&self, due_at: Option<Timestamp>) -> Option<Timestamp> {
         due_at.filter(|due_at| *due_at > self.since)
     }
+}
+
+/// Why `mission/suspended` did not pause a mission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PauseRefusal {
+    /// It was set when the mission was not active yet, for instance when the issue was filed.
+    NotActive,
+    /// The account of this service set it.
+    OwnAccount,
+    /// The account that set it does not exist.
+    UnknownAccount,
 }
 
 /// The tie between an issue and its cell, with what was accepted for it.
@@ -291,6 +306,7 @@ impl Record {
             approval: None,
             asking: None,
             suspension: None,
+            pause_refused: None,
             worktree: Worktree::default(),
         }
     }

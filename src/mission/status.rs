@@ -15,6 +15,7 @@ use crate::mission::phase::Phase;
 use crate::mission::proposal::{Proposal, Spec};
 use crate::mission::record::{Binding, Record, Repair, Said};
 use crate::mission::situation::{Active, Edit, Situation, Waiting, Waits};
+use crate::mission::suspension::refusal;
 use crate::mission::text;
 use crate::mission::time::Timestamp;
 use crate::mission::worktree::{CANNOT_BE_HAD, Worktree, WorktreeSource};
@@ -84,8 +85,10 @@ fn compose(observation: &Observation, situation: &Situation, is_held: bool) -> O
         | Situation::Blocked(_) => return None,
         Situation::Closed(ending) => closed(observation, *ending, &mut record),
         Situation::Invalid(problems) => {
+            note_pause(&mut record, observation, Phase::Invalid);
             say(&mut record, observation, Phase::Invalid, None, &[]);
-            Meaning { problems: problems.clone(), ..blank(observation, Phase::Invalid) }
+            let pause_refused = record.pause_refused;
+            Meaning { problems: problems.clone(), pause_refused, ..blank(observation, Phase::Invalid) }
         }
         Situation::Waits(found) => waits(observation, found, &mut record),
         Situation::Active(active) => runs(observation, active, &mut record, is_held)?,
@@ -115,11 +118,13 @@ fn waits(observation: &Observation, found: &Waits, record: &mut Record) -> Meani
     };
     record.approval.clone_from(approval);
     record.asking.clone_from(&asking);
+    note_pause(record, observation, Phase::Pending);
     say(record, observation, Phase::Pending, None, &[]);
     Meaning {
         waiting: Some(waiting.clone()),
         asked: asking.map(|asking| asked(observation, proposal, asking)),
         approval: record.approval.clone(),
+        pause_refused: record.pause_refused,
         spec: Some(proposal.spec.clone()),
         worktree: WorktreeSource::of(&proposal.spec).map(WorktreeNews::Wanted),
         invisible: proposal.invisible,
@@ -158,6 +163,7 @@ fn runs(observation: &Observation, active: &Active, record: &mut Record, is_held
     record.suspension.clone_from(suspension);
     let phase = phase(active);
     note_worktree(observation, &proposal.spec, record);
+    note_pause(record, observation, phase);
     let told = tell(observation, record, phase, is_held)?;
     let verdict = told.verdict;
     let asking = |edit: &Edit| asked(observation, &edit.proposal, edit.asking.clone());
@@ -181,6 +187,7 @@ fn runs(observation: &Observation, active: &Active, record: &mut Record, is_held
             by: suspension.by.login.clone(),
             until: suspension.until,
         }),
+        pause_refused: record.pause_refused,
         worktree: worktree_news(&record.worktree, &proposal.spec),
         invisible: proposal.invisible,
         repair: record.repair.as_ref().map(repaired),
@@ -197,6 +204,18 @@ fn runs(observation: &Observation, active: &Active, record: &mut Record, is_held
 #[must_use]
 pub fn phase(active: &Active) -> Phase {
     if active.suspension.is_some() { Phase::Suspended } else { Phase::Active }
+}
+
+/// Takes note of a label that does not pause the mission, so that it does not vanish without a word.
+fn note_pause(record: &mut Record, observation: &Observation, phase: Phase) {
+    let is_as_before = record.said.is_some_and(|said| said.phase == phase);
+    let refused = refusal(observation, phase == Phase::Active);
+    record.pause_refused = match phase {
+        Phase::Suspended => None,
+        Phase::Pending | Phase::Invalid | Phase::Active | Phase::Closed => {
+            refused.or(record.pause_refused.filter(|_| is_as_before))
+        }
+    };
 }
 
 /// Takes note of a repository that may not be used. Whoever tries to check one out takes note of what comes of that.
@@ -341,6 +360,7 @@ fn blank(observation: &Observation, phase: Phase) -> Meaning {
         asked: None,
         approval: None,
         suspended: None,
+        pause_refused: None,
         worktree: None,
         ending: None,
         restored: None,

@@ -11,6 +11,7 @@ use serde_json::json;
 stories![
     a_person_pauses_a_mission_and_resumes_it,
     a_pause_set_at_filing_or_without_a_cell_means_nothing,
+    a_pause_counts_whatever_became_of_our_comment,
     a_pause_does_not_survive_closing,
     a_pause_ends_when_the_due_date_has_passed,
 ];
@@ -54,6 +55,29 @@ async fn a_pause_set_at_filing_or_without_a_cell_means_nothing(forge: Forge) {
     host.once(&repository).await;
     assert_eq!(repository.labels(filed).await, ["health/uninitialized", "kind/mission-proposal", "mission/active"]);
     assert_eq!(repository.labels(away).await, ["kind/mission-proposal", "mission/pending"]);
+    for number in [filed, away] {
+        let comment = repository.comment(number).await;
+        assert!(
+            comment.contains("- `mission/suspended` was removed: a mission can be paused once it is active"),
+            "{comment}"
+        );
+    }
+    assert_eq!(changes(&host.once(&repository).await), 0);
+    repository.put_label(filed, "mission/suspended").await;
+    host.once(&repository).await;
+    assert!(!repository.comment(filed).await.contains("was removed"), "it counts now");
+}
+
+async fn a_pause_counts_whatever_became_of_our_comment(forge: Forge) {
+    let (repository, host) = (forge.repository().await, Host::new());
+    let number = repository.file("reader", "Mission: x", &[]).await;
+    host.once(&repository).await;
+    let ours = forge.get(&format!("{}/comments", repository.issue_path(number))).await[0]["id"].clone();
+    forge.change(Method::DELETE, &format!("{}/issues/comments/{ours}", repository.path()), json!({})).await;
+    repository.put_label(number, "mission/suspended").await;
+    host.once(&repository).await;
+    assert!(repository.labels(number).await.contains(&"mission/suspended".to_owned()));
+    assert!(repository.comment(number).await.contains("**Suspended by `owner`**"), "it is posted again with that");
     assert_eq!(changes(&host.once(&repository).await), 0);
 }
 
@@ -106,4 +130,6 @@ async fn what_our_own_account_has_set_is_no_pause() {
     repository.put_label_as(forge.token("bot"), number, "mission/suspended").await;
     pass(&host, &repository, "{}").await;
     assert!(repository.labels(number).await.contains(&"mission/active".to_owned()));
+    let comment = repository.comment(number).await;
+    assert!(comment.contains("was removed: this service's own account had set it; a person has to"), "{comment}");
 }
