@@ -24,10 +24,7 @@ pub fn job_status(
     has_errors: bool,
     missions: impl IntoIterator<Item = (Option<Phase>, Option<Health>)>,
 ) -> JobStatus {
-    // A closed mission's cell may be as it likes.
-    let is_failing = |(phase, health): (Option<Phase>, Option<Health>)| {
-        phase != Some(Phase::Closed) && health.is_some_and(Health::is_failing)
-    };
+    let is_failing = |(phase, health)| fails_a_run(phase, health);
     if !does_its_work {
         JobStatus::Error
     } else if has_errors || missions.into_iter().any(is_failing) {
@@ -37,8 +34,10 @@ pub fn job_status(
     }
 }
 
-/// Whether a mission counts as failing for `--exit-code`. Whoever has paused one knows how it is.
+/// Whether a mission counts as failing, for the cron heartbeat and for `--exit-code`. Whoever has paused one knows how it
+/// is, and the cell of a closed one may be as it likes.
 #[must_use]
 pub fn fails_a_run(phase: Option<Phase>, health: Option<Health>) -> bool {
-    phase != Some(Phase::Suspended) && health.is_some_and(Health::is_failing)
+    let is_watched = !matches!(phase, Some(Phase::Suspended | Phase::Closed));
+    is_watched && health.is_some_and(Health::is_failing)
 }
