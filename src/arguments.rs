@@ -415,9 +415,9 @@ pub struct Beat {
     /// What the wizard says of itself
     #[arg(long, value_name = "STATE", default_value = "working")]
     pub state: StateArgument,
-    /// A few words for people, at most 200 characters
+    /// A few words for people; more than 200 characters are cut
     #[arg(long, value_name = "TEXT")]
-    pub message: Option<String>,
+    pub message: Option<OsString>,
 }
 
 /// `lazarus-pit run`

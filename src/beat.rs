@@ -1,8 +1,8 @@
 //! One heartbeat of a wizard, written whole: what `lazarus-pit beat` does.
 
 use crate::mission::cell::Part;
-use crate::mission::heartbeat::{Heartbeat, MESSAGE_CHARS_MAX, WizardState};
-use crate::mission::text::without_invisible;
+use crate::mission::fields::bounded;
+use crate::mission::heartbeat::{Heartbeat, WizardState};
 use crate::mission::time::Timestamp;
 use crate::world::beats::{last_sequence, replace_heartbeat};
 use crate::world::beneath::Resolver;
@@ -30,9 +30,6 @@ pub enum BeatError {
         /// Why not.
         cause: std::io::Error,
     },
-    /// The message is too long.
-    #[error("the message has {0} characters, the limit is {MESSAGE_CHARS_MAX}")]
-    Message(usize),
     /// It could not be written; the beat before still stands.
     #[error("cannot write `{}`: {cause}", .path.display())]
     Write {
@@ -66,16 +63,9 @@ pub fn find_cell(named: Option<&Path>, here: &Path) -> Result<PathBuf, BeatError
     found.map(Path::to_owned).ok_or_else(|| BeatError::NoCell(here.to_owned()))
 }
 
-/// A message without what nobody can see, unless it is too long.
-pub fn checked(message: Option<&str>) -> Result<Option<String>, BeatError> {
-    let message = message.map(|message| without_invisible(message).0);
-    let length = message.as_ref().map_or(0, |message| message.chars().count());
-    if length > MESSAGE_CHARS_MAX { Err(BeatError::Message(length)) } else { Ok(message) }
-}
-
-/// Writes a heartbeat with the next sequence number in place of the last one.
+/// Writes a heartbeat with the next sequence number in place of the last one. A message that is too long is cut.
 pub fn beat(cell: &Path, state: WizardState, message: Option<&str>, now: Timestamp) -> Result<(), BeatError> {
-    let message = checked(message)?;
+    let message = message.map(|message| bounded(message).0);
     let failed = |cause| BeatError::Write { path: cell.join(Part::Heartbeat.path()), cause };
     let directory = File::open(cell).map(OwnedFd::from);
     let directory = directory.map_err(|error| failed(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;

@@ -1,8 +1,9 @@
 //! How a heartbeat reaches its cell: by the cell's file, or over HTTP by the daemon.
 
-use crate::beat::{BeatError, beat, checked, find_cell};
+use crate::beat::{BeatError, beat, find_cell};
 use crate::mission::cell::Part;
 use crate::mission::contents::{FILE_BYTES_MAX, parse_object};
+use crate::mission::fields::bounded;
 use crate::mission::heartbeat::WizardState;
 use crate::mission::identity::MissionId;
 use crate::mission::time::Timestamp;
@@ -98,7 +99,6 @@ fn meaning(status: u16) -> &'static str {
     match status {
         401 | 403 | 404 => ": it has no such cell, or the token is not that cell's; see `--url` and `--token-file`",
         409 => ": it has a later heartbeat already",
-        413 => ": the message is too long",
         429 => ": that were too many at once",
         300..=399 => ": it sends us elsewhere, which is not followed; see `--url`",
         _ => "",
@@ -161,7 +161,7 @@ impl Messenger {
 }
 
 async fn post(courier: &Courier, token_file: &Path, word: &Word) -> Result<(), MessengerError> {
-    let word = Word { state: word.state, message: checked(word.message.as_deref())? };
+    let word = Word { state: word.state, message: word.message.as_deref().map(|message| bounded(message).0) };
     let whom = || courier.whom();
     match courier.post(&bearer(token_file)?, &word).await {
         Ok(204) => Ok(()),

@@ -5,6 +5,7 @@ use crate::console::{Console, say_beside};
 use crate::exit::Exit;
 use crate::init::init_cell;
 use crate::messenger::{Messenger, MessengerError, Wanted, Word};
+use crate::mission::fields::{MESSAGE_CHARS_MAX, bounded};
 use crate::mission::health::Health;
 use crate::mission::heartbeat::WizardState;
 use crate::mission::identity::MissionId;
@@ -13,6 +14,7 @@ use crate::run_command::{Errand, run_command};
 use crate::scan::{Filter, HealthReport, scan};
 use crate::settings::SettingsError;
 use crate::world::cron_heartbeat::{self, Job, Pulse, Status};
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -89,11 +91,24 @@ fn beat_once(arguments: Beat) -> Exit {
         StateArgument::Done => WizardState::Done,
         StateArgument::Failed => WizardState::Failed,
     };
+    let message = message.map(|message| usable("--message", &message));
     let beaten = messenger(beat_for).and_then(|messenger| {
         let runtime = runtime()?;
         runtime.block_on(messenger.deliver(&Word { state, message }, now()))
     });
     beaten.map_or_else(|error| ended_by(&error), |()| Exit::Complete)
+}
+
+/// A text as a heartbeat carries it. What had to be changed for that is told; the heartbeat counts.
+fn usable(flag: &str, text: &OsStr) -> String {
+    if text.to_str().is_none() {
+        say_beside(&format!("`{flag}` is not all UTF-8; what is not is replaced by `\u{fffd}`"));
+    }
+    let (text, is_cut) = bounded(&text.to_string_lossy());
+    if is_cut {
+        say_beside(&format!("`{flag}` has more than {MESSAGE_CHARS_MAX} characters and is cut"));
+    }
+    text
 }
 
 /// Refuses before the command is started, or ends as it does.

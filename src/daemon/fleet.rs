@@ -6,7 +6,7 @@ use crate::mission::admission::{Admission, Limit, Limits, Occupant, admit};
 use crate::mission::brake::is_too_many;
 use crate::mission::cell::Sighting;
 use crate::mission::health::{Facts, Health, Verdict, assess};
-use crate::mission::heartbeat::WizardState;
+use crate::mission::heartbeat::{Beat, WizardState};
 use crate::mission::identity::{ForgeUrl, IssueId, MissionId, RepositoryId};
 use crate::mission::observation::{IssueFacts, Observation};
 use crate::mission::phase::Phase;
@@ -278,10 +278,12 @@ impl Fleet {
             phase: known.and_then(phase),
             health: Some(verdict.health),
             reason: Some(verdict.reason.to_string()),
+            problem: verdict.problem(),
             since,
             beaten_at: cell.and_then(known::stamp),
             says: cell.and_then(known::says),
             message: cell.and_then(|cell| cell.heartbeat.as_ref()?.heartbeat.message.clone()),
+            notes: cell.and_then(|cell| cell.heartbeat.as_ref()).map_or_else(Vec::new, Beat::remarks),
             wizard: bound.and_then(|bound| bound.wizard.clone()),
             name: bound.map(|bound| bound.name.clone()),
             repository: bound.and_then(|bound| bound.repository.clone()),
@@ -325,10 +327,12 @@ impl Fleet {
             phase: phase(known),
             health: None,
             reason: None,
+            problem: None,
             since: known.said.map(|said| said.since),
             beaten_at: None,
             says: None,
             message: None,
+            notes: Vec::new(),
             wizard: None,
             name: None,
             repository: None,

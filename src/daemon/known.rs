@@ -7,6 +7,7 @@ use crate::mission::archive::ArchiveName;
 use crate::mission::brake::turns;
 use crate::mission::cell::{CellFacts, Part, Sighting};
 use crate::mission::ending::may_be_moved;
+use crate::mission::fields::Notes;
 use crate::mission::flapping::{Cost, Flapping};
 use crate::mission::health::{Facts, Reason, Verdict, assess};
 use crate::mission::heartbeat::WizardState;
@@ -172,7 +173,7 @@ impl Known {
         }
         let says = facts(sighting).and_then(says).or(said.says);
         let to_tell = self.flapping.held.map_or(verdict, |health| Verdict { health, reason: Reason::Flapping });
-        let is_news = said.verdict != Some(to_tell) || says != said.says;
+        let is_news = said.verdict != Some(to_tell) || says != said.says || notes(sighting) != said.notes;
         is_news && self.flapping.allows(Cost { label_writes: 1, comment_edits: 1 }, now)
     }
 
@@ -199,6 +200,12 @@ pub(super) fn facts(sighting: &Sighting) -> Option<&CellFacts> {
 /// What the wizard says, once it has beaten.
 pub(super) fn says(cell: &CellFacts) -> Option<WizardState> {
     stamp(cell).and(cell.heartbeat.as_ref()).map(|beat| beat.heartbeat.says())
+}
+
+/// The mistakes in how the heartbeat is written.
+fn notes(sighting: &Sighting) -> Notes {
+    let beat = facts(sighting).and_then(|cell| cell.heartbeat.as_ref());
+    beat.map_or(Notes::default(), |beat| beat.notes.of_mistakes())
 }
 
 /// When the wizard beat, by the stamp or the file, whichever is older.

@@ -1,9 +1,9 @@
 //! The wizard's word that it is alive, and what it says of itself.
 
-use crate::mission::contents::{Flaw, parse_object};
+use crate::mission::contents::{Flaw, Found, parse_mended};
+use crate::mission::fields::{self, Field, Misfit, Notes, Remark};
 use crate::mission::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::fmt;
 
 /// A heartbeat as read, with the time that the file itself bears.
@@ -11,10 +11,20 @@ use std::fmt;
 pub struct Beat {
     /// What the file says.
     pub heartbeat: Heartbeat,
+    /// What is remarkable about how it says so.
+    pub notes: Notes,
     /// When it was last written; a wizard cannot make itself younger than this.
     pub written_at: Timestamp,
     /// When we looked, which may be long after the pass began; a stamp is judged to be ahead of this.
     pub seen_at: Timestamp,
+}
+
+impl Beat {
+    /// What is remarkable about it, one thing a line; that it counts does not depend on any of it.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<String> {
+        self.notes.lines()
+    }
 }
 
 /// `state/heartbeat.json`: the wizard's word that it is alive.
@@ -28,13 +38,10 @@ pub struct Heartbeat {
     /// Rises with every beat.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<u64>,
-    /// At most [`MESSAGE_CHARS_MAX`] characters for people.
+    /// For people, at most [`fields::MESSAGE_CHARS_MAX`] characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
-
-/// The longest message of a heartbeat.
-pub const MESSAGE_CHARS_MAX: usize = 200;
 
 impl Heartbeat {
     /// The seed of a new cell: nobody has beaten.
@@ -43,23 +50,30 @@ impl Heartbeat {
         Self { timestamp: None, state: "new".to_owned(), sequence: None, message: None }
     }
 
-    /// Reads a heartbeat. Everything but the time is optional, and what is of no use is ignored.
-    pub fn parse(bytes: &[u8]) -> Result<Self, Flaw> {
-        let object = parse_object(bytes)?;
-        let timestamp = match object.get("timestamp") {
-            Some(Value::Null) => None,
-            Some(Value::String(text)) => Some(Timestamp::parse(text).ok_or(Flaw::BadTimestamp)?),
-            Some(Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) | None => {
-                return Err(Flaw::NoTimestamp);
+    /// Reads a heartbeat. Everything but the time is optional; what is of no use is left out, and noted.
+    pub fn parse(bytes: &[u8]) -> Result<(Self, Notes), Flaw> {
+        let (object, mended) = parse_mended(bytes)?;
+        if !object.contains_key(Field::Timestamp.name()) {
+            return Err(Flaw::Timestamp(Found::Missing));
+        }
+        let timestamp = fields::timestamp(&object).map_err(|misfit| Flaw::Timestamp(misfit.found))?;
+        let mut notes = Notes::of(mended);
+        let text = |field, remark: &mut Option<Remark>| match fields::text(&object, field) {
+            Ok(Some((text, is_cut))) => {
+                *remark = is_cut.then_some(Remark::Cut);
+                Some(text)
+            }
+            Ok(None) => None,
+            Err(Misfit { found, .. }) => {
+                *remark = Some(Remark::LeftOut(found));
+                None
             }
         };
-        let text = |key| object.get(key).and_then(Value::as_str).map(str::to_owned);
-        Ok(Self {
-            timestamp,
-            state: text("state").unwrap_or_default(),
-            sequence: object.get("sequence").and_then(Value::as_u64),
-            message: text("message"),
-        })
+        let state = text(Field::State, &mut notes.state).unwrap_or_default();
+        let message = text(Field::Message, &mut notes.message);
+        let sequence = fields::sequence(&object);
+        notes.sequence = sequence.err().map(|misfit| Remark::LeftOut(misfit.found));
+        Ok((Self { timestamp, state, sequence: sequence.ok().flatten(), message }, notes))
     }
 
     /// What the wizard says of itself.

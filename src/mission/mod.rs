@@ -21,6 +21,7 @@ pub mod consent;
 pub mod contents;
 pub mod ending;
 pub mod expected;
+pub mod fields;
 pub mod flapping;
 pub mod form;
 pub mod ground;

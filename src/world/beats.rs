@@ -1,7 +1,7 @@
 //! Heartbeats that come over the network: each replaces one cell's heartbeat file, and touches nothing else.
 
 use crate::mission::cell::Part;
-use crate::mission::contents::pretty;
+use crate::mission::contents::{FILE_BYTES_MAX, pretty};
 use crate::mission::heartbeat::{Heartbeat, WizardState};
 use crate::mission::identity::MissionId;
 use crate::mission::secret::is_same_secret;
@@ -21,9 +21,6 @@ use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
-
-/// The most that is read of the heartbeat before.
-const HEARTBEAT_BYTES_MAX: usize = 64 * 1024;
 
 /// The most that is read of a token.
 const TOKEN_BYTES_MAX: usize = 4 * 1024;
@@ -175,8 +172,8 @@ pub(crate) fn replace_heartbeat(
 
 /// The number of a cell's last heartbeat, where one can be read.
 pub(crate) fn last_sequence(cell: impl AsFd, resolver: Resolver) -> Option<u64> {
-    match beneath::read(cell, Part::Heartbeat.path(), HEARTBEAT_BYTES_MAX, resolver) {
-        Ok(Contents::Whole(bytes, _)) => Heartbeat::parse(&bytes).ok()?.sequence,
+    match beneath::read(cell, Part::Heartbeat.path(), FILE_BYTES_MAX, resolver) {
+        Ok(Contents::Whole(bytes, _)) => Heartbeat::parse(&bytes).ok()?.0.sequence,
         Ok(Contents::TooLarge | Contents::WrongType(_)) | Err(_) => None,
     }
 }

@@ -24,6 +24,7 @@ mod git_bounds;
 mod git_hostile;
 mod git_refs;
 mod health;
+mod heartbeats;
 mod house;
 mod identity;
 mod install;
