@@ -418,6 +418,9 @@ pub struct Beat {
     /// A few words for people; more than 200 characters are cut
     #[arg(long, value_name = "TEXT")]
     pub message: Option<OsString>,
+    /// Which run of the wizard this is, any text; a new one begins to count anew
+    #[arg(long, value_name = "TEXT")]
+    pub session: Option<OsString>,
 }
 
 /// `lazarus-pit run`

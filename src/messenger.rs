@@ -1,15 +1,13 @@
 //! How a heartbeat reaches its cell: by the cell's file, or over HTTP by the daemon.
 
-use crate::beat::{BeatError, beat, find_cell};
+use crate::beat::{BeatError, Word, beat, find_cell};
 use crate::mission::cell::Part;
 use crate::mission::contents::{FILE_BYTES_MAX, parse_object};
 use crate::mission::fields::bounded;
-use crate::mission::heartbeat::WizardState;
 use crate::mission::identity::MissionId;
 use crate::mission::time::Timestamp;
 use crate::world::beneath::{self, Contents, Resolver};
 use crate::world::courier::{Bearer, Courier, CourierError};
-use serde::Serialize;
 use serde_json::{Map, Value};
 use std::fs::File;
 use std::io::Read;
@@ -19,16 +17,6 @@ use url::Url;
 
 /// The largest token file.
 const TOKEN_BYTES_MAX: u64 = 4 * 1024;
-
-/// What a wizard says with a heartbeat.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Word {
-    /// How it is.
-    pub state: WizardState,
-    /// A few words for people.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-}
 
 /// What a command line says of the way.
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +86,7 @@ impl MessengerError {
 fn meaning(status: u16) -> &'static str {
     match status {
         401 | 403 | 404 => ": it has no such cell, or the token is not that cell's; see `--url` and `--token-file`",
-        409 => ": it has a later heartbeat already",
+        409 => ": it has accepted a later heartbeat, or one of a session after this one",
         429 => ": that were too many at once",
         300..=399 => ": it sends us elsewhere, which is not followed; see `--url`",
         _ => "",
@@ -150,8 +138,7 @@ impl Messenger {
         match &self.way {
             Way::File(cell) => {
                 let (cell, word) = (cell.clone(), word.clone());
-                let beating =
-                    tokio::task::spawn_blocking(move || beat(&cell, word.state, word.message.as_deref(), now));
+                let beating = tokio::task::spawn_blocking(move || beat(&cell, &word, now));
                 let beaten = beating.await.map_err(|error| MessengerError::Defect(error.to_string()))?;
                 Ok(beaten?)
             }
@@ -161,7 +148,7 @@ impl Messenger {
 }
 
 async fn post(courier: &Courier, token_file: &Path, word: &Word) -> Result<(), MessengerError> {
-    let word = Word { state: word.state, message: word.message.as_deref().map(|message| bounded(message).0) };
+    let word = Word { message: word.message.as_deref().map(|message| bounded(message).0), ..word.clone() };
     let whom = || courier.whom();
     match courier.post(&bearer(token_file)?, &word).await {
         Ok(204) => Ok(()),

@@ -44,7 +44,7 @@ fn refused(mission_id: MissionId, refusal: &Refusal) -> (HeartbeatResult, Reply)
         Refusal::Unknown => (HeartbeatResult::Unknown, reply::not_found()),
         Refusal::TooOften => (HeartbeatResult::TooOften, reply::too_many(&line)),
         Refusal::TooLarge => (HeartbeatResult::TooLarge, BodyFault::TooLarge.reply()),
-        Refusal::Fault(SentFault::NotRising { .. }) => {
+        Refusal::Fault(SentFault::Replayed(_)) => {
             (HeartbeatResult::NotRising, reply::text(StatusCode::CONFLICT, &line))
         }
         Refusal::Fault(SentFault::NotAnObject(_) | SentFault::Field(_) | SentFault::InFuture { .. }) => {

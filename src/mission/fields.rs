@@ -1,6 +1,7 @@
 //! The fields of a heartbeat as somebody else wrote them: what is used of each, and what is wrong with it.
 
 use crate::mission::contents::{Found, JsonKind, Mended, RIGHT_TIME};
+use crate::mission::proposal::digest;
 use crate::mission::text::{cut, without_invisible};
 use crate::mission::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,9 @@ use std::fmt;
 
 /// The longest text of a heartbeat, and so the longest message.
 pub const MESSAGE_CHARS_MAX: usize = 200;
+
+/// So much of a digest tells the names of two sessions apart.
+const SESSION_DIGEST_CHARS: usize = 16;
 
 /// A field of a heartbeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +25,8 @@ pub enum Field {
     Sequence,
     /// `message`
     Message,
+    /// `session`
+    Session,
 }
 
 impl Field {
@@ -32,6 +38,7 @@ impl Field {
             Self::State => "state",
             Self::Sequence => "sequence",
             Self::Message => "message",
+            Self::Session => "session",
         }
     }
 
@@ -39,7 +46,7 @@ impl Field {
     fn right(self) -> &'static str {
         match self {
             Self::Timestamp => RIGHT_TIME,
-            Self::State | Self::Message => "a text",
+            Self::State | Self::Message | Self::Session => "a text",
             Self::Sequence => "a whole number from 0 upwards",
         }
     }
@@ -99,6 +106,29 @@ pub fn text(object: &Map<String, Value>, field: Field) -> Result<Option<(String,
     }
 }
 
+/// The session in this object, if there is one; an empty name names none.
+pub fn session(object: &Map<String, Value>) -> Result<Option<String>, Misfit> {
+    let field = Field::Session;
+    match field.value(object) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(session_name(text)),
+        Some(other) => Err(Misfit { field, found: Found::Kind(JsonKind::of(other)) }),
+    }
+}
+
+/// A session's name as a heartbeat carries it. One that is too long ends in its digest, so that two names that begin alike
+/// stay two.
+#[must_use]
+pub fn session_name(text: &str) -> Option<String> {
+    let (name, _) = without_invisible(text);
+    if name.chars().count() <= MESSAGE_CHARS_MAX {
+        return Some(name).filter(|name| !name.is_empty());
+    }
+    let digest = digest(&name);
+    let mark = &digest[..SESSION_DIGEST_CHARS];
+    Some(cut(name, MESSAGE_CHARS_MAX - SESSION_DIGEST_CHARS).0 + mark)
+}
+
 /// A text as a heartbeat carries it, and whether it was cut.
 #[must_use]
 pub fn bounded(text: &str) -> (String, bool) {
@@ -124,6 +154,9 @@ pub struct Notes {
     /// Of its `message`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<Remark>,
+    /// Of its `session`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<Remark>,
 }
 
 /// What became of one field.
@@ -165,12 +198,13 @@ impl Notes {
     /// In words, one thing a line.
     #[must_use]
     pub fn lines(self) -> Vec<String> {
-        let Self { bom, replaced, state, sequence, message } = self;
+        let Self { bom, replaced, state, sequence, message, session } = self;
         let bom = bom
             .then(|| "the heartbeat begins with a byte order mark, which is skipped; write it without one".to_owned());
         let replaced =
             replaced.then(|| "the heartbeat is not all UTF-8; what is not is replaced by `\u{fffd}`".to_owned());
-        let fields = [(Field::State, state), (Field::Sequence, sequence), (Field::Message, message)];
+        let fields =
+            [(Field::State, state), (Field::Sequence, sequence), (Field::Message, message), (Field::Session, session)];
         let remarks = fields.into_iter().filter_map(|(field, remark)| Some(told(field, remark?)));
         bom.into_iter().chain(replaced).chain(remarks).collect()
     }

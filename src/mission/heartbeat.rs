@@ -35,7 +35,10 @@ pub struct Heartbeat {
     /// `new` at birth; then `working`, `waiting`, `done` or `failed`; any other counts as working.
     #[serde(default)]
     pub state: String,
-    /// Rises with every beat.
+    /// Which run of the wizard it comes from; any text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// Rises with every heartbeat of a session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<u64>,
     /// For people, at most [`fields::MESSAGE_CHARS_MAX`] characters.
@@ -47,7 +50,7 @@ impl Heartbeat {
     /// The seed of a new cell: nobody has beaten.
     #[must_use]
     pub fn unborn() -> Self {
-        Self { timestamp: None, state: "new".to_owned(), sequence: None, message: None }
+        Self { timestamp: None, state: "new".to_owned(), session: None, sequence: None, message: None }
     }
 
     /// Reads a heartbeat. Everything but the time is optional; what is of no use is left out, and noted.
@@ -71,9 +74,20 @@ impl Heartbeat {
         };
         let state = text(Field::State, &mut notes.state).unwrap_or_default();
         let message = text(Field::Message, &mut notes.message);
-        let sequence = fields::sequence(&object);
-        notes.sequence = sequence.err().map(|misfit| Remark::LeftOut(misfit.found));
-        Ok((Self { timestamp, state, sequence: sequence.ok().flatten(), message }, notes))
+        let left_out = |misfit: &Misfit| Remark::LeftOut(misfit.found);
+        let (session, sequence) = (fields::session(&object), fields::sequence(&object));
+        notes.session = session.as_ref().err().map(left_out);
+        notes.sequence = sequence.as_ref().err().map(left_out);
+        let (session, sequence) = (session.ok().flatten(), sequence.ok().flatten());
+        Ok((Self { timestamp, state, session, sequence, message }, notes))
+    }
+
+    /// The number of the one that comes after this one, in the same session or a new one.
+    #[must_use]
+    pub fn next_sequence(&self, session: Option<&str>) -> u64 {
+        let is_new = session.is_some_and(|session| self.session.as_deref() != Some(session));
+        let last = self.sequence.filter(|_| !is_new);
+        last.map_or(1, |last| last.saturating_add(1))
     }
 
     /// What the wizard says of itself.

@@ -44,6 +44,7 @@ pub mod plan;
 pub mod problem;
 pub mod proposal;
 pub mod record;
+pub mod replay;
 pub mod secret;
 pub mod sent;
 pub mod setup;

@@ -4,6 +4,7 @@ use crate::mission::contents::{Flaw, parse_mended};
 use crate::mission::fields::{self, Field, Misfit};
 use crate::mission::health::FUTURE_MAX;
 use crate::mission::heartbeat::{Heartbeat, WizardState};
+use crate::mission::replay::{Accepted, Marks, Replay};
 use crate::mission::time::Timestamp;
 use chrono::TimeDelta;
 
@@ -22,14 +23,9 @@ pub enum SentFault {
         /// What our clock says.
         now: Timestamp,
     },
-    /// It is older than what is there, or the same.
-    #[error("`sequence` {given} does not rise above the last one, {last}")]
-    NotRising {
-        /// The one that was sent.
-        given: u64,
-        /// The one that is there.
-        last: u64,
-    },
+    /// It, or one after it, was accepted before.
+    #[error("this heartbeat comes too late: {0}")]
+    Replayed(Replay),
 }
 
 /// A heartbeat as sent: everything in it is optional, and nothing else in it matters.
@@ -37,8 +33,27 @@ pub enum SentFault {
 pub struct SentBeat {
     timestamp: Option<Timestamp>,
     state: Option<String>,
+    session: Option<String>,
     sequence: Option<u64>,
     message: Option<String>,
+}
+
+/// What a heartbeat comes after.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Before {
+    /// The heartbeat that it replaces, where that can be read.
+    pub heartbeat: Option<Heartbeat>,
+    /// Those that were accepted before.
+    pub accepted: Accepted,
+}
+
+/// What takes the place of what was before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct After {
+    /// The heartbeat.
+    pub heartbeat: Heartbeat,
+    /// What is remembered of it; none where nothing is to be, since it bears nothing to know it by.
+    pub accepted: Option<Accepted>,
 }
 
 impl SentBeat {
@@ -56,6 +71,7 @@ impl SentBeat {
         let sent = Self {
             timestamp: fields::timestamp(&object).map_err(SentFault::Field)?,
             state: text(Field::State)?,
+            session: fields::session(&object).map_err(SentFault::Field)?,
             sequence: fields::sequence(&object).map_err(SentFault::Field)?,
             message: text(Field::Message)?,
         };
@@ -66,19 +82,21 @@ impl SentBeat {
         Ok(sent)
     }
 
-    /// What takes the place of a heartbeat with this sequence number.
-    pub fn following(self, last: Option<u64>, now: Timestamp) -> Result<Heartbeat, SentFault> {
-        let Self { timestamp, state, sequence, message } = self;
-        if let (Some(given), Some(last)) = (sequence, last)
-            && given <= last
-        {
-            return Err(SentFault::NotRising { given, last });
-        }
-        Ok(Heartbeat {
+    /// What follows from it, if it is new.
+    pub fn following(self, before: Before, now: Timestamp) -> Result<After, SentFault> {
+        let Self { timestamp, state, session, sequence, message } = self;
+        let marks = Marks { timestamp, sequence };
+        let is_told_apart = session.is_some() || !marks.is_empty();
+        let accepted = is_told_apart.then(|| before.accepted.with(session.as_deref(), marks, now)).transpose();
+        let accepted = accepted.map_err(SentFault::Replayed)?;
+        let next = || before.heartbeat.map_or(1, |last| last.next_sequence(session.as_deref()));
+        let heartbeat = Heartbeat {
             timestamp: Some(timestamp.unwrap_or(now)),
             state: state.unwrap_or_else(|| WizardState::Working.to_string()),
-            sequence: sequence.or_else(|| Some(last.map_or(1, |last| last.saturating_add(1)))),
+            sequence: Some(sequence.unwrap_or_else(next)),
+            session,
             message,
-        })
+        };
+        Ok(After { heartbeat, accepted })
     }
 }

@@ -48,6 +48,12 @@ impl Timestamp {
         Self(self.0 + shift)
     }
 
+    /// With all the digits that a second has.
+    #[must_use]
+    pub fn exact(self) -> String {
+        self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+    }
+
     /// As a sentence in a comment says it: `2026-11-23 14:02:11 UTC`.
     #[must_use]
     pub fn spoken(self) -> String {

@@ -44,6 +44,7 @@ mod plan;
 mod queue;
 mod races;
 mod recordings;
+mod replays;
 mod roots;
 mod sandbox;
 mod sandbox_git;

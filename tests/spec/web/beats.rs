@@ -48,23 +48,8 @@ async fn a_beat_replaces_the_heartbeat_and_numbers_go_on() {
     let [file, directory] = ["state/heartbeat.json", "state"].map(|path| std::fs::metadata(cell.join(path)).unwrap());
     assert_eq!(file.permissions().mode() & 0o7777, 0o660);
     assert_eq!(file.gid(), directory.gid(), "the cell's group may replace it");
-    assert_eq!(before.changed(&site.host.snapshot()), [cell.join("state/heartbeat.json")], "and nothing else");
-}
-
-#[tokio::test]
-async fn a_number_that_does_not_rise_changes_nothing() {
-    let site = Site::new(Setup::default()).await;
-    let (cell, token) = site.cell(CELL);
-    assert_eq!(site.beat(CELL, &token, "{\"sequence\": 7}").await.status, 204);
-    for sequence in [7, 6, 0] {
-        let answer = site.beat(CELL, &token, &json!({ "sequence": sequence, "state": "done" }).to_string()).await;
-        let told = format!("`sequence` {sequence} does not rise above the last one, 7\n");
-        assert_eq!((answer.status, answer.body), (409, told));
-    }
-    assert_eq!(heartbeat(&cell)["sequence"], 7);
-    std::fs::write(cell.join("state/heartbeat.json"), "{ half of").unwrap();
-    assert_eq!(site.beat(CELL, &token, "{\"sequence\": 3}").await.status, 204, "what cannot be read holds nobody up");
-    assert_eq!(heartbeat(&cell)["sequence"], 3);
+    let changed = [cell.join("config/heartbeat.accepted.json"), cell.join("state/heartbeat.json")];
+    assert_eq!(before.changed(&site.host.snapshot()), changed, "and nothing else");
 }
 
 #[tokio::test]
