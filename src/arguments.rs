@@ -388,6 +388,8 @@ pub enum PitCommand {
     )]
     Beat(Beat),
     /// Beat while a command lives, then say how it ended, and exit as it did
+    ///
+    /// The command finds the cell's absolute path in the variable `MISSION_CELL`.
     #[command(before_help = "Example: lazarus-pit run --every 30s -- ./wizard --spell resurrection")]
     Run(Run),
 }

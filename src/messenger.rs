@@ -97,6 +97,7 @@ fn meaning(status: u16) -> &'static str {
 #[derive(Clone, Debug)]
 pub struct Messenger {
     way: Way,
+    cell: Option<PathBuf>,
     stale_after: Option<Duration>,
 }
 
@@ -113,6 +114,9 @@ impl Messenger {
     pub fn find(wanted: Wanted<'_>) -> Result<Self, MessengerError> {
         let cell = find_cell(wanted.cell, wanted.here);
         let config = cell.as_ref().ok().and_then(|cell| config(cell));
+        let is_its_own = wanted.url.is_none_or(|url| is_address_of(url, config.as_ref()));
+        let place = cell.as_ref().ok().filter(|_| is_its_own).map(|cell| absolute(cell));
+        let config = config.filter(|_| is_its_own);
         let limit = config.as_ref().and_then(|config| config.get("stale_after_seconds")?.as_u64());
         let way = match wanted.url {
             None => Way::File(cell?),
@@ -124,7 +128,13 @@ impl Messenger {
                 Way::Http { courier, token_file }
             }
         };
-        Ok(Self { way, stale_after: limit.map(Duration::from_secs) })
+        Ok(Self { way, cell: place, stale_after: limit.map(Duration::from_secs) })
+    }
+
+    /// The absolute path of the cell that is told of, where it is at hand.
+    #[must_use]
+    pub fn cell(&self) -> Option<&Path> {
+        self.cell.as_deref()
     }
 
     /// The limit of the cell, where the cell is at hand.
@@ -145,6 +155,22 @@ impl Messenger {
             Way::Http { courier, token_file } => post(courier, token_file, word).await,
         }
     }
+}
+
+/// Whether heartbeats that go to this address are those of the cell at hand. A whole address names its cell itself, and
+/// may be used in another one.
+fn is_address_of(url: &Url, config: Option<&Map<String, Value>>) -> bool {
+    let named = url.path().strip_suffix("/heartbeat").and_then(|path| path.rsplit('/').next());
+    named.is_none_or(|named| MissionId::parse(named).ok().is_some_and(|named| mission_id(config) == Some(named)))
+}
+
+fn mission_id(config: Option<&Map<String, Value>>) -> Option<MissionId> {
+    config.and_then(|config| MissionId::parse(config.get("mission_id")?.as_str()?).ok())
+}
+
+/// Without links and dots, so that its last part is the cell's id.
+fn absolute(cell: &Path) -> PathBuf {
+    cell.canonicalize().or_else(|_| std::path::absolute(cell)).unwrap_or_else(|_| cell.to_owned())
 }
 
 async fn post(courier: &Courier, token_file: &Path, word: &Word) -> Result<(), MessengerError> {
@@ -173,8 +199,7 @@ fn address(
     if is_whole {
         return Ok((url.clone(), token_file));
     }
-    let id = config.and_then(|config| MissionId::parse(config.get("mission_id")?.as_str()?).ok());
-    let id = id.ok_or_else(|| MessengerError::NoId(cell.join(Part::Cell.path())))?;
+    let id = mission_id(config).ok_or_else(|| MessengerError::NoId(cell.join(Part::Cell.path())))?;
     let mut url = url.clone();
     if let Ok(mut path) = url.path_segments_mut() {
         path.pop_if_empty().extend(["missions", &id.to_string(), "heartbeat"]);

@@ -7,6 +7,7 @@ use crate::mission::heartbeat::WizardState;
 use crate::mission::time::{Timestamp, spoken_length};
 use crate::told::{News, Told};
 use std::ffi::OsString;
+use std::path::Path;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
@@ -27,6 +28,9 @@ const LAST_DELAY: Duration = Duration::from_millis(200);
 /// How long the last heartbeat may take in all. Supervisors kill ten seconds after they have asked.
 const LAST_MAX: Duration = Duration::from_secs(8);
 
+/// Tells the command which cell it works in.
+const CELL_VARIABLE: &str = "MISSION_CELL";
+
 /// What is to be run, and how it is told of.
 #[derive(Debug)]
 pub struct Errand {
@@ -44,9 +48,11 @@ pub struct Errand {
 pub async fn run_command(errand: Errand, now: fn() -> Timestamp) -> std::io::Result<u8> {
     let Errand { messenger, every, command, tell } = errand;
     let every = interval(every, messenger.stale_after(), tell);
+    let cell = messenger.cell().map(Path::to_owned);
+    let variables: Vec<_> = cell.iter().map(|cell| (CELL_VARIABLE, cell.as_os_str())).collect();
     let beats = Beats { messenger, session: session(now()), sequence: 0, told: Told::default(), now, tell };
     let mut foreground = Foreground::new()?;
-    let ended = match foreground.start(&command) {
+    let ended = match foreground.start(&command, &variables) {
         Ok(child) => {
             let (say, last) = oneshot::channel();
             let beating = tokio::spawn(beats.beat_until(last, every));

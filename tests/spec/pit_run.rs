@@ -235,6 +235,36 @@ async fn over_http_the_address_and_the_token_come_from_the_cell_or_are_said() {
 }
 
 #[tokio::test]
+async fn its_command_finds_the_absolute_path_of_the_cell_in_a_variable() {
+    let (host, cell) = cell().await;
+    let other = host.root().join("123e4567-e89b-12d3-a456-426614174001");
+    run(host.command("lazarus-pit").args(["--init-cell", "123e4567-e89b-12d3-a456-426614174001"])).await;
+    std::os::unix::fs::symlink(host.root(), host.path().join("link")).unwrap();
+    let daemon = Listener::answering(&[204]);
+    let whole = format!("{}/missions/{}/heartbeat", daemon.url, ID.to_uppercase());
+    let linked = host.path().join("link").join(ID).display().to_string();
+    let token = cell.join("config/heartbeat.token").display().to_string();
+    let show = ["--", "sh", "-c", "echo $MISSION_CELL"];
+    for (here, arguments, inherited, wanted) in [
+        (&cell.join("worktree"), &[][..], None, Some(&cell)),
+        (&cell, &["--cell", "worktree/.."], None, Some(&cell)),
+        (&other, &["--cell", &linked], None, Some(&cell)),
+        (&other, &[], Some(&cell), Some(&cell)),
+        (&cell, &["--url", &daemon.url], None, Some(&cell)),
+        (&cell, &["--url", &whole], None, Some(&cell)),
+        (&other, &["--url", &whole, "--token-file", &token], None, None),
+        (&other, &["--url", &whole, "--token-file", &token, "--every", "9m"], None, None),
+        (&host.root(), &["--url", &whole, "--token-file", &token], None, None),
+    ] {
+        let mut command = pit(&host, here, &["run"]);
+        command.args(arguments).args(show).envs(inherited.map(|cell| ("MISSION_CELL", cell)));
+        let ended = run(&mut command).await;
+        let wanted = wanted.map(|cell| cell.canonicalize().unwrap().display().to_string()).unwrap_or_default();
+        assert_eq!((ended.code, ended.stdout.trim_end(), &*ended.stderr), (0, &*wanted, ""), "{arguments:?}");
+    }
+}
+
+#[tokio::test]
 async fn each_run_is_a_session_of_its_own_from_its_start() {
     let (host, cell) = cell().await;
     let mut sessions = Vec::new();
