@@ -97,6 +97,7 @@ pub fn beat(cell: &Path, word: &Word, now: Timestamp) -> Result<(), BeatError> {
     let last = last_heartbeat(&directory, Resolver::Kernel);
     let heartbeat = Heartbeat {
         timestamp: Some(now),
+        sender_timestamp: None,
         state: word.state.to_string(),
         sequence: Some(last.as_ref().map_or(1, |last| last.next_sequence(word.session.as_deref()))),
         session: word.session.clone().or(last.and_then(|last| last.session)),

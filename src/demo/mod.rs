@@ -197,6 +197,7 @@ impl<W: Write> Story<W> {
         let hour_ago = Some(now.plus(TimeDelta::hours(-1)));
         let heartbeat = Heartbeat {
             timestamp: hour_ago,
+            sender_timestamp: None,
             state: "working".to_owned(),
             session: None,
             sequence: Some(7),

@@ -47,7 +47,7 @@ fn refused(mission_id: MissionId, refusal: &Refusal) -> (HeartbeatResult, Reply)
         Refusal::Fault(SentFault::Replayed(_)) => {
             (HeartbeatResult::NotRising, reply::text(StatusCode::CONFLICT, &line))
         }
-        Refusal::Fault(SentFault::NotAnObject(_) | SentFault::Field(_) | SentFault::InFuture { .. }) => {
+        Refusal::Fault(SentFault::NotAnObject(_) | SentFault::Field(_)) => {
             (HeartbeatResult::Malformed, reply::text(StatusCode::BAD_REQUEST, &line))
         }
         Refusal::Failed(error) => {

@@ -1,9 +1,11 @@
 //! The wizard's word that it is alive, and what it says of itself.
 
+use crate::mission::clock::ClockOffset;
 use crate::mission::contents::{Flaw, Found, parse_mended};
 use crate::mission::fields::{self, Field, Misfit, Notes, Remark};
 use crate::mission::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::fmt;
 
 /// A heartbeat as read, with the time that the file itself bears.
@@ -23,15 +25,19 @@ impl Beat {
     /// What is remarkable about it, one thing a line; that it counts does not depend on any of it.
     #[must_use]
     pub fn remarks(&self) -> Vec<String> {
-        self.notes.lines()
+        let clock = self.heartbeat.clock_offset().map(|offset| offset.to_string());
+        self.notes.lines().into_iter().chain(clock).collect()
     }
 }
 
 /// `state/heartbeat.json`: the wizard's word that it is alive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heartbeat {
-    /// When; null until the first beat.
+    /// When; null until the first beat. Of one that came over HTTP: when it came, by the clock of this host.
     pub timestamp: Option<Timestamp>,
+    /// The sender's own time of one that came over HTTP, where its clock is off. Nothing is counted from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender_timestamp: Option<Timestamp>,
     /// `new` at birth; then `working`, `waiting`, `done` or `failed`; any other counts as working.
     #[serde(default)]
     pub state: String,
@@ -50,7 +56,14 @@ impl Heartbeat {
     /// The seed of a new cell: nobody has beaten.
     #[must_use]
     pub fn unborn() -> Self {
-        Self { timestamp: None, state: "new".to_owned(), session: None, sequence: None, message: None }
+        Self {
+            timestamp: None,
+            sender_timestamp: None,
+            state: "new".to_owned(),
+            session: None,
+            sequence: None,
+            message: None,
+        }
     }
 
     /// Reads a heartbeat. Everything but the time is optional; what is of no use is left out, and noted.
@@ -79,7 +92,9 @@ impl Heartbeat {
         notes.session = session.as_ref().err().map(left_out);
         notes.sequence = sequence.as_ref().err().map(left_out);
         let (session, sequence) = (session.ok().flatten(), sequence.ok().flatten());
-        Ok((Self { timestamp, state, session, sequence, message }, notes))
+        // Only we write it, and what is not ours is none.
+        let sender_timestamp = object.get("sender_timestamp").and_then(Value::as_str).and_then(Timestamp::parse);
+        Ok((Self { timestamp, sender_timestamp, state, session, sequence, message }, notes))
     }
 
     /// The number of the one that comes after this one, in the same session or a new one.
@@ -88,6 +103,12 @@ impl Heartbeat {
         let is_new = session.is_some_and(|session| self.session.as_deref() != Some(session));
         let last = self.sequence.filter(|_| !is_new);
         last.map_or(1, |last| last.saturating_add(1))
+    }
+
+    /// How far the clock of whoever sent it was off when it came.
+    #[must_use]
+    pub fn clock_offset(&self) -> Option<ClockOffset> {
+        ClockOffset::of(self.sender_timestamp?, self.timestamp?)
     }
 
     /// What the wizard says of itself.

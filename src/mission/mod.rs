@@ -16,6 +16,7 @@ pub mod cell;
 pub mod cell_plan;
 pub mod change;
 pub mod checkout;
+pub mod clock;
 pub mod comment;
 pub mod consent;
 pub mod contents;

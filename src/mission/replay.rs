@@ -1,9 +1,8 @@
 //! Which heartbeats over HTTP are new. What was accepted is remembered, so that one that is delivered again, or far too
 //! late, counts no second time.
 
-use crate::mission::health::FUTURE_MAX;
+use crate::mission::clock::ClockOffset;
 use crate::mission::time::Timestamp;
-use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -159,8 +158,7 @@ enum Clock {
 }
 
 fn clock(given: Timestamp, last: Option<Timestamp>, received_at: Option<Timestamp>, now: Timestamp) -> Clock {
-    let future_max = TimeDelta::from_std(FUTURE_MAX).unwrap_or(TimeDelta::MAX);
-    let is_ahead_of_us = |timestamp: Timestamp| timestamp.after(now) > future_max;
+    let is_ahead_of_us = |timestamp| ClockOffset::of(timestamp, now).is_some_and(ClockOffset::is_ahead);
     match last {
         Some(last) if given <= last => {
             let is_right = !is_ahead_of_us(given) && received_at.is_none_or(|received_at| given > received_at);

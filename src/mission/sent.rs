@@ -1,12 +1,11 @@
 //! A heartbeat as a wizard sends it to the daemon. A file is read leniently; here somebody hears what is wrong.
 
+use crate::mission::clock::ClockOffset;
 use crate::mission::contents::{Flaw, parse_mended};
 use crate::mission::fields::{self, Field, Misfit};
-use crate::mission::health::FUTURE_MAX;
 use crate::mission::heartbeat::{Heartbeat, WizardState};
 use crate::mission::replay::{Accepted, Marks, Replay};
 use crate::mission::time::Timestamp;
-use chrono::TimeDelta;
 
 /// What is wrong with a heartbeat that was sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,12 +16,6 @@ pub enum SentFault {
     /// A field is of another type.
     #[error("{0}")]
     Field(Misfit),
-    /// The time is ahead of our clock.
-    #[error("`timestamp` is more than {} seconds ahead of this host's clock, {now}", FUTURE_MAX.as_secs())]
-    InFuture {
-        /// What our clock says.
-        now: Timestamp,
-    },
     /// It, or one after it, was accepted before.
     #[error("this heartbeat comes too late: {0}")]
     Replayed(Replay),
@@ -59,7 +52,7 @@ pub struct After {
 impl SentBeat {
     /// Reads a body; an empty one says no more than that the wizard lives. What is too long is cut, what is no UTF-8 is
     /// replaced, and the heartbeat counts.
-    pub fn parse(body: &[u8], now: Timestamp) -> Result<Self, SentFault> {
+    pub fn parse(body: &[u8]) -> Result<Self, SentFault> {
         if body.is_empty() {
             return Ok(Self::default());
         }
@@ -68,21 +61,17 @@ impl SentBeat {
             Ok(text) => Ok(text.map(|(text, _)| text)),
             Err(misfit) => Err(SentFault::Field(misfit)),
         };
-        let sent = Self {
+        Ok(Self {
             timestamp: fields::timestamp(&object).map_err(SentFault::Field)?,
             state: text(Field::State)?,
             session: fields::session(&object).map_err(SentFault::Field)?,
             sequence: fields::sequence(&object).map_err(SentFault::Field)?,
             message: text(Field::Message)?,
-        };
-        let ahead_max = TimeDelta::from_std(FUTURE_MAX).unwrap_or(TimeDelta::MAX);
-        if sent.timestamp.is_some_and(|timestamp| timestamp.after(now) > ahead_max) {
-            return Err(SentFault::InFuture { now });
-        }
-        Ok(sent)
+        })
     }
 
-    /// What follows from it, if it is new.
+    /// What follows from it, if it is new. It counts from when it came: a sender's clock that is off is noted, and makes no
+    /// agent look older than it is, or younger.
     pub fn following(self, before: Before, now: Timestamp) -> Result<After, SentFault> {
         let Self { timestamp, state, session, sequence, message } = self;
         let marks = Marks { timestamp, sequence };
@@ -91,7 +80,8 @@ impl SentBeat {
         let accepted = accepted.map_err(SentFault::Replayed)?;
         let next = || before.heartbeat.map_or(1, |last| last.next_sequence(session.as_deref()));
         let heartbeat = Heartbeat {
-            timestamp: Some(timestamp.unwrap_or(now)),
+            timestamp: Some(now),
+            sender_timestamp: timestamp.filter(|sent| ClockOffset::of(*sent, now).is_some()),
             state: state.unwrap_or_else(|| WizardState::Working.to_string()),
             sequence: Some(sequence.unwrap_or_else(next)),
             session,

@@ -105,7 +105,7 @@ impl Beats {
         if !stripe.admits(mission_id, now) {
             return Err(Refusal::TooOften);
         }
-        let sent = SentBeat::parse(body.ok_or(Refusal::TooLarge)?, now)?;
+        let sent = SentBeat::parse(body.ok_or(Refusal::TooLarge)?)?;
         // Still under the stripe's lock, so that of two heartbeats sent at once the later one stays.
         let resolver = self.root.resolver();
         let before = Before { heartbeat: last_heartbeat(&cell, resolver), accepted: accepted::read(&cell, resolver) };

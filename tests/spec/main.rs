@@ -4,6 +4,7 @@
 
 mod alarms;
 mod bounds;
+mod clock;
 mod commands;
 mod comment;
 mod config;

@@ -23,7 +23,7 @@ pub(crate) fn beat(stamp: Option<i64>, state: &str, written: i64) -> CellFacts {
         cell.see(part, Sight::Present);
     }
     let timestamp = stamp.map(at);
-    let heartbeat = Heartbeat { timestamp, state: state.to_owned(), session: None, sequence: None, message: None };
+    let heartbeat = Heartbeat { timestamp, state: state.to_owned(), ..Heartbeat::unborn() };
     cell.heartbeat = Some(Beat { heartbeat, notes: Notes::default(), written_at: at(written), seen_at: at(0) });
     cell
 }

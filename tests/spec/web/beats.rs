@@ -40,8 +40,10 @@ async fn a_beat_replaces_the_heartbeat_and_numbers_go_on() {
     assert!(*stamp >= *at(0).to_string() && *stamp < *at(60).to_string(), "the snapshot's clock: {stamp}");
     let sent = json!({ "state": "waiting", "sequence": 40, "message": "so \u{202e}far\u{0007}", "timestamp": at(-90), "more": [1] });
     assert_eq!(site.beat(&CELL.to_uppercase(), &token, &sent.to_string()).await.status, 204);
-    let expected = json!({ "timestamp": at(-90), "state": "waiting", "sequence": 40, "message": "so far" });
-    assert_eq!(heartbeat(&cell), expected);
+    let mut written = heartbeat(&cell);
+    let came_at = written["timestamp"].take();
+    assert!(came_at.as_str() >= Some(stamp), "not the sender's clock: {came_at}");
+    assert_eq!(written, json!({ "timestamp": null, "state": "waiting", "sequence": 40, "message": "so far" }));
     let nulls = json!({ "state": null, "sequence": null, "message": null, "timestamp": null });
     assert_eq!(site.beat(CELL, &token, &nulls.to_string()).await.status, 204);
     assert_eq!(heartbeat(&cell)["sequence"], 41);
@@ -92,16 +94,10 @@ async fn a_wizard_hears_what_is_wrong_with_its_beat() {
     for (body, expected) in cases {
         assert_eq!(told(&body), expected);
     }
-    let ahead = told("{\"timestamp\": \"9999-12-31T00:00:00Z\"}");
-    assert!(ahead.starts_with("`timestamp` is more than 120 seconds ahead of this host's clock, 20"), "{ahead}");
-    let early = |shift: i64| json!({ "timestamp": at(10_000 + shift) }).to_string();
-    let beat = |shift| site.beats.beat(mission, token.as_bytes(), Some(early(shift).as_bytes()), at(10_000));
-    assert!(beat(121).is_err());
     assert_eq!(heartbeat(&cell), before);
     let answer = site.beat(CELL, &token, "[]").await;
     let told = no_object("it is a list, and should be a JSON object");
     assert_eq!((answer.status, answer.body), (400, format!("{told}\n")));
-    assert!(beat(120).is_ok(), "clocks differ a little");
 }
 
 #[tokio::test]
