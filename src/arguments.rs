@@ -388,6 +388,8 @@ pub enum PitCommand {
     )]
     Beat(Beat),
     /// Beat while a command lives, then say how it ended, and exit as it did
+    ///
+    /// The command finds the cell's absolute path in the variable `MISSION_CELL`.
     #[command(before_help = "Example: lazarus-pit run --every 30s -- ./wizard --spell resurrection")]
     Run(Run),
 }
@@ -415,9 +417,12 @@ pub struct Beat {
     /// What the wizard says of itself
     #[arg(long, value_name = "STATE", default_value = "working")]
     pub state: StateArgument,
-    /// A few words for people, at most 200 characters
+    /// A few words for people; more than 200 characters are cut
     #[arg(long, value_name = "TEXT")]
-    pub message: Option<String>,
+    pub message: Option<OsString>,
+    /// Which run of the wizard this is, any text; a new one begins to count anew
+    #[arg(long, value_name = "TEXT")]
+    pub session: Option<OsString>,
 }
 
 /// `lazarus-pit run`

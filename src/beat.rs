@@ -1,17 +1,42 @@
 //! One heartbeat of a wizard, written whole: what `lazarus-pit beat` does.
 
 use crate::mission::cell::Part;
-use crate::mission::heartbeat::{Heartbeat, MESSAGE_CHARS_MAX, WizardState};
-use crate::mission::text::without_invisible;
+use crate::mission::fields::bounded;
+use crate::mission::heartbeat::{Heartbeat, WizardState};
 use crate::mission::time::Timestamp;
-use crate::world::beats::{last_sequence, replace_heartbeat};
+use crate::world::beats::{last_heartbeat, stage_heartbeat};
 use crate::world::beneath::Resolver;
 use rustix::fs::fsync;
 use rustix::io::Errno;
+use serde::Serialize;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+
+/// What a wizard says with a heartbeat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Word {
+    /// How it is.
+    pub state: WizardState,
+    /// Which run of it says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// The number that the sender gives it; in a file it follows from the one before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<u64>,
+    /// A few words for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+impl Word {
+    /// One that belongs to whatever session there is.
+    #[must_use]
+    pub fn new(state: WizardState, message: Option<&str>) -> Self {
+        Self { state, session: None, sequence: None, message: message.map(str::to_owned) }
+    }
+}
 
 /// Why there was no beat.
 #[derive(Debug, thiserror::Error)]
@@ -30,9 +55,6 @@ pub enum BeatError {
         /// Why not.
         cause: std::io::Error,
     },
-    /// The message is too long.
-    #[error("the message has {0} characters, the limit is {MESSAGE_CHARS_MAX}")]
-    Message(usize),
     /// It could not be written; the beat before still stands.
     #[error("cannot write `{}`: {cause}", .path.display())]
     Write {
@@ -66,21 +88,22 @@ pub fn find_cell(named: Option<&Path>, here: &Path) -> Result<PathBuf, BeatError
     found.map(Path::to_owned).ok_or_else(|| BeatError::NoCell(here.to_owned()))
 }
 
-/// A message without what nobody can see, unless it is too long.
-pub fn checked(message: Option<&str>) -> Result<Option<String>, BeatError> {
-    let message = message.map(|message| without_invisible(message).0);
-    let length = message.as_ref().map_or(0, |message| message.chars().count());
-    if length > MESSAGE_CHARS_MAX { Err(BeatError::Message(length)) } else { Ok(message) }
-}
-
-/// Writes a heartbeat with the next sequence number in place of the last one.
-pub fn beat(cell: &Path, state: WizardState, message: Option<&str>, now: Timestamp) -> Result<(), BeatError> {
-    let message = checked(message)?;
+/// Writes a heartbeat in place of the last one, with the next number of its session; one that names no session belongs to
+/// that of the last one. A message that is too long is cut.
+pub fn beat(cell: &Path, word: &Word, now: Timestamp) -> Result<(), BeatError> {
     let failed = |cause| BeatError::Write { path: cell.join(Part::Heartbeat.path()), cause };
     let directory = File::open(cell).map(OwnedFd::from);
     let directory = directory.map_err(|error| failed(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;
-    let sequence = last_sequence(&directory, Resolver::Kernel).map_or(1, |last| last.saturating_add(1));
-    let heartbeat = Heartbeat { timestamp: Some(now), state: state.to_string(), sequence: Some(sequence), message };
+    let last = last_heartbeat(&directory, Resolver::Kernel);
+    let heartbeat = Heartbeat {
+        timestamp: Some(now),
+        sender_timestamp: None,
+        state: word.state.to_string(),
+        sequence: Some(last.as_ref().map_or(1, |last| last.next_sequence(word.session.as_deref()))),
+        session: word.session.clone().or(last.and_then(|last| last.session)),
+        message: word.message.as_deref().map(|message| bounded(message).0),
+    };
     let temporary = format!(".heartbeat.{}", std::process::id());
-    replace_heartbeat(&directory, &heartbeat, &temporary, Resolver::Kernel, |file| fsync(file)).map_err(failed)
+    let staged = stage_heartbeat(&directory, &heartbeat, &temporary, Resolver::Kernel).map_err(failed)?;
+    fsync(staged.file()).and_then(|()| staged.place(Part::Heartbeat.name())).map_err(failed)
 }

@@ -6,7 +6,7 @@
 use crate::mission::text;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::future::poll_fn;
 use std::io::ErrorKind;
@@ -78,10 +78,10 @@ impl Foreground {
         Ok(Self { streams: streams.collect::<std::io::Result<_>>()? })
     }
 
-    /// Starts a command.
-    pub fn start(&self, command: &[OsString]) -> Result<Child, Ended> {
+    /// Starts a command, with these variables besides those that we have.
+    pub fn start(&self, command: &[OsString], variables: &[(&str, &OsStr)]) -> Result<Child, Ended> {
         let (program, arguments) = command.split_first().ok_or(Ended::NotStarted(ErrorKind::InvalidInput.into()))?;
-        Command::new(program).args(arguments).spawn().map_err(Ended::NotStarted)
+        Command::new(program).args(arguments).envs(variables.iter().copied()).spawn().map_err(Ended::NotStarted)
     }
 
     /// Waits for the end of the command, and hands on what comes until then.

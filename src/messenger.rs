@@ -1,14 +1,13 @@
 //! How a heartbeat reaches its cell: by the cell's file, or over HTTP by the daemon.
 
-use crate::beat::{BeatError, beat, checked, find_cell};
+use crate::beat::{BeatError, Word, beat, find_cell};
 use crate::mission::cell::Part;
 use crate::mission::contents::{FILE_BYTES_MAX, parse_object};
-use crate::mission::heartbeat::WizardState;
+use crate::mission::fields::bounded;
 use crate::mission::identity::MissionId;
 use crate::mission::time::Timestamp;
 use crate::world::beneath::{self, Contents, Resolver};
 use crate::world::courier::{Bearer, Courier, CourierError};
-use serde::Serialize;
 use serde_json::{Map, Value};
 use std::fs::File;
 use std::io::Read;
@@ -18,16 +17,6 @@ use url::Url;
 
 /// The largest token file.
 const TOKEN_BYTES_MAX: u64 = 4 * 1024;
-
-/// What a wizard says with a heartbeat.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Word {
-    /// How it is.
-    pub state: WizardState,
-    /// A few words for people.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-}
 
 /// What a command line says of the way.
 #[derive(Clone, Copy, Debug)]
@@ -97,8 +86,7 @@ impl MessengerError {
 fn meaning(status: u16) -> &'static str {
     match status {
         401 | 403 | 404 => ": it has no such cell, or the token is not that cell's; see `--url` and `--token-file`",
-        409 => ": it has a later heartbeat already",
-        413 => ": the message is too long",
+        409 => ": it has accepted a later heartbeat, or one of a session after this one",
         429 => ": that were too many at once",
         300..=399 => ": it sends us elsewhere, which is not followed; see `--url`",
         _ => "",
@@ -109,6 +97,7 @@ fn meaning(status: u16) -> &'static str {
 #[derive(Clone, Debug)]
 pub struct Messenger {
     way: Way,
+    cell: Option<PathBuf>,
     stale_after: Option<Duration>,
 }
 
@@ -125,6 +114,9 @@ impl Messenger {
     pub fn find(wanted: Wanted<'_>) -> Result<Self, MessengerError> {
         let cell = find_cell(wanted.cell, wanted.here);
         let config = cell.as_ref().ok().and_then(|cell| config(cell));
+        let is_its_own = wanted.url.is_none_or(|url| is_address_of(url, config.as_ref()));
+        let place = cell.as_ref().ok().filter(|_| is_its_own).map(|cell| absolute(cell));
+        let config = config.filter(|_| is_its_own);
         let limit = config.as_ref().and_then(|config| config.get("stale_after_seconds")?.as_u64());
         let way = match wanted.url {
             None => Way::File(cell?),
@@ -136,7 +128,13 @@ impl Messenger {
                 Way::Http { courier, token_file }
             }
         };
-        Ok(Self { way, stale_after: limit.map(Duration::from_secs) })
+        Ok(Self { way, cell: place, stale_after: limit.map(Duration::from_secs) })
+    }
+
+    /// The absolute path of the cell that is told of, where it is at hand.
+    #[must_use]
+    pub fn cell(&self) -> Option<&Path> {
+        self.cell.as_deref()
     }
 
     /// The limit of the cell, where the cell is at hand.
@@ -150,8 +148,7 @@ impl Messenger {
         match &self.way {
             Way::File(cell) => {
                 let (cell, word) = (cell.clone(), word.clone());
-                let beating =
-                    tokio::task::spawn_blocking(move || beat(&cell, word.state, word.message.as_deref(), now));
+                let beating = tokio::task::spawn_blocking(move || beat(&cell, &word, now));
                 let beaten = beating.await.map_err(|error| MessengerError::Defect(error.to_string()))?;
                 Ok(beaten?)
             }
@@ -160,8 +157,24 @@ impl Messenger {
     }
 }
 
+/// Whether heartbeats that go to this address are those of the cell at hand. A whole address names its cell itself, and
+/// may be used in another one.
+fn is_address_of(url: &Url, config: Option<&Map<String, Value>>) -> bool {
+    let named = url.path().strip_suffix("/heartbeat").and_then(|path| path.rsplit('/').next());
+    named.is_none_or(|named| MissionId::parse(named).ok().is_some_and(|named| mission_id(config) == Some(named)))
+}
+
+fn mission_id(config: Option<&Map<String, Value>>) -> Option<MissionId> {
+    config.and_then(|config| MissionId::parse(config.get("mission_id")?.as_str()?).ok())
+}
+
+/// Without links and dots, so that its last part is the cell's id.
+fn absolute(cell: &Path) -> PathBuf {
+    cell.canonicalize().or_else(|_| std::path::absolute(cell)).unwrap_or_else(|_| cell.to_owned())
+}
+
 async fn post(courier: &Courier, token_file: &Path, word: &Word) -> Result<(), MessengerError> {
-    let word = Word { state: word.state, message: checked(word.message.as_deref())? };
+    let word = Word { message: word.message.as_deref().map(|message| bounded(message).0), ..word.clone() };
     let whom = || courier.whom();
     match courier.post(&bearer(token_file)?, &word).await {
         Ok(204) => Ok(()),
@@ -186,8 +199,7 @@ fn address(
     if is_whole {
         return Ok((url.clone(), token_file));
     }
-    let id = config.and_then(|config| MissionId::parse(config.get("mission_id")?.as_str()?).ok());
-    let id = id.ok_or_else(|| MessengerError::NoId(cell.join(Part::Cell.path())))?;
+    let id = mission_id(config).ok_or_else(|| MessengerError::NoId(cell.join(Part::Cell.path())))?;
     let mut url = url.clone();
     if let Ok(mut path) = url.path_segments_mut() {
         path.pop_if_empty().extend(["missions", &id.to_string(), "heartbeat"]);

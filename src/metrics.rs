@@ -77,7 +77,7 @@ pub enum HeartbeatResult {
     TooLarge,
     /// Something was wrong with it.
     Malformed,
-    /// Its number does not rise.
+    /// It comes too late: neither its time nor its number is newer, or its session was replaced.
     NotRising,
     /// Its body did not come in time, or broke off.
     Unfinished,

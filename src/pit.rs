@@ -1,10 +1,12 @@
 //! `lazarus-pit`, from its command line to its exit code.
 
 use crate::arguments::{Beat, BeatFor, Pit, PitCommand, Run, Scan, StateArgument};
+use crate::beat::Word;
 use crate::console::{Console, say_beside};
 use crate::exit::Exit;
 use crate::init::init_cell;
-use crate::messenger::{Messenger, MessengerError, Wanted, Word};
+use crate::messenger::{Messenger, MessengerError, Wanted};
+use crate::mission::fields::{MESSAGE_CHARS_MAX, bounded, session_name};
 use crate::mission::health::Health;
 use crate::mission::heartbeat::WizardState;
 use crate::mission::identity::MissionId;
@@ -15,6 +17,8 @@ use crate::scan::{Filter, HealthReport, scan};
 use crate::settings::SettingsError;
 use crate::world::clock::now;
 use crate::world::cron_heartbeat::{self, Job, Pulse};
+use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -85,18 +89,37 @@ fn status(scanned: Option<&HealthReport>) -> JobStatus {
 }
 
 fn beat_once(arguments: Beat) -> Exit {
-    let Beat { beat_for, state, message } = arguments;
+    let Beat { beat_for, state, message, session } = arguments;
     let state = match state {
         StateArgument::Working => WizardState::Working,
         StateArgument::Waiting => WizardState::Waiting,
         StateArgument::Done => WizardState::Done,
         StateArgument::Failed => WizardState::Failed,
     };
+    let message = message.map(|message| usable(&message));
+    let session = session.and_then(|session| session_name(&decoded("--session", &session)));
+    let word = Word { state, session, sequence: None, message };
     let beaten = messenger(beat_for).and_then(|messenger| {
         let runtime = runtime()?;
-        runtime.block_on(messenger.deliver(&Word { state, message }, now()))
+        runtime.block_on(messenger.deliver(&word, now()))
     });
     beaten.map_or_else(|error| ended_by(&error), |()| Exit::Complete)
+}
+
+/// A message as a heartbeat carries it. What had to be changed for that is told; the heartbeat counts.
+fn usable(message: &OsStr) -> String {
+    let (message, is_cut) = bounded(&decoded("--message", message));
+    if is_cut {
+        say_beside(&format!("`--message` has more than {MESSAGE_CHARS_MAX} characters and is cut"));
+    }
+    message
+}
+
+fn decoded<'a>(flag: &str, text: &'a OsStr) -> Cow<'a, str> {
+    if text.to_str().is_none() {
+        say_beside(&format!("`{flag}` is not all UTF-8; what is not is replaced by `\u{fffd}`"));
+    }
+    text.to_string_lossy()
 }
 
 /// Refuses before the command is started, or ends as it does.

@@ -62,6 +62,8 @@ pub struct MissionReport {
     pub health: Option<Health>,
     /// Its reason: a fixed word, and the path that it speaks of.
     pub reason: Option<String>,
+    /// What is wrong with that path, where the reason does not tell.
+    pub problem: Option<String>,
     /// Where the cell is.
     pub host: Option<String>,
     /// What was done, or would be.
@@ -228,6 +230,7 @@ fn mission_report(here: &Here, outcome: &Outcome) -> MissionReport {
         phase: None,
         health: None,
         reason: None,
+        problem: None,
         host: None,
         changes: outcome.changes.iter().map(ChangeReport::of).collect(),
         error: None,
@@ -236,8 +239,9 @@ fn mission_report(here: &Here, outcome: &Outcome) -> MissionReport {
         report.phase = Some(ELSEWHERE);
         report.mission_id = Some(elsewhere.mission_id.to_string());
         report.host = elsewhere.host.as_ref().map(ToString::to_string);
-    } else if let Some((status, _)) = status(observation, situation) {
+    } else if let Some((status, record)) = status(observation, situation) {
         let meaning = status.meaning;
+        report.problem = record.said.and_then(|said| said.verdict?.problem());
         report.phase = Some(meaning.phase.word());
         report.mission_id = meaning.mission.map(|id| id.to_string());
         report.host = meaning.mission.map(|_| here.host.to_string());
@@ -294,6 +298,7 @@ fn unseen_mission(repository: String, issue: i64, trouble: &Trouble) -> MissionR
         phase: None,
         health: None,
         reason: None,
+        problem: None,
         host: None,
         changes: Vec::new(),
         error: Some(ErrorReport { kind: trouble.kind, message: trouble.message.clone() }),

@@ -1,12 +1,15 @@
 //! Beats for a wizard while it lives, says how it ended, and ends as it did: what `lazarus-pit run` does.
 
+use crate::beat::Word;
 use crate::foreground::{Ended, Foreground};
-use crate::messenger::{Messenger, MessengerError, Word};
+use crate::messenger::{Messenger, MessengerError};
 use crate::mission::heartbeat::WizardState;
 use crate::mission::time::{Timestamp, spoken_length};
 use crate::told::{News, Told};
 use crate::world::clock;
+use crate::world::random;
 use std::ffi::OsString;
+use std::path::Path;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
@@ -26,6 +29,9 @@ const LAST_DELAY: Duration = Duration::from_millis(200);
 /// How long the last heartbeat may take in all. Supervisors kill ten seconds after they have asked.
 const LAST_MAX: Duration = Duration::from_secs(8);
 
+/// Tells the command which cell it works in.
+const CELL_VARIABLE: &str = "MISSION_CELL";
+
 /// What is to be run, and how it is told of.
 #[derive(Debug)]
 pub struct Errand {
@@ -43,9 +49,11 @@ pub struct Errand {
 pub async fn run_command(errand: Errand, now: fn() -> Timestamp) -> std::io::Result<u8> {
     let Errand { messenger, every, command, tell } = errand;
     let every = interval(every, messenger.stale_after(), tell);
-    let beats = Beats { messenger, told: Told::default(), now, tell };
+    let cell = messenger.cell().map(Path::to_owned);
+    let variables: Vec<_> = cell.iter().map(|cell| (CELL_VARIABLE, cell.as_os_str())).collect();
+    let beats = Beats { messenger, session: session(now()), sequence: 0, told: Told::default(), now, tell };
     let mut foreground = Foreground::new()?;
-    let ended = match foreground.start(&command) {
+    let ended = match foreground.start(&command, &variables) {
         Ok(child) => {
             let (say, last) = oneshot::channel();
             let beating = tokio::spawn(beats.beat_until(last, every));
@@ -76,9 +84,21 @@ fn interval(said: Option<Duration>, limit: Option<Duration>, tell: fn(&str)) -> 
     said.unwrap_or(fitting)
 }
 
-fn last_word(ended: &Ended, command: &[OsString]) -> Word {
+/// The name of one run: when it began, and what tells it from another one in that second.
+fn session(started_at: Timestamp) -> String {
+    let chance = random::id().simple().to_string();
+    format!("{started_at}-{}", &chance[..8])
+}
+
+/// What is said of the command's end.
+struct Last {
+    state: WizardState,
+    message: Option<String>,
+}
+
+fn last_word(ended: &Ended, command: &[OsString]) -> Last {
     let message = ended.trouble(command);
-    Word { state: if message.is_none() { WizardState::Done } else { WizardState::Failed }, message }
+    Last { state: if message.is_none() { WizardState::Done } else { WizardState::Failed }, message }
 }
 
 /// Waits until the last word is said, but not for ever.
@@ -93,6 +113,9 @@ async fn finish(speaking: tokio::task::JoinHandle<()>, tell: fn(&str)) {
 /// The heartbeats of one command.
 struct Beats {
     messenger: Messenger,
+    session: String,
+    /// The number of the last one that was tried.
+    sequence: u64,
     told: Told,
     now: fn() -> Timestamp,
     tell: fn(&str),
@@ -101,18 +124,17 @@ struct Beats {
 impl Beats {
     /// Beats at once and every so often. A heartbeat under way is finished before the last word, so that none can
     /// arrive after it.
-    async fn beat_until(mut self, mut last: oneshot::Receiver<Word>, every: Duration) {
-        let working = Word { state: WizardState::Working, message: None };
+    async fn beat_until(mut self, mut last: oneshot::Receiver<Last>, every: Duration) {
         let mut ticks = clock::interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // The first one comes at once, also where the command has ended already.
         ticks.tick().await;
         loop {
-            let _ = self.say(&working).await;
+            let _ = self.say(WizardState::Working, None).await;
             tokio::select! {
                 biased;
-                word = &mut last => match word {
-                    Ok(word) => return self.say_last(word).await,
+                last = &mut last => match last {
+                    Ok(last) => return self.say_last(last).await,
                     // The command was lost sight of, which its own error tells.
                     Err(_) => return,
                 },
@@ -121,21 +143,25 @@ impl Beats {
         }
     }
 
-    async fn say_last(mut self, word: Word) {
+    async fn say_last(mut self, last: Last) {
+        let Last { state, message } = last;
         let mut delay = LAST_DELAY;
         for _ in 1..LAST_TRIES {
-            match self.say(&word).await {
+            match self.say(state, message.clone()).await {
                 Err(error) if !error.needs_a_person() => clock::sleep(delay).await,
                 Ok(()) | Err(_) => return,
             }
             delay *= 2;
         }
-        let _ = self.say(&word).await;
+        let _ = self.say(state, message).await;
     }
 
-    /// Says one word. Trouble is told when it comes, changes and goes.
-    async fn say(&mut self, word: &Word) -> Result<(), MessengerError> {
-        let said = self.messenger.deliver(word, (self.now)()).await;
+    /// Says one word. Trouble is told when it comes, changes and goes. Each try has a number of its own: one whose answer
+    /// was lost may have been accepted.
+    async fn say(&mut self, state: WizardState, message: Option<String>) -> Result<(), MessengerError> {
+        self.sequence += 1;
+        let word = Word { state, session: Some(self.session.clone()), sequence: Some(self.sequence), message };
+        let said = self.messenger.deliver(&word, (self.now)()).await;
         match self.told.hear(said.as_ref().err().map(ToString::to_string)) {
             Some(News::Trouble(why)) => (self.tell)(&format!("the heartbeat was not delivered: {why}")),
             Some(News::Over) => (self.tell)("heartbeats are delivered again"),

@@ -2,7 +2,7 @@
 
 use crate::mission::cell::{Failure, Sighting};
 use crate::mission::health::{Facts, Health, Verdict, age, assess};
-use crate::mission::heartbeat::WizardState;
+use crate::mission::heartbeat::{Beat, WizardState};
 use crate::mission::identity::{MissionId, WizardName};
 use crate::mission::record::{IssueState, Record, Said};
 use crate::mission::time::{Timestamp, spoken_age};
@@ -42,6 +42,9 @@ pub struct CellReport {
     pub health: Health,
     /// Its reason.
     pub reason: String,
+    /// What is wrong with the path that the reason speaks of, where its word does not tell: which field, what was found,
+    /// and what is right.
+    pub problem: Option<String>,
     /// Where it is.
     pub path: String,
     /// How old the last heartbeat is, by its stamp or by its file, whichever is older; null before the first, negative
@@ -49,6 +52,8 @@ pub struct CellReport {
     pub heartbeat_age_seconds: Option<i64>,
     /// What the wizard says of itself, once it has beaten.
     pub state: Option<WizardState>,
+    /// What is remarkable about the last heartbeat, which counts nevertheless.
+    pub notes: Vec<String>,
     /// The phase; null for a cell without an issue.
     pub phase: Option<&'static str>,
     /// Who works in it.
@@ -145,9 +150,11 @@ impl Judge {
             mission_id: id,
             health: verdict.health,
             reason: verdict.reason.to_string(),
+            problem: verdict.problem(),
             path: self.root.path().join(id.to_string()).display().to_string(),
             heartbeat_age_seconds: stamped.map(|(stamp, beat)| age(stamp, beat, self.now).num_seconds()),
             state: stamped.map(|(_, beat)| beat.heartbeat.says()),
+            notes: beat.map_or_else(Vec::new, Beat::remarks),
             phase: said.map(|said| said.phase.word()),
             wizard: binding.and_then(|binding| binding.spec.wizard.clone()),
             since: said.and_then(|said| since(said, verdict)),
@@ -184,6 +191,11 @@ impl HealthReport {
         let counts = if counts.is_empty() { counts } else { format!(": {counts}") };
         let plural = if total == 1 { "" } else { "s" };
         let _ = writeln!(text, "{total} cell{plural} in {}{counts}", self.missions_root);
+        for cell in &self.cells {
+            for line in cell.problem.iter().chain(&cell.notes) {
+                let _ = writeln!(text, "{}: {line}", cell.issue.clone().unwrap_or_else(|| cell.mission_id.to_string()));
+            }
+        }
         text
     }
 }

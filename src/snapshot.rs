@@ -100,6 +100,8 @@ pub struct MissionView {
     pub health: Option<Health>,
     /// Its reason, with the path that it speaks of.
     pub reason: Option<String>,
+    /// What is wrong with that path, where the reason does not tell.
+    pub problem: Option<String>,
     /// Since when health is what it is.
     pub since: Option<Timestamp>,
     /// The last heartbeat, by its stamp or by its file, whichever is older.
@@ -108,6 +110,8 @@ pub struct MissionView {
     pub says: Option<WizardState>,
     /// The wizard's last message for people.
     pub message: Option<String>,
+    /// What is remarkable about the last heartbeat, one thing a line.
+    pub notes: Vec<String>,
     /// Who works in it.
     pub wizard: Option<WizardName>,
     /// The mission's title.

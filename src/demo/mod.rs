@@ -4,7 +4,7 @@
 mod people;
 mod stage;
 
-use crate::beat::{BeatError, beat};
+use crate::beat::{BeatError, Word, beat};
 use crate::mission::cell::Part;
 use crate::mission::contents::pretty;
 use crate::mission::heartbeat::{Heartbeat, WizardState};
@@ -193,13 +193,19 @@ impl<W: Write> Story<W> {
 
     async fn disturb(&mut self) -> Result<(), DemoError> {
         let now = (self.clock)();
-        beat(&self.cell(BEATING).await?, WizardState::Working, Some("all quiet"), now)?;
+        beat(&self.cell(BEATING).await?, &Word::new(WizardState::Working, Some("all quiet")), now)?;
         let hour_ago = Some(now.plus(TimeDelta::hours(-1)));
-        let heartbeat =
-            Heartbeat { timestamp: hour_ago, state: "working".to_owned(), sequence: Some(7), message: None };
+        let heartbeat = Heartbeat {
+            timestamp: hour_ago,
+            sender_timestamp: None,
+            state: "working".to_owned(),
+            session: None,
+            sequence: Some(7),
+            message: None,
+        };
         std::fs::write(self.cell(SILENT).await?.join(Part::Heartbeat.path()), pretty(&heartbeat))?;
         let damaged = self.cell(DAMAGED).await?;
-        beat(&damaged, WizardState::Working, None, now)?;
+        beat(&damaged, &Word::new(WizardState::Working, None), now)?;
         std::fs::remove_dir_all(damaged.join(Part::Artifacts.path()))?;
         self.stage.say("   lazarus-pit beat --cell …         in the cell of #3, by merlin")?;
         self.stage.say("   (no beat for an hour)             in the cell of #4")?;
@@ -211,7 +217,7 @@ impl<W: Write> Story<W> {
         let corrections =
             [("wizards spellbook", REPOSITORY), ("### Stale after\n\n_No response_", "### Stale after\n\n1 hour")];
         self.people.correct(WRONG, &corrections).await?;
-        beat(&self.cell(SILENT).await?, WizardState::Done, Some("there are many"), (self.clock)())?;
+        beat(&self.cell(SILENT).await?, &Word::new(WizardState::Done, Some("there are many")), (self.clock)())?;
         self.stage.say("   the reader edits #2 and saves")?;
         self.stage.say("   lazarus-pit beat --state done     in the cell of #4, by circe\n")?;
         Ok(())

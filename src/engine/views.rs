@@ -4,7 +4,7 @@ use crate::engine::fleet::{Fleet, Ground, Place};
 use crate::engine::tracked::{self, Tracked};
 use crate::mission::cell::Sighting;
 use crate::mission::health::{Health, Verdict};
-use crate::mission::heartbeat::WizardState;
+use crate::mission::heartbeat::{Beat, WizardState};
 use crate::mission::identity::{ForgeUrl, MissionId};
 use crate::mission::phase::Phase;
 use crate::mission::record::{IssueKey, IssueState};
@@ -36,6 +36,8 @@ impl Fleet {
             since,
             beaten_at: cell.and_then(tracked::stamp),
             says: cell.and_then(tracked::says),
+            problem: verdict.problem(),
+            notes: cell.and_then(|cell| cell.heartbeat.as_ref()).map_or_else(Vec::new, Beat::remarks),
             message: cell.and_then(|cell| cell.heartbeat.as_ref()?.heartbeat.message.clone()),
             wizard: bound.and_then(|bound| bound.spec.wizard.clone()),
             name: bound.map(|bound| bound.name.clone()),
@@ -73,6 +75,8 @@ impl Fleet {
             since: known.record.said.map(|said| said.since),
             beaten_at: None,
             says: None,
+            problem: None,
+            notes: Vec::new(),
             message: None,
             wizard: None,
             name: None,

@@ -4,14 +4,12 @@ use crate::http::body::{self, BodyFault};
 use crate::http::reply::{self, Reply};
 use crate::http::{Refusal, Web, access};
 use crate::metrics::HeartbeatResult;
+use crate::mission::contents::FILE_BYTES_MAX;
 use crate::mission::identity::MissionId;
 use crate::mission::sent::SentFault;
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
 use std::sync::Arc;
-
-/// The most that is read of a heartbeat.
-const BODY_BYTES_MAX: usize = 4 * 1024;
 
 /// Answers a beat.
 pub(super) async fn answer(web: &Web, cell: &str, request: Request<Incoming>) -> Reply {
@@ -24,7 +22,7 @@ async fn receive(web: &Web, cell: &str, request: Request<Incoming>) -> (Heartbea
     let unknown = || (HeartbeatResult::Unknown, reply::not_found());
     let Ok(mission_id) = MissionId::parse(cell) else { return unknown() };
     let Some(token) = access::bearer(&request).map(str::to_owned) else { return unknown() };
-    let body = match body::read(request.into_body(), BODY_BYTES_MAX, web.limits.body).await {
+    let body = match body::read(request.into_body(), FILE_BYTES_MAX, web.limits.body).await {
         Ok(body) => Some(body),
         // Only who has the token is told so.
         Err(BodyFault::TooLarge) => None,
@@ -46,12 +44,12 @@ fn refused(mission_id: MissionId, refusal: &Refusal) -> (HeartbeatResult, Reply)
         Refusal::Unknown => (HeartbeatResult::Unknown, reply::not_found()),
         Refusal::TooOften => (HeartbeatResult::TooOften, reply::too_many(&line)),
         Refusal::TooLarge => (HeartbeatResult::TooLarge, BodyFault::TooLarge.reply()),
-        Refusal::Fault(SentFault::NotRising { .. }) => {
+        Refusal::Fault(SentFault::Replayed(_)) => {
             (HeartbeatResult::NotRising, reply::text(StatusCode::CONFLICT, &line))
         }
-        Refusal::Fault(
-            SentFault::NotAnObject | SentFault::Field { .. } | SentFault::TooLong { .. } | SentFault::InFuture { .. },
-        ) => (HeartbeatResult::Malformed, reply::text(StatusCode::BAD_REQUEST, &line)),
+        Refusal::Fault(SentFault::NotAnObject(_) | SentFault::Field(_)) => {
+            (HeartbeatResult::Malformed, reply::text(StatusCode::BAD_REQUEST, &line))
+        }
         Refusal::Failed(error) => {
             tracing::debug!(%mission_id, %error, "a heartbeat could not be written");
             (HeartbeatResult::Failed, reply::text(StatusCode::SERVICE_UNAVAILABLE, &line))

@@ -4,6 +4,7 @@ use crate::mission::cell::{CellFacts, Part, Sight, Sighting};
 use crate::mission::change::Change;
 use crate::mission::comment::marker;
 use crate::mission::contents::parse_object;
+use crate::mission::fields::Notes;
 use crate::mission::health::Place;
 use crate::mission::heartbeat::{Beat, Heartbeat};
 use crate::mission::meaning::Status;
@@ -156,7 +157,7 @@ fn restore(after: &mut Observation, papers: &CellPapers, part: Part) {
 }
 
 fn unborn(now: Timestamp) -> Beat {
-    Beat { heartbeat: Heartbeat::unborn(), written_at: now, seen_at: now }
+    Beat { heartbeat: Heartbeat::unborn(), notes: Notes::default(), written_at: now, seen_at: now }
 }
 
 fn fill(cell: &mut CellFacts, part: Part, contents: &str) {

@@ -172,6 +172,28 @@ pub struct Verdict {
     pub reason: Reason,
 }
 
+impl Verdict {
+    /// What is wrong with the path that it speaks of, where the reason's word alone does not tell.
+    #[must_use]
+    pub fn problem(self) -> Option<String> {
+        match self.reason {
+            Reason::WrongType(place, kind) => Some(format!("`{}` is {kind}", place.path())),
+            Reason::Unreadable(place, flaw) => Some(format!("`{}` cannot be used: {flaw}", place.path())),
+            Reason::Permission
+            | Reason::Io
+            | Reason::Timeout
+            | Reason::NotScaffolded
+            | Reason::NeverBeaten
+            | Reason::Missing(_)
+            | Reason::Silent
+            | Reason::StampInFuture
+            | Reason::Flapping
+            | Reason::Finished
+            | Reason::Beating => None,
+        }
+    }
+}
+
 /// The facts that a verdict rests on.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
@@ -265,7 +287,7 @@ fn silent(facts: &Facts<'_>) -> Option<Verdict> {
 
 /// A stamp ahead of time is a finding, but a wizard that has finished never goes stale.
 fn stamp_in_future(facts: &Facts<'_>) -> Option<Verdict> {
-    let Beat { heartbeat, written_at: _, seen_at } = beat(facts)?;
+    let Beat { heartbeat, notes: _, written_at: _, seen_at } = beat(facts)?;
     let ahead = heartbeat.timestamp?.after(facts.now.max(*seen_at)) > delta(FUTURE_MAX);
     (ahead && heartbeat.says() != WizardState::Done)
         .then_some(Verdict { health: Health::Stale, reason: Reason::StampInFuture })

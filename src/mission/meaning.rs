@@ -81,6 +81,10 @@ pub struct Meaning {
     pub invisible: usize,
     /// What was made again.
     pub repair: Option<Repaired>,
+    /// The mistakes in how the heartbeat is written. Left out where there are none, as in comments of earlier versions,
+    /// so that their digests stay.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// An approval that is asked for.

@@ -4,6 +4,7 @@ use crate::mission::alarm::Alarm;
 use crate::mission::approval::{Approval, Asking};
 use crate::mission::archive::ArchiveName;
 use crate::mission::cell::Sighting;
+use crate::mission::fields::Notes;
 use crate::mission::flapping::Flapping;
 use crate::mission::health::{Facts, Place, Verdict, assess};
 use crate::mission::heartbeat::WizardState;
@@ -233,6 +234,9 @@ pub struct Said {
     /// The last heartbeat, while the wizard is silent.
     #[serde(default)]
     pub heartbeat_at: Option<Timestamp>,
+    /// The mistakes in how the heartbeat is written.
+    #[serde(default, skip_serializing_if = "Notes::is_empty")]
+    pub notes: Notes,
 }
 
 /// Parts that were missing and were made again.

@@ -4,6 +4,7 @@ use crate::mission::approval::Asking;
 use crate::mission::cell::Sighting;
 use crate::mission::checkout::{Wish, wish};
 use crate::mission::ending::Ending;
+use crate::mission::fields::Notes;
 use crate::mission::health::{Place, Reason, Verdict};
 use crate::mission::heartbeat::{Heartbeat, WizardState};
 use crate::mission::meaning::{Asked, Back, Ended, Meaning, Repaired, Status, Suspended, WorktreeNews};
@@ -29,27 +30,30 @@ pub struct PublishedHealth {
     pub says: Option<WizardState>,
     /// The last heartbeat, while the wizard is silent.
     pub heartbeat_at: Option<Timestamp>,
+    /// The mistakes in how the heartbeat is written.
+    pub notes: Notes,
 }
 
 impl PublishedHealth {
     /// What was published last, with a cell.
     #[must_use]
     pub fn before(record: &Record) -> Option<Self> {
-        let Said { verdict, says, heartbeat_at, .. } = record.said?;
-        Some(Self { verdict: verdict?, says, heartbeat_at })
+        let Said { verdict, says, heartbeat_at, notes, .. } = record.said?;
+        Some(Self { verdict: verdict?, says, heartbeat_at, notes })
     }
 
     /// What is to be published now. A wizard's last word stands until it says another.
     #[must_use]
     pub fn new(verdict: Verdict, sighting: &Sighting, last: Option<WizardState>) -> Self {
-        let heartbeat = match sighting {
-            Sighting::Cell(cell) => cell.heartbeat.as_ref().map(|beat| &beat.heartbeat),
+        let beat = match sighting {
+            Sighting::Cell(cell) => cell.heartbeat.as_ref(),
             Sighting::Absent | Sighting::NotADirectory(_) | Sighting::Failed(_) => None,
         };
-        let known = heartbeat.filter(|heartbeat| heartbeat.timestamp.is_some());
+        let known = beat.map(|beat| &beat.heartbeat).filter(|heartbeat| heartbeat.timestamp.is_some());
         let is_silent = verdict.reason == Reason::Silent;
         let heartbeat_at = known.filter(|_| is_silent).and_then(|heartbeat| heartbeat.timestamp);
-        Self { verdict, says: known.map(Heartbeat::says).or(last), heartbeat_at }
+        let notes = beat.map_or(Notes::default(), |beat| beat.notes.of_mistakes());
+        Self { verdict, says: known.map(Heartbeat::says).or(last), heartbeat_at, notes }
     }
 }
 
@@ -196,6 +200,7 @@ fn runs(observation: &Observation, active: &Active, record: &mut Record, is_held
             displaced: restored.displaced.map(|name| archive_path(&here.missions_root, name)),
         }),
         host_label: here.has_label.then(|| here.host.clone()),
+        notes: told.notes.lines(),
         ..blank(observation, phase)
     })
 }
@@ -303,7 +308,8 @@ fn say(
     let since = before.filter(is_same).map_or(now, |said| said.since);
     let moved = before.is_none_or(|said| said.phase != phase || said.verdict != verdict);
     let heartbeat_at = told.and_then(|told| told.heartbeat_at);
-    record.said = Some(Said { phase, verdict, since, says, heartbeat_at });
+    let notes = told.map_or(Notes::default(), |told| told.notes);
+    record.said = Some(Said { phase, verdict, since, says, heartbeat_at, notes });
     if !repaired.is_empty() {
         let places = outermost(repaired);
         let paths: Vec<_> = places.iter().map(|place| format!("`{}`", place.path())).collect();
@@ -367,6 +373,7 @@ fn blank(observation: &Observation, phase: Phase) -> Meaning {
         host_label: None,
         invisible: 0,
         repair: None,
+        notes: Vec::new(),
     }
 }
 

@@ -53,13 +53,18 @@ fn is_invisible(c: char) -> bool {
 #[must_use]
 pub fn shown(text: &str) -> String {
     let (visible, _) = without_invisible(text);
-    let line = visible.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.chars().count() <= SHOWN_MAX {
-        return line;
+    cut(visible.split_whitespace().collect::<Vec<_>>().join(" "), SHOWN_MAX).0
+}
+
+/// A text of at most so many characters, and whether it had more; the last one is `…` then.
+#[must_use]
+pub fn cut(text: String, chars_max: usize) -> (String, bool) {
+    if text.chars().count() <= chars_max {
+        return (text, false);
     }
-    let mut cut: String = line.chars().take(SHOWN_MAX - 1).collect();
+    let mut cut: String = text.chars().take(chars_max.saturating_sub(1)).collect();
     cut.push('…');
-    cut
+    (cut, true)
 }
 
 /// Whether Markdown may show less of a text than there is: comments, definitions of links, and fences that end early are

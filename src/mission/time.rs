@@ -18,6 +18,12 @@ impl Timestamp {
         (0..=9999).contains(&time.year()).then_some(Self(time))
     }
 
+    /// Whether a text would be a time if it had a zone.
+    #[must_use]
+    pub fn lacks_a_zone(text: &str) -> bool {
+        Self::parse(&format!("{text}Z")).is_some()
+    }
+
     /// Reads the time in an HTTP header (RFC 9110, 5.6.7), such as `Sun, 06 Nov 1994 08:49:37 GMT`.
     #[must_use]
     pub fn parse_http_date(text: &str) -> Option<Self> {
@@ -40,6 +46,12 @@ impl Timestamp {
     #[must_use]
     pub fn plus(self, shift: TimeDelta) -> Self {
         Self(self.0 + shift)
+    }
+
+    /// With all the digits that a second has.
+    #[must_use]
+    pub fn exact(self) -> String {
+        self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true)
     }
 
     /// As a sentence in a comment says it: `2026-11-23 14:02:11 UTC`.

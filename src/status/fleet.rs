@@ -49,8 +49,12 @@ pub struct Mission {
     pub health: Option<Health>,
     /// Its reason.
     pub reason: Option<String>,
+    /// What is wrong with the path that the reason speaks of, where its word does not tell.
+    pub problem: Option<String>,
     /// How old the last heartbeat is.
     pub heartbeat_age_seconds: Option<i64>,
+    /// What is remarkable about the last heartbeat, which counts nevertheless.
+    pub notes: Vec<String>,
     /// Who works in it.
     pub wizard: Option<WizardName>,
     /// Since when phase and health are as they were told last.
@@ -117,7 +121,9 @@ impl Mission {
             phase,
             health: cell.as_ref().map(|cell| cell.health),
             reason: cell.as_ref().map(|cell| cell.reason.clone()),
-            heartbeat_age_seconds: cell.and_then(|cell| cell.heartbeat_age_seconds),
+            problem: cell.as_ref().and_then(|cell| cell.problem.clone()),
+            heartbeat_age_seconds: cell.as_ref().and_then(|cell| cell.heartbeat_age_seconds),
+            notes: cell.map(|cell| cell.notes).unwrap_or_default(),
             wizard: binding.and_then(|binding| binding.spec.wizard.clone()),
             since: said.map(|said| said.since),
             elsewhere: record.elsewhere.as_ref().and_then(|elsewhere| elsewhere.host.clone()),
@@ -131,16 +137,21 @@ impl Mission {
             phase: "none",
             health: Some(cell.health),
             reason: Some(cell.reason),
+            problem: cell.problem,
             heartbeat_age_seconds: cell.heartbeat_age_seconds,
+            notes: cell.notes,
             wizard: cell.wizard,
             since: cell.since,
             elsewhere: None,
         }
     }
 
+    fn who(&self) -> Option<String> {
+        self.issue.clone().or(self.mission_id.map(|id| id.to_string()))
+    }
+
     fn row(&self) -> [String; 7] {
         let age = self.heartbeat_age_seconds.map_or("-".to_owned(), spoken_age);
-        let who = self.issue.clone().or(self.mission_id.map(|id| id.to_string()));
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         let phase = self.elsewhere.as_ref().map_or(self.phase.to_owned(), |host| format!("{} on {host}", self.phase));
         [
@@ -150,7 +161,7 @@ impl Mission {
             age,
             or_dash(self.wizard.as_ref().map(ToString::to_string)),
             or_dash(self.since.map(Timestamp::spoken)),
-            or_dash(who),
+            or_dash(self.who()),
         ]
     }
 }
@@ -176,6 +187,11 @@ impl Fleet {
         let (plural, counts) = (if count == 1 { "" } else { "s" }, counted(&self.summary));
         let counts = if counts.is_empty() { counts } else { format!(": {counts}") };
         let _ = writeln!(text, "{count} mission{plural} of host {} in {}{counts}", self.host, self.missions_root);
+        for mission in &self.missions {
+            for line in mission.problem.iter().chain(&mission.notes) {
+                let _ = writeln!(text, "{}: {line}", mission.who().unwrap_or_default());
+            }
+        }
         for Paused { issue, since, by } in &self.suspended_long {
             let _ = writeln!(text, "{issue} has been suspended since {} by {by}, for more than a week", since.spoken());
         }

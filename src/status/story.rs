@@ -3,6 +3,7 @@
 use crate::mission::cell::{Part, Sight, Sighting};
 use crate::mission::comment;
 use crate::mission::form::Form;
+use crate::mission::heartbeat::Beat;
 use crate::mission::identity::MissionId;
 use crate::mission::label::Label;
 use crate::mission::observation::Observation;
@@ -92,6 +93,8 @@ pub struct OnDisk {
     pub state: Option<String>,
     /// What it says to people.
     pub message: Option<String>,
+    /// What is remarkable about the last heartbeat, which counts nevertheless.
+    pub notes: Vec<String>,
     /// Where the cell was moved to.
     pub archive: Option<String>,
 }
@@ -346,6 +349,7 @@ fn on_disk(missions_root: &str, mission_id: MissionId, sighting: &Sighting, reco
         beaten_at: None,
         state: None,
         message: None,
+        notes: Vec::new(),
         archive: archive.clone(),
     };
     let cell = match sighting {
@@ -362,6 +366,7 @@ fn on_disk(missions_root: &str, mission_id: MissionId, sighting: &Sighting, reco
         beaten_at: beat.and_then(|beat| beat.timestamp),
         state: said.map(|beat| shown(&beat.state)),
         message: said.and_then(|beat| beat.message.as_deref()).map(shown),
+        notes: cell.heartbeat.as_ref().map_or_else(Vec::new, Beat::remarks),
         amiss,
         ..nothing(seen)
     }

@@ -82,6 +82,7 @@ impl OnDisk {
             }
             _ => lines.push("no heartbeat yet".to_owned()),
         }
+        lines.extend(self.notes.iter().cloned());
         lines.extend(self.archive.as_ref().map(|path| format!("archived at {path}")));
         lines
     }

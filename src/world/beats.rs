@@ -1,30 +1,29 @@
-//! Heartbeats that come over the network: each replaces one cell's heartbeat file, and touches nothing else.
+//! Heartbeats that come over the network: each replaces one cell's heartbeat file, and what is remembered of those that
+//! were accepted, and touches nothing else.
 
 use crate::mission::cell::Part;
-use crate::mission::contents::pretty;
+use crate::mission::contents::FILE_BYTES_MAX;
 use crate::mission::heartbeat::{Heartbeat, WizardState};
 use crate::mission::identity::MissionId;
+use crate::mission::replay::Accepted;
 use crate::mission::secret::is_same_secret;
-use crate::mission::sent::{SentBeat, SentFault};
+use crate::mission::sent::{After, Before, SentBeat, SentFault};
 use crate::mission::time::Timestamp;
-use crate::world::beneath::{self, CREATE_NEW, Contents, Resolver};
+use crate::world::accepted;
+use crate::world::beneath::{self, Contents, Resolver};
 use crate::world::cells::open_directory;
 use crate::world::mutex::locked;
 use crate::world::random;
 use crate::world::root::Root;
+use crate::world::staged::Staged;
 use chrono::TimeDelta;
-use rustix::fs::{AtFlags, Mode, OFlags, fchmod, openat, renameat, unlinkat};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::collections::HashMap;
-use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
-
-/// The most that is read of the heartbeat before.
-const HEARTBEAT_BYTES_MAX: usize = 64 * 1024;
 
 /// The most that is read of a token.
 const TOKEN_BYTES_MAX: usize = 4 * 1024;
@@ -94,7 +93,7 @@ impl Beats {
     /// Replaces the heartbeat of a cell by one that was sent with this token; `body` is none where it was too large to
     /// be read. Whatever the forge thinks of the mission does not matter.
     ///
-    /// The file is whole at every moment, but not made durable: a beat that a power cut takes comes again.
+    /// Both files are whole at every moment, but not made durable: a beat that a power cut takes comes again.
     pub fn beat(
         &self,
         mission_id: MissionId,
@@ -107,10 +106,12 @@ impl Beats {
         if !stripe.admits(mission_id, now) {
             return Err(Refusal::TooOften);
         }
-        let sent = SentBeat::parse(body.ok_or(Refusal::TooLarge)?, now)?;
-        // Still under the stripe's lock, so that of two beats sent at once the later number stays.
-        let heartbeat = sent.following(last_sequence(&cell, self.root.resolver()), now)?;
-        replace_heartbeat(&cell, &heartbeat, TEMPORARY, self.root.resolver(), |_| Ok(())).map_err(Refusal::Failed)?;
+        let sent = SentBeat::parse(body.ok_or(Refusal::TooLarge)?)?;
+        // Still under the stripe's lock, so that of two heartbeats sent at once the later one stays.
+        let resolver = self.root.resolver();
+        let before = Before { heartbeat: last_heartbeat(&cell, resolver), accepted: accepted::read(&cell, resolver) };
+        let After { heartbeat, accepted } = sent.following(before, now)?;
+        replace(&cell, &heartbeat, accepted.as_ref(), resolver).map_err(Refusal::Failed)?;
         if let Some(listener) = &self.listener {
             let _ = listener.try_send((mission_id, heartbeat.says()));
         }
@@ -143,41 +144,35 @@ impl Beats {
     }
 }
 
-/// Replaces a cell's heartbeat by a temporary name and a rename, so that a reader sees the old beat or the new one, and
-/// never half of one. The directory hands its group on to the file. `finish` has the last word before the rename.
-///
-/// All of it happens in `state/`. A file that came from another directory would make every beat wait for every other
-/// one, since a file system moves between directories one at a time.
-pub(crate) fn replace_heartbeat(
+/// Replaces the heartbeat, and what is remembered of those accepted. What can fail is done before either is seen: a
+/// heartbeat that counts and is forgotten could be replayed, and one that is remembered and does not count is lost.
+fn replace(
+    cell: &OwnedFd,
+    heartbeat: &Heartbeat,
+    accepted: Option<&Accepted>,
+    resolver: Resolver,
+) -> Result<(), Errno> {
+    let accepted = accepted.map(|accepted| accepted::stage(cell, accepted, resolver)).transpose()?;
+    stage_heartbeat(cell, heartbeat, TEMPORARY, resolver)?.place(Part::Heartbeat.name())?;
+    accepted.map_or(Ok(()), accepted::place)
+}
+
+/// Makes a heartbeat ready to take the place of a cell's last one. The group may read and replace it, and the directory
+/// hands its group on to it.
+pub(crate) fn stage_heartbeat(
     cell: impl AsFd,
     heartbeat: &Heartbeat,
     temporary: &str,
     resolver: Resolver,
-    finish: impl FnOnce(&File) -> Result<(), Errno>,
-) -> Result<(), Errno> {
+) -> Result<Staged, Errno> {
     let state = beneath::open(cell, Part::State.path(), OFlags::PATH | OFlags::DIRECTORY, resolver)?;
-    // What an earlier process left behind, or somebody else put there.
-    let _ = unlinkat(&state, temporary, AtFlags::empty());
-    let mode = Mode::from_raw_mode(Part::Heartbeat.mode());
-    let written = openat(&state, temporary, CREATE_NEW, mode).and_then(|file| {
-        // The group may read and replace it, whatever the umask is.
-        fchmod(&file, mode)?;
-        let mut file = File::from(file);
-        let contents = pretty(heartbeat);
-        file.write_all(contents.as_bytes()).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-        finish(&file)?;
-        renameat(&state, temporary, &state, Part::Heartbeat.name())
-    });
-    if written.is_err() {
-        let _ = unlinkat(&state, temporary, AtFlags::empty());
-    }
-    written
+    Staged::write(state, temporary, Mode::from_raw_mode(Part::Heartbeat.mode()), heartbeat)
 }
 
-/// The number of a cell's last heartbeat, where one can be read.
-pub(crate) fn last_sequence(cell: impl AsFd, resolver: Resolver) -> Option<u64> {
-    match beneath::read(cell, Part::Heartbeat.path(), HEARTBEAT_BYTES_MAX, resolver) {
-        Ok(Contents::Whole(bytes, _)) => Heartbeat::parse(&bytes).ok()?.sequence,
+/// A cell's last heartbeat, where one can be read.
+pub(crate) fn last_heartbeat(cell: impl AsFd, resolver: Resolver) -> Option<Heartbeat> {
+    match beneath::read(cell, Part::Heartbeat.path(), FILE_BYTES_MAX, resolver) {
+        Ok(Contents::Whole(bytes, _)) => Heartbeat::parse(&bytes).ok().map(|(heartbeat, _)| heartbeat),
         Ok(Contents::TooLarge | Contents::WrongType(_)) | Err(_) => None,
     }
 }

@@ -1,8 +1,7 @@
 //! Looks at cells on the disk. Reads a fixed number of small files each, and never what a wizard made.
 
 use crate::mission::cell::{CellFacts, Failure, FileKind, Part, Sight, Sighting};
-use crate::mission::contents::Flaw;
-use crate::mission::contents::{FILE_BYTES_MAX, parse_object};
+use crate::mission::contents::{FILE_BYTES_MAX, Flaw, parse_object};
 use crate::mission::heartbeat::{Beat, Heartbeat};
 use crate::mission::identity::MissionId;
 use crate::mission::time::Timestamp;
@@ -34,10 +33,10 @@ pub(super) fn look_at(directory: impl AsFd, name: &str, resolver: Resolver) -> S
     if failure(&first).is_some() { look() } else { first }
 }
 
-/// Whether the heartbeat is no JSON, but was changed within the last two seconds.
+/// Whether the heartbeat looks as one does that is half written, and was changed within the last two seconds.
 fn is_being_written(sighting: &Sighting, root: BorrowedFd<'_>, name: &str, resolver: Resolver) -> bool {
     let Sighting::Cell(cell) = sighting else { return false };
-    if *cell.part(Part::Heartbeat) != Sight::Unreadable(Flaw::NotJson) {
+    if !matches!(cell.part(Part::Heartbeat), Sight::Unreadable(flaw) if flaw.may_pass()) {
         return false;
     }
     let path = format!("{name}/{}", Part::Heartbeat.path());
@@ -130,8 +129,9 @@ fn look_at_kind(cell: BorrowedFd<'_>, part: Part) -> Sight {
 
 fn understand(part: Part, bytes: &[u8], status: &Stat, facts: &mut CellFacts) -> Result<(), Flaw> {
     if part == Part::Heartbeat {
-        let heartbeat = Heartbeat::parse(bytes)?;
-        facts.heartbeat = Some(Beat { heartbeat, written_at: written_at(status), seen_at: clock::precise_now() });
+        let (heartbeat, notes) = Heartbeat::parse(bytes)?;
+        let (written_at, seen_at) = (written_at(status), clock::precise_now());
+        facts.heartbeat = Some(Beat { heartbeat, notes, written_at, seen_at });
     } else if part == Part::Mission {
         facts.mission = Some(parse_object(bytes)?);
     } else {

@@ -1,5 +1,6 @@
 //! The effects: the forge and the disk. Everything in here does as it is told; [`crate::mission`] decides.
 
+mod accepted;
 pub mod applier;
 pub mod archive;
 pub mod beats;
@@ -21,6 +22,7 @@ pub mod observer;
 pub mod random;
 pub mod root;
 pub mod service;
+pub(crate) mod staged;
 pub mod watch;
 pub mod writer;
 

@@ -260,6 +260,20 @@ fn every_verdict_has_its_words_and_its_next_step() {
 }
 
 #[test]
+fn a_page_tells_what_is_wrong_and_what_is_remarkable_without_backticks() {
+    let view = MissionView {
+        problem: Some("`state/heartbeat.json` cannot be used: its `timestamp` is a number".to_owned()),
+        notes: vec!["the heartbeat's `message` has more than 200 characters and is cut".to_owned()],
+        ..judged(1, Health::Incomplete, "unreadable state/heartbeat.json", 90)
+    };
+    let snapshot = fleet_of(vec![view]);
+    let page = mission(&snapshot, id(1)).unwrap();
+    assert!(!page.contains('`'), "{page}");
+    has(&text(&page), "state/heartbeat.json cannot be used: its timestamp is a number");
+    has(&text(&page), "the heartbeat's message has more than 200 characters and is cut");
+}
+
+#[test]
 fn a_mission_of_which_nothing_is_known_has_a_page_too() {
     let known = scene::mission(1);
     let nothing = MissionView {
@@ -269,10 +283,12 @@ fn a_mission_of_which_nothing_is_known_has_a_page_too() {
         phase: None,
         health: None,
         reason: None,
+        problem: None,
         since: None,
         beaten_at: None,
         says: None,
         message: None,
+        notes: Vec::new(),
         wizard: None,
         name: Some("\u{200b}\u{202e} ".to_owned()),
         repository: None,

@@ -83,11 +83,10 @@ async fn it_ends_as_its_command_does_and_says_so() {
         ),
         (&["/etc"], 126, "failed", json!("cannot start `/etc`: Permission denied (os error 13)")),
     ] {
-        let before = heartbeat(&cell)["sequence"].as_u64().unwrap_or(0);
         let ended = run(pit(&host, &cell, &["run"]).args(command)).await;
         assert_eq!((ended.code, said(&cell)), (code, (json!(state), message)), "{command:?}: {ended:?}");
         let beats = if matches!(code, 126 | 127) { 1 } else { 2 };
-        assert_eq!(heartbeat(&cell)["sequence"], before + beats, "{command:?}");
+        assert_eq!(heartbeat(&cell)["sequence"], beats, "each run is a session of its own: {command:?}");
         let told = matches!(code, 126 | 127).then(|| format!("lazarus-pit: {}\n", said(&cell).1.as_str().unwrap()));
         assert_eq!((ended.stdout.as_str(), ended.stderr), ("", told.unwrap_or_default()), "{command:?}");
     }
@@ -215,7 +214,9 @@ async fn over_http_the_address_and_the_token_come_from_the_cell_or_are_said() {
         authorization: format!("Bearer {}", token.trim()),
         body,
     };
-    let (working, failed) = (json!({ "state": "working" }), json!({ "state": "failed", "message": "exit code 9" }));
+    let session = &daemon.heard()[0].body["session"];
+    let working = json!({ "state": "working", "session": session, "sequence": 1 });
+    let failed = json!({ "state": "failed", "session": session, "sequence": 2, "message": "exit code 9" });
     assert_eq!(daemon.heard(), [heard(&token, working), heard(&token, failed)]);
 
     let elsewhere = Listener::answering(&[204]);
@@ -225,8 +226,67 @@ async fn over_http_the_address_and_the_token_come_from_the_cell_or_are_said() {
     let beaten = run(host.command("lazarus-pit").args(beat)).await;
     assert_eq!((beaten.code, beaten.stderr.as_str()), (0, ""), "no cell is needed");
     assert_eq!(elsewhere.heard(), [heard("secret", json!({ "state": "waiting", "message": "for you" }))]);
+    let named = ["beat", "--url", &whole, "--token-file", "token", "--session", "night \u{202e}shift"];
+    assert_eq!(run(host.command("lazarus-pit").args(named)).await.code, 0);
+    let of_session = json!({ "state": "working", "session": "night shift" });
+    assert_eq!(elsewhere.heard()[1], heard("secret", of_session));
     let address_only = run(host.command("lazarus-pit").args(["beat", "--url", &elsewhere.url])).await;
     assert!(address_only.code == 2 && address_only.stderr.contains("no cell: "), "{address_only:?}");
+}
+
+#[tokio::test]
+async fn its_command_finds_the_absolute_path_of_the_cell_in_a_variable() {
+    let (host, cell) = cell().await;
+    let other = host.root().join("123e4567-e89b-12d3-a456-426614174001");
+    run(host.command("lazarus-pit").args(["--init-cell", "123e4567-e89b-12d3-a456-426614174001"])).await;
+    std::os::unix::fs::symlink(host.root(), host.path().join("link")).unwrap();
+    let daemon = Listener::answering(&[204]);
+    let whole = format!("{}/missions/{}/heartbeat", daemon.url, ID.to_uppercase());
+    let linked = host.path().join("link").join(ID).display().to_string();
+    let token = cell.join("config/heartbeat.token").display().to_string();
+    let show = ["--", "sh", "-c", "echo $MISSION_CELL"];
+    for (here, arguments, inherited, wanted) in [
+        (&cell.join("worktree"), &[][..], None, Some(&cell)),
+        (&cell, &["--cell", "worktree/.."], None, Some(&cell)),
+        (&other, &["--cell", &linked], None, Some(&cell)),
+        (&other, &[], Some(&cell), Some(&cell)),
+        (&cell, &["--url", &daemon.url], None, Some(&cell)),
+        (&cell, &["--url", &whole], None, Some(&cell)),
+        (&other, &["--url", &whole, "--token-file", &token], None, None),
+        (&other, &["--url", &whole, "--token-file", &token, "--every", "9m"], None, None),
+        (&host.root(), &["--url", &whole, "--token-file", &token], None, None),
+    ] {
+        let mut command = pit(&host, here, &["run"]);
+        command.args(arguments).args(show).envs(inherited.map(|cell| ("MISSION_CELL", cell)));
+        let ended = run(&mut command).await;
+        let wanted = wanted.map(|cell| cell.canonicalize().unwrap().display().to_string()).unwrap_or_default();
+        assert_eq!((ended.code, ended.stdout.trim_end(), &*ended.stderr), (0, &*wanted, ""), "{arguments:?}");
+    }
+}
+
+#[tokio::test]
+async fn each_run_is_a_session_of_its_own_from_its_start() {
+    let (host, cell) = cell().await;
+    let mut sessions = Vec::new();
+    for _ in 0..3 {
+        // Not before the first one of the run itself.
+        let script =
+            "until grep -q '\"sequence\": 1$' state/heartbeat.json; do n=$((n+1)); [ $n -lt 9999 ] || exit 9; done
+            lazarus-pit beat --message inside && lazarus-pit beat --message again";
+        let mut command = pit(&host, &cell, &["run", "sh", "-c", script]);
+        let beside = Path::new(env!("CARGO_BIN_EXE_lazarus-pit")).parent().unwrap().display();
+        command.env("PATH", format!("{beside}:/usr/local/bin:/usr/bin:/bin"));
+        let ended = run(&mut command).await;
+        assert_eq!((ended.code, ended.stderr.as_str()), (0, ""));
+        let last = heartbeat(&cell);
+        assert_eq!((&last["state"], &last["sequence"]), (&json!("done"), &json!(4)), "all four are of the run");
+        let session = last["session"].as_str().unwrap().to_owned();
+        let started_at = session.rsplit_once('-').unwrap().0;
+        assert!(chrono::DateTime::parse_from_rfc3339(started_at).is_ok(), "{session}");
+        sessions.push(session);
+    }
+    sessions.dedup();
+    assert_eq!(sessions.len(), 3);
 }
 
 #[tokio::test]
@@ -234,7 +294,7 @@ async fn a_heartbeat_that_is_refused_is_told_by_what_to_do() {
     let (host, cell) = cell().await;
     for (status, code, told) in [
         (&[404][..], 2, "404: it has no such cell, or the token is not that cell's; see `--url` and `--token-file`\n"),
-        (&[409], 1, "409: it has a later heartbeat already\n"),
+        (&[409], 1, "409: it has accepted a later heartbeat, or one of a session after this one\n"),
         (&[302], 2, "302: it sends us elsewhere, which is not followed; see `--url`\n"),
         (&[200], 1, "200\n"),
         (&[503], 1, "503\n"),

@@ -5,6 +5,7 @@ mod doors;
 mod health;
 mod metrics;
 mod pages;
+mod replays;
 mod server;
 mod webhook;
 

@@ -24,10 +24,12 @@ pub struct Mission {
     reason: Option<String>,
     why: Option<String>,
     place: Option<String>,
+    problem: Option<String>,
     since: Option<When>,
     beaten: Option<When>,
     says: Option<String>,
     message: Option<String>,
+    notes: Vec<String>,
     wizard: Option<String>,
     name: Option<String>,
     repository: Option<String>,
@@ -69,10 +71,12 @@ impl Mission {
             why,
             place,
             reason,
+            problem: mission.problem.as_deref().and_then(plain),
             since: when(mission.since),
             beaten: when(mission.beaten_at),
             says: mission.says.map(|says| says.to_string()),
             message: mission.message.as_deref().and_then(whole),
+            notes: mission.notes.iter().filter_map(|note| plain(note)).collect(),
             wizard: mission.wizard.as_ref().map(ToString::to_string),
             name: mission.name.as_deref().and_then(whole),
             repository: mission.repository.as_deref().and_then(whole),
@@ -83,6 +87,11 @@ impl Mission {
             scan_command: scan_command(&snapshot.missions_root),
         }
     }
+}
+
+/// Words of ours as a page shows them: backticks are for terminals and comments.
+fn plain(words: &str) -> Option<String> {
+    whole(&words.replace('`', ""))
 }
 
 /// With the cell's token in `TOKEN`, since it is shown nowhere.

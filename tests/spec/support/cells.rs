@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta};
 use lazarus::mission::cell::{CellFacts, Part, Sight};
+use lazarus::mission::fields::Notes;
 use lazarus::mission::heartbeat::{Beat, Heartbeat};
 use lazarus::mission::time::Timestamp;
 
@@ -22,8 +23,8 @@ pub(crate) fn beat(stamp: Option<i64>, state: &str, written: i64) -> CellFacts {
         cell.see(part, Sight::Present);
     }
     let timestamp = stamp.map(at);
-    let heartbeat = Heartbeat { timestamp, state: state.to_owned(), sequence: None, message: None };
-    cell.heartbeat = Some(Beat { heartbeat, written_at: at(written), seen_at: at(0) });
+    let heartbeat = Heartbeat { timestamp, state: state.to_owned(), ..Heartbeat::unborn() };
+    cell.heartbeat = Some(Beat { heartbeat, notes: Notes::default(), written_at: at(written), seen_at: at(0) });
     cell
 }
 

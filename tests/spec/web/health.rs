@@ -51,8 +51,8 @@ async fn the_report_is_made_of_the_snapshot() {
         "host": "alpha",
         "summary": { "healthy": 1, "stale": 0, "incomplete": 0, "uninitialized": 0, "unknown": 0 },
         "cells": [{
-            "mission_id": CELL, "health": "healthy", "reason": "beating", "path": format!("/var/missions/{CELL}"),
-            "heartbeat_age_seconds": null, "state": "waiting", "phase": "active", "wizard": "merlin",
+            "mission_id": CELL, "health": "healthy", "reason": "beating", "problem": null, "path": format!("/var/missions/{CELL}"),
+            "heartbeat_age_seconds": null, "state": "waiting", "notes": [], "phase": "active", "wizard": "merlin",
             "since": at(-600), "issue": "owner/missions#12",
         }],
         "ready": true,
