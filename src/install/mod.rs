@@ -8,7 +8,6 @@ use crate::install::plan::{
 };
 use crate::install::report::{InstallReport, StepReport};
 use crate::mission::identity::RepositoryName;
-use crate::mission::label::Label;
 use crate::settings::{Secret, Settings, SettingsError};
 use crate::world::gitea::{Commit, ForgeError, Gitea, NewHook, NewLabel};
 use base64::Engine as _;
@@ -78,7 +77,7 @@ async fn prepare_one(
         }),
         has_secret: settings.daemon.webhook_secret()?.is_some(),
         reset_secret,
-        host: settings.has_host_label.then(|| Label::Host(settings.host.clone())),
+        host: settings.has_host_label.then(|| settings.host.clone()),
     };
     let failed = |cause| InstallError::Forge { repository: repository.clone(), cause };
     let about = match gitea.repository(repository).get().send().await {

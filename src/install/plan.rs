@@ -1,8 +1,12 @@
 //! What a repository lacks to be one that missions are asked for in: decided from what was found, done elsewhere.
 
 use crate::mission::form::{FORM, Form};
+use crate::mission::ground::RepositoryLabel;
+use crate::mission::identity::HostName;
 use crate::mission::label::Label;
 use crate::mission::proposal::digest;
+use crate::mission::setup::displaced_labels;
+use crate::mission::text::code_span;
 use crate::world::gitea;
 use clap::ValueEnum;
 use serde::Serialize;
@@ -92,8 +96,8 @@ pub struct Wanted {
     pub has_secret: bool,
     /// Whether the secret is set again, which nobody can compare.
     pub reset_secret: bool,
-    /// This host's label, where issues carry it.
-    pub host: Option<Label>,
+    /// This host, where issues carry its label.
+    pub host: Option<HostName>,
 }
 
 /// A file that a commit writes.
@@ -158,6 +162,7 @@ pub fn plan(found: &Repository, wanted: &Wanted) -> Plan {
     let is_wanted = |part| wanted.parts.contains(&part);
     if is_wanted(Part::Labels) {
         plan.steps.extend(labels(found, wanted));
+        plan.notes.extend(displaced(found, wanted));
     }
     let mut files = Vec::new();
     if is_wanted(Part::Form) {
@@ -183,7 +188,7 @@ pub fn plan(found: &Repository, wanted: &Wanted) -> Plan {
 
 /// Colours are a team's own, and so is a description that they wrote.
 fn labels(found: &Repository, wanted: &Wanted) -> Vec<Step> {
-    let all = Label::ALL.into_iter().chain(wanted.host.clone());
+    let all = Label::ALL.into_iter().chain(wanted.host.clone().map(Label::Host));
     let steps = all.flat_map(|label| {
         let name = label.name().into_owned();
         let known: Vec<_> = found.labels.iter().filter(|known| known.name == name).cloned().collect();
@@ -195,6 +200,19 @@ fn labels(found: &Repository, wanted: &Wanted) -> Vec<Step> {
         wrong.map(|found| Step::CorrectLabel { label: label.clone(), found }).collect()
     });
     steps.collect()
+}
+
+/// What a team loses by our labels: a note for each of its own that the forge drops for them.
+fn displaced(found: &Repository, wanted: &Wanted) -> Vec<String> {
+    let labels: Vec<RepositoryLabel> = found.labels.iter().cloned().map(RepositoryLabel::from).collect();
+    let note = |(name, scope): (String, &str)| {
+        format!(
+            "Gitea drops your label {} from an issue that gets one of ours in the scope `{scope}`, since both are \
+             exclusive; rename it, or make it not exclusive",
+            code_span(&name)
+        )
+    };
+    displaced_labels(&labels, wanted.host.as_ref()).into_iter().map(note).collect()
 }
 
 /// A form that asks what ours asks is a team's own, whatever else it asks.

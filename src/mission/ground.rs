@@ -66,6 +66,8 @@ pub struct RepositoryLabel {
     pub name: String,
     /// Whether an issue carries at most one of its scope.
     pub is_exclusive: bool,
+    /// What it means, in the words of those who made it.
+    pub description: String,
     /// Whether it is archived; an edit must repeat this or it is lost
     /// (go-gitea/gitea `routers/api/v1/repo/label.go`).
     pub is_archived: bool,

@@ -87,3 +87,22 @@ pub fn plan_labels(repository: &KnownRepository, found: &[RepositoryLabel], host
     });
     missing.chain(wrong).collect()
 }
+
+/// A team's own labels that the forge drops from an issue when one of ours is added, each with the scope that they share. The
+/// labels of other hosts, which say the same of themselves as this one's, are not among them.
+#[must_use]
+pub fn displaced_labels(found: &[RepositoryLabel], host: Option<&HostName>) -> BTreeMap<String, &'static str> {
+    let host = host.cloned().map(Label::Host);
+    let is_of_a_host = |known: &RepositoryLabel| {
+        let is_like =
+            |host: &Label| host.displaces(&known.name, true) && known.description == host.appearance().meaning;
+        host.as_ref().is_some_and(is_like)
+    };
+    let theirs = found.iter().filter(|known| Label::named(&known.name).is_none() && !is_of_a_host(known));
+    let displaced = theirs.filter_map(|known| {
+        let mut ours = Label::ALL.iter().chain(&host);
+        let label = ours.find(|label| label.displaces(&known.name, known.is_exclusive))?;
+        Some((known.name.clone(), label.scope()))
+    });
+    displaced.collect()
+}

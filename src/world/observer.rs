@@ -319,8 +319,8 @@ async fn by_id(gitea: &Gitea, name: &RepositoryName, id: i64) -> Result<Reposito
 
 impl From<gitea::Label> for RepositoryLabel {
     fn from(label: gitea::Label) -> Self {
-        let gitea::Label { id, name, exclusive, is_archived, description: _ } = label;
-        Self { id, name, is_exclusive: exclusive, is_archived }
+        let gitea::Label { id, name, exclusive, is_archived, description } = label;
+        Self { id, name, is_exclusive: exclusive, description, is_archived }
     }
 }
 

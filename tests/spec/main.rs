@@ -52,6 +52,7 @@ mod settings;
 mod starting;
 mod status;
 mod support;
+mod team_labels;
 mod terminal;
 mod trouble;
 mod units;
