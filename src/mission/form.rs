@@ -1,5 +1,6 @@
 //! The form is the schema: which fields a proposal has, in which order, and what each may hold.
 
+use crate::mission::text::shown;
 use serde::Deserialize;
 use std::sync::LazyLock;
 
@@ -77,14 +78,34 @@ impl Form {
 
     /// Reads a form file of Gitea's syntax (go-gitea/gitea `modules/issue/template/template.go`).
     pub fn parse(yaml: &str) -> Result<Self, FormError> {
-        if yaml.len() > FORM_BYTES_MAX {
-            return Err(FormError::Shape(format!("{} bytes, limit is {FORM_BYTES_MAX}", yaml.len())));
-        }
-        let file: FormFile = serde_yaml::from_str(yaml).map_err(|error| FormError::Shape(error.to_string()))?;
-        let marker = file.body.iter().find_map(FieldFile::marker).ok_or(FormError::NoMarker)?;
+        let file = FormFile::read(yaml)?;
+        let marker = file.marker()?;
         let asked = file.body.into_iter().filter(|field| field.kind != "markdown");
         let fields = asked.map(FieldFile::into_field).collect::<Result<_, _>>()?;
         Ok(Self { marker, title_prefix: file.title, fields })
+    }
+
+    /// In what a form of others does not ask what this one asks; whatever else it asks is their own.
+    pub fn differences(&self, yaml: &str) -> Result<Vec<String>, FormError> {
+        let theirs = FormFile::read(yaml)?;
+        if theirs.marker()? != self.marker {
+            return Err(FormError::NoMarker);
+        }
+        let difference = |field: &Field| {
+            let id = &field.id;
+            let Some(found) = theirs.body.iter().find(|found| found.id == *id) else {
+                return Some(format!("it does not ask for `{id}`"));
+            };
+            match found.clone().into_field() {
+                Err(FormError::Field { field: _, problem }) => Some(format!("`{id}` {problem}")),
+                Err(error @ (FormError::Shape(_) | FormError::NoMarker)) => Some(error.to_string()),
+                Ok(found) if found.label != field.label => {
+                    Some(format!("`{id}` is called `{}` instead of `{}`", shown(&found.label), field.label))
+                }
+                Ok(_) => None,
+            }
+        };
+        Ok(self.fields.iter().filter_map(difference).collect())
     }
 
     /// The field with this id, which the contract guarantees.
@@ -101,7 +122,20 @@ struct FormFile {
     body: Vec<FieldFile>,
 }
 
-#[derive(Deserialize)]
+impl FormFile {
+    fn read(yaml: &str) -> Result<Self, FormError> {
+        if yaml.len() > FORM_BYTES_MAX {
+            return Err(FormError::Shape(format!("{} bytes, limit is {FORM_BYTES_MAX}", yaml.len())));
+        }
+        serde_yaml::from_str(yaml).map_err(|error| FormError::Shape(error.to_string()))
+    }
+
+    fn marker(&self) -> Result<String, FormError> {
+        self.body.iter().find_map(FieldFile::marker).ok_or(FormError::NoMarker)
+    }
+}
+
+#[derive(Clone, Deserialize)]
 struct FieldFile {
     #[serde(rename = "type")]
     kind: String,
@@ -114,7 +148,7 @@ struct FieldFile {
     visible: Vec<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 struct Attributes {
     #[serde(default)]
     label: String,
@@ -126,14 +160,14 @@ struct Attributes {
     options: Vec<Choice>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(untagged)]
 enum Choice {
     Text(String),
     Tick { label: String },
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 struct Validations {
     #[serde(default)]
     required: bool,

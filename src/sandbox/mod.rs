@@ -31,6 +31,7 @@ mod server;
 mod setup;
 mod shelf;
 mod state;
+mod templates;
 mod thread;
 mod timeline;
 mod view;

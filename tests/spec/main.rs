@@ -27,6 +27,7 @@ mod health;
 mod house;
 mod identity;
 mod install;
+mod install_forms;
 mod issue;
 mod job;
 mod label;
