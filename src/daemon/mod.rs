@@ -16,6 +16,7 @@ use crate::caught::caught;
 use crate::gateway;
 use crate::metrics::Metrics;
 use crate::mission::admission::shortage;
+use crate::mission::identity::ForgeUrl;
 use crate::mission::time::Timestamp;
 use crate::pass::enter;
 use crate::queue::{Key, Queue};
@@ -55,6 +56,8 @@ pub struct Daemon {
     fleet: Mutex<Fleet>,
     cells: Arc<Mutex<Watch>>,
     forge: Option<Forge>,
+    /// The forge's address that the root remembers, which missions are known by.
+    known_as: Option<ForgeUrl>,
     /// One daemon a root.
     _residence: Option<Residence>,
     passes: Mutex<PassBook>,
@@ -92,6 +95,8 @@ impl Daemon {
         let root_to_look = Arc::clone(&root);
         // On new ground the entry itself keeps everybody out, and a pit alone finds nothing there to keep.
         let residence = root.file().map(|_| Residence::take(&root)).transpose()?;
+        let remembered = root.file().and_then(|file| file.papers.forge.clone());
+        let known_as = settings.forge_url.clone().map(|configured| remembered.unwrap_or(configured));
         let forge = match &settings.forge_url {
             Some(_) => Some(Forge::new(&settings, root, entry, access)?),
             // Whoever makes a cell beside it needs the writer's lock.
@@ -104,7 +109,7 @@ impl Daemon {
             interval: settings.daemon.interval,
             missions_root: settings.missions_root.display().to_string(),
             host: settings.host.clone(),
-            forge: settings.forge_url.clone(),
+            forge: known_as.clone(),
             public_url: settings.daemon.public_url.clone(),
             missions: Vec::new(),
             passes: passes.told(),
@@ -116,6 +121,7 @@ impl Daemon {
             fleet: Mutex::new(fleet),
             cells,
             forge,
+            known_as,
             _residence: residence,
             passes: Mutex::new(passes),
             tick: Mutex::new(tick),
@@ -169,7 +175,7 @@ impl Daemon {
     fn ground(&self) -> Ground<'_> {
         Ground {
             missions_root: self.settings.missions_root.to_str().unwrap_or_default(),
-            forge: self.settings.forge_url.as_ref(),
+            forge: self.known_as.as_ref(),
             stale_after: self.settings.stale_after,
             now: self.now(),
             close_grace: forge::span(self.settings.close_grace),

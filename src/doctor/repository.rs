@@ -24,7 +24,7 @@ pub(super) async fn look(settings: &Settings, gitea: &Gitea, papers: Option<&Roo
     for name in names {
         let remembered = papers.and_then(|papers| papers.remembered(name));
         match find_repository(gitea, name, remembered).await {
-            Ok(FoundRepository { known, asked_for }) => {
+            Ok(FoundRepository { known, asked_for, web_url: _ }) => {
                 checks.push(found(&known, asked_for.as_ref()));
                 inside(settings, gitea, &known, checks).await;
             }

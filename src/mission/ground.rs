@@ -19,9 +19,13 @@ pub struct KnownRepository {
 pub struct RootPapers {
     /// The host that it is on.
     pub host: HostName,
-    /// The forge that its missions come from; none before the first pass.
+    /// The forge that its missions come from, by the address that it was first asked by, or that `init` has named since; none
+    /// before the first pass.
     #[serde(default)]
     pub forge: Option<ForgeUrl>,
+    /// Where people see that forge; none before it has told.
+    #[serde(default)]
+    pub web_url: Option<ForgeUrl>,
     /// The repositories that its missions come from.
     #[serde(default)]
     pub repositories: Vec<KnownRepository>,

@@ -385,7 +385,7 @@ pub fn papers(observation: &Observation, proposal: &Proposal, phase: Phase) -> C
             repository: issue.key.repository.clone(),
             number: issue.key.number,
             id: issue.key.issue_id,
-            url: issue.url.clone(),
+            url: here.page_of(&issue.key),
             author_id: issue.key.author_id,
         }),
         commit: worktree.map(|checked_out| checked_out.commit.clone()),

@@ -3,7 +3,7 @@
 use crate::mission::alarm::AlarmMarker;
 use crate::mission::cell::{Failure, Sighting};
 use crate::mission::ground::{KnownRepository, RepositoryLabel};
-use crate::mission::identity::{MissionId, RepositoryName};
+use crate::mission::identity::{ForgeUrl, MissionId, RepositoryName};
 use crate::mission::label::Label;
 use crate::mission::marker::Marker;
 use crate::mission::notify::IssueName;
@@ -31,6 +31,8 @@ pub struct FoundRepository {
     pub known: KnownRepository,
     /// The name that it was asked for by, where it has another one now.
     pub asked_for: Option<RepositoryName>,
+    /// Where people see the forge, as it says itself.
+    pub web_url: Option<ForgeUrl>,
 }
 
 /// Why a repository cannot be served.
@@ -307,7 +309,9 @@ pub async fn find_repository(
     let now = RepositoryName::parse(&found.full_name)
         .map_err(|error| protocol(format!("repositories/{}", found.id), error.to_string()))?;
     let asked_for = (!now.is_same(&name)).then_some(name);
-    Ok(FoundRepository { known: KnownRepository { id: found.id, name: now }, asked_for })
+    let web_url = found.html_url.strip_suffix(&format!("/{}", found.full_name));
+    let web_url = web_url.and_then(|url| ForgeUrl::parse(url).ok());
+    Ok(FoundRepository { known: KnownRepository { id: found.id, name: now }, asked_for, web_url })
 }
 
 async fn by_id(gitea: &Gitea, name: &RepositoryName, id: i64) -> Result<Repository, RepositoryError> {

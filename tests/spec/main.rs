@@ -2,6 +2,7 @@
 //! the real binaries.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
 
+mod addresses;
 mod alarms;
 mod bounds;
 mod commands;

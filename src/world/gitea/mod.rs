@@ -73,6 +73,12 @@ impl Gitea {
         Call::get(&self.0, &["users", login])
     }
 
+    /// The address that it is asked by.
+    #[must_use]
+    pub fn url(&self) -> ForgeUrl {
+        self.0.base()
+    }
+
     /// The token as it is now.
     #[must_use]
     pub fn token(&self) -> Token {

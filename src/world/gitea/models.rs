@@ -30,6 +30,9 @@ pub struct Repository {
     pub id: i64,
     /// `owner/name` as it is now.
     pub full_name: String,
+    /// Its page.
+    #[serde(default, deserialize_with = "or_default")]
+    pub html_url: String,
     /// Whether nothing may be written any more.
     #[serde(default)]
     pub archived: bool,

@@ -50,6 +50,7 @@ pub(crate) fn proposal(answers: &[(&str, &str)]) -> Observation {
         missions_root: "/var/missions".to_owned(),
         host: HostName::parse("alpha").unwrap(),
         forge: ForgeUrl::parse("https://git.example.com").unwrap(),
+        web_url: ForgeUrl::parse("https://git.example.com").unwrap(),
         me: 3,
         trusted_posters: Vec::new(),
         worktrees: vec![RepositoryPattern::parse("wizards/*").unwrap()],
