@@ -1,6 +1,6 @@
 //! What a repository asks those who file issues, as the forge resolves it: the form for missions, and the chooser before it.
 
-use crate::mission::form::{Form, FormError};
+use crate::mission::form::{FORM_PATH, Form, FormError};
 use crate::mission::identity::RepositoryName;
 use crate::mission::label::Label;
 use crate::world::gitea::{Contents, ForgeError, Gitea, IssueConfig, Template};
@@ -8,9 +8,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::ffi::OsStr;
 use std::path::Path;
-
-/// Where our form is put where there is none.
-pub const FORM_PATH: &str = ".gitea/ISSUE_TEMPLATE/mission-proposal.yaml";
 
 /// Where a forge looks for forms, in all of them, on the default branch (go-gitea/gitea `services/issue/template.go`).
 const FOLDERS: [&str; 8] = [

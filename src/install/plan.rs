@@ -1,7 +1,7 @@
 //! What a repository lacks to be one that missions are asked for in: decided from what was found, done elsewhere.
 
-use crate::install::forms::{FORM_PATH, FormFault, Found, FoundForm};
-use crate::mission::form::FORM;
+use crate::install::forms::{FormFault, Found, FoundForm};
+use crate::mission::form::{FORM, FORM_PATH};
 use crate::mission::ground::RepositoryLabel;
 use crate::mission::identity::HostName;
 use crate::mission::label::Label;

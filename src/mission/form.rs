@@ -7,6 +7,12 @@ use std::sync::LazyLock;
 /// The form that this program ships, installs and reads proposals by.
 pub const FORM: &str = include_str!("../../.gitea/ISSUE_TEMPLATE/mission-proposal.yaml");
 
+/// What the forge writes for a question that was left empty.
+pub const NO_RESPONSE: &str = "_No response_";
+
+/// Where it is in a repository, unless a team has put one of its own elsewhere.
+pub const FORM_PATH: &str = ".gitea/ISSUE_TEMPLATE/mission-proposal.yaml";
+
 /// The largest form that is parsed; the shipped one has 3 KiB.
 const FORM_BYTES_MAX: usize = 64 * 1024;
 
@@ -32,6 +38,8 @@ pub struct Field {
     pub required: bool,
     /// What an answer looks like.
     pub kind: FieldKind,
+    /// What is chosen unless somebody chooses something else.
+    pub default: Option<String>,
 }
 
 /// How a field is answered.
@@ -83,6 +91,23 @@ impl Form {
         let asked = file.body.into_iter().filter(|field| field.kind != "markdown");
         let fields = asked.map(FieldFile::into_field).collect::<Result<_, _>>()?;
         Ok(Self { marker, title_prefix: file.title, fields })
+    }
+
+    /// What the form makes of an issue whose author answers nothing, for those who write one by hand.
+    #[must_use]
+    pub fn unanswered(&self) -> String {
+        let section = |field: &Field| {
+            let answer = match &field.kind {
+                FieldKind::Line => NO_RESPONSE.to_owned(),
+                FieldKind::FencedText => "```text\n\n```".to_owned(),
+                FieldKind::Choice(_) => field.default.clone().unwrap_or_else(|| NO_RESPONSE.to_owned()),
+                FieldKind::Ticks(labels) => {
+                    labels.iter().map(|label| format!("- [ ] {label}")).collect::<Vec<_>>().join("\n")
+                }
+            };
+            format!("### {}\n\n{answer}", field.label)
+        };
+        self.fields.iter().map(section).collect::<Vec<_>>().join("\n\n")
     }
 
     /// In what a form of others does not ask what this one asks; whatever else it asks is their own.
@@ -158,6 +183,8 @@ struct Attributes {
     render: Option<String>,
     #[serde(default)]
     options: Vec<Choice>,
+    #[serde(default)]
+    default: Option<usize>,
 }
 
 #[derive(Clone, Deserialize)]
@@ -183,7 +210,8 @@ impl FieldFile {
     fn into_field(self) -> Result<Field, FormError> {
         let FieldFile { kind, id, attributes, validations, visible: _ } = self;
         let refused = |problem| FormError::Field { field: id.clone(), problem };
-        let labels = attributes.options.into_iter().map(Choice::into_label).collect();
+        let labels: Vec<String> = attributes.options.into_iter().map(Choice::into_label).collect();
+        let default = attributes.default.and_then(|at| labels.get(at).cloned());
         let (kind, required) = match kind.as_str() {
             "input" => (FieldKind::Line, validations.required),
             "textarea" if attributes.render.is_some() => (FieldKind::FencedText, validations.required),
@@ -195,7 +223,7 @@ impl FieldFile {
         if attributes.label.is_empty() {
             return Err(refused("has no label"));
         }
-        Ok(Field { id, label: attributes.label, required, kind })
+        Ok(Field { id, label: attributes.label, required, kind, default })
     }
 }
 

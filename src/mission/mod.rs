@@ -23,6 +23,7 @@ pub mod ending;
 pub mod expected;
 pub mod flapping;
 pub mod form;
+pub mod formless;
 pub mod ground;
 pub mod health;
 pub mod heartbeat;

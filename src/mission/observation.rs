@@ -7,7 +7,7 @@ use crate::mission::archive::ArchiveName;
 use crate::mission::cell::Sighting;
 use crate::mission::form::Form;
 use crate::mission::health::{Facts, Place, Verdict, assess};
-use crate::mission::identity::{ForgeUrl, HostName, MissionId, RepositoryPattern, RootId};
+use crate::mission::identity::{ForgeUrl, HostName, MissionId, RepositoryName, RepositoryPattern, RootId};
 use crate::mission::label::Label;
 use crate::mission::marker::Marker;
 use crate::mission::notify::Notify;
@@ -83,6 +83,12 @@ impl Here {
     #[must_use]
     pub fn page_of(&self, issue: &IssueKey) -> String {
         format!("{}/{}/issues/{}", self.web_url, issue.repository, issue.number)
+    }
+
+    /// Where people file a new issue, by the same address.
+    #[must_use]
+    pub fn filing_page_of(&self, repository: &RepositoryName) -> String {
+        format!("{}/{repository}/issues/new", self.web_url)
     }
 
     /// A job token cannot take single labels off (go-gitea/gitea#37011).

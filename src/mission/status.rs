@@ -5,6 +5,7 @@ use crate::mission::cell::Sighting;
 use crate::mission::checkout::{Wish, wish};
 use crate::mission::consent::{Consent, consent};
 use crate::mission::ending::Ending;
+use crate::mission::formless::form_help;
 use crate::mission::health::{Place, Reason, Verdict};
 use crate::mission::heartbeat::{Heartbeat, WizardState};
 use crate::mission::meaning::{Asked, Back, Ended, Meaning, Repaired, Status, Suspended, WorktreeNews};
@@ -80,7 +81,8 @@ fn compose(observation: &Observation, situation: &Situation, is_held: bool) -> O
         Situation::Closed(ending) => closed(observation, *ending, &mut record),
         Situation::Invalid(problems) => {
             say(&mut record, observation, Phase::Invalid, None, &[]);
-            Meaning { problems: problems.clone(), ..blank(observation, Phase::Invalid) }
+            let form = form_help(observation);
+            Meaning { problems: problems.clone(), form, ..blank(observation, Phase::Invalid) }
         }
         Situation::Waits(proposal, waiting) => waits(observation, proposal, waiting, &mut record),
         Situation::Active(active) => runs(observation, active, &mut record, is_held)?,
@@ -332,6 +334,7 @@ fn blank(observation: &Observation, phase: Phase) -> Meaning {
         beat_command: None,
         scan_command: scan_command(&here.missions_root),
         problems: Vec::new(),
+        form: None,
         refused: Vec::new(),
         waiting: None,
         asked: None,

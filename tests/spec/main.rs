@@ -18,6 +18,7 @@ mod documents;
 mod faults;
 mod flapping;
 mod form;
+mod formless;
 mod gc;
 mod git;
 mod git_apart;
