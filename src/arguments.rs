@@ -110,7 +110,7 @@ impl From<SettingsFlags> for Flags {
 /// `lazarus-reconcile COMMAND`
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make a directory a missions root, or look whether it is one
+    /// Make a directory a missions root, or have it remember the new address of its forge
     #[command(before_help = "Example: lazarus-reconcile init --root /var/missions")]
     Init {
         /// Take over the missions of a root that is lost; its id stands in the refusal

@@ -2,7 +2,7 @@
 
 use crate::mission::cell::{Part, Sight, Sighting};
 use crate::mission::ground::RootPapers;
-use crate::mission::identity::{MissionId, RootId};
+use crate::mission::identity::{ForgeUrl, MissionId, RootId};
 use crate::mission::papers::CellPapers;
 use crate::mission::paths::beat_command;
 use crate::mission::phase::Phase;
@@ -61,10 +61,12 @@ pub struct Initialised {
     pub root_id: RootId,
     /// Whether it was made just now.
     pub is_new: bool,
+    /// The address of its forge, where it remembered another one before.
+    pub moved_to: Option<ForgeUrl>,
 }
 
 /// Makes the directory if need be, and a missions root of it unless it is one. With `replaced`, notes that its missions
-/// take the place of those on a root that is lost.
+/// take the place of those on a root that is lost. The address of the forge that it remembers is the configured one then.
 pub fn init(settings: &Settings, replaced: Option<RootId>, now: Timestamp) -> Result<Initialised, InitError> {
     let path = &settings.missions_root;
     std::fs::create_dir_all(path).map_err(|cause| InitError::Directory { path: path.display().to_string(), cause })?;
@@ -73,12 +75,17 @@ pub fn init(settings: &Settings, replaced: Option<RootId>, now: Timestamp) -> Re
     if replaced == Some(file.root_id) {
         return Err(InitError::Itself(file.root_id));
     }
-    if let Some(old) = replaced.filter(|old| !file.papers.replaced.contains(old)) {
-        let mut papers = file.papers.clone();
-        papers.replaced.push(old);
+    let mut papers = file.papers.clone();
+    papers.replaced.extend(replaced.filter(|old| !file.papers.replaced.contains(old)));
+    let moved_to = settings.forge_url.clone().filter(|forge| papers.forge.as_ref().is_some_and(|known| known != forge));
+    if let Some(forge) = &moved_to {
+        // Where people see it, it says itself.
+        (papers.forge, papers.web_url) = (Some(forge.clone()), None);
+    }
+    if papers != file.papers {
         writer.update_root(papers)?;
     }
-    Ok(Initialised { root_id: file.root_id, is_new })
+    Ok(Initialised { root_id: file.root_id, is_new, moved_to })
 }
 
 fn open(settings: &Settings, now: Timestamp) -> Result<(Arc<Writer>, bool), InitError> {
@@ -90,6 +97,7 @@ fn open(settings: &Settings, now: Timestamp) -> Result<(Arc<Writer>, bool), Init
     let papers = RootPapers {
         host: settings.host.clone(),
         forge: settings.forge_url.clone(),
+        web_url: None,
         repositories: Vec::new(),
         former_names: Vec::new(),
         people: BTreeMap::new(),

@@ -150,7 +150,8 @@ fn run_init(flags: SettingsFlags, replaced: Option<RootId>) -> Exit {
             let path = settings.missions_root.display();
             let what = if done.is_new { "is a missions root now" } else { "is a missions root already" };
             let taken = replaced.map_or(String::new(), |old| format!(", in place of {old}"));
-            console.print(&format!("{path} {what}: root {}{taken}\n", done.root_id))
+            let moved = done.moved_to.map_or(String::new(), |forge| format!(", of the forge `{forge}`"));
+            console.print(&format!("{path} {what}: root {}{taken}{moved}\n", done.root_id))
         }
         Err(error) => console.refused(&error),
     })

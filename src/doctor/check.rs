@@ -49,7 +49,7 @@ pub struct Check {
 }
 
 /// Every fault that is found by name, in the order of the documents.
-pub const FAULTS: [&str; 53] = [
+pub const FAULTS: [&str; 54] = [
     "settings-unusable",
     "forge-not-set",
     "forge-unresolved",
@@ -84,6 +84,7 @@ pub const FAULTS: [&str; 53] = [
     "form-differs",
     "label-missing",
     "label-not-exclusive",
+    "label-scope-shared",
     "root-missing",
     "root-unusable",
     "root-not-initialised",

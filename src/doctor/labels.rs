@@ -3,7 +3,8 @@
 use crate::doctor::check::Check;
 use crate::mission::change::Change;
 use crate::mission::ground::{KnownRepository, RepositoryLabel};
-use crate::mission::setup::plan_labels;
+use crate::mission::setup::{displaced_labels, plan_labels};
+use crate::mission::text::code_span;
 use crate::settings::Settings;
 use crate::world::gitea::Gitea;
 
@@ -31,6 +32,15 @@ pub(super) async fn look(settings: &Settings, gitea: &Gitea, known: &KnownReposi
     if !wrong.is_empty() {
         let found = format!("in `{name}` {} should exclude others of their scope, or should not", wrong.join(", "));
         checks.push(Check::warning("labels", "label-not-exclusive", found, &next));
+    }
+    let displaced: Vec<String> = displaced_labels(&found, host).keys().map(|name| code_span(name)).collect();
+    if !displaced.is_empty() {
+        let found = format!(
+            "in `{name}` Gitea drops {} from an issue that gets a label of ours, exclusive in the same scope",
+            displaced.join(", ")
+        );
+        let next = format!("rename them, or make them not exclusive: `{name}`, Issues, Labels");
+        checks.push(Check::warning("labels", "label-scope-shared", found, next));
     }
     if checks.is_empty() {
         checks.push(Check::pass("labels", format!("`{name}` has all of them")));

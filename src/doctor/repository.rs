@@ -2,16 +2,15 @@
 
 use crate::doctor::check::Check;
 use crate::doctor::labels;
-use crate::install::plan::FORM_PATH;
+use crate::install::forms::{FormFault, FoundForm, find_form};
 use crate::mission::approval::ApprovalMode;
-use crate::mission::form::Form;
 use crate::mission::ground::{KnownRepository, RootPapers};
 use crate::mission::identity::RepositoryName;
 use crate::mission::repository::{FoundRepository, RepositoryProblem};
+use crate::mission::text::{code_span, shown};
 use crate::settings::Settings;
-use crate::world::gitea::{ForgeError, Gitea, Repository, Template};
+use crate::world::gitea::{ForgeError, Gitea, Repository};
 use crate::world::observer::{RepositoryError, find_repository};
-use serde_json::Value;
 
 /// Looks at each repository of the settings.
 pub(super) async fn look(settings: &Settings, gitea: &Gitea, papers: Option<&RootPapers>, checks: &mut Vec<Check>) {
@@ -26,7 +25,7 @@ pub(super) async fn look(settings: &Settings, gitea: &Gitea, papers: Option<&Roo
     for name in names {
         let remembered = papers.and_then(|papers| papers.remembered(name));
         match find_repository(gitea, name, remembered).await {
-            Ok(FoundRepository { known, asked_for }) => {
+            Ok(FoundRepository { known, asked_for, web_url: _ }) => {
                 checks.push(found(&known, asked_for.as_ref()));
                 inside(settings, gitea, &known, checks).await;
             }
@@ -108,56 +107,22 @@ fn strangers(settings: &Settings, repository: &Repository) -> Check {
     Check::warning("filing", "strangers-may-file", found, next)
 }
 
+/// Ids and labels count; texts are the team's own, and so are fields that they add.
 async fn form(gitea: &Gitea, name: &RepositoryName) -> Check {
     let install = format!("`lazarus-reconcile install --repo {name} --only form`");
-    let templates = match gitea.repository(name).templates().send_page().await {
-        Ok(page) => page.items,
+    let (path, fault) = match find_form(gitea, name).await {
+        Ok(FoundForm::Good { path }) => return Check::pass("form", format!("`{name}` has it: {}", shown(&path))),
+        Ok(FoundForm::Missing) => {
+            let found = format!("`{name}` has no Mission proposal form");
+            return Check::failure("form", "form-missing", found, install);
+        }
+        Ok(FoundForm::Faulty { path, id: _, fault }) => (code_span(&path), fault),
         Err(error) => return Check::failure("form", "forge-unavailable", error.to_string(), "ask again"),
     };
-    let ours = Form::embedded();
-    let Some(template) = templates.iter().find(|template| marker_of(template).contains(&ours.marker)) else {
-        // What the forge cannot read is missing from its list.
-        return match gitea.repository(name).file(FORM_PATH).send().await {
-            Ok(_) => {
-                let found = format!("`{FORM_PATH}` of `{name}` is no form that Gitea can read, or has lost its marker");
-                Check::failure("form", "form-invalid", found, install)
-            }
-            Err(_) => Check::failure("form", "form-missing", format!("`{name}` has no Mission proposal form"), install),
-        };
+    let (word, found) = match fault {
+        FormFault::Unreadable => ("form-invalid", format!("{path} of `{name}` is no form that Gitea can read")),
+        FormFault::NoMarker => ("form-invalid", format!("{path} of `{name}` has lost its first field, the marker")),
+        FormFault::Differs(differences) => ("form-differs", format!("{path} of `{name}`: {}", differences.join("; "))),
     };
-    let differences = differences(template, ours);
-    if differences.is_empty() {
-        return Check::pass("form", format!("`{name}` has it: {}", template.file_name));
-    }
-    Check::failure(
-        "form",
-        "form-differs",
-        format!("`{}` of `{name}`: {}", template.file_name, differences.join("; ")),
-        install,
-    )
-}
-
-/// The hidden texts of a form's issues.
-fn marker_of(template: &Template) -> String {
-    let hidden = template.body.iter().filter(|field| field.kind == "markdown");
-    hidden.filter_map(|field| field.attributes.get("value")?.as_str()).collect()
-}
-
-/// Ids and labels count; texts are the team's own, and so are fields that they add.
-fn differences(template: &Template, ours: &Form) -> Vec<String> {
-    let label = |id: &str| {
-        let field = template.body.iter().find(|field| field.id == id)?;
-        field.attributes.get("label").and_then(Value::as_str).or(Some(""))
-    };
-    let difference = |field: &crate::mission::form::Field| match label(&field.id) {
-        None => Some(format!("it does not ask for `{}`", field.id)),
-        Some(found) if found != field.label => Some(format!(
-            "`{}` is called `{}` instead of `{}`",
-            field.id,
-            crate::mission::text::shown(found),
-            field.label
-        )),
-        Some(_) => None,
-    };
-    ours.fields.iter().filter_map(difference).collect()
+    Check::failure("form", word, found, install)
 }

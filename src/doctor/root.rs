@@ -32,7 +32,10 @@ pub(super) fn look(settings: &Settings, checks: &mut Vec<Check>) -> Option<Root>
         && remembered != now
     {
         let found = format!("its missions come from `{remembered}`, and `forge.url` is `{now}`");
-        let next = "set `forge.url` right; if the forge has moved there, `lazarus-reconcile --dry-run` shows that it is the same";
+        let next = format!(
+            "set `forge.url` right; `lazarus-reconcile --dry-run` shows whether it is the same forge, and if it has moved there \
+             for good, {init} remembers that"
+        );
         checks.push(Check::warning("root", "root-foreign", found, next));
     }
     checks.push(owner(&root, &init));

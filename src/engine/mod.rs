@@ -26,6 +26,7 @@ pub use daemon::run;
 use crate::gateway;
 use crate::metrics::Metrics;
 use crate::mission::admission::shortage;
+use crate::mission::identity::ForgeUrl;
 use crate::mission::time::Timestamp;
 use crate::queue::{Key, Queue};
 use crate::report::Report;
@@ -56,6 +57,8 @@ const BEATS_MAX: usize = 1_024;
 #[derive(Debug)]
 pub struct Engine {
     settings: Settings,
+    /// The forge's address that the root remembers, which missions are known by.
+    known_as: Option<ForgeUrl>,
     queue: Arc<Queue>,
     fleet: Mutex<Fleet>,
     cells: Arc<Mutex<Watch>>,
@@ -104,6 +107,8 @@ impl Engine {
         let beats = Arc::new(Beats::new(Arc::clone(&root)).heard_by(listener));
         // On new ground the entry itself keeps everybody out, and a pit alone finds nothing there to keep.
         let residence = root.file().filter(|_| is_lasting).map(|_| Residence::take(&root)).transpose()?;
+        let remembered = root.file().and_then(|file| file.papers.forge.clone());
+        let known_as = settings.forge_url.clone().map(|configured| remembered.unwrap_or(configured));
         let forge = match &settings.forge_url {
             Some(_) => Some(Forge::new(&settings, Arc::clone(&root), entry, access)?),
             None if !is_lasting => {
@@ -120,7 +125,7 @@ impl Engine {
             interval: settings.daemon.interval,
             missions_root: settings.missions_root.display().to_string(),
             host: settings.host.clone(),
-            forge: settings.forge_url.clone(),
+            forge: known_as.clone(),
             public_url: settings.daemon.public_url.clone(),
             missions: Vec::new(),
             passes: passes.told(),
@@ -128,6 +133,7 @@ impl Engine {
             traffic: Traffic::default(),
         };
         Ok(Arc::new(Self {
+            known_as,
             queue: Arc::default(),
             fleet: Mutex::default(),
             cells,
@@ -186,7 +192,7 @@ impl Engine {
     fn ground(&self) -> Ground<'_> {
         Ground {
             missions_root: self.settings.missions_root.to_str().unwrap_or_default(),
-            forge: self.settings.forge_url.as_ref(),
+            forge: self.known_as.as_ref(),
             stale_after: self.settings.stale_after,
             now: self.now(),
             close_grace: forge::span(self.settings.close_grace),

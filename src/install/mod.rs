@@ -1,18 +1,15 @@
 //! Makes repositories ready for missions: looks, says what it will do, does only what differs, and can be run again.
 
+pub mod forms;
 pub mod plan;
 pub mod report;
 
-use crate::install::plan::{
-    CONFIG_PATHS, EVENTS, FORM_PATH, File, Found, Part, Plan, Repository, Step, WORKFLOW_PATHS, Wanted, plan,
-};
+use crate::install::forms::{file, find_form, has_chooser, there};
+use crate::install::plan::{EVENTS, File, Part, Plan, Repository, Step, WORKFLOW_PATHS, Wanted, plan};
 use crate::install::report::{InstallReport, StepReport};
 use crate::mission::identity::RepositoryName;
-use crate::mission::label::Label;
 use crate::settings::{Secret, Settings, SettingsError};
 use crate::world::gitea::{Commit, ForgeError, Gitea, NewHook, NewLabel};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 
 /// What the commit is called, and the pull request.
 const TITLE: &str = "Take Mission proposals";
@@ -78,7 +75,7 @@ async fn prepare_one(
         }),
         has_secret: settings.daemon.webhook_secret()?.is_some(),
         reset_secret,
-        host: settings.has_host_label.then(|| Label::Host(settings.host.clone())),
+        host: settings.has_host_label.then(|| settings.host.clone()),
     };
     let failed = |cause| InstallError::Forge { repository: repository.clone(), cause };
     let about = match gitea.repository(repository).get().send().await {
@@ -113,14 +110,12 @@ async fn look(
         found.is_protected = branch.is_some_and(|branch| branch.protected && !branch.user_can_push);
     }
     if is_wanted(Part::Form) {
-        found.form = file(gitea, name, FORM_PATH).await?;
-        for path in CONFIG_PATHS {
-            found.has_config = found.has_config || file(gitea, name, path).await?.is_some();
-        }
+        found.form = find_form(gitea, name).await?;
+        found.has_chooser = has_chooser(gitea, name).await?;
     }
     if is_wanted(Part::Workflow) {
-        let folder = async |path: &str| there(gitea.repository(name).folder(path).send().await);
-        let is_used = async |path: &str| folder(path).await.map(|found| found.is_some());
+        let contents = async |path: &str| there(gitea.repository(name).contents(path).send().await);
+        let is_used = async |path: &str| contents(path).await.map(|found| found.is_some());
         found.is_githubs = !is_used(".gitea/workflows").await? && is_used(".github/workflows").await?;
         found.workflow = file(gitea, name, WORKFLOW_PATHS[usize::from(found.is_githubs)]).await?;
     }
@@ -132,25 +127,6 @@ async fn look(
         };
     }
     Ok(found)
-}
-
-/// What is not there is an answer, too.
-fn there<T>(answer: Result<T, ForgeError>) -> Result<Option<T>, ForgeError> {
-    match answer {
-        Ok(found) => Ok(Some(found)),
-        Err(ForgeError::NotFound { .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-async fn file(gitea: &Gitea, name: &RepositoryName, path: &str) -> Result<Found, ForgeError> {
-    let found = there(gitea.repository(name).file(path).send().await)?;
-    // A file that is no text, or no base64, is none of ours.
-    let text = |content: &str| {
-        let bytes = STANDARD.decode(content.replace(['\n', '\r'], "")).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
-    };
-    Ok(found.map(|file| (file.sha, text(&file.content))))
 }
 
 impl Prepared {
@@ -220,6 +196,7 @@ async fn commit(
     files: &[File],
     new_branch: Option<&str>,
 ) -> Result<(), ForgeError> {
-    let files = files.iter().map(|File { path, contents, replaced }| (*path, *contents, replaced.clone())).collect();
+    let files =
+        files.iter().map(|File { path, contents, replaced }| (path.as_str(), *contents, replaced.clone())).collect();
     gitea.repository(repository).commit(&Commit { message: TITLE, new_branch, files }).send().await.map(|_| ())
 }

@@ -1,26 +1,23 @@
 //! What a repository lacks to be one that missions are asked for in: decided from what was found, done elsewhere.
 
-use crate::mission::form::{FORM, Form};
+use crate::install::forms::{FormFault, Found, FoundForm};
+use crate::mission::form::{FORM, FORM_PATH};
+use crate::mission::ground::RepositoryLabel;
+use crate::mission::identity::HostName;
 use crate::mission::label::Label;
 use crate::mission::proposal::digest;
+use crate::mission::setup::displaced_labels;
+use crate::mission::text::code_span;
 use crate::world::gitea;
 use clap::ValueEnum;
 use serde::Serialize;
 use std::fmt;
 
-/// Where the form belongs.
-pub const FORM_PATH: &str = ".gitea/ISSUE_TEMPLATE/mission-proposal.yaml";
-
 /// Whether other issues stay possible beside the form.
 const CONFIG: &str = include_str!("../../.gitea/ISSUE_TEMPLATE/config.yaml");
 
-/// Where its configuration may be; a forge takes the first that there is.
-pub const CONFIG_PATHS: [&str; 4] = [
-    ".gitea/ISSUE_TEMPLATE/config.yaml",
-    ".gitea/ISSUE_TEMPLATE/config.yml",
-    ".github/ISSUE_TEMPLATE/config.yaml",
-    ".github/ISSUE_TEMPLATE/config.yml",
-];
+/// Where that is put.
+const CONFIG_PATH: &str = ".gitea/ISSUE_TEMPLATE/config.yaml";
 
 /// The workflow that reconciles in a job.
 pub const WORKFLOW: &str = include_str!("../../.gitea/workflows/lazarus-reconcile.yaml");
@@ -57,9 +54,6 @@ impl Part {
     pub const USUAL: [Self; 3] = [Self::Labels, Self::Form, Self::Webhook];
 }
 
-/// A file as it is found: its id and its text.
-pub type Found = Option<(String, String)>;
-
 /// What there is already.
 #[derive(Clone, Debug, Default)]
 pub struct Repository {
@@ -70,9 +64,9 @@ pub struct Repository {
     /// Every label.
     pub labels: Vec<gitea::Label>,
     /// The form.
-    pub form: Found,
-    /// Whether any of [`CONFIG_PATHS`] is there.
-    pub has_config: bool,
+    pub form: FoundForm,
+    /// Whether there is a chooser that a file of ours could hide.
+    pub has_chooser: bool,
     /// The workflow, where it is.
     pub workflow: Found,
     /// Whether there are workflows in `.github/workflows` and none in `.gitea/workflows`.
@@ -92,15 +86,15 @@ pub struct Wanted {
     pub has_secret: bool,
     /// Whether the secret is set again, which nobody can compare.
     pub reset_secret: bool,
-    /// This host's label, where issues carry it.
-    pub host: Option<Label>,
+    /// This host, where issues carry its label.
+    pub host: Option<HostName>,
 }
 
 /// A file that a commit writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
     /// Where.
-    pub path: &'static str,
+    pub path: String,
     /// What.
     pub contents: &'static str,
     /// The id of what it replaces.
@@ -158,6 +152,7 @@ pub fn plan(found: &Repository, wanted: &Wanted) -> Plan {
     let is_wanted = |part| wanted.parts.contains(&part);
     if is_wanted(Part::Labels) {
         plan.steps.extend(labels(found, wanted));
+        plan.notes.extend(displaced(found, wanted));
     }
     let mut files = Vec::new();
     if is_wanted(Part::Form) {
@@ -183,7 +178,7 @@ pub fn plan(found: &Repository, wanted: &Wanted) -> Plan {
 
 /// Colours are a team's own, and so is a description that they wrote.
 fn labels(found: &Repository, wanted: &Wanted) -> Vec<Step> {
-    let all = Label::ALL.into_iter().chain(wanted.host.clone());
+    let all = Label::ALL.into_iter().chain(wanted.host.clone().map(Label::Host));
     let steps = all.flat_map(|label| {
         let name = label.name().into_owned();
         let known: Vec<_> = found.labels.iter().filter(|known| known.name == name).cloned().collect();
@@ -197,36 +192,46 @@ fn labels(found: &Repository, wanted: &Wanted) -> Vec<Step> {
     steps.collect()
 }
 
-/// A form that asks what ours asks is a team's own, whatever else it asks.
+/// What a team loses by our labels: a note for each of its own that the forge drops for them.
+fn displaced(found: &Repository, wanted: &Wanted) -> Vec<String> {
+    let labels: Vec<RepositoryLabel> = found.labels.iter().cloned().map(RepositoryLabel::from).collect();
+    let note = |(name, scope): (String, &str)| {
+        format!(
+            "Gitea drops your label {} from an issue that gets one of ours in the scope `{scope}`, since both are \
+             exclusive; rename it, or make it not exclusive",
+            code_span(&name)
+        )
+    };
+    displaced_labels(&labels, wanted.host.as_ref()).into_iter().map(note).collect()
+}
+
+/// A form that asks what ours asks is a team's own, whatever else it asks and wherever it is; one that does not is replaced
+/// where it is, so that nobody is offered two.
 fn form(found: &Repository, notes: &mut Vec<String>) -> Vec<File> {
     let mut files = Vec::new();
     match &found.form {
-        None => files.push(File { path: FORM_PATH, contents: FORM, replaced: None }),
-        Some((_, text)) if asks_what_ours_asks(text) => {}
-        Some((id, _)) => {
-            notes.push(format!("`{FORM_PATH}` does not ask what it must, and is replaced; its history stays in git"));
-            files.push(File { path: FORM_PATH, contents: FORM, replaced: Some(id.clone()) });
+        FoundForm::Good { path: _ } => {}
+        FoundForm::Missing => files.push(File { path: FORM_PATH.to_owned(), contents: FORM, replaced: None }),
+        FoundForm::Faulty { path, id, fault } => {
+            let why = match fault {
+                FormFault::Unreadable => "cannot be read by Gitea".to_owned(),
+                FormFault::NoMarker => "has lost its first field, the marker".to_owned(),
+                FormFault::Differs(differences) => format!("does not ask what it must ({})", differences.join("; ")),
+            };
+            notes.push(format!("{} {why}, and is replaced; its history stays in git", code_span(path)));
+            files.push(File { path: path.clone(), contents: FORM, replaced: Some(id.clone()) });
         }
     }
-    if !found.has_config {
-        files.push(File { path: CONFIG_PATHS[0], contents: CONFIG, replaced: None });
+    if !found.has_chooser {
+        files.push(File { path: CONFIG_PATH.to_owned(), contents: CONFIG, replaced: None });
     }
     files
-}
-
-fn asks_what_ours_asks(text: &str) -> bool {
-    let ours = Form::embedded();
-    Form::parse(text).is_ok_and(|theirs| {
-        let is_asked =
-            |field: &crate::mission::form::Field| theirs.field(&field.id).is_some_and(|f| f.label == field.label);
-        theirs.marker == ours.marker && ours.fields.iter().all(is_asked)
-    })
 }
 
 fn workflow(found: &Repository, notes: &mut Vec<String>) -> Option<File> {
     let path = WORKFLOW_PATHS[usize::from(found.is_githubs)];
     match &found.workflow {
-        None => Some(File { path, contents: WORKFLOW, replaced: None }),
+        None => Some(File { path: path.to_owned(), contents: WORKFLOW, replaced: None }),
         Some((_, text)) if text == WORKFLOW => None,
         Some(_) => {
             notes.push(format!("`{path}` is not as shipped, so it is yours and stays; delete it to have ours"));
@@ -237,7 +242,7 @@ fn workflow(found: &Repository, notes: &mut Vec<String>) -> Option<File> {
 
 /// One name for the same files, so that a second run finds the pull request of the first.
 fn branch_for(files: &[File]) -> String {
-    let written: Vec<_> = files.iter().map(|file| (file.path, file.contents)).collect();
+    let written: Vec<_> = files.iter().map(|file| (&file.path, file.contents)).collect();
     format!("lazarus-install-{}", &digest(&written)[..8])
 }
 

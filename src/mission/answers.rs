@@ -4,12 +4,9 @@
 //! (go-gitea/gitea `modules/issue/template/template.go`), so headings count only outside fences, at
 //! most once, and in the form's order; a fence ends only at its own opening string.
 
-use crate::mission::form::{Field, FieldKind, Form};
+use crate::mission::form::{Field, FieldKind, Form, NO_RESPONSE};
 use crate::mission::problem::Problem;
 use std::collections::BTreeMap;
-
-/// What the forge writes for a question that was left empty.
-const NO_RESPONSE: &str = "_No response_";
 
 /// The answers by field id, with what was wrong about the body as a whole.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -17,6 +14,8 @@ pub struct Answers {
     by_field: BTreeMap<String, String>,
     /// Headings that appear twice or out of order, fences that never end.
     pub problems: Vec<Problem>,
+    /// Whether there is any heading of the form, answered or not.
+    pub has_headings: bool,
 }
 
 impl Answers {
@@ -45,6 +44,7 @@ impl Answers {
             furthest = furthest.max(position);
             answers.take(field, &section);
         }
+        answers.has_headings = !answers.by_field.is_empty();
         answers.by_field.retain(|_, answer| !answer.is_empty());
         answers
     }

@@ -12,6 +12,7 @@ use crate::mission::notify::IssueName;
 use crate::mission::observation::AttachedLabel;
 use crate::mission::papers::CellPapers;
 use crate::mission::record::{IssueKey, IssueState, Record, Spoken};
+use crate::mission::text::code_span;
 use crate::mission::worktree::WorktreeSource;
 use std::fmt;
 
@@ -117,6 +118,8 @@ pub enum Change {
         issue: IssueKey,
         /// Which.
         labels: Vec<Label>,
+        /// Labels of others that the forge drops for it.
+        displaced: Vec<AttachedLabel>,
     },
     /// Take one label off the issue.
     RemoveLabel {
@@ -133,6 +136,8 @@ pub enum Change {
         add: Vec<Label>,
         /// What goes off.
         remove: Vec<AttachedLabel>,
+        /// Labels of others that go off too, or the forge would drop ours of their scope.
+        displaced: Vec<AttachedLabel>,
     },
     /// Post our comment.
     PostComment {
@@ -300,15 +305,17 @@ impl fmt::Display for Change {
             Self::UpdateFile { mission_id, part, contents: _ } => {
                 write!(f, "bring `{}` of the cell `{mission_id}` up to date", part.path())
             }
-            Self::AddLabels { issue: _, labels } => write!(f, "add {}", names(labels.iter().map(Label::name))),
+            Self::AddLabels { issue: _, labels, displaced } => {
+                write!(f, "add {}{}", names(labels.iter().map(Label::name)), dropped(displaced))
+            }
             Self::RemoveLabel { issue: _, label } => write!(f, "remove `{}`", label.name),
-            Self::ReplaceLabels { issue: _, add, remove } => {
-                let removed = names(remove.iter().map(|label| &label.name));
+            Self::ReplaceLabels { issue: _, add, remove, displaced } => {
+                let (removed, dropped) = (names(remove.iter().map(|label| &label.name)), dropped(displaced));
                 if add.is_empty() {
-                    return write!(f, "replace the labels, without {removed}");
+                    return write!(f, "replace the labels, without {removed}{dropped}");
                 }
                 let added = names(add.iter().map(Label::name));
-                write!(f, "replace the labels, with {added} and without {removed}")
+                write!(f, "replace the labels, with {added} and without {removed}{dropped}")
             }
             Self::PostComment { issue: _, status } => write!(f, "post the comment: {}", status.summary()),
             Self::EditComment { issue: _, id: _, status, is_claim: _ } => {
@@ -332,6 +339,15 @@ impl fmt::Display for Change {
 
 fn names(labels: impl Iterator<Item = impl fmt::Display>) -> String {
     labels.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// What a team loses by it, and why.
+fn dropped(displaced: &[AttachedLabel]) -> String {
+    if displaced.is_empty() {
+        return String::new();
+    }
+    let labels: Vec<String> = displaced.iter().map(|label| code_span(&label.name)).collect();
+    format!("; Gitea drops {}, exclusive in the same scope", labels.join(", "))
 }
 
 fn remembered(record: &Record) -> String {

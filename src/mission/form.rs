@@ -1,10 +1,17 @@
 //! The form is the schema: which fields a proposal has, in which order, and what each may hold.
 
+use crate::mission::text::shown;
 use serde::Deserialize;
 use std::sync::LazyLock;
 
 /// The form that this program ships, installs and reads proposals by.
 pub const FORM: &str = include_str!("../../.gitea/ISSUE_TEMPLATE/mission-proposal.yaml");
+
+/// What the forge writes for a question that was left empty.
+pub const NO_RESPONSE: &str = "_No response_";
+
+/// Where it is in a repository, unless a team has put one of its own elsewhere.
+pub const FORM_PATH: &str = ".gitea/ISSUE_TEMPLATE/mission-proposal.yaml";
 
 /// The largest form that is parsed; the shipped one has 3 KiB.
 const FORM_BYTES_MAX: usize = 64 * 1024;
@@ -31,6 +38,8 @@ pub struct Field {
     pub required: bool,
     /// What an answer looks like.
     pub kind: FieldKind,
+    /// What is chosen unless somebody chooses something else.
+    pub default: Option<String>,
 }
 
 /// How a field is answered.
@@ -77,14 +86,51 @@ impl Form {
 
     /// Reads a form file of Gitea's syntax (go-gitea/gitea `modules/issue/template/template.go`).
     pub fn parse(yaml: &str) -> Result<Self, FormError> {
-        if yaml.len() > FORM_BYTES_MAX {
-            return Err(FormError::Shape(format!("{} bytes, limit is {FORM_BYTES_MAX}", yaml.len())));
-        }
-        let file: FormFile = serde_yaml::from_str(yaml).map_err(|error| FormError::Shape(error.to_string()))?;
-        let marker = file.body.iter().find_map(FieldFile::marker).ok_or(FormError::NoMarker)?;
+        let file = FormFile::read(yaml)?;
+        let marker = file.marker()?;
         let asked = file.body.into_iter().filter(|field| field.kind != "markdown");
         let fields = asked.map(FieldFile::into_field).collect::<Result<_, _>>()?;
         Ok(Self { marker, title_prefix: file.title, fields })
+    }
+
+    /// What the form makes of an issue whose author answers nothing, for those who write one by hand.
+    #[must_use]
+    pub fn unanswered(&self) -> String {
+        let section = |field: &Field| {
+            let answer = match &field.kind {
+                FieldKind::Line => NO_RESPONSE.to_owned(),
+                FieldKind::FencedText => "```text\n\n```".to_owned(),
+                FieldKind::Choice(_) => field.default.clone().unwrap_or_else(|| NO_RESPONSE.to_owned()),
+                FieldKind::Ticks(labels) => {
+                    labels.iter().map(|label| format!("- [ ] {label}")).collect::<Vec<_>>().join("\n")
+                }
+            };
+            format!("### {}\n\n{answer}", field.label)
+        };
+        self.fields.iter().map(section).collect::<Vec<_>>().join("\n\n")
+    }
+
+    /// In what a form of others does not ask what this one asks; whatever else it asks is their own.
+    pub fn differences(&self, yaml: &str) -> Result<Vec<String>, FormError> {
+        let theirs = FormFile::read(yaml)?;
+        if theirs.marker()? != self.marker {
+            return Err(FormError::NoMarker);
+        }
+        let difference = |field: &Field| {
+            let id = &field.id;
+            let Some(found) = theirs.body.iter().find(|found| found.id == *id) else {
+                return Some(format!("it does not ask for `{id}`"));
+            };
+            match found.clone().into_field() {
+                Err(FormError::Field { field: _, problem }) => Some(format!("`{id}` {problem}")),
+                Err(error @ (FormError::Shape(_) | FormError::NoMarker)) => Some(error.to_string()),
+                Ok(found) if found.label != field.label => {
+                    Some(format!("`{id}` is called `{}` instead of `{}`", shown(&found.label), field.label))
+                }
+                Ok(_) => None,
+            }
+        };
+        Ok(self.fields.iter().filter_map(difference).collect())
     }
 
     /// The field with this id, which the contract guarantees.
@@ -101,7 +147,20 @@ struct FormFile {
     body: Vec<FieldFile>,
 }
 
-#[derive(Deserialize)]
+impl FormFile {
+    fn read(yaml: &str) -> Result<Self, FormError> {
+        if yaml.len() > FORM_BYTES_MAX {
+            return Err(FormError::Shape(format!("{} bytes, limit is {FORM_BYTES_MAX}", yaml.len())));
+        }
+        serde_yaml::from_str(yaml).map_err(|error| FormError::Shape(error.to_string()))
+    }
+
+    fn marker(&self) -> Result<String, FormError> {
+        self.body.iter().find_map(FieldFile::marker).ok_or(FormError::NoMarker)
+    }
+}
+
+#[derive(Clone, Deserialize)]
 struct FieldFile {
     #[serde(rename = "type")]
     kind: String,
@@ -114,7 +173,7 @@ struct FieldFile {
     visible: Vec<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 struct Attributes {
     #[serde(default)]
     label: String,
@@ -124,16 +183,18 @@ struct Attributes {
     render: Option<String>,
     #[serde(default)]
     options: Vec<Choice>,
+    #[serde(default)]
+    default: Option<usize>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(untagged)]
 enum Choice {
     Text(String),
     Tick { label: String },
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 struct Validations {
     #[serde(default)]
     required: bool,
@@ -149,7 +210,8 @@ impl FieldFile {
     fn into_field(self) -> Result<Field, FormError> {
         let FieldFile { kind, id, attributes, validations, visible: _ } = self;
         let refused = |problem| FormError::Field { field: id.clone(), problem };
-        let labels = attributes.options.into_iter().map(Choice::into_label).collect();
+        let labels: Vec<String> = attributes.options.into_iter().map(Choice::into_label).collect();
+        let default = attributes.default.and_then(|at| labels.get(at).cloned());
         let (kind, required) = match kind.as_str() {
             "input" => (FieldKind::Line, validations.required),
             "textarea" if attributes.render.is_some() => (FieldKind::FencedText, validations.required),
@@ -161,7 +223,7 @@ impl FieldFile {
         if attributes.label.is_empty() {
             return Err(refused("has no label"));
         }
-        Ok(Field { id, label: attributes.label, required, kind })
+        Ok(Field { id, label: attributes.label, required, kind, default })
     }
 }
 

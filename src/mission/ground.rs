@@ -19,9 +19,13 @@ pub struct KnownRepository {
 pub struct RootPapers {
     /// The host that it is on.
     pub host: HostName,
-    /// The forge that its missions come from; none before the first pass.
+    /// The forge that its missions come from, by the address that it was first asked by, or that `init` has named since; none
+    /// before the first pass.
     #[serde(default)]
     pub forge: Option<ForgeUrl>,
+    /// Where people see that forge; none before it has told.
+    #[serde(default)]
+    pub web_url: Option<ForgeUrl>,
     /// The repositories that its missions come from.
     #[serde(default)]
     pub repositories: Vec<KnownRepository>,
@@ -66,6 +70,8 @@ pub struct RepositoryLabel {
     pub name: String,
     /// Whether an issue carries at most one of its scope.
     pub is_exclusive: bool,
+    /// What it means, in the words of those who made it.
+    pub description: String,
     /// Whether it is archived; an edit must repeat this or it is lost
     /// (go-gitea/gitea `routers/api/v1/repo/label.go`).
     pub is_archived: bool,

@@ -1,5 +1,6 @@
 //! Names and ids that cannot be wrong: each is parsed once, at the door, and never asked again.
 
+use crate::mission::text::without_invisible;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use url::Url;
@@ -239,27 +240,58 @@ impl fmt::Display for RepositoryPattern {
     }
 }
 
-/// A branch, tag or commit that git can never take for an option or a path outside.
+/// The longest ref, in bytes.
+const REF_BYTES_MAX: usize = 201;
+
+/// A branch, tag or commit that git can never take for an option, a refspec or a revision, and that reads as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct GitRef(String);
-as_text!(GitRef);
 
 impl GitRef {
-    /// `^[A-Za-z0-9][A-Za-z0-9_./-]{0,200}$` without `..`, `//`, a trailing `/` or `.lock`.
+    /// What `git check-ref-format --allow-onelevel` takes, but for a `-` or `+` in front, blanks of any script, and what
+    /// nobody can see.
     pub fn parse(text: &str) -> Result<Self, NotA> {
-        let right = text.len() <= 201
-            && text.starts_with(|c: char| c.is_ascii_alphanumeric())
-            && text.chars().all(|c| c.is_ascii_alphanumeric() || "_./-".contains(c))
-            && !text.contains("..")
-            && !text.contains("//")
-            && !text.ends_with('/')
-            && !text.to_ascii_lowercase().ends_with(".lock");
-        if right {
+        let is_visible = without_invisible(text).1 == 0 && !text.contains(char::is_whitespace);
+        if text.len() <= REF_BYTES_MAX && is_ref_format(text) && !text.starts_with(['-', '+']) && is_visible {
             Ok(Self(text.to_owned()))
         } else {
             Err(NotA { text: text.to_owned(), wanted: "a branch, tag or commit" })
         }
+    }
+
+    /// Whether it may be the beginning of a commit's id; a branch may be called so, too.
+    #[must_use]
+    pub fn may_be_short_commit(&self) -> bool {
+        (7..40).contains(&self.0.len()) && self.0.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }
+}
+
+/// As git itself tells names from others (git/git `refs.c`, `check_refname_format`).
+fn is_ref_format(text: &str) -> bool {
+    let is_refused = |c: char| c.is_ascii_control() || " ~^:?*[\\".contains(c);
+    let is_component = |part: &str| !part.is_empty() && !part.starts_with('.') && part.strip_suffix(".lock").is_none();
+    text != "@"
+        && !text.contains(is_refused)
+        && !text.contains("..")
+        && !text.contains("@{")
+        && !text.ends_with('.')
+        && text.split('/').all(is_component)
+}
+
+/// What was taken before is still read where it is remembered, though git knows no such name.
+impl TryFrom<String> for GitRef {
+    type Error = NotA;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let was_taken = text.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || "_./-".contains(c));
+        Self::parse(&text).or_else(|not| if was_taken { Ok(Self(text)) } else { Err(not) })
+    }
+}
+
+impl From<GitRef> for String {
+    fn from(value: GitRef) -> String {
+        value.0
     }
 }
 

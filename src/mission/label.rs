@@ -118,9 +118,23 @@ impl Label {
         *self != Self::Proposal
     }
 
+    /// Whether the forge takes another label off an issue when this one is added to it: both are exclusive, and of one scope
+    /// (go-gitea/gitea `models/issues/issue_label.go`).
+    #[must_use]
+    pub fn displaces(&self, name: &str, is_exclusive: bool) -> bool {
+        is_exclusive && self.is_exclusive() && self.name() != name && scope_of(name) == Some(self.scope())
+    }
+
     /// Our label of this name, if it is one of ours.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|label| label.name() == name)
     }
+}
+
+/// The scope that the forge finds in a label's name: everything before the last slash; none where one side of it is empty
+/// (go-gitea/gitea `models/issues/label.go`).
+fn scope_of(name: &str) -> Option<&str> {
+    let (scope, value) = name.rsplit_once('/')?;
+    (!scope.is_empty() && !value.is_empty()).then_some(scope)
 }

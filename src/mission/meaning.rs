@@ -1,6 +1,7 @@
 //! The meaning of a status: the facts behind labels and comment, and nothing that changes by the mere passing of time.
 
 use crate::mission::approval::{Approval, Asking};
+use crate::mission::formless::FormHelp;
 use crate::mission::health::Health;
 use crate::mission::heartbeat::WizardState;
 use crate::mission::identity::{HostName, MissionId};
@@ -56,6 +57,9 @@ pub struct Meaning {
     pub scan_command: String,
     /// What needs correcting.
     pub problems: Vec<Problem>,
+    /// The form, where the issue was filed without it. Where it was not, the digest knows nothing of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub form: Option<FormHelp>,
     /// What a later edit asked for in vain.
     pub refused: Vec<Refused>,
     /// What the mission waits for.

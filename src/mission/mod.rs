@@ -27,6 +27,7 @@ pub mod expected;
 pub mod fields;
 pub mod flapping;
 pub mod form;
+pub mod formless;
 pub mod ground;
 pub mod health;
 pub mod heartbeat;

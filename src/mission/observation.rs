@@ -8,7 +8,7 @@ use crate::mission::cell::Sighting;
 use crate::mission::effort::Effort;
 use crate::mission::form::Form;
 use crate::mission::health::{Place, Verdict};
-use crate::mission::identity::{ForgeUrl, HostName, MissionId, RepositoryPattern, RootId};
+use crate::mission::identity::{ForgeUrl, HostName, MissionId, RepositoryName, RepositoryPattern, RootId};
 use crate::mission::label::Label;
 use crate::mission::marker::Marker;
 use crate::mission::notify::Notify;
@@ -45,8 +45,10 @@ pub struct Here {
     pub missions_root: String,
     /// This host.
     pub host: HostName,
-    /// The forge.
+    /// The forge, by the address that the root remembers, whichever it is asked by.
     pub forge: ForgeUrl,
+    /// Where people see it.
+    pub web_url: ForgeUrl,
     /// The account that we write as; a job token is −2 (go-gitea/gitea `models/user/user_system.go`).
     pub me: i64,
     /// `forge.trusted_posters`: accounts whose status comments count as ours.
@@ -78,6 +80,18 @@ impl Here {
     #[must_use]
     pub fn is_ours(&self, poster: i64) -> bool {
         poster == self.me || self.trusted_posters.contains(&poster)
+    }
+
+    /// Where people see an issue, by the address that is remembered.
+    #[must_use]
+    pub fn page_of(&self, issue: &IssueKey) -> String {
+        format!("{}/{}/issues/{}", self.web_url, issue.repository, issue.number)
+    }
+
+    /// Where people file a new issue, by the same address.
+    #[must_use]
+    pub fn filing_page_of(&self, repository: &RepositoryName) -> String {
+        format!("{}/{repository}/issues/new", self.web_url)
     }
 
     /// A job token cannot take single labels off (go-gitea/gitea#37011).

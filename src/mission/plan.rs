@@ -125,13 +125,18 @@ fn plan_labels(observation: &Observation, wanted: &[Label]) -> Vec<Change> {
     let is_there = |label: &Label| attached.iter().any(|known| known.name == label.name());
     let add: Vec<Label> = wanted.iter().filter(|label| !is_there(label)).cloned().collect();
     let surplus = surplus(attached, wanted);
+    let displaced = theirs_dropped_by(&add, attached);
     if observation.here.is_job_token() {
         // The forge itself drops the siblings of what was not there before; the rest needs a whole new list.
         let stays = surplus.iter().any(|label| !is_dropped_by(&add, label));
         let issue = observation.issue.key.clone();
         return match (add.is_empty(), stays) {
-            (_, true) => vec![Change::ReplaceLabels { issue, add, remove: surplus }],
-            (false, false) => vec![Change::AddLabels { issue, labels: add }],
+            (_, true) => {
+                // Of a whole list the forge keeps one of each scope, whosever it is.
+                let displaced = theirs_dropped_by(wanted, attached);
+                vec![Change::ReplaceLabels { issue, add, remove: surplus, displaced }]
+            }
+            (false, false) => vec![Change::AddLabels { issue, labels: add, displaced }],
             (true, false) => Vec::new(),
         };
     }
@@ -141,7 +146,7 @@ fn plan_labels(observation: &Observation, wanted: &[Label]) -> Vec<Change> {
         .filter(|label| !is_dropped_by(&add, label))
         .map(|label| Change::RemoveLabel { issue: issue(), label })
         .collect();
-    let added = (!add.is_empty()).then(|| Change::AddLabels { issue: issue(), labels: add });
+    let added = (!add.is_empty()).then(|| Change::AddLabels { issue: issue(), labels: add, displaced });
     added.into_iter().chain(removals).collect()
 }
 
@@ -160,11 +165,14 @@ fn surplus(attached: &[AttachedLabel], wanted: &[Label]) -> Vec<AttachedLabel> {
     surplus
 }
 
-/// Whether adding these makes the forge take that one off: a sibling in an exclusive scope, added anew
-/// (go-gitea/gitea `models/issues/issue_label.go`).
 fn is_dropped_by(add: &[Label], label: &AttachedLabel) -> bool {
-    let Some(ours) = Label::named(&label.name) else { return false };
-    label.is_exclusive && ours.is_exclusive() && add.iter().any(|new| new.is_exclusive() && new.scope() == ours.scope())
+    add.iter().any(|new| new.displaces(&label.name, label.is_exclusive))
+}
+
+/// Labels of others that the forge takes off when these of ours come on.
+fn theirs_dropped_by(ours: &[Label], attached: &[AttachedLabel]) -> Vec<AttachedLabel> {
+    let is_theirs = |label: &&AttachedLabel| Label::named(&label.name).is_none() && is_dropped_by(ours, label);
+    attached.iter().filter(is_theirs).cloned().collect()
 }
 
 /// Says it in our one comment, and removes surplus ones.

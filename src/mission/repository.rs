@@ -1,7 +1,7 @@
 //! What the forge's answers about a repository mean: whether it can be served, and by which name.
 
 use crate::mission::ground::KnownRepository;
-use crate::mission::identity::{NotA, RepositoryId, RepositoryName};
+use crate::mission::identity::{ForgeUrl, NotA, RepositoryId, RepositoryName};
 
 /// What the forge answers when it is asked for a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct RepositoryFacts {
     pub id: RepositoryId,
     /// `owner/name` as it is now.
     pub full_name: String,
+    /// Its page.
+    pub html_url: String,
     /// Whether nothing may be written any more.
     pub is_archived: bool,
     /// Whether it has issues.
@@ -37,6 +39,8 @@ pub struct FoundRepository {
     pub known: KnownRepository,
     /// The name that it was asked for by, where it has another one now.
     pub asked_for: Option<RepositoryName>,
+    /// Where people see the forge, as it says itself.
+    pub web_url: Option<ForgeUrl>,
 }
 
 /// What an answer leads to.
@@ -142,7 +146,7 @@ fn assess_facts(
     remembered: Option<RepositoryId>,
     facts: &RepositoryFacts,
 ) -> Result<Lookup, RepositoryProblem> {
-    let RepositoryFacts { id, full_name, is_archived, has_issues } = facts;
+    let RepositoryFacts { id, full_name, html_url, is_archived, has_issues } = facts;
     if let Some(remembered) = remembered.filter(|remembered| remembered != id) {
         return Err(RepositoryProblem::TakenOver { name, remembered, found: *id });
     }
@@ -155,7 +159,8 @@ fn assess_facts(
     Ok(match RepositoryName::parse(full_name) {
         Ok(now) => {
             let asked_for = (!now.is_same(&name)).then_some(name);
-            Lookup::Found(FoundRepository { known: KnownRepository { id: *id, name: now }, asked_for })
+            let web_url = html_url.strip_suffix(&format!("/{full_name}")).and_then(|url| ForgeUrl::parse(url).ok());
+            Lookup::Found(FoundRepository { known: KnownRepository { id: *id, name: now }, asked_for, web_url })
         }
         Err(error) => Lookup::Misnamed(*id, error),
     })

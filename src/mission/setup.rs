@@ -13,8 +13,10 @@ pub struct Surroundings {
     pub path: String,
     /// This host.
     pub host: HostName,
-    /// The forge.
+    /// The forge, by the address that is remembered, if one is.
     pub forge: ForgeUrl,
+    /// Where people see it; none before a repository of it was seen.
+    pub web_url: Option<ForgeUrl>,
     /// The repositories as the forge tells them now.
     pub repositories: Vec<KnownRepository>,
     /// The accounts that the settings name by their logins.
@@ -28,6 +30,7 @@ pub fn plan_root(file: Option<&RootFile>, found: &Surroundings) -> Option<Change
         let root = Box::new(RootPapers {
             host: found.host.clone(),
             forge: Some(found.forge.clone()),
+            web_url: found.web_url.clone(),
             repositories: found.repositories.clone(),
             former_names: Vec::new(),
             people: found.people.clone(),
@@ -41,9 +44,14 @@ pub fn plan_root(file: Option<&RootFile>, found: &Surroundings) -> Option<Change
         what.push(format!("host `{}`", found.host));
         root.host = found.host.clone();
     }
-    if root.forge.as_ref() != Some(&found.forge) {
+    // Two addresses of one forge would take turns; another one is remembered only when `init` is told so.
+    if root.forge.is_none() {
         what.push(format!("forge `{}`", found.forge));
         root.forge = Some(found.forge.clone());
+    }
+    if let (None, Some(web_url)) = (&root.web_url, &found.web_url) {
+        what.push(format!("its pages are at `{web_url}`"));
+        root.web_url = Some(web_url.clone());
     }
     for repository in &found.repositories {
         if root.repositories.contains(repository) {
@@ -86,4 +94,23 @@ pub fn plan_labels(repository: &KnownRepository, found: &[RepositoryLabel], host
         })
     });
     missing.chain(wrong).collect()
+}
+
+/// A team's own labels that the forge drops from an issue when one of ours is added, each with the scope that they share. The
+/// labels of other hosts, which say the same of themselves as this one's, are not among them.
+#[must_use]
+pub fn displaced_labels(found: &[RepositoryLabel], host: Option<&HostName>) -> BTreeMap<String, &'static str> {
+    let host = host.cloned().map(Label::Host);
+    let is_of_a_host = |known: &RepositoryLabel| {
+        let is_like =
+            |host: &Label| host.displaces(&known.name, true) && known.description == host.appearance().meaning;
+        host.as_ref().is_some_and(is_like)
+    };
+    let theirs = found.iter().filter(|known| Label::named(&known.name).is_none() && !is_of_a_host(known));
+    let displaced = theirs.filter_map(|known| {
+        let mut ours = Label::ALL.iter().chain(&host);
+        let label = ours.find(|label| label.displaces(&known.name, known.is_exclusive))?;
+        Some((known.name.clone(), label.scope()))
+    });
+    displaced.collect()
 }

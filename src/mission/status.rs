@@ -5,6 +5,7 @@ use crate::mission::cell::Sighting;
 use crate::mission::checkout::{Wish, wish};
 use crate::mission::ending::Ending;
 use crate::mission::fields::Notes;
+use crate::mission::formless::form_help;
 use crate::mission::health::{Place, Reason, Verdict};
 use crate::mission::heartbeat::{Heartbeat, WizardState};
 use crate::mission::meaning::{Asked, Back, Ended, Meaning, Repaired, Status, Suspended, WorktreeNews};
@@ -91,8 +92,8 @@ fn compose(observation: &Observation, situation: &Situation, is_held: bool) -> O
         Situation::Invalid(problems) => {
             note_pause(&mut record, observation, Phase::Invalid);
             say(&mut record, observation, Phase::Invalid, None, &[]);
-            let pause_refused = record.pause_refused;
-            Meaning { problems: problems.clone(), pause_refused, ..blank(observation, Phase::Invalid) }
+            let (form, pause_refused) = (form_help(observation), record.pause_refused);
+            Meaning { problems: problems.clone(), form, pause_refused, ..blank(observation, Phase::Invalid) }
         }
         Situation::Waits(found) => waits(observation, found, &mut record),
         Situation::Active(active) => runs(observation, active, &mut record, is_held)?,
@@ -361,6 +362,7 @@ fn blank(observation: &Observation, phase: Phase) -> Meaning {
         beat_command: None,
         scan_command: scan_command(&here.missions_root),
         problems: Vec::new(),
+        form: None,
         refused: Vec::new(),
         waiting: None,
         asked: None,
@@ -416,7 +418,7 @@ pub fn papers(observation: &Observation, proposal: &Proposal, phase: Phase) -> C
             repository: issue.key.repository.clone(),
             number: issue.key.number,
             id: issue.key.issue_id,
-            url: issue.url.clone(),
+            url: here.page_of(&issue.key),
             author_id: issue.key.author_id,
         }),
         commit: worktree.map(|checked_out| checked_out.commit.clone()),

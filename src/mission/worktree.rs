@@ -2,6 +2,7 @@
 
 use crate::mission::identity::{Commit, GitRef, RepositoryName};
 use crate::mission::proposal::Spec;
+use crate::mission::text::whole_span;
 use crate::mission::time::Timestamp;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
@@ -36,7 +37,7 @@ impl WorktreeSource {
 impl fmt::Display for WorktreeSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.git_ref {
-            Some(git_ref) => write!(f, "`{}` at `{git_ref}`", self.repository),
+            Some(git_ref) => write!(f, "`{}` at {}", self.repository, whole_span(&git_ref.to_string())),
             None => write!(f, "`{}`", self.repository),
         }
     }
@@ -109,6 +110,10 @@ pub struct FailedCheckout {
 pub const CANNOT_BE_HAD: &str =
     "the forge has no such repository or ref for us, or it may not be used here; check both";
 
+/// What is said besides of a ref that may be a short commit id. It is never looked up: which commit it means can change
+/// with every push, also after somebody has approved it.
+const GIVE_IT_WHOLE: &str = "a commit has to be named in full, by all 40 digits of its id";
+
 impl Worktree {
     /// The worktree of a cell that is about to be created: `wanted` is placed with it if `staged` is the directory that holds
     /// a checkout of it.
@@ -126,6 +131,8 @@ impl Worktree {
 
     /// Notes that it failed again, and when the next try is due.
     pub fn fail(&mut self, source: WorktreeSource, why: String, now: Timestamp) {
+        let may_be_short = source.git_ref.as_ref().is_some_and(GitRef::may_be_short_commit);
+        let why = if may_be_short && why == CANNOT_BE_HAD { format!("{why}; {GIVE_IT_WHOLE}") } else { why };
         let before = self.failed.take().filter(|failed| failed.source == source);
         let failures = before.map_or(0, |failed| failed.failures).saturating_add(1);
         let pause = RETRY_MIN * 2_i32.pow(failures.saturating_sub(1).min(6));

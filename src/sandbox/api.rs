@@ -62,9 +62,8 @@ fn about_repository(visit: &mut Visit<'_>, rest: &[&str]) -> Answer {
         ["issues", number, "timeline"] => timeline::of_issue(visit, number),
         ["issues", number, "labels", rest @ ..] => labels::of_issue(visit, number, rest),
         ["issues", rest @ ..] => issues::route(visit, rest),
-        ["issue_templates" | "contents"] | ["branches" | "branch_protections" | "pulls" | "hooks", ..] => {
-            setup::route(visit, rest)
-        }
+        ["issue_templates" | "contents"]
+        | ["issue_config" | "branches" | "branch_protections" | "pulls" | "hooks", ..] => setup::route(visit, rest),
         _ => repositories::route(visit, rest),
     }
 }

@@ -16,8 +16,10 @@ const PAGE_DEFAULT: usize = 30;
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) method: MethodName,
-    /// The path without the query.
+    /// The path without the query, as it was sent.
     pub(super) path: String,
+    /// Its parts, read.
+    segments: Vec<String>,
     pub(super) query: BTreeMap<String, String>,
     /// The query as it was sent.
     pub(super) query_text: String,
@@ -33,12 +35,13 @@ impl Request {
         let pairs = url.iter().flat_map(Url::query_pairs);
         let query = pairs.map(|(key, value)| (key.into_owned(), value.into_owned())).collect();
         let query_text = url.as_ref().and_then(Url::query).unwrap_or_default().to_owned();
-        Self { method, path, query, query_text, headers: HeaderMap::new(), body: Vec::new() }
+        let segments = path.split('/').filter(|segment| !segment.is_empty()).map(decoded).collect();
+        Self { method, path, segments, query, query_text, headers: HeaderMap::new(), body: Vec::new() }
     }
 
     /// The parts of the path.
     pub(super) fn segments(&self) -> Vec<&str> {
-        self.path.split('/').filter(|segment| !segment.is_empty()).collect()
+        self.segments.iter().map(String::as_str).collect()
     }
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {
@@ -71,6 +74,20 @@ impl Request {
     pub(super) fn form(&self) -> BTreeMap<String, String> {
         url::form_urlencoded::parse(&self.body).into_owned().collect()
     }
+}
+
+/// Part of a path, with what was written as `%` and two digits.
+fn decoded(segment: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = segment.as_bytes();
+    while let Some((first, others)) = rest.split_first() {
+        let digits = others.get(..2).filter(|digits| *first == b'%' && digits.iter().all(u8::is_ascii_hexdigit));
+        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        let written = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(written.unwrap_or(*first));
+        rest = if written.is_some() { &others[2..] } else { others };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// A reply.

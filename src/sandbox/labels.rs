@@ -131,7 +131,10 @@ fn on_issue(visit: &Visit<'_>, number: &str) -> Answer {
 
 /// The answer is the whole list afterwards, whatever became of what was asked for.
 fn write(visit: &mut Visit<'_>, number: &str, replace: bool) -> Answer {
-    let ids = wanted(visit)?;
+    let mut ids = wanted(visit)?;
+    if replace {
+        drop_siblings(&visit.repository().labels, &mut ids);
+    }
     let (at, user) = (visit.at, visit.user);
     let issue = visit.issue(number)?;
     let index = issue.number;
@@ -154,6 +157,18 @@ fn wanted(visit: &Visit<'_>) -> Result<BTreeSet<i64>, Reply> {
         return Ok(known.iter().filter(is_named).map(|label| label.id).collect());
     }
     Err(visit.refusal(400, "labels should be an array of strings or integers"))
+}
+
+/// Of several labels of one exclusive scope in a whole list the last by its name is kept, also where another one was on the
+/// issue before (go-gitea/gitea `models/issues/issue_label.go`).
+fn drop_siblings(known: &[Label], ids: &mut BTreeSet<i64>) {
+    let mut listed: Vec<&Label> = known.iter().filter(|label| ids.contains(&label.id)).collect();
+    listed.sort_by(|a, b| a.name.cmp(&b.name));
+    for (at, label) in listed.iter().enumerate() {
+        if listed[at + 1..].iter().any(|later| later.is_sibling_of(label)) {
+            ids.remove(&label.id);
+        }
+    }
 }
 
 fn take_off(visit: &mut Visit<'_>, number: &str, id: &str) -> Answer {

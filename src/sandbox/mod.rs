@@ -32,6 +32,7 @@ mod server;
 mod setup;
 mod shelf;
 mod state;
+mod templates;
 mod thread;
 mod timeline;
 mod view;
@@ -55,7 +56,7 @@ use thread::NewIssue;
 #[derive(Debug)]
 pub struct Sandbox {
     shared: Arc<Shared>,
-    _server: Server,
+    servers: Mutex<Vec<Server>>,
 }
 
 /// What the server's connections and the handle have in common.
@@ -84,14 +85,29 @@ impl Sandbox {
         let url = format!("http://{address}");
         let shelf = Arc::new(Shelf::new(address.port()));
         let shared = Arc::new(Shared { state: Mutex::new(State::new(url)), faults: Mutex::default(), shelf });
-        let server = Server::start(listener, Arc::clone(&shared));
-        Ok(Self { shared, _server: server })
+        let servers = Mutex::new(vec![Server::start(listener, Arc::clone(&shared))]);
+        Ok(Self { shared, servers })
+    }
+
+    /// Answers at one more address from now on, as behind a proxy; where that is.
+    pub async fn answer_elsewhere(&self) -> std::io::Result<String> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        self.shared.state().addresses.push(url.clone());
+        let server = Server::start(listener, Arc::clone(&self.shared));
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner).push(server);
+        Ok(url)
+    }
+
+    /// Calls itself by its first address from now on, whichever it is asked by, as a Gitea before 1.26.
+    pub fn keep_one_name(&self) {
+        self.shared.state().has_one_name = true;
     }
 
     /// Where it is, without a trailing slash.
     #[must_use]
     pub fn url(&self) -> String {
-        self.shared.state().url.clone()
+        self.shared.state().addresses[0].clone()
     }
 
     /// Makes an account whose password is its login.

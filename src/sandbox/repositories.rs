@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::json;
+use std::collections::BTreeMap;
 
 #[derive(Deserialize)]
 struct NewRepository {
@@ -169,10 +170,24 @@ fn read_file(visit: &Visit<'_>, path: &str) -> Answer {
     Ok(Reply::json(200, &json))
 }
 
+/// What is in a folder, and not below it.
 fn folder(visit: &Visit<'_>, path: &str) -> Answer {
-    let inside = visit.repository().files.keys().filter_map(|file| file.strip_prefix(path)?.strip_prefix('/'));
-    let inside: Vec<_> = inside.map(|name| json!({ "name": name, "path": format!("{path}/{name}") })).collect();
-    if inside.is_empty() { Err(visit.not_found()) } else { Ok(Reply::json(200, &json!(inside))) }
+    let inside = visit.repository().files.iter().filter_map(|(file, contents)| {
+        let below = if path.is_empty() { file } else { file.strip_prefix(path)?.strip_prefix('/')? };
+        Some(match below.split_once('/') {
+            Some((folder, _)) => (folder, None),
+            None => (below, Some(contents)),
+        })
+    });
+    let entries: BTreeMap<&str, Option<&Vec<u8>>> = inside.collect();
+    let entry = |(name, contents): (&str, Option<&Vec<u8>>)| {
+        let at = if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") };
+        let kind = if contents.is_some() { "file" } else { "dir" };
+        let sha = contents.map(|contents| setup::blob_id(contents)).unwrap_or_default();
+        json!({ "name": name, "path": at, "type": kind, "sha": sha, "content": null })
+    };
+    let entries: Vec<_> = entries.into_iter().map(entry).collect();
+    if entries.is_empty() { Err(visit.not_found()) } else { Ok(Reply::json(200, &json!(entries))) }
 }
 
 fn file_name(path: &str) -> &str {

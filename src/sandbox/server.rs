@@ -80,11 +80,13 @@ async fn respond(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> io::
 }
 
 async fn answer(shared: &Shared, request: &Request) -> Reply {
-    let call = match git::asked(request) {
-        Some(wanted) => git::admit(&shared.state(), request, wanted),
-        None if request.path.starts_with("/api/") => return api::answer(&mut shared.state(), request),
-        None => return web::answer(&mut shared.state(), request),
+    let Some(wanted) = git::asked(request) else {
+        let mut state = shared.state();
+        state.asked_at(request.header("host"));
+        let is_api = request.path.starts_with("/api/");
+        return if is_api { api::answer(&mut state, request) } else { web::answer(&mut state, request) };
     };
+    let call = git::admit(&shared.state(), request, wanted);
     // The state is free again while git runs.
     match call {
         Ok(call) => git::serve(Arc::clone(&shared.shelf), call).await,

@@ -1,8 +1,9 @@
-//! What makes a repository ready for missions: its forms, files by commits, branches, pull requests and webhooks.
+//! What makes a repository ready for missions: files by commits, branches, pull requests and webhooks.
 
 use crate::sandbox::exchange::Reply;
 use crate::sandbox::shelf::Files;
 use crate::sandbox::state::{Hook, Pull, Right};
+use crate::sandbox::templates;
 use crate::sandbox::visit::{Answer, Visit};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,9 +12,6 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write;
-
-/// Where forms for new issues are looked for.
-const FORMS: [&str; 2] = [".gitea/ISSUE_TEMPLATE/", ".github/ISSUE_TEMPLATE/"];
 
 const ADMIN_ONLY: &str = "user should be an owner or a collaborator with admin write of a repository";
 
@@ -56,7 +54,9 @@ struct HookBody {
 
 pub(super) fn route(visit: &mut Visit<'_>, rest: &[&str]) -> Answer {
     match (visit.request.method.as_str(), rest) {
-        ("GET", ["issue_templates"]) => Ok(templates(visit)),
+        ("GET", ["issue_templates"]) => Ok(templates::list(visit)),
+        ("GET", ["issue_config"]) => Ok(templates::config(visit)),
+        ("GET", ["issue_config", "validate"]) => Ok(templates::check_config(visit)),
         ("POST", ["contents"]) => commit(visit),
         ("GET", ["branches", name]) => branch(visit, name),
         ("POST", ["branch_protections"]) => protect(visit),
@@ -74,25 +74,6 @@ pub(super) fn route(visit: &mut Visit<'_>, rest: &[&str]) -> Answer {
         ("PATCH", ["hooks", id]) => edit_hook(visit, id),
         _ => Err(visit.not_found()),
     }
-}
-
-/// What cannot be read is missing (go-gitea/gitea `routers/api/v1/repo/repo.go`).
-fn templates(visit: &Visit<'_>) -> Reply {
-    let is_form = |path: &str| FORMS.iter().any(|folder| path.starts_with(folder)) && !path.ends_with("/config.yaml");
-    let files = visit.repository().files.iter().filter(|(path, _)| is_form(path));
-    let parsed: Vec<Value> = files.filter_map(|(path, contents)| template(path, contents)).collect();
-    // An empty list is `null`.
-    if parsed.is_empty() { Reply::json(200, &Value::Null) } else { Reply::json(200, &json!(parsed)) }
-}
-
-fn template(path: &str, contents: &[u8]) -> Option<Value> {
-    let mut form: Value = serde_yaml::from_str(std::str::from_utf8(contents).ok()?).ok()?;
-    if !form["name"].is_string() || !(form["about"].is_string() || form["description"].is_string()) {
-        return None;
-    }
-    form.get("body")?.as_array()?;
-    form["file_name"] = json!(path);
-    Some(form)
 }
 
 /// The id of a file's contents. Only that other contents have another one matters.

@@ -11,7 +11,12 @@ use std::path::PathBuf;
 /// Everything.
 #[derive(Debug)]
 pub(super) struct State {
+    /// By which it calls itself in the answer to the request at hand.
     pub(super) url: String,
+    /// Where it answers; the first is its `ROOT_URL`.
+    pub(super) addresses: Vec<String>,
+    /// Whether it calls itself by the first, whichever it is asked by.
+    pub(super) has_one_name: bool,
     /// What it says that it is.
     pub(super) version: String,
     pub(super) accounts: Accounts,
@@ -98,8 +103,18 @@ impl State {
         issues.for_each(|issue| issue.grow_older(by));
     }
 
+    /// From 1.26 on a Gitea calls itself by what it is asked by (`[server] PUBLIC_URL_DETECTION`); whatever else a request
+    /// names is none of its addresses.
+    pub(super) fn asked_at(&mut self, host: Option<&str>) {
+        let is_it = |address: &&String| address.strip_prefix("http://") == host;
+        let named = self.addresses.iter().find(is_it).filter(|_| !self.has_one_name);
+        self.url = named.unwrap_or(&self.addresses[0]).clone();
+    }
+
     pub(super) fn new(url: String) -> Self {
         Self {
+            addresses: vec![url.clone()],
+            has_one_name: false,
             url,
             version: "1.26.0+sandbox".to_owned(),
             accounts: Accounts::default(),

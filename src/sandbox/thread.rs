@@ -21,7 +21,7 @@ impl Label {
         (self.is_exclusive && !scope.is_empty() && !value.is_empty()).then_some(scope)
     }
 
-    fn is_sibling_of(&self, other: &Self) -> bool {
+    pub(super) fn is_sibling_of(&self, other: &Self) -> bool {
         self.id != other.id && self.scope().is_some() && self.scope() == other.scope()
     }
 }

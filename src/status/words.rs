@@ -2,6 +2,7 @@
 
 use crate::mission::proposal::Spec;
 use crate::mission::record::IssueState;
+use crate::mission::text::whole_span;
 use crate::mission::time::spoken_length;
 use crate::status::story::{Asked, OnDisk, Shown, Story};
 use std::fmt::{self, Display};
@@ -65,7 +66,7 @@ fn answers(spec: &Spec) -> String {
     let Spec { repository, git_ref, stale_after_seconds, wizard, host, cell, objective: _ } = spec;
     let mut told = vec![format!("limit {}", spoken_length(Duration::from_secs(*stale_after_seconds)))];
     told.extend(repository.as_ref().map(|name| format!("repository `{name}`")));
-    told.extend(git_ref.as_ref().map(|name| format!("at `{name}`")));
+    told.extend(git_ref.as_ref().map(|name| format!("at {}", whole_span(&name.to_string()))));
     told.extend(wizard.as_ref().map(|name| format!("wizard `{name}`")));
     told.extend(host.as_ref().map(|name| format!("host `{name}`")));
     told.extend(cell.map(|id| format!("existing cell `{id}`")));

@@ -168,7 +168,7 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
         begun_at,
         has_skipped,
     };
-    if surveyor.check_forge().await? {
+    if surveyor.check_forge(&configured).await? {
         surveyor.survey_repositories(&configured, &mut survey).await?;
         surveyor.survey_issues(scope, &mut survey).await?;
         surveyor.check_expected_root(&mut survey)?;
@@ -204,13 +204,16 @@ async fn recall(
 }
 
 fn here(settings: &Settings, root: &Root, file: Option<&RootFile>, now: Timestamp) -> Result<Here, Refusal> {
+    let papers = file.map(|file| &file.papers);
+    let forge = papers.and_then(|papers| papers.forge.as_ref()).unwrap_or(settings.forge_url()?);
     Ok(Here {
         now,
         root: file.map(|file| file.root_id),
         replaced: file.map(|file| file.papers.replaced.clone()).unwrap_or_default(),
         missions_root: root.path().display().to_string(),
         host: settings.host.clone(),
-        forge: settings.forge_url()?.clone(),
+        forge: forge.clone(),
+        web_url: papers.and_then(|papers| papers.web_url.as_ref()).unwrap_or(forge).clone(),
         me: 0,
         trusted_posters: settings.trusted_posters.clone(),
         worktrees: settings.worktrees.clone(),

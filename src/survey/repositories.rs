@@ -1,40 +1,50 @@
 //! The forge and its repositories: whether they are the ones that this root knows, and what their labels need.
 
-use crate::mission::identity::{RepositoryId, RepositoryName};
+use crate::mission::identity::{ForgeUrl, RepositoryId, RepositoryName};
+use crate::mission::observation::Here;
 use crate::mission::repository::{FoundRepository, RepositoryProblem};
 use crate::mission::setup::{Surroundings, plan_labels, plan_root};
 use crate::survey::{Survey, Surveyed, Surveyor};
 use crate::trouble::{Refusal, Trouble};
 use crate::world::observer::RepositoryError;
 use crate::world::root::RootError;
+use std::sync::Arc;
 
 impl Surveyor<'_> {
-    /// A root may follow its forge to another address, but never change to another forge. Whether this pass may go on.
-    pub(super) async fn check_forge(&mut self) -> Result<bool, Refusal> {
+    /// A root may be asked for by several addresses of its forge, but never by another forge's. Whether this pass may go on.
+    pub(super) async fn check_forge(&mut self, configured: &[RepositoryName]) -> Result<bool, Refusal> {
+        let asked = self.settings.forge_url()?;
         let Some(papers) = self.file.as_ref().map(|file| &file.papers) else { return Ok(true) };
-        let Some(remembered) = papers.forge.as_ref().filter(|forge| **forge != self.here.forge) else {
+        let Some(remembered) = papers.forge.as_ref().filter(|forge| *forge != asked) else {
             return Ok(true);
         };
-        for repository in &papers.repositories {
-            match self.observer.repository(&repository.name, Some(repository.id)).await {
+        let served = configured.iter().filter_map(|name| Some((name.clone(), papers.remembered(name)?)));
+        let mut known: Vec<_> = served.collect();
+        if known.is_empty() {
+            known.extend(papers.repositories.iter().map(|repository| (repository.name.clone(), repository.id)));
+        }
+        for (name, id) in known {
+            match self.observer.repository(&name, Some(id)).await {
                 Ok(_) => {}
                 Err(RepositoryError::Problem(problem)) if problem.is_still_ours() => {}
                 Err(RepositoryError::Forge(error)) if error.is_about_the_token() => return Err(Refusal::Token(error)),
                 // That it could not be asked is no answer.
                 Err(RepositoryError::Forge(error)) => {
-                    self.troubles.push(Trouble::forge(self.here.forge.to_string(), &error));
+                    self.troubles.push(Trouble::forge(asked.to_string(), &error));
                     return Ok(false);
                 }
                 Err(RepositoryError::Problem(_)) => {
                     return Err(Refusal::Root(RootError::Foreign {
                         path: self.here.missions_root.clone(),
                         remembered: remembered.to_string(),
-                        found: self.here.forge.to_string(),
+                        found: asked.to_string(),
                     }));
                 }
             }
         }
-        tracing::warn!("the forge was `{remembered}` and is `{}` now; its repositories are the same", self.here.forge);
+        tracing::info!(
+            "`{asked}` is asked, which has the repositories of `{remembered}`; that stays the forge of this root"
+        );
         Ok(true)
     }
 
@@ -47,11 +57,15 @@ impl Surveyor<'_> {
         for name in configured {
             match self.survey_repository(name, configured).await {
                 // Two names may mean one repository, which is served once.
-                Ok(surveyed) if survey.repositories.iter().any(|other| other.known.id == surveyed.known.id) => {}
-                Ok(surveyed) => survey.repositories.push(surveyed),
+                Ok((surveyed, _)) if survey.repositories.iter().any(|other| other.known.id == surveyed.known.id) => {}
+                Ok((surveyed, web_url)) => {
+                    survey.repositories.push(surveyed);
+                    self.learn_where_people_see(web_url);
+                }
                 Err(error) => errors.push((name, error)),
             }
         }
+        survey.here = Arc::clone(&self.here);
         if survey.repositories.is_empty() && errors.iter().all(|(_, error)| error.needs_a_person()) {
             return Err(Refusal::Repositories(errors.into_iter().map(|(_, error)| error).collect()));
         }
@@ -60,6 +74,7 @@ impl Surveyor<'_> {
             path: self.here.missions_root.clone(),
             host: self.here.host.clone(),
             forge: self.here.forge.clone(),
+            web_url: (!survey.repositories.is_empty()).then(|| self.here.web_url.clone()),
             people: self.people.clone(),
             repositories: survey.repositories.iter().map(|surveyed| surveyed.known.clone()).collect(),
         };
@@ -75,7 +90,7 @@ impl Surveyor<'_> {
         &self,
         name: &RepositoryName,
         configured: &[RepositoryName],
-    ) -> Result<Surveyed, RepositoryError> {
+    ) -> Result<(Surveyed, Option<ForgeUrl>), RepositoryError> {
         let remembered = self.file.as_ref().and_then(|file| file.papers.remembered(name));
         let found = match self.observer.repository(name, remembered).await {
             // Whoever configures ours by its new name means another one by the old name.
@@ -86,12 +101,23 @@ impl Surveyor<'_> {
             }
             found => found,
         };
-        let FoundRepository { known, asked_for } = found?;
+        let FoundRepository { known, asked_for, web_url } = found?;
         if let Some(old) = asked_for {
             tracing::warn!("the repository `{old}` is called `{}` now; set its new name in `repositories`", known.name);
         }
         let labels = self.observer.labels(&known.name).await?;
-        Ok(Surveyed { known, labels })
+        Ok((Surveyed { known, labels }, web_url))
+    }
+
+    /// Where people see the forge is what it says first. One that says whatever it is asked by, as a Gitea does from 1.26 on
+    /// (`[server] PUBLIC_URL_DETECTION`), is seen where the root remembers it.
+    fn learn_where_people_see(&mut self, told: Option<ForgeUrl>) {
+        let is_known = self.file.as_ref().is_some_and(|file| file.papers.web_url.is_some());
+        let asked = self.settings.forge_url().ok();
+        let Some(web_url) = told.filter(|told| !is_known && Some(told) != asked) else { return };
+        if self.here.web_url == self.here.forge {
+            self.here = Arc::new(Here { web_url, ..(*self.here).clone() });
+        }
     }
 
     /// Whether a repository is configured by a name of its own, other than this one.

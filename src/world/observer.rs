@@ -246,8 +246,8 @@ pub async fn find_repository(
 fn described(answer: Result<Repository, ForgeError>) -> Result<RepositoryAnswer, ForgeError> {
     match answer {
         Ok(found) => {
-            let Repository { id, full_name, archived, has_issues, private: _, internal: _, default_branch: _ } = found;
-            Ok(RepositoryAnswer::Described(RepositoryFacts { id, full_name, is_archived: archived, has_issues }))
+            let Repository { id, full_name, html_url, archived: is_archived, has_issues, .. } = found;
+            Ok(RepositoryAnswer::Described(RepositoryFacts { id, full_name, html_url, is_archived, has_issues }))
         }
         Err(ForgeError::NotFound { .. }) => Ok(RepositoryAnswer::NotFound),
         Err(error) => Err(error),
@@ -256,8 +256,8 @@ fn described(answer: Result<Repository, ForgeError>) -> Result<RepositoryAnswer,
 
 impl From<gitea::Label> for RepositoryLabel {
     fn from(label: gitea::Label) -> Self {
-        let gitea::Label { id, name, exclusive, is_archived, description: _ } = label;
-        Self { id, name, is_exclusive: exclusive, is_archived }
+        let gitea::Label { id, name, exclusive, is_archived, description } = label;
+        Self { id, name, is_exclusive: exclusive, description, is_archived }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::support::cells::{at, beat, beaten, whole};
 use crate::support::golden;
-use crate::support::missions::{active, body, edit, planned_cell, proposal};
+use crate::support::missions::{active, body, edit, labelled, planned_cell, proposal, retitle};
 use lazarus::mission::admission::{Admission, Limit};
 use lazarus::mission::cell::{CellFacts, Failure, FileKind, Part, Sight, Sighting};
 use lazarus::mission::comment::render;
@@ -66,6 +66,15 @@ fn full(limit: Limit) -> Observation {
     observation
 }
 
+/// Somebody has written it by hand, and somebody else has put the label on it.
+fn formless(title: &str) -> Observation {
+    let mut observation = proposal(&[]);
+    retitle(&mut observation, title);
+    edit(&mut observation, "Please raise the dead.\n\n### Steps\n\nSay the words.\n");
+    observation.issue.labels = labelled(&["kind/mission-proposal"]);
+    observation
+}
+
 fn edited(answers: &[(&str, &str)]) -> Observation {
     let mut observation = active(beaten(-10, "working"));
     edit(&mut observation, &body(answers));
@@ -82,6 +91,8 @@ fn every_situation_is_told_with_what_to_do_next() {
         ("a new mission for a repository and a wizard", proposal(&asked)),
         ("two wrong answers", proposal(&[("Repository", "wizards spellbook"), ("Stale after", "2 minutes")])),
         ("one wrong answer", proposal(&[("Objective", "_No response_")])),
+        ("filed without the form", formless("Mission: by hand")),
+        ("filed without the form, and without a title", formless("Mission:")),
         ("another host", proposal(&[("Host", "beta")])),
         ("no room on this root", full(Limit::Cells(7))),
         ("no room for this author", full(Limit::CellsPerAuthor(7))),

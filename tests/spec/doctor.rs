@@ -222,7 +222,9 @@ async fn what_is_wrong_with_form_and_labels_is_told(forge: Forge) {
     let path = |id: &str| format!("/labels/{id}");
     clinic.change(Method::DELETE, &path(&labels[0]), Value::Null).await;
     clinic.change(Method::PATCH, &path(&labels[1]), json!({ "exclusive": false })).await;
-    clinic.now().await.finds(&[("label-missing", "warning"), ("label-not-exclusive", "warning")]);
+    clinic.repository.make_label("mission/apollo", true).await;
+    let warnings = ["label-missing", "label-not-exclusive", "label-scope-shared"];
+    clinic.now().await.finds(&warnings.map(|fault| (fault, "warning")));
     let made = forge.change(Method::POST, "/user/repos", json!({ "name": format!("bare-{}", clinic.repository.id), "private": true, "auto_init": true, "default_branch": "main" })).await;
     let bare = made["full_name"].as_str().unwrap();
     forge.change(Method::PUT, &format!("/repos/{bare}/collaborators/bot"), json!({ "permission": "write" })).await;

@@ -47,10 +47,12 @@ fn names_that_could_be_paths_or_options_are_refused() {
     for wrong in ["a", "a/b/c", "/a", "a/", "../a", "a/..", "./a", "a b/c", "a/b\n", "ä/b"] {
         assert!(RepositoryName::parse(wrong).is_err(), "{wrong}");
     }
-    for wrong in ["-x", "--upload-pack=x", "a..b", "a@{1}", "a//b", "a/", "a.lock", "a b", "", "é"] {
+    for wrong in ["-x", "+x", "--upload-pack=x", "a..b", "a@{1}", "a//b", "a/", "a.lock", "a b", "a:b", "", "@"] {
         assert!(GitRef::parse(wrong).is_err(), "{wrong}");
     }
-    for right in ["main", "feature/x", "v1.2.3", "4f2a91c"] {
+    for right in
+        ["main", "feature/x", "v1.2.3", "4f2a91c", "v1.28.2+k3s1", "feature/#42-raise", "effect@4.0.0-beta.65", "é"]
+    {
         assert_eq!(GitRef::parse(right).unwrap().to_string(), right);
     }
     for wrong in ["", ".a", "-a", "a b", "a/b", &"a".repeat(65)] {

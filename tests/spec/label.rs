@@ -1,6 +1,8 @@
 //! Labels: one name, one colour, one meaning each.
 
+use lazarus::mission::identity::HostName;
 use lazarus::mission::label::Label;
+use lazarus::mission::phase::Phase;
 use std::collections::BTreeSet;
 
 #[test]
@@ -19,4 +21,26 @@ fn every_label_has_a_name_of_its_own_in_a_scope() {
 fn only_the_kind_of_an_issue_may_stand_beside_others_of_its_scope() {
     let shared: Vec<_> = Label::ALL.iter().filter(|label| !label.is_exclusive()).map(Label::name).collect();
     assert_eq!(shared, ["kind/mission-proposal"]);
+}
+
+#[test]
+fn a_label_displaces_what_is_exclusive_in_its_own_scope_and_nothing_else() {
+    let active = Label::Phase(Phase::Active);
+    for (name, is_displaced) in [
+        ("mission/apollo", true),
+        ("mission/invalid", true),
+        ("mission/", false),
+        ("mission", false),
+        ("/apollo", false),
+        ("mission/apollo/eleven", false),
+        ("Mission/apollo", false),
+        ("health/at-risk", false),
+        ("mission/active", false),
+    ] {
+        assert_eq!(active.displaces(name, true), is_displaced, "{name}");
+        assert!(!active.displaces(name, false), "{name} is not exclusive");
+    }
+    assert!(!Label::Proposal.displaces("kind/bug", true), "ours is not exclusive there");
+    let host = Label::Host(HostName::parse("alpha").unwrap());
+    assert!(host.displaces("host/east", true) && !host.displaces("host/alpha", true));
 }

@@ -229,7 +229,7 @@ fn law_6_ours_only_no_plan_names_a_label_or_comment_of_others() {
             if let Change::RemoveLabel { issue: _, label } = &change {
                 assert!(Label::named(&label.name).is_some());
             }
-            if let Change::ReplaceLabels { issue: _, add: _, remove } = &change {
+            if let Change::ReplaceLabels { issue: _, add: _, remove, displaced: _ } = &change {
                 assert!(world.here.is_job_token(), "nobody else ever replaces the list");
                 assert!(remove.iter().all(|label| Label::named(&label.name).is_some()));
             }

@@ -2,6 +2,7 @@
 //! the real binaries.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
 
+mod addresses;
 mod alarms;
 mod bounds;
 mod checkout;
@@ -19,6 +20,7 @@ mod documents;
 mod faults;
 mod flapping;
 mod form;
+mod formless;
 mod gc;
 mod git;
 mod git_apart;
@@ -30,6 +32,7 @@ mod heartbeats;
 mod house;
 mod identity;
 mod install;
+mod install_forms;
 mod issue;
 mod job;
 mod job_status;
@@ -61,6 +64,7 @@ mod settings;
 mod starting;
 mod status;
 mod support;
+mod team_labels;
 mod terminal;
 mod trouble;
 mod units;

@@ -14,7 +14,8 @@ fn name(text: &str) -> RepositoryName {
 
 /// A repository that can be served.
 fn facts(id: i64, full_name: &str) -> RepositoryFacts {
-    RepositoryFacts { id, full_name: full_name.to_owned(), is_archived: false, has_issues: true }
+    let html_url = format!("https://git.example.com/{full_name}");
+    RepositoryFacts { id, full_name: full_name.to_owned(), html_url, is_archived: false, has_issues: true }
 }
 
 fn moved() -> RepositoryAnswer {
@@ -24,7 +25,7 @@ fn moved() -> RepositoryAnswer {
 /// What an answer comes to, in one line.
 fn told(remembered: Option<i64>, answer: RepositoryAnswer) -> String {
     match assess_answer(&name(ASKED), remembered, answer) {
-        Ok(Lookup::Found(FoundRepository { known: KnownRepository { id, name }, asked_for })) => {
+        Ok(Lookup::Found(FoundRepository { known: KnownRepository { id, name }, asked_for, web_url: _ })) => {
             let renamed = asked_for.map_or(String::new(), |old| format!(", was {old}"));
             format!("{name} ({id}){renamed}")
         }

@@ -50,7 +50,7 @@ impl Applier {
         source: &WorktreeSource,
     ) -> Result<(), WorldError> {
         let _turn = self.checkouts.turn().await;
-        let order = self.checkouts.order(&self.here().forge, source, self.gitea.token(), self.access.group);
+        let order = self.checkouts.order(&self.gitea.url(), source, self.gitea.token(), self.access.group);
         let (issue, source) = (issue.clone(), source.clone());
         self.write(move |writer, here| order.into_cell(writer, (&issue, mission_id), source, here.now)).await
     }

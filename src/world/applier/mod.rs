@@ -138,11 +138,14 @@ impl Applier {
             Change::PostFleetAlarm { issue, notice, memory } => self.post_fleet_alarm(issue, notice, memory).await,
             Change::RememberFleet { memory } => self.remember_fleet((**memory).clone()).await,
             Change::Remember { record } => self.remember(record).await,
-            Change::AddLabels { issue, labels } => self.add_labels(issue, labels).await,
+            Change::AddLabels { issue, labels, displaced: _ } => self.add_labels(issue, labels).await,
             Change::RemoveLabel { issue, label } => {
                 Ok(self.gitea.issues(&issue.repository).remove_label(issue.number, label.id).done().await?)
             }
-            Change::ReplaceLabels { issue, add, remove } => self.replace_labels(issue, add, remove).await,
+            Change::ReplaceLabels { issue, add, remove, displaced } => {
+                let remove = [&remove[..], &displaced[..]].concat();
+                self.replace_labels(issue, add, &remove).await
+            }
             Change::PostComment { issue, status } => self.post_comment(issue, status).await,
             Change::EditComment { issue, id, status, is_claim } => {
                 self.edit_comment(issue, *id, status, !is_claim).await

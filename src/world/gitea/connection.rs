@@ -271,6 +271,10 @@ impl Connection {
         self.counters.traffic()
     }
 
+    pub(super) fn base(&self) -> ForgeUrl {
+        self.base.clone()
+    }
+
     pub(super) fn token(&self) -> Token {
         self.token.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

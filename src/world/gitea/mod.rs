@@ -32,8 +32,8 @@ pub use error::ForgeError;
 pub use issues::{CommentList, IssueList, Issues, State};
 pub use listing::Listing;
 pub use models::{
-    Branch, Comment, Hook, Issue, Label, Pull, RemoteFile, Repository, Template, TemplateField, TimelineEntry, User,
-    Version,
+    Branch, Comment, Contents, Hook, Issue, IssueConfig, Label, Pull, RemoteFile, Repository, Template, TemplateField,
+    TimelineEntry, User, Version,
 };
 pub use repositories::{Commit, NewHook, NewLabel, Repositories};
 pub use traffic::Traffic;
@@ -71,6 +71,12 @@ impl Gitea {
     /// An account by its login. Needs the scope `read:user`.
     pub fn user_named(&self, login: &str) -> Call<User> {
         Call::get(&self.0, &["users", login])
+    }
+
+    /// The address that it is asked by.
+    #[must_use]
+    pub fn url(&self) -> ForgeUrl {
+        self.0.base()
     }
 
     /// The token as it is now.

@@ -30,6 +30,9 @@ pub struct Repository {
     pub id: i64,
     /// `owner/name` as it is now.
     pub full_name: String,
+    /// Its page.
+    #[serde(default, deserialize_with = "or_default")]
+    pub html_url: String,
     /// Whether nothing may be written any more.
     #[serde(default)]
     pub archived: bool,
@@ -53,6 +56,12 @@ pub struct Template {
     /// Where it is.
     #[serde(default, deserialize_with = "or_default")]
     pub file_name: String,
+    /// The labels that what is filed by it gets.
+    #[serde(default, deserialize_with = "or_default")]
+    pub labels: Vec<String>,
+    /// What a Markdown template begins an issue with.
+    #[serde(default, deserialize_with = "or_default")]
+    pub content: String,
     /// What it asks; nothing for a Markdown template.
     #[serde(default, deserialize_with = "or_default")]
     pub body: Vec<TemplateField>,
@@ -72,9 +81,39 @@ pub struct TemplateField {
     pub attributes: serde_json::Map<String, serde_json::Value>,
 }
 
-/// A file on a branch.
+/// What the chooser before new issues is set to; where it is not, or where its file is wrong, the usual.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct IssueConfig {
+    /// Whether issues may be filed without a form.
+    #[serde(default = "yes")]
+    pub blank_issues_enabled: bool,
+    /// Where else people are sent.
+    #[serde(default, deserialize_with = "or_default")]
+    pub contact_links: Vec<serde_json::Value>,
+}
+
+impl Default for IssueConfig {
+    fn default() -> Self {
+        Self { blank_issues_enabled: true, contact_links: Vec::new() }
+    }
+}
+
+/// What is at a path of a branch.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Contents {
+    /// A folder, with what is in it, but not below.
+    Folder(Vec<RemoteFile>),
+    /// A file.
+    File(RemoteFile),
+}
+
+/// A file on a branch; in a list, without its contents.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct RemoteFile {
+    /// Where.
+    #[serde(default, deserialize_with = "or_default")]
+    pub path: String,
     /// The id of its contents, which an edit must name.
     #[serde(default)]
     pub sha: String,

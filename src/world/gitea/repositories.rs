@@ -4,7 +4,7 @@ use crate::mission::identity::RepositoryName;
 use crate::world::gitea::call::{Call, Page};
 use crate::world::gitea::connection::Connection;
 use crate::world::gitea::error::ForgeError;
-use crate::world::gitea::models::{Branch, Hook, Label, Pull, RemoteFile, Repository, Template};
+use crate::world::gitea::models::{Branch, Contents, Hook, IssueConfig, Label, Pull, Repository, Template};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
@@ -100,14 +100,13 @@ impl Repositories {
         self.call(&["issue_templates"], Call::get)
     }
 
-    /// A file on a branch; the default one where none is named.
-    pub fn file(&self, path: &str) -> Call<RemoteFile> {
-        let parts: Vec<&str> = ["contents"].into_iter().chain(path.split('/')).collect();
-        self.call(&parts, Call::get)
+    /// What the chooser before new issues is set to on the default branch.
+    pub fn issue_config(&self) -> Call<IssueConfig> {
+        self.call(&["issue_config"], Call::get)
     }
 
-    /// What is in a folder of the default branch.
-    pub fn folder(&self, path: &str) -> Call<Vec<RemoteFile>> {
+    /// A file or folder of the default branch.
+    pub fn contents(&self, path: &str) -> Call<Contents> {
         let parts: Vec<&str> = ["contents"].into_iter().chain(path.split('/')).collect();
         self.call(&parts, Call::get)
     }

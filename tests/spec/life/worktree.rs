@@ -3,7 +3,8 @@
 use crate::life::{pass, try_pass};
 use crate::support::daemon::{Running, settings};
 use crate::support::forge::Forge;
-use crate::support::host::{Host, changes};
+use crate::support::git_forge::{GitForge, Manner};
+use crate::support::host::{Host, changes, run};
 use crate::support::missions::body;
 use crate::support::repository::Repository;
 use crate::support::stories;
@@ -25,6 +26,7 @@ stories![
     another_ref_needs_a_new_mission,
     what_a_wizard_put_into_an_empty_worktree_stays,
     what_a_wizard_put_in_the_place_of_its_worktree_stays,
+    a_short_commit_id_has_to_be_given_in_full,
 ];
 
 /// git as a wizard runs it in its worktree.
@@ -277,4 +279,69 @@ async fn a_public_repository_of_an_owner_is_let_in_by_a_pattern() {
     repository.file("reader", "Mission: read", &[("repository", &book.to_uppercase().replace("OWNER", "Owner"))]).await;
     pass(&host, &repository, r#"{ "worktrees": { "repositories": ["owner/*"] } }"#).await;
     assert!(host.cell().join("worktree/spells.txt").exists());
+}
+
+async fn a_short_commit_id_has_to_be_given_in_full(forge: Forge) {
+    let (repository, host) = (forge.repository().await, Host::new());
+    let own = repository.name.as_str();
+    let whole = repository.file("reader", "Mission: read", &[("repository", own)]).await;
+    host.once(&repository).await;
+    let commit = git(&host.cell().join("worktree"), &["rev-parse", "HEAD"]);
+    let mut told = Vec::new();
+    for name in [&commit[..7], &commit[..39], "no-such-branch", "20261123"] {
+        let number = repository.file("reader", "Mission: read", &[("repository", own), ("ref", name)]).await;
+        host.once(&repository).await;
+        let comment = repository.comment(number).await;
+        assert!(comment.contains(CANNOT_BE_HAD) && comment.contains(&format!("at `{name}`")), "{comment}");
+        told.push(comment.contains("a commit has to be named in full, by all 40 digits of its id"));
+        repository.set_state(number, "closed").await;
+    }
+    assert_eq!(told, [true, true, false, true], "a branch may be called by such digits, so they are tried first");
+    let full = repository.file("reader", "Mission: read", &[("repository", own), ("ref", &commit)]).await;
+    host.once(&repository).await;
+    for number in [whole, full] {
+        assert!(repository.comment(number).await.contains(&format!("commit `{}`", &commit[..12])));
+    }
+}
+
+#[tokio::test]
+async fn a_ref_of_any_name_is_shown_whole_and_as_text_wherever_it_stands() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    assert_eq!(run(host.command("lazarus-reconcile").arg("init")).await.code, 0);
+    let git_forge = GitForge::new(Manner::Open);
+    let bare = git_forge.repository("served");
+    let commit = bare.publish(&bare.tree(&[("100644", "README", &bare.blob("x"))]));
+    forge.engine().serve_git(repository.id, bare.path());
+    let lengthy = format!("ünïcode/{}", "x".repeat(150));
+    for (name, span) in [
+        ("feature/#42-raise", "`feature/#42-raise`"),
+        ("@owner/v1.28.2+k3s1", "`@owner/v1.28.2+k3s1`"),
+        ("a`b", "``a`b``"),
+        ("`a|b`", "`` `a|b` ``"),
+        ("<img>&50%", "`<img>&50%`"),
+        (lengthy.as_str(), &format!("`{lengthy}`")),
+    ] {
+        bare.git(&["update-ref", &format!("refs/heads/{name}"), &commit], b"");
+        let asked = [("repository", repository.name.as_str()), ("ref", name)];
+        let number = repository.file("reader", "Mission: read", &asked).await;
+        let summary = host.path().join("summary.md");
+        let mut in_job = host.reconciler(&repository);
+        in_job.env("GITEA_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", &summary);
+        let once = run(in_job.args(["--once", "--json"])).await;
+        assert_eq!(once.code, 0, "{once:?}");
+        let made = format!("check out `{}` at {span} for the cell", repository.name);
+        assert!(once.json()["missions"].to_string().contains(json!(made).to_string().trim_matches('"')), "{once:?}");
+        let comment = repository.comment(number).await;
+        assert!(comment.contains(&format!("- Worktree: `{}` at {span}, commit `", repository.name)), "{comment}");
+        let cells = host.cells();
+        let cell = cells.iter().find(|cell| mission_file(cell)["worktree"]["ref"] == *name).unwrap();
+        let log = std::fs::read_to_string(cell.join("logs/daemon.log")).unwrap();
+        assert!(log.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{log}");
+        let status = run(host.reconciler(&repository).args(["status", &number.to_string()])).await;
+        assert!(status.stdout.contains(&format!("at {span}")), "{status:?}");
+        let told = std::fs::read_to_string(&summary).unwrap();
+        assert!(told.contains(&format!("at {}", span.replace('|', "\\|"))), "{told}");
+    }
+    assert_eq!(changes(&host.once(&repository).await), 0);
 }

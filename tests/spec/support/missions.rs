@@ -54,6 +54,7 @@ pub(crate) fn proposal(answers: &[(&str, &str)]) -> Observation {
         missions_root: "/var/missions".to_owned(),
         host: HostName::parse("alpha").unwrap(),
         forge: ForgeUrl::parse("https://git.example.com").unwrap(),
+        web_url: ForgeUrl::parse("https://git.example.com").unwrap(),
         me: 3,
         trusted_posters: Vec::new(),
         worktrees: vec![RepositoryPattern::parse("wizards/*").unwrap()],
@@ -158,10 +159,10 @@ pub(crate) fn make(after: &mut Observation, change: &Change) {
         record.comment = Some(Spoken { id, digest, is_confirmed: true, asks, is_edited });
     };
     match change {
-        Change::AddLabels { issue: _, labels } => add_labels(after, labels),
+        Change::AddLabels { issue: _, labels, displaced: _ } => add_labels(after, labels),
         Change::RemoveLabel { issue: _, label } => after.issue.labels.retain(|known| known.id != label.id),
-        Change::ReplaceLabels { issue: _, add, remove } => {
-            after.issue.labels.retain(|known| !remove.contains(known));
+        Change::ReplaceLabels { issue: _, add, remove, displaced } => {
+            after.issue.labels.retain(|known| !remove.contains(known) && !displaced.contains(known));
             add_labels(after, add);
         }
         Change::PostComment { issue: _, status } => {
