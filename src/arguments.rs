@@ -94,16 +94,7 @@ pub struct SettingsFlags {
 impl From<SettingsFlags> for Flags {
     fn from(flags: SettingsFlags) -> Self {
         let SettingsFlags { config, root, gitea_url, token_file, repositories, log_format } = flags;
-        Self {
-            config,
-            missions_root: root,
-            gitea_url,
-            token_file,
-            repositories,
-            listen: None,
-            allow_archive: None,
-            log_format,
-        }
+        Self { config, missions_root: root, gitea_url, token_file, repositories, log_format, ..Self::default() }
     }
 }
 

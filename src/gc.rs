@@ -12,6 +12,7 @@ use crate::world::writer::{WriteError, Writer};
 use serde::Serialize;
 use std::fmt;
 use std::time::Duration;
+use strum::VariantArray;
 
 /// Why nothing was deleted.
 #[derive(Debug, thiserror::Error)]
@@ -65,12 +66,14 @@ pub struct Listed {
 }
 
 /// What becomes of an archive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display, strum::VariantArray)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "lowercase")]
 pub enum Fate {
     /// Nothing, since nobody asked, or it is too young.
     Kept,
     /// It is old enough, and would be deleted.
+    #[strum(to_string = "would go")]
     Due,
     /// It was deleted.
     Deleted,
@@ -199,20 +202,6 @@ fn delete(writer: &Writer, line: &Deletion<'_>) -> Result<(), WriteError> {
     noted.or_else(|_| writer.note(line))
 }
 
-impl Fate {
-    const ALL: [Self; 5] = [Self::Kept, Self::Due, Self::Deleted, Self::Hindered, Self::Failed];
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Kept => "kept",
-            Self::Due => "would go",
-            Self::Deleted => "deleted",
-            Self::Hindered => "hindered",
-            Self::Failed => "failed",
-        }
-    }
-}
-
 /// A table for people.
 impl fmt::Display for ArchiveReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -221,7 +210,7 @@ impl fmt::Display for ArchiveReport {
             let Listed { archive, archived_at, age_seconds, bytes, files, is_more, fate, .. } = listed;
             let (age, more) = (spoken_age(*age_seconds), if *is_more { ">" } else { "" });
             let (size, files) = (format!("{more}{}", size(*bytes)), format!("{more}{files}"));
-            writeln!(f, "{:8}  {archived_at}  {age:18}  {size:>10}  {files:>7}  {archive}", fate.word())?;
+            writeln!(f, "{fate:8}  {archived_at}  {age:18}  {size:>10}  {files:>7}  {archive}")?;
         }
         for other in &self.others {
             writeln!(f, "left alone, since it is no archive: {other:?}")?;
@@ -229,7 +218,7 @@ impl fmt::Display for ArchiveReport {
         for error in self.archives.iter().filter(|_| !self.is_sweep).filter_map(|listed| listed.error.as_ref()) {
             writeln!(f, "{error}")?;
         }
-        let (count, size) = self.sum(&Fate::ALL);
+        let (count, size) = self.sum(Fate::VARIANTS);
         writeln!(f, "{} in {}: {size}", archives(count), self.missions_root)?;
         let Some(age) = self.older_than_seconds.map(Duration::from_secs).map(spoken_length) else { return Ok(()) };
         let (count, size) = self.sum(if self.is_sweep { &[Fate::Deleted] } else { &[Fate::Due] });

@@ -15,6 +15,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
+use strum::VariantNames;
 
 /// The upper ends of a pass's duration, in seconds: from a quiet one to one that a tick in the default interval misses.
 const DURATION_BUCKETS: [f64; 11] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
@@ -65,7 +66,8 @@ pub const ERROR_KINDS: [&str; 38] = [
 pub const OTHER_ERROR: &str = "other";
 
 /// What became of a heartbeat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum HeartbeatResult {
     /// It was written.
     Accepted,
@@ -86,33 +88,14 @@ pub enum HeartbeatResult {
 }
 
 impl HeartbeatResult {
-    const ALL: [Self; 8] = [
-        Self::Accepted,
-        Self::Unknown,
-        Self::TooOften,
-        Self::TooLarge,
-        Self::Malformed,
-        Self::NotRising,
-        Self::Unfinished,
-        Self::Failed,
-    ];
-
     fn word(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Unknown => "unknown",
-            Self::TooOften => "too-often",
-            Self::TooLarge => "too-large",
-            Self::Malformed => "malformed",
-            Self::NotRising => "not-rising",
-            Self::Unfinished => "unfinished",
-            Self::Failed => "failed",
-        }
+        self.into()
     }
 }
 
 /// What became of a webhook's delivery.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum WebhookResult {
     /// It asked for a look at an issue.
     Accepted,
@@ -131,26 +114,8 @@ pub enum WebhookResult {
 }
 
 impl WebhookResult {
-    const ALL: [Self; 7] = [
-        Self::Accepted,
-        Self::Ignored,
-        Self::Unsigned,
-        Self::Malformed,
-        Self::Unsupported,
-        Self::TooLarge,
-        Self::Unfinished,
-    ];
-
     fn word(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Ignored => "ignored",
-            Self::Unsigned => "unsigned",
-            Self::Malformed => "malformed",
-            Self::Unsupported => "unsupported",
-            Self::TooLarge => "too-large",
-            Self::Unfinished => "unfinished",
-        }
+        self.into()
     }
 }
 
@@ -181,8 +146,8 @@ impl Default for Metrics {
             passes: counters("result", [true, false].map(pass_word)),
             pass_duration: Histogram::new(DURATION_BUCKETS),
             errors: counters("kind", errors),
-            heartbeats: counters("result", HeartbeatResult::ALL.map(HeartbeatResult::word)),
-            webhooks: counters("result", WebhookResult::ALL.map(WebhookResult::word)),
+            heartbeats: counters("result", HeartbeatResult::VARIANTS.iter().copied()),
+            webhooks: counters("result", WebhookResult::VARIANTS.iter().copied()),
             last_webhook: Gauge::default(),
         }
     }

@@ -48,7 +48,7 @@ pub struct ChangeReport {
 }
 
 /// One mission.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Default)]
 pub struct MissionReport {
     /// Its repository.
     pub repository: String,
@@ -226,14 +226,8 @@ fn mission_report(here: &Here, outcome: &Outcome) -> MissionReport {
     let mut report = MissionReport {
         repository: key.repository.to_string(),
         issue: key.number,
-        mission_id: None,
-        phase: None,
-        health: None,
-        reason: None,
-        problem: None,
-        host: None,
         changes: outcome.changes.iter().map(ChangeReport::of).collect(),
-        error: None,
+        ..MissionReport::default()
     };
     if let Situation::Elsewhere(elsewhere, _) = situation {
         report.phase = Some(ELSEWHERE);
@@ -291,18 +285,8 @@ fn mission_troubles(mission: &MissionReport, outcome: &Outcome) -> Vec<Trouble> 
 }
 
 fn unseen_mission(repository: String, issue: i64, trouble: &Trouble) -> MissionReport {
-    MissionReport {
-        repository,
-        issue,
-        mission_id: None,
-        phase: None,
-        health: None,
-        reason: None,
-        problem: None,
-        host: None,
-        changes: Vec::new(),
-        error: Some(ErrorReport { kind: trouble.kind, message: trouble.message.clone() }),
-    }
+    let error = Some(ErrorReport { kind: trouble.kind, message: trouble.message.clone() });
+    MissionReport { repository, issue, error, ..MissionReport::default() }
 }
 
 /// For people: every change, then the counts.

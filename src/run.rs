@@ -16,7 +16,7 @@ use crate::pass;
 use crate::report::Report;
 use crate::scan::{Filter, HealthReport, scan};
 use crate::screen::Screen;
-use crate::serve::{ServeError, serve};
+use crate::serve::{ServeError, serve, stopped};
 use crate::settings::{Environment, Flags, SCHEMA, Settings, shown};
 use crate::status::fleet::fleet;
 use crate::status::story::story;
@@ -24,7 +24,6 @@ use crate::world::clock::now;
 use crate::world::root::RootError;
 use std::io::IsTerminal;
 use std::path::Path;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// The most troubles of one pass that standard error tells.
 const TOLD_MAX: usize = 50;
@@ -109,13 +108,8 @@ fn run_daemon(arguments: Pass) -> Exit {
         };
         match served {
             Ok(()) => Exit::Complete,
-            Err(
-                error @ (ServeError::Refused(_)
-                | ServeError::Settings(_)
-                | ServeError::Ping(_)
-                | ServeError::Listen { .. }),
-            ) => console.refused(&error),
-            Err(error @ ServeError::Signals(_)) => console.failed(&error),
+            Err(error) if matches!(error, ServeError::Signals(_)) => console.failed(&error),
+            Err(error) => console.refused(&error),
         }
     })
 }
@@ -172,13 +166,7 @@ fn tell_demo(keep: bool) -> Result<(), DemoError> {
     let runtime = runtime(DEMO_THREADS)?;
     let interrupted = {
         let _inside = runtime.enter();
-        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        async move {
-            tokio::select! {
-                _ = interrupt.recv() => (),
-                _ = terminate.recv() => (),
-            }
-        }
+        stopped()?
     };
     let directory = Directory::new(keep)?;
     let out = std::io::stdout();

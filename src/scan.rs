@@ -130,10 +130,7 @@ impl Judge {
     fn judge(&self, id: MissionId, sighting: &Sighting) -> CellReport {
         let record = self.bound.get(&id);
         let binding = record.and_then(|record| record.binding.as_ref());
-        let facts = match sighting {
-            Sighting::Cell(cell) => Some(cell),
-            Sighting::Absent | Sighting::NotADirectory(_) | Sighting::Failed(_) => None,
-        };
+        let facts = sighting.cell();
         let own_limit = facts.and_then(|cell| cell.config.as_ref()?.get("stale_after_seconds")?.as_u64());
         let stale_after = binding.map(|binding| binding.spec.stale_after());
         let verdict = assess(&Facts {

@@ -11,6 +11,7 @@ use crate::snapshot::Snapshot;
 use crate::trouble::Refusal;
 use crate::world::clock;
 use crate::world::courier::CourierError;
+use crate::world::crew::blocking;
 use crate::world::cron_heartbeat::{self, Job, Pulse};
 use sd_notify::NotifyState;
 use std::net::SocketAddr;
@@ -114,7 +115,7 @@ async fn listen_on(key: &'static str, address: SocketAddr) -> Result<TcpListener
 }
 
 /// Ends with the first signal that asks for the end.
-fn stopped() -> std::io::Result<impl Future<Output = ()>> {
+pub(crate) fn stopped() -> std::io::Result<impl Future<Output = ()>> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     Ok(async move {
         tokio::select! {
@@ -155,8 +156,7 @@ impl Heralds {
                 interval: snapshot.interval,
                 status: status(snapshot),
             };
-            let written = tokio::task::spawn_blocking(move || cron_heartbeat::write(&directory, &pulse)).await;
-            if let Err(error) = written.expect("writing a heartbeat never panics") {
+            if let Err(error) = blocking(move || cron_heartbeat::write(&directory, &pulse)).await {
                 tracing::warn!("{error}");
             }
         }

@@ -8,6 +8,7 @@ use crate::mission::record::Happened;
 use crate::mission::time::Timestamp;
 use crate::world::clock;
 use crate::world::gitea::Traffic;
+use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -67,7 +68,7 @@ pub struct Snapshot {
 }
 
 /// How the passes went so far. A pass is everything that one tick leads to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Passes {
     /// When the daemon started; what it has not done since then counts from here.
     pub started_at: Option<Timestamp>,
@@ -134,7 +135,7 @@ pub struct IssueView {
 }
 
 /// A gateway, as it answered last.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct GatewayView {
     /// Its name.
     pub name: GatewayName,
@@ -147,7 +148,9 @@ pub struct GatewayView {
 }
 
 /// How a gateway is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, Serialize)]
+#[strum(serialize_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum GatewayState {
     /// Not asked yet.
     Unknown,
@@ -164,11 +167,7 @@ impl GatewayState {
     /// The fixed word for JSON and metrics.
     #[must_use]
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Up => "up",
-            Self::Down => "down",
-        }
+        self.into()
     }
 }
 

@@ -1,7 +1,9 @@
 //! What went wrong: refusals, after which there is no pass, and troubles, which the next pass tries to mend.
 
+use crate::mission::change::Change;
 use crate::mission::identity::RepositoryName;
 use crate::settings::SettingsError;
+use crate::world::WorldError;
 use crate::world::gitea::ForgeError;
 use crate::world::observer::RepositoryError;
 use crate::world::root::RootError;
@@ -45,6 +47,17 @@ pub struct Trouble {
 }
 
 impl Trouble {
+    /// What went wrong with something that is no issue, and that another token would not mend.
+    pub(crate) fn new(about: String, kind: &'static str, message: String) -> Self {
+        Self { about, issue: None, kind, message, needs_a_token: false }
+    }
+
+    /// What could not be changed.
+    pub(crate) fn unmade(about: String, change: &Change, error: &WorldError) -> Self {
+        let message = format!("cannot {change}: {error}");
+        Self { needs_a_token: error.is_about_the_token(), ..Self::new(about, error.kind(), message) }
+    }
+
     /// The message, with what it is about where it does not say so itself.
     #[must_use]
     pub fn message_with_subject(&self) -> String {
@@ -69,24 +82,18 @@ impl Trouble {
 
     /// We ourselves broke down over something.
     pub(crate) fn breakdown(about: String) -> Self {
-        Self {
-            about,
-            issue: None,
-            kind: "defect",
-            message: "a defect of this program, which other missions did not feel; please report it".to_owned(),
-            needs_a_token: false,
-        }
+        let message = "a defect of this program, which other missions did not feel; please report it";
+        Self::new(about, "defect", message.to_owned())
     }
 
     /// A repository cannot be served.
     pub(crate) fn repository(name: &RepositoryName, error: &RepositoryError) -> Self {
-        let (about, message) = (name.to_string(), error.to_string());
-        Self { about, issue: None, kind: error.kind(), message, needs_a_token: error.is_about_the_token() }
+        let needs_a_token = error.is_about_the_token();
+        Self { needs_a_token, ..Self::new(name.to_string(), error.kind(), error.to_string()) }
     }
 
     /// The forge did not answer as it should.
     pub(crate) fn forge(about: String, error: &ForgeError) -> Self {
-        let needs_a_token = error.is_about_the_token();
-        Self { about, issue: None, kind: error.kind(), message: error.to_string(), needs_a_token }
+        Self { needs_a_token: error.is_about_the_token(), ..Self::new(about, error.kind(), error.to_string()) }
     }
 }

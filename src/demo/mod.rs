@@ -265,9 +265,7 @@ fn settings(directory: &Path, sandbox: &Sandbox) -> Result<Settings, DemoError> 
         gitea_url: Some(sandbox.url()),
         token_file: Some(token_file),
         repositories: vec![repository.to_string()],
-        listen: None,
-        allow_archive: None,
-        log_format: None,
+        ..Flags::default()
     };
     Ok(Settings::load(&flags, &Environment::new())?)
 }

@@ -1,8 +1,7 @@
 //! Decides about alerts after each sweep: who may send one now, and what one comment says for many.
 
 use crate::engine::Engine;
-use crate::engine::allowances::Task;
-use crate::engine::fleet::{Fleet, Place};
+use crate::engine::fleet::{Fleet, Place, Task};
 use crate::engine::forge::Forge;
 use crate::engine::tracked::{Hold, Tracked};
 use crate::mission::alarm::Ledger;
@@ -13,6 +12,7 @@ use crate::queue::{Key, Queue};
 use crate::survey::{settle, warn_of_waiting};
 use crate::trouble::Trouble;
 use crate::world::applier::Applier;
+use crate::world::crew::blocking;
 use crate::world::ledger;
 use crate::world::mutex::locked;
 use std::collections::HashMap;
@@ -57,7 +57,7 @@ impl Engine {
         let here = self.forge.as_ref().and_then(|forge| forge.here(self.now()));
         let Some(here) = here.filter(|here| here.notify.is_on() && !self.queue.is_asked(Key::Alarms)) else { return };
         let engine = Arc::clone(self);
-        let decided = tokio::task::spawn_blocking(move || {
+        let decided = blocking(move || {
             let ledger = ledger::read(&engine.root)?;
             let mut fleet = locked(&engine.fleet);
             if ledger.intended.is_some() {
@@ -66,11 +66,11 @@ impl Engine {
             }
             Ok(fleet.decide_alerts(&engine.queue, &ledger, &here))
         });
-        match decided.await.expect("deciding about alerts never panics") {
+        match decided.await {
             Ok(keys) => keys.into_iter().for_each(|key| self.queue.add(key)),
             Err(message) => {
                 let about = self.settings.missions_root.display().to_string();
-                self.note(&[Trouble { about, issue: None, kind: "alarms", message, needs_a_token: false }]);
+                self.note(&[Trouble::new(about, "alarms", message)]);
             }
         }
     }
@@ -104,6 +104,5 @@ impl Engine {
 async fn speak_for_many(applier: &Applier, change: &Change) -> Result<(), Trouble> {
     let Err(error) = applier.apply(change).await else { return Ok(()) };
     let about = applier.here().notify.issue.as_ref().map(ToString::to_string).unwrap_or_default();
-    let message = format!("cannot {change}: {error}");
-    Err(Trouble { about, issue: None, kind: error.kind(), message, needs_a_token: error.is_about_the_token() })
+    Err(Trouble::unmade(about, change, &error))
 }

@@ -1,4 +1,5 @@
-//! Looks at everything now and then, as a single pass does, and puts in line what is not as it should be.
+//! Asks the forge what is new: by an audit, which looks at everything now and then as a single pass does, and by listings in
+//! between. What is not as it should be is put in line.
 
 use crate::engine::Engine;
 use crate::engine::fleet::{fingerprint, place_of};
@@ -7,7 +8,7 @@ use crate::mission::admission::Admission;
 use crate::mission::change::Change;
 use crate::mission::ground::KnownRepository;
 use crate::mission::identity::RepositoryId;
-use crate::mission::observation::Here;
+use crate::mission::observation::{Here, IssueFacts};
 use crate::mission::situation::Situation;
 use crate::mission::step::Candidate;
 use crate::mission::time::Timestamp;
@@ -16,11 +17,12 @@ use crate::reconcile::Outcome;
 use crate::report::MissionResult;
 use crate::survey::{Scope, Survey, SurveyRequest, survey};
 use crate::trouble::{Refusal, Trouble};
-use crate::world::WorldError;
 use crate::world::applier::Applier;
-use crate::world::clock;
+use crate::world::crew::blocking;
+use crate::world::gitea::ForgeError;
 use crate::world::mutex::locked;
 use crate::world::root::{Records, Root};
+use crate::world::{WorldError, clock};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,11 +105,11 @@ impl Engine {
         let here = applier.here();
         let (count, effort) = (candidates.len(), Arc::clone(&here.effort));
         let plan = move || candidates.into_iter().map(|candidate| Planned::new(candidate, &here)).collect::<Vec<_>>();
-        let planned = tokio::task::spawn_blocking(plan).await.expect("planning never panics");
+        let planned = blocking(plan).await;
         let (bodies_parsed, situations_found) = (effort.bodies_parsed(), effort.situations_found());
         tracing::debug!(bodies_parsed, situations_found, "planned the turns of {count} missions");
         if let Some(gathered) = &self.gathered {
-            gathered.alert_later(fleet);
+            locked(&gathered.found).alert = fleet;
         }
         self.take_audit(&records, planned, asked_at);
         troubles
@@ -126,7 +128,9 @@ impl Engine {
         for Planned { candidate, is_quiet, wants_room } in planned {
             let issue = &candidate.seen.issue;
             let (key, mission_id, place) = (issue.key.clone(), candidate.seen.mission_id, place_of(&issue.key));
-            if let Some(known) = fleet.known_mut(place).filter(|known| known.looked_at.is_none_or(|at| at < asked_at)) {
+            if let Some(known) =
+                fleet.known.get_mut(&place).filter(|known| known.looked_at.is_none_or(|at| at < asked_at))
+            {
                 known.settled = is_quiet.then(|| fingerprint(issue));
                 known.wants_room = wants_room;
             }
@@ -147,7 +151,8 @@ impl Engine {
     fn gather_quiet(&self, candidate: Candidate) {
         if let Some(gathered) = &self.gathered {
             let outcome = Outcome::quiet(candidate);
-            gathered.ended(MissionResult::of(&outcome.observation.here, &outcome));
+            let result = MissionResult::of(&outcome.observation.here, &outcome);
+            locked(&gathered.found).results.push(result);
             gathered.step(true);
         }
     }
@@ -156,7 +161,7 @@ impl Engine {
     pub(super) fn tell(&self, changes: Vec<Change>) {
         for change in changes {
             if let Some(gathered) = &self.gathered {
-                gathered.changed(change);
+                locked(&gathered.found).changes.push(change);
             } else {
                 tracing::info!(kind = change.kind(), "{change}");
             }
@@ -179,12 +184,65 @@ impl Engine {
     fn refused(&self, refusal: Refusal) -> Vec<Trouble> {
         let message = refusal.to_string();
         if let Some(gathered) = &self.gathered {
-            gathered.refuse(refusal);
+            locked(&gathered.found).refusal = Some(refusal);
             return Vec::new();
         }
-        locked(&self.passes).note_forge(Some(message.clone()));
+        locked(&self.passes).told.forge_error = Some(message.clone());
         let about = self.settings.missions_root.display().to_string();
-        vec![Trouble { about, issue: None, kind: "refused", message, needs_a_token: false }]
+        vec![Trouble::new(about, "refused", message)]
+    }
+
+    pub(super) fn hear_of_forge(&self, error: Option<String>) {
+        let mut passes = locked(&self.passes);
+        let is_back = error.is_none() && passes.told.forge_error.is_some();
+        passes.told.forge_error = error;
+        drop(passes);
+        if is_back {
+            tracing::info!("the forge is back");
+            self.queue.release_all();
+        }
+    }
+
+    /// Asks each repository what was touched since it was asked last: one request, where nothing was.
+    pub(super) async fn list(&self, forge: &Forge) -> Vec<Trouble> {
+        let (repositories, since) = {
+            let hold = locked(&forge.hold);
+            (hold.repositories.clone(), hold.since.clone())
+        };
+        let mut troubles = Vec::new();
+        for repository in repositories {
+            // Until an audit has seen all of it, there is nothing to begin from.
+            let Some(since) = since.get(&repository.id) else { continue };
+            let asked_at = clock::instant();
+            match forge.observer.issues_since(&repository, *since).await {
+                Ok(listed) => {
+                    let begun_at = listed.begun_at.filter(|_| listed.is_complete);
+                    if let Some(begun_at) = begun_at {
+                        locked(&forge.hold).since.insert(repository.id, begun_at.plus(-OVERLAP));
+                    }
+                    self.offer(listed.issues, asked_at);
+                }
+                Err(error) => {
+                    // It was renamed, or is gone: an audit finds out.
+                    if matches!(error, ForgeError::Moved { .. } | ForgeError::NotFound { .. }) {
+                        self.queue.add(Key::Audit);
+                    }
+                    troubles.push(Trouble::forge(repository.name.to_string(), &error));
+                }
+            }
+        }
+        self.hear_of_forge(troubles.first().map(|trouble| trouble.message.clone()));
+        troubles
+    }
+
+    fn offer(&self, issues: Vec<IssueFacts>, asked_at: Instant) {
+        let mut fleet = locked(&self.fleet);
+        for facts in issues {
+            let key = Key::Issue { repository: facts.key.repository_id, number: facts.key.number };
+            if fleet.offer(facts, asked_at) {
+                self.queue.add(key);
+            }
+        }
     }
 }
 
@@ -223,9 +281,7 @@ async fn set_up(
             Err(error) => error,
         };
         if let Change::CreateLabel { repository, .. } | Change::CorrectLabel { repository, .. } = &change {
-            let message = format!("cannot {change}: {error}");
-            let (about, kind) = (repository.name.to_string(), error.kind());
-            let trouble = Trouble { about, issue: None, kind, message, needs_a_token: error.is_about_the_token() };
+            let trouble = Trouble::unmade(repository.name.to_string(), &change, &error);
             failed.entry(repository.id).or_insert(trouble);
         }
     }

@@ -1,13 +1,14 @@
 //! The memory of all missions: thrown away with the process, since the records on the disk are the truth.
 
-use crate::engine::allowances::Alarms;
 use crate::engine::tracked::{Hold, Tracked};
 use crate::mission::admission::{Admission, Capacity, Limit, Limits, Occupant, admit};
+use crate::mission::alarm::Ledger;
 use crate::mission::cell::Sighting;
+use crate::mission::change::Change;
 use crate::mission::health::{Facts, Verdict, assess};
 use crate::mission::identity::{ForgeUrl, MissionId, RepositoryId};
 use crate::mission::mass_change_guard::held;
-use crate::mission::observation::IssueFacts;
+use crate::mission::observation::{Allowance, IssueFacts};
 use crate::mission::ownership::Claims;
 use crate::mission::record::{IssueKey, Record};
 use crate::mission::situation::is_proposal;
@@ -32,13 +33,13 @@ pub(crate) struct Fleet {
     pub(super) known: BTreeMap<Place, Tracked>,
     pub(super) places: HashMap<MissionId, Place>,
     pub(super) views: BTreeMap<MissionId, Arc<MissionView>>,
-    existing: BTreeSet<MissionId>,
+    pub(crate) existing: BTreeSet<MissionId>,
     /// What listings have just told, so that a thousand changes cost no thousand requests.
     news: HashMap<Place, News>,
     /// What the root's file system was short of when it was asked last.
     pub(crate) shortage: Option<Limit>,
     /// New cells since the last tick.
-    new_cells: usize,
+    pub(super) new_cells: usize,
     /// Capacity that was promised to those that are being looked at.
     promised: BTreeMap<Place, Occupant>,
     /// Cells that those take over that are being looked at.
@@ -101,20 +102,11 @@ impl Fleet {
         self.known.get_mut(&place).expect("it was put there a line ago, always")
     }
 
-    pub(super) fn known_mut(&mut self, place: Place) -> Option<&mut Tracked> {
-        self.known.get_mut(&place)
-    }
-
     /// The cells that should be there.
     pub(super) fn expected(&self) -> Vec<MissionId> {
         let ours = self.known.values().filter(|known| known.record.is_served_here());
         let whole = ours.filter_map(|known| known.record.binding.as_ref().filter(|binding| binding.seen_whole));
         whole.map(|binding| binding.mission_id).collect()
-    }
-
-    /// The cells that lie in the root, as they were just listed.
-    pub(crate) fn set_existing(&mut self, existing: BTreeSet<MissionId>) {
-        self.existing = existing;
     }
 
     /// Takes what a listing told of an issue; whether it is news.
@@ -161,11 +153,6 @@ impl Fleet {
         let Candidate { seen, turn, .. } = candidate;
         let bound = self.places.get(&seen.mission_id).and_then(|place| self.known.get(place));
         self.claims.owner(seen, turn.situation(seen), bound.map(Tracked::issue)) == seen.owner
-    }
-
-    /// A new tick: so many new cells again.
-    pub(super) fn begin_pass(&mut self) {
-        self.new_cells = 0;
     }
 
     /// Reserves capacity, until [`Fleet::release`].
@@ -233,7 +220,8 @@ impl Fleet {
         limits: Limits,
     ) -> HashMap<(RepositoryId, i64), Admission> {
         let new_cells = self.new_cells + self.promised.len();
-        let occupants = self.known.values().filter_map(Tracked::occupant).chain(self.promised.values().copied());
+        let occupants =
+            self.known.values().filter_map(|known| Occupant::of(&known.record)).chain(self.promised.values().copied());
         let capacity = Capacity { existing: &self.existing, limits, shortage: self.shortage, new_cells };
         admit(candidates, occupants, capacity)
     }
@@ -306,4 +294,36 @@ pub(crate) fn fingerprint(facts: &IssueFacts) -> u64 {
         (label.id, &label.name, label.is_exclusive).hash(&mut hasher);
     }
     hasher.finish()
+}
+
+/// What is kept in mind of alarms.
+#[derive(Debug, Default)]
+pub(super) struct Alarms {
+    /// Who may speak, by repository and number, until somebody has looked at it.
+    pub(super) allowed: BTreeMap<Place, Allowance>,
+    /// What is to be done for many.
+    pub(super) task: Option<Task>,
+    /// How many waited for another hour at the last sweep.
+    pub(super) waiting: usize,
+}
+
+/// What is to be done for many.
+#[derive(Debug)]
+pub(super) enum Task {
+    /// Find out whether a comment was posted.
+    Settle(Ledger),
+    /// Say it, or remember it.
+    Do(Change),
+}
+
+impl Alarms {
+    /// Whether a mission may speak in the look that is under way.
+    pub(super) fn allowance(&self, place: Place) -> Allowance {
+        self.allowed.get(&place).copied().unwrap_or(Allowance::Held)
+    }
+
+    /// The look at it has ended, whatever came of it.
+    pub(super) fn end(&mut self, place: Place) {
+        self.allowed.remove(&place);
+    }
 }

@@ -13,51 +13,26 @@ use tokio::sync::watch;
 pub(super) struct Gathered {
     /// What the pass is about.
     pub(super) scope: Scope,
-    found: Mutex<Found>,
+    pub(super) found: Mutex<Found>,
     /// How many turns of how many have ended.
     progress: watch::Sender<(usize, usize)>,
 }
 
 #[derive(Debug, Default)]
-struct Found {
+pub(super) struct Found {
     /// Why there was no pass.
-    refusal: Option<Refusal>,
+    pub(super) refusal: Option<Refusal>,
     /// Changes that belong to no single issue.
-    changes: Vec<Change>,
-    results: Vec<MissionResult>,
-    troubles: Vec<Trouble>,
+    pub(super) changes: Vec<Change>,
+    pub(super) results: Vec<MissionResult>,
+    pub(super) troubles: Vec<Trouble>,
     /// What is to be said for many, after all else.
-    alert: Option<Change>,
+    pub(super) alert: Option<Change>,
 }
 
 impl Gathered {
     pub(super) fn new(scope: Scope) -> Self {
         Self { scope, found: Mutex::default(), progress: watch::Sender::new((0, 0)) }
-    }
-
-    pub(super) fn refuse(&self, refusal: Refusal) {
-        locked(&self.found).refusal = Some(refusal);
-    }
-
-    pub(super) fn changed(&self, change: Change) {
-        locked(&self.found).changes.push(change);
-    }
-
-    pub(super) fn troubled(&self, troubles: &[Trouble]) {
-        locked(&self.found).troubles.extend_from_slice(troubles);
-    }
-
-    /// A mission's turn ended, or there was nothing to do in it.
-    pub(super) fn ended(&self, result: MissionResult) {
-        locked(&self.found).results.push(result);
-    }
-
-    pub(super) fn alert_later(&self, change: Option<Change>) {
-        locked(&self.found).alert = change;
-    }
-
-    pub(super) fn take_alert(&self) -> Option<Change> {
-        locked(&self.found).alert.take()
     }
 
     pub(super) fn progress(&self) -> watch::Receiver<(usize, usize)> {

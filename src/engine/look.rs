@@ -90,7 +90,7 @@ impl Engine {
         let mut candidate = Candidate::new(Observation::new(applier.here(), facts, record));
         {
             let mut fleet = locked(&self.fleet);
-            candidate.seen.is_braked = fleet.known_mut(place).is_some_and(|known| known.hold == Hold::Held);
+            candidate.seen.is_braked = fleet.known.get_mut(&place).is_some_and(|known| known.hold == Hold::Held);
             candidate.seen.allowance = fleet.alarms.allowance(place);
         }
         forge.observer.see(std::slice::from_mut(&mut candidate.seen)).await;
@@ -114,7 +114,7 @@ impl Engine {
         }
         let troubles = result.troubles.clone();
         match &self.gathered {
-            Some(gathered) => gathered.ended(result),
+            Some(gathered) => locked(&gathered.found).results.push(result),
             None => self.look_again(&outcome, &troubles),
         }
         self.publish_soon();
@@ -155,7 +155,7 @@ impl Engine {
         }
         let is_new = outcome.changes.iter().any(|change| matches!(change, Change::CreateCell { .. }));
         fleet.release(place, is_new.then_some(id));
-        let verdict = fleet.known_mut(place).and_then(|known| known.verdict(&observation.sighting, ground.now));
+        let verdict = fleet.known.get_mut(&place).and_then(|known| known.verdict(&observation.sighting, ground.now));
         if let Some(verdict) = verdict {
             fleet.show(id, &observation.sighting, verdict, &ground);
         } else {
@@ -167,7 +167,7 @@ impl Engine {
     /// The forge has no such issue. Of one that was closed, that is as good as closed; whether another one is gone only
     /// those tell who have seen everything.
     async fn not_found(&self, forge: &Forge, place: Place) -> Result<Option<IssueFacts>, WorldError> {
-        let key = locked(&self.fleet).known_mut(place).map(|known| known.issue().clone());
+        let key = locked(&self.fleet).known.get_mut(&place).map(|known| known.issue().clone());
         let (Some(key), Some(applier)) = (key, forge.applier()) else { return Ok(None) };
         let Some(record) = applier.remembered(&key).await? else { return Ok(None) };
         if record.state == IssueState::Open {
@@ -179,11 +179,7 @@ impl Engine {
 }
 
 fn trouble(repository: &KnownRepository, place: Place, error: &WorldError) -> Trouble {
-    Trouble {
-        about: format!("{}#{}", repository.name, place.1),
-        issue: Some((repository.name.clone(), place.1)),
-        kind: error.kind(),
-        message: error.to_string(),
-        needs_a_token: error.is_about_the_token(),
-    }
+    let (issue, needs_a_token) = (Some((repository.name.clone(), place.1)), error.is_about_the_token());
+    let about = format!("{}#{}", repository.name, place.1);
+    Trouble { issue, needs_a_token, ..Trouble::new(about, error.kind(), error.to_string()) }
 }

@@ -6,17 +6,13 @@
 //! would not do as well: what must last is in the records, and what is kept in mind is rebuilt from them.
 
 mod alerts;
-mod allowances;
 mod audit;
 mod daemon;
 pub(crate) mod fleet;
 mod forge;
 mod gathered;
-mod heartbeats;
-mod listing;
 mod look;
 mod passes;
-mod publish;
 pub(crate) mod tracked;
 mod views;
 mod work;
@@ -35,6 +31,7 @@ use crate::snapshot::{GatewayView, Snapshot, Tick};
 use crate::survey::Scope;
 use crate::trouble::{Refusal, Trouble};
 use crate::world::beats::{Beaten, Beats};
+use crate::world::crew::blocking;
 use crate::world::entry::Entry;
 use crate::world::gitea::{Requests, Traffic};
 use crate::world::lock::{Access, Residence};
@@ -44,8 +41,7 @@ use crate::world::watch::Watch;
 use fleet::{Fleet, Ground};
 use forge::Forge;
 use gathered::Gathered;
-use passes::PassBook;
-use publish::Published;
+use passes::{PassBook, Published};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -128,7 +124,7 @@ impl Engine {
             forge: known_as.clone(),
             public_url: settings.daemon.public_url.clone(),
             missions: Vec::new(),
-            passes: passes.told(),
+            passes: passes.told.clone(),
             gateways: gateways.clone(),
             traffic: Traffic::default(),
         };
@@ -219,7 +215,7 @@ impl Engine {
         *locked(&self.tick) = Tick::new(now);
         self.close_pass(true);
         locked(&self.passes).open();
-        locked(&self.fleet).begin_pass();
+        locked(&self.fleet).new_cells = 0;
         let door = self.forge.as_ref().map(|forge| self.door(forge, now));
         if door == Some(Key::Audit)
             && let Ok(mut cells) = self.cells.try_lock()
@@ -270,9 +266,9 @@ impl Engine {
                 progress(done, total);
             }
             // What is said for many comes after what is said of each.
-            let change = self.gathered.as_ref().and_then(Gathered::take_alert);
+            let change = self.gathered.as_ref().and_then(|gathered| locked(&gathered.found).alert.take());
             let Some(change) = change else { break };
-            locked(&self.fleet).alarms.task = Some(allowances::Task::Do(change));
+            locked(&self.fleet).alarms.task = Some(fleet::Task::Do(change));
             self.queue.add(Key::Alarms);
         }
         workers.shutdown().await;
@@ -281,13 +277,12 @@ impl Engine {
     /// Looks at every cell, and puts in line what has to be looked at closer. Whether the root is there.
     async fn sweep(self: &Arc<Self>) -> bool {
         let engine = Arc::clone(self);
-        let swept = tokio::task::spawn_blocking(move || engine.sweep_now()).await;
-        match swept.expect("sweeping over cells never panics") {
+        match blocking(move || engine.sweep_now()).await {
             Ok(keys) if self.forge.is_some() => keys.into_iter().for_each(|key| self.queue.add(key)),
             Ok(_) => {}
             Err(error) => {
-                let (about, message) = (self.settings.missions_root.display().to_string(), error.to_string());
-                self.note(&[Trouble { about, issue: None, kind: error.kind(), message, needs_a_token: false }]);
+                let about = self.settings.missions_root.display().to_string();
+                self.note(&[Trouble::new(about, error.kind(), error.to_string())]);
                 return false;
             }
         }
@@ -311,6 +306,5 @@ impl Engine {
 /// Waiting for another writer to end blocks.
 async fn enter(settings: &Settings, access: Access) -> Result<Entry, Refusal> {
     let path = settings.missions_root.clone();
-    let entered = tokio::task::spawn_blocking(move || Entry::to(&path, access));
-    Ok(entered.await.expect("opening a root never panics")?)
+    Ok(blocking(move || Entry::to(&path, access)).await?)
 }

@@ -1,10 +1,8 @@
 //! What is kept in mind of one mission between looks: its record as it was read last, and how the last look ended.
 
-use crate::mission::admission::Occupant;
-use crate::mission::cell::{CellFacts, Sighting};
+use crate::mission::cell::Sighting;
 use crate::mission::due::needs_turn;
 use crate::mission::health::Verdict;
-use crate::mission::heartbeat::WizardState;
 use crate::mission::identity::MissionId;
 use crate::mission::mass_change_guard::Guarded;
 use crate::mission::record::{IssueKey, Record};
@@ -58,11 +56,6 @@ impl Tracked {
         self.record.binding.as_ref().map(|binding| binding.mission_id)
     }
 
-    /// The capacity that it takes.
-    pub(super) fn occupant(&self) -> Option<Occupant> {
-        Occupant::of(&self.record)
-    }
-
     /// The verdict on its cell.
     pub(super) fn verdict(&self, sighting: &Sighting, now: Timestamp) -> Option<Verdict> {
         self.record.binding.as_ref().map(|binding| binding.judge(sighting, now))
@@ -84,23 +77,4 @@ impl Tracked {
         let is_confirmed = self.hold == Hold::Confirmed && self.record.is_served_here();
         is_confirmed || needs_turn(&self.record, sighting, verdict, (now, close_grace))
     }
-}
-
-/// A cell's parts, where there is one.
-pub(super) fn facts(sighting: &Sighting) -> Option<&CellFacts> {
-    match sighting {
-        Sighting::Cell(cell) => Some(cell),
-        Sighting::Absent | Sighting::NotADirectory(_) | Sighting::Failed(_) => None,
-    }
-}
-
-/// What the wizard says, once there was a heartbeat.
-pub(super) fn says(cell: &CellFacts) -> Option<WizardState> {
-    stamp(cell).and(cell.heartbeat.as_ref()).map(|beat| beat.heartbeat.says())
-}
-
-/// When the last heartbeat was, by its timestamp or its file, whichever is older.
-pub(super) fn stamp(cell: &CellFacts) -> Option<Timestamp> {
-    let beat = cell.heartbeat.as_ref()?;
-    Some(beat.heartbeat.timestamp?.min(beat.written_at))
 }

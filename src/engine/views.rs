@@ -1,13 +1,14 @@
 //! What the page shows of all missions, kept up to date look by look.
 
 use crate::engine::fleet::{Fleet, Ground, Place};
-use crate::engine::tracked::{self, Tracked};
-use crate::mission::cell::Sighting;
+use crate::engine::tracked::Tracked;
+use crate::mission::cell::{CellFacts, Sighting};
 use crate::mission::health::{Health, Verdict};
 use crate::mission::heartbeat::{Beat, WizardState};
 use crate::mission::identity::{ForgeUrl, MissionId};
 use crate::mission::phase::Phase;
 use crate::mission::record::{IssueKey, IssueState};
+use crate::mission::time::Timestamp;
 use crate::snapshot::{IssueView, MissionView};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ impl Fleet {
     /// Brings what is shown of a cell up to date.
     pub(super) fn show(&mut self, id: MissionId, sighting: &Sighting, verdict: Verdict, ground: &Ground<'_>) {
         let before = self.views.get(&id);
-        let cell = tracked::facts(sighting);
+        let cell = sighting.cell();
         let known = self.of_mission(id);
         let said = known.and_then(|known| known.record.said);
         let is_same_as_said = said.is_some_and(|said| said.verdict.is_some_and(|v| v.health == verdict.health));
@@ -34,8 +35,8 @@ impl Fleet {
             health: Some(verdict.health),
             reason: Some(verdict.reason.to_string()),
             since,
-            beaten_at: cell.and_then(tracked::stamp),
-            says: cell.and_then(tracked::says),
+            beaten_at: cell.and_then(stamp),
+            says: cell.and_then(says),
             problem: verdict.problem(),
             notes: cell.and_then(|cell| cell.heartbeat.as_ref()).map_or_else(Vec::new, Beat::remarks),
             message: cell.and_then(|cell| cell.heartbeat.as_ref()?.heartbeat.message.clone()),
@@ -123,4 +124,15 @@ fn issue_view(known: &Tracked, forge: Option<&ForgeUrl>) -> IssueView {
     let (name, number) = (&known.issue().repository, known.issue().number);
     let forge = forge.map(ToString::to_string).unwrap_or_default();
     IssueView { name: known.issue().to_string(), url: format!("{forge}/{name}/issues/{number}") }
+}
+
+/// What the wizard says, once there was a heartbeat.
+fn says(cell: &CellFacts) -> Option<WizardState> {
+    stamp(cell).and(cell.heartbeat.as_ref()).map(|beat| beat.heartbeat.says())
+}
+
+/// When the last heartbeat was, by its timestamp or its file, whichever is older.
+fn stamp(cell: &CellFacts) -> Option<Timestamp> {
+    let beat = cell.heartbeat.as_ref()?;
+    Some(beat.heartbeat.timestamp?.min(beat.written_at))
 }

@@ -38,7 +38,7 @@ impl Engine {
 
     /// Whether the forge as a whole is to blame, which one question a tick finds out to be over.
     fn is_away(&self, troubles: &[Trouble]) -> bool {
-        troubles.iter().all(Trouble::is_outage) && locked(&self.passes).is_forge_away()
+        troubles.iter().all(Trouble::is_outage) && locked(&self.passes).told.forge_error.is_some()
     }
 
     async fn handle(&self, forge: &Forge, key: Key) -> Vec<Trouble> {

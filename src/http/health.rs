@@ -2,7 +2,6 @@
 
 use crate::http::reply::{self, Reply};
 use crate::mission::health::Health;
-use crate::mission::identity::GatewayName;
 use crate::mission::phase::Phase;
 use crate::mission::time::Timestamp;
 use crate::scan::{CellReport, HealthReport};
@@ -12,32 +11,13 @@ use serde::Serialize;
 
 /// The JSON document of `/health`: that of `scan --json`, and what only a daemon knows.
 #[derive(Debug, Serialize)]
-struct Document {
+struct Document<'a> {
     #[serde(flatten)]
     report: HealthReport,
     ready: bool,
     not_ready: Option<String>,
-    passes: PassesReport,
-    gateways: Vec<GatewayReport>,
-}
-
-#[derive(Debug, Serialize)]
-struct PassesReport {
-    started_at: Option<Timestamp>,
-    finished_at: Option<Timestamp>,
-    complete_at: Option<Timestamp>,
-    complete: u64,
-    incomplete: u64,
-    errors: Vec<String>,
-    forge_error: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct GatewayReport {
-    name: GatewayName,
-    state: &'static str,
-    asked_at: Option<Timestamp>,
-    answer: String,
+    passes: &'a Passes,
+    gateways: &'a [GatewayView],
 }
 
 /// Answers whether the daemon does its work.
@@ -55,8 +35,8 @@ pub(super) fn report(snapshot: &Snapshot) -> Reply {
         report: cells(snapshot),
         ready: not_ready.is_none(),
         not_ready,
-        passes: passes(&snapshot.passes),
-        gateways: snapshot.gateways.iter().map(gateway).collect(),
+        passes: &snapshot.passes,
+        gateways: &snapshot.gateways,
     };
     serde_json::to_vec(&document).map_or_else(|_| reply::broken(), reply::json)
 }
@@ -84,14 +64,4 @@ fn cell(view: &MissionView, now: Timestamp) -> Option<CellReport> {
         since: view.since,
         issue: view.issue.as_ref().map(|issue| issue.name.clone()),
     })
-}
-
-fn passes(passes: &Passes) -> PassesReport {
-    let Passes { started_at, finished_at, complete_at, complete, incomplete, errors, forge_error } = passes.clone();
-    PassesReport { started_at, finished_at, complete_at, complete, incomplete, errors, forge_error }
-}
-
-fn gateway(view: &GatewayView) -> GatewayReport {
-    let GatewayView { name, state, asked_at, answer } = view.clone();
-    GatewayReport { name, state: state.word(), asked_at, answer }
 }

@@ -18,8 +18,9 @@ pub const PER_HOUR_MAX: usize = 100;
 pub const FIRST_LINE: &str = "<!-- lazarus:alarm v1 -->";
 
 /// What an alarm says, in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Kind {
     /// That it went bad, and stayed so.
     Raised,
@@ -35,11 +36,7 @@ impl Kind {
     /// The word.
     #[must_use]
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Raised => "raised",
-            Self::Over => "over",
-            Self::Repeated => "repeated",
-        }
+        self.into()
     }
 }
 

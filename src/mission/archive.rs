@@ -1,6 +1,6 @@
 //! Archives: what the cells of closed missions are called when they are put away, and which are old enough to go.
 
-use crate::mission::identity::{MissionId, NotA};
+use crate::mission::identity::{MissionId, NotA, as_text};
 use crate::mission::time::Timestamp;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,8 @@ pub struct ArchiveName {
     /// Which one; 0 is the first, whose name has no number.
     pub copy: u32,
 }
+
+as_text!(ArchiveName);
 
 impl ArchiveName {
     /// The first archive of a mission.
@@ -49,20 +51,6 @@ impl fmt::Display for ArchiveName {
             0 => self.mission_id.fmt(f),
             copy => write!(f, "{}.{copy}", self.mission_id),
         }
-    }
-}
-
-impl TryFrom<String> for ArchiveName {
-    type Error = NotA;
-
-    fn try_from(text: String) -> Result<Self, NotA> {
-        Self::parse(&text)
-    }
-}
-
-impl From<ArchiveName> for String {
-    fn from(name: ArchiveName) -> Self {
-        name.to_string()
     }
 }
 

@@ -4,7 +4,6 @@ use crate::mission::contents::Flaw;
 use crate::mission::heartbeat::Beat;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::fmt;
 
 /// One of the ten parts that make a cell whole, or the token that may be missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -106,42 +105,36 @@ impl Part {
 }
 
 /// What stands where something else was expected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]
 pub enum FileKind {
     /// A directory.
+    #[strum(to_string = "a directory")]
     Directory,
     /// A regular file.
+    #[strum(to_string = "a file")]
     File,
     /// A regular file that has other names too, and so could be somebody else's.
+    #[strum(to_string = "a file with more than one name")]
     HardLink,
     /// A symbolic link.
+    #[strum(to_string = "a symbolic link")]
     Link,
     /// A named pipe.
+    #[strum(to_string = "a named pipe")]
     Fifo,
     /// A socket.
+    #[strum(to_string = "a socket")]
     Socket,
     /// A device.
+    #[strum(to_string = "a device")]
     Device,
 }
 
-impl fmt::Display for FileKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Directory => "a directory",
-            Self::File => "a file",
-            Self::HardLink => "a file with more than one name",
-            Self::Link => "a symbolic link",
-            Self::Fifo => "a named pipe",
-            Self::Socket => "a socket",
-            Self::Device => "a device",
-        })
-    }
-}
-
 /// Why we could not look, though something may well be there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Failure {
     /// The kernel refused us.
     Permission,
@@ -179,13 +172,12 @@ pub enum Sighting {
     Cell(Box<CellFacts>),
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Permission => "permission",
-            Self::Io => "io",
-            Self::Timeout => "timeout",
-        })
+impl Sighting {
+    /// The cell, where there is one.
+    #[must_use]
+    pub fn cell(&self) -> Option<&CellFacts> {
+        let Self::Cell(cell) = self else { return None };
+        Some(cell)
     }
 }
 

@@ -158,19 +158,9 @@ fn born(sighting: &Sighting) -> Option<Timestamp> {
 pub fn lacks(record: Option<&Record>, cell: &CellFacts, part: Part) -> bool {
     // A wizard that has beaten knows more of its heartbeat than an empty file would say, and what lay in a worktree nobody
     // knows but its wizard.
-    let is_beyond_us = match part {
-        Part::Heartbeat => record.and_then(|record| record.binding.as_ref()).is_some_and(|binding| binding.ever_beat),
-        Part::Worktree => record.is_some_and(|record| record.worktree.checked_out.is_some()),
-        Part::Meta
-        | Part::Config
-        | Part::State
-        | Part::Logs
-        | Part::Artifacts
-        | Part::Mission
-        | Part::Cell
-        | Part::Log
-        | Part::Token => false,
-    };
+    let has_beaten = record.and_then(|record| record.binding.as_ref()).is_some_and(|binding| binding.ever_beat);
+    let was_filled = record.is_some_and(|record| record.worktree.checked_out.is_some());
+    let is_beyond_us = (part == Part::Heartbeat && has_beaten) || (part == Part::Worktree && was_filled);
     !is_beyond_us && cell.can_be_made_again(part)
 }
 

@@ -14,12 +14,15 @@ use crate::mission::papers::CellPapers;
 use crate::mission::record::{IssueKey, IssueState, Record, Spoken};
 use crate::mission::text::code_span;
 use crate::mission::worktree::WorktreeSource;
-use std::fmt;
+use std::fmt::Display;
 
-/// One change to the world. Adding a variant leads, by the compiler, to its words and to its effect.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One change to the world. Adding a variant leads, by the compiler, to its words and to its effect. Its words are
+/// one line, naming labels, paths and verdicts, never a time.
+#[derive(Clone, Debug, PartialEq, Eq, derive_more::Display, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Change {
     /// Make this directory a missions root.
+    #[display("initialise the missions root `{path}`")]
     InitialiseRoot {
         /// Its path, as people type it.
         path: String,
@@ -27,6 +30,7 @@ pub enum Change {
         root: Box<RootPapers>,
     },
     /// Bring what the root's own file says of host, forge and repositories up to date.
+    #[display("remember in the missions root: {what}")]
     UpdateRoot {
         /// What it says then.
         root: Box<RootPapers>,
@@ -34,6 +38,7 @@ pub enum Change {
         what: String,
     },
     /// Create a label that an issue may need.
+    #[display("create the label `{}` in `{}`", label.name(), repository.name)]
     CreateLabel {
         /// Where.
         repository: KnownRepository,
@@ -41,6 +46,7 @@ pub enum Change {
         label: Label,
     },
     /// Put a label's `exclusive` flag right.
+    #[display("make the label `{}` in `{}` {}", label.name(), repository.name, exclusiveness(label))]
     CorrectLabel {
         /// Where.
         repository: KnownRepository,
@@ -50,6 +56,7 @@ pub enum Change {
         found: RepositoryLabel,
     },
     /// Make a cell, whole, and remember the binding first.
+    #[display("make the cell `{}`", papers.mission_id)]
     CreateCell {
         /// What its files say.
         papers: Box<CellPapers>,
@@ -60,12 +67,14 @@ pub enum Change {
         record: Box<Record>,
     },
     /// Tie an issue to the cell that already bears its id, or remember what was approved for it since.
+    #[display("{}", taken_up(record))]
     BindCell {
         /// The record with the binding and the approval.
         record: Box<Record>,
     },
     /// Have a repository checked out, and hand it over as a cell's worktree. Where there is no cell yet it waits in staging
     /// for the change that creates one.
+    #[display("check out {source} for the cell `{mission_id}`")]
     CheckOut {
         /// Whose.
         issue: IssueKey,
@@ -75,6 +84,7 @@ pub enum Change {
         source: WorktreeSource,
     },
     /// Move a cell whole into the archive.
+    #[display("move the cell `{}` to the archive, as `{name}`", papers.mission_id)]
     ArchiveCell {
         /// What its files say from then on.
         papers: Box<CellPapers>,
@@ -84,6 +94,7 @@ pub enum Change {
         record: Box<Record>,
     },
     /// Move a cell back from the archive.
+    #[display("move the cell `{}` back from the archive, from `{name}`{}", papers.mission_id, to_make_room(*displaced))]
     RestoreCell {
         /// What its files say from then on.
         papers: Box<CellPapers>,
@@ -97,6 +108,7 @@ pub enum Change {
         record: Box<Record>,
     },
     /// Make a missing part of a cell again, empty or as it was at birth.
+    #[display("make `{}` again in the cell `{}`", part.path(), papers.mission_id)]
     RestorePart {
         /// What the cell's files say.
         papers: Box<CellPapers>,
@@ -104,6 +116,7 @@ pub enum Change {
         part: Part,
     },
     /// Replace a file of ours whose contents are out of date.
+    #[display("bring `{}` of the cell `{mission_id}` up to date", part.path())]
     UpdateFile {
         /// Whose.
         mission_id: MissionId,
@@ -113,6 +126,7 @@ pub enum Change {
         contents: String,
     },
     /// Put labels on the issue; the forge drops the siblings of exclusive ones.
+    #[display("add {}{}", names(labels.iter().map(Label::name)), dropped(displaced))]
     AddLabels {
         /// Where.
         issue: IssueKey,
@@ -122,6 +136,7 @@ pub enum Change {
         displaced: Vec<AttachedLabel>,
     },
     /// Take one label off the issue.
+    #[display("remove `{}`", label.name)]
     RemoveLabel {
         /// Where.
         issue: IssueKey,
@@ -129,6 +144,7 @@ pub enum Change {
         label: AttachedLabel,
     },
     /// Write the issue's whole list of labels; only where a token cannot take single ones off.
+    #[display("replace the labels, {}{}", replaced(add, remove), dropped(displaced))]
     ReplaceLabels {
         /// Where.
         issue: IssueKey,
@@ -140,6 +156,7 @@ pub enum Change {
         displaced: Vec<AttachedLabel>,
     },
     /// Post our comment.
+    #[display("post the comment: {}", status.summary())]
     PostComment {
         /// Where.
         issue: IssueKey,
@@ -147,6 +164,7 @@ pub enum Change {
         status: Box<Status>,
     },
     /// Edit our comment.
+    #[display("edit the comment: {}", status.summary())]
     EditComment {
         /// Where.
         issue: IssueKey,
@@ -159,6 +177,7 @@ pub enum Change {
         is_claim: bool,
     },
     /// Remove a surplus comment of ours.
+    #[display("remove our surplus comment {id}")]
     RemoveComment {
         /// Where.
         issue: IssueKey,
@@ -166,6 +185,7 @@ pub enum Change {
         id: i64,
     },
     /// Remember which comment is ours, though nothing in it has to change.
+    #[display("remember that comment {} is ours", comment.id)]
     RememberComment {
         /// Where.
         issue: IssueKey,
@@ -173,6 +193,7 @@ pub enum Change {
         comment: Spoken,
     },
     /// Post a new comment that says that a mission went bad, is still bad, or is well again.
+    #[display("{}", notice.summary())]
     PostAlarm {
         /// Where.
         issue: IssueKey,
@@ -182,6 +203,7 @@ pub enum Change {
         memory: Box<Alarm>,
     },
     /// Remember of a mission's alarms what nothing has to be said for.
+    #[display("{}", stands(memory))]
     RememberAlarm {
         /// Whose.
         issue: IssueKey,
@@ -189,6 +211,7 @@ pub enum Change {
         memory: Box<Alarm>,
     },
     /// Post one new comment that speaks for many missions.
+    #[display("{} on `{issue}`", notice.summary())]
     PostFleetAlarm {
         /// Where.
         issue: IssueName,
@@ -198,11 +221,14 @@ pub enum Change {
         memory: Box<Ledger>,
     },
     /// Remember of the fleet's alarm what nothing has to be said for.
+    #[strum(serialize = "remember-fleet-alarm")]
+    #[display("remember that the alarm for many speaks for {}", memory.members.len())]
     RememberFleet {
         /// All that is remembered then.
         memory: Box<Ledger>,
     },
     /// Remember what was seen and said.
+    #[display("remember: {}", remembered(record))]
     Remember {
         /// All but comment and alarm, which belong to the changes above.
         record: Box<Record>,
@@ -237,107 +263,37 @@ impl Change {
     /// The fixed word for JSON, logs and metrics.
     #[must_use]
     pub fn kind(&self) -> &'static str {
-        match self {
-            Self::InitialiseRoot { .. } => "initialise-root",
-            Self::UpdateRoot { .. } => "update-root",
-            Self::CreateLabel { .. } => "create-label",
-            Self::CorrectLabel { .. } => "correct-label",
-            Self::CreateCell { .. } => "create-cell",
-            Self::BindCell { .. } => "bind-cell",
-            Self::CheckOut { .. } => "check-out",
-            Self::ArchiveCell { .. } => "archive-cell",
-            Self::RestoreCell { .. } => "restore-cell",
-            Self::RestorePart { .. } => "restore-part",
-            Self::UpdateFile { .. } => "update-file",
-            Self::AddLabels { .. } => "add-labels",
-            Self::RemoveLabel { .. } => "remove-label",
-            Self::ReplaceLabels { .. } => "replace-labels",
-            Self::PostComment { .. } => "post-comment",
-            Self::EditComment { .. } => "edit-comment",
-            Self::RemoveComment { .. } => "remove-comment",
-            Self::RememberComment { .. } => "remember-comment",
-            Self::PostAlarm { .. } => "post-alarm",
-            Self::RememberAlarm { .. } => "remember-alarm",
-            Self::PostFleetAlarm { .. } => "post-fleet-alarm",
-            Self::RememberFleet { .. } => "remember-fleet-alarm",
-            Self::Remember { .. } => "remember",
-        }
+        self.into()
     }
 }
 
-/// One line, naming labels, paths and verdicts, never a time.
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::InitialiseRoot { path, root: _ } => write!(f, "initialise the missions root `{path}`"),
-            Self::UpdateRoot { root: _, what } => write!(f, "remember in the missions root: {what}"),
-            Self::CreateLabel { repository, label } => {
-                write!(f, "create the label `{}` in `{}`", label.name(), repository.name)
-            }
-            Self::CorrectLabel { repository, label, found: _ } => {
-                let exclusive = if label.is_exclusive() { "exclusive" } else { "not exclusive" };
-                write!(f, "make the label `{}` in `{}` {exclusive}", label.name(), repository.name)
-            }
-            Self::CreateCell { papers, worktree: _, record: _ } => write!(f, "make the cell `{}`", papers.mission_id),
-            Self::BindCell { record } => match (&record.binding, record.said.and_then(|said| said.verdict)) {
-                (Some(binding), None) => write!(f, "take up the cell `{}`", binding.mission_id),
-                (Some(binding), Some(_)) => {
-                    write!(f, "remember what was approved for the cell `{}`", binding.mission_id)
-                }
-                (None, _) => write!(f, "take up no cell"),
-            },
-            Self::CheckOut { issue: _, mission_id, source } => {
-                write!(f, "check out {source} for the cell `{mission_id}`")
-            }
-            Self::ArchiveCell { papers, name, record: _ } => {
-                write!(f, "move the cell `{}` to the archive, as `{name}`", papers.mission_id)
-            }
-            Self::RestoreCell { papers, name, displaced, missing: _, record: _ } => {
-                write!(f, "move the cell `{}` back from the archive, from `{name}`", papers.mission_id)?;
-                match displaced {
-                    Some(displaced) => write!(f, ", and what is in its place to `{displaced}`"),
-                    None => Ok(()),
-                }
-            }
-            Self::RestorePart { papers, part } => {
-                write!(f, "make `{}` again in the cell `{}`", part.path(), papers.mission_id)
-            }
-            Self::UpdateFile { mission_id, part, contents: _ } => {
-                write!(f, "bring `{}` of the cell `{mission_id}` up to date", part.path())
-            }
-            Self::AddLabels { issue: _, labels, displaced } => {
-                write!(f, "add {}{}", names(labels.iter().map(Label::name)), dropped(displaced))
-            }
-            Self::RemoveLabel { issue: _, label } => write!(f, "remove `{}`", label.name),
-            Self::ReplaceLabels { issue: _, add, remove, displaced } => {
-                let (removed, dropped) = (names(remove.iter().map(|label| &label.name)), dropped(displaced));
-                if add.is_empty() {
-                    return write!(f, "replace the labels, without {removed}{dropped}");
-                }
-                let added = names(add.iter().map(Label::name));
-                write!(f, "replace the labels, with {added} and without {removed}{dropped}")
-            }
-            Self::PostComment { issue: _, status } => write!(f, "post the comment: {}", status.summary()),
-            Self::EditComment { issue: _, id: _, status, is_claim: _ } => {
-                write!(f, "edit the comment: {}", status.summary())
-            }
-            Self::RemoveComment { issue: _, id } => write!(f, "remove our surplus comment {id}"),
-            Self::RememberComment { issue: _, comment } => write!(f, "remember that comment {} is ours", comment.id),
-            Self::PostAlarm { issue: _, notice, memory: _ } => f.write_str(&notice.summary()),
-            Self::RememberAlarm { issue: _, memory } => match &memory.raised {
-                Some(raised) => write!(f, "remember the alarm: {}", raised.cause),
-                None => f.write_str("remember that no alarm stands"),
-            },
-            Self::PostFleetAlarm { issue, notice, memory: _ } => write!(f, "{} on `{issue}`", notice.summary()),
-            Self::RememberFleet { memory } => {
-                write!(f, "remember that the alarm for many speaks for {}", memory.members.len())
-            }
-            Self::Remember { record } => write!(f, "remember: {}", remembered(record)),
-        }
+fn exclusiveness(label: &Label) -> &'static str {
+    if label.is_exclusive() { "exclusive" } else { "not exclusive" }
+}
+
+fn taken_up(record: &Record) -> String {
+    match (&record.binding, record.said.and_then(|said| said.verdict)) {
+        (Some(binding), None) => format!("take up the cell `{}`", binding.mission_id),
+        (Some(binding), Some(_)) => format!("remember what was approved for the cell `{}`", binding.mission_id),
+        (None, _) => "take up no cell".to_owned(),
     }
 }
 
-fn names(labels: impl Iterator<Item = impl fmt::Display>) -> String {
+fn to_make_room(displaced: Option<ArchiveName>) -> String {
+    displaced.map(|name| format!(", and what is in its place to `{name}`")).unwrap_or_default()
+}
+
+fn replaced(add: &[Label], remove: &[AttachedLabel]) -> String {
+    let without = format!("without {}", names(remove.iter().map(|label| &label.name)));
+    if add.is_empty() { without } else { format!("with {} and {without}", names(add.iter().map(Label::name))) }
+}
+
+fn stands(memory: &Alarm) -> String {
+    let raised = memory.raised.map(|raised| format!("remember the alarm: {}", raised.cause));
+    raised.unwrap_or_else(|| "remember that no alarm stands".to_owned())
+}
+
+fn names(labels: impl Iterator<Item = impl Display>) -> String {
     labels.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 

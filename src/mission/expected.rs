@@ -162,17 +162,9 @@ fn unborn(now: Timestamp) -> Beat {
 
 fn fill(cell: &mut CellFacts, part: Part, contents: &str) {
     let object = parse_object(contents.as_bytes()).ok();
-    match part {
-        Part::Mission => cell.mission = object,
-        Part::Cell => cell.config = object,
-        Part::Meta
-        | Part::Config
-        | Part::State
-        | Part::Logs
-        | Part::Artifacts
-        | Part::Worktree
-        | Part::Heartbeat
-        | Part::Log
-        | Part::Token => {}
+    if part == Part::Mission {
+        cell.mission = object;
+    } else if part == Part::Cell {
+        cell.config = object;
     }
 }

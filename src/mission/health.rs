@@ -13,8 +13,22 @@ use std::time::Duration;
 pub const FUTURE_MAX: Duration = Duration::from_secs(120);
 
 /// The verdict in one word; also the value of the `health/` label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::IntoStaticStr,
+)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Health {
     /// The wizard beats in time, or has finished.
     Healthy,
@@ -35,13 +49,7 @@ impl Health {
     /// The word, as labels and JSON have it.
     #[must_use]
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Healthy => "healthy",
-            Self::Stale => "stale",
-            Self::Incomplete => "incomplete",
-            Self::Uninitialized => "uninitialized",
-            Self::Unknown => "unknown",
-        }
+        self.into()
     }
 
     /// Whether people should look at the cell. One that has had no heartbeat yet is only new.
@@ -54,15 +62,10 @@ impl Health {
     }
 }
 
-impl fmt::Display for Health {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
-    }
-}
-
 /// Why a verdict is as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Reason {
     /// unknown: the kernel refused us.
     Permission,
@@ -118,39 +121,14 @@ impl Reason {
     /// The fixed word for JSON, logs and metrics.
     #[must_use]
     pub fn word(&self) -> &'static str {
-        match self {
-            Self::Permission => "permission",
-            Self::Io => "io",
-            Self::Timeout => "timeout",
-            Self::NotScaffolded => "not-scaffolded",
-            Self::NeverBeaten => "never-beaten",
-            Self::Missing(_) => "missing",
-            Self::WrongType(..) => "wrong-type",
-            Self::Unreadable(..) => "unreadable",
-            Self::Silent => "silent",
-            Self::StampInFuture => "stamp-in-future",
-            Self::Flapping => "flapping",
-            Self::Finished => "finished",
-            Self::Beating => "beating",
-        }
+        self.into()
     }
 
     /// What the reason speaks of, where it speaks of a path.
     #[must_use]
     pub fn place(&self) -> Option<Place> {
-        match self {
-            Self::Missing(place) | Self::WrongType(place, _) | Self::Unreadable(place, _) => Some(*place),
-            Self::Permission
-            | Self::Io
-            | Self::Timeout
-            | Self::NotScaffolded
-            | Self::NeverBeaten
-            | Self::Silent
-            | Self::StampInFuture
-            | Self::Flapping
-            | Self::Finished
-            | Self::Beating => None,
-        }
+        let (Self::Missing(place) | Self::WrongType(place, _) | Self::Unreadable(place, _)) = self else { return None };
+        Some(*place)
     }
 }
 
@@ -304,10 +282,7 @@ fn beating(facts: &Facts<'_>) -> Option<Verdict> {
 }
 
 fn beat<'a>(facts: &Facts<'a>) -> Option<&'a Beat> {
-    match facts.sighting {
-        Sighting::Cell(cell) => cell.heartbeat.as_ref(),
-        Sighting::Absent | Sighting::NotADirectory(_) | Sighting::Failed(_) => None,
-    }
+    facts.sighting.cell()?.heartbeat.as_ref()
 }
 
 /// How old a beat is: by its stamp or by its file, whichever is older, so that neither a wrong clock nor

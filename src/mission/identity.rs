@@ -2,7 +2,6 @@
 
 use crate::mission::text::without_invisible;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use url::Url;
 use uuid::Uuid;
 
@@ -20,6 +19,13 @@ pub struct NotA {
     pub text: String,
     /// What it should have been, with an example.
     pub wanted: &'static str,
+}
+
+impl NotA {
+    /// What was given, and what it is not.
+    pub(crate) fn new(text: &str, wanted: &'static str) -> Self {
+        Self { text: text.to_owned(), wanted }
+    }
 }
 
 /// Gives a newtype its text form in JSON and on the screen, always through its parser.
@@ -42,7 +48,7 @@ macro_rules! as_text {
 pub(crate) use as_text;
 
 /// The name of a cell's directory: a UUID, printed in lower case with hyphens, and never nil.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, derive_more::Display)]
 #[serde(try_from = "String", into = "String")]
 pub struct MissionId(Uuid);
 as_text!(MissionId);
@@ -51,10 +57,7 @@ impl MissionId {
     /// Accepts exactly the hyphenated form, in either case: 36 characters.
     pub fn parse(text: &str) -> Result<Self, NotA> {
         let wanted = "a UUID such as `123e4567-e89b-12d3-a456-426614174000`";
-        match parse_hyphenated(text) {
-            Some(uuid) => Ok(Self(uuid)),
-            None => Err(NotA { text: text.to_owned(), wanted }),
-        }
+        parse_hyphenated(text).map(Self).ok_or_else(|| NotA::new(text, wanted))
     }
 
     /// The id of the mission that an issue asks for. The same issue always gives the same id, and
@@ -66,14 +69,8 @@ impl MissionId {
     }
 }
 
-impl fmt::Display for MissionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_hyphenated().fmt(f)
-    }
-}
-
 /// The id of a missions root, made once when the root is initialised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, derive_more::Display)]
 #[serde(try_from = "String", into = "String")]
 pub struct RootId(Uuid);
 as_text!(RootId);
@@ -82,22 +79,13 @@ impl RootId {
     /// Accepts exactly the hyphenated form.
     pub fn parse(text: &str) -> Result<Self, NotA> {
         let wanted = "a root id such as `123e4567-e89b-12d3-a456-426614174000`";
-        match parse_hyphenated(text) {
-            Some(uuid) => Ok(Self(uuid)),
-            None => Err(NotA { text: text.to_owned(), wanted }),
-        }
+        parse_hyphenated(text).map(Self).ok_or_else(|| NotA::new(text, wanted))
     }
 }
 
 impl From<Uuid> for RootId {
     fn from(uuid: Uuid) -> Self {
         Self(uuid)
-    }
-}
-
-impl fmt::Display for RootId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_hyphenated().fmt(f)
     }
 }
 
@@ -109,8 +97,9 @@ fn parse_hyphenated(text: &str) -> Option<Uuid> {
 
 /// Where the forge is, normalised: lower-case scheme and host, no default port, no trailing slash,
 /// no user, query or fragment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, derive_more::Display)]
 #[serde(try_from = "String", into = "String")]
+#[display("{}", _0.as_str().trim_end_matches('/'))]
 pub struct ForgeUrl(Url);
 as_text!(ForgeUrl);
 
@@ -141,15 +130,10 @@ impl ForgeUrl {
     }
 }
 
-impl fmt::Display for ForgeUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.as_str().trim_end_matches('/'))
-    }
-}
-
 /// A repository as people write it: `owner/name`. Forges compare both parts without regard to case.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, derive_more::Display)]
 #[serde(try_from = "String", into = "String")]
+#[display("{owner}/{name}")]
 pub struct RepositoryName {
     owner: String,
     name: String,
@@ -163,7 +147,7 @@ impl RepositoryName {
             Some((owner, name)) if is_path_part(owner) && is_path_part(name) => {
                 Ok(Self { owner: owner.to_owned(), name: name.to_owned() })
             }
-            Some(_) | None => Err(NotA { text: text.to_owned(), wanted: "of the form `owner/name`" }),
+            Some(_) | None => Err(NotA::new(text, "of the form `owner/name`")),
         }
     }
 
@@ -186,12 +170,6 @@ impl RepositoryName {
     }
 }
 
-impl fmt::Display for RepositoryName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.owner, self.name)
-    }
-}
-
 fn is_path_part(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 100
@@ -200,12 +178,13 @@ fn is_path_part(text: &str) -> bool {
 }
 
 /// Which repositories a worktree may come from besides the issue's own: `owner/name` or `owner/*`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, derive_more::Display)]
 #[serde(try_from = "String", into = "String")]
 pub enum RepositoryPattern {
     /// Exactly this repository.
     One(RepositoryName),
     /// Every repository of this owner.
+    #[display("{_0}/*")]
     OfOwner(String),
 }
 as_text!(RepositoryPattern);
@@ -217,7 +196,7 @@ impl RepositoryPattern {
             Some(owner) if is_path_part(owner) => Ok(Self::OfOwner(owner.to_owned())),
             Some(_) | None => RepositoryName::parse(text)
                 .map(Self::One)
-                .map_err(|_| NotA { text: text.to_owned(), wanted: "of the form `owner/name` or `owner/*`" }),
+                .map_err(|_| NotA::new(text, "of the form `owner/name` or `owner/*`")),
         }
     }
 
@@ -231,20 +210,11 @@ impl RepositoryPattern {
     }
 }
 
-impl fmt::Display for RepositoryPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::One(name) => name.fmt(f),
-            Self::OfOwner(owner) => write!(f, "{owner}/*"),
-        }
-    }
-}
-
 /// The longest ref, in bytes.
 const REF_BYTES_MAX: usize = 201;
 
 /// A branch, tag or commit that git can never take for an option, a refspec or a revision, and that reads as it is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, derive_more::Display)]
 #[serde(try_from = "String", into = "String")]
 pub struct GitRef(String);
 
@@ -256,7 +226,7 @@ impl GitRef {
         if text.len() <= REF_BYTES_MAX && is_ref_format(text) && !text.starts_with(['-', '+']) && is_visible {
             Ok(Self(text.to_owned()))
         } else {
-            Err(NotA { text: text.to_owned(), wanted: "a branch, tag or commit" })
+            Err(NotA::new(text, "a branch, tag or commit"))
         }
     }
 
@@ -295,14 +265,8 @@ impl From<GitRef> for String {
     }
 }
 
-impl fmt::Display for GitRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// A commit by its whole id, as git prints it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, derive_more::Display)]
 #[serde(try_from = "String", into = "String")]
 pub struct Commit(String);
 as_text!(Commit);
@@ -311,17 +275,9 @@ impl Commit {
     /// 40 lower-case hexadecimal digits, or 64 where the repository uses SHA-256.
     pub fn parse(text: &str) -> Result<Self, NotA> {
         let is_hex = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        if is_hex && matches!(text.len(), 40 | 64) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(NotA { text: text.to_owned(), wanted: "a whole commit id of 40 or 64 lower-case hexadecimal digits" })
-        }
-    }
-}
-
-impl fmt::Display for Commit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        (is_hex && matches!(text.len(), 40 | 64))
+            .then(|| Self(text.to_owned()))
+            .ok_or_else(|| NotA::new(text, "a whole commit id of 40 or 64 lower-case hexadecimal digits"))
     }
 }
 
@@ -329,7 +285,7 @@ impl fmt::Display for Commit {
 macro_rules! plain_name {
     ($name:ident, $what:literal, $wanted:literal) => {
         #[doc = $what]
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, derive_more::Display)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
         as_text!($name);
@@ -337,17 +293,7 @@ macro_rules! plain_name {
         impl $name {
             /// `^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`, so that it is safe in a path, a label and a log line.
             pub fn parse(text: &str) -> Result<Self, NotA> {
-                if is_plain_name(text) {
-                    Ok(Self(text.to_owned()))
-                } else {
-                    Err(NotA { text: text.to_owned(), wanted: $wanted })
-                }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                is_plain_name(text).then(|| Self(text.to_owned())).ok_or_else(|| NotA::new(text, $wanted))
             }
         }
     };

@@ -7,7 +7,7 @@ use crate::mission::identity::RepositoryName;
 use crate::mission::label::Label;
 use crate::mission::observation::{Comments, Observation, Take, Timeline};
 use crate::mission::plan::plan_status;
-use crate::mission::situation::{Situation, Waiting};
+use crate::mission::situation::Situation;
 use crate::mission::suspension::is_to_be_asked;
 
 /// What is to be fetched.
@@ -49,16 +49,9 @@ fn needs_comments(observation: &Observation, situation: &Situation) -> bool {
     if observation.comments != Comments::Unread {
         return false;
     }
-    match situation {
-        Situation::NotAProposal | Situation::Missing | Situation::Gone(_) => return false,
-        Situation::ForAnotherHost if observation.here.take == Take::Named => return false,
-        Situation::ForAnotherHost
-        | Situation::Elsewhere(..)
-        | Situation::Closed(_)
-        | Situation::Waits(_)
-        | Situation::Invalid(_)
-        | Situation::Active(_)
-        | Situation::Blocked(_) => {}
+    let is_told_nothing = matches!(situation, Situation::NotAProposal | Situation::Missing | Situation::Gone(_));
+    if is_told_nothing || (*situation == Situation::ForAnotherHost && observation.here.take == Take::Named) {
+        return false;
     }
     let Some(record) = &observation.record else { return true };
     let issue = &observation.issue;
@@ -88,19 +81,9 @@ fn needs_timeline(observation: &Observation, situation: &Situation) -> bool {
         return false;
     }
     let has_spoken = observation.record.as_ref().is_some_and(|record| record.comment.is_some());
-    let is_weighed = match situation {
-        Situation::Waits(waits) => matches!(waits.waiting, Waiting::Approval(_)),
-        Situation::Active(active) => active.edit.is_some(),
-        Situation::NotAProposal
-        | Situation::ForAnotherHost
-        | Situation::Elsewhere(..)
-        | Situation::Closed(_)
-        | Situation::Missing
-        | Situation::Gone(_)
-        | Situation::Invalid(_)
-        | Situation::Blocked(_) => false,
-    };
-    let is_granted = is_weighed && has_spoken && observation.issue.has(&Label::ApprovalGranted);
+    let is_edited = matches!(situation, Situation::Active(active) if active.edit.is_some());
+    let is_granted =
+        (is_edited || situation.waits_for_approval()) && has_spoken && observation.issue.has(&Label::ApprovalGranted);
     is_granted || is_to_be_asked(observation)
 }
 

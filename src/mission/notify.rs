@@ -5,18 +5,18 @@ use crate::mission::heartbeat::WizardState;
 use crate::mission::identity::{NotA, RepositoryName, as_text};
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
 /// The longest login of a Gitea account.
 const LOGIN_CHARS_MAX: usize = 40;
 
 /// What can raise an alarm, as `notify.on` names it and as labels show it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, derive_more::Display)]
 #[serde(try_from = "String", into = "String")]
 pub enum Cause {
     /// A verdict.
     Health(Health),
     /// What the wizard says of itself.
+    #[display("wizard/{_0}")]
     Wizard(WizardState),
 }
 
@@ -39,17 +39,8 @@ impl Cause {
     }
 }
 
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Health(health) => health.fmt(f),
-            Self::Wizard(state) => write!(f, "wizard/{state}"),
-        }
-    }
-}
-
 /// An account that an alarm calls by name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, derive_more::Display)]
 #[serde(try_from = "String", into = "String")]
 pub struct Login(String);
 
@@ -65,15 +56,10 @@ impl Login {
     }
 }
 
-impl fmt::Display for Login {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// One issue, as people write it: `owner/name#12`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, derive_more::Display)]
 #[serde(try_from = "String", into = "String")]
+#[display("{repository}#{number}")]
 pub struct IssueName {
     /// Its repository.
     pub repository: RepositoryName,
@@ -90,12 +76,6 @@ impl IssueName {
         let is_plain = number.bytes().all(|byte| byte.is_ascii_digit());
         let number = number.parse().ok().filter(|number| is_plain && *number > 0).ok_or_else(refused)?;
         Ok(Self { repository, number })
-    }
-}
-
-impl fmt::Display for IssueName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}#{}", self.repository, self.number)
     }
 }
 

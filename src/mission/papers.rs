@@ -117,8 +117,6 @@ pub fn updated(found: &Map<String, Value>, wanted: &Map<String, Value>) -> Optio
 }
 
 fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(map) => map,
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
-    }
+    let Value::Object(map) = value else { return Map::new() };
+    map
 }

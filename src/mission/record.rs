@@ -15,13 +15,13 @@ use crate::mission::proposal::{Proposal, Spec};
 use crate::mission::time::Timestamp;
 use crate::mission::worktree::Worktree;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
 /// How many past changes the comment tells.
 pub const CHANGES_MAX: usize = 5;
 
 /// Which issue, by everything that may be needed to find it again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, derive_more::Display)]
+#[display("{repository}#{number}")]
 pub struct IssueKey {
     /// The repository's id; survives a rename.
     pub repository_id: RepositoryId,
@@ -33,13 +33,6 @@ pub struct IssueKey {
     pub number: i64,
     /// Who filed it; zero or less is nobody in particular.
     pub author_id: i64,
-}
-
-/// `owner/name#12`
-impl fmt::Display for IssueKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}#{}", self.repository, self.number)
-    }
 }
 
 /// Everything we remember of one issue: `.lazarus/missions/<repository id>-<issue id>.json`.

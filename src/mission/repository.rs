@@ -119,10 +119,7 @@ impl RepositoryProblem {
     /// Whether the repository that we remember is there all the same.
     #[must_use]
     pub fn is_still_ours(&self) -> bool {
-        match self {
-            Self::Archived { .. } | Self::NoIssues { .. } => true,
-            Self::Missing { .. } | Self::Moved { .. } | Self::TakenOver { .. } => false,
-        }
+        matches!(self, Self::Archived { .. } | Self::NoIssues { .. })
     }
 }
 

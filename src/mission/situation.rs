@@ -138,22 +138,14 @@ impl Situation {
         if observation.binding().is_some() {
             return None;
         }
-        let active = match self {
-            Self::Active(active) => Some(active),
-            Self::Invalid(_) | Self::Blocked(_) => None,
-            Self::Waits(waits) if matches!(waits.waiting, Waiting::Approval(_)) => None,
-            Self::Waits(_)
-            | Self::NotAProposal
-            | Self::ForAnotherHost
-            | Self::Elsewhere(..)
-            | Self::Closed(_)
-            | Self::Missing
-            | Self::Gone(_) => return None,
-        };
+        let is_asked_for = matches!(self, Self::Active(_) | Self::Invalid(_) | Self::Blocked(_));
+        if !is_asked_for && !self.waits_for_approval() {
+            return None;
+        }
         if let Some(problem) = observation.proposal().ok().and_then(|proposal| cell_of_another(observation, proposal)) {
             return Some(Self::Invalid(vec![problem]));
         }
-        if let (Some(active), Admission::Full(limit)) = (active, observation.admission) {
+        if let (Self::Active(active), Admission::Full(limit)) = (self, observation.admission) {
             let (proposal, approval) = (active.proposal.clone(), active.approval.clone());
             return Some(Self::Waits(Box::new(Waits { proposal, waiting: Waiting::Room(limit), approval })));
         }
@@ -166,18 +158,13 @@ impl Situation {
     #[must_use]
     pub fn wants_room(&self, observation: &Observation) -> bool {
         let is_free = observation.binding().is_none() && observation.owner.is_none();
-        match self {
-            Self::Active(active) => is_free && active.proposal.spec.cell.is_none(),
-            Self::Waits(waits) => matches!(waits.waiting, Waiting::Room(_)),
-            Self::NotAProposal
-            | Self::ForAnotherHost
-            | Self::Elsewhere(..)
-            | Self::Closed(_)
-            | Self::Missing
-            | Self::Gone(_)
-            | Self::Invalid(_)
-            | Self::Blocked(_) => false,
-        }
+        let is_new = matches!(self, Self::Active(active) if is_free && active.proposal.spec.cell.is_none());
+        is_new || matches!(self, Self::Waits(waits) if matches!(waits.waiting, Waiting::Room(_)))
+    }
+
+    /// Whether a person has to approve it first.
+    pub(super) fn waits_for_approval(&self) -> bool {
+        matches!(self, Self::Waits(waits) if matches!(waits.waiting, Waiting::Approval(_)))
     }
 }
 

@@ -46,10 +46,7 @@ impl PublishedHealth {
     /// What is to be published now. A wizard's last word stands until it says another.
     #[must_use]
     pub fn new(verdict: Verdict, sighting: &Sighting, last: Option<WizardState>) -> Self {
-        let beat = match sighting {
-            Sighting::Cell(cell) => cell.heartbeat.as_ref(),
-            Sighting::Absent | Sighting::NotADirectory(_) | Sighting::Failed(_) => None,
-        };
+        let beat = sighting.cell().and_then(|cell| cell.heartbeat.as_ref());
         let known = beat.map(|beat| &beat.heartbeat).filter(|heartbeat| heartbeat.timestamp.is_some());
         let is_silent = verdict.reason == Reason::Silent;
         let heartbeat_at = known.filter(|_| is_silent).and_then(|heartbeat| heartbeat.timestamp);

@@ -49,7 +49,7 @@ pub(super) enum Right {
     Own,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the forge")]
 pub(super) struct Repository {
     pub(super) id: i64,
@@ -133,22 +133,9 @@ impl State {
             owner,
             owner_login,
             name: name.to_owned(),
-            is_private: false,
-            is_archived: false,
             has_issues: true,
             created: now(),
-            readers: BTreeSet::new(),
-            writers: BTreeSet::new(),
-            offered_to: None,
-            git: None,
-            files: Files::new(),
-            branches: BTreeMap::new(),
-            is_protected: false,
-            pulls: Vec::new(),
-            hooks: Vec::new(),
-            labels: Vec::new(),
-            issues: Vec::new(),
-            numbers: 0,
+            ..Repository::default()
         });
         self.repositories.len() - 1
     }

@@ -4,7 +4,6 @@ use crate::mission::identity::GatewayName;
 use crate::settings::file::{DaemonKeys, GatewayKeys, Within};
 use crate::settings::{SettingsError, read_named};
 use std::collections::BTreeSet;
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -53,7 +52,8 @@ pub struct Gateway {
 }
 
 /// A secret shared with somebody outside; shown nowhere.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, derive_more::Debug)]
+#[debug("Secret(…)")]
 pub struct Secret(Vec<u8>);
 
 impl Secret {
@@ -67,12 +67,6 @@ impl Secret {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
     }
 }
 

@@ -79,7 +79,7 @@ pub struct Decided {
 }
 
 /// What is there.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Default)]
 pub struct OnDisk {
     /// Where.
     pub path: String,
@@ -342,16 +342,7 @@ fn cell_alone(settings: &Settings, root: &Root, mission_id: MissionId, now: Time
 fn on_disk(missions_root: &str, mission_id: MissionId, sighting: &Sighting, record: Option<&Record>) -> OnDisk {
     let archive = record.and_then(|record| record.archive).map(|name| archive_path(missions_root, name));
     let path = cell_path(missions_root, mission_id);
-    let nothing = |seen: String| OnDisk {
-        path: path.clone(),
-        seen,
-        amiss: Vec::new(),
-        beaten_at: None,
-        state: None,
-        message: None,
-        notes: Vec::new(),
-        archive: archive.clone(),
-    };
+    let nothing = |seen: String| OnDisk { path: path.clone(), seen, archive: archive.clone(), ..OnDisk::default() };
     let cell = match sighting {
         Sighting::Absent => return nothing("nothing is there".to_owned()),
         Sighting::NotADirectory(kind) => return nothing(format!("{kind} is in its place")),

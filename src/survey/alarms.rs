@@ -23,8 +23,7 @@ impl Surveyor<'_> {
         let ledger = match ledger::read(self.root) {
             Ok(ledger) => ledger,
             Err(message) => {
-                let about = self.here.missions_root.clone();
-                self.troubles.push(Trouble { about, issue: None, kind: "alarms", message, needs_a_token: false });
+                self.troubles.push(Trouble::new(self.here.missions_root.clone(), "alarms", message));
                 return None;
             }
         };

@@ -117,7 +117,6 @@ impl Surveyor<'_> {
              beside it",
             named.join(", ")
         );
-        let about = self.here.forge.to_string();
-        self.troubles.push(Trouble { about, issue: None, kind: "many-gone", message, needs_a_token: false });
+        self.troubles.push(Trouble::new(self.here.forge.to_string(), "many-gone", message));
     }
 }

@@ -59,8 +59,7 @@ impl Surveyor<'_> {
             let about = repository.name.to_string();
             let message =
                 format!("`{about}`: the list of issues kept changing while it was read; the next pass reads it again");
-            let kind = "listing-incomplete";
-            self.troubles.push(Trouble { about, issue: None, kind, message, needs_a_token: false });
+            self.troubles.push(Trouble::new(about, "listing-incomplete", message));
         } else if listed.skipped.is_empty() {
             let seen: BTreeSet<i64> = issues.iter().map(|issue| issue.key.issue_id).collect();
             let missing = self.missing_issues(repository, &seen).await;
@@ -90,13 +89,9 @@ impl Surveyor<'_> {
             let key = (issue.key.repository_id, issue.key.issue_id);
             if let Some(message) = self.records.damaged.get(&key) {
                 let issue = &issue.key;
-                self.troubles.push(Trouble {
-                    about: issue.to_string(),
-                    issue: Some((issue.repository.clone(), issue.number)),
-                    kind: "record",
-                    message: message.clone(),
-                    needs_a_token: false,
-                });
+                let of_issue = Some((issue.repository.clone(), issue.number));
+                let trouble = Trouble::new(issue.to_string(), "record", message.clone());
+                self.troubles.push(Trouble { issue: of_issue, ..trouble });
                 continue;
             }
             let record = self.records.by_issue.get(&key).cloned();

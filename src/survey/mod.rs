@@ -21,6 +21,7 @@ use crate::mission::time::Timestamp;
 use crate::settings::Settings;
 use crate::trouble::{Refusal, Trouble};
 use crate::world::clock;
+use crate::world::crew::blocking;
 use crate::world::gitea::Gitea;
 use crate::world::mutex::locked;
 use crate::world::observer::Observer;
@@ -59,8 +60,6 @@ pub struct Survey {
     pub here: Arc<Here>,
     /// The client, which counts its requests.
     pub gitea: Gitea,
-    /// The eyes that saw all this.
-    pub observer: Observer,
     /// The repositories that can be served.
     pub repositories: Vec<Surveyed>,
     /// What has to be right before any issue is touched.
@@ -124,7 +123,6 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
     let mut survey = Survey {
         here: Arc::new(here.clone()),
         gitea,
-        observer: observer.clone(),
         repositories: Vec::new(),
         setup: Vec::new(),
         fleet: None,
@@ -189,16 +187,16 @@ async fn recall(
 ) -> Result<(Records, BTreeSet<MissionId>), RootError> {
     let read_at = clock::instant();
     let (held, limits) = (Arc::clone(root), settings.limits);
-    let read = tokio::task::spawn_blocking(move || {
+    let read = blocking(move || {
         let cells: BTreeSet<MissionId> = held.cells()?.into_iter().collect();
         Ok((held.records()?, cells, held.space().and_then(|space| shortage(space, limits))))
     });
-    let (records, existing, shortage) = read.await.expect("reading records never panics")?;
+    let (records, existing, shortage) = read.await?;
     let mut fleet = locked(fleet);
     for record in records.by_issue.values() {
         fleet.recall(record, read_at);
     }
-    fleet.set_existing(existing.clone());
+    fleet.existing.clone_from(&existing);
     fleet.shortage = shortage;
     Ok((records, existing))
 }
@@ -287,8 +285,7 @@ impl Surveyor<'_> {
              may be on a disk that is not mounted; the next pass looks again, or run `lazarus-reconcile init --root {}`",
             shell_word(&path)
         );
-        let kind = "root-not-initialised";
-        self.troubles.push(Trouble { about: path, issue: None, kind, message, needs_a_token: false });
+        self.troubles.push(Trouble::new(path, "root-not-initialised", message));
         Ok(())
     }
 

@@ -5,7 +5,6 @@ use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Client, RequestBuilder};
 use serde::Serialize;
 use std::error::Error;
-use std::fmt;
 use std::time::Duration;
 use url::Url;
 
@@ -33,7 +32,8 @@ pub enum CourierError {
 }
 
 /// What shows that we may: a bearer token. It is sent in a header and shown nowhere.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("Bearer(…)")]
 pub struct Bearer(HeaderValue);
 
 impl Bearer {
@@ -45,12 +45,6 @@ impl Bearer {
         let mut header = HeaderValue::from_str(&format!("Bearer {text}")).ok().filter(|_| is_token)?;
         header.set_sensitive(true);
         Some(Self(header))
-    }
-}
-
-impl fmt::Debug for Bearer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Bearer(…)")
     }
 }
 

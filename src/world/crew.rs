@@ -84,3 +84,8 @@ where
     let take = |result: &Mutex<Option<T>>| locked(result).take();
     shared.results.iter().map(take).collect()
 }
+
+/// Does what waits for a disk on a thread of its own. That it panics is a defect, which goes on in whoever waits for it.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.expect("work on a disk never panics")
+}

@@ -90,17 +90,8 @@ impl WorldError {
     /// Whether it is told on the issue, where whoever filed it can mend it, and is no trouble of this host.
     #[must_use]
     pub fn is_told_on_the_issue(&self) -> bool {
-        match self {
-            Self::Checkout(error) => error.is_the_proposers(),
-            Self::WorktreeInUse { .. } => true,
-            Self::Forge(_)
-            | Self::Root(_)
-            | Self::Write(_)
-            | Self::NoRoot
-            | Self::NoLabel { .. }
-            | Self::LabelsIgnored { .. }
-            | Self::CommentGone { .. } => false,
-        }
+        let is_the_proposers = matches!(self, Self::Checkout(error) if error.is_the_proposers());
+        is_the_proposers || matches!(self, Self::WorktreeInUse { .. })
     }
 
     /// The fixed word for JSON, logs and metrics.

@@ -15,7 +15,7 @@ use crate::mission::repository::{
 };
 use crate::mission::time::Timestamp;
 use crate::world::cells;
-use crate::world::crew::{self, LOOK_PATIENCE};
+use crate::world::crew::{self, LOOK_PATIENCE, blocking};
 use crate::world::gitea::{self, ForgeError, Gitea, Issue, Listing, Repository, State};
 use crate::world::root::Root;
 use std::sync::Arc;
@@ -57,10 +57,7 @@ impl RepositoryError {
     /// Whether it stays so until a person does something.
     #[must_use]
     pub fn needs_a_person(&self) -> bool {
-        match self {
-            Self::Forge(error) => error.is_about_the_token(),
-            Self::Problem(_) => true,
-        }
+        self.is_about_the_token() || matches!(self, Self::Problem(_))
     }
 }
 
@@ -208,17 +205,14 @@ impl Observer {
     pub async fn see_archive(&self, observation: &mut Observation) {
         let kept = observation.record.as_ref().and_then(|record| record.archive);
         let (root, mission_id) = (Arc::clone(&self.root), observation.mission_id);
-        let looked = tokio::task::spawn_blocking(move || root.look_in_archive(kept, mission_id));
-        observation.archive = looked.await.expect("looking into the archive never panics");
+        observation.archive = blocking(move || root.look_in_archive(kept, mission_id)).await;
     }
 
     /// Looks at these cells, several at a time; one that is not seen in time is not seen at all.
     pub async fn look(&self, cells: Vec<MissionId>) -> Vec<Sighting> {
-        let root = Arc::clone(&self.root);
-        let looked = tokio::task::spawn_blocking(move || {
-            crew::gather(cells.len(), LOOK_PATIENCE, move |index| cells::look(&*root, cells[index], root.resolver()))
-        });
-        let seen = looked.await.expect("looking at cells never panics");
+        let (root, count) = (Arc::clone(&self.root), cells.len());
+        let look = move |index: usize| cells::look(&*root, cells[index], root.resolver());
+        let seen = blocking(move || crew::gather(count, LOOK_PATIENCE, look)).await;
         seen.into_iter().map(|sighting| sighting.unwrap_or(Sighting::Failed(Failure::Timeout))).collect()
     }
 }

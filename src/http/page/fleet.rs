@@ -117,47 +117,32 @@ impl Fleet {
 
 fn health_choices(snapshot: &Snapshot, query: &Query) -> Vec<Choice> {
     let with = |health| Query { health, page: 0, ..*query };
-    let choice = |health: Health| {
-        let is_chosen = query.health == Some(health);
-        Choice {
-            word: health.word(),
-            title: health.to_string(),
-            count: count(snapshot, &with(Some(health))),
-            link: with((!is_chosen).then_some(health)).link(),
-            is_chosen,
-        }
-    };
-    WORST_FIRST.into_iter().map(choice).collect()
+    choices(snapshot, (&WORST_FIRST, query.health), with, |health| (health.word(), health.to_string()))
 }
 
 fn phase_choices(snapshot: &Snapshot, query: &Query) -> Vec<Choice> {
     let with = |phase| Query { phase, page: 0, ..*query };
-    let choice = |stage: Stage| {
-        let is_chosen = query.phase == Some(stage);
-        Choice {
-            word: stage.word(),
-            title: stage.title().to_owned(),
-            count: count(snapshot, &with(Some(stage))),
-            link: with((!is_chosen).then_some(stage)).link(),
-            is_chosen,
-        }
-    };
-    Stage::ALL.into_iter().map(choice).collect()
+    choices(snapshot, (&Stage::ALL, query.phase), with, |stage| (stage.word(), stage.title().to_owned()))
 }
 
 fn says_choices(snapshot: &Snapshot, query: &Query) -> Vec<Choice> {
     let with = |says| Query { says, page: 0, ..*query };
-    let choice = |says: WizardState| {
-        let is_chosen = query.says == Some(says);
-        Choice {
-            word: "says",
-            title: says.to_string(),
-            count: count(snapshot, &with(Some(says))),
-            link: with((!is_chosen).then_some(says)).link(),
-            is_chosen,
-        }
+    choices(snapshot, (&WizardState::ALL, query.says), with, |says| ("says", says.to_string()))
+}
+
+/// What one filter can be set to: its words, how many missions each has, and where it leads.
+fn choices<T: Copy + PartialEq>(
+    snapshot: &Snapshot,
+    (all, chosen): (&[T], Option<T>),
+    with: impl Fn(Option<T>) -> Query,
+    told: impl Fn(T) -> (&'static str, String),
+) -> Vec<Choice> {
+    let choice = |one: T| {
+        let (is_chosen, (word, title)) = (chosen == Some(one), told(one));
+        let link = with((!is_chosen).then_some(one)).link();
+        Choice { word, title, count: count(snapshot, &with(Some(one))), link, is_chosen }
     };
-    WizardState::ALL.into_iter().map(choice).collect()
+    all.iter().copied().map(choice).collect()
 }
 
 fn count(snapshot: &Snapshot, query: &Query) -> usize {

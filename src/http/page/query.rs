@@ -24,7 +24,8 @@ pub struct Query {
 }
 
 /// The columns of the table, as they stand there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Column {
     /// The verdict, the worst first.
     #[default]
@@ -51,15 +52,7 @@ impl Column {
     /// The word in an address.
     #[must_use]
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Health => "health",
-            Self::Name => "name",
-            Self::Says => "says",
-            Self::Wizard => "wizard",
-            Self::Heartbeat => "heartbeat",
-            Self::Since => "since",
-            Self::Issue => "issue",
-        }
+        self.into()
     }
 
     /// The head of the column.

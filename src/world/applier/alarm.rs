@@ -52,12 +52,7 @@ impl Applier {
     }
 
     pub(super) async fn remember_alarm(&self, issue: &IssueKey, memory: Alarm) -> Result<(), WorldError> {
-        let issue = issue.clone();
-        self.write(move |writer, _| {
-            writer.remember(&issue, |known| known.alarm = memory)?;
-            Ok(())
-        })
-        .await
+        self.alter(issue, |known| known.alarm = memory).await
     }
 
     pub(super) async fn remember_fleet(&self, memory: Ledger) -> Result<(), WorldError> {

@@ -120,21 +120,12 @@ impl Applier {
         if status.meaning.mission.is_some() {
             return Ok(());
         }
-        let (issue, digest) = (issue.clone(), status.digest());
-        self.write(move |writer, _| {
-            writer.remember(&issue, |known| known.intended = Some(digest))?;
-            Ok(())
-        })
-        .await
+        let digest = status.digest();
+        self.alter(issue, |known| known.intended = Some(digest)).await
     }
 
     pub(super) async fn remember_comment(&self, issue: &IssueKey, comment: Spoken) -> Result<(), WorldError> {
-        let issue = issue.clone();
-        self.write(move |writer, _| {
-            writer.remember(&issue, |known| known.comment = Some(comment))?;
-            Ok(())
-        })
-        .await
+        self.alter(issue, |known| known.comment = Some(comment)).await
     }
 }
 

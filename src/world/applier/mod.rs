@@ -13,6 +13,7 @@ use crate::mission::record::{IssueKey, Record};
 use crate::mission::time::Timestamp;
 use crate::world::WorldError;
 use crate::world::checkout::Checkouts;
+use crate::world::crew::blocking;
 use crate::world::entry::Entry;
 use crate::world::gitea::{ForgeError, Gitea};
 use crate::world::lock::{Access, Ground};
@@ -168,19 +169,25 @@ impl Applier {
     /// All but comment and alarm, which belong to the changes that write them.
     async fn remember(&self, record: &Record) -> Result<(), WorldError> {
         let record = record.clone();
-        self.write(move |writer, _| {
-            writer.remember(&record.issue, |known| *known = record.clone().keeping_what_was_said(known.clone()))?;
-            Ok(())
-        })
-        .await
+        let issue = record.issue.clone();
+        self.alter(&issue, |known| *known = record.keeping_what_was_said(known.clone())).await
+    }
+
+    /// Changes one record.
+    async fn alter(
+        &self,
+        issue: &IssueKey,
+        change: impl FnOnce(&mut Record) + Send + 'static,
+    ) -> Result<(), WorldError> {
+        let issue = issue.clone();
+        self.write(move |writer, _| Ok(writer.remember(&issue, change).map(drop)?)).await
     }
 
     /// What is remembered of an issue now.
     pub async fn remembered(&self, issue: &IssueKey) -> Result<Option<Record>, WorldError> {
         let writer = self.hold(|hold| hold.writer.clone()).ok_or(WorldError::NoRoot)?;
         let issue = issue.clone();
-        let read = tokio::task::spawn_blocking(move || writer.remembered(&issue));
-        Ok(read.await.expect("reading a record never panics")?)
+        Ok(blocking(move || writer.remembered(&issue)).await?)
     }
 
     /// Writing on a disk blocks, so it gets a thread.
@@ -190,16 +197,14 @@ impl Applier {
     ) -> Result<(), WorldError> {
         let (writer, here) = self.hold(|hold| (hold.writer.clone(), Arc::clone(&hold.here)));
         let writer = writer.ok_or(WorldError::NoRoot)?;
-        let written = tokio::task::spawn_blocking(move || write(&writer, &here));
-        written.await.expect("writing in the root never panics")
+        blocking(move || write(&writer, &here)).await
     }
 
     async fn initialise(&self, papers: RootPapers) -> Result<(), WorldError> {
         let (access, now) = (self.access, self.here().now);
         let ground = self.hold(|hold| hold.ground.take()).ok_or(WorldError::NoRoot)?;
         let initialise = move || (Writer::initialise(&ground, papers, now, access), ground);
-        let initialised = tokio::task::spawn_blocking(initialise).await.expect("initialising a root never panics");
-        let writer = match initialised {
+        let writer = match blocking(initialise).await {
             (Ok(writer), _) => writer,
             (Err(error), ground) => {
                 // Another try may go better.

@@ -1,7 +1,5 @@
 //! Which git is new enough.
 
-use std::fmt;
-
 /// The oldest git that is used. From 2.31 on it takes settings from its environment, so that the token is in no
 /// argument list; before 2.38 it may ask other hosts for bundles; and 2.39 is the oldest that distributions still
 /// mend: what has been found in its handling of hostile repositories since (CVE-2024-32002, CVE-2025-48384) is put
@@ -9,7 +7,8 @@ use std::fmt;
 pub const FLOOR: Version = Version { major: 2, minor: 39 };
 
 /// The first two numbers of a version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, derive_more::Display)]
+#[display("{major}.{minor}")]
 pub struct Version {
     major: u32,
     minor: u32,
@@ -22,11 +21,5 @@ impl Version {
         let mut numbers = text.trim().strip_prefix("git version ")?.split('.');
         let mut next = || numbers.next()?.parse().ok();
         Some(Self { major: next()?, minor: next()? })
-    }
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.major, self.minor)
     }
 }

@@ -13,7 +13,6 @@ use reqwest::{Certificate, Client, ClientBuilder, Method, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::error::Error;
-use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -30,7 +29,8 @@ const FAILURES_MAX: u32 = 8;
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
 
 /// An access token. It is sent in a header and shown nowhere.
-#[derive(Clone)]
+#[derive(Clone, derive_more::Debug)]
+#[debug("Token(…)")]
 pub struct Token(HeaderValue);
 
 /// The token is empty, or could not be sent in a header.
@@ -52,12 +52,6 @@ impl Token {
     /// The token itself, for git, which sends it in another header.
     pub(in crate::world) fn plain(&self) -> &str {
         self.0.to_str().ok().and_then(|header| header.strip_prefix("token ")).unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(…)")
     }
 }
 

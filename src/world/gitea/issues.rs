@@ -7,14 +7,14 @@ use crate::world::gitea::connection::Connection;
 use crate::world::gitea::error::ForgeError;
 use crate::world::gitea::models::{Comment, Issue, Label, TimelineEntry};
 use serde_json::json;
-use std::fmt;
 use std::sync::Arc;
 
 /// So many pages of a timeline are read since we spoke.
 const TIMELINE_PAGES_MAX: u64 = 200;
 
 /// Which issues a listing holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
+#[strum(serialize_all = "lowercase")]
 pub enum State {
     /// Open ones.
     Open,
@@ -22,16 +22,6 @@ pub enum State {
     Closed,
     /// Both.
     All,
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Open => "open",
-            Self::Closed => "closed",
-            Self::All => "all",
-        })
-    }
 }
 
 /// Calls about the issues of one repository.
