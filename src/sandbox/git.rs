@@ -45,9 +45,10 @@ pub(super) fn admit(
     let at = find(state, request, owner, name)?;
     let is_public = at.is_some_and(|at| !state.repositories[at].is_private);
     if !is_public || service != UPLOAD {
-        let Caller { actor, is_basic } = caller.ok_or_else(sign_in)?;
-        // The scopes of a token that comes as `Authorization: token …` are not asked for.
-        if is_basic && !actor.scopes.allow(if service == RECEIVE { "write" } else { "read" }, "repository") {
+        let actor = caller.ok_or_else(sign_in)?;
+        // Whatever the scheme: before 1.26.2 the scopes of a token that comes as `Authorization: token …` were not asked for
+        // (go-gitea/gitea#37583).
+        if !actor.scopes.allow(if service == RECEIVE { "write" } else { "read" }, "repository") {
             return Err(Reply::text(403, "Forbidden\n"));
         }
         at.filter(|at| state.right(Some(&actor), *at) > Right::None).ok_or_else(not_found)?;
@@ -83,25 +84,19 @@ fn sign_in() -> Reply {
     Reply::text(401, "Unauthorized\n").with("www-authenticate", "Basic realm=\"Gitea\"")
 }
 
-struct Caller {
-    actor: Actor,
-    is_basic: bool,
-}
-
 /// Who asks; none is nobody in particular. Whoever says something that is wrong is refused even where nobody need say
 /// anything.
-fn caller(state: &State, request: &Request) -> Result<Option<Caller>, Reply> {
+fn caller(state: &State, request: &Request) -> Result<Option<Actor>, Reply> {
     let Some((scheme, text)) = request.header("authorization").and_then(|header| header.split_once(' ')) else {
         return Ok(None);
     };
-    let is_basic = scheme.eq_ignore_ascii_case("basic");
     let actor = match scheme.to_lowercase().as_str() {
         "basic" => basic(state, text),
         "token" | "bearer" => state.accounts.actor(text),
         _ => return Ok(None),
     };
     let refused = || Reply::text(401, "Failed to authenticate user\n");
-    actor.map(|actor| Some(Caller { actor, is_basic })).ok_or_else(refused)
+    actor.map(Some).ok_or_else(refused)
 }
 
 /// The token is the password of whatever user, or the user without a password; else it is a password

@@ -116,7 +116,7 @@ impl State {
             addresses: vec![url.clone()],
             has_one_name: false,
             url,
-            version: "1.26.0+sandbox".to_owned(),
+            version: "1.26.3+sandbox".to_owned(),
             accounts: Accounts::default(),
             repositories: Vec::new(),
             former_names: BTreeMap::new(),

@@ -85,8 +85,9 @@ impl RealGitea {
         let mut arguments = vec!["admin", "user", "generate-access-token", "-u", login, "-t", &name];
         arguments.extend(["--scopes", &scopes, "--raw"]);
         let printed = run(&self.binary, self.directory.path(), &arguments);
-        // Run as root, it prints a warning first.
-        printed.lines().last().unwrap().trim().to_owned()
+        // Run as root, it prints a warning first; on a busy host it warns of slow queries at any time.
+        let is_token = |line: &&str| line.len() == 40 && line.bytes().all(|byte| byte.is_ascii_hexdigit());
+        printed.lines().map(str::trim).find(is_token).unwrap_or_else(|| panic!("no token: {printed}")).to_owned()
     }
 }
 
