@@ -7,8 +7,9 @@ use crate::engine::forge::{Forge, OVERLAP, span};
 use crate::mission::admission::Admission;
 use crate::mission::change::Change;
 use crate::mission::ground::KnownRepository;
-use crate::mission::identity::RepositoryId;
+use crate::mission::identity::{MissionId, RepositoryId};
 use crate::mission::observation::{Here, IssueFacts};
+use crate::mission::record::IssueKey;
 use crate::mission::situation::Situation;
 use crate::mission::step::Candidate;
 use crate::mission::time::Timestamp;
@@ -27,6 +28,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
+
+/// The most turns that a daemon's audit leaves begun; the others are looked at again when they are taken.
+const TURNS_MAX: usize = 256;
 
 /// How long after an audit that could not do everything the next one comes, at first.
 const AUDIT_RETRY: Duration = Duration::from_secs(30);
@@ -104,8 +108,8 @@ impl Engine {
         candidates.retain(|candidate| is_served(candidate.seen.issue.key.repository_id) && !is_held(candidate));
         let here = applier.here();
         let (count, effort) = (candidates.len(), Arc::clone(&here.effort));
-        let plan = move || candidates.into_iter().map(|candidate| Planned::new(candidate, &here)).collect::<Vec<_>>();
-        let planned = blocking(plan).await;
+        let is_once = self.gathered.is_some();
+        let planned = blocking(move || plan(candidates, &here, is_once)).await;
         let (bodies_parsed, situations_found) = (effort.bodies_parsed(), effort.situations_found());
         tracing::debug!(bodies_parsed, situations_found, "planned the turns of {count} missions");
         if let Some(gathered) = &self.gathered {
@@ -125,21 +129,23 @@ impl Engine {
         if let Some(gathered) = &self.gathered {
             gathered.expect(planned.len());
         }
-        for Planned { candidate, is_quiet, wants_room } in planned {
-            let issue = &candidate.seen.issue;
-            let (key, mission_id, place) = (issue.key.clone(), candidate.seen.mission_id, place_of(&issue.key));
+        for Planned { key, mission_id, fingerprint, wants_room, is_admitted, next } in planned {
+            let place = place_of(&key);
             if let Some(known) =
                 fleet.known.get_mut(&place).filter(|known| known.looked_at.is_none_or(|at| at < asked_at))
             {
-                known.settled = is_quiet.then(|| fingerprint(issue));
+                known.settled = matches!(next, Next::Nothing(_)).then_some(fingerprint);
                 known.wants_room = wants_room;
             }
-            if is_quiet {
-                self.gather_quiet(candidate);
-                continue;
-            }
-            let is_admitted = candidate.seen.admission == Admission::Admitted;
-            if fleet.offer_ready(candidate, asked_at) {
+            let is_news = match next {
+                Next::Nothing(result) => {
+                    self.gather_quiet(result);
+                    false
+                }
+                Next::Turn(candidate) => fleet.offer_ready(*candidate, asked_at),
+                Next::Look(facts) => fleet.offer(*facts, asked_at),
+            };
+            if is_news {
                 if wants_room && is_admitted {
                     fleet.reserve(&key, mission_id);
                 }
@@ -148,10 +154,8 @@ impl Engine {
         }
     }
 
-    fn gather_quiet(&self, candidate: Candidate) {
-        if let Some(gathered) = &self.gathered {
-            let outcome = Outcome::quiet(candidate);
-            let result = MissionResult::of(&outcome.observation.here, &outcome);
+    fn gather_quiet(&self, result: Option<MissionResult>) {
+        if let (Some(gathered), Some(result)) = (&self.gathered, result) {
             locked(&gathered.found).results.push(result);
             gathered.step(true);
         }
@@ -246,22 +250,47 @@ impl Engine {
     }
 }
 
-/// A mission whose turn has begun.
+/// What an audit makes of one mission.
 struct Planned {
-    candidate: Candidate,
-    is_quiet: bool,
+    key: IssueKey,
+    mission_id: MissionId,
+    fingerprint: u64,
     wants_room: bool,
+    is_admitted: bool,
+    next: Next,
 }
 
-impl Planned {
-    fn new(mut candidate: Candidate, here: &Arc<Here>) -> Self {
-        // A root that was initialised just now has a name by now.
+enum Next {
+    /// Nothing is to be done; for a single pass, what it reports.
+    Nothing(Option<MissionResult>),
+    /// Its turn has begun.
+    Turn(Box<Candidate>),
+    /// It is to be looked at: a daemon keeps no more turns than [`TURNS_MAX`] in memory.
+    Look(Box<IssueFacts>),
+}
+
+/// Plans the first step of each turn. A root that was initialised just now has a name by now.
+fn plan(candidates: Vec<Candidate>, here: &Arc<Here>, is_once: bool) -> Vec<Planned> {
+    let mut turns = 0;
+    let plan = |mut candidate: Candidate| {
         candidate.seen.here = Arc::clone(here);
         let wants_room = candidate.turn.situation(&candidate.seen).wants_room(&candidate.seen);
+        let (key, mission_id) = (candidate.seen.issue.key.clone(), candidate.seen.mission_id);
+        let fingerprint = fingerprint(&candidate.seen.issue);
+        let is_admitted = candidate.seen.admission == Admission::Admitted;
         // One that is blocked is said to be at each look.
         let is_quiet = candidate.is_quiet() && !matches!(candidate.situation_in_fleet(), Situation::Blocked(_));
-        Self { candidate, is_quiet, wants_room }
-    }
+        let next = if is_quiet {
+            Next::Nothing(is_once.then(|| MissionResult::of(here, &Outcome::quiet(candidate))))
+        } else if is_once || turns < TURNS_MAX {
+            turns += 1;
+            Next::Turn(Box::new(candidate))
+        } else {
+            Next::Look(Box::new(candidate.seen.issue))
+        };
+        Planned { key, mission_id, fingerprint, wants_room, is_admitted, next }
+    };
+    candidates.into_iter().map(plan).collect()
 }
 
 /// Without its root there is no pass; without its labels a repository waits for the next one.

@@ -93,7 +93,7 @@ impl Engine {
             candidate.seen.is_braked = fleet.known.get_mut(&place).is_some_and(|known| known.hold == Hold::Held);
             candidate.seen.allowance = fleet.alarms.allowance(place);
         }
-        forge.observer.see(std::slice::from_mut(&mut candidate.seen)).await;
+        forge.observer.see(vec![&mut candidate.seen]).await;
         loop {
             locked(&self.fleet).place(&mut candidate, self.settings.limits);
             let missing = candidate.missing();

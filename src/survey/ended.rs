@@ -79,9 +79,8 @@ impl Surveyor<'_> {
     }
 
     async fn is_due(&self, facts: &IssueFacts, record: &Record) -> bool {
-        let mut imagined = [Observation::new(Arc::clone(&self.here), facts.clone(), Some(record.clone()))];
-        self.observer.see(&mut imagined).await;
-        let [imagined] = imagined;
+        let mut imagined = Observation::new(Arc::clone(&self.here), facts.clone(), Some(record.clone()));
+        self.observer.see(vec![&mut imagined]).await;
         ending(&imagined) == Ending::Due
     }
 

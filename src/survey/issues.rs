@@ -32,7 +32,7 @@ impl Surveyor<'_> {
         if self.troubles.is_empty() && !self.has_skipped {
             issues.extend(gone);
         }
-        survey.candidates = self.observe(issues).await.into_iter().map(Candidate::new).collect();
+        survey.candidates = self.observe(issues).await;
         if *scope == Scope::Everything {
             self.guard(&mut survey.candidates);
         }
@@ -83,8 +83,10 @@ impl Surveyor<'_> {
     }
 
     /// What is known of each proposal without asking the forge again.
-    async fn observe(&mut self, issues: Vec<IssueFacts>) -> Vec<Observation> {
-        let mut observations = Vec::new();
+    async fn observe(&mut self, mut issues: Vec<IssueFacts>) -> Vec<Candidate> {
+        issues.sort_by_key(|issue| (issue.key.repository_id, issue.key.number));
+        issues.dedup_by_key(|issue| issue.key.issue_id);
+        let mut candidates = Vec::new();
         for issue in issues {
             let key = (issue.key.repository_id, issue.key.issue_id);
             if let Some(message) = self.records.damaged.get(&key) {
@@ -98,12 +100,11 @@ impl Surveyor<'_> {
             if record.is_none() && (!is_proposal(&issue) || !issue.is_open()) {
                 continue;
             }
-            observations.push(Observation::new(Arc::clone(&self.here), issue, record));
+            candidates.push(Candidate::new(Observation::new(Arc::clone(&self.here), issue, record)));
         }
-        observations.sort_by_key(|observation| (observation.issue.key.repository_id, observation.issue.key.number));
-        observations.dedup_by_key(|observation| observation.issue.key.issue_id);
-        self.observer.see(&mut observations).await;
-        observations
+        candidates.shrink_to_fit();
+        self.observer.see(candidates.iter_mut().map(|candidate| &mut candidate.seen).collect()).await;
+        candidates
     }
 
     /// Finds owners and capacity, and asks the forge where the plan depends on it, until nothing is left to ask: what turns

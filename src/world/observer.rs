@@ -183,7 +183,7 @@ impl Observer {
     }
 
     /// Looks at the cells of these missions, and where they have ended, at the archive.
-    pub async fn see(&self, observations: &mut [Observation]) {
+    pub async fn see(&self, mut observations: Vec<&mut Observation>) {
         let cells = observations.iter().map(|observation| observation.mission_id).collect();
         let sightings = self.look(cells).await;
         for (observation, sighting) in observations.iter_mut().zip(sightings) {
