@@ -4,7 +4,7 @@ use crate::mission::identity::RepositoryName;
 use crate::mission::record::IssueKey;
 use crate::settings::SettingsError;
 use crate::world::gitea::ForgeError;
-use crate::world::observer::RepositoryError;
+use crate::world::repository::RepositoryError;
 use crate::world::root::RootError;
 use serde::Serialize;
 

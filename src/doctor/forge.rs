@@ -56,11 +56,16 @@ pub(super) async fn look(settings: &Settings, clock: fn() -> Timestamp, checks: 
             checks.push(tls(&url, settings));
         }
         Err(error) => {
-            checks.push(unreachable(&url, &error));
+            checks.push(Check::of_forge(about(&error), &error));
             return None;
         }
     }
     Some(gitea)
+}
+
+/// What it is about: the certificate and whatever else belongs to TLS, or the forge.
+fn about(error: &ForgeError) -> &'static str {
+    if error.fault().starts_with("tls-") { "tls" } else { "forge" }
 }
 
 /// A client with the token, or with one that no forge has given out.
@@ -79,56 +84,6 @@ fn tls(url: &ForgeUrl, settings: &Settings) -> Check {
         None => "the certificate is good".to_owned(),
     };
     if is_encrypted { Check::pass("tls", found) } else { Check::skipped("tls", found) }
-}
-
-/// Which way it failed, by what the innermost cause says.
-fn unreachable(url: &ForgeUrl, error: &ForgeError) -> Check {
-    let (host, port) =
-        (url.as_url().host_str().unwrap_or_default(), url.as_url().port_or_known_default().unwrap_or(443));
-    let ask = format!("`curl -sS {url}/api/v1/version`");
-    let certificates = format!("`openssl s_client -showcerts -connect {host}:{port}`");
-    let (check, fault, next) = match error {
-        ForgeError::Unreachable { cause, .. } => {
-            let says = |words: &str| cause.to_lowercase().contains(words);
-            if says("dns error") || says("failed to lookup") {
-                ("forge", "forge-unresolved", format!("`getent hosts {host}`, and set `forge.url` right"))
-            } else if says("unknownissuer") || says("self-signed") || says("unknown issuer") {
-                let where_to = "put the CA that signed it into a PEM file and set `forge.ca_file`";
-                ("tls", "tls-ca-unknown", format!("{certificates} shows it; {where_to}"))
-            } else if says("expired") || says("notvalidyet") || says("not valid yet") {
-                ("tls", "tls-expired", format!("{certificates} shows its dates; renew it, or set this host's clock"))
-            } else if says("not valid for name") || says("notvalidforname") {
-                ("tls", "tls-wrong-name", format!("{certificates} shows its names; use one of them in `forge.url`"))
-            } else if says("corrupt message") || says("invalidcontenttype") || says("wrong version") {
-                (
-                    "tls",
-                    "tls-not-spoken",
-                    format!("there is no TLS on port {port}; set `forge.url` to `http:`, or another port"),
-                )
-            } else if says("connection refused") {
-                ("forge", "forge-refused", format!("start it, or open port {port}: {ask}"))
-            } else {
-                ("forge", "forge-unreachable", format!("{ask}, and look at routes and firewalls"))
-            }
-        }
-        ForgeError::TimedOut { .. } => {
-            ("forge", "forge-silent", format!("{ask}; it is stuck, or a firewall swallows us"))
-        }
-        ForgeError::Unavailable { .. } | ForgeError::GivenUp { .. } => {
-            ("forge", "forge-unavailable", "wait, or look into the forge's own log".to_owned())
-        }
-        ForgeError::Unauthorized { .. }
-        | ForgeError::MissingScope { .. }
-        | ForgeError::Forbidden { .. }
-        | ForgeError::NotFound { .. }
-        | ForgeError::Moved { .. }
-        | ForgeError::Refused { .. }
-        | ForgeError::Protocol { .. }
-        | ForgeError::TooLarge { .. } => {
-            ("forge", "forge-not-gitea", format!("{ask} should print a version; set `forge.url` to where Gitea begins"))
-        }
-    };
-    Check::failure(check, fault, error.to_string(), next)
 }
 
 /// A Forgejo tells after a `+` which Gitea it is like.

@@ -11,7 +11,7 @@ use crate::world::gitea::Gitea;
 pub(super) async fn look(settings: &Settings, gitea: &Gitea, known: &KnownRepository) -> Vec<Check> {
     let found = match gitea.repository(&known.name).labels().await {
         Ok(labels) => labels.into_iter().map(RepositoryLabel::from).collect::<Vec<_>>(),
-        Err(error) => return vec![Check::failure("labels", "forge-unavailable", error.to_string(), "ask again")],
+        Err(error) => return vec![Check::of_forge("labels", &error)],
     };
     let host = settings.has_host_label.then_some(&settings.host);
     let (mut missing, mut wrong) = (Vec::new(), Vec::new());

@@ -9,7 +9,7 @@ use crate::mission::ground::{KnownRepository, RootPapers};
 use crate::mission::identity::RepositoryName;
 use crate::settings::Settings;
 use crate::world::gitea::{ForgeError, Gitea, Repository, Template};
-use crate::world::observer::{FoundRepository, RepositoryError, find_repository};
+use crate::world::repository::{FoundRepository, RepositoryError, find_repository};
 use serde_json::Value;
 
 /// Looks at each repository of the settings.
@@ -29,7 +29,7 @@ pub(super) async fn look(settings: &Settings, gitea: &Gitea, papers: Option<&Roo
                 checks.push(found(&known, asked_for.as_ref()));
                 inside(settings, gitea, &known, checks).await;
             }
-            Err(error) => checks.push(not_found(name, &error)),
+            Err(error) => checks.push(not_found(&error)),
         }
     }
 }
@@ -45,23 +45,8 @@ fn found(known: &KnownRepository, asked_for: Option<&RepositoryName>) -> Check {
     }
 }
 
-fn not_found(name: &RepositoryName, error: &RepositoryError) -> Check {
-    let (fault, next) = match error {
-        RepositoryError::Forge(ForgeError::MissingScope { .. }) => {
-            ("token-scope-missing", "make a token that has the scope too".to_owned())
-        }
-        RepositoryError::Forge(_) => ("forge-unavailable", "ask again".to_owned()),
-        RepositoryError::Missing { .. } => {
-            ("repository-missing", format!("add the bot to `{name}` as a collaborator with write access"))
-        }
-        RepositoryError::Moved { .. } => ("repository-moved", "set its new name in `repositories`".to_owned()),
-        RepositoryError::TakenOver { .. } => {
-            ("repository-taken-over", "set `repositories` to where ours is".to_owned())
-        }
-        RepositoryError::Archived { .. } => ("repository-archived", "un-archive it in its settings".to_owned()),
-        RepositoryError::NoIssues { .. } => ("repository-no-issues", "turn issues on in its settings".to_owned()),
-    };
-    Check::failure("repository", fault, error.to_string(), next)
+fn not_found(error: &RepositoryError) -> Check {
+    Check::failure("repository", error.fault(), error.found(), error.next())
 }
 
 async fn inside(settings: &Settings, gitea: &Gitea, known: &KnownRepository, checks: &mut Vec<Check>) {
@@ -77,17 +62,15 @@ async fn inside(settings: &Settings, gitea: &Gitea, known: &KnownRepository, che
 async fn rights(gitea: &Gitea, name: &RepositoryName) -> Check {
     let next = format!("give the bot write access: `{name}`, Settings, Collaborators");
     match gitea.repository(name).probe_writing().send().await {
-        // It was not found, so it was looked for; a forge that breaks over it has let us come so far, too.
-        Ok(_) | Err(ForgeError::NotFound { .. } | ForgeError::Unavailable { status: 500, .. }) => {
+        // It was not found, so it was looked for.
+        Ok(_) | Err(ForgeError::NotFound { .. }) => {
             Check::pass("rights", format!("the bot may write issues of `{name}`"))
         }
-        Err(error @ ForgeError::MissingScope { .. }) => {
-            Check::failure("rights", "token-scope-missing", error.to_string(), "make a token that has it")
+        Err(error @ ForgeError::Forbidden { .. }) => {
+            let found = format!("the bot may only read `{name}`: {}", error.found());
+            Check::failure("rights", "repository-read-only", found, next)
         }
-        Err(ForgeError::Forbidden { .. }) => {
-            Check::failure("rights", "repository-read-only", format!("the bot may only read `{name}`"), next)
-        }
-        Err(error) => Check::failure("rights", "forge-unavailable", error.to_string(), "ask again"),
+        Err(error) => Check::of_forge("rights", &error),
     }
 }
 
@@ -109,7 +92,7 @@ async fn form(gitea: &Gitea, name: &RepositoryName) -> Check {
     let install = format!("`lazarus-reconcile install --repo {name} --only form`");
     let templates = match gitea.repository(name).templates().send_page().await {
         Ok(page) => page.items,
-        Err(error) => return Check::failure("form", "forge-unavailable", error.to_string(), "ask again"),
+        Err(error) => return Check::of_forge("form", &error),
     };
     let ours = Form::embedded();
     let Some(template) = templates.iter().find(|template| marker_of(template).contains(&ours.marker)) else {
@@ -119,7 +102,10 @@ async fn form(gitea: &Gitea, name: &RepositoryName) -> Check {
                 let found = format!("`{FORM_PATH}` of `{name}` is no form that Gitea can read, or has lost its marker");
                 Check::failure("form", "form-invalid", found, install)
             }
-            Err(_) => Check::failure("form", "form-missing", format!("`{name}` has no Mission proposal form"), install),
+            Err(ForgeError::NotFound { .. }) => {
+                Check::failure("form", "form-missing", format!("`{name}` has no Mission proposal form"), install)
+            }
+            Err(error) => Check::of_forge("form", &error),
         };
     };
     let differences = differences(template, ours);

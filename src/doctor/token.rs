@@ -26,16 +26,9 @@ pub(super) async fn look(settings: &Settings, gitea: Gitea, checks: &mut Vec<Che
             return Some(gitea);
         }
         Ok(user) => checks.push(Check::pass("token", format!("it belongs to `{}` (id {})", user.login, user.id))),
-        Err(ForgeError::Unauthorized { .. }) => {
-            let found = "the forge does not know it: it is wrong, expired or revoked";
-            checks.push(Check::failure("token", "token-refused", found, make));
-            return None;
-        }
-        Err(error @ ForgeError::MissingScope { .. }) => {
-            checks.push(Check::failure("token", "token-scope-missing", error.to_string(), &make));
-        }
+        Err(error @ ForgeError::MissingScope { .. }) => checks.push(Check::of_forge("token", &error)),
         Err(error) => {
-            checks.push(Check::failure("token", "forge-unavailable", error.to_string(), "ask again"));
+            checks.push(Check::of_forge("token", &error));
             return None;
         }
     }

@@ -4,7 +4,7 @@ use crate::mission::identity::{RepositoryId, RepositoryName};
 use crate::mission::setup::{Surroundings, plan_labels, plan_root};
 use crate::survey::{Survey, Surveyed, Surveyor};
 use crate::trouble::{Refusal, Trouble};
-use crate::world::observer::{FoundRepository, RepositoryError};
+use crate::world::repository::{FoundRepository, RepositoryError};
 use crate::world::root::RootError;
 
 impl Surveyor<'_> {

@@ -17,6 +17,7 @@ pub mod ledger;
 pub mod lock;
 pub(crate) mod mutex;
 pub mod observer;
+pub mod repository;
 pub mod root;
 pub mod service;
 pub mod watch;

@@ -13,7 +13,8 @@ use crate::mission::record::{IssueKey, IssueState};
 use crate::mission::time::Timestamp;
 use crate::world::cells;
 use crate::world::crew::{self, LOOK_PATIENCE};
-use crate::world::gitea::{self, ForgeError, Gitea, Issue, Listing, Repository, State};
+use crate::world::gitea::{self, ForgeError, Gitea, Issue, Listing, State};
+use crate::world::repository::{FoundRepository, RepositoryError, find_repository};
 use crate::world::root::Root;
 use std::sync::Arc;
 
@@ -22,101 +23,6 @@ use std::sync::Arc;
 pub struct Observer {
     gitea: Gitea,
     root: Arc<Root>,
-}
-
-/// A repository as it was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FoundRepository {
-    /// Its id and its name now.
-    pub known: KnownRepository,
-    /// The name that it was asked for by, where it has another one now.
-    pub asked_for: Option<RepositoryName>,
-}
-
-/// Why a repository cannot be served.
-#[derive(Debug, thiserror::Error)]
-pub enum RepositoryError {
-    /// The forge did not tell.
-    #[error(transparent)]
-    Forge(#[from] ForgeError),
-    /// It is not there, or the token may not see it.
-    #[error(
-        "the repository `{name}` is not there, or the token may not see it; check `repositories` and that the bot is a collaborator"
-    )]
-    Missing {
-        /// As configured.
-        name: RepositoryName,
-    },
-    /// It has another name now, and we do not know its id.
-    #[error(
-        "the repository `{name}` has moved to `{location}`, and was never seen here before; set its new name in `repositories`"
-    )]
-    Moved {
-        /// As configured.
-        name: RepositoryName,
-        /// Where to.
-        location: String,
-    },
-    /// The name belongs to another repository now.
-    #[error(
-        "`{name}` is another repository now (id {found}, ours was {remembered}); nothing is read from it or written to it; set `repositories` to where ours is"
-    )]
-    TakenOver {
-        /// As configured.
-        name: RepositoryName,
-        /// The id of ours.
-        remembered: i64,
-        /// The id of what is there.
-        found: i64,
-    },
-    /// Nothing may be written in it.
-    #[error(
-        "the repository `{name}` is archived; nothing is written to it and its cells stay; take it out of `repositories`, or un-archive it"
-    )]
-    Archived {
-        /// As configured.
-        name: RepositoryName,
-    },
-    /// It has no issues.
-    #[error("issues are turned off in the repository `{name}`; turn them on, or take it out of `repositories`")]
-    NoIssues {
-        /// As configured.
-        name: RepositoryName,
-    },
-}
-
-impl RepositoryError {
-    /// The fixed word for JSON, logs and metrics.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Forge(error) => error.kind(),
-            Self::Missing { .. } => "repository-missing",
-            Self::Moved { .. } => "repository-moved",
-            Self::TakenOver { .. } => "repository-taken-over",
-            Self::Archived { .. } => "repository-archived",
-            Self::NoIssues { .. } => "repository-no-issues",
-        }
-    }
-
-    /// Whether it stays so until a person gives another token.
-    #[must_use]
-    pub fn is_about_the_token(&self) -> bool {
-        matches!(self, Self::Forge(error) if error.is_about_the_token())
-    }
-
-    /// Whether it stays so until a person does something.
-    #[must_use]
-    pub fn needs_a_person(&self) -> bool {
-        match self {
-            Self::Forge(error) => error.is_about_the_token(),
-            Self::Missing { .. }
-            | Self::Moved { .. }
-            | Self::TakenOver { .. }
-            | Self::Archived { .. }
-            | Self::NoIssues { .. } => true,
-        }
-    }
 }
 
 impl Observer {
@@ -278,45 +184,6 @@ impl Observer {
     }
 }
 
-/// Finds a repository by its name, or, where it was renamed, by the id that we remember.
-pub async fn find_repository(
-    gitea: &Gitea,
-    name: &RepositoryName,
-    remembered: Option<i64>,
-) -> Result<FoundRepository, RepositoryError> {
-    let answer = gitea.repository(name).get().send().await;
-    let found = match (answer, remembered) {
-        (Ok(found), _) => found,
-        (Err(ForgeError::Moved { .. }), Some(id)) => by_id(gitea, name, id).await?,
-        (Err(ForgeError::Moved { location, .. }), None) => {
-            return Err(RepositoryError::Moved { name: name.clone(), location });
-        }
-        (Err(ForgeError::NotFound { .. }), _) => return Err(RepositoryError::Missing { name: name.clone() }),
-        (Err(error), _) => return Err(error.into()),
-    };
-    let name = name.clone();
-    if let Some(remembered) = remembered.filter(|id| *id != found.id) {
-        return Err(RepositoryError::TakenOver { name, remembered, found: found.id });
-    }
-    if found.archived {
-        return Err(RepositoryError::Archived { name });
-    }
-    if !found.has_issues {
-        return Err(RepositoryError::NoIssues { name });
-    }
-    let now = RepositoryName::parse(&found.full_name)
-        .map_err(|error| protocol(format!("repositories/{}", found.id), error.to_string()))?;
-    let asked_for = (!now.is_same(&name)).then_some(name);
-    Ok(FoundRepository { known: KnownRepository { id: found.id, name: now }, asked_for })
-}
-
-async fn by_id(gitea: &Gitea, name: &RepositoryName, id: i64) -> Result<Repository, RepositoryError> {
-    match gitea.repository_by_id(id).send().await {
-        Err(ForgeError::NotFound { .. }) => Err(RepositoryError::Missing { name: name.clone() }),
-        answer => Ok(answer?),
-    }
-}
-
 impl From<gitea::Label> for RepositoryLabel {
     fn from(label: gitea::Label) -> Self {
         let gitea::Label { id, name, exclusive, is_archived, description: _ } = label;
@@ -340,7 +207,7 @@ pub struct ListedIssues {
 fn issue_facts(repository: &KnownRepository, issue: Issue) -> Result<IssueFacts, ForgeError> {
     let updated_at = Timestamp::parse(&issue.updated_at).ok_or_else(|| {
         let what = format!("`updated_at` is `{}`", crate::mission::text::shown(&issue.updated_at));
-        protocol(format!("issue {} of {}", issue.number, repository.name), what)
+        ForgeError::protocol(format!("issue {} of {}", issue.number, repository.name), what)
     })?;
     let key = IssueKey {
         repository_id: repository.id,
@@ -383,8 +250,4 @@ fn label_event(entry: gitea::TimelineEntry) -> Option<LabelEvent> {
     let at = Timestamp::parse(&entry.created_at)?;
     // Put on says `1`, taken off says nothing (go-gitea/gitea `models/issues/issue_label.go`).
     Some(LabelEvent { id: entry.id, at, who, label, is_added: entry.body == "1" })
-}
-
-fn protocol(tried: String, problem: String) -> ForgeError {
-    ForgeError::Protocol { tried, problem }
 }

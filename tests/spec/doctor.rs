@@ -248,6 +248,8 @@ async fn what_keeps_the_forge_out_of_reach_is_told() {
     clinic.now().await.fails_by("forge-not-gitea");
     forge.engine().break_next(1, "GET", "/version", Fault::Refuse(502));
     clinic.now().await.fails_by("forge-unavailable");
+    forge.engine().break_next(1, "GET", "/issue_templates", Fault::Refuse(403));
+    clinic.now().await.fails_by("request-refused");
     forge.engine().break_next(1, "GET", "/version", Fault::HangUp);
     clinic.now().await.fails_by("forge-unreachable");
     forge.engine().call_itself("1.21.11");
@@ -282,6 +284,8 @@ async fn what_is_wrong_with_tls_is_told() {
     assert!(trusted.found("tls").starts_with("the certificate is good; CAs of `"), "{trusted:#?}");
     diagnose(&Stub::behind(Certificate::Expired, version()), true).await.fails_by("tls-expired");
     diagnose(&Stub::behind(Certificate::OfAnotherName, version()), true).await.fails_by("tls-wrong-name");
+    diagnose(&Stub::behind(Certificate::OwnCa, version()), true).await.fails_by("tls-failed");
+    clinic.at(&format!("http://localhost:{}", good.port)).await.fails_by("http-not-spoken");
     let plain = clinic.repository.forge.url.replace("http:", "https:");
     clinic.at(&plain).await.fails_by("tls-not-spoken");
     std::fs::write(&ca_file, "no certificate").unwrap();

@@ -11,6 +11,7 @@ mod console;
 mod crash;
 mod cron_heartbeat;
 mod daemon;
+mod diagnosis;
 mod disk;
 mod doctor;
 mod documents;
