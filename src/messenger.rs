@@ -96,7 +96,8 @@ impl MessengerError {
 /// What an answer of the daemon means.
 fn meaning(status: u16) -> &'static str {
     match status {
-        401 | 403 | 404 => ": it has no such cell, or the token is not that cell's; see `--url` and `--token-file`",
+        401 | 403 => ": something in front of it does not let us in; see `--url`",
+        404 => ": it has no such cell, or the token is not that cell's; see `--url` and `--token-file`",
         409 => ": it has a later heartbeat already",
         413 => ": the message is too long",
         429 => ": that were too many at once",

@@ -50,7 +50,7 @@ pub struct Check {
 }
 
 /// Every fault that is found by name, in the order of the documents.
-pub const FAULTS: [&str; 56] = [
+pub const FAULTS: [&str; 57] = [
     "settings-unusable",
     "forge-not-set",
     "forge-unresolved",
@@ -73,6 +73,7 @@ pub const FAULTS: [&str; 56] = [
     "token-scope-missing",
     "token-scope-excess",
     "token-of-admin",
+    "account-barred",
     "account-unknown",
     "clock-off",
     "repositories-not-set",

@@ -51,7 +51,12 @@ pub(super) async fn look(settings: &Settings, clock: fn() -> Timestamp, checks: 
             checks.push(clock_check(date, clock()));
         }
         // Whoever shows strangers nothing, or does not know the token, is a forge all the same.
-        Err(ForgeError::Unauthorized { .. } | ForgeError::Forbidden { .. } | ForgeError::MissingScope { .. }) => {
+        Err(
+            ForgeError::Unauthorized { .. }
+            | ForgeError::Barred { .. }
+            | ForgeError::Forbidden { .. }
+            | ForgeError::MissingScope { .. },
+        ) => {
             checks.push(Check::pass("forge", format!("`{url}` answers, but not to this token")));
             checks.push(tls(&url, settings));
         }

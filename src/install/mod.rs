@@ -103,7 +103,16 @@ async fn look(
     wanted: &Wanted,
 ) -> Result<Repository, ForgeError> {
     let call = gitea.repository(name);
-    let mut found = Repository { default_branch, ..Repository::default() };
+    let mut found = Repository {
+        default_branch,
+        is_protected: false,
+        labels: Vec::new(),
+        form: None,
+        has_config: false,
+        workflow: None,
+        is_githubs: false,
+        hooks: Ok(Vec::new()),
+    };
     let is_wanted = |part| wanted.parts.contains(&part);
     if is_wanted(Part::Labels) {
         found.labels = call.labels().await?;
@@ -126,8 +135,10 @@ async fn look(
     }
     if is_wanted(Part::Webhook) && wanted.hook_url.is_some() {
         found.hooks = match call.hooks().send().await {
-            Ok(hooks) => Some(hooks),
-            Err(ForgeError::Forbidden { .. } | ForgeError::MissingScope { .. } | ForgeError::NotFound { .. }) => None,
+            Ok(hooks) => Ok(hooks),
+            Err(
+                error @ (ForgeError::Forbidden { .. } | ForgeError::MissingScope { .. } | ForgeError::NotFound { .. }),
+            ) => Err(error.found()),
             Err(error) => return Err(error),
         };
     }

@@ -14,14 +14,15 @@ const NEVER: &str = "0001-01-01T00:00:00Z";
 
 impl State {
     pub(super) fn user_json(&self, user: &User) -> Value {
-        let User { id, login, is_admin: _ } = user;
+        let User { id, login, is_admin: _, is_prohibited, must_change_password: _, is_private } = user;
+        let visibility = if *is_private { "private" } else { "public" };
         let url = &self.url;
         json!({
             "id": id, "login": login, "login_name": "", "source_id": 0, "full_name": "",
             "email": format!("{login}@noreply.localhost"), "avatar_url": format!("{url}/avatars/{id}"),
             "html_url": format!("{url}/{login}"), "language": "", "is_admin": false, "last_login": NEVER,
-            "created": NEVER, "restricted": false, "active": true, "prohibit_login": false, "location": "",
-            "website": "", "description": "", "visibility": "public", "followers_count": 0, "following_count": 0,
+            "created": NEVER, "restricted": false, "active": true, "prohibit_login": is_prohibited, "location": "",
+            "website": "", "description": "", "visibility": visibility, "followers_count": 0, "following_count": 0,
             "starred_repos_count": 0, "username": login,
         })
     }

@@ -1,9 +1,12 @@
 //! One diagnosis: of a forge that cannot be used, passes, the daemon and `doctor` say the same, with the forge's own reason.
 
+use crate::support::forge::{BOT_SCOPES, Forge};
 use crate::support::host::{Host, run};
 use crate::support::service;
+use crate::support::stories;
 use crate::support::stub::{self, Certificate, Stub};
 use lazarus::sandbox::Sandbox;
+use reqwest::Method;
 use serde_json::{Value, json};
 use std::process::Command;
 
@@ -155,4 +158,50 @@ async fn the_daemon_says_what_doctor_says() {
         assert!(told.contains("it is 404, and not JSON") && told.ends_with(next), "{told}: {failure:#}");
     }
     running.end(rustix::process::Signal::TERM).await;
+}
+
+stories![
+    an_account_that_may_not_use_the_forge_is_told_with_its_reason,
+    an_author_who_blocks_the_bot_is_no_want_of_write_access,
+];
+
+/// An account of its own, since all stories share the others.
+fn own_account(forge: &Forge) -> (String, String) {
+    let login = format!("guest-{:x}", fastrand::u32(..));
+    let token = forge.new_account(&login);
+    (login, token)
+}
+
+async fn an_account_that_may_not_use_the_forge_is_told_with_its_reason(forge: Forge) {
+    let (repository, host) = (forge.repository().await, Host::new());
+    let (login, _) = own_account(&forge);
+    let token = forge.new_token(&login, &BOT_SCOPES);
+    let change_it = "You must change your password. Change it at: ";
+    let prohibited = "This account is prohibited from signing in, please contact your site administrator.";
+    for (edit, reason) in [
+        (json!({ "must_change_password": true }), change_it),
+        (json!({ "must_change_password": false, "prohibit_login": true }), prohibited),
+    ] {
+        forge.edit_account(&login, edit).await;
+        let mut doctor = host.reconciler(&repository);
+        let failure = failure(doctor.args(["doctor", "--json"]).env("LAZARUS_GITEA_TOKEN", &token)).await;
+        let told = |key: &str| failure[key].as_str().unwrap();
+        assert_eq!((told("check"), told("fault")), ("token", "account-barred"));
+        assert!(told("found").contains(reason), "{failure:#}");
+        let pass = run(host.reconciler(&repository).env("LAZARUS_GITEA_TOKEN", &token).arg("--once")).await;
+        assert!(pass.stderr.contains(&format!("{}; {}\n", told("found"), told("next"))), "{failure:#} {pass:?}");
+    }
+}
+
+async fn an_author_who_blocks_the_bot_is_no_want_of_write_access(forge: Forge) {
+    let (repository, host) = (forge.repository().await, Host::new());
+    let (author, token) = own_account(&forge);
+    assert_eq!(forge.call_with(&token, Method::PUT, "/user/blocks/bot", Value::Null).await.0, 204);
+    repository.file(&author, "Mission: in silence", &[]).await;
+    let pass = run(host.reconciler(&repository).args(["--once", "--json"])).await;
+    let told = pass.json()["errors"][0]["message"].as_str().unwrap().to_owned();
+    let posted = format!("`POST /api/v1/repos/{}/issues/1/comments`", repository.name);
+    assert_eq!(told, format!("{posted}: the forge forbids it (403: user is blocked); see to its reason on the forge"));
+    assert!(!pass.stderr.contains("write access"), "{pass:?}");
+    assert!(repository.labels(1).await.contains(&"mission/active".to_owned()), "the labels go on");
 }

@@ -84,7 +84,9 @@ impl Cause {
             Self::Expired => format!("{certificates} shows its dates; renew it, or set this host's clock"),
             Self::WrongName => format!("{certificates} shows its names; use one of them in `forge.url`"),
             Self::Tls => format!("{certificates} shows what is spoken there"),
-            Self::Broken => format!("check that it runs, and `forge.url`; {ask} shows whether something in between is in the way"),
+            Self::Broken => {
+                format!("check that it runs, and `forge.url`; {ask} shows whether something in between is in the way")
+            }
         }
     }
 }

@@ -56,8 +56,18 @@ pub enum ForgeError {
         tried: String,
         /// What it would need.
         required: String,
+        /// What the forge said.
+        message: String,
         /// Where tokens are made.
         page: String,
+    },
+    /// 403 for whatever the account of the token asks, which may not use the forge now: it may not sign in, has to change
+    /// its password, is not activated (go-gitea/gitea `routers/api/v1/api.go`).
+    Barred {
+        /// What was asked.
+        tried: String,
+        /// What the forge said.
+        message: String,
     },
     /// 403 for any other reason; often without a word (go-gitea/gitea `routers/api/v1/repo/issue_comment.go`).
     Forbidden {
@@ -70,6 +80,8 @@ pub enum ForgeError {
     NotFound {
         /// What was asked.
         tried: String,
+        /// What the forge said.
+        message: String,
     },
     /// A redirect, which is never followed.
     Moved {
@@ -147,9 +159,14 @@ impl ForgeError {
             Self::Unauthorized { tried, message, .. } => {
                 format!("`{tried}`: the forge does not accept the token (401{})", said(message))
             }
-            Self::MissingScope { tried, required, .. } => format!("`{tried}`: the token lacks the scope `{required}`"),
+            Self::MissingScope { tried, required, message, .. } => {
+                format!("`{tried}`: the token lacks the scope `{required}` (403{})", said(message))
+            }
+            Self::Barred { tried, message } => {
+                format!("`{tried}`: the forge does not let the account of the token in (403{})", said(message))
+            }
             Self::Forbidden { tried, message } => format!("`{tried}`: the forge forbids it (403{})", said(message)),
-            Self::NotFound { tried } => format!("`{tried}`: not found (404)"),
+            Self::NotFound { tried, message } => format!("`{tried}`: not found (404{})", said(message)),
             Self::Moved { tried, status, location } => format!("`{tried}`: moved to `{location}` ({status})"),
             Self::Refused { tried, status, message } => {
                 format!("`{tried}`: the forge refused ({status}{})", said(message))
@@ -172,10 +189,17 @@ impl ForgeError {
             }
             Self::Unauthorized { page, .. } => format!("it is wrong, expired or revoked: {}", another_token(page)),
             Self::MissingScope { page, .. } => another_token(page),
-            Self::Forbidden { .. } => "the bot needs write access to the repository".to_owned(),
+            Self::Barred { .. } => {
+                "do what it says; an administrator of the forge finds the account's sign-in under User Accounts, and \
+                 `gitea admin user must-change-password --unset` ends the wait for another password"
+                    .to_owned()
+            }
+            Self::Forbidden { message, .. } | Self::Refused { message, .. } if message.is_empty() => {
+                "it gives no reason: see whether the bot may write there, and into the forge's own log".to_owned()
+            }
+            Self::Forbidden { .. } | Self::Refused { .. } => "see to its reason on the forge".to_owned(),
             Self::NotFound { .. } => "it is not there, or the token may not see it".to_owned(),
             Self::Moved { .. } => "use its new name".to_owned(),
-            Self::Refused { .. } => "the reason is the forge's own, and is mended there".to_owned(),
             Self::TooLarge { .. } => "no more is read at once".to_owned(),
             Self::GivenUp { .. } => "the next pass asks again".to_owned(),
         }
@@ -190,6 +214,7 @@ impl ForgeError {
             Self::Unavailable { .. } | Self::GivenUp { .. } => "forge-unavailable",
             Self::Unauthorized { .. } => "token-refused",
             Self::MissingScope { .. } => "token-scope-missing",
+            Self::Barred { .. } => "account-barred",
             Self::Forbidden { .. }
             | Self::NotFound { .. }
             | Self::Moved { .. }
@@ -208,6 +233,7 @@ impl ForgeError {
             Self::Unavailable { .. } => "unavailable",
             Self::Unauthorized { .. } => "unauthorized",
             Self::MissingScope { .. } => "missing-scope",
+            Self::Barred { .. } => "account-barred",
             Self::Forbidden { .. } => "forbidden",
             Self::NotFound { .. } => "not-found",
             Self::Moved { .. } => "moved",
@@ -231,6 +257,7 @@ impl ForgeError {
             Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Unavailable { .. } => true,
             Self::Unauthorized { .. }
             | Self::MissingScope { .. }
+            | Self::Barred { .. }
             | Self::Forbidden { .. }
             | Self::NotFound { .. }
             | Self::Moved { .. }
@@ -250,6 +277,7 @@ impl ForgeError {
             Self::Unavailable { status, .. } => !matches!(status, 429 | 503),
             Self::Unauthorized { .. }
             | Self::MissingScope { .. }
+            | Self::Barred { .. }
             | Self::Forbidden { .. }
             | Self::NotFound { .. }
             | Self::Moved { .. }
@@ -267,6 +295,7 @@ impl ForgeError {
             | Self::TimedOut { .. }
             | Self::Unauthorized { .. }
             | Self::MissingScope { .. }
+            | Self::Barred { .. }
             | Self::Forbidden { .. }
             | Self::NotFound { .. }
             | Self::Moved { .. }

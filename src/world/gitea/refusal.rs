@@ -10,6 +10,9 @@ use serde_json::Value;
 use std::time::Duration;
 use url::Url;
 
+/// The most characters of the forge's reason that are told. A reason is told whole; this only keeps out what is none.
+const REASON_CHARS_MAX: usize = 1_000;
+
 /// Below this path lies everything that is asked.
 const API: &str = "/api/v1/";
 
@@ -32,8 +35,8 @@ pub(super) struct Asked<'a> {
 enum Words {
     /// Nothing; Gitea leaves many of its refusals empty.
     None,
-    /// A Gitea's own.
-    Said(String),
+    /// A Gitea's own, with whether the address of its documentation stands beside them.
+    Said(String, bool),
     /// Something that no API of Gitea says: a page, or the words of whatever stands in between.
     Foreign(String),
 }
@@ -41,21 +44,24 @@ enum Words {
 /// What to make of an answer that is no success.
 pub(super) fn refusal(asked: Asked<'_>, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ForgeError {
     let (tried, code) = (asked.tried.to_owned(), status.as_u16());
-    let words = match words(body) {
-        Words::Said(words) => words,
+    let (words, has_address) = match words(body) {
+        Words::Said(words, has_address) => (words, has_address),
         Words::Foreign(page) if (400..500).contains(&code) && code != 429 => return foreign(asked, code, &page),
         // What goes on behind a proxy is for the proxy to say, by its status.
-        Words::None | Words::Foreign(_) => String::new(),
+        Words::None | Words::Foreign(_) => (String::new(), true),
     };
-    let message = text::shown(&words);
+    let message = reason(&words);
     let page = format!("{}/user/settings/applications", asked.forge);
     match code {
         401 => ForgeError::Unauthorized { tried, message, page },
         403 => match required_scope(&words) {
-            Some(required) => ForgeError::MissingScope { tried, required, page },
+            Some(required) => ForgeError::MissingScope { tried, required, message, page },
+            // What refuses an account as a whole stands before the API, and names no documentation of it
+            // (go-gitea/gitea `routers/api/v1/api.go`).
+            None if !has_address => ForgeError::Barred { tried, message },
             None => ForgeError::Forbidden { tried, message },
         },
-        404 => ForgeError::NotFound { tried },
+        404 => ForgeError::NotFound { tried, message },
         300..=399 => redirected(asked, code, &header(headers, LOCATION.as_str()).unwrap_or_default()),
         429 | 500..=599 => {
             let seconds = header(headers, RETRY_AFTER.as_str()).and_then(|wait| wait.parse().ok());
@@ -73,9 +79,19 @@ fn words(body: &[u8]) -> Words {
     }
     let value: Value = serde_json::from_slice(body).unwrap_or_default();
     match value["message"].as_str() {
-        Some(message) => Words::Said(message.to_owned()),
+        Some(message) => Words::Said(message.to_owned(), value.get("url").is_some()),
         None => Words::Foreign(String::from_utf8_lossy(body).into_owned()),
     }
+}
+
+/// The reason on one line, without what nobody can see.
+fn reason(words: &str) -> String {
+    let visible = text::without_invisible(words).0;
+    let line = visible.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= REASON_CHARS_MAX {
+        return line;
+    }
+    line.chars().take(REASON_CHARS_MAX).chain(['…']).collect()
 }
 
 /// Somebody else answers: a site that is no Gitea or begins elsewhere, a proxy, or a port for TLS.
