@@ -50,7 +50,7 @@ pub struct Check {
 }
 
 /// Every fault that is found by name, in the order of the documents.
-pub const FAULTS: [&str; 57] = [
+pub const FAULTS: [&str; 58] = [
     "settings-unusable",
     "forge-not-set",
     "forge-unresolved",
@@ -82,6 +82,7 @@ pub const FAULTS: [&str; 57] = [
     "repository-taken-over",
     "repository-archived",
     "repository-no-issues",
+    "repository-external-tracker",
     "repository-read-only",
     "strangers-may-file",
     "form-missing",

@@ -11,6 +11,7 @@ use crate::mission::identity::RepositoryName;
 use crate::mission::label::Label;
 use crate::settings::{Secret, Settings, SettingsError};
 use crate::world::gitea::{Commit, ForgeError, Gitea, NewHook, NewLabel};
+use crate::world::repository::{RepositoryError, check_issues};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -37,6 +38,9 @@ pub enum InstallError {
     /// It is not there.
     #[error("there is no repository `{0}`, or the token may not see it; check the name, and whose token it is")]
     Missing(RepositoryName),
+    /// It takes no missions, whatever is put into it.
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
     /// Nothing may be written in it.
     #[error("`{0}` is archived; un-archive it first")]
     Archived(RepositoryName),
@@ -87,6 +91,7 @@ async fn prepare_one(
         Err(ForgeError::NotFound { .. }) => return Err(InstallError::Missing(repository.clone())),
         Err(error) => return Err(failed(error)),
     };
+    check_issues(repository, &about)?;
     let found = look(gitea, repository, about.default_branch, &wanted).await.map_err(failed)?;
     Ok(Prepared {
         repository: repository.clone(),

@@ -64,7 +64,11 @@ fn route(state: &mut State, request: &Request) -> Answer {
 
 fn about_repository(visit: &mut Visit<'_>, rest: &[&str]) -> Answer {
     match rest {
-        ["issues" | "labels", ..] if !visit.repository().has_issues => Err(Reply::not_found(&visit.state.url)),
+        ["issues" | "labels", ..]
+            if !visit.repository().has_issues || visit.repository().external_tracker.is_some() =>
+        {
+            Err(Reply::not_found(&visit.state.url))
+        }
         ["labels", rest @ ..] => labels::route(visit, rest),
         ["issues", "comments", id] => comments::one(visit, id),
         ["issues", number, "comments"] => comments::of_issue(visit, number),

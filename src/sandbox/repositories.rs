@@ -23,6 +23,12 @@ struct RepositoryEdit {
     private: Option<bool>,
     archived: Option<bool>,
     has_issues: Option<bool>,
+    external_tracker: Option<Tracker>,
+}
+
+#[derive(Deserialize)]
+struct Tracker {
+    external_tracker_url: String,
 }
 
 #[derive(Deserialize)]
@@ -95,14 +101,18 @@ pub(super) fn route(visit: &mut Visit<'_>, rest: &[&str]) -> Answer {
 
 fn edit(visit: &mut Visit<'_>) -> Answer {
     visit.needs(Right::Own, "user should be an owner or a collaborator with admin write of a repository")?;
-    let RepositoryEdit { name, private, archived, has_issues } = visit.body()?;
+    let RepositoryEdit { name, private, archived, has_issues, external_tracker } = visit.body()?;
     if let Some(name) = name.filter(|name| *name != visit.repository().name) {
         visit.state.rename(visit.at, &name);
     }
     let repository = visit.repository_mut();
     repository.is_private = private.unwrap_or(repository.is_private);
     repository.is_archived = archived.unwrap_or(repository.is_archived);
-    repository.has_issues = has_issues.unwrap_or(repository.has_issues);
+    // Whoever says anything of issues says which of the two it is (go-gitea/gitea `routers/api/v1/repo/repo.go`).
+    if let Some(has_issues) = has_issues {
+        repository.has_issues = has_issues;
+        repository.external_tracker = external_tracker.map(|tracker| tracker.external_tracker_url);
+    }
     Ok(Reply::json(200, &visit.state.repository_json(visit.repository(), visit.right)))
 }
 

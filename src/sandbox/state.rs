@@ -53,6 +53,8 @@ pub(super) struct Repository {
     pub(super) is_private: bool,
     pub(super) is_archived: bool,
     pub(super) has_issues: bool,
+    /// Where its issues are, if not here.
+    pub(super) external_tracker: Option<String>,
     pub(super) created: DateTime<Utc>,
     pub(super) readers: BTreeSet<i64>,
     pub(super) writers: BTreeSet<i64>,
@@ -120,6 +122,7 @@ impl State {
             is_private: false,
             is_archived: false,
             has_issues: true,
+            external_tracker: None,
             created: now(),
             readers: BTreeSet::new(),
             writers: BTreeSet::new(),

@@ -16,7 +16,12 @@ impl Surveyor<'_> {
         };
         for repository in &papers.repositories {
             match self.observer.repository(&repository.name, Some(repository.id)).await {
-                Ok(_) | Err(RepositoryError::Archived { .. } | RepositoryError::NoIssues { .. }) => {}
+                Ok(_)
+                | Err(
+                    RepositoryError::Archived { .. }
+                    | RepositoryError::NoIssues { .. }
+                    | RepositoryError::ExternalTracker { .. },
+                ) => {}
                 Err(RepositoryError::Forge(error)) if error.is_about_the_token() => return Err(Refusal::Token(error)),
                 // That it could not be asked is no answer.
                 Err(RepositoryError::Forge(error)) => {

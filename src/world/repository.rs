@@ -2,6 +2,7 @@
 
 use crate::mission::ground::KnownRepository;
 use crate::mission::identity::RepositoryName;
+use crate::mission::text::shown;
 use crate::world::gitea::{ForgeError, Gitea, Repository};
 use std::fmt;
 
@@ -50,6 +51,14 @@ pub enum RepositoryError {
         /// As configured.
         name: RepositoryName,
     },
+    /// Its issues are in a tracker elsewhere; the forge says that it has some, and then 404 to whoever asks for them
+    /// (go-gitea/gitea `services/convert/repository.go`).
+    ExternalTracker {
+        /// As configured.
+        name: RepositoryName,
+        /// Where they are.
+        address: String,
+    },
 }
 
 impl std::error::Error for RepositoryError {}
@@ -87,6 +96,9 @@ impl RepositoryError {
                 format!("the repository `{name}` is archived; nothing is written to it and its cells stay")
             }
             Self::NoIssues { name } => format!("issues are turned off in the repository `{name}`"),
+            Self::ExternalTracker { name, address } => {
+                format!("the repository `{name}` has its issues in an external tracker, `{}`", shown(address))
+            }
         }
     }
 
@@ -100,6 +112,9 @@ impl RepositoryError {
             Self::TakenOver { .. } => "set `repositories` to where ours is",
             Self::Archived { .. } => "take it out of `repositories`, or un-archive it",
             Self::NoIssues { .. } => "turn them on, or take it out of `repositories`",
+            Self::ExternalTracker { .. } => {
+                "have it use the built-in issue tracker in its settings, or take it out of `repositories`"
+            }
         };
         next.to_owned()
     }
@@ -113,7 +128,8 @@ impl RepositoryError {
             | Self::Moved { .. }
             | Self::TakenOver { .. }
             | Self::Archived { .. }
-            | Self::NoIssues { .. } => self.kind(),
+            | Self::NoIssues { .. }
+            | Self::ExternalTracker { .. } => self.kind(),
         }
     }
 
@@ -127,6 +143,7 @@ impl RepositoryError {
             Self::TakenOver { .. } => "repository-taken-over",
             Self::Archived { .. } => "repository-archived",
             Self::NoIssues { .. } => "repository-no-issues",
+            Self::ExternalTracker { .. } => "repository-external-tracker",
         }
     }
 
@@ -145,7 +162,8 @@ impl RepositoryError {
             | Self::Moved { .. }
             | Self::TakenOver { .. }
             | Self::Archived { .. }
-            | Self::NoIssues { .. } => true,
+            | Self::NoIssues { .. }
+            | Self::ExternalTracker { .. } => true,
         }
     }
 }
@@ -173,13 +191,21 @@ pub async fn find_repository(
     if found.archived {
         return Err(RepositoryError::Archived { name });
     }
-    if !found.has_issues {
-        return Err(RepositoryError::NoIssues { name });
-    }
+    check_issues(&name, &found)?;
     let now = RepositoryName::parse(&found.full_name)
         .map_err(|error| ForgeError::protocol(format!("repositories/{}", found.id), error.to_string()))?;
     let asked_for = (!now.is_same(&name)).then_some(name);
     Ok(FoundRepository { known: KnownRepository { id: found.id, name: now }, asked_for })
+}
+
+/// Whether the forge has the issues of a repository.
+pub fn check_issues(name: &RepositoryName, found: &Repository) -> Result<(), RepositoryError> {
+    let name = name.clone();
+    match &found.external_tracker {
+        _ if !found.has_issues => Err(RepositoryError::NoIssues { name }),
+        Some(tracker) => Err(RepositoryError::ExternalTracker { name, address: tracker.url.clone() }),
+        None => Ok(()),
+    }
 }
 
 async fn by_id(gitea: &Gitea, name: &RepositoryName, id: i64) -> Result<Repository, RepositoryError> {

@@ -187,7 +187,19 @@ async fn what_is_wrong_with_a_repository_is_told(forge: Forge) {
     clinic.with_token(&forge.new_token("stranger", &BOT_SCOPES)).await.fails_by("repository-missing");
     clinic.change(Method::PATCH, "", json!({ "has_issues": false })).await;
     clinic.now().await.fails_by("repository-no-issues");
-    clinic.change(Method::PATCH, "", json!({ "has_issues": true, "archived": true })).await;
+    let tracker =
+        json!({ "external_tracker_url": "https://tracker.example.com/missions", "external_tracker_style": "numeric" });
+    clinic.change(Method::PATCH, "", json!({ "has_issues": true, "external_tracker": tracker })).await;
+    let external = clinic.now().await;
+    external.fails_by("repository-external-tracker");
+    let pass = run(clinic.host.reconciler(&clinic.repository).arg("--once")).await;
+    assert!(pass.stderr.contains(&external.found("repository")) && pass.code == 2, "{pass:?}");
+    let install = run(clinic.host.reconciler(&clinic.repository).arg("install")).await;
+    assert!(install.stderr.contains(&external.found("repository")) && install.code == 2, "{install:?}");
+    let built_in = json!({ "enable_time_tracker": false });
+    clinic
+        .change(Method::PATCH, "", json!({ "has_issues": true, "internal_tracker": built_in, "archived": true }))
+        .await;
     clinic.now().await.fails_by("repository-archived");
     clinic.change(Method::PATCH, "", json!({ "archived": false, "private": false })).await;
     clinic.now().await.warns_of("strangers-may-file");
