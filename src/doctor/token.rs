@@ -2,6 +2,7 @@
 
 use crate::doctor::check::Check;
 use crate::settings::{Account, Settings};
+use crate::world::accounts::find_account;
 use crate::world::gitea::{ForgeError, Gitea};
 
 /// Where tokens are made.
@@ -49,10 +50,9 @@ async fn excess(gitea: &Gitea, make: &str) -> Check {
 async fn people(settings: &Settings, gitea: &Gitea, checks: &mut Vec<Check>) {
     for (key, account) in settings.approval.accounts() {
         let Account::Login(login) = account else { continue };
-        let shown = crate::mission::text::shown(login);
-        if let Err(ForgeError::NotFound { .. } | ForgeError::Moved { .. }) = gitea.user_named(login).send().await {
-            let found = format!("`{key}`: the forge has no account `{shown}`");
-            checks.push(Check::failure("accounts", "account-unknown", found, "name another one, or its id"));
+        if let Err(error) = find_account(gitea, login, &settings.repositories).await {
+            let found = format!("`{key}`: {}", error.found());
+            checks.push(Check::failure("accounts", error.fault(), found, error.next()));
         }
     }
 }

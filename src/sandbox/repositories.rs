@@ -7,7 +7,8 @@ use crate::sandbox::visit::{Answer, Visit};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 #[derive(Deserialize)]
 struct NewRepository {
@@ -75,6 +76,12 @@ pub(super) fn route(visit: &mut Visit<'_>, rest: &[&str]) -> Answer {
         }
         ("POST", ["transfer"]) => offer(visit),
         ("POST", ["transfer", "accept"]) => accept(visit),
+        ("GET", ["assignees"]) => {
+            let writers = visit.repository().writers.iter().copied();
+            let who: BTreeSet<i64> = writers.chain([visit.repository().owner]).collect();
+            Ok(Reply::json(200, &people(visit, who)))
+        }
+        ("GET", ["collaborators"]) => Ok(collaborators(visit)),
         ("PUT", ["collaborators", login]) => {
             visit.needs(Right::Own, "user should be an owner or a collaborator with admin write of a repository")?;
             let Collaboration { permission } = visit.body()?;
@@ -97,6 +104,20 @@ pub(super) fn route(visit: &mut Visit<'_>, rest: &[&str]) -> Answer {
         ("GET", ["contents", path @ ..]) => read_file(visit, &path.join("/")),
         _ => Err(visit.not_found()),
     }
+}
+
+/// Who works in a repository is told to whoever may read there, private profiles included.
+fn people(visit: &Visit<'_>, who: impl IntoIterator<Item = i64>) -> Value {
+    let accounts = &visit.state.accounts;
+    who.into_iter().map(|id| visit.state.user_json(&accounts.get(id))).collect()
+}
+
+fn collaborators(visit: &Visit<'_>) -> Reply {
+    let Repository { readers, writers, .. } = visit.repository();
+    let (size, page) = (visit.request.page_size(), visit.request.number("page").unwrap_or(1).max(1));
+    let all: BTreeSet<i64> = readers.union(writers).copied().collect();
+    let shown = all.iter().copied().skip((page - 1) * size).take(size);
+    Reply::json(200, &people(visit, shown)).with("x-total-count", &all.len().to_string())
 }
 
 fn edit(visit: &mut Visit<'_>) -> Answer {

@@ -1,5 +1,6 @@
 //! The effects: the forge and the disk. Everything in here does as it is told; [`crate::mission`] decides.
 
+pub mod accounts;
 pub mod applier;
 pub mod archive;
 pub mod beats;

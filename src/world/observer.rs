@@ -11,6 +11,7 @@ use crate::mission::observation::{AttachedLabel, CommentFacts, IssueFacts, Label
 use crate::mission::person::Person;
 use crate::mission::record::{IssueKey, IssueState};
 use crate::mission::time::Timestamp;
+use crate::world::accounts::{AccountError, find_account};
 use crate::world::cells;
 use crate::world::crew::{self, LOOK_PATIENCE};
 use crate::world::gitea::{self, ForgeError, Gitea, Issue, Listing, State};
@@ -137,13 +138,9 @@ impl Observer {
         }
     }
 
-    /// The account of this login; none where there is none.
-    pub async fn person(&self, login: &str) -> Result<Option<i64>, ForgeError> {
-        match self.gitea.user_named(login).send().await {
-            Ok(user) => Ok(Some(user.id)),
-            Err(ForgeError::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
+    /// As [`find_account`].
+    pub async fn account(&self, login: &str, repositories: &[RepositoryName]) -> Result<i64, AccountError> {
+        find_account(&self.gitea, login, repositories).await
     }
 
     /// Looks at the cells of these missions, and where they have ended, at the archive.

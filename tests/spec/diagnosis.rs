@@ -1,7 +1,8 @@
 //! One diagnosis: of a forge that cannot be used, passes, the daemon and `doctor` say the same, with the forge's own reason.
 
 use crate::support::forge::{BOT_SCOPES, Forge};
-use crate::support::host::{Host, run};
+use crate::support::host::{Host, Run, run};
+use crate::support::repository::Repository;
 use crate::support::service;
 use crate::support::stories;
 use crate::support::stub::{self, Certificate, Stub};
@@ -163,6 +164,7 @@ async fn the_daemon_says_what_doctor_says() {
 stories![
     an_account_that_may_not_use_the_forge_is_told_with_its_reason,
     an_author_who_blocks_the_bot_is_no_want_of_write_access,
+    an_approver_with_a_private_profile_is_found_where_they_work,
 ];
 
 /// An account of its own, since all stories share the others.
@@ -204,4 +206,45 @@ async fn an_author_who_blocks_the_bot_is_no_want_of_write_access(forge: Forge) {
     assert_eq!(told, format!("{posted}: the forge forbids it (403: user is blocked); see to its reason on the forge"));
     assert!(!pass.stderr.contains("write access"), "{pass:?}");
     assert!(repository.labels(1).await.contains(&"mission/active".to_owned()), "the labels go on");
+}
+
+/// What `doctor` says of the accounts, if anything, and what a pass comes to.
+async fn with_approver(host: &Host, repository: &Repository, approver: &str) -> (Vec<String>, Run) {
+    let file = host.path().join("approvers.json");
+    let settings = json!({ "approval": { "mode": "label", "approvers": [approver] } });
+    std::fs::write(&file, settings.to_string()).unwrap();
+    let with = |arguments: &[&str]| {
+        let mut command = host.reconciler(repository);
+        command.args(arguments).arg("--config").arg(&file);
+        command
+    };
+    let doctor = run(&mut with(&["doctor", "--json"])).await.json();
+    let checks = doctor["checks"].as_array().unwrap().iter().filter(|check| check["check"] == "accounts");
+    let told = |check: &Value| {
+        assert_eq!((&check["fault"], &check["outcome"]), (&json!("account-unknown"), &json!("failure")));
+        format!("{}; {}", check["found"].as_str().unwrap(), check["next"].as_str().unwrap())
+    };
+    (checks.map(told).collect(), run(&mut with(&["--once"])).await)
+}
+
+async fn an_approver_with_a_private_profile_is_found_where_they_work(forge: Forge) {
+    let (repository, host) = (forge.repository().await, Host::new());
+    let (approver, _) = own_account(&forge);
+    forge.edit_account(&approver, json!({ "visibility": "private" })).await;
+    let (told, pass) = with_approver(&host, &repository, &approver).await;
+    assert_eq!((told.len(), pass.code), (1, 2), "{told:?} {pass:?}");
+    assert!(told[0].contains("its profile is private") && pass.stderr.contains(&told[0]), "{told:?} {pass:?}");
+    let works = format!("{}/collaborators/{approver}", repository.path());
+    for permission in ["read", "write"] {
+        forge.change(Method::PUT, &works, json!({ "permission": permission })).await;
+        let (told, pass) = with_approver(&Host::new(), &repository, &approver).await;
+        assert_eq!((told, pass.code), (vec![], 0), "{permission}: {pass:?}");
+    }
+    let renamed = format!("{approver}-again");
+    forge.rename_account(&approver, &renamed).await;
+    let (told, pass) = with_approver(&Host::new(), &repository, &approver).await;
+    assert_eq!((told.len(), pass.code), (1, 2), "{told:?} {pass:?}");
+    let wanted =
+        format!("`approval.approvers`: the account `{approver}` is called `{renamed}` now; set its new login, or");
+    assert!(told[0].starts_with(&wanted) && pass.stderr.contains(&told[0]), "{told:?} {pass:?}");
 }
