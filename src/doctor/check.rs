@@ -50,7 +50,7 @@ pub struct Check {
 }
 
 /// Every fault that is found by name, in the order of the documents.
-pub const FAULTS: [&str; 58] = [
+pub const FAULTS: [&str; 59] = [
     "settings-unusable",
     "forge-not-set",
     "forge-unresolved",
@@ -60,6 +60,7 @@ pub const FAULTS: [&str; 58] = [
     "forge-unavailable",
     "forge-not-gitea",
     "forge-too-old",
+    "forge-version-unknown",
     "request-refused",
     "tls-ca-unknown",
     "tls-expired",

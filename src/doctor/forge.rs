@@ -91,21 +91,36 @@ fn tls(url: &ForgeUrl, settings: &Settings) -> Check {
     if is_encrypted { Check::pass("tls", found) } else { Check::skipped("tls", found) }
 }
 
-/// A Forgejo tells after a `+` which Gitea it is like.
+/// A version that cannot be read, as of a Gitea that was built from a branch or a commit, is not an old one.
 fn version_check(version: &str) -> Check {
-    let known_as = shown(version);
-    let of_gitea = version.split_once("+gitea-").map_or(version, |(_, of_gitea)| of_gitea);
-    let mut numbers = of_gitea.trim_start_matches('v').split('.').map(|part| {
-        let digits: String = part.chars().take_while(char::is_ascii_digit).collect();
-        digits.parse().unwrap_or(0)
-    });
-    let known = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    if known >= OLDEST {
-        return Check::pass("version", known_as);
-    }
     let (major, minor) = OLDEST;
-    let found = format!("{known_as} is older than {major}.{minor}, and does not mark the issues that the form files");
-    Check::failure("version", "forge-too-old", found, format!("update Gitea to {major}.{minor} or later"))
+    let wanted = format!("{major}.{minor} or later");
+    match release(version) {
+        None => {
+            let found = match shown(version) {
+                empty if empty.is_empty() => "the forge does not tell its version".to_owned(),
+                told => format!("`{told}` is no version that tells how old it is"),
+            };
+            let next = format!("see that it is built from {wanted}, which marks the issues that the form files");
+            Check::warning("version", "forge-version-unknown", found, next)
+        }
+        Some(release) if release >= OLDEST => Check::pass("version", shown(version)),
+        Some(_) => {
+            let older = format!("{} is older than {major}.{minor}", shown(version));
+            let found = format!("{older}, and does not mark the issues that the form files");
+            Check::failure("version", "forge-too-old", found, format!("update Gitea to {wanted}"))
+        }
+    }
+}
+
+/// The first two numbers of what begins with a version, as `1.26.0+dev-12-gabc` and `v1.23` do. A Forgejo tells after
+/// `+gitea-` which Gitea it is like.
+fn release(version: &str) -> Option<(u32, u32)> {
+    let version = version.split_once("+gitea-").map_or(version, |(_, of_gitea)| of_gitea).trim();
+    let (major, rest) = version.strip_prefix('v').unwrap_or(version).split_once('.')?;
+    let minor = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    let number = |digits: &str| digits.parse().ok().filter(|_| digits.bytes().all(|b| b.is_ascii_digit()));
+    Some((number(major)?, number(minor)?))
 }
 
 fn clock_check(forge: Option<Timestamp>, ours: Timestamp) -> Check {
