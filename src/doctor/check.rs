@@ -50,7 +50,7 @@ pub struct Check {
 }
 
 /// Every fault that is found by name, in the order of the documents.
-pub const FAULTS: [&str; 59] = [
+pub const FAULTS: [&str; 61] = [
     "settings-unusable",
     "forge-not-set",
     "forge-unresolved",
@@ -76,6 +76,7 @@ pub const FAULTS: [&str; 59] = [
     "token-of-admin",
     "account-barred",
     "account-unknown",
+    "approver-is-bot",
     "clock-off",
     "repositories-not-set",
     "repository-missing",
@@ -89,6 +90,7 @@ pub const FAULTS: [&str; 59] = [
     "form-missing",
     "form-invalid",
     "form-differs",
+    "worktree-unavailable",
     "label-missing",
     "label-not-exclusive",
     "root-missing",

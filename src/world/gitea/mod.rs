@@ -36,8 +36,8 @@ pub use error::ForgeError;
 pub use issues::{CommentList, IssueList, Issues, State};
 pub use listing::Listing;
 pub use models::{
-    Branch, Comment, ExternalTracker, Hook, Issue, Label, Pull, RemoteFile, Repository, Template, TemplateField,
-    TimelineEntry, User, Version,
+    Branch, Comment, ExternalTracker, Hook, Issue, Label, Permissions, Pull, RemoteFile, Repository, Template,
+    TemplateField, TimelineEntry, User, Version,
 };
 pub use repositories::{Commit, NewHook, NewLabel, Repositories};
 pub use traffic::Traffic;

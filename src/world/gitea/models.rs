@@ -33,6 +33,12 @@ pub struct Repository {
     /// Whether nothing may be written any more.
     #[serde(default)]
     pub archived: bool,
+    /// Whether there is not one commit in it.
+    #[serde(default)]
+    pub empty: bool,
+    /// What the account of the token may do in it, where the forge says so.
+    #[serde(default)]
+    pub permissions: Option<Permissions>,
     /// Whether not everybody may see it.
     #[serde(default)]
     pub private: bool,
@@ -48,6 +54,14 @@ pub struct Repository {
     /// The branch that the form and the workflow are read from.
     #[serde(default, deserialize_with = "or_default")]
     pub default_branch: String,
+}
+
+/// What an account may do with the code of a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Permissions {
+    /// Whether it may read it.
+    #[serde(default = "yes")]
+    pub pull: bool,
 }
 
 /// A tracker elsewhere.
