@@ -50,7 +50,7 @@ pub struct Check {
 }
 
 /// Every fault that is found by name, in the order of the documents.
-pub const FAULTS: [&str; 61] = [
+pub const FAULTS: [&str; 64] = [
     "settings-unusable",
     "forge-not-set",
     "forge-unresolved",
@@ -93,6 +93,9 @@ pub const FAULTS: [&str; 61] = [
     "worktree-unavailable",
     "label-missing",
     "label-not-exclusive",
+    "notify-issue-missing",
+    "notify-issue-archived",
+    "notify-mention-unknown",
     "root-missing",
     "root-unusable",
     "root-not-initialised",

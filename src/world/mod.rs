@@ -1,6 +1,7 @@
 //! The effects: the forge and the disk. Everything in here does as it is told; [`crate::mission`] decides.
 
 pub mod accounts;
+pub mod alert_targets;
 pub mod applier;
 pub mod archive;
 pub mod beats;

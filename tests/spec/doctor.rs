@@ -1,6 +1,7 @@
 //! `doctor` finds each fault by its name, says what to do, and finds nothing where nothing is wrong.
 
 mod forge;
+mod usefulness;
 
 use crate::support::forge::{BOT_SCOPES, FORM_PATH, Forge};
 use crate::support::host::{Host, run};
@@ -242,31 +243,8 @@ async fn what_is_wrong_with_form_and_labels_is_told(forge: Forge) {
     without.finds(&[("form-missing", "failure"), ("label-missing", "warning")]);
 }
 
-async fn what_nobody_could_use_is_told(forge: Forge) {
-    let clinic = Clinic::new(forge.clone()).await;
-    let approvers = |mode: &str, approvers: Value| json!({ "approval": { "mode": mode, "approvers": approvers } });
-    let bot = forge.call("bot", Method::GET, "/user", Value::Null).await.1["id"].clone();
-    clinic.with(approvers("label", json!(["bot"]))).await.fails_by("approver-is-bot");
-    clinic.with(approvers("label", json!(["Bot", bot]))).await.fails_by("approver-is-bot");
-    clinic.with(approvers("open", json!([bot]))).await.warns_of("approver-is-bot");
-    clinic.with(approvers("label", json!(["bot", "owner"]))).await.finds(&[]);
-    let made = json!({ "name": format!("blank-{}", clinic.repository.id), "auto_init": false });
-    let empty = forge.change(Method::POST, "/user/repos", made).await["full_name"].clone();
-    let good = &clinic.repository.name;
-    let named = clinic.with(json!({ "worktrees": { "repositories": [good, "owner/*"] } })).await;
-    named.finds(&[]);
-    assert_eq!(named.found("worktrees"), "2 of `worktrees.repositories` are available");
-    for wrong in [json!("owner/there-is-none"), json!("nobody-of-this-name/*"), empty] {
-        let told = clinic.with(json!({ "worktrees": { "repositories": [wrong, good] } })).await;
-        told.warns_of("worktree-unavailable");
-        let name = wrong.as_str().unwrap().trim_end_matches("/*");
-        assert!(told.found("worktrees").contains(&format!("`{name}`")), "{told:#?}");
-    }
-}
-
 stories![
     where_nothing_is_wrong_nothing_is_found,
-    what_nobody_could_use_is_told,
     what_is_wrong_with_a_token_is_told,
     what_is_wrong_with_a_repository_is_told,
     what_is_wrong_with_form_and_labels_is_told,
@@ -375,7 +353,12 @@ async fn what_is_wrong_with_the_daemon_and_its_webhook_is_told() {
 
 #[test]
 fn each_fault_is_produced_here() {
-    let produced = concat!(include_str!("doctor.rs"), include_str!("doctor/forge.rs"), include_str!("diagnosis.rs"));
+    let produced = concat!(
+        include_str!("doctor.rs"),
+        include_str!("doctor/forge.rs"),
+        include_str!("doctor/usefulness.rs"),
+        include_str!("diagnosis.rs")
+    );
     let missing: Vec<&str> = FAULTS.into_iter().filter(|fault| !produced.contains(&format!("\"{fault}\""))).collect();
     assert_eq!(missing, [""; 0]);
     assert!(FAULTS.len() >= 25);
