@@ -110,9 +110,12 @@ pub enum StoryError {
     /// The root.
     #[error(transparent)]
     Root(#[from] RootError),
-    /// The forge, the settings, or the issue, and nothing is remembered either.
+    /// The forge or the settings, and nothing is remembered either.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(Refusal),
+    /// There is no such issue; a flag of passes, which the refusal speaks of, has nothing to do with it.
+    #[error("{0}")]
+    NoIssue(String),
     /// There is no such cell.
     #[error("there is no mission {mission_id} in `{root}`; `lazarus-reconcile status` lists all there are")]
     NoMission {
@@ -121,6 +124,17 @@ pub enum StoryError {
         /// Where.
         root: String,
     },
+}
+
+impl From<Refusal> for StoryError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Issue(what) => Self::NoIssue(what),
+            Refusal::Settings(_) | Refusal::Root(_) | Refusal::Token(_) | Refusal::Repositories(_) => {
+                Self::Refused(refusal)
+            }
+        }
+    }
 }
 
 /// Tells the story of one mission, with the forge's word if it can be had. Writes nothing.
@@ -143,8 +157,9 @@ pub async fn story(settings: &Settings, subject: &Subject, now: Timestamp) -> Re
     let mut survey = match surveyed {
         Ok(survey) => survey,
         Err(refusal) => {
-            let Some(record) = remembered else { return Err(refusal.into()) };
-            return Ok(from_memory(&root, record, vec![refusal.to_string()], now));
+            let error = StoryError::from(refusal);
+            let Some(record) = remembered else { return Err(error) };
+            return Ok(from_memory(&root, record, vec![error.to_string()], now));
         }
     };
     let troubles: Vec<String> = survey.troubles.iter().map(Trouble::message_with_subject).collect();
