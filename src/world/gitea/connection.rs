@@ -99,13 +99,16 @@ pub struct Requests {
     pub put: u64,
     /// Removals.
     pub delete: u64,
+    /// The writes among them that the forge accepted.
+    #[serde(skip)]
+    pub accepted: u64,
 }
 
 impl Requests {
-    /// All that could have changed something.
+    /// The writes that the forge refused, or that got no answer.
     #[must_use]
-    pub fn writes(&self) -> u64 {
-        self.post + self.patch + self.put + self.delete
+    pub fn failed(&self) -> u64 {
+        (self.post + self.patch + self.put + self.delete).saturating_sub(self.accepted)
     }
 }
 
@@ -255,7 +258,7 @@ pub(super) struct Connection {
 impl Connection {
     /// Requests sent, by method.
     pub(super) fn requests(&self) -> Requests {
-        let mut requests = Requests::default();
+        let mut requests = Requests { accepted: self.traffic().accepted_writes(), ..Requests::default() };
         for (method, _, count) in self.traffic().each() {
             *match method {
                 "post" => &mut requests.post,
