@@ -116,7 +116,8 @@ pub fn code_span(text: &str) -> String {
 /// A code span for a path or command of our own making, which is of no use when it is cut.
 #[must_use]
 pub fn whole_span(ours: &str) -> String {
-    span(&without_invisible(ours).0.replace('\n', " "))
+    let line = without_invisible(ours).0.replace('\n', " ");
+    if line.is_empty() { "(nothing)".to_owned() } else { span(&line) }
 }
 
 fn span(line: &str) -> String {
