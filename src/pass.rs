@@ -14,7 +14,6 @@ use crate::world::applier::Applier;
 use crate::world::entry::Entry;
 use crate::world::lock::Access;
 use crate::world::observer::Observer;
-use crate::world::root::Root;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,7 +22,7 @@ use tokio::task::JoinSet;
 /// What a pass would do. Holds no writer.
 pub async fn preview(settings: &Settings, scope: &Scope, now: Timestamp) -> Result<Report, Refusal> {
     let started = Instant::now();
-    let root = Arc::new(Root::open(&settings.missions_root)?);
+    let root = Arc::new(settings.open_root()?);
     let survey = survey(settings, settings.gitea()?, &root, scope, now).await?;
     let Survey { here, gitea, mut setup, fleet, observations, troubles, .. } = survey;
     let outcomes = observations.iter().map(imagine).collect();
@@ -118,7 +117,8 @@ impl Crew {
 pub(crate) async fn enter(settings: &Settings, access: Access) -> Result<Entry, Refusal> {
     let path = settings.missions_root.clone();
     let entered = tokio::task::spawn_blocking(move || Entry::to(&path, access));
-    Ok(entered.await.expect("opening a root never panics")?)
+    let entered = entered.await.expect("opening a root never panics");
+    Ok(entered.map_err(|error| settings.refused_root(error))?)
 }
 
 /// Without its root there is no pass; without its labels a repository waits for the next one.

@@ -15,7 +15,7 @@ use crate::queue::Key;
 use crate::survey::{Scope, Survey, survey};
 use crate::trouble::{Refusal, Trouble};
 use crate::world::mutex::locked;
-use crate::world::root::{Records, Root};
+use crate::world::root::Records;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -149,7 +149,7 @@ impl Daemon {
     }
 
     async fn survey(&self, forge: &Forge) -> Result<Survey, Refusal> {
-        let root = Arc::new(Root::open(&self.settings.missions_root)?);
+        let root = Arc::new(self.settings.open_root()?);
         survey(&self.settings, forge.gitea.clone(), &root, &Scope::Everything, self.now()).await
     }
 

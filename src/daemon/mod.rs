@@ -225,6 +225,7 @@ impl Daemon {
             Ok(keys) if self.forge.is_some() => keys.into_iter().for_each(|key| self.queue.add(key)),
             Ok(_) => {}
             Err(error) => {
+                let error = self.settings.refused_root(error);
                 let (about, message) = (self.settings.missions_root.display().to_string(), error.to_string());
                 self.note(&[Trouble { about, issue: None, kind: error.kind(), message, needs_a_token: false }]);
                 return false;

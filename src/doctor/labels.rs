@@ -23,7 +23,8 @@ pub(super) async fn look(settings: &Settings, gitea: &Gitea, known: &KnownReposi
         }
     }
     let (name, mut checks) = (&known.name, Vec::new());
-    let next = format!("`lazarus-reconcile install --repo {name} --only labels`, or let the next pass do it");
+    let install = settings.given.command(&format!("install --repo {name} --only labels"));
+    let next = format!("{install}, or let the next pass do it");
     if !missing.is_empty() {
         let found = format!("`{name}` lacks {}", missing.join(", "));
         checks.push(Check::warning("labels", "label-missing", found, &next));

@@ -55,7 +55,7 @@ async fn inside(settings: &Settings, gitea: &Gitea, known: &KnownRepository, che
     if let Ok(repository) = gitea.repository(name).get().send().await {
         checks.push(strangers(settings, &repository));
     }
-    checks.push(form(gitea, name).await);
+    checks.push(form(settings, gitea, name).await);
     checks.extend(labels::look(settings, gitea, known).await);
 }
 
@@ -88,8 +88,8 @@ fn strangers(settings: &Settings, repository: &Repository) -> Check {
     Check::warning("filing", "strangers-may-file", found, next)
 }
 
-async fn form(gitea: &Gitea, name: &RepositoryName) -> Check {
-    let install = format!("`lazarus-reconcile install --repo {name} --only form`");
+async fn form(settings: &Settings, gitea: &Gitea, name: &RepositoryName) -> Check {
+    let install = settings.given.command(&format!("install --repo {name} --only form"));
     let templates = match gitea.repository(name).templates().send_page().await {
         Ok(page) => page.items,
         Err(error) => return Check::of_forge("form", &error),

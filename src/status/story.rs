@@ -117,12 +117,14 @@ pub enum StoryError {
     #[error("{0}")]
     NoIssue(String),
     /// There is no such cell.
-    #[error("there is no mission {mission_id} in `{root}`; `lazarus-reconcile status` lists all there are")]
+    #[error("there is no mission {mission_id} in `{root}`; {list} lists all there are")]
     NoMission {
         /// Which.
         mission_id: MissionId,
         /// Where.
         root: String,
+        /// The command that lists them.
+        list: String,
     },
 }
 
@@ -139,7 +141,7 @@ impl From<Refusal> for StoryError {
 
 /// Tells the story of one mission, with the forge's word if it can be had. Writes nothing.
 pub async fn story(settings: &Settings, subject: &Subject, now: Timestamp) -> Result<Story, StoryError> {
-    let root = Arc::new(Root::open(&settings.missions_root)?);
+    let root = Arc::new(settings.open_root()?);
     let records = root.records()?;
     let remembered = remembered(&records, subject);
     let asked_for = match (subject, remembered) {
@@ -327,10 +329,12 @@ fn cell_alone(settings: &Settings, root: &Root, mission_id: MissionId, now: Time
     let sighting = cells::look(root, mission_id, root.resolver());
     let missions_root = root.path().display().to_string();
     if sighting == Sighting::Absent {
-        return Err(StoryError::NoMission { mission_id, root: missions_root });
+        let list = settings.given.command("status");
+        return Err(StoryError::NoMission { mission_id, root: missions_root, list });
     }
     let limit = spoken_length(settings.stale_after);
-    let why = format!("it belongs to no issue; its limit is its own, else {limit}: `lazarus-reconcile scan` judges it");
+    let judge = settings.given.command("scan");
+    let why = format!("it belongs to no issue; its limit is its own, else {limit}: {judge} judges it");
     Ok(Story {
         generated_at: now,
         issue: None,

@@ -104,9 +104,9 @@ impl Surveyor<'_> {
         }
         let message = format!(
             "{count} issues are gone at once ({}, …): is this the right forge, and is it whole? Their cells stay as they \
-             are; if they were deleted on purpose, run `lazarus-reconcile --once --allow-archive {count}`, with no daemon \
-             beside it",
-            named.join(", ")
+             are; if they were deleted on purpose, run {}, with no daemon beside it",
+            named.join(", "),
+            self.settings.given.command(&format!("--once --allow-archive {count}"))
         );
         let about = self.here.forge.to_string();
         self.troubles.push(Trouble { about, issue: None, kind: "many-gone", message, needs_a_token: false });

@@ -52,6 +52,7 @@ mod service;
 mod settings;
 mod starting;
 mod status;
+mod suggested;
 mod support;
 mod terminal;
 mod trouble;

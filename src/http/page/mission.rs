@@ -3,7 +3,7 @@
 use crate::http::page::shown::{Frame, Issue, When, whole};
 use crate::mission::health::Health;
 use crate::mission::identity::MissionId;
-use crate::mission::paths::{beat_command, scan_command};
+use crate::mission::paths::{beat_command, init_cell_command, scan_command};
 use crate::mission::phase::Phase;
 use crate::mission::record::Happened;
 use crate::mission::text::shell_word;
@@ -37,6 +37,7 @@ pub struct Mission {
     /// How a wizard elsewhere beats, where an address for that is known.
     post_command: Option<String>,
     scan_command: String,
+    init_command: String,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -81,6 +82,7 @@ impl Mission {
             beat_command: beat_command(&snapshot.missions_root, mission.mission_id),
             post_command: snapshot.public_url.as_ref().map(|url| post_command(url, mission.mission_id)),
             scan_command: scan_command(&snapshot.missions_root),
+            init_command: init_cell_command(&snapshot.missions_root, &mission.mission_id.to_string()),
         }
     }
 }
