@@ -120,6 +120,42 @@ pub fn whole_span(ours: &str) -> String {
     if line.is_empty() { "(nothing)".to_owned() } else { span(&line) }
 }
 
+/// A text with Markdown code spans, for where Markdown is not read: what stands in them is quoted instead.
+#[must_use]
+pub fn quoted_spans(text: &str) -> String {
+    let (mut quoted, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some((before, after)) = rest.split_once('`') {
+        let fence = 1 + after.bytes().take_while(|byte| *byte == b'`').count();
+        let after = &after[fence - 1..];
+        quoted.push_str(before);
+        if let Some(end) = closing(after, fence) {
+            let (span, next) = (&after[..end], &after[end + fence..]);
+            // A blank at both ends keeps the backticks of the text from those of the span.
+            let padded = span.strip_prefix(' ').and_then(|span| span.strip_suffix(' '));
+            quoted.extend(["“", padded.unwrap_or(span), "”"]);
+            rest = next;
+        } else {
+            quoted.push_str(&"`".repeat(fence));
+            rest = after;
+        }
+    }
+    quoted + rest
+}
+
+/// Where the next run of exactly so many backticks begins.
+fn closing(text: &str, fence: usize) -> Option<usize> {
+    let mut at = 0;
+    while let Some(found) = text[at..].find('`') {
+        let begin = at + found;
+        let run = text[begin..].bytes().take_while(|byte| *byte == b'`').count();
+        if run == fence {
+            return Some(begin);
+        }
+        at = begin + run;
+    }
+    None
+}
+
 fn span(line: &str) -> String {
     let fence = "`".repeat(longest_backtick_run(line) + 1);
     let touches = line.starts_with('`') || line.ends_with('`');

@@ -1,6 +1,6 @@
 //! Everything that the page of one mission shows.
 
-use crate::http::page::shown::{Frame, Issue, When, whole};
+use crate::http::page::shown::{Frame, Issue, When, message, whole};
 use crate::mission::health::Health;
 use crate::mission::identity::MissionId;
 use crate::mission::paths::{beat_command, init_cell_command, scan_command};
@@ -59,7 +59,8 @@ impl Mission {
         let when = |at: Option<Timestamp>| at.map(|at| When::new(at, now));
         let reason = mission.reason.as_deref().and_then(whole);
         let (why, place) = parts(reason.as_deref());
-        let change = |Happened { at, what }: &Happened| Some(Change { when: When::new(*at, now), what: whole(what)? });
+        let change =
+            |Happened { at, what }: &Happened| Some(Change { when: When::new(*at, now), what: message(what)? });
         Self {
             frame: Frame::new(snapshot),
             id: mission.mission_id,
