@@ -26,7 +26,11 @@ pub(super) async fn look(settings: &Settings, root: Option<&Root>, checks: &mut 
         (Some(writer), _) => {
             Check::pass("daemon", format!("another process writes in the root at this moment: {writer}"))
         }
-        (None, _) => Check::skipped("daemon", format!("none answers at `{}`", settings.daemon.listen)),
+        (None, Ok((status, _))) => {
+            let found = format!("what answers {status} at `{}` is no daemon of ours", settings.daemon.listen);
+            Check::skipped("daemon", found)
+        }
+        (None, Err(_)) => Check::skipped("daemon", format!("none answers at `{}`", settings.daemon.listen)),
     });
     checks.push(webhook(settings).await);
 }

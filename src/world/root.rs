@@ -107,7 +107,7 @@ pub enum RootError {
     },
     /// Its missions come from another forge.
     #[error(
-        "the missions root `{path}` belongs to the forge `{remembered}`, and `{found}` does not have the same repositories; set `forge.url` right, or use another root"
+        "the missions root `{path}` belongs to the forge `{remembered}`, and `{found}` does not have the same repositories, or does not show them to the token; set `forge.url` right, or use another root"
     )]
     Foreign {
         /// Where.

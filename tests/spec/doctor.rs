@@ -8,7 +8,7 @@ use crate::support::host::{Host, run};
 use crate::support::repository::Repository;
 use crate::support::service::{self, SECRET};
 use crate::support::stories;
-use crate::support::stub::Stub;
+use crate::support::stub::{self, Stub};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lazarus::doctor::FAULTS;
@@ -348,7 +348,11 @@ async fn what_is_wrong_with_the_daemon_and_its_webhook_is_told() {
     let answer = "HTTP/1.1 503 No\r\ncontent-length: 14\r\nconnection: close\r\n\r\nno pass so far";
     let stuck = Stub::telling(answer.to_owned());
     settings["daemon"] = json!({ "listen": format!("127.0.0.1:{}", stuck.port) });
-    clinic.with(settings).await.fails_by("daemon-not-ready");
+    clinic.with(settings.clone()).await.fails_by("daemon-not-ready");
+    let other = Stub::telling(stub::json("", "{}").replace("200 OK", "404 Not Found"));
+    settings["daemon"] = json!({ "listen": format!("127.0.0.1:{}", other.port) });
+    let told = clinic.with(settings).await.found("daemon");
+    assert_eq!(told, format!("what answers 404 at `127.0.0.1:{}` is no daemon of ours", other.port));
 }
 
 #[test]
