@@ -21,7 +21,7 @@ use crate::world::applier::Applier;
 use crate::world::crew::blocking;
 use crate::world::gitea::ForgeError;
 use crate::world::mutex::locked;
-use crate::world::root::{Records, Root};
+use crate::world::root::Records;
 use crate::world::{WorldError, clock};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -172,7 +172,7 @@ impl Engine {
         // By its path again, since another one may have been mounted there.
         let root = match &self.gathered {
             Some(_) => Arc::clone(&self.root),
-            None => Arc::new(Root::open(&self.settings.missions_root)?),
+            None => Arc::new(self.settings.open_root()?),
         };
         let scope = self.gathered.as_ref().map_or(&Scope::Everything, |gathered| &gathered.scope);
         let (settings, fleet, decides_alerts) = (&self.settings, &self.fleet, self.gathered.is_some());
