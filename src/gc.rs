@@ -98,7 +98,7 @@ struct Deletion<'a> {
 
 /// Lists the archives, and which of them are at least so old. Takes no lock and writes nothing.
 pub fn list(settings: &Settings, older_than: Option<Duration>, now: Timestamp) -> Result<ArchiveReport, RootError> {
-    let root = Root::open(&settings.missions_root)?;
+    let root = settings.open_root()?;
     if root.file().is_none() {
         tracing::warn!("`{}` is no missions root yet; the first pass or `init` makes it one", root.path().display());
     }
@@ -113,7 +113,7 @@ pub fn sweep(
     now: Timestamp,
 ) -> Result<ArchiveReport, GcError> {
     let access = Access { lock_wait: settings.lock_wait, is_lasting: false, group: settings.group_id()? };
-    let entry = Entry::to(&settings.missions_root, access)?;
+    let entry = Entry::to(&settings.missions_root, access).map_err(|error| settings.refused_root(error))?;
     let root = entry.root();
     let mut report = ArchiveReport::of(&root, archive::list(&root)?, Some(older_than), now);
     report.is_sweep = true;

@@ -90,7 +90,7 @@ pub fn init(settings: &Settings, replaced: Option<RootId>, now: Timestamp) -> Re
 
 fn open(settings: &Settings, now: Timestamp) -> Result<(Arc<Writer>, bool), InitError> {
     let access = Access { lock_wait: settings.lock_wait, is_lasting: false, group: settings.group_id()? };
-    let ground = match Entry::to(&settings.missions_root, access)? {
+    let ground = match Entry::to(&settings.missions_root, access).map_err(|error| settings.refused_root(error))? {
         Entry::Known(writer) => return Ok((writer, false)),
         Entry::New(ground) => ground,
     };
@@ -157,11 +157,12 @@ pub fn init_cell(settings: &Settings, mission_id: MissionId, now: Timestamp) -> 
 
 /// A root is never initialised on the side in a job, where it may be gone tomorrow.
 fn check_ground(settings: &Settings) -> Result<(), RootError> {
-    let root = Root::open(&settings.missions_root)?;
+    let root = settings.open_root()?;
     if root.file().is_some() || !settings.is_job {
         return Ok(());
     }
-    Err(RootError::NotInitialised { path: root.path().display().to_string(), why: "a job does not do that" })
+    let (path, flags) = (root.path().display().to_string(), settings.given.beside("--root"));
+    Err(RootError::NotInitialised { path, why: "a job does not do that", flags })
 }
 
 fn had_beaten(root: &Root, mission_id: MissionId) -> Result<bool, RootError> {

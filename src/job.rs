@@ -74,6 +74,6 @@ fn outputs(report: &Report) -> String {
         let _ = writeln!(text, "{word}={count}");
     }
     let changes: usize = report.missions.iter().map(|mission| mission.changes.len()).sum();
-    let _ = writeln!(text, "changes={}\nwrites={}", changes + report.changes.len(), report.requests.writes());
+    let _ = writeln!(text, "changes={}\nwrites={}", changes + report.changes.len(), report.requests.accepted);
     text
 }

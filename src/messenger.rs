@@ -85,8 +85,10 @@ impl MessengerError {
 /// What an answer of the daemon means.
 fn meaning(status: u16) -> &'static str {
     match status {
-        401 | 403 | 404 => ": it has no such cell, or the token is not that cell's; see `--url` and `--token-file`",
+        401 | 403 => ": something in front of it does not let us in; see `--url`",
+        404 => ": it has no such cell, or the token is not that cell's; see `--url` and `--token-file`",
         409 => ": it has accepted a later heartbeat, or one of a session after this one",
+        413 => ": the heartbeat is larger than it takes",
         429 => ": that were too many at once",
         300..=399 => ": it sends us elsewhere, which is not followed; see `--url`",
         _ => "",

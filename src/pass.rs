@@ -8,13 +8,12 @@ use crate::settings::Settings;
 use crate::survey::{Scope, Survey, SurveyRequest, survey};
 use crate::trouble::Refusal;
 use crate::world::clock;
-use crate::world::root::Root;
 use std::sync::{Arc, Mutex};
 
 /// What a pass would do. Holds no writer.
 pub async fn preview(settings: &Settings, scope: &Scope, now: Timestamp) -> Result<Report, Refusal> {
     let started = clock::instant();
-    let root = Arc::new(Root::open(&settings.missions_root)?);
+    let root = Arc::new(settings.open_root()?);
     let fleet = Mutex::default();
     let request = SurveyRequest { settings, scope, now, fleet: &fleet, decides_alerts: true };
     let survey = survey(request, settings.gitea()?, &root).await?;

@@ -147,11 +147,12 @@ impl Report {
         let health = if health.is_empty() { health } else { format!("; health: {health}") };
         let verb = if self.is_preview { "would change" } else { "changed" };
         let of_missions: usize = self.missions.iter().map(|mission| mission.changes.len()).sum();
-        let (read, wrote) = (self.requests.get, self.requests.writes());
+        let (read, wrote, failed) = (self.requests.get, self.requests.accepted, self.requests.failed());
         let changes = self.changes.len() + of_missions;
         let plural = if read == 1 { "" } else { "s" };
+        let failed = if failed == 0 { String::new() } else { format!(", {failed} failed") };
         format!(
-            "{missions}{health}; {verb} {changes}; {read} request{plural} read, {wrote} wrote; {} ms",
+            "{missions}{health}; {verb} {changes}; {read} request{plural} read, {wrote} wrote{failed}; {} ms",
             self.duration_ms
         )
     }

@@ -241,8 +241,11 @@ fn run_install(arguments: Install) -> Exit {
             for prepared in install::prepare(settings, &gitea, (&only, reset_secret)).await? {
                 let preview = prepared.preview();
                 let mut printed = show(&preview);
-                let report = if dry_run || preview.steps.is_empty() || printed != Exit::Complete {
+                let report = if dry_run || printed != Exit::Complete {
                     preview
+                } else if preview.steps.is_empty() {
+                    // Nothing was to be done, and that is no dry run.
+                    InstallReport { is_preview: false, ..preview }
                 } else {
                     let done = prepared.apply(&gitea, secret.as_ref()).await;
                     printed = show(&done);

@@ -76,7 +76,7 @@ pub struct Filter {
 /// Looks at every cell in the root, and for those that open issues had in it and that have vanished. Takes no lock and
 /// writes nothing.
 pub fn scan(settings: &Settings, filter: &Filter, now: Timestamp) -> Result<HealthReport, RootError> {
-    let root = Arc::new(Root::open(&settings.missions_root)?);
+    let root = Arc::new(settings.open_root()?);
     if root.file().is_none() {
         tracing::warn!("`{}` is no missions root yet; the first pass or `init` makes it one", root.path().display());
     }

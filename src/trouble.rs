@@ -5,7 +5,7 @@ use crate::mission::identity::RepositoryName;
 use crate::settings::SettingsError;
 use crate::world::WorldError;
 use crate::world::gitea::ForgeError;
-use crate::world::observer::RepositoryError;
+use crate::world::repository::RepositoryError;
 use crate::world::root::RootError;
 use serde::Serialize;
 

@@ -1,6 +1,7 @@
 //! What `doctor` says of one thing: that it is well, or what is wrong with it and what to do.
 
 use crate::screen::{Screen, Tone};
+use crate::world::gitea::ForgeError;
 use serde::Serialize;
 
 /// How a check came out.
@@ -49,7 +50,7 @@ pub struct Check {
 }
 
 /// Every fault that is found by name, in the order of the documents.
-pub const FAULTS: [&str; 54] = [
+pub const FAULTS: [&str; 65] = [
     "settings-unusable",
     "forge-not-set",
     "forge-unresolved",
@@ -59,17 +60,23 @@ pub const FAULTS: [&str; 54] = [
     "forge-unavailable",
     "forge-not-gitea",
     "forge-too-old",
+    "forge-version-unknown",
+    "request-refused",
     "tls-ca-unknown",
     "tls-expired",
     "tls-wrong-name",
     "tls-not-spoken",
+    "tls-failed",
+    "http-not-spoken",
     "tls-ca-file",
     "token-missing",
     "token-refused",
     "token-scope-missing",
     "token-scope-excess",
     "token-of-admin",
+    "account-barred",
     "account-unknown",
+    "approver-is-bot",
     "clock-off",
     "repositories-not-set",
     "repository-missing",
@@ -77,14 +84,19 @@ pub const FAULTS: [&str; 54] = [
     "repository-taken-over",
     "repository-archived",
     "repository-no-issues",
+    "repository-external-tracker",
     "repository-read-only",
     "strangers-may-file",
     "form-missing",
     "form-invalid",
     "form-differs",
+    "worktree-unavailable",
     "label-missing",
     "label-not-exclusive",
     "label-scope-shared",
+    "notify-issue-missing",
+    "notify-issue-archived",
+    "notify-mention-unknown",
     "root-missing",
     "root-unusable",
     "root-not-initialised",
@@ -144,6 +156,12 @@ impl Check {
 }
 
 impl Check {
+    /// A call to the forge that failed, in the words that a pass has for it too.
+    #[must_use]
+    pub fn of_forge(check: &'static str, error: &ForgeError) -> Self {
+        Self::failure(check, error.fault(), error.found(), error.next())
+    }
+
     /// One line, and below it what to do.
     #[must_use]
     pub fn render(&self, screen: Screen) -> String {

@@ -26,7 +26,11 @@ pub(super) async fn look(settings: &Settings, root: Option<&Root>, checks: &mut 
         (Some(writer), _) => {
             Check::pass("daemon", format!("another process writes in the root at this moment: {writer}"))
         }
-        (None, _) => Check::skipped("daemon", format!("none answers at `{}`", settings.daemon.listen)),
+        (None, Ok((status, _))) => {
+            let found = format!("what answers {status} at `{}` is no daemon of ours", settings.daemon.listen);
+            Check::skipped("daemon", found)
+        }
+        (None, Err(_)) => Check::skipped("daemon", format!("none answers at `{}`", settings.daemon.listen)),
     });
     checks.push(webhook(settings).await);
 }
@@ -61,7 +65,8 @@ async fn webhook(settings: &Settings) -> Check {
     }
     let secret = match daemon.webhook_secret() {
         Err(error) => {
-            let next = "`openssl rand -hex 32` makes one; give the same to `lazarus-reconcile install --only webhook`";
+            let install = settings.given.command("install --only webhook");
+            let next = format!("`openssl rand -hex 32` makes one; give the same to {install}");
             return Check::failure("webhook", "webhook-not-set-up", error.to_string(), next);
         }
         Ok(secret) => secret,
@@ -74,7 +79,7 @@ async fn webhook(settings: &Settings) -> Check {
     let token = daemon.page_token().ok().flatten();
     let bearer = token.and_then(|token| Bearer::parse(&String::from_utf8_lossy(token.bytes())));
     match ask(daemon.page_listen, "metrics", bearer.as_ref()).await {
-        Ok((200, metrics)) => deliveries(&metrics),
+        Ok((200, metrics)) => deliveries(settings, &metrics),
         Ok((status, _)) => {
             Check::skipped("webhook", format!("the daemon's metrics answer {status}, so nobody can tell"))
         }
@@ -83,13 +88,13 @@ async fn webhook(settings: &Settings) -> Check {
 }
 
 /// What the daemon has counted since it started.
-fn deliveries(metrics: &str) -> Check {
+fn deliveries(settings: &Settings, metrics: &str) -> Check {
     let count = |result: &str| {
         let start = format!("lazarus_webhooks_total{{result=\"{result}\"}} ");
         metrics.lines().find_map(|line| line.strip_prefix(&start)?.parse::<u64>().ok()).unwrap_or(0)
     };
     let good = count("accepted") + count("ignored");
-    let install = "`lazarus-reconcile install --only webhook --reset-secret`";
+    let install = settings.given.command("install --only webhook --reset-secret");
     if count("unsigned") > 0 && good == 0 {
         let found = format!("{} deliveries came, and no signature was right", count("unsigned"));
         return Check::failure("webhook", "webhook-unsigned", found, format!("give both sides one secret: {install}"));

@@ -51,16 +51,26 @@ pub(super) async fn look(settings: &Settings, clock: fn() -> Timestamp, checks: 
             checks.push(clock_check(date, clock()));
         }
         // Whoever shows strangers nothing, or does not know the token, is a forge all the same.
-        Err(ForgeError::Unauthorized { .. } | ForgeError::Forbidden { .. } | ForgeError::MissingScope { .. }) => {
+        Err(
+            ForgeError::Unauthorized { .. }
+            | ForgeError::Barred { .. }
+            | ForgeError::Forbidden { .. }
+            | ForgeError::MissingScope { .. },
+        ) => {
             checks.push(Check::pass("forge", format!("`{url}` answers, but not to this token")));
             checks.push(tls(&url, settings));
         }
         Err(error) => {
-            checks.push(unreachable(&url, &error));
+            checks.push(Check::of_forge(about(&error), &error));
             return None;
         }
     }
     Some(gitea)
+}
+
+/// What it is about: the certificate and whatever else belongs to TLS, or the forge.
+fn about(error: &ForgeError) -> &'static str {
+    if error.fault().starts_with("tls-") { "tls" } else { "forge" }
 }
 
 /// A client with the token, or with one that no forge has given out.
@@ -81,71 +91,36 @@ fn tls(url: &ForgeUrl, settings: &Settings) -> Check {
     if is_encrypted { Check::pass("tls", found) } else { Check::skipped("tls", found) }
 }
 
-/// Which way it failed, by what the innermost cause says.
-fn unreachable(url: &ForgeUrl, error: &ForgeError) -> Check {
-    let (host, port) =
-        (url.as_url().host_str().unwrap_or_default(), url.as_url().port_or_known_default().unwrap_or(443));
-    let ask = format!("`curl -sS {url}/api/v1/version`");
-    let certificates = format!("`openssl s_client -showcerts -connect {host}:{port}`");
-    let (check, fault, next) = match error {
-        ForgeError::Unreachable { cause, .. } => {
-            let says = |words: &str| cause.to_lowercase().contains(words);
-            if says("dns error") || says("failed to lookup") {
-                ("forge", "forge-unresolved", format!("`getent hosts {host}`, and set `forge.url` right"))
-            } else if says("unknownissuer") || says("self-signed") || says("unknown issuer") {
-                let where_to = "put the CA that signed it into a PEM file and set `forge.ca_file`";
-                ("tls", "tls-ca-unknown", format!("{certificates} shows it; {where_to}"))
-            } else if says("expired") || says("notvalidyet") || says("not valid yet") {
-                ("tls", "tls-expired", format!("{certificates} shows its dates; renew it, or set this host's clock"))
-            } else if says("not valid for name") || says("notvalidforname") {
-                ("tls", "tls-wrong-name", format!("{certificates} shows its names; use one of them in `forge.url`"))
-            } else if says("corrupt message") || says("invalidcontenttype") || says("wrong version") {
-                (
-                    "tls",
-                    "tls-not-spoken",
-                    format!("there is no TLS on port {port}; set `forge.url` to `http:`, or another port"),
-                )
-            } else if says("connection refused") {
-                ("forge", "forge-refused", format!("start it, or open port {port}: {ask}"))
-            } else {
-                ("forge", "forge-unreachable", format!("{ask}, and look at routes and firewalls"))
-            }
+/// A version that cannot be read, as of a Gitea that was built from a branch or a commit, is not an old one.
+fn version_check(version: &str) -> Check {
+    let (major, minor) = OLDEST;
+    let wanted = format!("{major}.{minor} or later");
+    match release(version) {
+        None => {
+            let found = match shown(version) {
+                empty if empty.is_empty() => "the forge reports no version".to_owned(),
+                told => format!("the version `{told}` cannot be read"),
+            };
+            let next = format!("check that it is built from {wanted}, which marks the issues that the form files");
+            Check::warning("version", "forge-version-unknown", found, next)
         }
-        ForgeError::TimedOut { .. } => {
-            ("forge", "forge-silent", format!("{ask}; it is stuck, or a firewall swallows us"))
+        Some(release) if release >= OLDEST => Check::pass("version", shown(version)),
+        Some(_) => {
+            let older = format!("{} is older than {major}.{minor}", shown(version));
+            let found = format!("{older}, and does not mark the issues that the form files");
+            Check::failure("version", "forge-too-old", found, format!("update Gitea to {wanted}"))
         }
-        ForgeError::Unavailable { .. } | ForgeError::GivenUp { .. } => {
-            ("forge", "forge-unavailable", "wait, or look into the forge's own log".to_owned())
-        }
-        ForgeError::Unauthorized { .. }
-        | ForgeError::MissingScope { .. }
-        | ForgeError::Forbidden { .. }
-        | ForgeError::NotFound { .. }
-        | ForgeError::Moved { .. }
-        | ForgeError::Refused { .. }
-        | ForgeError::Protocol { .. }
-        | ForgeError::TooLarge { .. } => {
-            ("forge", "forge-not-gitea", format!("{ask} should print a version; set `forge.url` to where Gitea begins"))
-        }
-    };
-    Check::failure(check, fault, error.to_string(), next)
+    }
 }
 
-/// A Forgejo tells after a `+` which Gitea it is like.
-fn version_check(version: &str) -> Check {
-    let known_as = shown(version);
-    let of_gitea = version.split_once("+gitea-").map_or(version, |(_, of_gitea)| of_gitea);
-    let mut numbers = of_gitea.trim_start_matches('v').split('.').map(|part| {
-        let digits: String = part.chars().take_while(char::is_ascii_digit).collect();
-        digits.parse().unwrap_or(0)
-    });
-    let known = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    if known >= OLDEST {
-        return Check::pass("version", known_as);
-    }
-    let (major, minor) = OLDEST;
-    let found = format!("{known_as} is older than {major}.{minor}, and does not mark the issues that the form files");
-    Check::failure("version", "forge-too-old", found, format!("update Gitea to {major}.{minor} or later"))
+/// The first two numbers of what begins with a version, as `1.26.0+dev-12-gabc` and `v1.23` do. A Forgejo tells after
+/// `+gitea-` which Gitea it is like.
+fn release(version: &str) -> Option<(u32, u32)> {
+    let version = version.split_once("+gitea-").map_or(version, |(_, of_gitea)| of_gitea).trim();
+    let (major, rest) = version.strip_prefix('v').unwrap_or(version).split_once('.')?;
+    let minor = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    let number = |digits: &str| digits.parse().ok().filter(|_| digits.bytes().all(|b| b.is_ascii_digit()));
+    Some((number(major)?, number(minor)?))
 }
 
 fn clock_check(forge: Option<Timestamp>, ours: Timestamp) -> Check {

@@ -12,7 +12,7 @@ use crate::world::gitea::Gitea;
 pub(super) async fn look(settings: &Settings, gitea: &Gitea, known: &KnownRepository) -> Vec<Check> {
     let found = match gitea.repository(&known.name).labels().await {
         Ok(labels) => labels.into_iter().map(RepositoryLabel::from).collect::<Vec<_>>(),
-        Err(error) => return vec![Check::failure("labels", "forge-unavailable", error.to_string(), "ask again")],
+        Err(error) => return vec![Check::of_forge("labels", &error)],
     };
     let host = settings.has_host_label.then_some(&settings.host);
     let (mut missing, mut wrong) = (Vec::new(), Vec::new());
@@ -24,7 +24,8 @@ pub(super) async fn look(settings: &Settings, gitea: &Gitea, known: &KnownReposi
         }
     }
     let (name, mut checks) = (&known.name, Vec::new());
-    let next = format!("`lazarus-reconcile install --repo {name} --only labels`, or let the next pass do it");
+    let install = settings.given.command(&format!("install --repo {name} --only labels"));
+    let next = format!("{install}, or let the next pass do it");
     if !missing.is_empty() {
         let found = format!("`{name}` lacks {}", missing.join(", "));
         checks.push(Check::warning("labels", "label-missing", found, &next));

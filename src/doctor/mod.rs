@@ -1,5 +1,7 @@
 //! Looks at everything that a pass depends on, and names the cause of what is wrong and the next command.
 
+mod accounts;
+mod alerts;
 mod check;
 mod daemon;
 mod forge;
@@ -8,6 +10,7 @@ mod labels;
 mod repository;
 mod root;
 mod token;
+mod worktrees;
 
 pub use check::{Check, FAULTS, Outcome};
 
@@ -69,6 +72,8 @@ pub async fn doctor(settings: &Settings, clock: fn() -> Timestamp) -> Diagnosis 
     if let Some(gitea) = look_at_forge(settings, clock, &mut checks).await {
         let papers = root.as_ref().and_then(|root| root.file()).map(|file| &file.papers);
         repository::look(settings, &gitea, papers, &mut checks).await;
+        worktrees::look(settings, &gitea, &mut checks).await;
+        alerts::look(settings, &gitea, &mut checks).await;
     }
     daemon::look(settings, root.as_ref(), &mut checks).await;
     Diagnosis::of(checks)

@@ -6,11 +6,11 @@ use crate::install::forms::{FormFault, FoundForm, find_form};
 use crate::mission::approval::ApprovalMode;
 use crate::mission::ground::{KnownRepository, RootPapers};
 use crate::mission::identity::RepositoryName;
-use crate::mission::repository::{FoundRepository, RepositoryProblem};
+use crate::mission::repository::FoundRepository;
 use crate::mission::text::{code_span, shown};
 use crate::settings::Settings;
 use crate::world::gitea::{ForgeError, Gitea, Repository};
-use crate::world::observer::{RepositoryError, find_repository};
+use crate::world::repository::{RepositoryError, find_repository};
 
 /// Looks at each repository of the settings.
 pub(super) async fn look(settings: &Settings, gitea: &Gitea, papers: Option<&RootPapers>, checks: &mut Vec<Check>) {
@@ -29,7 +29,7 @@ pub(super) async fn look(settings: &Settings, gitea: &Gitea, papers: Option<&Roo
                 checks.push(found(&known, asked_for.as_ref()));
                 inside(settings, gitea, &known, checks).await;
             }
-            Err(error) => checks.push(not_found(name, &error)),
+            Err(error) => checks.push(not_found(&error)),
         }
     }
 }
@@ -45,25 +45,8 @@ fn found(known: &KnownRepository, asked_for: Option<&RepositoryName>) -> Check {
     }
 }
 
-fn not_found(name: &RepositoryName, error: &RepositoryError) -> Check {
-    let (fault, next) = match error {
-        RepositoryError::Forge(ForgeError::MissingScope { .. }) => {
-            ("token-scope-missing", "make a token that has the scope too".to_owned())
-        }
-        RepositoryError::Forge(_) => ("forge-unavailable", "ask again".to_owned()),
-        RepositoryError::Problem(problem) => (problem.kind(), next_step(problem, name)),
-    };
-    Check::failure("repository", fault, error.to_string(), next)
-}
-
-fn next_step(problem: &RepositoryProblem, name: &RepositoryName) -> String {
-    match problem {
-        RepositoryProblem::Missing { .. } => format!("add the bot to `{name}` as a collaborator with write access"),
-        RepositoryProblem::Moved { .. } => "set its new name in `repositories`".to_owned(),
-        RepositoryProblem::TakenOver { .. } => "set `repositories` to where ours is".to_owned(),
-        RepositoryProblem::Archived { .. } => "un-archive it in its settings".to_owned(),
-        RepositoryProblem::NoIssues { .. } => "turn issues on in its settings".to_owned(),
-    }
+fn not_found(error: &RepositoryError) -> Check {
+    Check::failure("repository", error.fault(), error.found(), error.next())
 }
 
 async fn inside(settings: &Settings, gitea: &Gitea, known: &KnownRepository, checks: &mut Vec<Check>) {
@@ -72,24 +55,22 @@ async fn inside(settings: &Settings, gitea: &Gitea, known: &KnownRepository, che
     if let Ok(repository) = gitea.repository(name).get().send().await {
         checks.push(strangers(settings, &repository));
     }
-    checks.push(form(gitea, name).await);
+    checks.push(form(settings, gitea, name).await);
     checks.extend(labels::look(settings, gitea, known).await);
 }
 
 async fn rights(gitea: &Gitea, name: &RepositoryName) -> Check {
     let next = format!("give the bot write access: `{name}`, Settings, Collaborators");
     match gitea.repository(name).probe_writing().send().await {
-        // It was not found, so it was looked for; a forge that breaks over it has let us come so far, too.
-        Ok(_) | Err(ForgeError::NotFound { .. } | ForgeError::Unavailable { status: 500, .. }) => {
+        // It was not found, so it was looked for.
+        Ok(_) | Err(ForgeError::NotFound { .. }) => {
             Check::pass("rights", format!("the bot may write issues of `{name}`"))
         }
-        Err(error @ ForgeError::MissingScope { .. }) => {
-            Check::failure("rights", "token-scope-missing", error.to_string(), "make a token that has it")
+        Err(error @ ForgeError::Forbidden { .. }) => {
+            let found = format!("the bot may only read `{name}`: {}", error.found());
+            Check::failure("rights", "repository-read-only", found, next)
         }
-        Err(ForgeError::Forbidden { .. }) => {
-            Check::failure("rights", "repository-read-only", format!("the bot may only read `{name}`"), next)
-        }
-        Err(error) => Check::failure("rights", "forge-unavailable", error.to_string(), "ask again"),
+        Err(error) => Check::of_forge("rights", &error),
     }
 }
 
@@ -108,8 +89,8 @@ fn strangers(settings: &Settings, repository: &Repository) -> Check {
 }
 
 /// Ids and labels count; texts are the team's own, and so are fields that they add.
-async fn form(gitea: &Gitea, name: &RepositoryName) -> Check {
-    let install = format!("`lazarus-reconcile install --repo {name} --only form`");
+async fn form(settings: &Settings, gitea: &Gitea, name: &RepositoryName) -> Check {
+    let install = settings.given.command(&format!("install --repo {name} --only form"));
     let (path, fault) = match find_form(gitea, name).await {
         Ok(FoundForm::Good { path }) => return Check::pass("form", format!("`{name}` has it: {}", shown(&path))),
         Ok(FoundForm::Missing) => {
@@ -117,7 +98,7 @@ async fn form(gitea: &Gitea, name: &RepositoryName) -> Check {
             return Check::failure("form", "form-missing", found, install);
         }
         Ok(FoundForm::Faulty { path, id: _, fault }) => (code_span(&path), fault),
-        Err(error) => return Check::failure("form", "forge-unavailable", error.to_string(), "ask again"),
+        Err(error) => return Check::of_forge("form", &error),
     };
     let (word, found) = match fault {
         FormFault::Unreadable => ("form-invalid", format!("{path} of `{name}` is no form that Gitea can read")),

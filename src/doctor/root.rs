@@ -9,11 +9,10 @@ use crate::world::root::{Root, RootError};
 /// Looks at the root. It, if there is one to look at.
 pub(super) fn look(settings: &Settings, checks: &mut Vec<Check>) -> Option<Root> {
     let path = settings.missions_root.display().to_string();
-    let init = format!("`lazarus-reconcile init --root {}`", shell_word(&path));
-    let root = match Root::open(&settings.missions_root) {
+    let root = match settings.open_root() {
         Ok(root) => root,
         Err(error) => {
-            checks.push(refused(&error, &init));
+            checks.push(refused(settings, &error));
             return None;
         }
     };
@@ -21,8 +20,11 @@ pub(super) fn look(settings: &Settings, checks: &mut Vec<Check>) -> Option<Root>
         let error = root.check_can_be_initialised().err();
         let found = format!("`{path}` is not initialised");
         checks.push(error.map_or_else(
-            || Check::warning("root", "root-not-initialised", found, format!("{init}, or let the first pass do it")),
-            |error| refused(&error, &init),
+            || {
+                let next = format!("{}, or let the first pass do it", init(settings));
+                Check::warning("root", "root-not-initialised", found, next)
+            },
+            |error| refused(settings, &error),
         ));
         checks.push(space(settings, &root));
         return Some(root);
@@ -32,28 +34,39 @@ pub(super) fn look(settings: &Settings, checks: &mut Vec<Check>) -> Option<Root>
         && remembered != now
     {
         let found = format!("its missions come from `{remembered}`, and `forge.url` is `{now}`");
+        let (preview, init) = (settings.given.command("--dry-run"), init(settings));
         let next = format!(
-            "set `forge.url` right; `lazarus-reconcile --dry-run` shows whether it is the same forge, and if it has moved there \
-             for good, {init} remembers that"
+            "set `forge.url` right; {preview} shows whether it is the same forge, and if it has moved there for good, {init} \
+             remembers that"
         );
         checks.push(Check::warning("root", "root-foreign", found, next));
     }
-    checks.push(owner(&root, &init));
+    checks.push(owner(settings, &root));
     checks.push(modes(&root, &path));
     checks.push(space(settings, &root));
-    checks.push(records(&root));
+    checks.push(records(settings, &root));
     checks.push(writing(&root, &path));
     Some(root)
 }
 
+/// The command that makes it a root.
+fn init(settings: &Settings) -> String {
+    let path = settings.missions_root.display().to_string();
+    settings.given.command(&format!("init --root {}", shell_word(&path)))
+}
+
 /// The refusals of a pass, under the same names.
-fn refused(error: &RootError, init: &str) -> Check {
+fn refused(settings: &Settings, error: &RootError) -> Check {
     let next = match error {
-        RootError::Missing { .. } | RootError::NotInitialised { .. } => format!("{init}, or mount its disk"),
+        RootError::Missing { .. } | RootError::NotInitialised { .. } => {
+            format!("{}, or mount its disk", init(settings))
+        }
         RootError::Unusable { path, .. } => format!("`namei -l {}`", shell_word(path)),
         RootError::Occupied { .. } => "name an empty directory by `--root` or `missions_root`".to_owned(),
         RootError::Damaged { file, .. } => format!("restore `{file}` from a backup"),
-        RootError::NotOwner { owner, .. } => format!("`sudo -u {owner} lazarus-reconcile doctor`"),
+        RootError::NotOwner { owner, .. } => {
+            format!("`sudo -u {owner} lazarus-reconcile doctor{}`", settings.given.beside(""))
+        }
         RootError::Unwritable { path, .. } => format!("`findmnt -T {}`", shell_word(path)),
         RootError::AnotherRootExpected { .. } | RootError::Foreign { .. } | RootError::Locked { .. } => {
             "do as it says".to_owned()
@@ -62,10 +75,10 @@ fn refused(error: &RootError, init: &str) -> Check {
     Check::failure("root", error.kind(), error.to_string(), next)
 }
 
-fn owner(root: &Root, init: &str) -> Check {
+fn owner(settings: &Settings, root: &Root) -> Check {
     match root.check_owner() {
         Ok(()) => Check::pass("owner", "the root belongs to the account that this runs as"),
-        Err(error) => Check { check: "owner", ..refused(&error, init) },
+        Err(error) => Check { check: "owner", ..refused(settings, &error) },
     }
 }
 
@@ -88,7 +101,7 @@ fn modes(root: &Root, path: &str) -> Check {
 
 fn space(settings: &Settings, root: &Root) -> Check {
     let Some(space) = root.space() else { return Check::skipped("space", "the file system does not tell") };
-    let next = "`lazarus-reconcile gc`, or a larger disk; until then new missions wait";
+    let next = format!("{}, or a larger disk; until then new missions wait", settings.given.command("gc"));
     match shortage(space, settings.limits) {
         Some(Limit::FreeInodes(reserve)) => {
             let left = space.inodes.map_or(0, |(free, _)| free);
@@ -105,14 +118,15 @@ fn space(settings: &Settings, root: &Root) -> Check {
     }
 }
 
-fn records(root: &Root) -> Check {
+fn records(settings: &Settings, root: &Root) -> Check {
     match root.records() {
         Ok(records) => match records.damaged.values().next() {
             None => Check::pass("records", format!("{} issues are remembered", records.by_issue.len())),
             Some(message) => {
                 let others = records.damaged.len() - 1;
                 let more = if others == 0 { String::new() } else { format!("; and {others} more") };
-                Check::failure("records", "record-damaged", format!("{message}{more}"), "`lazarus-reconcile status`")
+                let next = settings.given.command("status");
+                Check::failure("records", "record-damaged", format!("{message}{more}"), next)
             }
         },
         Err(error) => Check::failure("records", error.kind(), error.to_string(), "restore it from a backup"),

@@ -1,7 +1,8 @@
 //! Whether the token is known, whose it is, and whether it may do what it must and no more.
 
+use crate::doctor::accounts;
 use crate::doctor::check::Check;
-use crate::settings::{Account, Settings};
+use crate::settings::Settings;
 use crate::world::gitea::{ForgeError, Gitea};
 
 /// Where tokens are made.
@@ -14,7 +15,9 @@ pub(super) async fn look(settings: &Settings, gitea: Gitea, checks: &mut Vec<Che
         checks.push(Check::failure("token", "token-missing", error.to_string(), make));
         return None;
     }
-    match gitea.user().send().await {
+    let user = gitea.user().send().await;
+    let me = user.as_ref().ok().map(|user| user.id);
+    match user {
         Ok(user) if user.is_admin => {
             let found = format!("it belongs to `{}`, who administers the forge", user.login);
             checks.push(Check::warning("token", "token-of-admin", found, "make an ordinary account for the bot"));
@@ -22,25 +25,18 @@ pub(super) async fn look(settings: &Settings, gitea: Gitea, checks: &mut Vec<Che
         // A job's token has no scopes that anybody chose.
         Ok(user) if user.id < 0 => {
             checks.push(Check::pass("token", "it is the job's own"));
-            people(settings, &gitea, checks).await;
+            accounts::look(settings, &gitea, me, checks).await;
             return Some(gitea);
         }
         Ok(user) => checks.push(Check::pass("token", format!("it belongs to `{}` (id {})", user.login, user.id))),
-        Err(ForgeError::Unauthorized { .. }) => {
-            let found = "the forge does not know it: it is wrong, expired or revoked";
-            checks.push(Check::failure("token", "token-refused", found, make));
-            return None;
-        }
-        Err(error @ ForgeError::MissingScope { .. }) => {
-            checks.push(Check::failure("token", "token-scope-missing", error.to_string(), &make));
-        }
+        Err(error @ ForgeError::MissingScope { .. }) => checks.push(Check::of_forge("token", &error)),
         Err(error) => {
-            checks.push(Check::failure("token", "forge-unavailable", error.to_string(), "ask again"));
+            checks.push(Check::of_forge("token", &error));
             return None;
         }
     }
     checks.push(excess(&gitea, &make).await);
-    people(settings, &gitea, checks).await;
+    accounts::look(settings, &gitea, me, checks).await;
     Some(gitea)
 }
 
@@ -51,15 +47,4 @@ async fn excess(gitea: &Gitea, make: &str) -> Check {
     }
     let found = "it may also read notifications, so it was made with more scopes than are needed";
     Check::warning("scopes", "token-scope-excess", found, make)
-}
-
-async fn people(settings: &Settings, gitea: &Gitea, checks: &mut Vec<Check>) {
-    for (key, account) in settings.approval.accounts() {
-        let Account::Login(login) = account else { continue };
-        let shown = crate::mission::text::shown(login);
-        if let Err(ForgeError::NotFound { .. } | ForgeError::Moved { .. }) = gitea.user_named(login).send().await {
-            let found = format!("`{key}`: the forge has no account `{shown}`");
-            checks.push(Check::failure("accounts", "account-unknown", found, "name another one, or its id"));
-        }
-    }
 }

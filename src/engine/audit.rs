@@ -22,7 +22,7 @@ use crate::world::applier::Applier;
 use crate::world::crew::blocking;
 use crate::world::gitea::ForgeError;
 use crate::world::mutex::locked;
-use crate::world::root::{Records, Root};
+use crate::world::root::Records;
 use crate::world::{WorldError, clock};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -154,9 +154,9 @@ impl Engine {
         }
     }
 
-    fn gather_quiet(&self, result: Option<MissionResult>) {
+    fn gather_quiet(&self, result: Option<Box<MissionResult>>) {
         if let (Some(gathered), Some(result)) = (&self.gathered, result) {
-            locked(&gathered.found).results.push(result);
+            locked(&gathered.found).results.push(*result);
             gathered.step(true);
         }
     }
@@ -176,7 +176,7 @@ impl Engine {
         // By its path again, since another one may have been mounted there.
         let root = match &self.gathered {
             Some(_) => Arc::clone(&self.root),
-            None => Arc::new(Root::open(&self.settings.missions_root)?),
+            None => Arc::new(self.settings.open_root()?),
         };
         let scope = self.gathered.as_ref().map_or(&Scope::Everything, |gathered| &gathered.scope);
         let (settings, fleet, decides_alerts) = (&self.settings, &self.fleet, self.gathered.is_some());
@@ -262,7 +262,7 @@ struct Planned {
 
 enum Next {
     /// Nothing is to be done; for a single pass, what it reports.
-    Nothing(Option<MissionResult>),
+    Nothing(Option<Box<MissionResult>>),
     /// Its turn has begun.
     Turn(Box<Candidate>),
     /// It is to be looked at: a daemon keeps no more turns than [`TURNS_MAX`] in memory.
@@ -281,7 +281,7 @@ fn plan(candidates: Vec<Candidate>, here: &Arc<Here>, is_once: bool) -> Vec<Plan
         // One that is blocked is said to be at each look.
         let is_quiet = candidate.is_quiet() && !matches!(candidate.situation_in_fleet(), Situation::Blocked(_));
         let next = if is_quiet {
-            Next::Nothing(is_once.then(|| MissionResult::of(here, &Outcome::quiet(candidate))))
+            Next::Nothing(is_once.then(|| Box::new(MissionResult::of(here, &Outcome::quiet(candidate)))))
         } else if is_once || turns < TURNS_MAX {
             turns += 1;
             Next::Turn(Box::new(candidate))

@@ -281,6 +281,7 @@ impl Engine {
             Ok(keys) if self.forge.is_some() => keys.into_iter().for_each(|key| self.queue.add(key)),
             Ok(_) => {}
             Err(error) => {
+                let error = self.settings.refused_root(error);
                 let about = self.settings.missions_root.display().to_string();
                 self.note(&[Trouble::new(about, error.kind(), error.to_string())]);
                 return false;
@@ -306,5 +307,6 @@ impl Engine {
 /// Waiting for another writer to end blocks.
 async fn enter(settings: &Settings, access: Access) -> Result<Entry, Refusal> {
     let path = settings.missions_root.clone();
-    Ok(blocking(move || Entry::to(&path, access)).await?)
+    let entered = blocking(move || Entry::to(&path, access)).await;
+    Ok(entered.map_err(|error| settings.refused_root(error))?)
 }

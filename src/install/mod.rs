@@ -4,10 +4,11 @@ pub mod forms;
 pub mod plan;
 pub mod report;
 
-use crate::install::forms::{file, find_form, has_chooser, there};
+use crate::install::forms::{FoundForm, file, find_form, has_chooser, there};
 use crate::install::plan::{EVENTS, File, Part, Plan, Repository, Step, WORKFLOW_PATHS, Wanted, plan};
 use crate::install::report::{InstallReport, StepReport};
 use crate::mission::identity::RepositoryName;
+use crate::mission::repository::{RepositoryFacts, RepositoryProblem, assess_issues};
 use crate::settings::{Secret, Settings, SettingsError};
 use crate::world::gitea::{Commit, ForgeError, Gitea, NewHook, NewLabel};
 
@@ -34,6 +35,9 @@ pub enum InstallError {
     /// It is not there.
     #[error("there is no repository `{0}`, or the token may not see it; check the name, and whose token it is")]
     Missing(RepositoryName),
+    /// It takes no missions, whatever is put into it.
+    #[error(transparent)]
+    Repository(#[from] RepositoryProblem),
     /// Nothing may be written in it.
     #[error("`{0}` is archived; un-archive it first")]
     Archived(RepositoryName),
@@ -84,6 +88,7 @@ async fn prepare_one(
         Err(ForgeError::NotFound { .. }) => return Err(InstallError::Missing(repository.clone())),
         Err(error) => return Err(failed(error)),
     };
+    assess_issues(repository, &RepositoryFacts::from(&about))?;
     let found = look(gitea, repository, about.default_branch, &wanted).await.map_err(failed)?;
     Ok(Prepared {
         repository: repository.clone(),
@@ -100,7 +105,16 @@ async fn look(
     wanted: &Wanted,
 ) -> Result<Repository, ForgeError> {
     let call = gitea.repository(name);
-    let mut found = Repository { default_branch, ..Repository::default() };
+    let mut found = Repository {
+        default_branch,
+        is_protected: false,
+        labels: Vec::new(),
+        form: FoundForm::default(),
+        has_chooser: false,
+        workflow: None,
+        is_githubs: false,
+        hooks: Ok(Vec::new()),
+    };
     let is_wanted = |part| wanted.parts.contains(&part);
     if is_wanted(Part::Labels) {
         found.labels = call.labels().await?;
@@ -121,8 +135,10 @@ async fn look(
     }
     if is_wanted(Part::Webhook) && wanted.hook_url.is_some() {
         found.hooks = match call.hooks().send().await {
-            Ok(hooks) => Some(hooks),
-            Err(ForgeError::Forbidden { .. } | ForgeError::MissingScope { .. } | ForgeError::NotFound { .. }) => None,
+            Ok(hooks) => Ok(hooks),
+            Err(
+                error @ (ForgeError::Forbidden { .. } | ForgeError::MissingScope { .. } | ForgeError::NotFound { .. }),
+            ) => Err(error.found()),
             Err(error) => return Err(error),
         };
     }

@@ -55,7 +55,7 @@ impl Part {
 }
 
 /// What there is already.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Repository {
     /// The branch that counts.
     pub default_branch: String,
@@ -71,8 +71,8 @@ pub struct Repository {
     pub workflow: Found,
     /// Whether there are workflows in `.github/workflows` and none in `.gitea/workflows`.
     pub is_githubs: bool,
-    /// The webhooks; none where the token may not see them.
-    pub hooks: Option<Vec<gitea::Hook>>,
+    /// The webhooks, or how the forge refused to show them.
+    pub hooks: Result<Vec<gitea::Hook>, String>,
 }
 
 /// What is wanted.
@@ -257,9 +257,13 @@ fn hook(found: &Repository, wanted: &Wanted, notes: &mut Vec<String>) -> Option<
         notes.push("no webhook: set `daemon.webhook_secret_file`; `openssl rand -hex 32` makes a secret".to_owned());
         return None;
     }
-    let Some(hooks) = &found.hooks else {
-        notes.push("no webhook: only an administrator of the repository sees and makes them, with the scope `write:repository`".to_owned());
-        return None;
+    let hooks = match &found.hooks {
+        Ok(hooks) => hooks,
+        Err(refusal) => {
+            let who = "only an administrator of the repository sees and makes them, with the scope `write:repository`";
+            notes.push(format!("no webhook: {who}; {refusal}"));
+            return None;
+        }
     };
     let step = match hooks.iter().find(|hook| hook.config.get("url") == Some(&url)) {
         None => Step::CreateHook { url },

@@ -57,13 +57,16 @@ fn told(step: &Step, error: &ForgeError) -> String {
         ForgeError::MissingScope { required, .. } => {
             format!("the token lacks `{required}`; this needs {}", step.needs())
         }
-        ForgeError::Forbidden { .. } | ForgeError::NotFound { .. } => {
-            format!("the account may not do it; this needs {}", step.needs())
+        ForgeError::Forbidden { message, .. } => {
+            let reason = if message.is_empty() { String::new() } else { format!("; the forge says: {message}") };
+            format!("the account may not do it; this needs {}{reason}", step.needs())
         }
+        ForgeError::NotFound { .. } => format!("{}; this needs {}", error.found(), step.needs()),
         ForgeError::Unreachable { .. }
         | ForgeError::TimedOut { .. }
         | ForgeError::Unavailable { .. }
         | ForgeError::Unauthorized { .. }
+        | ForgeError::Barred { .. }
         | ForgeError::Moved { .. }
         | ForgeError::Refused { .. }
         | ForgeError::Protocol { .. }

@@ -27,3 +27,9 @@ pub fn beat_command(missions_root: &str, mission_id: MissionId) -> String {
 pub fn scan_command(missions_root: &str) -> String {
     format!("lazarus-reconcile scan --root {}", shell_word(missions_root))
 }
+
+/// The command that makes the scaffold of a cell that belongs to no issue.
+#[must_use]
+pub fn init_cell_command(missions_root: &str, cell: &str) -> String {
+    format!("lazarus-pit --init-cell {cell} --root {}", shell_word(missions_root))
+}

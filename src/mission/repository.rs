@@ -2,6 +2,8 @@
 
 use crate::mission::ground::KnownRepository;
 use crate::mission::identity::{ForgeUrl, NotA, RepositoryId, RepositoryName};
+use crate::mission::text::shown;
+use std::fmt;
 
 /// What the forge answers when it is asked for a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +30,10 @@ pub struct RepositoryFacts {
     pub html_url: String,
     /// Whether nothing may be written any more.
     pub is_archived: bool,
-    /// Whether it has issues.
+    /// Whether it has issues, be it in an external tracker.
     pub has_issues: bool,
+    /// The address of the tracker that has its issues instead of the forge.
+    pub external_tracker: Option<String>,
 }
 
 /// A repository as it was found.
@@ -54,21 +58,15 @@ pub enum Lookup {
     Misnamed(RepositoryId, NotA),
 }
 
-/// Why a repository cannot be served until a person does something.
+/// Why a repository cannot be served until a person does something; what it says is one diagnosis for all who tell it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RepositoryProblem {
     /// It is not there, or the token may not see it.
-    #[error(
-        "the repository `{name}` is not there, or the token may not see it; check `repositories` and that the bot is a collaborator"
-    )]
     Missing {
         /// As configured.
         name: RepositoryName,
     },
     /// It has another name now, and we do not know its id.
-    #[error(
-        "the repository `{name}` has moved to `{location}`, and was never seen here before; set its new name in `repositories`"
-    )]
     Moved {
         /// As configured.
         name: RepositoryName,
@@ -76,9 +74,6 @@ pub enum RepositoryProblem {
         location: String,
     },
     /// The name belongs to another repository now.
-    #[error(
-        "`{name}` is another repository now (id {found}, ours was {remembered}); nothing is read from it or written to it; set `repositories` to where ours is"
-    )]
     TakenOver {
         /// As configured.
         name: RepositoryName,
@@ -88,22 +83,72 @@ pub enum RepositoryProblem {
         found: RepositoryId,
     },
     /// Nothing may be written in it.
-    #[error(
-        "the repository `{name}` is archived; nothing is written to it and its cells stay; take it out of `repositories`, or un-archive it"
-    )]
     Archived {
         /// As configured.
         name: RepositoryName,
     },
     /// It has no issues.
-    #[error("issues are turned off in the repository `{name}`; turn them on, or take it out of `repositories`")]
     NoIssues {
         /// As configured.
         name: RepositoryName,
     },
+    /// Its issues are in a tracker elsewhere; the forge says that it has some, and then 404 to whoever asks for them
+    /// (go-gitea/gitea `services/convert/repository.go`).
+    ExternalTracker {
+        /// As configured.
+        name: RepositoryName,
+        /// Where they are.
+        address: String,
+    },
+}
+
+/// What was found, and what to do.
+impl fmt::Display for RepositoryProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.found(), self.next())
+    }
 }
 
 impl RepositoryProblem {
+    /// What was found.
+    #[must_use]
+    pub fn found(&self) -> String {
+        match self {
+            Self::Missing { name } => {
+                format!("the repository `{name}` is not there, or the token may not see it")
+            }
+            Self::Moved { name, location } => {
+                format!("the repository `{name}` has moved to `{location}`, and was never seen here before")
+            }
+            Self::TakenOver { name, remembered, found } => format!(
+                "`{name}` is another repository now (id {found}, ours was {remembered}); nothing is read from it or \
+                 written to it"
+            ),
+            Self::Archived { name } => {
+                format!("the repository `{name}` is archived; nothing is written to it and its cells stay")
+            }
+            Self::NoIssues { name } => format!("issues are turned off in the repository `{name}`"),
+            Self::ExternalTracker { name, address } => {
+                format!("the repository `{name}` has its issues in an external tracker, `{}`", shown(address))
+            }
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn next(&self) -> &'static str {
+        match self {
+            Self::Missing { .. } => "check `repositories` and that the bot is a collaborator",
+            Self::Moved { .. } => "set its new name in `repositories`",
+            Self::TakenOver { .. } => "set `repositories` to where ours is",
+            Self::Archived { .. } => "take it out of `repositories`, or un-archive it",
+            Self::NoIssues { .. } => "turn them on, or take it out of `repositories`",
+            Self::ExternalTracker { .. } => {
+                "have it use the built-in issue tracker in its settings, or take it out of `repositories`"
+            }
+        }
+    }
+
     /// The fixed word for JSON, logs and metrics.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -113,13 +158,14 @@ impl RepositoryProblem {
             Self::TakenOver { .. } => "repository-taken-over",
             Self::Archived { .. } => "repository-archived",
             Self::NoIssues { .. } => "repository-no-issues",
+            Self::ExternalTracker { .. } => "repository-external-tracker",
         }
     }
 
     /// Whether the repository that we remember is there all the same.
     #[must_use]
     pub fn is_still_ours(&self) -> bool {
-        matches!(self, Self::Archived { .. } | Self::NoIssues { .. })
+        matches!(self, Self::Archived { .. } | Self::NoIssues { .. } | Self::ExternalTracker { .. })
     }
 }
 
@@ -143,16 +189,14 @@ fn assess_facts(
     remembered: Option<RepositoryId>,
     facts: &RepositoryFacts,
 ) -> Result<Lookup, RepositoryProblem> {
-    let RepositoryFacts { id, full_name, html_url, is_archived, has_issues } = facts;
+    let RepositoryFacts { id, full_name, html_url, is_archived, has_issues: _, external_tracker: _ } = facts;
     if let Some(remembered) = remembered.filter(|remembered| remembered != id) {
         return Err(RepositoryProblem::TakenOver { name, remembered, found: *id });
     }
     if *is_archived {
         return Err(RepositoryProblem::Archived { name });
     }
-    if !has_issues {
-        return Err(RepositoryProblem::NoIssues { name });
-    }
+    assess_issues(&name, facts)?;
     Ok(match RepositoryName::parse(full_name) {
         Ok(now) => {
             let asked_for = (!now.is_same(&name)).then_some(name);
@@ -161,4 +205,14 @@ fn assess_facts(
         }
         Err(error) => Lookup::Misnamed(*id, error),
     })
+}
+
+/// Whether the forge has the issues of a repository.
+pub fn assess_issues(name: &RepositoryName, facts: &RepositoryFacts) -> Result<(), RepositoryProblem> {
+    let name = name.clone();
+    match &facts.external_tracker {
+        _ if !facts.has_issues => Err(RepositoryProblem::NoIssues { name }),
+        Some(address) => Err(RepositoryProblem::ExternalTracker { name, address: address.clone() }),
+        None => Ok(()),
+    }
 }

@@ -234,7 +234,8 @@ fn worktree_news(worktree: &Worktree, spec: &Spec) -> Option<WorktreeNews> {
         return Some(WorktreeNews::CheckedOut(checked_out.clone()));
     }
     let source = WorktreeSource::of(spec)?;
-    let failed = worktree.failed.as_ref().filter(|failed| failed.source == source);
+    // One that is only imagined to have been tried, as in a preview, has no reason to tell.
+    let failed = worktree.failed.as_ref().filter(|failed| failed.source == source && !failed.why.is_empty());
     Some(match failed {
         Some(failed) => WorktreeNews::Failed(source, failed.why.clone()),
         None => WorktreeNews::Wanted(source),

@@ -121,7 +121,44 @@ pub fn code_span(text: &str) -> String {
 /// A code span for a path or command of our own making, which is of no use when it is cut.
 #[must_use]
 pub fn whole_span(ours: &str) -> String {
-    span(&without_invisible(ours).0.replace('\n', " "))
+    let line = without_invisible(ours).0.replace('\n', " ");
+    if line.is_empty() { "(nothing)".to_owned() } else { span(&line) }
+}
+
+/// A text with Markdown code spans, for where Markdown is not read: what stands in them is quoted instead.
+#[must_use]
+pub fn quoted_spans(text: &str) -> String {
+    let (mut quoted, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some((before, after)) = rest.split_once('`') {
+        let fence = 1 + after.bytes().take_while(|byte| *byte == b'`').count();
+        let after = &after[fence - 1..];
+        quoted.push_str(before);
+        if let Some(end) = closing(after, fence) {
+            let (span, next) = (&after[..end], &after[end + fence..]);
+            // A blank at both ends keeps the backticks of the text from those of the span.
+            let padded = span.strip_prefix(' ').and_then(|span| span.strip_suffix(' '));
+            quoted.extend(["“", padded.unwrap_or(span), "”"]);
+            rest = next;
+        } else {
+            quoted.push_str(&"`".repeat(fence));
+            rest = after;
+        }
+    }
+    quoted + rest
+}
+
+/// Where the next run of exactly so many backticks begins.
+fn closing(text: &str, fence: usize) -> Option<usize> {
+    let mut at = 0;
+    while let Some(found) = text[at..].find('`') {
+        let begin = at + found;
+        let run = text[begin..].bytes().take_while(|byte| *byte == b'`').count();
+        if run == fence {
+            return Some(begin);
+        }
+        at = begin + run;
+    }
+    None
 }
 
 fn span(line: &str) -> String {

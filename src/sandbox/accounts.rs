@@ -1,17 +1,40 @@
 //! The accounts: who there is, what their tokens allow, and which logins they had before.
 
 use crate::sandbox::seams;
-use std::collections::BTreeMap;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The account of every Actions job (go-gitea/gitea `models/user/user_system.go`).
 pub(super) const JOB_USER: i64 = -2;
 
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the forge")]
 pub(super) struct User {
     pub(super) id: i64,
     pub(super) login: String,
     /// Owns every repository of the site.
     pub(super) is_admin: bool,
+    /// Whether it may not sign in, and so not use the API either.
+    pub(super) is_prohibited: bool,
+    /// Whether it has to choose another password before anything else.
+    pub(super) must_change_password: bool,
+    /// Whether only those it follows, or who follow it, see its profile.
+    pub(super) is_private: bool,
+}
+
+impl User {
+    fn new(id: i64, login: &str, is_admin: bool) -> Self {
+        let login = login.to_owned();
+        Self { id, login, is_admin, is_prohibited: false, must_change_password: false, is_private: false }
+    }
+}
+
+/// What an administrator changes of an account; what is not named stays.
+#[derive(Debug, Deserialize)]
+pub(super) struct AccountEdit {
+    prohibit_login: Option<bool>,
+    must_change_password: Option<bool>,
+    visibility: Option<String>,
 }
 
 /// Somebody who asks, with what the token allows.
@@ -54,13 +77,15 @@ pub(super) struct Accounts {
     former_logins: BTreeMap<String, i64>,
     tokens: BTreeMap<String, Actor>,
     sessions: BTreeMap<String, i64>,
+    /// Who blocks whom.
+    blocks: BTreeSet<(i64, i64)>,
     last_id: i64,
 }
 
 impl Accounts {
     pub(super) fn add(&mut self, login: &str, is_admin: bool) {
         self.last_id += 1;
-        self.users.push(User { id: self.last_id, login: login.to_owned(), is_admin });
+        self.users.push(User::new(self.last_id, login, is_admin));
     }
 
     pub(super) fn named(&self, login: &str) -> Option<&User> {
@@ -70,10 +95,20 @@ impl Accounts {
     /// An account by its id; what is not known is a ghost.
     pub(super) fn get(&self, id: i64) -> User {
         if id == JOB_USER {
-            return User { id, login: "gitea-actions".to_owned(), is_admin: false };
+            return User::new(id, "gitea-actions", false);
         }
         let known = self.users.iter().find(|user| user.id == id).cloned();
-        known.unwrap_or_else(|| User { id: -1, login: "Ghost".to_owned(), is_admin: false })
+        known.unwrap_or_else(|| User::new(-1, "Ghost", false))
+    }
+
+    /// Changes an account, if there is one of this login.
+    pub(super) fn edit(&mut self, login: &str, edit: AccountEdit) -> Option<User> {
+        let AccountEdit { prohibit_login, must_change_password, visibility } = edit;
+        let user = self.users.iter_mut().find(|user| user.login.eq_ignore_ascii_case(login))?;
+        user.is_prohibited = prohibit_login.unwrap_or(user.is_prohibited);
+        user.must_change_password = must_change_password.unwrap_or(user.must_change_password);
+        user.is_private = visibility.map_or(user.is_private, |visibility| visibility == "private");
+        Some(user.clone())
     }
 
     pub(super) fn rename(&mut self, id: i64, login: &str) {
@@ -81,6 +116,14 @@ impl Accounts {
             let former = std::mem::replace(&mut user.login, login.to_owned());
             self.former_logins.insert(former.to_lowercase(), id);
         }
+    }
+
+    pub(super) fn block(&mut self, by: i64, whom: i64) {
+        self.blocks.insert((by, whom));
+    }
+
+    pub(super) fn blocks(&self, by: i64, whom: i64) -> bool {
+        self.blocks.contains(&(by, whom))
     }
 
     /// Takes an account away; what it wrote stays, as a ghost's.

@@ -15,6 +15,7 @@ fn route(state: &mut State, request: &Request) -> Answer {
     let actor = authenticate(state, request)?;
     let segments = request.segments();
     let segments = segments.strip_prefix(&["api", "v1"]).unwrap_or_default();
+    check_account(state, actor.as_ref())?;
     check_scope(state, actor.as_ref(), request, segments)?;
     match (request.method.as_str(), segments) {
         ("GET", ["version"]) => Ok(Reply::json(200, &json!({ "version": state.version }))),
@@ -29,6 +30,13 @@ fn route(state: &mut State, request: &Request) -> Answer {
             json["is_admin"] = json!(user.is_admin);
             Ok(Reply::json(200, &json))
         }
+        ("PUT", ["user", "blocks", login]) => {
+            let user = signed_in(state, actor.as_ref())?;
+            let blocked = state.accounts.named(login).map(|user| user.id);
+            let blocked = blocked.ok_or_else(|| Reply::not_found(&state.url))?;
+            state.accounts.block(user, blocked);
+            Ok(Reply::empty(204))
+        }
         ("GET", ["notifications"]) => {
             signed_in(state, actor.as_ref())?;
             Ok(Reply::json(200, &json!([])))
@@ -37,7 +45,8 @@ fn route(state: &mut State, request: &Request) -> Answer {
             let user = signed_in(state, actor.as_ref())?;
             repositories::create(state, request, user)
         }
-        ("GET", ["users", login]) => account(state, request, login),
+        ("GET", ["users", login]) => account(state, request, actor.as_ref(), login),
+        ("PATCH", ["admin", "users", login]) => edit_account(state, request, actor.as_ref(), login),
         (_, ["repositories", id]) => {
             let at = id.parse().ok().and_then(|id| state.repository_by_id(id));
             visit(state, request, actor.as_ref(), at).and_then(|mut visit| repositories::route(&mut visit, &[]))
@@ -55,7 +64,11 @@ fn route(state: &mut State, request: &Request) -> Answer {
 
 fn about_repository(visit: &mut Visit<'_>, rest: &[&str]) -> Answer {
     match rest {
-        ["issues" | "labels", ..] if !visit.repository().has_issues => Err(Reply::not_found(&visit.state.url)),
+        ["issues" | "labels", ..]
+            if !visit.repository().has_issues || visit.repository().external_tracker.is_some() =>
+        {
+            Err(Reply::not_found(&visit.state.url))
+        }
         ["labels", rest @ ..] => labels::route(visit, rest),
         ["issues", "comments", id] => comments::one(visit, id),
         ["issues", number, "comments"] => comments::of_issue(visit, number),
@@ -74,6 +87,31 @@ fn authenticate(state: &State, request: &Request) -> Result<Option<Actor>, Reply
     let actor = token.and_then(|token| state.accounts.actor(token));
     let refused = || Reply::refusal(&state.url, 401, "user does not exist [uid: 0, name: ]");
     actor.map(Some).ok_or_else(refused)
+}
+
+/// An account as a whole is refused before anything is looked at, without the address of the documentation
+/// (go-gitea/gitea `routers/api/v1/api.go`).
+fn check_account(state: &State, actor: Option<&Actor>) -> Result<(), Reply> {
+    let Some(actor) = actor else { return Ok(()) };
+    let user = state.accounts.get(actor.user);
+    let message = if user.is_prohibited {
+        "This account is prohibited from signing in, please contact your site administrator.".to_owned()
+    } else if user.must_change_password {
+        format!("You must change your password. Change it at: {}/user/change_password", state.url)
+    } else {
+        return Ok(());
+    };
+    Err(Reply::json(403, &json!({ "message": message })))
+}
+
+fn edit_account(state: &mut State, request: &Request, actor: Option<&Actor>, login: &str) -> Answer {
+    if !state.accounts.get(signed_in(state, actor)?).is_admin {
+        return Err(Reply::refusal(&state.url, 403, "user should be the site admin"));
+    }
+    let edit = request.json(&state.url)?;
+    let edited = state.accounts.edit(login, edit);
+    let user = edited.ok_or_else(|| Reply::not_found(&state.url))?;
+    Ok(Reply::json(200, &state.user_json(&user)))
 }
 
 fn signed_in(state: &State, actor: Option<&Actor>) -> Result<i64, Reply> {
@@ -101,14 +139,19 @@ fn check_scope(state: &State, actor: Option<&Actor>, request: &Request, segments
     Err(Reply::refusal(&state.url, 403, &message))
 }
 
-fn account(state: &State, request: &Request, login: &str) -> Answer {
+/// A private profile is shown to its owner and to administrators; whoever follows nobody is told that there is none
+/// (go-gitea/gitea `routers/api/v1/user/user.go`).
+fn account(state: &State, request: &Request, actor: Option<&Actor>, login: &str) -> Answer {
+    let asks = actor.map(|actor| state.accounts.get(actor.user));
+    let unknown = || Reply::refusal(&state.url, 404, &format!("user does not exist [uid: 0, name: {login}]"));
     if let Some(user) = state.accounts.named(login) {
-        return Ok(Reply::json(200, &state.user_json(user)));
+        let is_shown = !user.is_private || asks.is_some_and(|asks| asks.is_admin || asks.id == user.id);
+        return if is_shown { Ok(Reply::json(200, &state.user_json(user))) } else { Err(unknown()) };
     }
     if let Some(now) = state.accounts.moved_to(login) {
         return Err(moved(request, 307, login, now));
     }
-    Err(Reply::refusal(&state.url, 404, &format!("user does not exist [uid: 0, name: {login}]")))
+    Err(unknown())
 }
 
 /// A renamed account answers 307 and a renamed repository 301 (go-gitea/gitea#34005), each with a path only.

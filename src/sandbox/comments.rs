@@ -41,8 +41,19 @@ fn create(visit: &mut Visit<'_>, number: &str) -> Answer {
         return Err(visit.refusal(403, "You cannot comment on a locked issue."));
     }
     let number = issue.number;
+    needs_no_block(visit, issue.author)?;
     let id = visit.state.note(visit.at, number, visit.user, What::Comment(body));
     shown(visit, id.unwrap_or_default(), 201)
+}
+
+/// Whom the author of an issue or the owner of its repository blocks may not comment on it, nor edit what they have
+/// written, unless they administer the repository (go-gitea/gitea `services/issue/comments.go`).
+fn needs_no_block(visit: &Visit<'_>, author: i64) -> Result<(), Reply> {
+    let blocks = |by: i64| visit.state.accounts.blocks(by, visit.user);
+    if visit.right < Right::Own && (blocks(author) || blocks(visit.repository().owner)) {
+        return Err(visit.refusal(403, "user is blocked"));
+    }
+    Ok(())
 }
 
 fn text(visit: &Visit<'_>) -> Result<String, Reply> {
@@ -81,15 +92,19 @@ fn author(visit: &Visit<'_>, id: i64) -> Option<i64> {
 fn edit(visit: &mut Visit<'_>, id: i64) -> Answer {
     let body = What::Comment(text(visit)?);
     visit.needs_life()?;
-    let mut entries = visit.repository_mut().issues.iter_mut().flat_map(|issue| &mut issue.entries);
-    let Some(entry) = entries.find(|entry| entry.id == id) else { return Err(visit.not_found()) };
-    if entry.what == body {
+    let has_it = |issue: &&Issue| issue.comments().any(|entry| entry.id == id);
+    let Some(issue) = visit.repository().issues.iter().find(has_it) else { return Err(visit.not_found()) };
+    let author = issue.author;
+    if issue.comments().any(|entry| entry.id == id && entry.what == body) {
         let mut reply = shown(visit, id, 200)?;
         let mut json: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
         json["user"] = Value::Null;
         reply.body = json.to_string().into_bytes();
         return Ok(reply);
     }
+    needs_no_block(visit, author)?;
+    let mut entries = visit.repository_mut().issues.iter_mut().flat_map(|issue| &mut issue.entries);
+    let Some(entry) = entries.find(|entry| entry.id == id) else { return Err(visit.not_found()) };
     entry.what = body;
     entry.updated = now();
     shown(visit, id, 200)

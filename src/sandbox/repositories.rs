@@ -7,8 +7,8 @@ use crate::sandbox::visit::{Answer, Visit};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use serde_json::json;
-use std::collections::BTreeMap;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Deserialize)]
 struct NewRepository {
@@ -24,6 +24,12 @@ struct RepositoryEdit {
     private: Option<bool>,
     archived: Option<bool>,
     has_issues: Option<bool>,
+    external_tracker: Option<Tracker>,
+}
+
+#[derive(Deserialize)]
+struct Tracker {
+    external_tracker_url: String,
 }
 
 #[derive(Deserialize)]
@@ -70,6 +76,12 @@ pub(super) fn route(visit: &mut Visit<'_>, rest: &[&str]) -> Answer {
         }
         ("POST", ["transfer"]) => offer(visit),
         ("POST", ["transfer", "accept"]) => accept(visit),
+        ("GET", ["assignees"]) => {
+            let writers = visit.repository().writers.iter().copied();
+            let who: BTreeSet<i64> = writers.chain([visit.repository().owner]).collect();
+            Ok(Reply::json(200, &people(visit, who)))
+        }
+        ("GET", ["collaborators"]) => Ok(collaborators(visit)),
         ("PUT", ["collaborators", login]) => {
             visit.needs(Right::Own, "user should be an owner or a collaborator with admin write of a repository")?;
             let Collaboration { permission } = visit.body()?;
@@ -94,16 +106,34 @@ pub(super) fn route(visit: &mut Visit<'_>, rest: &[&str]) -> Answer {
     }
 }
 
+/// Who works in a repository is told to whoever may read there, private profiles included.
+fn people(visit: &Visit<'_>, who: impl IntoIterator<Item = i64>) -> Value {
+    let accounts = &visit.state.accounts;
+    who.into_iter().map(|id| visit.state.user_json(&accounts.get(id))).collect()
+}
+
+fn collaborators(visit: &Visit<'_>) -> Reply {
+    let Repository { readers, writers, .. } = visit.repository();
+    let (size, page) = (visit.request.page_size(), visit.request.number("page").unwrap_or(1).max(1));
+    let all: BTreeSet<i64> = readers.union(writers).copied().collect();
+    let shown = all.iter().copied().skip((page - 1) * size).take(size);
+    Reply::json(200, &people(visit, shown)).with("x-total-count", &all.len().to_string())
+}
+
 fn edit(visit: &mut Visit<'_>) -> Answer {
     visit.needs(Right::Own, "user should be an owner or a collaborator with admin write of a repository")?;
-    let RepositoryEdit { name, private, archived, has_issues } = visit.body()?;
+    let RepositoryEdit { name, private, archived, has_issues, external_tracker } = visit.body()?;
     if let Some(name) = name.filter(|name| *name != visit.repository().name) {
         visit.state.rename(visit.at, &name);
     }
     let repository = visit.repository_mut();
     repository.is_private = private.unwrap_or(repository.is_private);
     repository.is_archived = archived.unwrap_or(repository.is_archived);
-    repository.has_issues = has_issues.unwrap_or(repository.has_issues);
+    // Whoever says anything of issues says which of the two it is (go-gitea/gitea `routers/api/v1/repo/repo.go`).
+    if let Some(has_issues) = has_issues {
+        repository.has_issues = has_issues;
+        repository.external_tracker = external_tracker.map(|tracker| tracker.external_tracker_url);
+    }
     Ok(Reply::json(200, &visit.state.repository_json(visit.repository(), visit.right)))
 }
 

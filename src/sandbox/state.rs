@@ -59,6 +59,8 @@ pub(super) struct Repository {
     pub(super) is_private: bool,
     pub(super) is_archived: bool,
     pub(super) has_issues: bool,
+    /// Where its issues are, if not here.
+    pub(super) external_tracker: Option<String>,
     pub(super) created: DateTime<Utc>,
     pub(super) readers: BTreeSet<i64>,
     pub(super) writers: BTreeSet<i64>,
@@ -134,6 +136,7 @@ impl State {
             owner_login,
             name: name.to_owned(),
             has_issues: true,
+            external_tracker: None,
             created: now(),
             ..Repository::default()
         });

@@ -14,14 +14,15 @@ const NEVER: &str = "0001-01-01T00:00:00Z";
 
 impl State {
     pub(super) fn user_json(&self, user: &User) -> Value {
-        let User { id, login, is_admin: _ } = user;
+        let User { id, login, is_admin: _, is_prohibited, must_change_password: _, is_private } = user;
+        let visibility = if *is_private { "private" } else { "public" };
         let url = &self.url;
         json!({
             "id": id, "login": login, "login_name": "", "source_id": 0, "full_name": "",
             "email": format!("{login}@noreply.localhost"), "avatar_url": format!("{url}/avatars/{id}"),
             "html_url": format!("{url}/{login}"), "language": "", "is_admin": false, "last_login": NEVER,
-            "created": NEVER, "restricted": false, "active": true, "prohibit_login": false, "location": "",
-            "website": "", "description": "", "visibility": "public", "followers_count": 0, "following_count": 0,
+            "created": NEVER, "restricted": false, "active": true, "prohibit_login": is_prohibited, "location": "",
+            "website": "", "description": "", "visibility": visibility, "followers_count": 0, "following_count": 0,
             "starred_repos_count": 0, "username": login,
         })
     }
@@ -29,6 +30,7 @@ impl State {
     pub(super) fn repository_json(&self, repository: &Repository, right: Right) -> Value {
         let Repository { id, owner, owner_login, name, is_private, is_archived, has_issues, created, .. } = repository;
         let full_name = format!("{owner_login}/{name}");
+        let tracker = repository.external_tracker.as_ref().map(|url| json!({ "external_tracker_url": url }));
         let open = |is_pull| repository.issues.iter().filter(|i| i.closed.is_none() && i.is_pull == is_pull).count();
         json!({
             "id": id, "owner": self.user_json(&self.accounts.get(*owner)), "name": name, "full_name": full_name,
@@ -37,7 +39,7 @@ impl State {
             "url": format!("{}/api/v1/repos/{full_name}", self.url),
             "clone_url": format!("{}/{full_name}.git", self.url), "default_branch": "main", "archived": is_archived,
             "open_issues_count": open(false), "open_pr_counter": open(true), "created_at": time(*created),
-            "updated_at": time(*created), "has_issues": has_issues, "has_pull_requests": true,
+            "updated_at": time(*created), "has_issues": has_issues, "external_tracker": tracker, "has_pull_requests": true,
             "object_format_name": "sha1",
             "permissions": { "admin": right >= Right::Own, "push": right >= Right::Write, "pull": right >= Right::Read },
         })

@@ -2,6 +2,7 @@
 
 mod daemon;
 mod file;
+mod given;
 mod layers;
 mod notify;
 mod parse;
@@ -9,6 +10,7 @@ mod shown;
 
 pub use daemon::{DaemonSettings, Gateway, Secret};
 pub use file::{Account, LogFormat, SettingsFile, Within};
+pub use given::Given;
 pub use shown::{SCHEMA, Shown, ShownKey, shown};
 
 use crate::mission::admission::{Limits, Reserve};
@@ -18,6 +20,7 @@ use crate::mission::notify::Notify;
 use crate::mission::observation::Take;
 use crate::world::checkout::Checkouts;
 use crate::world::gitea::{Builder, Gitea, Token};
+use crate::world::root::{Root, RootError};
 use layers::{absolute, layered, listen, log_format, own_host_name, repositories, token, used_file};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -125,6 +128,8 @@ pub struct Flags {
 pub struct Settings {
     /// The file that was used, if any.
     pub source: Option<PathBuf>,
+    /// The flags that were given, for the commands that are suggested.
+    pub given: Given,
     /// Whether this is a job of Gitea Actions.
     pub is_job: bool,
     /// `missions_root`
@@ -232,6 +237,7 @@ impl Settings {
         let daemon = DaemonSettings::new(file.daemon, file.gateways, flags.listen.or(listen), heartbeats)?;
         let log_format = variable("LAZARUS_LOG").map(|value| log_format(value)).transpose()?;
         let settings = Self {
+            given: Given::new(flags),
             is_job,
             missions_root: absolute(named_root.or(file.missions_root)),
             forge_url,
@@ -287,6 +293,17 @@ impl Settings {
             });
         }
         Ok(&self.repositories)
+    }
+
+    /// Opens the missions root. What a refusal suggests carries the flags that were given.
+    pub fn open_root(&self) -> Result<Root, RootError> {
+        Root::open(&self.missions_root).map_err(|error| self.refused_root(error))
+    }
+
+    /// A refusal of the root, with what it suggests as it has to be typed.
+    #[must_use]
+    pub fn refused_root(&self, error: RootError) -> RootError {
+        error.suggesting(&self.given.beside("--root"))
     }
 
     /// A client for the forge, with the token as it is now.

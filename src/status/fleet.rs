@@ -9,7 +9,7 @@ use crate::report::counted;
 use crate::scan::{CellReport, Filter, scan, tone};
 use crate::screen::{Screen, Table, Tone};
 use crate::settings::Settings;
-use crate::world::root::{Root, RootError};
+use crate::world::root::RootError;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
@@ -77,7 +77,7 @@ pub struct Paused {
 /// Looks at everything in the root. Takes no lock, asks nobody and writes nothing.
 pub fn fleet(settings: &Settings, now: Timestamp) -> Result<Fleet, RootError> {
     let scanned = scan(settings, &Filter::default(), now)?;
-    let records = Root::open(&settings.missions_root)?.records()?;
+    let records = settings.open_root()?.records()?;
     let mut cells: HashMap<MissionId, CellReport> =
         scanned.cells.into_iter().map(|cell| (cell.mission_id, cell)).collect();
     let mut by_issue: Vec<&Record> = records.by_issue.values().collect();

@@ -114,22 +114,38 @@ pub enum StoryError {
     /// The root.
     #[error(transparent)]
     Root(#[from] RootError),
-    /// The forge, the settings, or the issue, and nothing is remembered either.
+    /// The forge or the settings, and nothing is remembered either.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(Refusal),
+    /// There is no such issue; a flag of passes, which the refusal speaks of, has nothing to do with it.
+    #[error("{0}")]
+    NoIssue(String),
     /// There is no such cell.
-    #[error("there is no mission {mission_id} in `{root}`; `lazarus-reconcile status` lists all there are")]
+    #[error("there is no mission {mission_id} in `{root}`; {list} lists all there are")]
     NoMission {
         /// Which.
         mission_id: MissionId,
         /// Where.
         root: String,
+        /// The command that lists them.
+        list: String,
     },
+}
+
+impl From<Refusal> for StoryError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Issue(what) => Self::NoIssue(what),
+            Refusal::Settings(_) | Refusal::Root(_) | Refusal::Token(_) | Refusal::Repositories(_) => {
+                Self::Refused(refusal)
+            }
+        }
+    }
 }
 
 /// Tells the story of one mission, with the forge's word if it can be had. Writes nothing.
 pub async fn story(settings: &Settings, subject: &Subject, now: Timestamp) -> Result<Story, StoryError> {
-    let root = Arc::new(Root::open(&settings.missions_root)?);
+    let root = Arc::new(settings.open_root()?);
     let records = root.records()?;
     let remembered = remembered(&records, subject);
     let asked_for = match (subject, remembered) {
@@ -151,8 +167,9 @@ pub async fn story(settings: &Settings, subject: &Subject, now: Timestamp) -> Re
     let mut survey = match surveyed {
         Ok(survey) => survey,
         Err(refusal) => {
-            let Some(record) = remembered else { return Err(refusal.into()) };
-            return Ok(from_memory(&root, record, vec![refusal.to_string()], now));
+            let error = StoryError::from(refusal);
+            let Some(record) = remembered else { return Err(error) };
+            return Ok(from_memory(&root, record, vec![error.to_string()], now));
         }
     };
     let troubles: Vec<String> = survey.troubles.iter().map(Trouble::message_with_subject).collect();
@@ -321,10 +338,12 @@ fn cell_alone(settings: &Settings, root: &Root, mission_id: MissionId, now: Time
     let sighting = cells::look(root, mission_id, root.resolver());
     let missions_root = root.path().display().to_string();
     if sighting == Sighting::Absent {
-        return Err(StoryError::NoMission { mission_id, root: missions_root });
+        let list = settings.given.command("status");
+        return Err(StoryError::NoMission { mission_id, root: missions_root, list });
     }
     let limit = spoken_length(settings.stale_after);
-    let why = format!("it belongs to no issue; its limit is its own, else {limit}: `lazarus-reconcile scan` judges it");
+    let judge = settings.given.command("scan");
+    let why = format!("it belongs to no issue; its limit is its own, else {limit}: {judge} judges it");
     Ok(Story {
         generated_at: now,
         issue: None,

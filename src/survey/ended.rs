@@ -112,9 +112,9 @@ impl Surveyor<'_> {
         let count = deleted.len();
         let message = format!(
             "{count} issues are gone at once ({}, …): is this the right forge, and is it whole? Their cells stay as they \
-             are; if they were deleted on purpose, run `lazarus-reconcile --once --allow-archive {count}`, with no daemon \
-             beside it",
-            named.join(", ")
+             are; if they were deleted on purpose, run {}, with no daemon beside it",
+            named.join(", "),
+            self.settings.given.command(&format!("--once --allow-archive {count}"))
         );
         self.troubles.push(Trouble::new(self.here.forge.to_string(), "many-gone", message));
     }

@@ -249,13 +249,15 @@ fn check_ground(settings: &Settings, root: &Root, scope: &Scope) -> Result<(), R
         return Ok(());
     }
     root.check_can_be_initialised()?;
-    let path = root.path().display().to_string();
+    let (path, flags) = (root.path().display().to_string(), settings.given.beside("--root"));
     if settings.is_job {
-        return Err(RootError::NotInitialised { path, why: "a job does not do that" });
+        return Err(RootError::NotInitialised { path, why: "a job does not do that", flags });
     }
     match scope {
         Scope::Everything => Ok(()),
-        Scope::Issue { .. } => Err(RootError::NotInitialised { path, why: "a look at one issue does not do that" }),
+        Scope::Issue { .. } => {
+            Err(RootError::NotInitialised { path, why: "a look at one issue does not do that", flags })
+        }
     }
 }
 
@@ -268,7 +270,8 @@ impl Surveyor<'_> {
         let expected = seen.into_iter().find_map(|seen| Some((seen, self.other_root_of_this_host(seen)?)));
         if let Some((observation, root)) = expected {
             let (issue, host) = (observation.issue.key.to_string(), self.here.host.to_string());
-            let error = RootError::AnotherRootExpected { path, issue, host, root };
+            let flags = self.settings.given.beside("--root");
+            let error = RootError::AnotherRootExpected { path, issue, host, root, flags };
             if self.records.by_issue.values().all(|record| record.binding.is_none()) {
                 return Err(Refusal::Root(error));
             }
@@ -282,8 +285,8 @@ impl Surveyor<'_> {
         survey.candidates.clear();
         let message = format!(
             "the missions root `{path}` is new, and only a pass that saw everything makes it one: the missions of this host \
-             may be on a disk that is not mounted; the next pass looks again, or run `lazarus-reconcile init --root {}`",
-            shell_word(&path)
+             may be on a disk that is not mounted; the next pass looks again, or run {}",
+            self.settings.given.command(&format!("init --root {}", shell_word(&path)))
         );
         self.troubles.push(Trouble::new(path, "root-not-initialised", message));
         Ok(())

@@ -2,6 +2,7 @@
 
 use crate::settings::{Account, Settings, SettingsError};
 use crate::trouble::Refusal;
+use crate::world::accounts::AccountError;
 use crate::world::gitea::ForgeError;
 use crate::world::observer::Observer;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,15 +18,13 @@ pub(super) async fn look_up(
         let Account::Login(login) = account else { continue };
         let id = match known.get(login) {
             Some(id) => *id,
-            None => match observer.person(login).await {
-                Ok(Some(id)) => id,
-                Ok(None) => {
-                    let login = crate::mission::text::shown(login);
-                    let cause = format!("the forge has no account `{login}`; name another one, or its id");
-                    return Err(SettingsError::Unfit { key, cause }.into());
+            None => match observer.account(login, &settings.repositories).await {
+                Ok(id) => id,
+                Err(AccountError::Forge(error)) if error.is_about_the_token() => return Err(Refusal::Token(error)),
+                Err(AccountError::Forge(error)) => return Ok(Err(error)),
+                Err(error @ (AccountError::Unknown { .. } | AccountError::Renamed { .. })) => {
+                    return Err(SettingsError::Unfit { key, cause: error.to_string() }.into());
                 }
-                Err(error) if error.is_about_the_token() => return Err(Refusal::Token(error)),
-                Err(error) => return Ok(Err(error)),
             },
         };
         people.insert(login.clone(), id);

@@ -6,7 +6,7 @@ use crate::mission::repository::{FoundRepository, RepositoryProblem};
 use crate::mission::setup::{Surroundings, plan_labels, plan_root};
 use crate::survey::{Survey, Surveyed, Surveyor};
 use crate::trouble::{Refusal, Trouble};
-use crate::world::observer::RepositoryError;
+use crate::world::repository::RepositoryError;
 use crate::world::root::RootError;
 use std::sync::Arc;
 

@@ -1,6 +1,8 @@
 //! The effects: the forge and the disk. Everything in here does as it is told; [`crate::mission`] decides.
 
 mod accepted;
+pub mod accounts;
+pub mod alert_targets;
 pub mod applier;
 pub mod archive;
 pub mod beats;
@@ -20,6 +22,7 @@ pub mod lock;
 pub(crate) mod mutex;
 pub mod observer;
 pub mod random;
+pub mod repository;
 pub mod root;
 pub mod service;
 pub(crate) mod staged;

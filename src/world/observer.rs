@@ -10,13 +10,13 @@ use crate::mission::notify::IssueName;
 use crate::mission::observation::{AttachedLabel, CommentFacts, IssueFacts, LabelEvent, Observation, Origin, Timeline};
 use crate::mission::person::Person;
 use crate::mission::record::{IssueKey, IssueState};
-use crate::mission::repository::{
-    FoundRepository, Lookup, RepositoryAnswer, RepositoryFacts, RepositoryProblem, assess_answer,
-};
+use crate::mission::repository::FoundRepository;
 use crate::mission::time::Timestamp;
+use crate::world::accounts::{AccountError, find_account};
 use crate::world::cells;
 use crate::world::crew::{self, LOOK_PATIENCE, blocking};
-use crate::world::gitea::{self, ForgeError, Gitea, Issue, Listing, Repository, State};
+use crate::world::gitea::{self, ForgeError, Gitea, Issue, Listing, State};
+use crate::world::repository::{RepositoryError, find_repository};
 use crate::world::root::Root;
 use std::sync::Arc;
 
@@ -25,40 +25,6 @@ use std::sync::Arc;
 pub struct Observer {
     gitea: Gitea,
     root: Arc<Root>,
-}
-
-/// Why a repository cannot be served.
-#[derive(Debug, thiserror::Error)]
-pub enum RepositoryError {
-    /// The forge did not tell.
-    #[error(transparent)]
-    Forge(#[from] ForgeError),
-    /// It did, and a person has to do something.
-    #[error(transparent)]
-    Problem(#[from] RepositoryProblem),
-}
-
-impl RepositoryError {
-    /// The fixed word for JSON, logs and metrics.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Forge(error) => error.kind(),
-            Self::Problem(problem) => problem.kind(),
-        }
-    }
-
-    /// Whether it stays so until a person gives another token.
-    #[must_use]
-    pub fn is_about_the_token(&self) -> bool {
-        matches!(self, Self::Forge(error) if error.is_about_the_token())
-    }
-
-    /// Whether it stays so until a person does something.
-    #[must_use]
-    pub fn needs_a_person(&self) -> bool {
-        self.is_about_the_token() || matches!(self, Self::Problem(_))
-    }
 }
 
 impl Observer {
@@ -173,13 +139,9 @@ impl Observer {
         }
     }
 
-    /// The account of this login; none where there is none.
-    pub async fn person(&self, login: &str) -> Result<Option<i64>, ForgeError> {
-        match self.gitea.user_named(login).send().await {
-            Ok(user) => Ok(Some(user.id)),
-            Err(ForgeError::NotFound { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
+    /// As [`find_account`].
+    pub async fn account(&self, login: &str, repositories: &[RepositoryName]) -> Result<i64, AccountError> {
+        find_account(&self.gitea, login, repositories).await
     }
 
     /// Looks at the cells of these missions, and where they have ended, at the archive.
@@ -217,37 +179,6 @@ impl Observer {
     }
 }
 
-/// Finds a repository by its name, or, where it was renamed, by the id that we remember.
-pub async fn find_repository(
-    gitea: &Gitea,
-    name: &RepositoryName,
-    remembered: Option<RepositoryId>,
-) -> Result<FoundRepository, RepositoryError> {
-    let mut answer = match gitea.repository(name).get().send().await {
-        Err(ForgeError::Moved { location, .. }) => RepositoryAnswer::Moved { location },
-        answer => described(answer)?,
-    };
-    loop {
-        match assess_answer(name, remembered, answer)? {
-            Lookup::Found(found) => return Ok(found),
-            // To an id, `Moved` is no answer but an error, so this comes once.
-            Lookup::AskById(id) => answer = described(gitea.repository_by_id(id).send().await)?,
-            Lookup::Misnamed(id, error) => return Err(protocol(format!("repositories/{id}"), error.to_string()).into()),
-        }
-    }
-}
-
-fn described(answer: Result<Repository, ForgeError>) -> Result<RepositoryAnswer, ForgeError> {
-    match answer {
-        Ok(found) => {
-            let Repository { id, full_name, html_url, archived: is_archived, has_issues, .. } = found;
-            Ok(RepositoryAnswer::Described(RepositoryFacts { id, full_name, html_url, is_archived, has_issues }))
-        }
-        Err(ForgeError::NotFound { .. }) => Ok(RepositoryAnswer::NotFound),
-        Err(error) => Err(error),
-    }
-}
-
 impl From<gitea::Label> for RepositoryLabel {
     fn from(label: gitea::Label) -> Self {
         let gitea::Label { id, name, exclusive, is_archived, description } = label;
@@ -271,7 +202,7 @@ pub struct ListedIssues {
 fn issue_facts(repository: &KnownRepository, issue: Issue) -> Result<IssueFacts, ForgeError> {
     let updated_at = Timestamp::parse(&issue.updated_at).ok_or_else(|| {
         let what = format!("`updated_at` is `{}`", crate::mission::text::shown(&issue.updated_at));
-        protocol(format!("issue {} of {}", issue.number, repository.name), what)
+        ForgeError::protocol(format!("issue {} of {}", issue.number, repository.name), what)
     })?;
     let key = IssueKey {
         repository_id: repository.id,
@@ -314,8 +245,4 @@ fn label_event(entry: gitea::TimelineEntry) -> Option<LabelEvent> {
     let at = Timestamp::parse(&entry.created_at)?;
     // Put on says `1`, taken off says nothing (go-gitea/gitea `models/issues/issue_label.go`).
     Some(LabelEvent { id: entry.id, at, who, label, is_added: entry.body == "1" })
-}
-
-fn protocol(tried: String, problem: String) -> ForgeError {
-    ForgeError::Protocol { tried, problem }
 }

@@ -41,12 +41,14 @@ const FILE_BYTES_MAX: usize = 1024 * 1024;
 pub enum RootError {
     /// It does not exist.
     #[error(
-        "the missions root `{path}` does not exist; make it with `lazarus-reconcile init --root {}`, or mount the disk that holds it",
+        "the missions root `{path}` does not exist; make it with `lazarus-reconcile init --root {}{flags}`, or mount the disk that holds it",
         shell_word(.path)
     )]
     Missing {
         /// Where.
         path: String,
+        /// The other flags that were given, each after a blank.
+        flags: String,
     },
     /// It cannot be opened.
     #[error("the missions root `{path}` cannot be opened: {cause}")]
@@ -58,7 +60,7 @@ pub enum RootError {
     },
     /// It was never initialised, and this is not the moment to do it.
     #[error(
-        "the missions root `{path}` is not initialised, and {why}; run `lazarus-reconcile init --root {}` once, on the host itself",
+        "the missions root `{path}` is not initialised, and {why}; run `lazarus-reconcile init --root {}{flags}` once, on the host itself",
         shell_word(.path)
     )]
     NotInitialised {
@@ -66,6 +68,8 @@ pub enum RootError {
         path: String,
         /// Why it is not done now.
         why: &'static str,
+        /// The other flags that were given, each after a blank.
+        flags: String,
     },
     /// It holds something that no missions root holds.
     #[error(
@@ -87,7 +91,7 @@ pub enum RootError {
     },
     /// A comment of ours says that this host's missions are on another root.
     #[error(
-        "the missions root `{path}` is not the one of host `{host}`: the comment on {issue} says that its missions are on root {root}; is that disk not mounted? If it is lost, run `lazarus-reconcile init --root {} --replace {root}`",
+        "the missions root `{path}` is not the one of host `{host}`: the comment on {issue} says that its missions are on root {root}; is that disk not mounted? If it is lost, run `lazarus-reconcile init --root {} --replace {root}{flags}`",
         shell_word(.path)
     )]
     AnotherRootExpected {
@@ -99,10 +103,12 @@ pub enum RootError {
         host: String,
         /// The root that was expected.
         root: RootId,
+        /// The other flags that were given, each after a blank.
+        flags: String,
     },
     /// Its missions come from another forge.
     #[error(
-        "the missions root `{path}` belongs to the forge `{remembered}`, and `{found}` does not have the same repositories; set `forge.url` right, or use another root"
+        "the missions root `{path}` belongs to the forge `{remembered}`, and `{found}` does not have the same repositories, or does not show them to the token; set `forge.url` right, or use another root"
     )]
     Foreign {
         /// Where.
@@ -149,6 +155,24 @@ pub enum RootError {
 }
 
 impl RootError {
+    /// The same, with these flags in what it suggests.
+    #[must_use]
+    pub fn suggesting(mut self, given: &str) -> Self {
+        match &mut self {
+            Self::Missing { flags, .. }
+            | Self::NotInitialised { flags, .. }
+            | Self::AnotherRootExpected { flags, .. } => given.clone_into(flags),
+            Self::Unusable { .. }
+            | Self::Occupied { .. }
+            | Self::Damaged { .. }
+            | Self::Foreign { .. }
+            | Self::NotOwner { .. }
+            | Self::Unwritable { .. }
+            | Self::Locked { .. } => {}
+        }
+        self
+    }
+
     /// The fixed word for JSON, logs and metrics.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -191,7 +215,7 @@ impl Root {
         let shown = || path.display().to_string();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| match error {
-            Errno::NOENT => RootError::Missing { path: shown() },
+            Errno::NOENT => RootError::Missing { path: shown(), flags: String::new() },
             Errno::NOTDIR => RootError::Unusable { path: shown(), cause: "it is not a directory; name one".to_owned() },
             error => RootError::Unusable { path: shown(), cause: error.to_string() },
         })?;

@@ -113,7 +113,7 @@ impl Watch {
         let unusable = |cause: Errno| RootError::Unusable { path: path(), cause: cause.to_string() };
         let held = fstat(&self.root).map_err(unusable)?;
         let found = match stat(self.root.path()) {
-            Err(Errno::NOENT) => return Err(RootError::Missing { path: path() }),
+            Err(Errno::NOENT) => return Err(RootError::Missing { path: path(), flags: String::new() }),
             found => found.map_err(unusable)?,
         };
         if (held.st_dev, held.st_ino) == (found.st_dev, found.st_ino) {

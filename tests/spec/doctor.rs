@@ -1,17 +1,18 @@
 //! `doctor` finds each fault by its name, says what to do, and finds nothing where nothing is wrong.
 
+mod forge;
+mod usefulness;
+
 use crate::support::forge::{BOT_SCOPES, FORM_PATH, Forge};
 use crate::support::host::{Host, run};
 use crate::support::repository::Repository;
 use crate::support::service::{self, SECRET};
 use crate::support::stories;
-use crate::support::stub::{self, Certificate, Stub};
+use crate::support::stub::{self, Stub};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chrono::Utc;
 use lazarus::doctor::FAULTS;
 use lazarus::mission::form::FORM;
-use lazarus::sandbox::Fault;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::fs::Permissions;
@@ -187,7 +188,19 @@ async fn what_is_wrong_with_a_repository_is_told(forge: Forge) {
     clinic.with_token(&forge.new_token("stranger", &BOT_SCOPES)).await.fails_by("repository-missing");
     clinic.change(Method::PATCH, "", json!({ "has_issues": false })).await;
     clinic.now().await.fails_by("repository-no-issues");
-    clinic.change(Method::PATCH, "", json!({ "has_issues": true, "archived": true })).await;
+    let tracker =
+        json!({ "external_tracker_url": "https://tracker.example.com/missions", "external_tracker_style": "numeric" });
+    clinic.change(Method::PATCH, "", json!({ "has_issues": true, "external_tracker": tracker })).await;
+    let external = clinic.now().await;
+    external.fails_by("repository-external-tracker");
+    let pass = run(clinic.host.reconciler(&clinic.repository).arg("--once")).await;
+    assert!(pass.stderr.contains(&external.found("repository")) && pass.code == 2, "{pass:?}");
+    let install = run(clinic.host.reconciler(&clinic.repository).arg("install")).await;
+    assert!(install.stderr.contains(&external.found("repository")) && install.code == 2, "{install:?}");
+    let built_in = json!({ "enable_time_tracker": false });
+    clinic
+        .change(Method::PATCH, "", json!({ "has_issues": true, "internal_tracker": built_in, "archived": true }))
+        .await;
     clinic.now().await.fails_by("repository-archived");
     clinic.change(Method::PATCH, "", json!({ "archived": false, "private": false })).await;
     clinic.now().await.warns_of("strangers-may-file");
@@ -238,70 +251,6 @@ stories![
     what_is_wrong_with_a_repository_is_told,
     what_is_wrong_with_form_and_labels_is_told,
 ];
-
-#[tokio::test]
-async fn what_keeps_the_forge_out_of_reach_is_told() {
-    let clinic = Clinic::on_the_sandbox().await;
-    clinic.at("http://no-such-host.invalid").await.fails_by("forge-unresolved");
-    clinic.at("http://127.0.0.1:1").await.fails_by("forge-refused");
-    let forge = clinic.repository.forge.clone();
-    clinic.at(&format!("{}/elsewhere", forge.url)).await.fails_by("forge-not-gitea");
-    forge.engine().break_next(1, "GET", "/version", Fault::Html);
-    clinic.now().await.fails_by("forge-not-gitea");
-    forge.engine().break_next(1, "GET", "/version", Fault::Refuse(502));
-    clinic.now().await.fails_by("forge-unavailable");
-    forge.engine().break_next(1, "GET", "/version", Fault::HangUp);
-    clinic.now().await.fails_by("forge-unreachable");
-    forge.engine().call_itself("1.21.11");
-    clinic.now().await.fails_by("forge-too-old");
-    forge.engine().call_itself("11.0.1+gitea-1.22.0");
-    clinic.now().await.finds(&[]);
-    let nothing = Diagnosis::of(clinic.command(json!({})).env("LAZARUS_GITEA_URL", "")).await;
-    nothing.fails_by("forge-not-set");
-    let no_repositories = Diagnosis::of(clinic.command(json!({})).env("LAZARUS_REPOSITORIES", "")).await;
-    no_repositories.fails_by("repositories-not-set");
-}
-
-#[tokio::test]
-async fn a_forge_that_says_nothing_is_given_up() {
-    let clinic = Clinic::on_the_sandbox().await;
-    clinic.at(&format!("http://127.0.0.1:{}", Stub::silent().port)).await.fails_by("forge-silent");
-}
-
-#[tokio::test]
-async fn what_is_wrong_with_tls_is_told() {
-    let clinic = Clinic::on_the_sandbox().await;
-    let version = || stub::json(&Utc::now().to_rfc2822().replace("+0000", "GMT"), "{\"version\":\"1.26.0\"}");
-    let ca_file = clinic.host.path().join("ca.pem");
-    let diagnose = async |stub: &Stub, trusted: bool| {
-        std::fs::write(&ca_file, &stub.ca).unwrap();
-        let settings = if trusted { json!({ "forge": { "ca_file": ca_file } }) } else { json!({}) };
-        clinic.at_with(&format!("https://localhost:{}", stub.port), settings).await
-    };
-    let good = Stub::behind(Certificate::Good, version());
-    diagnose(&good, false).await.fails_by("tls-ca-unknown");
-    let trusted = diagnose(&good, true).await;
-    assert!(trusted.found("tls").starts_with("the certificate is good; CAs of `"), "{trusted:#?}");
-    diagnose(&Stub::behind(Certificate::Expired, version()), true).await.fails_by("tls-expired");
-    diagnose(&Stub::behind(Certificate::OfAnotherName, version()), true).await.fails_by("tls-wrong-name");
-    let plain = clinic.repository.forge.url.replace("http:", "https:");
-    clinic.at(&plain).await.fails_by("tls-not-spoken");
-    std::fs::write(&ca_file, "no certificate").unwrap();
-    clinic.with(json!({ "forge": { "ca_file": ca_file } })).await.fails_by("tls-ca-file");
-}
-
-#[tokio::test]
-async fn clocks_that_differ_are_told() {
-    let clinic = Clinic::on_the_sandbox().await;
-    for (seconds, outcome) in [(60, "warning"), (-60, "warning"), (600, "failure"), (-600, "failure")] {
-        let date = (Utc::now() - chrono::TimeDelta::seconds(seconds)).to_rfc2822().replace("+0000", "GMT");
-        let stub = Stub::telling(stub::json(&date, "{\"version\":\"1.26.0\"}"));
-        let told = clinic.at(&format!("http://127.0.0.1:{}", stub.port)).await;
-        assert!(told.faults().contains(&("clock-off", outcome)), "{seconds}: {told:#?}");
-        let words = if seconds > 0 { "s ahead of the forge's" } else { "s behind the forge's" };
-        assert!(told.found("clock").ends_with(words), "{told:#?}");
-    }
-}
 
 #[tokio::test]
 async fn what_is_wrong_with_the_root_is_told() {
@@ -401,12 +350,21 @@ async fn what_is_wrong_with_the_daemon_and_its_webhook_is_told() {
     let answer = "HTTP/1.1 503 No\r\ncontent-length: 14\r\nconnection: close\r\n\r\nno pass so far";
     let stuck = Stub::telling(answer.to_owned());
     settings["daemon"] = json!({ "listen": format!("127.0.0.1:{}", stuck.port) });
-    clinic.with(settings).await.fails_by("daemon-not-ready");
+    clinic.with(settings.clone()).await.fails_by("daemon-not-ready");
+    let other = Stub::telling(stub::json("", "{}").replace("200 OK", "404 Not Found"));
+    settings["daemon"] = json!({ "listen": format!("127.0.0.1:{}", other.port) });
+    let told = clinic.with(settings).await.found("daemon");
+    assert_eq!(told, format!("what answers 404 at `127.0.0.1:{}` is no daemon of ours", other.port));
 }
 
 #[test]
 fn each_fault_is_produced_here() {
-    let produced = include_str!("doctor.rs");
+    let produced = concat!(
+        include_str!("doctor.rs"),
+        include_str!("doctor/forge.rs"),
+        include_str!("doctor/usefulness.rs"),
+        include_str!("diagnosis.rs")
+    );
     let missing: Vec<&str> = FAULTS.into_iter().filter(|fault| !produced.contains(&format!("\"{fault}\""))).collect();
     assert_eq!(missing, [""; 0]);
     assert!(FAULTS.len() >= 25);

@@ -191,7 +191,7 @@ fn a_forge_that_cannot_serve_is_told_from_one_that_has_nothing() {
     for (source, cause) in sources {
         let error = Place::new().check_out(&source).unwrap_err();
         assert_eq!(error.kind(), "worktree-unreachable", "{cause}: {error}");
-        assert!(error.to_string().starts_with(&format!("git cannot reach the forge: {cause}")), "{error}");
+        assert!(error.to_string().starts_with(&format!("git cannot fetch from the forge: {cause}")), "{error}");
     }
 }
 
@@ -200,7 +200,7 @@ fn a_forge_that_repeats_the_token_does_not_make_us_repeat_it() {
     let forge = GitForge::new(Manner::Telling);
     let source = forge.source(NAME).read_with(Some(Token::parse(TOKEN).unwrap()));
     let error = Place::new().check_out(&source).unwrap_err();
-    let expected = "git cannot reach the forge: remote error: Basic …; check that it runs, and `forge.url`";
+    let expected = "git cannot fetch from the forge: remote error: Basic …; check that it runs, and `forge.url`";
     assert_eq!(error.to_string(), expected);
 }
 

@@ -114,6 +114,10 @@ async fn an_empty_repository_is_made_ready_once(forge: Forge) {
     assert_eq!(site.file(WORKFLOW_PATHS[0]).await, None);
     let again = site.as_owner(&[]).await;
     assert!(is_well(&again) && again.stdout.contains(": nothing to do\n"), "{again:?}");
+    for (dry, arguments) in [(false, &["--json"][..]), (true, &["--json", "--dry-run"])] {
+        let report = site.as_owner(arguments).await.json();
+        assert_eq!((&report[0]["dry_run"], &report[0]["steps"]), (&json!(dry), &json!([])), "{report}");
+    }
     let number = site.repository.file("reader", "Mission: the first", &[]).await;
     site.host.once(&site.repository).await;
     assert!(site.repository.labels(number).await.contains(&"mission/active".to_owned()));

@@ -1,6 +1,6 @@
 //! One pass, end to end: from a filed form to labels, a comment and a whole cell.
 
-use crate::support::forge::Forge;
+use crate::support::forge::{BOT_SCOPES, Forge};
 use crate::support::host::{Host, changes, run, writes};
 use crate::support::missions::body;
 use crate::support::stories;
@@ -16,7 +16,20 @@ stories![
     what_a_dry_run_prints_is_what_the_next_pass_does,
     a_later_edit_reaches_the_cell,
     one_issue_can_be_looked_at_alone,
+    the_headline_counts_the_writes_that_the_forge_accepted,
 ];
+
+async fn the_headline_counts_the_writes_that_the_forge_accepted(forge: Forge) {
+    let (repository, host) = (forge.repository().await, Host::new());
+    let pass = async |login: &str| {
+        let token = forge.new_token(login, &BOT_SCOPES);
+        run(host.reconciler(&repository).env("LAZARUS_GITEA_TOKEN", token).arg("--once")).await
+    };
+    let refused = pass("reader").await;
+    assert!(refused.stdout.contains(" read, 0 wrote, 17 failed; "), "{refused:?}");
+    let written = pass("bot").await;
+    assert!(written.stdout.contains(" read, 17 wrote; "), "{written:?}");
+}
 
 async fn a_filed_form_becomes_a_cell_two_writes_and_then_silence(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());

@@ -12,8 +12,11 @@ use lazarus::mission::health::Health;
 use lazarus::mission::heartbeat::WizardState;
 use lazarus::mission::identity::{MissionId, WizardName};
 use lazarus::mission::phase::Phase;
+use lazarus::mission::record::Happened;
+use lazarus::mission::text::quoted_spans;
 use lazarus::snapshot::{MissionView, Snapshot};
 use scene::{before, everything, fleet_of, id, judged, unwell};
+use std::sync::Arc;
 
 /// The numbers of the missions whose rows stand there, in order.
 fn rows(snapshot: &Snapshot, query: &str) -> Vec<i64> {
@@ -164,6 +167,35 @@ fn a_daemon_that_is_not_well_says_so_and_greys_everything() {
     unborn.passes.started_at = None;
     has(&told(&unborn, ""), "Not up to date: no pass has been complete no pass has ended for 3 intervals: none yet");
     assert!(!fleet(&mixed(), "").contains("grey"));
+}
+
+#[test]
+fn the_banner_says_each_thing_once() {
+    let mut snapshot = unwell(mixed(), 3);
+    let trouble = "`GET /api/v1/user`: the forge answered 502";
+    snapshot.passes.forge_error = Some(trouble.to_owned());
+    snapshot.passes.errors = vec![trouble.to_owned(), format!("wizards/missions: {trouble}"), "a".into(), "a".into()];
+    for html in [fleet(&snapshot, ""), mission(&snapshot, id(2)).unwrap()] {
+        assert_eq!(text(&html).matches("the forge answered 502").count(), 1, "{html}");
+        assert_eq!(html.matches("<li><bdi>").count(), 1, "{html}");
+    }
+}
+
+#[test]
+fn code_spans_of_messages_are_quoted_where_markdown_is_not_read() {
+    let mut snapshot = unwell(mixed(), 3);
+    let what = "`merlin` set ``a `b` c`` and `` ` ``";
+    snapshot.passes.errors = vec![what.to_owned()];
+    let changes = vec![Happened { at: snapshot.tick.now(), what: what.to_owned() }];
+    snapshot.missions = vec![Arc::new(MissionView { changes, ..scene::mission(2) })];
+    snapshot.passes.forge_error = Some("`GET /x`: 502".to_owned());
+    let [fleet, mission] = [fleet(&snapshot, ""), mission(&snapshot, id(2)).unwrap()].map(|html| text(&html));
+    for told in [&fleet, &mission] {
+        has(told, "“GET /x”: 502");
+        has(told, "“merlin” set “a `b` c” and “`”");
+    }
+    assert_eq!(mission.matches("“merlin” set").count(), 2, "the error and the change");
+    assert_eq!(quoted_spans("a `b` ```c``` `d"), "a “b” “c” `d");
 }
 
 #[test]

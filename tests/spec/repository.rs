@@ -15,7 +15,8 @@ fn name(text: &str) -> RepositoryName {
 /// A repository that can be served.
 fn facts(id: i64, full_name: &str) -> RepositoryFacts {
     let html_url = format!("https://git.example.com/{full_name}");
-    RepositoryFacts { id, full_name: full_name.to_owned(), html_url, is_archived: false, has_issues: true }
+    let full_name = full_name.to_owned();
+    RepositoryFacts { id, full_name, html_url, is_archived: false, has_issues: true, external_tracker: None }
 }
 
 fn moved() -> RepositoryAnswer {
@@ -40,6 +41,8 @@ fn each_answer_about_a_repository_has_one_meaning() {
     let described = RepositoryAnswer::Described;
     let archived = |id| RepositoryFacts { is_archived: true, ..facts(id, ASKED) };
     let silent = |id| RepositoryFacts { has_issues: false, ..facts(id, ASKED) };
+    let elsewhere =
+        |id| RepositoryFacts { external_tracker: Some("https://tracker.example.com".to_owned()), ..facts(id, ASKED) };
     let both = RepositoryFacts { is_archived: true, ..silent(7) };
     let unreadable = |id| facts(id, "no name");
     for (remembered, answer, expected) in [
@@ -57,6 +60,9 @@ fn each_answer_about_a_repository_has_one_meaning() {
         (Some(7), described(archived(7)), "repository-archived, ours: true"),
         (None, described(archived(7)), "repository-archived, ours: true"),
         (Some(7), described(silent(7)), "repository-no-issues, ours: true"),
+        (Some(7), described(elsewhere(7)), "repository-external-tracker, ours: true"),
+        (None, described(elsewhere(7)), "repository-external-tracker, ours: true"),
+        (Some(7), described(elsewhere(8)), "repository-taken-over, ours: false"),
         // That another one is in its place comes before how that one is; and all of it before its name.
         (Some(7), described(archived(8)), "repository-taken-over, ours: false"),
         (Some(7), described(silent(8)), "repository-taken-over, ours: false"),
@@ -77,6 +83,7 @@ fn each_problem_of_a_repository_says_what_to_do() {
         RepositoryProblem::TakenOver { name: name(), remembered: 7, found: 8 },
         RepositoryProblem::Archived { name: name() },
         RepositoryProblem::NoIssues { name: name() },
+        RepositoryProblem::ExternalTracker { name: name(), address: "https://tracker.example.com".to_owned() },
     ];
     let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
     assert_eq!(
@@ -92,6 +99,8 @@ fn each_problem_of_a_repository_says_what_to_do() {
              take it out of `repositories`, or un-archive it",
             "issues are turned off in the repository `owner/missions`; \
              turn them on, or take it out of `repositories`",
+            "the repository `owner/missions` has its issues in an external tracker, `https://tracker.example.com`; \
+             have it use the built-in issue tracker in its settings, or take it out of `repositories`",
         ]
     );
 }

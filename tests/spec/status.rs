@@ -131,7 +131,7 @@ async fn a_deleted_issue_is_told_from_memory(forge: Forge) {
         &story(&host, &repository, number).await,
         &[
             "from memory: so it was told last since 20",
-            &format!("  not seen   --issue: `{}` has no issue {number}", repository.name),
+            &format!("  not seen   `{}` has no issue {number}", repository.name),
             "  next       not known before the forge answers\n",
         ],
     );
@@ -211,6 +211,7 @@ async fn whatever_is_wrong_with_the_root_is_told() {
     );
     let no_issue = status(&host, &repository, &["99"]).await;
     assert!(no_issue.code == 2 && no_issue.stderr.contains("has no issue 99"), "{no_issue:?}");
+    assert!(!no_issue.stderr.contains("--issue"), "{no_issue:?}");
     let nonsense = status(&host, &repository, &["merlin"]).await;
     assert!(nonsense.code == 2 && nonsense.stderr.contains("or the id of a mission"), "{nonsense:?}");
     std::fs::set_permissions(host.root(), Permissions::from_mode(0o555)).unwrap();

@@ -6,6 +6,7 @@ use crate::http::page::sort::sorted;
 use crate::mission::health::Health;
 use crate::mission::heartbeat::WizardState;
 use crate::mission::identity::{ForgeUrl, MissionId};
+use crate::mission::paths::init_cell_command;
 use crate::mission::phase::Phase;
 use crate::mission::time::Timestamp;
 use crate::snapshot::{GatewayView, MissionView, Snapshot};
@@ -33,6 +34,7 @@ pub struct Fleet {
     found: usize,
     is_filtered: bool,
     everything: String,
+    init_command: String,
     pages: Pages,
 }
 
@@ -110,6 +112,7 @@ impl Fleet {
             found: found.len(),
             is_filtered: query.is_filtered(),
             everything: Query { sort: query.sort, order: query.order, ..Query::default() }.link(),
+            init_command: init_cell_command(&snapshot.missions_root, "UUID"),
             pages,
         }
     }

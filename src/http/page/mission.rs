@@ -1,9 +1,9 @@
 //! Everything that the page of one mission shows.
 
-use crate::http::page::shown::{Frame, Issue, When, whole};
+use crate::http::page::shown::{Frame, Issue, When, message, whole};
 use crate::mission::health::Health;
 use crate::mission::identity::MissionId;
-use crate::mission::paths::{beat_command, scan_command};
+use crate::mission::paths::{beat_command, init_cell_command, scan_command};
 use crate::mission::phase::Phase;
 use crate::mission::record::Happened;
 use crate::mission::text::shell_word;
@@ -39,6 +39,7 @@ pub struct Mission {
     /// How a wizard elsewhere beats, where an address for that is known.
     post_command: Option<String>,
     scan_command: String,
+    init_command: String,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -60,7 +61,8 @@ impl Mission {
         let when = |at: Option<Timestamp>| at.map(|at| When::new(at, now));
         let reason = mission.reason.as_deref().and_then(whole);
         let (why, place) = parts(reason.as_deref());
-        let change = |Happened { at, what }: &Happened| Some(Change { when: When::new(*at, now), what: whole(what)? });
+        let change =
+            |Happened { at, what }: &Happened| Some(Change { when: When::new(*at, now), what: message(what)? });
         Self {
             frame: Frame::new(snapshot),
             id: mission.mission_id,
@@ -85,6 +87,7 @@ impl Mission {
             beat_command: beat_command(&snapshot.missions_root, mission.mission_id),
             post_command: snapshot.public_url.as_ref().map(|url| post_command(url, mission.mission_id)),
             scan_command: scan_command(&snapshot.missions_root),
+            init_command: init_cell_command(&snapshot.missions_root, &mission.mission_id.to_string()),
         }
     }
 }

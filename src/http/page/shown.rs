@@ -1,9 +1,9 @@
 //! The small things that both pages show: points in time, issues, how fresh everything is.
 
 use crate::mission::identity::ForgeUrl;
-use crate::mission::text::{shown, without_invisible};
+use crate::mission::text::{quoted_spans, shown, without_invisible};
 use crate::mission::time::{Timestamp, spoken_length};
-use crate::snapshot::{IssueView, Snapshot};
+use crate::snapshot::{IssueView, Passes, Snapshot};
 use serde::Serialize;
 use std::time::Duration;
 use url::Url;
@@ -89,6 +89,26 @@ pub fn whole(text: &str) -> Option<String> {
     (!kept.is_empty()).then_some(kept)
 }
 
+/// A message of ours, which may quote strangers in code spans, as a whole.
+#[must_use]
+pub fn message(text: &str) -> Option<String> {
+    whole(&quoted_spans(text))
+}
+
+/// What went wrong in the last pass, each thing once, and not what the banner says already.
+fn errors(passes: &Passes, trouble: Option<&str>) -> Vec<String> {
+    let mut told: Vec<&str> = Vec::new();
+    for error in &passes.errors {
+        // A message may come with what it is about, and without.
+        let is_same =
+            |other: &&str| error == other || error.strip_suffix(*other).is_some_and(|about| about.ends_with(": "));
+        if !trouble.iter().chain(&told).any(is_same) {
+            told.push(error);
+        }
+    }
+    told.into_iter().filter_map(message).collect()
+}
+
 /// A stranger's text in one short line; none where nothing of it can be seen.
 #[must_use]
 pub fn brief(text: &str) -> Option<String> {
@@ -128,6 +148,10 @@ impl Frame {
         let now = snapshot.tick.now();
         let passes = &snapshot.passes;
         let when = |at: Option<Timestamp>| at.map(|at| When::new(at, now));
+        let trouble = snapshot.readiness().err();
+        let mut errors = errors(passes, trouble.as_deref());
+        let more_errors = errors.len().saturating_sub(ERRORS_MAX);
+        errors.truncate(ERRORS_MAX);
         Self {
             host: snapshot.host.to_string(),
             missions_root: snapshot.missions_root.clone(),
@@ -135,9 +159,9 @@ impl Frame {
             now: When::new(now, now),
             refresh: snapshot.interval.as_secs().clamp(*REFRESH_SECONDS.start(), *REFRESH_SECONDS.end()),
             interval: spoken_length(Duration::from_secs(snapshot.interval.as_secs())),
-            trouble: snapshot.readiness().err().and_then(|reason| whole(&reason)),
-            errors: passes.errors.iter().take(ERRORS_MAX).filter_map(|error| whole(error)).collect(),
-            more_errors: passes.errors.len().saturating_sub(ERRORS_MAX),
+            trouble: trouble.as_deref().and_then(message),
+            errors,
+            more_errors,
             started: when(passes.started_at),
             finished: when(passes.finished_at),
             complete: when(passes.complete_at),

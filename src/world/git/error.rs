@@ -36,7 +36,7 @@ pub enum CheckoutError {
         flaw: String,
     },
     /// The forge did not answer, or not as a forge does.
-    #[error("git cannot reach the forge: {cause}; check that it runs, and `forge.url`")]
+    #[error("git cannot fetch from the forge: {cause}; check that it runs, and `forge.url`")]
     Unreachable {
         /// What git said.
         cause: String,

@@ -112,9 +112,12 @@ impl Call<()> {
 }
 
 fn decode<T: DeserializeOwned>(answer: &Answer) -> Result<T, ForgeError> {
-    let wrong = |problem: String| ForgeError::Protocol { tried: answer.tried.clone(), problem };
+    let wrong = |problem: String| {
+        let Answer { tried, next, .. } = answer;
+        ForgeError::Protocol { tried: tried.clone(), problem, next: next.clone() }
+    };
     if !answer.is_json {
-        return Err(wrong("it is not JSON; check `forge.url`, and that no proxy or portal is in between".to_owned()));
+        return Err(wrong("it is not JSON".to_owned()));
     }
     let mut json = serde_json::Deserializer::from_slice(&answer.body);
     serde_path_to_error::deserialize(&mut json).map_err(|error| {

@@ -1,18 +1,18 @@
 //! One origin, one token, bounded in every direction: how requests are sent, counted, repeated and given up.
 
 use crate::mission::identity::ForgeUrl;
-use crate::mission::text;
 use crate::mission::time::Timestamp;
 use crate::world::clock;
 use crate::world::gitea::Gitea;
+use crate::world::gitea::cause::{Cause, HostResolver, chain, detail};
 use crate::world::gitea::error::ForgeError;
+use crate::world::gitea::refusal::{Asked, header, no_gitea, refusal};
 use crate::world::gitea::traffic::{Counters, Traffic};
 use crate::world::random;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
-use reqwest::{Certificate, Client, ClientBuilder, Method, Response, StatusCode};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue};
+use reqwest::{Certificate, Client, ClientBuilder, Method, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::error::Error;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -95,13 +95,16 @@ pub struct Requests {
     pub put: u64,
     /// Removals.
     pub delete: u64,
+    /// The writes among them that the forge accepted.
+    #[serde(skip)]
+    pub accepted: u64,
 }
 
 impl Requests {
-    /// All that could have changed something.
+    /// The writes that the forge refused, or that got no answer.
     #[must_use]
-    pub fn writes(&self) -> u64 {
-        self.post + self.patch + self.put + self.delete
+    pub fn failed(&self) -> u64 {
+        (self.post + self.patch + self.put + self.delete).saturating_sub(self.accepted)
     }
 }
 
@@ -165,6 +168,7 @@ impl Builder {
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .connect_timeout(self.patience.connect)
+            .dns_resolver(Arc::new(HostResolver))
             .read_timeout(self.patience.read)
             .timeout(self.patience.total)
             .pool_max_idle_per_host(self.requests_in_flight);
@@ -228,6 +232,8 @@ pub(super) struct Request {
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) tried: String,
+    /// What to do if it turns out to be none of a Gitea's.
+    pub(super) next: String,
     pub(super) is_json: bool,
     pub(super) total: Option<u64>,
     pub(super) date: Option<Timestamp>,
@@ -248,7 +254,7 @@ pub(super) struct Connection {
 impl Connection {
     /// Requests sent, by method.
     pub(super) fn requests(&self) -> Requests {
-        let mut requests = Requests::default();
+        let mut requests = Requests { accepted: self.traffic().accepted_writes(), ..Requests::default() };
         for (method, _, count) in self.traffic().each() {
             *match method {
                 "post" => &mut requests.post,
@@ -324,10 +330,10 @@ impl Connection {
         }
         let sent = builder.send().await;
         self.counters.count(&request.method, sent.as_ref().ok().map(Response::status));
-        let response = sent.map_err(|error| failed(tried, &error))?;
+        let response = sent.map_err(|error| failed(tried, &self.base, &error))?;
         let status = response.status();
         let headers = response.headers().clone();
-        let body = match read_bounded(response, tried).await {
+        let body = match self.read_bounded(response, tried).await {
             Ok(body) => body,
             // What went wrong with the words of a refusal does not matter.
             Err(_) if !status.is_success() => Vec::new(),
@@ -337,9 +343,20 @@ impl Connection {
             let total = header(&headers, "x-total-count").and_then(|total| total.parse().ok());
             let is_json = header(&headers, CONTENT_TYPE.as_str()).is_some_and(|kind| kind.contains("json"));
             let date = header(&headers, DATE.as_str()).and_then(|date| Timestamp::parse_http_date(&date));
-            return Ok(Answer { tried: tried.to_owned(), is_json, total, date, body });
+            return Ok(Answer { tried: tried.to_owned(), next: no_gitea(&self.base), is_json, total, date, body });
         }
-        Err(refusal(tried.to_owned(), status, &headers, &body))
+        Err(refusal(Asked { tried, url, forge: &self.base }, status, &headers, &body))
+    }
+
+    async fn read_bounded(&self, mut response: Response, tried: &str) -> Result<Vec<u8>, ForgeError> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| failed(tried, &self.base, &error))? {
+            if body.len() + chunk.len() > BODY_BYTES_MAX {
+                return Err(ForgeError::TooLarge { tried: tried.to_owned(), limit: BODY_BYTES_MAX });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
     }
 
     fn url(&self, request: &Request) -> Url {
@@ -360,80 +377,14 @@ fn may_try_again(request: &Request, error: &ForgeError) -> bool {
     error.is_passing() && is_safe && is_soon
 }
 
-async fn read_bounded(mut response: Response, tried: &str) -> Result<Vec<u8>, ForgeError> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| failed(tried, &error))? {
-        if body.len() + chunk.len() > BODY_BYTES_MAX {
-            return Err(ForgeError::TooLarge { tried: tried.to_owned(), limit: BODY_BYTES_MAX });
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-fn failed(tried: &str, error: &reqwest::Error) -> ForgeError {
+fn failed(tried: &str, forge: &ForgeUrl, error: &reqwest::Error) -> ForgeError {
     let tried = tried.to_owned();
     if error.is_timeout() && !error.is_connect() {
-        return ForgeError::TimedOut { tried };
+        return ForgeError::TimedOut {
+            tried,
+            next: format!("the next pass asks again; {}", Cause::Silent.next(forge)),
+        };
     }
-    // The outermost layer only repeats the address.
-    let cause = error.source().map_or_else(|| chain(error), chain);
-    ForgeError::Unreachable { tried, cause, may_have_happened: !error.is_connect() }
-}
-
-/// An error with all its causes: the useful one, such as an unknown CA, is the innermost.
-pub(in crate::world) fn chain(error: &dyn Error) -> String {
-    let mut text = String::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let part = error.to_string();
-        // Every layer likes to repeat the one below.
-        if !text.contains(&part) {
-            let joint = if text.is_empty() { "" } else { ": " };
-            text = format!("{text}{joint}{part}");
-        }
-        next = error.source();
-    }
-    text
-}
-
-fn refusal(tried: String, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ForgeError {
-    let words = words(body);
-    let message = text::shown(&words);
-    let code = status.as_u16();
-    match code {
-        401 => ForgeError::Unauthorized { tried, message },
-        403 => match required_scope(&words) {
-            Some(required) => ForgeError::MissingScope { tried, required },
-            None => ForgeError::Forbidden { tried, message },
-        },
-        404 => ForgeError::NotFound { tried },
-        300..=399 => {
-            let location = header(headers, LOCATION.as_str()).unwrap_or_default();
-            ForgeError::Moved { tried, status: code, location: text::shown(&location) }
-        }
-        429 | 500..=599 => {
-            let seconds = header(headers, RETRY_AFTER.as_str()).and_then(|wait| wait.parse().ok());
-            let retry_after = seconds.map(Duration::from_secs);
-            ForgeError::Unavailable { tried, status: code, message, retry_after }
-        }
-        _ => ForgeError::Refused { tried, status: code, message },
-    }
-}
-
-/// The forge's own words, if it is a Gitea and has any; never a page of HTML.
-fn words(body: &[u8]) -> String {
-    let value: Value = serde_json::from_slice(body).unwrap_or_default();
-    value["message"].as_str().unwrap_or_default().to_owned()
-}
-
-/// `token does not have at least one of required scope(s), required=[read:user], token scope=…`
-fn required_scope(words: &str) -> Option<String> {
-    let (_, rest) = words.split_once("required=[")?;
-    let (scope, _) = rest.split_once(']')?;
-    Some(text::shown(scope))
-}
-
-fn header(headers: &HeaderMap, name: &str) -> Option<String> {
-    Some(headers.get(name)?.to_str().ok()?.to_owned())
+    let (cause, detail) = (Cause::of(error), detail(error));
+    ForgeError::Unreachable { tried, cause, detail, next: cause.next(forge), may_have_happened: !error.is_connect() }
 }

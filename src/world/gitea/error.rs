@@ -1,31 +1,36 @@
 //! What can go wrong between us and the forge, told apart by what to do next.
 
+use crate::world::gitea::cause::Cause;
+use std::fmt;
 use std::time::Duration;
 
-/// What to do about a token that is refused.
-const TOKEN_HINT: &str = "give a token of the bot with the scopes `write:issue,read:repository,read:user`";
-
 /// A call that did not succeed. `tried` is the method and path; no variant ever holds the token.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+///
+/// What it says is one diagnosis, for a pass, for the daemon and for `doctor` alike: [`ForgeError::found`] says what was
+/// tried and what happened, [`ForgeError::next`] what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ForgeError {
     /// No connection, or one that broke.
-    #[error("`{tried}`: the forge cannot be reached: {cause}; check that it runs, and `forge.url`")]
     Unreachable {
         /// What was asked.
         tried: String,
-        /// The whole chain of causes.
-        cause: String,
+        /// Why, by its type.
+        cause: Cause,
+        /// The whole chain of causes, in their own words.
+        detail: String,
+        /// What to do.
+        next: String,
         /// Whether the request may have arrived, so that its work may be done.
         may_have_happened: bool,
     },
     /// No answer in time.
-    #[error("`{tried}`: the forge did not answer in time; the next pass asks again")]
     TimedOut {
         /// What was asked.
         tried: String,
+        /// What to do.
+        next: String,
     },
     /// The forge is there, but cannot serve us now: 429 and 5xx.
-    #[error("`{tried}`: the forge answered {status}{}; the next pass asks again", said(.message))]
     Unavailable {
         /// What was asked.
         tried: String,
@@ -37,23 +42,34 @@ pub enum ForgeError {
         retry_after: Option<Duration>,
     },
     /// 401: the token is wrong, revoked or expired.
-    #[error("`{tried}`: the forge does not accept the token (401{}); {TOKEN_HINT}", said(.message))]
     Unauthorized {
         /// What was asked.
         tried: String,
         /// What the forge said.
         message: String,
+        /// Where tokens are made.
+        page: String,
     },
     /// 403 for want of a scope.
-    #[error("`{tried}`: the token lacks the scope `{required}`; {TOKEN_HINT}")]
     MissingScope {
         /// What was asked.
         tried: String,
         /// What it would need.
         required: String,
+        /// What the forge said.
+        message: String,
+        /// Where tokens are made.
+        page: String,
+    },
+    /// 403 for whatever the account of the token asks, which may not use the forge now: it may not sign in, has to change
+    /// its password, is not activated (go-gitea/gitea `routers/api/v1/api.go`).
+    Barred {
+        /// What was asked.
+        tried: String,
+        /// What the forge said.
+        message: String,
     },
     /// 403 for any other reason; often without a word (go-gitea/gitea `routers/api/v1/repo/issue_comment.go`).
-    #[error("`{tried}`: the forge forbids it (403{}); the bot needs write access to the repository", said(.message))]
     Forbidden {
         /// What was asked.
         tried: String,
@@ -61,13 +77,13 @@ pub enum ForgeError {
         message: String,
     },
     /// 404: not there, or not for us to see.
-    #[error("`{tried}`: not found (404)")]
     NotFound {
         /// What was asked.
         tried: String,
+        /// What the forge said.
+        message: String,
     },
     /// A redirect, which is never followed.
-    #[error("`{tried}`: moved to `{location}` ({status})")]
     Moved {
         /// What was asked.
         tried: String,
@@ -77,7 +93,6 @@ pub enum ForgeError {
         location: String,
     },
     /// Any other refusal: 400, 409, 412, 422, 423 …
-    #[error("`{tried}`: the forge refused ({status}{})", said(.message))]
     Refused {
         /// What was asked.
         tried: String,
@@ -86,16 +101,16 @@ pub enum ForgeError {
         /// What the forge said.
         message: String,
     },
-    /// A success that is not what a Gitea says.
-    #[error("`{tried}`: the answer is not a Gitea's: {problem}")]
+    /// An answer that is not what a Gitea says.
     Protocol {
         /// What was asked.
         tried: String,
         /// What is wrong with it.
         problem: String,
+        /// What to do.
+        next: String,
     },
     /// A body over the limit.
-    #[error("`{tried}`: the answer is larger than {limit} bytes")]
     TooLarge {
         /// What was asked.
         tried: String,
@@ -103,7 +118,6 @@ pub enum ForgeError {
         limit: usize,
     },
     /// Not asked at all, since the last calls all failed.
-    #[error("`{tried}`: not asked, since the last {failures} calls failed; the next pass asks again")]
     GivenUp {
         /// What would have been asked.
         tried: String,
@@ -112,7 +126,102 @@ pub enum ForgeError {
     },
 }
 
+impl std::error::Error for ForgeError {}
+
+/// What was tried, what happened, what to do.
+impl fmt::Display for ForgeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.found(), self.next())
+    }
+}
+
+/// What to do about a token that is refused.
+fn another_token(page: &str) -> String {
+    format!("give a token of the bot with the scopes `write:issue,read:repository,read:user`, made at {page}")
+}
+
 impl ForgeError {
+    /// An answer in JSON that holds something that no Gitea says.
+    pub(in crate::world) fn protocol(tried: String, problem: String) -> Self {
+        let next = "check `forge.url`, and that nothing in between changes answers".to_owned();
+        Self::Protocol { tried, problem, next }
+    }
+
+    /// What was tried, and what happened.
+    #[must_use]
+    pub fn found(&self) -> String {
+        match self {
+            Self::Unreachable { tried, detail, .. } => format!("`{tried}`: the forge cannot be reached: {detail}"),
+            Self::TimedOut { tried, .. } => format!("`{tried}`: the forge did not answer in time"),
+            Self::Unavailable { tried, status, message, .. } => {
+                format!("`{tried}`: the forge answered {status}{}", said(message))
+            }
+            Self::Unauthorized { tried, message, .. } => {
+                format!("`{tried}`: the forge does not accept the token (401{})", said(message))
+            }
+            Self::MissingScope { tried, required, message, .. } => {
+                format!("`{tried}`: the token lacks the scope `{required}` (403{})", said(message))
+            }
+            Self::Barred { tried, message } => {
+                format!("`{tried}`: the forge does not let the account of the token in (403{})", said(message))
+            }
+            Self::Forbidden { tried, message } => format!("`{tried}`: the forge forbids it (403{})", said(message)),
+            Self::NotFound { tried, message } => format!("`{tried}`: not found (404{})", said(message)),
+            Self::Moved { tried, status, location } => format!("`{tried}`: moved to `{location}` ({status})"),
+            Self::Refused { tried, status, message } => {
+                format!("`{tried}`: the forge refused ({status}{})", said(message))
+            }
+            Self::Protocol { tried, problem, .. } => format!("`{tried}`: the answer is not a Gitea's: {problem}"),
+            Self::TooLarge { tried, limit } => format!("`{tried}`: the answer is larger than {limit} bytes"),
+            Self::GivenUp { tried, failures } => {
+                format!("`{tried}`: not asked, since the last {failures} calls failed")
+            }
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn next(&self) -> String {
+        match self {
+            Self::Unreachable { next, .. } | Self::TimedOut { next, .. } | Self::Protocol { next, .. } => next.clone(),
+            Self::Unavailable { .. } => {
+                "the next pass asks again; if it stays so, look into the forge's own log".to_owned()
+            }
+            Self::Unauthorized { page, .. } => format!("it is wrong, expired or revoked: {}", another_token(page)),
+            Self::MissingScope { page, .. } => another_token(page),
+            Self::Barred { .. } => "an administrator of the forge can allow sign-in under User Accounts, and \
+                 `gitea admin user must-change-password --unset` clears a required change of password"
+                .to_owned(),
+            Self::Forbidden { message, .. } | Self::Refused { message, .. } if message.is_empty() => {
+                "it gives no reason: check whether the bot may write there, and the forge's own log".to_owned()
+            }
+            Self::Forbidden { .. } | Self::Refused { .. } => "fix the reason on the forge".to_owned(),
+            Self::NotFound { .. } => "it is not there, or the token may not see it".to_owned(),
+            Self::Moved { .. } => "use its new name".to_owned(),
+            Self::TooLarge { .. } => "no more is read at once".to_owned(),
+            Self::GivenUp { .. } => "the next pass asks again".to_owned(),
+        }
+    }
+
+    /// The fixed word by which `doctor` tells it.
+    #[must_use]
+    pub fn fault(&self) -> &'static str {
+        match self {
+            Self::Unreachable { cause, .. } => cause.fault(),
+            Self::TimedOut { .. } => Cause::Silent.fault(),
+            Self::Unavailable { .. } | Self::GivenUp { .. } => "forge-unavailable",
+            Self::Unauthorized { .. } => "token-refused",
+            Self::MissingScope { .. } => "token-scope-missing",
+            Self::Barred { .. } => "account-barred",
+            Self::Forbidden { .. }
+            | Self::NotFound { .. }
+            | Self::Moved { .. }
+            | Self::Refused { .. }
+            | Self::TooLarge { .. } => "request-refused",
+            Self::Protocol { .. } => "forge-not-gitea",
+        }
+    }
+
     /// The fixed word for JSON, logs and metrics.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -122,6 +231,7 @@ impl ForgeError {
             Self::Unavailable { .. } => "unavailable",
             Self::Unauthorized { .. } => "unauthorized",
             Self::MissingScope { .. } => "missing-scope",
+            Self::Barred { .. } => "account-barred",
             Self::Forbidden { .. } => "forbidden",
             Self::NotFound { .. } => "not-found",
             Self::Moved { .. } => "moved",
@@ -145,6 +255,7 @@ impl ForgeError {
             Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Unavailable { .. } => true,
             Self::Unauthorized { .. }
             | Self::MissingScope { .. }
+            | Self::Barred { .. }
             | Self::Forbidden { .. }
             | Self::NotFound { .. }
             | Self::Moved { .. }
@@ -164,6 +275,7 @@ impl ForgeError {
             Self::Unavailable { status, .. } => !matches!(status, 429 | 503),
             Self::Unauthorized { .. }
             | Self::MissingScope { .. }
+            | Self::Barred { .. }
             | Self::Forbidden { .. }
             | Self::NotFound { .. }
             | Self::Moved { .. }
@@ -181,6 +293,7 @@ impl ForgeError {
             | Self::TimedOut { .. }
             | Self::Unauthorized { .. }
             | Self::MissingScope { .. }
+            | Self::Barred { .. }
             | Self::Forbidden { .. }
             | Self::NotFound { .. }
             | Self::Moved { .. }

@@ -102,7 +102,8 @@ impl Issues {
             entries.extend(read);
         }
         let tried = format!("the timeline of issue {number} of {}", self.repository);
-        Err(ForgeError::Protocol { tried, problem: format!("it has more than {TIMELINE_PAGES_MAX} pages") })
+        let problem = format!("it has more than {TIMELINE_PAGES_MAX} pages");
+        Err(ForgeError::Protocol { tried, problem, next: "no more is read of one issue".to_owned() })
     }
 
     /// Posts a comment. Never repeated blindly: look for it first.

@@ -17,23 +17,27 @@
 //! never blindly repeats a create, and bounds every wait and every body.
 
 mod call;
+mod cause;
 mod connection;
 mod error;
 mod issues;
 mod listing;
 mod models;
+mod refusal;
 mod repositories;
 mod traffic;
 
 pub use call::{Call, Page};
+pub use cause::Cause;
+pub(in crate::world) use cause::chain;
 pub use connection::{Builder, Patience, Requests, Token};
-pub(in crate::world) use connection::{as_needed_for, chain, install_tls};
+pub(in crate::world) use connection::{as_needed_for, install_tls};
 pub use error::ForgeError;
 pub use issues::{CommentList, IssueList, Issues, State};
 pub use listing::Listing;
 pub use models::{
-    Branch, Comment, Contents, Hook, Issue, IssueConfig, Label, Pull, RemoteFile, Repository, Template, TemplateField,
-    TimelineEntry, User, Version,
+    Branch, Comment, Contents, ExternalTracker, Hook, Issue, IssueConfig, Label, Permissions, Pull, RemoteFile,
+    Repository, Template, TemplateField, TimelineEntry, User, Version,
 };
 pub use repositories::{Commit, NewHook, NewLabel, Repositories};
 pub use traffic::Traffic;

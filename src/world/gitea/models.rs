@@ -36,18 +36,43 @@ pub struct Repository {
     /// Whether nothing may be written any more.
     #[serde(default)]
     pub archived: bool,
+    /// Whether there is not one commit in it.
+    #[serde(default)]
+    pub empty: bool,
+    /// What the account of the token may do in it, where the forge says so.
+    #[serde(default)]
+    pub permissions: Option<Permissions>,
     /// Whether not everybody may see it.
     #[serde(default)]
     pub private: bool,
-    /// Whether it has issues.
+    /// Whether it has issues, be it in an external tracker.
     #[serde(default = "yes")]
     pub has_issues: bool,
+    /// The tracker that has its issues instead of the forge.
+    #[serde(default)]
+    pub external_tracker: Option<ExternalTracker>,
     /// Whether only those who are signed in may see it.
     #[serde(default)]
     pub internal: bool,
     /// The branch that the form and the workflow are read from.
     #[serde(default, deserialize_with = "or_default")]
     pub default_branch: String,
+}
+
+/// What an account may do with the code of a repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Permissions {
+    /// Whether it may read it.
+    #[serde(default = "yes")]
+    pub pull: bool,
+}
+
+/// A tracker elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ExternalTracker {
+    /// Where it is.
+    #[serde(default, rename = "external_tracker_url", deserialize_with = "or_default")]
+    pub url: String,
 }
 
 /// A form or template for new issues, as the forge has parsed it from the default branch.

@@ -4,7 +4,7 @@ use crate::mission::identity::RepositoryName;
 use crate::world::gitea::call::{Call, Page};
 use crate::world::gitea::connection::Connection;
 use crate::world::gitea::error::ForgeError;
-use crate::world::gitea::models::{Branch, Contents, Hook, IssueConfig, Label, Pull, Repository, Template};
+use crate::world::gitea::models::{Branch, Contents, Hook, IssueConfig, Label, Pull, Repository, Template, User};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
@@ -13,6 +13,9 @@ use std::sync::Arc;
 
 /// The most labels of one repository that are read.
 const LABELS_MAX: usize = 5_000;
+
+/// The most pages of collaborators that are read.
+const COLLABORATORS_PAGES_MAX: u32 = 20;
 
 /// Calls about one repository.
 #[derive(Debug)]
@@ -48,6 +51,26 @@ impl Repositories {
     /// The repository itself. Needs the scope `read:repository`.
     pub fn get(&self) -> Call<Repository> {
         self.call(&[], Call::get)
+    }
+
+    /// Those who may be assigned to issues: whoever may write, and the members of teams.
+    pub fn assignees(&self) -> Call<Vec<User>> {
+        self.call(&["assignees"], Call::get)
+    }
+
+    /// The collaborators, those who may only read among them.
+    pub async fn collaborators(&self) -> Result<Vec<User>, ForgeError> {
+        let mut collaborators: Vec<User> = Vec::new();
+        for page in 1..=COLLABORATORS_PAGES_MAX {
+            let call = self.call(&["collaborators"], Call::get).query("page", page).query("limit", 50);
+            let Page { items, total, date: _ } = call.send_page().await?;
+            let is_last = items.is_empty();
+            collaborators.extend(items);
+            if is_last || total.is_some_and(|total| collaborators.len() as u64 >= total) {
+                break;
+            }
+        }
+        Ok(collaborators)
     }
 
     /// All labels. Without a page most versions send them all at once; newer ones may not (go-gitea/gitea#21158).

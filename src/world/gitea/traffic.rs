@@ -33,6 +33,13 @@ impl Traffic {
     pub fn writes(&self) -> u64 {
         self.each().filter(|(method, _, _)| *method != METHODS[0]).map(|(_, _, count)| count).sum()
     }
+
+    /// Those among them that the forge accepted.
+    #[must_use]
+    pub fn accepted_writes(&self) -> u64 {
+        let is_it = |(method, class, _): &(&str, &str, u64)| *method != METHODS[0] && *class == CLASSES[0];
+        self.each().filter(is_it).map(|(_, _, count)| count).sum()
+    }
 }
 
 /// By method and class as [`Traffic::each`] names them; others are left out.

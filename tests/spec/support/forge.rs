@@ -128,6 +128,13 @@ impl Forge {
         }
     }
 
+    /// Changes an account, as an operator does.
+    pub(crate) async fn edit_account(&self, login: &str, mut edit: Value) {
+        (edit["login_name"], edit["source_id"]) = (json!(login), json!(0));
+        let (status, told) = self.call("operator", Method::PATCH, &format!("/admin/users/{login}"), edit).await;
+        assert_eq!(status, 200, "{told}");
+    }
+
     /// Removes an account, as an operator does.
     pub(crate) async fn remove_account(&self, login: &str) {
         match &self.engine {

@@ -21,6 +21,8 @@ pub(crate) enum Certificate {
     Good,
     Expired,
     OfAnotherName,
+    /// It is its own CA, as one that was made in a hurry.
+    OwnCa,
 }
 
 /// An answer as a forge's: JSON, and a date.
@@ -73,10 +75,13 @@ fn converse(stream: &mut (impl Read + Write), answer: &str) {
 }
 
 fn private_ca(certificate: Certificate) -> (String, ServerConfig) {
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().unwrap();
     let ca = params.self_signed(&key).unwrap();
+    if matches!(certificate, Certificate::OwnCa) {
+        return (ca.pem(), serving(ca.der().to_vec(), &key));
+    }
     let issuer = Issuer::from_params(&params, &key);
     let name = if matches!(certificate, Certificate::OfAnotherName) { "elsewhere.test" } else { "localhost" };
     let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
@@ -85,9 +90,12 @@ fn private_ca(certificate: Certificate) -> (String, ServerConfig) {
     }
     let own_key = KeyPair::generate().unwrap();
     let own = params.signed_by(&own_key, &issuer).unwrap();
+    (ca.pem(), serving(own.der().to_vec(), &own_key))
+}
+
+fn serving(certificate: Vec<u8>, key: &KeyPair) -> ServerConfig {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let chain = vec![CertificateDer::from(own.der().to_vec())];
-    let key = PrivateKeyDer::try_from(own_key.serialize_der()).unwrap();
-    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
-    (ca.pem(), config)
+    let chain = vec![CertificateDer::from(certificate)];
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap()
 }

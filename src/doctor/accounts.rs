@@ -1,0 +1,45 @@
+//! Whether the accounts that the settings name are there, and whether one of them can approve anything.
+
+use crate::doctor::check::Check;
+use crate::mission::approval::ApprovalMode;
+use crate::settings::{Account, Settings};
+use crate::world::accounts::find_account;
+use crate::world::gitea::Gitea;
+
+/// Looks up each login once, as a pass does; `me` is the account of the token, where it is known.
+pub(super) async fn look(settings: &Settings, gitea: &Gitea, me: Option<i64>, checks: &mut Vec<Check>) {
+    let mut approvers = Vec::new();
+    for (key, account) in settings.approval.accounts() {
+        let id = match account {
+            Account::Id(id) => Some(*id),
+            Account::Login(login) => match find_account(gitea, login, &settings.repositories).await {
+                Ok(id) => Some(id),
+                Err(error) => {
+                    let found = format!("`{key}`: {}", error.found());
+                    checks.push(Check::failure("accounts", error.fault(), found, error.next()));
+                    None
+                }
+            },
+        };
+        if key == "approval.approvers" {
+            approvers.push(id);
+        }
+    }
+    checks.extend(me.and_then(|me| nobody_approves(settings, &approvers, me)));
+}
+
+/// The bot is no person, so what it alone may approve is approved by nobody. Without approvals adoptions ask for one still.
+fn nobody_approves(settings: &Settings, approvers: &[Option<i64>], me: i64) -> Option<Check> {
+    if approvers.is_empty() || approvers.iter().any(|approver| *approver != Some(me)) {
+        return None;
+    }
+    let found = "`approval.approvers` names only the bot, whose approval never counts";
+    let next = "name a person, or leave it empty: then every account that may set labels can approve";
+    let fault = "approver-is-bot";
+    Some(match settings.approval.mode {
+        ApprovalMode::Label => Check::failure("accounts", fault, format!("{found}: no proposal can be approved"), next),
+        ApprovalMode::Open => {
+            Check::warning("accounts", fault, format!("{found}: no existing cell can be adopted"), next)
+        }
+    })
+}

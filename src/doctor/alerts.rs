@@ -1,0 +1,21 @@
+//! Whether alerts have a place to go to and mention accounts that exist.
+
+use crate::doctor::check::Check;
+use crate::settings::Settings;
+use crate::world::alert_targets::check_alert_targets;
+use crate::world::gitea::Gitea;
+
+/// Looks at `notify.issue` and `notify.mention`, where anything raises alerts at all.
+pub(super) async fn look(settings: &Settings, gitea: &Gitea, checks: &mut Vec<Check>) {
+    if !settings.notify.is_on() {
+        return;
+    }
+    let errors = check_alert_targets(gitea, &settings.notify, &settings.repositories).await;
+    if errors.is_empty() {
+        checks.push(Check::pass("alerts", "`notify.issue` and the accounts of `notify.mention` exist"));
+    }
+    for error in errors {
+        let make = if error.is_about_the_issue() { Check::failure } else { Check::warning };
+        checks.push(make("alerts", error.fault(), error.found(), error.next()));
+    }
+}
