@@ -133,6 +133,13 @@ fn restore_cell(
 fn bind(observation: &Observation, active: &Active) -> Record {
     let mut record = current(observation);
     record.approval.clone_from(&active.approval);
+    if record.binding.is_none()
+        && let Some(comment) = &mut record.comment
+    {
+        // It names no root yet. Whatever ends this turn, it is read before it is edited to name this one: another root may have
+        // been quicker.
+        comment.is_confirmed = false;
+    }
     let Proposal { name, spec, invisible } = active.proposal.clone();
     let born = || born(&observation.sighting).unwrap_or(observation.here.now);
     record.binding.get_or_insert_with(|| Binding {

@@ -247,3 +247,48 @@ async fn of_two_hosts_that_take_a_corrected_mission_at_once_one_keeps_it() {
     }
     assert!(repository.labels(number).await.contains(&"health/healthy".to_owned()));
 }
+
+/// What another root's comment says.
+const OF_BETA: &str = "<!-- lazarus:status v1 mission=123e4567-e89b-12d3-a456-426614174000 \
+                       root=22222222-2222-4222-8222-222222222222 host=beta digest=abc -->\nActive.";
+
+/// A mission that was invalid, so that its comment names no root, and whose answers are right by now.
+async fn corrected(repository: &Repository, host: &Host) -> i64 {
+    let number = repository.file("reader", "Mission: x", &[]).await;
+    repository.edit("reader", number, |body| body.replace("5 minutes", "2 minutes")).await;
+    assert!(host.once(repository).await["missions"][0]["phase"] == "invalid");
+    repository.edit("reader", number, |body| body.replace("2 minutes", "5 minutes")).await;
+    number
+}
+
+/// Another root edits our comment to name itself.
+async fn take_for_beta(repository: &Repository, number: i64) {
+    let comments = repository.forge.get(&format!("{}/comments", repository.issue_path(number))).await;
+    let path = format!("{}/issues/comments/{}", repository.path(), comments[0]["id"]);
+    assert_eq!(repository.forge.call("bot", reqwest::Method::PATCH, &path, json!({ "body": OF_BETA })).await.0, 200);
+}
+
+/// The comments could be read when the turn began, but not right before the claim.
+#[tokio::test]
+async fn a_mission_is_claimed_by_a_later_pass_unless_another_root_was_quicker() {
+    for is_taken in [false, true] {
+        let forge = Forge::sandbox().await;
+        let (repository, alpha) = (forge.repository().await, Host::new());
+        let number = corrected(&repository, &alpha).await;
+        let before = repository.comment(number).await;
+        forge.engine().break_next(1, "GET", "/comments", Fault::Delay(Duration::ZERO));
+        forge.engine().break_next(usize::MAX, "GET", "/comments", Fault::Refuse(500));
+        let late = run(alpha.reconciler(&repository).arg("--once")).await;
+        forge.engine().heal();
+        assert_eq!((late.code, repository.comment(number).await, alpha.cells().len()), (1, before, 1), "{late:?}");
+        assert!(repository.labels(number).await.contains(&"mission/active".to_owned()), "only the claim waits");
+        if is_taken {
+            take_for_beta(&repository, number).await;
+        }
+        let again = alpha.once(&repository).await;
+        let phase = if is_taken { "elsewhere" } else { "active" };
+        assert_eq!(again["missions"][0]["phase"], phase, "{again}");
+        let comment = repository.comment(number).await;
+        assert!(if is_taken { comment == OF_BETA } else { comment.contains("host=alpha") }, "{comment}");
+    }
+}
