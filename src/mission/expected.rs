@@ -8,7 +8,7 @@ use crate::mission::fields::Notes;
 use crate::mission::health::Place;
 use crate::mission::heartbeat::{Beat, Heartbeat};
 use crate::mission::meaning::Status;
-use crate::mission::observation::{CommentFacts, Comments, Observation};
+use crate::mission::observation::{CommentFacts, Comments, Observation, Timeline};
 use crate::mission::papers::CellPapers;
 use crate::mission::papers::updated;
 use crate::mission::record::{Record, Spoken};
@@ -100,12 +100,17 @@ fn expect(after: &mut Observation, change: &Change) {
     }
 }
 
-/// A comment as it will stand on the issue and in our memory; a new one gets an id after all others.
+/// A comment as it will stand on the issue and in our memory; a new one gets an id after all others, and after all clicks.
 fn speak(after: &mut Observation, edited: Option<i64>, status: &Status, is_confirmed: bool) {
-    let (now, poster, marker) = (after.here.now, after.here.me, Some(marker(&after.here, status)));
+    // The forge's clock may be ahead of ours.
+    let now = after.here.now.max(after.issue.updated_at);
+    let (poster, marker) = (after.here.me, Some(marker(&after.here, status)));
     let mut id = edited.unwrap_or_default();
+    // Comments and the timeline's lines share one sequence of ids (go-gitea/gitea `models/issues/comment.go`).
+    let clicks = if let Timeline::Read(events) = &after.timeline { events.as_slice() } else { &[] };
     if let Comments::Read(comments) = &mut after.comments {
-        id = edited.unwrap_or_else(|| comments.iter().map(|comment| comment.id).max().unwrap_or_default() + 1);
+        let ids = comments.iter().map(|comment| comment.id).chain(clicks.iter().map(|event| event.id));
+        id = edited.unwrap_or_else(|| ids.max().unwrap_or_default() + 1);
         if let Some(found) = comments.iter_mut().find(|comment| comment.id == id) {
             (found.marker, found.updated_at) = (marker, now);
         } else {

@@ -5,12 +5,14 @@ use crate::support::cells::{at, beat, beaten, whole};
 use crate::support::missions::{active, body, edit, labelled, missing, planned_cell, proposal, settled};
 use lazarus::mission::admission::{Admission, Limit};
 use lazarus::mission::cell::{Failure, FileKind, Part, Sight, Sighting};
+use lazarus::mission::change::Change;
 use lazarus::mission::expected::expected;
 use lazarus::mission::label::Label;
-use lazarus::mission::observation::{Observation, Origin};
+use lazarus::mission::observation::{Comments, Observation, Origin};
 use lazarus::mission::phase::Phase;
 use lazarus::mission::record::IssueState;
-use lazarus::mission::step::preview;
+use lazarus::mission::situation::Situation;
+use lazarus::mission::step::{preview, simulate};
 use lazarus::mission::worktree::Worktree;
 
 fn planned(observation: &Observation) -> Vec<&'static str> {
@@ -105,6 +107,20 @@ fn a_click_counts_only_from_the_second_after_the_edit_of_what_it_approves() {
     let asked = settled(in_label_mode(proposal(&[]), &[]));
     for (seconds, kinds) in [(-11, [].as_slice()), (-10, &[]), (-9, &["create-cell"])] {
         assert_eq!(planned(&clicked(asked.clone(), MAINTAINER, seconds)), kinds, "{seconds}");
+    }
+}
+
+/// The forge's clock may be ahead of ours, and ids of comments and clicks are one sequence.
+#[test]
+fn a_preview_takes_no_click_for_the_answer_to_a_question_that_is_still_to_be_posted() {
+    for seconds in [-30, 5] {
+        let mut clicked = clicked(settled(in_label_mode(proposal(&[]), &[])), MAINTAINER, seconds);
+        clicked.comments = Comments::Read(Vec::new());
+        clicked.issue.updated_at = at(seconds);
+        let simulation = simulate(&clicked);
+        let kinds: Vec<&str> = simulation.changes.iter().map(Change::kind).collect();
+        assert_eq!(kinds, ["add-labels", "post-comment", "remember"], "{seconds}");
+        assert!(matches!(simulation.situation, Situation::Waits(_)), "{seconds}: {:?}", simulation.situation);
     }
 }
 
