@@ -268,6 +268,29 @@ async fn take_for_beta(repository: &Repository, number: i64) {
     assert_eq!(repository.forge.call("bot", reqwest::Method::PATCH, &path, json!({ "body": OF_BETA })).await.0, 200);
 }
 
+/// Alpha has read the comments of the first mission and still waits for those of the second.
+#[tokio::test]
+async fn a_root_that_was_quicker_keeps_a_corrected_mission() {
+    let forge = Forge::sandbox().await;
+    let (repository, alpha) = (forge.repository().await, Host::new());
+    let number = corrected(&repository, &alpha).await;
+    let second = repository.file("reader", "Mission: y", &[]).await;
+    let slow = format!("/issues/{second}/comments");
+    repository.say("reader", second, "When?").await;
+    let before = forge.engine().log().len();
+    forge.engine().break_next(1, "GET", &slow, Fault::Delay(Duration::from_millis(400)));
+    let mut command = alpha.reconciler(&repository);
+    let (taken, ()) = tokio::join!(run(command.args(["--once", "--json"])), async {
+        asked(forge.engine(), before, "GET", &format!("/issues/{number}/comments")).await;
+        asked(forge.engine(), before, "GET", &slow).await;
+        take_for_beta(&repository, number).await;
+    });
+    assert_eq!((taken.code, &taken.json()["missions"][0]["phase"]), (0, &Value::from("elsewhere")), "{taken:?}");
+    assert_eq!(repository.comment(number).await, OF_BETA);
+    alpha.once(&repository).await;
+    assert_eq!((repository.comment(number).await.as_str(), alpha.cells().len()), (OF_BETA, 1), "the second one's");
+}
+
 /// The comments could be read when the turn began, but not right before the claim.
 #[tokio::test]
 async fn a_mission_is_claimed_by_a_later_pass_unless_another_root_was_quicker() {
@@ -291,4 +314,21 @@ async fn a_mission_is_claimed_by_a_later_pass_unless_another_root_was_quicker() 
         let comment = repository.comment(number).await;
         assert!(if is_taken { comment == OF_BETA } else { comment.contains("host=alpha") }, "{comment}");
     }
+}
+
+#[tokio::test]
+async fn a_repair_is_told_once_though_the_comment_is_posted_anew() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    let number = repository.file("reader", "Mission: x", &[]).await;
+    host.once(&repository).await;
+    host.once(&repository).await;
+    let comments = forge.get(&format!("{}/comments", repository.issue_path(number))).await;
+    let path = format!("{}/issues/comments/{}", repository.path(), comments[0]["id"]);
+    forge.change(reqwest::Method::DELETE, &path, Value::Null).await;
+    std::fs::remove_dir(host.cell().join("artifacts")).unwrap();
+    host.once(&repository).await;
+    let comment = repository.comment(number).await;
+    assert_eq!(comment.matches("made again: `artifacts/`").count(), 1, "{comment}");
+    assert_eq!(changes(&host.once(&repository).await), 0);
 }

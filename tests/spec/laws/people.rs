@@ -22,7 +22,7 @@ use std::collections::BTreeSet;
 const ADOPTED: &str = "123e4567-e89b-12d3-a456-426614174000";
 
 /// Another root.
-const OTHER: &str = "22222222-2222-4222-8222-222222222222";
+pub(super) const OTHER: &str = "22222222-2222-4222-8222-222222222222";
 
 /// May approve, and is named as an approver where some are.
 const MAINTAINER: i64 = 5;

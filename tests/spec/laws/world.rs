@@ -64,13 +64,28 @@ pub(super) struct World {
     pub(super) next_id: i64,
     /// The directory in staging that holds a checkout. It outlives the pass, as in a daemon.
     pub(super) staged: Option<DirectoryId>,
+    /// What happens when the next pass asks for facts again after it has begun.
+    pub(super) meanwhile: Option<Meanwhile>,
+}
+
+/// What happens while a pass asks for facts again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meanwhile {
+    /// Another root has taken the mission.
+    AnotherTakesIt,
+    /// The forge does not answer.
+    NoAnswer,
 }
 
 /// One step of a turn: what it saw, what it planned, and what of that it did; the last one plans nothing.
 pub(super) struct Half {
+    /// What was asked for since the step before.
+    pub(super) asked: Vec<MissingFacts>,
     pub(super) seen: Observation,
     pub(super) planned: Vec<Change>,
     pub(super) made: Vec<Change>,
+    /// Whether a comment that was to be edited was found deleted.
+    pub(super) has_lost: bool,
 }
 
 impl World {
@@ -98,6 +113,7 @@ impl World {
             told_gone: 0,
             next_id: 50,
             staged: None,
+            meanwhile: None,
         }
     }
 
@@ -161,7 +177,7 @@ impl World {
     }
 
     /// What forge and memory tell when they are asked.
-    fn answer(&self, missing: &MissingFacts, seen: &mut Observation) {
+    pub(super) fn answer(&self, missing: &MissingFacts, seen: &mut Observation) {
         let MissingFacts { comments, timeline, origin, record } = missing;
         if *comments {
             seen.comments = Comments::Read(self.comments.clone());
@@ -203,21 +219,19 @@ impl World {
         }
         self.told_gone = if self.issue.state == IssueState::Gone { self.told_gone + 1 } else { 0 };
         let (mut candidate, mut facts) = self.candidate(self.here.clone());
-        let mut halves = Vec::new();
+        let (mut halves, mut asked) = (Vec::new(), Vec::new());
         loop {
             match candidate.next_step() {
                 Step::Ask(missing) => {
-                    self.answer(&missing, &mut candidate.seen);
-                    candidate.turn.answered();
+                    self.tell_again(&missing, &mut candidate);
+                    asked.push(missing);
                     facts += 1;
                 }
                 Step::Apply(mut planned) => {
                     order(&mut planned);
-                    let made = self.carry_out(&planned, &fails);
-                    for change in &made {
-                        candidate.turn.made(change.clone());
-                    }
-                    halves.push(Half { seen: candidate.seen.clone(), planned, made });
+                    let seen = candidate.seen.clone();
+                    let (made, has_lost) = self.carry_out(&planned, &fails, &mut candidate.turn);
+                    halves.push(Half { asked: std::mem::take(&mut asked), seen, planned, made, has_lost });
                 }
                 Step::Look => {
                     candidate.seen.sighting = self.look(candidate.seen.mission_id);
@@ -227,19 +241,13 @@ impl World {
                 Step::Done => break,
             }
         }
-        halves.push(Half { seen: candidate.seen, planned: Vec::new(), made: Vec::new() });
+        halves.push(Half { asked, seen: candidate.seen, planned: Vec::new(), made: Vec::new(), has_lost: false });
         self.is_one_of_many = false;
         (halves, facts)
     }
 
-    fn carry_out(&mut self, planned: &[Change], fails: &impl Fn(&Change) -> bool) -> Vec<Change> {
-        let mut made = planned.to_vec();
-        made.retain(|change| !fails(change) && self.make(change));
-        made
-    }
-
     /// Makes one change, as forge and disk would; whether it succeeded.
-    fn make(&mut self, change: &Change) -> bool {
+    pub(super) fn make(&mut self, change: &Change) -> bool {
         let before = self.glanced();
         match change {
             Change::CheckOut { issue: _, mission_id: _, source } => {
