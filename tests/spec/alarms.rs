@@ -10,6 +10,7 @@ use crate::life::scenes::{closed, here, suspended};
 use crate::support::cells::{at, beaten, seconds, whole};
 use crate::support::missions::{active, missing, planned_status, settled};
 use lazarus::mission::alarm::{Alarm, AlarmMarker, Intended, Kind, Raised};
+use lazarus::mission::alarm_plan::has_passed;
 use lazarus::mission::cell::{CellFacts, Failure, Sighting};
 use lazarus::mission::change::Change;
 use lazarus::mission::notice::Notice;
@@ -181,6 +182,24 @@ fn a_clock_that_was_wrong_keeps_no_alarm_for_ever() {
     let (_, after) = pass(&mission);
     assert_eq!(after.record.as_ref().unwrap().bad_since, Some(at(0)));
     assert_eq!(pass(&later(&after, 300, beaten(-400, "working"))).0.len(), 1);
+}
+
+/// What lies ahead by no more than the span may be another clock's minute; by more, ours was wrong once.
+#[test]
+fn a_span_has_passed_from_its_last_second_on_or_where_it_would_begin_too_far_ahead() {
+    for (since, has) in [(-301, true), (-300, true), (-299, false), (0, false), (300, false), (301, true)] {
+        assert_eq!(has_passed(at(since), seconds(300), at(0)), has, "{since}");
+    }
+    let nagging = Notify { repeat: Some(seconds(3_600)), ..on(&["stale"]) };
+    let mut mission = loud(active(beaten(-10, "working")), &nagging);
+    for now in [400, 700] {
+        mission = pass(&later(&mission, now, beaten(0, "working"))).1;
+    }
+    for (raised_at, again) in [(4_401, 1), (4_400, 0)] {
+        let mut ahead = later(&mission, 800, beaten(0, "working"));
+        ahead.record.as_mut().unwrap().alarm.raised.as_mut().unwrap().at = at(raised_at);
+        assert_eq!(pass(&ahead).0.len(), again, "said at {raised_at}, which is not yet");
+    }
 }
 
 /// A mission that was killed while it raised an alarm, with these comments on its issue.

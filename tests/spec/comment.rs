@@ -14,6 +14,7 @@ use lazarus::mission::marker::Marker;
 use lazarus::mission::observation::Observation;
 use lazarus::mission::situation::Situation;
 use lazarus::mission::status::status;
+use lazarus::mission::text::shown;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -220,6 +221,26 @@ fn closing(text: &str, length: usize) -> Option<usize> {
 fn long_answers_are_cut_and_say_so() {
     let comment = said(&proposal(&[("Wizard", &"x".repeat(300))]));
     assert!(comment.contains(&format!("`{}…` is not", "x".repeat(79))), "{comment}");
+}
+
+#[test]
+fn a_line_of_eighty_characters_is_shown_whole_and_a_longer_one_is_cut() {
+    for (length, cut) in [(79, false), (80, false), (81, true)] {
+        let text = "é".repeat(length);
+        let expected = if cut { format!("{}…", "é".repeat(79)) } else { text.clone() };
+        assert_eq!(shown(&text), expected, "{length}");
+    }
+    assert_eq!(shown(&format!("  {}\n\u{200b} ", "x".repeat(80))), "x".repeat(80), "as it is shown");
+}
+
+#[test]
+fn the_last_five_changes_are_told() {
+    let mut record = active(beaten(-10, "working")).record.unwrap();
+    for number in 0..9 {
+        record.note(at(number), number.to_string());
+    }
+    let told: Vec<&str> = record.changes.iter().map(|change| change.what.as_str()).collect();
+    assert_eq!(told, ["4", "5", "6", "7", "8"], "oldest first");
 }
 
 #[test]

@@ -1,12 +1,17 @@
 //! Restless missions: the worst is held until they have calmed down, an hour has so many writes, and too many at once
 //! have to be seen twice.
 
+use crate::life::scenes::suspended;
 use crate::support::cells::{at, beaten};
 use crate::support::missions::{active, edit, labelled, planned_cell, settled};
+use lazarus::mission::archive::ArchiveName;
 use lazarus::mission::cell::Sighting;
 use lazarus::mission::change::Change;
-use lazarus::mission::mass_change_guard::{Guarded, held};
+use lazarus::mission::flapping::{Cost, Flapping};
+use lazarus::mission::health::{Health, Reason, Verdict};
+use lazarus::mission::mass_change_guard::{Guarded, held, holds_deletions};
 use lazarus::mission::observation::Observation;
+use lazarus::mission::record::Record;
 use lazarus::mission::step::preview;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -123,6 +128,86 @@ fn answers_are_told_though_health_has_to_wait() {
     assert_eq!(labels(&after), ["health/healthy", word.as_str()]);
 }
 
+/// Falls of a cell at these seconds; whether the last one is held.
+fn is_held_after(falls: &[i64]) -> bool {
+    let verdict = |health| Verdict { health, reason: Reason::Silent };
+    let mut flapping = Flapping::default();
+    for fall in falls {
+        flapping.watch(verdict(Health::Healthy), at(*fall - 1));
+        flapping.watch(verdict(Health::Stale), at(*fall));
+    }
+    flapping.held.is_some()
+}
+
+#[test]
+fn three_falls_count_together_up_to_the_second_in_which_their_hour_ends() {
+    assert!(is_held_after(&[0, 1_800, 3_600]));
+    assert!(!is_held_after(&[0, 1_800, 3_601]));
+    assert!(!is_held_after(&[0, 1_800]));
+    assert!(is_held_after(&[0, 1_800, 3_601, 3_700]), "the first is forgotten");
+    assert!(!is_held_after(&[5_000, 0, 100]), "noted by a clock that was ahead");
+}
+
+/// A verdict that is held since the cell fell ill, and a cell that has been well since then.
+fn held_and_well_since(well_since: i64) -> Flapping {
+    Flapping {
+        seen: Some(Health::Healthy),
+        held: Some(Health::Stale),
+        well_since: Some(at(well_since)),
+        ..Flapping::default()
+    }
+}
+
+#[test]
+fn a_held_verdict_is_let_go_in_the_second_in_which_its_quarter_of_an_hour_ends() {
+    let well = Verdict { health: Health::Healthy, reason: Reason::Beating };
+    let told = |well_since: i64, moments: &[i64]| {
+        let mut flapping = held_and_well_since(well_since);
+        let told: Vec<Health> = moments.iter().map(|moment| flapping.watch(well, at(*moment)).health).collect();
+        told[moments.len() - 1]
+    };
+    assert_eq!([told(0, &[899]), told(0, &[900])], [Health::Stale, Health::Healthy]);
+    assert_eq!(
+        [told(5_000, &[0, 899]), told(5_000, &[0, 900])],
+        [Health::Stale, Health::Healthy],
+        "a clock that was ahead"
+    );
+}
+
+/// The sixth write is the last, and one that is an hour old does not count.
+#[test]
+fn an_hour_allows_six_writes_of_each_kind_and_has_sixty_minutes() {
+    let cost = |label_writes, comment_edits| Cost { label_writes, comment_edits };
+    let mut flapping = Flapping::default();
+    flapping.spend(cost(5, 4), at(0));
+    for (wanted, now, is_allowed) in [
+        (cost(1, 2), 10, true),
+        (cost(2, 0), 10, false),
+        (cost(0, 3), 10, false),
+        (cost(2, 0), 3_599, false),
+        (cost(2, 0), 3_600, true),
+        (cost(6, 6), 3_600, true),
+        (cost(7, 0), 3_600, false),
+        (cost(6, 6), -1, true),
+    ] {
+        assert_eq!(flapping.allows(wanted, at(now)), is_allowed, "{wanted:?} at {now}");
+    }
+}
+
+#[test]
+fn from_four_deleted_issues_on_a_person_has_to_agree_to_as_many() {
+    for (deleted, agreed, is_held) in [
+        (3, None, false),
+        (4, None, true),
+        (3, Some(0), false),
+        (4, Some(3), true),
+        (4, Some(4), false),
+        (5, Some(4), true),
+    ] {
+        assert_eq!(holds_deletions(deleted, agreed), is_held, "{deleted} {agreed:?}");
+    }
+}
+
 fn fleet(turning: usize, all: usize, spoil: impl Fn(&Observation) -> Observation) -> Vec<Observation> {
     let quiet = active(beaten(-10, "working"));
     (0..all).map(|at| if at < turning { spoil(&quiet) } else { quiet.clone() }).collect()
@@ -167,6 +252,31 @@ fn more_than_three_and_a_fifth_that_turn_at_once_are_told_when_seen_twice() {
             let well = later(&back, 20, 10, "working");
             assert!(pass(&well).0.is_empty() && pass(&well).1.record.unwrap().said == after.record.unwrap().said);
         }
+    }
+}
+
+/// Nobody waits for the cell of such a mission, so that it makes no share of all smaller or larger.
+#[test]
+fn a_mission_without_a_cell_to_lose_does_not_count_among_all() {
+    let changes: [fn(&mut Record); 4] = [
+        |record| record.archive = Some(ArchiveName::first(record.binding.as_ref().unwrap().mission_id)),
+        |record| record.suspension = suspended(beaten(-10, "working")).record.unwrap().suspension,
+        |record| record.binding.as_mut().unwrap().seen_whole = false,
+        |record| record.binding = None,
+    ];
+    for (at, change) in changes.iter().enumerate() {
+        let uncounted = |mission: &Observation| {
+            let mut mission = mission.clone();
+            change(mission.record.as_mut().unwrap());
+            mission
+        };
+        let mut quiet = fleet(4, 4, vanished);
+        quiet.extend(fleet(16, 16, uncounted));
+        guard(&mut quiet);
+        assert_eq!(quiet.iter().filter(|mission| mission.is_braked).count(), 4, "{at}: 4 of 4 are too many");
+        let mut lost = fleet(50, 50, |mission| uncounted(&vanished(mission)));
+        guard(&mut lost);
+        assert!(!lost.iter().any(|mission| mission.is_braked), "{at}: none of them has a cell to lose");
     }
 }
 

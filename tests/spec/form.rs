@@ -3,7 +3,7 @@
 use lazarus::mission::form::{FORM, FieldKind, Form};
 use lazarus::mission::identity::{RepositoryName, RepositoryPattern};
 use lazarus::mission::problem::Problem;
-use lazarus::mission::proposal::{BODY_BYTES_MAX, Intake, Proposal, parse};
+use lazarus::mission::proposal::{BODY_BYTES_MAX, Intake, OBJECTIVE_BYTES_MAX, Proposal, TITLE_CHARS_MAX, parse};
 use serde_json::Value;
 
 const BODIES: &str = include_str!("../fixtures/gitea/form-bodies.json");
@@ -165,6 +165,32 @@ fn what_was_broken_by_hand_is_named_and_not_guessed() {
         problems("Mission: x", &moved)
             .contains(&"Ref: the heading `Ref` appears twice. Keep the one with your answer".to_owned())
     );
+}
+
+#[test]
+fn each_text_has_a_longest_that_is_still_read() {
+    let objective =
+        |length: usize| read("Mission: x", &body("Objective", &format!("```text\n{}\n```", "x".repeat(length))));
+    assert_eq!(objective(OBJECTIVE_BYTES_MAX).unwrap().spec.objective.len(), OBJECTIVE_BYTES_MAX);
+    assert_eq!(objective(OBJECTIVE_BYTES_MAX + 1).unwrap_err()[0].wrong, "it is longer than 16 KiB (16385 bytes)");
+    let title =
+        |length: usize| read(&format!("Mission: {}", "é".repeat(length - "Mission: ".len())), &body("Wizard", "x"));
+    assert!(title(TITLE_CHARS_MAX).is_ok());
+    assert_eq!(title(TITLE_CHARS_MAX + 1).unwrap_err()[0].wrong, "it is longer than 255 characters");
+    let whole = body("Wizard", "x");
+    let filled = |length: usize| read("Mission: x", &format!("{}{whole}", " ".repeat(length - whole.len())));
+    assert!(filled(BODY_BYTES_MAX).is_ok());
+    assert!(filled(BODY_BYTES_MAX + 1).is_err());
+}
+
+/// Three are a fence, in a body that somebody wrote by hand; two are text.
+#[test]
+fn a_fence_has_three_ticks_or_more() {
+    let objective = |ticks: &str| read("Mission: x", &body("Objective", &format!("{ticks}\n### Ref\n{ticks}")));
+    for ticks in ["```", "````"] {
+        assert_eq!(objective(ticks).unwrap().spec.objective, "### Ref");
+    }
+    assert!(objective("``").is_err(), "a heading counts there");
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Names and ids are parsed at the door.
 
-use lazarus::mission::identity::{Commit, ForgeUrl, GitRef, HostName, MissionId, RepositoryName, RepositoryPattern};
+use lazarus::mission::identity::{
+    Commit, ForgeUrl, GitRef, HostName, MissionId, RepositoryName, RepositoryPattern, WizardName,
+};
+use lazarus::mission::notify::Login;
 use lazarus::mission::time::{parse_length, spoken_length};
 use std::time::Duration;
 
@@ -58,6 +61,18 @@ fn names_that_could_be_paths_or_options_are_refused() {
     for wrong in ["", ".a", "-a", "a b", "a/b", &"a".repeat(65)] {
         assert!(HostName::parse(wrong).is_err(), "{wrong}");
     }
+}
+
+#[test]
+fn each_name_has_a_longest_that_is_still_taken() {
+    let taken = |parse: &dyn Fn(&str) -> bool, most: usize| [most, most + 1].map(|length| parse(&"a".repeat(length)));
+    assert_eq!(taken(&|text| HostName::parse(text).is_ok(), 64), [true, false]);
+    assert_eq!(taken(&|text| WizardName::parse(text).is_ok(), 64), [true, false]);
+    assert_eq!(taken(&|text| GitRef::parse(text).is_ok(), 201), [true, false]);
+    assert_eq!(taken(&|text| RepositoryName::parse(&format!("{text}/x")).is_ok(), 100), [true, false]);
+    assert_eq!(taken(&|text| RepositoryName::parse(&format!("x/{text}")).is_ok(), 100), [true, false]);
+    assert_eq!(taken(&|text| RepositoryPattern::parse(&format!("{text}/*")).is_ok(), 100), [true, false]);
+    assert_eq!(taken(&|text| Login::parse(text).is_ok(), 40), [true, false]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it stands")]
 
 mod addresses;
+mod admission;
 mod alarms;
 mod bounds;
 mod checkout;
@@ -18,6 +19,7 @@ mod diagnosis;
 mod disk;
 mod doctor;
 mod documents;
+mod due;
 mod faults;
 mod flapping;
 mod form;
@@ -62,6 +64,7 @@ mod scan;
 mod sender_clock;
 mod service;
 mod settings;
+mod spoken;
 mod starting;
 mod status;
 mod suggested;

@@ -3,13 +3,14 @@
 use crate::alarms::on;
 use crate::support::cells::{at, seconds};
 use crate::support::missions::proposal;
-use lazarus::mission::alarm::{Kind, Ledger, Raised};
+use lazarus::mission::alarm::{Alarm, Intended, Kind, Ledger, PER_HOUR_MAX, Raised, recent};
 use lazarus::mission::alarm_plan::Standing;
 use lazarus::mission::change::Change;
 use lazarus::mission::muster::{Member, Muster, Orders};
 use lazarus::mission::notify::{Cause, IssueName, Mood, Notify};
 use lazarus::mission::observation::{Allowance, Here};
 use lazarus::mission::record::IssueKey;
+use lazarus::mission::time::Timestamp;
 
 fn cause() -> Cause {
     Cause::parse("stale").unwrap()
@@ -138,6 +139,21 @@ fn an_hour_later_there_is_room_again() {
     assert_eq!(orders(&due(1), 1, &full, |_| ()).allowed.len(), 0);
     let over = Ledger { posted: vec![at(-2_600); 10], ..Ledger::default() };
     assert_eq!(orders(&due(1), 1, &over, |_| ()).allowed.len(), 1);
+}
+
+/// What is remembered of posts is what counts within the hour before the last one, and no more than ever counts.
+#[test]
+fn posts_are_remembered_for_an_hour() {
+    let alarm = Raised { at: at(3_600), since: at(0), cause: cause() };
+    let intended = Intended { kind: Kind::Raised, at: at(3_600), alarm };
+    let remembered = |posted: Vec<Timestamp>| Alarm { posted, ..Alarm::default() }.said(intended).posted;
+    assert_eq!(remembered(vec![at(0), at(1)]), [at(1), at(3_600)]);
+    assert_eq!(remembered(vec![at(7_199), at(7_200)]), [at(7_199), at(3_600)], "a clock that was ahead");
+    assert_eq!(remembered(vec![at(3_599); 200]).len(), PER_HOUR_MAX);
+    assert_eq!(
+        [at(0), at(1), at(3_600), at(7_199), at(7_200)].map(|posted| recent(&[posted], at(3_600))),
+        [0, 1, 1, 1, 0]
+    );
 }
 
 fn speaking_for(members: &[i64]) -> Ledger {

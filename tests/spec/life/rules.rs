@@ -1,18 +1,19 @@
 //! The rules of a mission's life as a table, without a forge.
 
-use crate::life::scenes::{MAINTAINER, checked_out, clicked, closed, in_label_mode, reopened, suspended};
+use crate::life::scenes::{MAINTAINER, checked_out, clicked, closed, event, in_label_mode, reopened, suspended};
 use crate::support::cells::{at, beat, beaten, whole};
-use crate::support::missions::{active, body, edit, labelled, missing, planned_cell, proposal, settled};
+use crate::support::missions::{ROOT, active, body, comment, edit, labelled, missing, planned_cell, proposal, settled};
 use lazarus::mission::admission::{Admission, Limit};
 use lazarus::mission::cell::{Failure, FileKind, Part, Sight, Sighting};
 use lazarus::mission::change::Change;
 use lazarus::mission::expected::expected;
 use lazarus::mission::label::Label;
-use lazarus::mission::observation::{Comments, Observation, Origin};
+use lazarus::mission::observation::{Comments, LabelEvent, Observation, Origin, Timeline};
 use lazarus::mission::phase::Phase;
 use lazarus::mission::record::IssueState;
 use lazarus::mission::situation::Situation;
 use lazarus::mission::step::{preview, simulate};
+use lazarus::mission::suspension::suspension;
 use lazarus::mission::worktree::Worktree;
 
 fn planned(observation: &Observation) -> Vec<&'static str> {
@@ -47,6 +48,50 @@ fn a_pause_holds_back_every_repair_and_nothing_else() {
     let mut vanished = suspended(beaten(-10, "working"));
     vanished.sighting = Sighting::Absent;
     assert_eq!(planned(&vanished), [""; 0]);
+    // And every checkout, though the repository could be had.
+    let cell = || beaten(-10, "working");
+    for (mut asking, is_checked_out) in [(suspended(cell()), false), (active(cell()), true)] {
+        edit(&mut asking, &body(&[("Repository", "wizards/spellbook")]));
+        assert_eq!(planned(&asking).contains(&"check-out"), is_checked_out);
+        asking.origin = Origin::Unasked;
+        assert_eq!(missing(&asking).origin.is_some(), is_checked_out, "nor is the forge asked about it");
+    }
+}
+
+#[test]
+fn a_pause_ends_with_the_second_of_its_due_date_unless_that_had_passed_when_it_began() {
+    for (due, is_paused) in [(-61, true), (-60, true), (-59, false), (-1, false), (0, false), (1, true)] {
+        let mut paused = suspended(beaten(-10, "working"));
+        paused.issue.due_at = Some(at(due));
+        let (found, began) = (suspension(&paused), at(-60));
+        assert_eq!(found.is_some(), is_paused, "{due}");
+        let until = found.and_then(|suspension| suspension.until);
+        assert_eq!(until, paused.issue.due_at.filter(|due| is_paused && *due > began), "{due}");
+    }
+}
+
+/// The label is a pause where a person has put it on after our comment was there.
+#[test]
+fn what_nobody_in_particular_or_the_filing_has_set_is_no_pause() {
+    let label = Label::Phase(Phase::Suspended);
+    for (who, id, is_paused) in
+        [(MAINTAINER, 21, true), (MAINTAINER, 19, false), (0, 21, false), (-1, 21, false), (3, 21, false)]
+    {
+        let mut labelled_so = active(beaten(-10, "working"));
+        labelled_so.issue.labels = labelled(&["kind/mission-proposal", "mission/suspended", "health/healthy"]);
+        labelled_so.comments = Comments::Read(vec![comment(20, 3, ROOT)]);
+        labelled_so.timeline = Timeline::Read(vec![LabelEvent { id, ..event(label.clone(), who, -5) }]);
+        assert_eq!(suspension(&labelled_so).is_some(), is_paused, "{who} {id}");
+    }
+}
+
+#[test]
+fn a_wizard_that_works_keeps_its_cell_until_the_second_in_which_its_grace_ends() {
+    for (ended_at, planned_kinds) in [(-899, ["update-file"]), (-900, ["archive-cell"]), (-901, ["archive-cell"])] {
+        let mut ended = closed(beaten(-10, "working"));
+        ended.record.as_mut().unwrap().ended_at = Some(at(ended_at));
+        assert_eq!(planned(&ended), planned_kinds, "{ended_at}");
+    }
 }
 
 #[test]
@@ -110,6 +155,17 @@ fn a_click_counts_only_from_the_second_after_the_edit_of_what_it_approves() {
     }
 }
 
+/// Zero is a deleted account, and what is less than that the forge itself.
+#[test]
+fn a_click_of_nobody_in_particular_or_of_our_own_is_no_approval() {
+    let asked = settled(in_label_mode(proposal(&[]), &[]));
+    for (who, kinds) in
+        [(MAINTAINER, ["create-cell"].as_slice()), (1, &["create-cell"]), (0, &[]), (-1, &[]), (3, &[]), (4, &[])]
+    {
+        assert_eq!(planned(&clicked(asked.clone(), who, 5)), kinds, "{who}");
+    }
+}
+
 /// The forge's clock may be ahead of ours, and ids of comments and clicks are one sequence.
 #[test]
 fn a_preview_takes_no_click_for_the_answer_to_a_question_that_is_still_to_be_posted() {
@@ -121,6 +177,24 @@ fn a_preview_takes_no_click_for_the_answer_to_a_question_that_is_still_to_be_pos
         let kinds: Vec<&str> = simulation.changes.iter().map(Change::kind).collect();
         assert_eq!(kinds, ["add-labels", "post-comment", "remember"], "{seconds}");
         assert!(matches!(simulation.situation, Situation::Waits(_)), "{seconds}: {:?}", simulation.situation);
+    }
+}
+
+/// In the second of its edit only a comment that was never edited tells by its id which of the two came first.
+#[test]
+fn a_click_in_the_second_of_an_edit_counts_after_a_post_only() {
+    let asked = settled(in_label_mode(proposal(&[]), &[]));
+    for (is_edited, edited_at, id, is_given) in
+        [(false, -10, 100, true), (false, -10, 19, false), (true, -10, 100, false), (false, -9, 100, false)]
+    {
+        let mut clicked = clicked(asked.clone(), MAINTAINER, -10);
+        let Comments::Read(comments) = &mut clicked.comments else { unreachable!() };
+        (comments[0].created_at, comments[0].updated_at) = (at(-10), at(edited_at));
+        let Timeline::Read(events) = &mut clicked.timeline else { unreachable!() };
+        events[0].id = id;
+        clicked.record.as_mut().unwrap().comment.as_mut().unwrap().is_edited = is_edited;
+        let kinds: &[&str] = if is_given { &["create-cell"] } else { &[] };
+        assert_eq!(planned(&clicked), kinds, "{is_edited} {edited_at} {id}");
     }
 }
 

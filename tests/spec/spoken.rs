@@ -1,0 +1,39 @@
+//! Numbers as people read them.
+
+use lazarus::mission::text::spoken_bytes;
+use lazarus::mission::time::spoken_age;
+
+#[test]
+fn a_number_of_bytes_has_the_largest_unit_that_fits_and_tenths_where_there_are_any() {
+    for (bytes, spoken) in [
+        (0, "0 B"),
+        (1_023, "1023 B"),
+        (1_024, "1 KiB"),
+        (1_536, "1.5 KiB"),
+        ((1 << 20) - 1, "1023.9 KiB"),
+        (1 << 20, "1 MiB"),
+        (1 << 30, "1 GiB"),
+        (3 << 29, "1.5 GiB"),
+        (1 << 60, "1 EiB"),
+        (u64::MAX, "15.9 EiB"),
+    ] {
+        assert_eq!(spoken_bytes(bytes), spoken, "{bytes}");
+    }
+}
+
+#[test]
+fn an_age_has_the_largest_unit_that_it_has_two_of() {
+    for (seconds, spoken) in [
+        (-1, "ahead of the clock"),
+        (0, "0 seconds ago"),
+        (1, "1 second ago"),
+        (119, "119 seconds ago"),
+        (120, "2 minutes ago"),
+        (7_199, "119 minutes ago"),
+        (7_200, "2 hours ago"),
+        (172_799, "47 hours ago"),
+        (172_800, "2 days ago"),
+    ] {
+        assert_eq!(spoken_age(seconds), spoken, "{seconds}");
+    }
+}
