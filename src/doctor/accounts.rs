@@ -33,13 +33,15 @@ fn nobody_approves(settings: &Settings, approvers: &[Option<i64>], me: i64) -> O
     if approvers.is_empty() || approvers.iter().any(|approver| *approver != Some(me)) {
         return None;
     }
-    let found = "`approval.approvers` names only the bot, whose approval never counts";
-    let next = "name a person, or leave it empty: then every account that may set labels can approve";
+    let found = "`approval.approvers` names the bot alone, whose own approval never counts";
+    let next = "name a person there, or nobody: then whoever may set labels approves";
     let fault = "approver-is-bot";
     Some(match settings.approval.mode {
-        ApprovalMode::Label => Check::failure("accounts", fault, format!("{found}: no proposal can be approved"), next),
+        ApprovalMode::Label => {
+            Check::failure("accounts", fault, format!("{found}: no proposal is ever approved"), next)
+        }
         ApprovalMode::Open => {
-            Check::warning("accounts", fault, format!("{found}: no existing cell can be adopted"), next)
+            Check::warning("accounts", fault, format!("{found}: no existing cell can be taken over"), next)
         }
     })
 }

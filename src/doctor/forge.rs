@@ -98,10 +98,10 @@ fn version_check(version: &str) -> Check {
     match release(version) {
         None => {
             let found = match shown(version) {
-                empty if empty.is_empty() => "the forge reports no version".to_owned(),
-                told => format!("the version `{told}` cannot be read"),
+                empty if empty.is_empty() => "the forge does not tell its version".to_owned(),
+                told => format!("`{told}` is no version that tells how old it is"),
             };
-            let next = format!("check that it is built from {wanted}, which marks the issues that the form files");
+            let next = format!("see that it is built from {wanted}, which marks the issues that the form files");
             Check::warning("version", "forge-version-unknown", found, next)
         }
         Some(release) if release >= OLDEST => Check::pass("version", shown(version)),

@@ -17,7 +17,7 @@ pub(super) async fn look(settings: &Settings, gitea: &Gitea, checks: &mut Vec<Ch
             Ok(None) => good += 1,
             Ok(Some(flaw)) => {
                 let found = format!("`worktrees.repositories`: {flaw}; no mission can have a worktree of it");
-                let next = "fix its name, let the bot read it, or remove it";
+                let next = "put its name right, let the bot read it, or take it out";
                 checks.push(Check::warning("worktrees", "worktree-unavailable", found, next));
             }
             Err(error) => checks.push(Check::of_forge("worktrees", &error)),
@@ -44,7 +44,7 @@ async fn of_repository(gitea: &Gitea, name: &RepositoryName) -> Result<Option<St
 async fn of_owner(gitea: &Gitea, owner: &str) -> Result<Option<String>, ForgeError> {
     match gitea.user_named(owner).send().await {
         Ok(_) => Ok(None),
-        Err(ForgeError::NotFound { .. }) => Ok(Some(format!("the forge shows the bot no owner `{owner}`"))),
+        Err(ForgeError::NotFound { .. }) => Ok(Some(format!("the forge shows us no owner `{owner}`"))),
         Err(ForgeError::Moved { location, .. }) => Ok(Some(format!("the owner `{owner}` has moved to `{location}`"))),
         Err(error) => Err(error),
     }

@@ -40,7 +40,7 @@ impl AccountError {
         match self {
             Self::Forge(error) => error.found(),
             Self::Unknown { login } => format!(
-                "the forge shows the bot no account `{}`: there is none, or its profile is private and it works in none of the \
+                "the forge shows us no account `{}`: there is none, or its profile is private and it works in none of the \
                  repositories",
                 shown(login)
             ),

@@ -203,7 +203,7 @@ async fn an_author_who_blocks_the_bot_is_no_want_of_write_access(forge: Forge) {
     let pass = run(host.reconciler(&repository).args(["--once", "--json"])).await;
     let told = pass.json()["errors"][0]["message"].as_str().unwrap().to_owned();
     let posted = format!("`POST /api/v1/repos/{}/issues/1/comments`", repository.name);
-    assert_eq!(told, format!("{posted}: the forge forbids it (403: user is blocked); fix the reason on the forge"));
+    assert_eq!(told, format!("{posted}: the forge forbids it (403: user is blocked); see to its reason on the forge"));
     assert!(!pass.stderr.contains("write access"), "{pass:?}");
     assert!(repository.labels(1).await.contains(&"mission/active".to_owned()), "the labels go on");
 }

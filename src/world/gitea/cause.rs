@@ -70,7 +70,7 @@ impl Cause {
         match self {
             Self::Unresolved => format!("`getent hosts {host}`, and set `forge.url` right"),
             Self::Refused => format!("check that it runs, and `forge.url`; {ask} shows whether its port is open"),
-            Self::Silent => format!("{ask} shows whether it hangs, or a firewall drops the connection"),
+            Self::Silent => format!("{ask} shows whether it is stuck, or a firewall swallows us"),
             Self::NoTls => format!("there is no TLS on port {port}; set `forge.url` to `http:`, or another port"),
             Self::OnlyTls => format!("TLS is spoken on port {port}; set `forge.url` to `https:`, or another port"),
             Self::NoHttp if url.scheme() == "http" => {
@@ -85,7 +85,7 @@ impl Cause {
             Self::WrongName => format!("{certificates} shows its names; use one of them in `forge.url`"),
             Self::Tls => format!("{certificates} shows what is spoken there"),
             Self::Broken => {
-                format!("check that it runs, and `forge.url`; {ask} shows whether a proxy or a firewall is in between")
+                format!("check that it runs, and `forge.url`; {ask} shows whether something in between is in the way")
             }
         }
     }

@@ -189,13 +189,15 @@ impl ForgeError {
             }
             Self::Unauthorized { page, .. } => format!("it is wrong, expired or revoked: {}", another_token(page)),
             Self::MissingScope { page, .. } => another_token(page),
-            Self::Barred { .. } => "an administrator of the forge can allow sign-in under User Accounts, and \
-                 `gitea admin user must-change-password --unset` clears a required change of password"
-                .to_owned(),
-            Self::Forbidden { message, .. } | Self::Refused { message, .. } if message.is_empty() => {
-                "it gives no reason: check whether the bot may write there, and the forge's own log".to_owned()
+            Self::Barred { .. } => {
+                "do what it says; an administrator of the forge finds the account's sign-in under User Accounts, and \
+                 `gitea admin user must-change-password --unset` ends the wait for another password"
+                    .to_owned()
             }
-            Self::Forbidden { .. } | Self::Refused { .. } => "fix the reason on the forge".to_owned(),
+            Self::Forbidden { message, .. } | Self::Refused { message, .. } if message.is_empty() => {
+                "it gives no reason: see whether the bot may write there, and into the forge's own log".to_owned()
+            }
+            Self::Forbidden { .. } | Self::Refused { .. } => "see to its reason on the forge".to_owned(),
             Self::NotFound { .. } => "it is not there, or the token may not see it".to_owned(),
             Self::Moved { .. } => "use its new name".to_owned(),
             Self::TooLarge { .. } => "no more is read at once".to_owned(),

@@ -163,7 +163,7 @@ async fn a_login_is_looked_up_once_and_nobody_inherits_its_rights(forge: Forge) 
     std::fs::write(host.path().join("unknown.json"), unknown).unwrap();
     let refused = run(host.reconciler(&repository).args(["--once", "--config", "unknown.json"])).await;
     assert_eq!(refused.code, 2);
-    let told = "`approval.approvers`: the forge shows the bot no account `nobody-at-all`: there is none, or its profile is \
+    let told = "`approval.approvers`: the forge shows us no account `nobody-at-all`: there is none, or its profile is \
                 private and it works in none of the repositories; name another one, or its id";
     assert!(refused.stderr.contains(told), "{refused:?}");
 }
