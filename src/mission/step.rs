@@ -21,7 +21,7 @@ pub enum Step {
     /// Fetch these facts into the observation, then [`Turn::answered`] or [`Turn::unanswered`].
     Ask(MissingFacts),
     /// Make these changes, in any order, each whatever became of the others; tell of each by [`Turn::made`] and
-    /// [`Turn::comment_was_deleted`].
+    /// [`Turn::found_comment_deleted`].
     Apply(Vec<Change>),
     /// Look at the cell and at the record again.
     Look,
