@@ -30,19 +30,23 @@ impl State {
     pub(super) fn repository_json(&self, repository: &Repository, right: Right) -> Value {
         let Repository { id, owner, owner_login, name, is_private, is_archived, has_issues, created, .. } = repository;
         let full_name = format!("{owner_login}/{name}");
-        let tracker = repository.external_tracker.as_ref().map(|url| json!({ "external_tracker_url": url }));
         let open = |is_pull| repository.issues.iter().filter(|i| i.closed.is_none() && i.is_pull == is_pull).count();
-        json!({
+        let mut shown = json!({
             "id": id, "owner": self.user_json(&self.accounts.get(*owner)), "name": name, "full_name": full_name,
             "description": "", "empty": repository.files.is_empty(), "private": is_private, "fork": false,
             "template": false, "mirror": false, "size": 25, "html_url": format!("{}/{full_name}", self.url),
             "url": format!("{}/api/v1/repos/{full_name}", self.url),
             "clone_url": format!("{}/{full_name}.git", self.url), "default_branch": "main", "archived": is_archived,
             "open_issues_count": open(false), "open_pr_counter": open(true), "created_at": time(*created),
-            "updated_at": time(*created), "has_issues": has_issues, "external_tracker": tracker, "has_pull_requests": true,
+            "updated_at": time(*created), "has_issues": has_issues, "has_pull_requests": true,
             "object_format_name": "sha1",
             "permissions": { "admin": right >= Right::Own, "push": right >= Right::Write, "pull": right >= Right::Read },
-        })
+        });
+        // Left out where there is none (go-gitea/gitea `modules/structs/repo.go`).
+        if let Some(url) = &repository.external_tracker {
+            shown["external_tracker"] = json!({ "external_tracker_url": url });
+        }
+        shown
     }
 
     pub(super) fn label_json(&self, repository: &Repository, label: &Label) -> Value {
