@@ -26,7 +26,7 @@ impl Fleet {
         self.alarms.allowed.retain(|place, _| queue.is_held(key(*place)));
         let missions = self.known.iter().map(|(place, known)| {
             // Of one that is about to be looked at, what is published may be old.
-            (&known.record, known.hold == Hold::None && !queue.is_held(key(*place)))
+            (&*known.record, known.hold == Hold::None && !queue.is_held(key(*place)))
         });
         let muster = Muster::gather(missions, self.alarms.allowed.len(), here);
         let Orders { allowed, change, waiting } = muster.orders(ledger, here);

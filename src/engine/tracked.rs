@@ -14,7 +14,7 @@ use tokio::time::Instant;
 #[derive(Clone, Debug)]
 pub(crate) struct Tracked {
     /// The record, without the objective's text: nothing here reads it, and ten thousand of them would fill the memory.
-    pub(crate) record: Record,
+    pub(crate) record: Box<Record>,
     /// Whether a sweep held it back.
     pub(super) hold: Hold,
     /// Whether it waits for capacity.
@@ -39,7 +39,7 @@ pub(super) enum Hold {
 impl Tracked {
     /// A record that was just read.
     pub(super) fn new(record: &Record) -> Self {
-        let mut record = record.clone();
+        let mut record = Box::new(record.clone());
         if let Some(binding) = &mut record.binding {
             binding.spec.objective = String::new();
         }
