@@ -46,7 +46,12 @@ pub async fn reconcile(observer: &Observer, applier: &Applier, candidate: Candid
                         Err(error) if error.is_told_on_the_issue() => {
                             tracing::warn!(kind = error.kind(), "{}: {error}", seen.issue.key);
                         }
-                        Err(error) => errors.push(error),
+                        Err(error) => {
+                            if let Some(failure) = error.lasting(seen.here.now) {
+                                turn.failed(failure);
+                            }
+                            errors.push(error);
+                        }
                     }
                 }
             }
