@@ -50,7 +50,10 @@ pub async fn reconcile(observer: &Observer, applier: &Applier, candidate: Candid
                             if let Some(failure) = error.lasting(seen.here.now) {
                                 turn.failed(failure);
                             }
-                            errors.push(error);
+                            // One and the same cause is told once.
+                            if errors.iter().all(|known| known.to_string() != error.to_string()) {
+                                errors.push(error);
+                            }
                         }
                     }
                 }
