@@ -4,6 +4,7 @@ use crate::facts::fetch;
 use crate::mission::change::Change;
 use crate::mission::missing::MissingFacts;
 use crate::mission::observation::Observation;
+use crate::mission::record::IssueKey;
 use crate::mission::situation::Situation;
 use crate::mission::step::{Candidate, Step};
 use crate::world::WorldError;
@@ -39,6 +40,10 @@ pub async fn reconcile(observer: &Observer, applier: &Applier, candidate: Candid
                 }
             },
             Step::Apply(planned) => {
+                if let Err(error) = prepare(applier, &seen.issue.key, &planned).await {
+                    errors.push(error);
+                    continue;
+                }
                 for change in planned {
                     match applier.apply(&change).await {
                         Ok(()) => turn.made(change),
@@ -62,6 +67,14 @@ pub async fn reconcile(observer: &Observer, applier: &Applier, candidate: Candid
         }
     }
     Outcome { errors, ..Outcome::quiet(candidate) }
+}
+
+/// What is to be written on the issue waits until it is known that it can be remembered.
+async fn prepare(applier: &Applier, issue: &IssueKey, planned: &[Change]) -> Result<(), WorldError> {
+    if !planned.iter().any(Change::writes_on_issue) {
+        return Ok(());
+    }
+    applier.prepare(issue, planned.iter().find_map(Change::comment_digest)).await
 }
 
 async fn ask(

@@ -50,8 +50,8 @@ pub struct Record {
     /// Our comment.
     #[serde(default)]
     pub comment: Option<Spoken>,
-    /// The digest of a comment without a cell that is being written; a process that dies meanwhile leaves it, so that the
-    /// next one does not take its own words for another host's.
+    /// The digest of a comment that is being written; a process that dies meanwhile, or cannot remember that it was written,
+    /// leaves it. Then the comment is read before anything is written again, and is not taken for another host's.
     #[serde(default)]
     pub intended: Option<String>,
     /// What our labels and comment said last.
