@@ -58,7 +58,7 @@ pub struct Snapshot {
     pub forge: Option<ForgeUrl>,
     /// Where heartbeats are taken from elsewhere.
     pub public_url: Option<Url>,
-    /// Every cell, and every proposal that has none, by mission id.
+    /// Every cell, every proposal that has none, and every ended mission whose archive is there, by mission id.
     pub missions: Vec<Arc<MissionView>>,
     /// How the passes went.
     pub passes: Passes,
@@ -153,6 +153,8 @@ pub struct MissionView {
     pub mission_id: MissionId,
     /// Whether there is, or should be, a cell.
     pub has_cell: bool,
+    /// Whether the cell of a mission that has ended lies in the archive.
+    pub is_archived: bool,
     /// Where the cell is, or would be.
     pub path: String,
     /// The phase; none for a cell without an issue.
@@ -175,7 +177,7 @@ pub struct MissionView {
     pub notes: Vec<String>,
     /// Who works in it.
     pub wizard: Option<WizardName>,
-    /// The mission's title.
+    /// The mission's title, as accepted, or as it was read last.
     pub name: Option<String>,
     /// The repository that was asked for, as `owner/name`.
     pub repository: Option<String>,

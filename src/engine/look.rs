@@ -5,6 +5,7 @@ use crate::engine::fleet::{Place, Told, fingerprint, place_of};
 use crate::engine::forge::Forge;
 use crate::engine::tracked::Hold;
 use crate::facts::fetch;
+use crate::mission::cell::Sighting;
 use crate::mission::change::Change;
 use crate::mission::ground::KnownRepository;
 use crate::mission::identity::MissionId;
@@ -156,7 +157,11 @@ impl Engine {
         let is_new = outcome.changes.iter().any(|change| matches!(change, Change::CreateCell { .. }));
         fleet.release(place, is_new.then_some(id));
         let verdict = fleet.known.get_mut(&place).and_then(|known| known.verdict(&observation.sighting, ground.now));
-        if let Some(verdict) = verdict {
+        let has_ended = !record.is_served_here() && observation.sighting == Sighting::Absent;
+        if has_ended {
+            fleet.drop_cell(id);
+            fleet.show_archived(place, &ground);
+        } else if let Some(verdict) = verdict {
             fleet.show(id, &observation.sighting, verdict, &ground);
         } else {
             let is_told = observation.issue.is_open() && record.elsewhere.is_none();

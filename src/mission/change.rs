@@ -264,6 +264,44 @@ impl Change {
         )
     }
 
+    /// Whether it writes on the forge about a mission.
+    #[must_use]
+    pub fn writes_on_issue(&self) -> bool {
+        match self {
+            Self::AddLabels { .. }
+            | Self::RemoveLabel { .. }
+            | Self::ReplaceLabels { .. }
+            | Self::PostComment { .. }
+            | Self::EditComment { .. }
+            | Self::RemoveComment { .. }
+            | Self::PostAlarm { .. } => true,
+            Self::InitialiseRoot { .. }
+            | Self::UpdateRoot { .. }
+            | Self::CreateLabel { .. }
+            | Self::CorrectLabel { .. }
+            | Self::CreateCell { .. }
+            | Self::BindCell { .. }
+            | Self::CheckOut { .. }
+            | Self::ArchiveCell { .. }
+            | Self::RestoreCell { .. }
+            | Self::RestorePart { .. }
+            | Self::UpdateFile { .. }
+            | Self::RememberComment { .. }
+            | Self::RememberAlarm { .. }
+            | Self::PostFleetAlarm { .. }
+            | Self::RememberFailure { .. }
+            | Self::RememberFleet { .. }
+            | Self::Remember { .. } => false,
+        }
+    }
+
+    /// The digest of the status comment that it writes.
+    #[must_use]
+    pub fn comment_digest(&self) -> Option<String> {
+        let (Self::PostComment { status, .. } | Self::EditComment { status, .. }) = self else { return None };
+        Some(status.digest())
+    }
+
     /// Whether it writes labels on an issue.
     #[must_use]
     pub fn is_about_labels(&self) -> bool {

@@ -83,7 +83,7 @@ fn expect(after: &mut Observation, change: &Change) {
         }
         Change::RememberComment { issue, comment } => {
             let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
-            record.comment = Some(comment.clone());
+            (record.comment, record.intended) = (Some(comment.clone()), None);
         }
         Change::RememberFailure { issue, failure } => {
             let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
@@ -124,6 +124,7 @@ fn speak(after: &mut Observation, edited: Option<i64>, status: &Status, is_confi
     let record = after.record.get_or_insert_with(|| Record::new(after.issue.key.clone()));
     let (digest, asks, is_edited) = (status.digest(), status.asks(), edited.is_some());
     record.comment = Some(Spoken { id, digest, is_confirmed, asks, is_edited });
+    record.intended = None;
 }
 
 /// What is remembered of the worktree belongs to the changes that fill it.

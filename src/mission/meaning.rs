@@ -152,6 +152,8 @@ pub enum Ended {
     Due,
     /// There.
     Archived(String),
+    /// It was archived, and its archive was deleted.
+    Deleted,
 }
 
 /// A cell that came back.

@@ -42,14 +42,17 @@ pub struct Record {
     /// Which issue this is about.
     #[serde(flatten)]
     pub issue: IssueKey,
+    /// The issue's title as it was read last, as long as there is no binding that has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
     /// The cell that belongs to it, once there is one.
     #[serde(default)]
     pub binding: Option<Binding>,
     /// Our comment.
     #[serde(default)]
     pub comment: Option<Spoken>,
-    /// The digest of a comment without a cell that is being written; a process that dies meanwhile leaves it, so that the
-    /// next one does not take its own words for another host's.
+    /// The digest of a comment that is being written; a process that dies meanwhile, or cannot remember that it was written,
+    /// leaves it. Then the comment is read before anything is written again, and is not taken for another host's.
     #[serde(default)]
     pub intended: Option<String>,
     /// What our labels and comment said last.
@@ -92,6 +95,9 @@ pub struct Record {
     /// Where the cell was moved to, as long as it is not moved back.
     #[serde(default)]
     pub archive: Option<ArchiveName>,
+    /// When its archive was deleted, or found deleted; until the issue is reopened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive_deleted_at: Option<Timestamp>,
     /// That the cell came back from there, until something else happens.
     #[serde(default)]
     pub restored: Option<Restored>,
@@ -287,6 +293,7 @@ impl Record {
     pub fn new(issue: IssueKey) -> Self {
         Self {
             issue,
+            title: None,
             binding: None,
             comment: None,
             intended: None,
@@ -303,6 +310,7 @@ impl Record {
             misses: 0,
             ended_at: None,
             archive: None,
+            archive_deleted_at: None,
             restored: None,
             approval: None,
             asking: None,
@@ -324,6 +332,27 @@ impl Record {
     pub fn keeping_what_was_said(self, known: Self) -> Self {
         let Self { comment, intended, alarm, failure, .. } = known;
         Self { comment, intended, alarm, failure, ..self }
+    }
+
+    /// The mission's title: as accepted, else as it was read last.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.binding.as_ref().map(|binding| binding.name.as_str()).or(self.title.as_deref())
+    }
+
+    /// The archive in which the cell of an ended mission lies, as far as we know.
+    #[must_use]
+    pub fn kept_archive(&self) -> Option<ArchiveName> {
+        let has_ended = self.state != IssueState::Open && self.elsewhere.is_none();
+        self.archive.filter(|_| has_ended && self.archive_deleted_at.is_none())
+    }
+
+    /// Takes note that the archive in which the cell lay is deleted, and by what that was found out.
+    pub fn note_deleted_archive(&mut self, at: Timestamp, what: &str) {
+        if self.archive_deleted_at.is_none() {
+            self.archive_deleted_at = Some(at);
+            self.note(at, what.to_owned());
+        }
     }
 
     /// Adds a line of history and lets the oldest go.

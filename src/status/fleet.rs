@@ -58,6 +58,8 @@ pub struct Failing {
 pub struct Mission {
     /// `owner/name#12`; null for a cell without an issue.
     pub issue: Option<String>,
+    /// The title, as accepted, or as it was read last; null for a cell without an issue.
+    pub title: Option<String>,
     /// Its id, where it has a cell or had one.
     pub mission_id: Option<MissionId>,
     /// One of the five phases, `elsewhere`, `gone`, or `none` for a cell without an issue.
@@ -135,6 +137,7 @@ impl Mission {
         let cell = binding.and_then(|binding| cells.remove(&binding.mission_id));
         Self {
             issue: Some(record.issue.to_string()),
+            title: record.name().map(ToOwned::to_owned),
             mission_id: binding.map(|binding| binding.mission_id),
             phase,
             health: cell.as_ref().map(|cell| cell.health),
@@ -151,6 +154,7 @@ impl Mission {
     fn without_issue(cell: CellReport) -> Self {
         Self {
             issue: None,
+            title: None,
             mission_id: Some(cell.mission_id),
             phase: "none",
             health: Some(cell.health),
@@ -168,7 +172,7 @@ impl Mission {
         self.issue.clone().or(self.mission_id.map(|id| id.to_string()))
     }
 
-    fn row(&self) -> [String; 7] {
+    fn row(&self) -> [String; 8] {
         let age = self.heartbeat_age_seconds.map_or("-".to_owned(), spoken_age);
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         let phase = self.elsewhere.as_ref().map_or(self.phase.to_owned(), |host| format!("{} on {host}", self.phase));
@@ -180,6 +184,7 @@ impl Mission {
             or_dash(self.wizard.as_ref().map(ToString::to_string)),
             or_dash(self.since.map(Timestamp::spoken)),
             or_dash(self.who()),
+            or_dash(self.title.as_deref().map(shown)),
         ]
     }
 }
@@ -206,7 +211,7 @@ impl Fleet {
     pub fn render(&self, screen: Screen) -> String {
         let rows =
             self.missions.iter().map(|mission| (mission.health.map_or(Tone::Plain, tone), mission.row())).collect();
-        let head = ["HEALTH", "PHASE", "REASON", "HEARTBEAT", "WIZARD", "SINCE", "ISSUE"];
+        let head = ["HEALTH", "PHASE", "REASON", "HEARTBEAT", "WIZARD", "SINCE", "ISSUE", "TITLE"];
         let mut text = if self.missions.is_empty() { String::new() } else { Table { head, rows }.render(screen) };
         let count = self.missions.len();
         let (plural, counts) = (if count == 1 { "" } else { "s" }, counted(&self.summary));

@@ -9,6 +9,7 @@ use crate::support::soon;
 use chrono::TimeDelta;
 use lazarus::engine::Engine;
 use lazarus::mission::identity::RepositoryName;
+use lazarus::mission::phase::Phase;
 use lazarus::mission::time::Timestamp;
 use lazarus::queue::Key;
 use lazarus::sandbox::Fault;
@@ -233,7 +234,9 @@ async fn closed_and_deleted_missions_are_not_shown_as_if_they_lived() {
     forge.change(Method::DELETE, &repository.issue_path(deleted), json!({})).await;
     daemon.tick(30).await;
     let shown = daemon.tick(3_600).await;
-    assert_eq!((shown.missions.len(), host.archives().len()), (0, 1), "its cell lies in the archive");
+    let [view] = shown.missions.as_slice() else { panic!("{:?}", shown.missions) };
+    assert_eq!((view.phase, view.health, view.has_cell), (Some(Phase::Closed), None, false));
+    assert_eq!(host.archives().len(), 1, "its cell lies in the archive");
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ mod faults;
 mod flapping;
 mod form;
 mod formless;
+mod full_disk;
 mod gc;
 mod git;
 mod git_apart;

@@ -179,11 +179,22 @@ impl Writer {
         let mut record = before.clone().unwrap_or_else(|| Record::new(issue.clone()));
         change(&mut record);
         if before.as_ref() != Some(&record) {
-            let (name, contents) = (record_name(issue), pretty(&record));
-            self.place(self.records.as_fd(), &name, contents.as_bytes(), 0o600, RenameFlags::empty())
-                .map_err(|cause| self.record_failed("write the record", issue, cause.into()))?;
+            self.write_record(issue, &record)?;
         }
         Ok(record)
+    }
+
+    /// The same, but the record is written also where nothing in it changes, so that it is known whether that can be done.
+    pub fn remember_anew(&self, issue: &IssueKey, change: impl FnOnce(&mut Record)) -> Result<(), WriteError> {
+        let mut record = self.remembered(issue)?.unwrap_or_else(|| Record::new(issue.clone()));
+        change(&mut record);
+        self.write_record(issue, &record)
+    }
+
+    fn write_record(&self, issue: &IssueKey, record: &Record) -> Result<(), WriteError> {
+        let (name, contents) = (record_name(issue), pretty(record));
+        self.place(self.records.as_fd(), &name, contents.as_bytes(), 0o600, RenameFlags::empty())
+            .map_err(|cause| self.record_failed("write the record", issue, cause.into()))
     }
 
     /// Replaces what is remembered of the fleet's alarm.

@@ -32,6 +32,7 @@ pub(super) fn mission(number: i64) -> MissionView {
     MissionView {
         mission_id: id(number),
         has_cell: true,
+        is_archived: false,
         path: format!("/var/missions/{}", id(number)),
         phase: Some(Phase::Active),
         health: Some(Health::Healthy),
