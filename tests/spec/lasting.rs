@@ -254,7 +254,7 @@ async fn a_clock_that_was_ahead_holds_nothing_up_when_it_is_right_again() {
         beat_at(&cell, daemon.now.plus(TimeDelta::seconds(30)), "failed");
         daemon.tick(30).await;
     }
-    let labels = ["health/healthy", "kind/mission-proposal", "mission/active", "wizard/failed"];
+    let labels = ["health/stale", "kind/mission-proposal", "mission/active", "wizard/failed"];
     assert_eq!(repository.labels(1).await, labels);
     let before = forge.engine().log().len();
     daemon.tick(3_600).await;
