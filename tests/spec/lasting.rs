@@ -182,6 +182,8 @@ async fn something_in_the_place_of_a_cell_is_told_until_it_is_gone() {
         assert_eq!((*incomplete, failures.mission, failures.first[0].is_permanent), (0, 1, true), "{:?}", shown.passes);
     }
     assert!(daemon.tick(600).await.passes.errors[0].contains("is in its place"));
+    let comment = repository.comment(number).await;
+    assert!(comment.contains("**Waiting for the operator of `alpha`.** No cell was made: a file is in its place."));
     std::fs::remove_file(&place).unwrap();
     let well = daemon.tick(600).await;
     assert_eq!((well.passes.failures.mission, &well.passes.errors), (0, &Vec::new()));
