@@ -63,7 +63,8 @@ fn needs_comments(observation: &Observation, situation: &Situation) -> bool {
         // What the other host said is of no use once it is not for it to answer.
         return record.yielded_at != Some(issue.updated_at) || !matches!(situation, Situation::ForAnotherHost);
     }
-    if record.comment.as_ref().is_none_or(|comment| !comment.is_confirmed) || has_lost_an_alarm(observation) {
+    let is_doubtful = record.comment.as_ref().is_none_or(|comment| !comment.is_confirmed);
+    if is_doubtful || observation.is_comment_suspect || has_lost_an_alarm(observation) {
         return true;
     }
     needs_timeline(observation, situation) || (record.binding.is_none() && writes_anything(observation, situation))

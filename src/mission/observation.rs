@@ -264,6 +264,8 @@ pub struct Observation {
     pub asked: Result<Proposal, Vec<Problem>>,
     /// Its comments.
     pub comments: Comments,
+    /// Whether somebody may have changed or deleted our comment since we read it.
+    pub is_comment_suspect: bool,
     /// Its timeline.
     pub timeline: Timeline,
     /// What we remember.
@@ -302,6 +304,7 @@ impl Observation {
             issue,
             asked,
             comments: Comments::Unread,
+            is_comment_suspect: false,
             timeline: Timeline::Unread,
             record,
             mission_id,

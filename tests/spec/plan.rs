@@ -377,6 +377,11 @@ fn comments_are_asked_for_only_where_the_plan_depends_on_them() {
     assert!(!missing(&unread(active(beaten(-10, "working")))).comments);
     assert!(!missing(&unread(active(beaten(-400, "working")))).comments, "the edit itself tells");
     assert!(!missing(&unread(waiting())).comments, "nothing to say, nothing to ask");
+    let mut suspect = unread(active(beaten(-10, "working")));
+    suspect.is_comment_suspect = true;
+    assert!(missing(&suspect).comments, "somebody may have changed it");
+    suspect.comments = Comments::Read(Vec::new());
+    assert!(!missing(&suspect).comments, "it is read once");
     let mut welcome = unread(waiting());
     edit(&mut welcome, &body(&[]));
     assert!(missing(&welcome).comments, "about to make a cell");
