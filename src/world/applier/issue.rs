@@ -128,7 +128,16 @@ impl Applier {
                 self.alter(issue, edit).await
             }
             Err(ForgeError::NotFound { .. }) => Err(WorldError::CommentGone { id }),
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                // How it stands now nobody knows, so it is read again before anything else is made of it.
+                let doubt = |known: &mut Record| {
+                    if let Some(comment) = &mut known.comment {
+                        comment.is_confirmed = false;
+                    }
+                };
+                self.alter(issue, doubt).await?;
+                Err(error.into())
+            }
         }
     }
 
