@@ -136,7 +136,7 @@ impl Applier {
                     }
                 };
                 self.alter(issue, doubt).await?;
-                Err(error.into())
+                Err(refused(issue, id, error))
             }
         }
     }
@@ -162,6 +162,16 @@ impl Applier {
         let remember = |known: &mut Record| (known.comment, known.intended_body) = (Some(comment), None);
         self.alter(issue, remember).await
     }
+}
+
+/// Only whoever may not edit the comments of others is refused without a word
+/// (go-gitea/gitea `routers/api/v1/repo/issue_comment.go`).
+fn refused(issue: &IssueKey, id: i64, error: ForgeError) -> WorldError {
+    let is_bare = matches!(&error, ForgeError::Forbidden { message, .. } if message.is_empty());
+    if !is_bare {
+        return error.into();
+    }
+    WorldError::CommentOfAnother { id, issue: issue.to_string(), error: error.found() }
 }
 
 fn written(comment: &gitea::Comment) -> Written {
