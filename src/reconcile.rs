@@ -86,7 +86,7 @@ async fn prepare(applier: &Applier, issue: &IssueKey, planned: &[Change]) -> Res
     if !planned.iter().any(Change::writes_on_issue) {
         return Ok(());
     }
-    applier.prepare(issue, planned.iter().find_map(Change::comment_digest)).await
+    applier.prepare(issue, planned.iter().find_map(Change::comment_status)).await
 }
 
 async fn ask(

@@ -65,16 +65,21 @@ fn needs_comments(observation: &Observation, situation: &Situation) -> bool {
         return record.yielded_at != Some(issue.updated_at) || !matches!(situation, Situation::ForAnotherHost);
     }
     let is_unsure = record.comment.as_ref().is_none_or(|comment| !comment.is_confirmed) || has_lost_a_comment(record);
-    if is_unsure || has_lost_an_alarm(observation) {
+    if is_unsure || observation.is_comment_suspect || has_lost_an_alarm(observation) {
         return true;
     }
-    needs_timeline(observation, situation) || (record.binding.is_none() && writes_anything(observation, situation))
+    let is_asking = record.asking.is_some();
+    if is_asking && record.comment.as_ref().is_none_or(|comment| comment.body_sha256.is_none()) {
+        return true;
+    }
+    // Before a request is shown otherwise, it has to be known whether what was shown so far was ours.
+    let depends = record.binding.is_none() || is_asking;
+    needs_timeline(observation, situation) || (depends && writes_anything(observation, situation))
 }
 
 /// Whether nobody knows if our comment says what it was meant to say.
 fn has_lost_a_comment(record: &Record) -> bool {
-    let digest = record.comment.as_ref().map(|comment| &comment.digest);
-    record.intended.is_some() && record.intended.as_ref() != digest
+    record.intended.is_some() || record.intended_body.is_some()
 }
 
 /// Whether nobody knows if an alarm of a mission that goes on was said.

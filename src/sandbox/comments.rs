@@ -1,7 +1,6 @@
 //! Comments, with Gitea's odd answers about issues that are not there.
 
 use crate::sandbox::exchange::Reply;
-use crate::sandbox::seams::now;
 use crate::sandbox::state::Right;
 use crate::sandbox::thread::{Issue, What};
 use crate::sandbox::visit::{Answer, Visit};
@@ -103,10 +102,11 @@ fn edit(visit: &mut Visit<'_>, id: i64) -> Answer {
         return Ok(reply);
     }
     needs_no_block(visit, author)?;
+    let now = visit.state.now();
     let mut entries = visit.repository_mut().issues.iter_mut().flat_map(|issue| &mut issue.entries);
     let Some(entry) = entries.find(|entry| entry.id == id) else { return Err(visit.not_found()) };
     entry.what = body;
-    entry.updated = now();
+    entry.updated = now;
     shown(visit, id, 200)
 }
 

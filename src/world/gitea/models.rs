@@ -1,5 +1,6 @@
 //! The forge's answers, as far as we use them; everything else may be absent, null or new.
 
+use crate::mission::time::Timestamp;
 use serde::{Deserialize, Deserializer};
 
 /// An account. Ghosts and job tokens have negative ids.
@@ -260,6 +261,25 @@ pub struct Comment {
     /// When it was last edited; else when it was posted.
     #[serde(default, deserialize_with = "or_default")]
     pub updated_at: String,
+}
+
+impl Comment {
+    /// When it was posted.
+    #[must_use]
+    pub fn created(&self) -> Timestamp {
+        time_or_latest(&self.created_at)
+    }
+
+    /// When it was last edited; else when it was posted.
+    #[must_use]
+    pub fn updated(&self) -> Timestamp {
+        time_or_latest(&self.updated_at)
+    }
+}
+
+/// A time that cannot be read is one after which nothing has happened yet.
+fn time_or_latest(text: &str) -> Timestamp {
+    Timestamp::parse(text).unwrap_or_else(Timestamp::latest)
 }
 
 /// A line of an issue's timeline (go-gitea/gitea `services/convert/issue_comment.go`).
