@@ -24,6 +24,7 @@ mod exchange;
 mod fault;
 mod form;
 mod git;
+mod hooks;
 mod issues;
 mod labels;
 mod repositories;

@@ -59,6 +59,7 @@ mod replays;
 mod repository;
 mod roots;
 mod sandbox;
+mod sandbox_comments;
 mod sandbox_git;
 mod scan;
 mod sender_clock;
