@@ -55,6 +55,8 @@ pub struct Asking {
 pub enum Denial {
     /// It came before our comment showed what it would be for.
     Outdated(Option<Person>),
+    /// Somebody else had changed our comment, so nobody knows what an approver saw; with whose approval that met, if one's.
+    Changed(Option<Person>),
     /// The author gave it.
     Author(Person),
     /// `approval.approvers` does not name who gave it.

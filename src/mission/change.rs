@@ -13,6 +13,7 @@ use crate::mission::observation::AttachedLabel;
 use crate::mission::papers::CellPapers;
 use crate::mission::record::{IssueKey, IssueState, Record, Spoken};
 use crate::mission::text::code_span;
+use crate::mission::time::Timestamp;
 use crate::mission::worktree::WorktreeSource;
 use std::fmt::Display;
 
@@ -156,12 +157,14 @@ pub enum Change {
         displaced: Vec<AttachedLabel>,
     },
     /// Post our comment.
-    #[display("post the comment: {}", status.summary())]
+    #[display("post the comment{}: {}", again(*is_repost), status.summary())]
     PostComment {
         /// Where.
         issue: IssueKey,
         /// What it says.
         status: Box<Status>,
+        /// Whether somebody had deleted the one before.
+        is_repost: bool,
     },
     /// Edit our comment.
     #[display("edit the comment: {}", status.summary())]
@@ -175,6 +178,8 @@ pub enum Change {
         /// Whether it names this root where it named none, or another one. Another host may do the same at this moment,
         /// and of two edits the last one stays.
         is_claim: bool,
+        /// Since when the approval request that it shows has been shown; none where this edit shows one first, or anew.
+        requested_at: Option<Timestamp>,
     },
     /// Remove a surplus comment of ours.
     #[display("remove our surplus comment {id}")]
@@ -254,6 +259,12 @@ impl Change {
         )
     }
 
+    /// Whether it posts or edits our comment.
+    #[must_use]
+    pub fn is_about_our_comment(&self) -> bool {
+        matches!(self, Self::PostComment { .. } | Self::EditComment { .. })
+    }
+
     /// Whether it writes labels on an issue.
     #[must_use]
     pub fn is_about_labels(&self) -> bool {
@@ -277,6 +288,10 @@ fn taken_up(record: &Record) -> String {
         (Some(binding), Some(_)) => format!("remember what was approved for the cell `{}`", binding.mission_id),
         (None, _) => "take up no cell".to_owned(),
     }
+}
+
+fn again(is_repost: bool) -> &'static str {
+    if is_repost { " again" } else { "" }
 }
 
 fn to_make_room(displaced: Option<ArchiveName>) -> String {

@@ -67,7 +67,13 @@ fn needs_comments(observation: &Observation, situation: &Situation) -> bool {
     if is_doubtful || observation.is_comment_suspect || has_lost_an_alarm(observation) {
         return true;
     }
-    needs_timeline(observation, situation) || (record.binding.is_none() && writes_anything(observation, situation))
+    let is_asking = record.asking.is_some();
+    if is_asking && record.comment.as_ref().is_none_or(|comment| comment.body_sha256.is_none()) {
+        return true;
+    }
+    // Before a request is shown otherwise, it has to be known whether what was shown so far was ours.
+    let depends = record.binding.is_none() || is_asking;
+    needs_timeline(observation, situation) || (depends && writes_anything(observation, situation))
 }
 
 /// Whether nobody knows if an alarm of a mission that goes on was said.

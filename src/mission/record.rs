@@ -51,6 +51,9 @@ pub struct Record {
     /// next one does not take its own words for another host's.
     #[serde(default)]
     pub intended: Option<String>,
+    /// The SHA-256 of a comment that is being written where its exact text matters; as above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intended_body: Option<String>,
     /// What our labels and comment said last.
     #[serde(default)]
     pub said: Option<Said>,
@@ -206,6 +209,18 @@ pub struct Spoken {
     /// Whether it was written anew since it was posted.
     #[serde(default = "yes")]
     pub is_edited: bool,
+    /// The SHA-256 of its body as the forge answered the last write; none where an earlier version wrote it.
+    #[serde(default)]
+    pub body_sha256: Option<String>,
+    /// When the forge says that it was last edited, as it answered the last write.
+    #[serde(default)]
+    pub updated_at: Option<Timestamp>,
+    /// When the write was that first showed what it asks to be approved; later edits for health leave it as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_at: Option<Timestamp>,
+    /// When it was last posted again after somebody had deleted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reposted_at: Option<Timestamp>,
 }
 
 fn yes() -> bool {
@@ -286,6 +301,7 @@ impl Record {
             binding: None,
             comment: None,
             intended: None,
+            intended_body: None,
             said: None,
             repair: None,
             changes: Vec::new(),
@@ -317,8 +333,8 @@ impl Record {
     /// The same, but what belongs to the changes that speak is as another one has it.
     #[must_use]
     pub fn keeping_what_was_said(self, known: Self) -> Self {
-        let Self { comment, intended, alarm, .. } = known;
-        Self { comment, intended, alarm, ..self }
+        let Self { comment, intended, intended_body, alarm, .. } = known;
+        Self { comment, intended, intended_body, alarm, ..self }
     }
 
     /// Adds a line of history and lets the oldest go.

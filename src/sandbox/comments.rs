@@ -2,7 +2,6 @@
 
 use crate::sandbox::exchange::Reply;
 use crate::sandbox::hooks::Happened;
-use crate::sandbox::seams::now;
 use crate::sandbox::state::Right;
 use crate::sandbox::thread::{Entry, Issue, What};
 use crate::sandbox::visit::{Answer, Visit};
@@ -142,10 +141,11 @@ fn edit(visit: &mut Visit<'_>, id: i64) -> Answer {
         return Ok(reply);
     }
     needs_no_block(visit, author)?;
+    let now = visit.state.now();
     let mut entries = visit.repository_mut().issues.iter_mut().flat_map(|issue| &mut issue.entries);
     let Some(entry) = entries.find(|entry| entry.id == id) else { return Err(visit.not_found()) };
     let before = std::mem::replace(&mut entry.what, body).body();
-    entry.updated = now();
+    entry.updated = now;
     let edited = entry.clone();
     visit.deliver(number, edited, Happened::Edited(before));
     shown(visit, id, 200)

@@ -298,8 +298,9 @@ impl Surveyor<'_> {
         let remembered = observation.record.as_ref().and_then(|record| record.elsewhere.as_ref());
         let remembered =
             remembered.filter(|elsewhere| is_here(elsewhere.host.as_ref())).map(|elsewhere| elsewhere.root);
-        let said = observation.our_comments().into_iter().filter(|(_, marker)| is_here(marker.host.as_ref()));
-        let mut roots = said.filter_map(|(_, marker)| marker.root).chain(remembered);
+        let markers = observation.our_comments().into_iter().filter_map(|comment| comment.marker.as_ref());
+        let said = markers.filter(|marker| is_here(marker.host.as_ref()));
+        let mut roots = said.filter_map(|marker| marker.root).chain(remembered);
         roots.find(|root| !self.here.is_this_root(*root))
     }
 }

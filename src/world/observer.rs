@@ -11,6 +11,7 @@ use crate::mission::observation::{AttachedLabel, CommentFacts, IssueFacts, Label
 use crate::mission::person::Person;
 use crate::mission::record::{IssueKey, IssueState};
 use crate::mission::repository::FoundRepository;
+use crate::mission::text::sha256;
 use crate::mission::time::Timestamp;
 use crate::world::accounts::{AccountError, find_account};
 use crate::world::cells;
@@ -111,11 +112,12 @@ impl Observer {
         let comments = self.gitea.issues(&issue.repository).comments(issue.number).send().await?;
         let facts = comments.into_iter().map(|comment| CommentFacts {
             id: comment.id,
+            created_at: comment.created(),
+            updated_at: comment.updated(),
             poster: comment.user.map_or(0, |user| user.id),
             marker: Marker::parse(&comment.body),
             alarm: AlarmMarker::parse(&comment.body),
-            created_at: told_at(&comment.created_at),
-            updated_at: told_at(&comment.updated_at),
+            body_sha256: sha256(&comment.body),
         });
         Ok(facts.collect())
     }
@@ -227,11 +229,6 @@ fn issue_facts(repository: &KnownRepository, issue: Issue) -> Result<IssueFacts,
         updated_at,
         comments: issue.comments,
     })
-}
-
-/// A time that cannot be read is one after which nothing has happened yet.
-fn told_at(text: &str) -> Timestamp {
-    Timestamp::parse(text).unwrap_or_else(Timestamp::latest)
 }
 
 fn label_event(entry: gitea::TimelineEntry) -> Option<LabelEvent> {

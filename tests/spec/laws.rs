@@ -216,9 +216,7 @@ fn law_6_ours_only_no_plan_names_a_label_or_comment_of_others() {
                 assert!(world.here.is_job_token(), "nobody else ever replaces the list");
                 assert!(remove.iter().all(|label| Label::named(&label.name).is_some()));
             }
-            if let Change::EditComment { issue: _, id, status: _, is_claim: _ }
-            | Change::RemoveComment { issue: _, id } = &change
-            {
+            if let Change::EditComment { issue: _, id, .. } | Change::RemoveComment { issue: _, id } = &change {
                 assert!(!theirs.contains(id));
             }
         }
@@ -320,7 +318,7 @@ fn law_8_no_cell_is_moved_away_on_absence_alone_or_while_its_wizard_works() {
 /// Whether another root has the first comment of ours, or had it when the comments were read last.
 fn is_elsewhere(seen: &Observation) -> bool {
     let is_known = seen.record.as_ref().is_some_and(|record| record.elsewhere.is_some());
-    let first = seen.our_comments().first().and_then(|(_, marker)| marker.root);
+    let first = seen.our_comments().first().and_then(|comment| comment.marker.as_ref()?.root);
     match seen.comments {
         Comments::Unread => is_known,
         Comments::Read(_) => first.is_some_and(|root| !seen.here.is_this_root(root)),

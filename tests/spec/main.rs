@@ -46,6 +46,7 @@ mod life;
 mod manual;
 mod once;
 mod one_engine;
+mod own_comment;
 mod package;
 mod page;
 mod ping;

@@ -6,7 +6,10 @@ use crate::mission::label::Label;
 use crate::mission::marker::Marker;
 use crate::mission::meaning::Status;
 use crate::mission::observation::AttachedLabel;
-use crate::mission::record::{IssueKey, Spoken};
+use crate::mission::record::{IssueKey, Record, Spoken};
+use crate::mission::text::sha256;
+use crate::mission::time::Timestamp;
+use crate::mission::written::Written;
 use crate::world::WorldError;
 use crate::world::applier::Applier;
 use crate::world::gitea::{self, ForgeError, NewLabel};
@@ -71,14 +74,22 @@ impl Applier {
         check_labels(issue, add, remove, &answer)
     }
 
-    pub(super) async fn post_comment(&self, issue: &IssueKey, status: &Status) -> Result<(), WorldError> {
+    pub(super) async fn post_comment(
+        &self,
+        issue: &IssueKey,
+        status: &Status,
+        is_repost: bool,
+    ) -> Result<(), WorldError> {
         let here = self.here();
         let body = render(&here, status);
+        let reposted_at = is_repost.then_some(here.now);
         let issues = self.gitea.issues(&issue.repository);
-        self.intend(issue, status).await?;
+        self.intend(issue, status, &body).await?;
         for attempt in 1.. {
             match issues.create_comment(issue.number, &body).send().await {
-                Ok(comment) => return self.remember_comment(issue, posted(comment.id, status)).await,
+                Ok(comment) => {
+                    return self.remember_comment(issue, written(&comment).posted(status, reposted_at)).await;
+                }
                 Err(error) if error.may_have_happened() && attempt < CREATES_MAX => {}
                 Err(error) => return Err(error.into()),
             }
@@ -89,49 +100,63 @@ impl Applier {
                 here.is_ours(poster) && Marker::parse(&comment.body) == marker
             };
             if let Some(found) = comments.iter().find(|comment| is_it(comment)) {
-                return self.remember_comment(issue, posted(found.id, status)).await;
+                // Its answer was lost, so what was sent counts, whatever stands there by now.
+                let written = Written { body_sha256: sha256(&body), ..written(found) };
+                return self.remember_comment(issue, written.posted(status, reposted_at)).await;
             }
         }
         Ok(())
     }
 
+    /// Edits a comment, which stays unconfirmed after a claim. A request that goes on has been shown since then.
     pub(super) async fn edit_comment(
         &self,
         issue: &IssueKey,
         id: i64,
         status: &Status,
-        is_confirmed: bool,
+        (is_claim, requested_at): (bool, Option<Timestamp>),
     ) -> Result<(), WorldError> {
         let body = render(&self.here(), status);
-        self.intend(issue, status).await?;
+        self.intend(issue, status, &body).await?;
         match self.gitea.issues(&issue.repository).edit_comment(id, &body).send().await {
-            Ok(_) => {
-                let comment =
-                    Spoken { id, digest: status.digest(), is_confirmed, asks: status.asks(), is_edited: true };
-                self.remember_comment(issue, comment).await
+            Ok(comment) => {
+                let (written, status) = (written(&comment), status.clone());
+                let edit = move |known: &mut Record| {
+                    known.comment = Some(written.edited(&status, !is_claim, requested_at, known.comment.as_ref()));
+                    known.intended_body = None;
+                };
+                self.alter(issue, edit).await
             }
             Err(ForgeError::NotFound { .. }) => Err(WorldError::CommentGone { id }),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// A comment without a cell names no host, so what it is about to say is remembered before.
-    async fn intend(&self, issue: &IssueKey, status: &Status) -> Result<(), WorldError> {
-        if status.meaning.mission.is_some() {
+    /// A comment without a cell names no host, and a request is approved by its exact text, so what is about to be said is
+    /// remembered before.
+    async fn intend(&self, issue: &IssueKey, status: &Status, body: &str) -> Result<(), WorldError> {
+        let is_unbound = status.meaning.mission.is_none();
+        if !is_unbound && status.asks().is_none() {
             return Ok(());
         }
-        let digest = status.digest();
-        self.alter(issue, |known| known.intended = Some(digest)).await
+        let (digest, body_sha256) = (status.digest(), sha256(body));
+        let intend = move |known: &mut Record| {
+            if is_unbound {
+                known.intended = Some(digest);
+            }
+            known.intended_body = Some(body_sha256);
+        };
+        self.alter(issue, intend).await
     }
 
     pub(super) async fn remember_comment(&self, issue: &IssueKey, comment: Spoken) -> Result<(), WorldError> {
-        self.alter(issue, |known| known.comment = Some(comment)).await
+        let remember = |known: &mut Record| (known.comment, known.intended_body) = (Some(comment), None);
+        self.alter(issue, remember).await
     }
 }
 
-/// A comment that nobody has looked at again yet.
-fn posted(id: i64, status: &Status) -> Spoken {
-    Spoken { id, digest: status.digest(), is_confirmed: false, asks: status.asks(), is_edited: false }
+fn written(comment: &gitea::Comment) -> Written {
+    Written { id: comment.id, body_sha256: sha256(&comment.body), updated_at: comment.updated() }
 }
 
 /// The forge answers success also when it has dropped a label, so its answer is held against the request.

@@ -2,6 +2,7 @@
 
 use crate::mission::marker::Marker;
 use crate::mission::text::sha256;
+use crate::mission::time::Timestamp;
 use serde::{Deserialize, Deserializer};
 
 /// An account. Ghosts and job tokens have negative ids.
@@ -296,6 +297,33 @@ pub struct ListedText {
 fn kept_of_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ListedText, D::Error> {
     let text: String = or_default(deserializer)?;
     Ok(ListedText { sha256: sha256(&text), marker: Marker::parse(&text) })
+}
+
+impl ListedComment {
+    /// When it was last edited; else when it was posted.
+    #[must_use]
+    pub fn updated(&self) -> Timestamp {
+        time_or_latest(&self.updated_at)
+    }
+}
+
+impl Comment {
+    /// When it was posted.
+    #[must_use]
+    pub fn created(&self) -> Timestamp {
+        time_or_latest(&self.created_at)
+    }
+
+    /// When it was last edited; else when it was posted.
+    #[must_use]
+    pub fn updated(&self) -> Timestamp {
+        time_or_latest(&self.updated_at)
+    }
+}
+
+/// A time that cannot be read is one after which nothing has happened yet.
+fn time_or_latest(text: &str) -> Timestamp {
+    Timestamp::parse(text).unwrap_or_else(Timestamp::latest)
 }
 
 /// A line of an issue's timeline (go-gitea/gitea `services/convert/issue_comment.go`).

@@ -53,8 +53,8 @@ impl World {
             self.comments.insert(0, comment(first - 1, me, OTHER));
         } else {
             for ours in self.comments.iter_mut().filter(|ours| ours.marker.is_some()) {
-                let CommentFacts { marker, .. } = comment(ours.id, ours.poster, OTHER);
-                ours.marker = marker;
+                let CommentFacts { marker, body_sha256, .. } = comment(ours.id, ours.poster, OTHER);
+                (ours.marker, ours.body_sha256) = (marker, body_sha256);
             }
         }
     }

@@ -15,6 +15,7 @@ use lazarus::mission::marker::Marker;
 use lazarus::mission::notify::{Cause, Notify};
 use lazarus::mission::observation::{Allowance, AttachedLabel, CommentFacts, Origin, Take};
 use lazarus::mission::record::{IssueKey, IssueState};
+use lazarus::mission::text::sha256;
 use serde_json::{Map, json};
 use std::collections::BTreeSet;
 
@@ -133,7 +134,16 @@ fn another_says(random: &mut Rng, world: &mut World) {
         _ => comment(1, poster, root).marker,
     };
     let (id, now) = (world.next_id, world.forge_now);
-    world.comments.push(CommentFacts { id, poster, marker, alarm: None, created_at: now, updated_at: now });
+    let body_sha256 = sha256(&format!("{id} by another"));
+    world.comments.push(CommentFacts {
+        id,
+        poster,
+        marker,
+        alarm: None,
+        body_sha256,
+        created_at: now,
+        updated_at: now,
+    });
     (world.next_id, world.issue.updated_at) = (id + 1, now);
 }
 

@@ -108,7 +108,7 @@ impl Forge {
     /// What happens from now on does not happen in the second of what has happened so far; the forge tells whole seconds.
     pub(crate) async fn next_second(&self) {
         match &self.engine {
-            Engine::Sandbox(sandbox) => sandbox.grow_older(Duration::from_secs(2)),
+            Engine::Sandbox(sandbox) => sandbox.advance(Duration::from_secs(2)),
             Engine::Gitea(_) => {
                 let now = || chrono::Utc::now().timestamp();
                 let before = now();
