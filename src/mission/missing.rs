@@ -15,6 +15,8 @@ use crate::mission::suspension::is_to_be_asked;
 pub struct MissingFacts {
     /// The issue's comments, also where they were read before.
     pub comments: bool,
+    /// Our comment alone, by its id.
+    pub comment: Option<i64>,
     /// Who set which label, and when.
     pub timeline: bool,
     /// What the forge says of the repository that a worktree is wanted from.
@@ -37,6 +39,7 @@ pub fn missing_facts(observation: &Observation, situation: &Situation) -> Missin
     let timeline = needs_timeline(observation, situation);
     MissingFacts {
         comments: timeline || needs_comments(observation, situation),
+        comment: observation.comment_to_check().filter(|_| !is_told_nothing(situation)),
         timeline,
         origin: needs_origin(observation, situation),
         record: false,
@@ -49,8 +52,7 @@ fn needs_comments(observation: &Observation, situation: &Situation) -> bool {
     if observation.comments != Comments::Unread {
         return false;
     }
-    let is_told_nothing = matches!(situation, Situation::NotAProposal | Situation::Missing | Situation::Gone(_));
-    if is_told_nothing || (*situation == Situation::ForAnotherHost && observation.here.take == Take::Named) {
+    if is_told_nothing(situation) || (*situation == Situation::ForAnotherHost && observation.here.take == Take::Named) {
         return false;
     }
     let Some(record) = &observation.record else { return true };
@@ -74,6 +76,11 @@ fn needs_comments(observation: &Observation, situation: &Situation) -> bool {
     // Before a request is shown otherwise, it has to be known whether what was shown so far was ours.
     let depends = record.binding.is_none() || is_asking;
     needs_timeline(observation, situation) || (depends && writes_anything(observation, situation))
+}
+
+/// Whether nothing is said on the issue, whatever its comments are.
+fn is_told_nothing(situation: &Situation) -> bool {
+    matches!(situation, Situation::NotAProposal | Situation::Missing | Situation::Gone(_))
 }
 
 /// Whether nobody knows if an alarm of a mission that goes on was said.

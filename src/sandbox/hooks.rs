@@ -1,10 +1,7 @@
 //! Deliveries of webhooks: what happened to a comment is signed and sent once, whatever the receiver answers.
 
 use crate::sandbox::seams::{timeout, word};
-use crate::sandbox::state::{Right, State};
-use crate::sandbox::thread::{Entry, Issue};
 use hmac::{Hmac, KeyInit, Mac};
-use serde_json::json;
 use sha2::Sha256;
 use std::fmt::Write;
 use std::time::Duration;
@@ -13,7 +10,7 @@ use tokio::net::TcpStream;
 use url::Url;
 
 /// The event of all deliveries that are sent from here; the sandbox sends no others.
-const EVENT: &str = "issue_comment";
+pub(super) const EVENT: &str = "issue_comment";
 
 /// How long one delivery may take as a whole (`[webhook] DELIVER_TIMEOUT`).
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -29,7 +26,7 @@ pub(super) enum Happened {
 }
 
 impl Happened {
-    fn action(&self) -> &'static str {
+    pub(super) fn action(&self) -> &'static str {
         match self {
             Self::Created => "created",
             Self::Edited(_) => "edited",
@@ -41,43 +38,9 @@ impl Happened {
 /// A request that waits to be sent.
 #[derive(Debug)]
 pub(super) struct Delivery {
-    url: String,
-    secret: String,
-    body: String,
-}
-
-impl State {
-    /// Tells each webhook that is sent for comments what somebody did to one; comments of pull requests are another event
-    /// (go-gitea/gitea `services/webhook/notifier.go`).
-    pub(super) fn deliver(
-        &mut self,
-        (at, doer, right): (usize, i64, Right),
-        number: i64,
-        (entry, what): (Entry, Happened),
-    ) {
-        let repository = &self.repositories[at];
-        let is_it = |issue: &&Issue| issue.number == number && !issue.is_pull;
-        let Some(issue) = repository.issues.iter().find(is_it) else { return };
-        let mut payload = json!({
-            "action": what.action(), "issue": self.issue_json(repository, issue),
-            "comment": self.comment_json(repository, issue, &entry),
-            "repository": self.repository_json(repository, right),
-            "sender": self.user_json(&self.accounts.get(doer)), "is_pull": false,
-        });
-        if let Happened::Edited(before) = what {
-            payload["changes"] = json!({ "body": { "from": before }, "added_labels": null, "removed_labels": null });
-        }
-        let body = serde_json::to_string_pretty(&payload).unwrap_or_default();
-        let is_heard = |event: &String| event == EVENT;
-        let hooks = repository.hooks.iter().filter(|hook| hook.is_active && hook.events.iter().any(is_heard));
-        let deliveries: Vec<Delivery> = hooks
-            .filter_map(|hook| {
-                let secret = hook.config.get("secret").cloned().unwrap_or_default();
-                Some(Delivery { url: hook.config.get("url")?.clone(), secret, body: body.clone() })
-            })
-            .collect();
-        self.deliveries.extend(deliveries);
-    }
+    pub(super) url: String,
+    pub(super) secret: String,
+    pub(super) body: String,
 }
 
 impl Delivery {

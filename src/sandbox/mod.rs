@@ -20,6 +20,7 @@
 mod accounts;
 mod api;
 mod comments;
+mod events;
 mod exchange;
 mod fault;
 mod form;

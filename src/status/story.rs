@@ -20,7 +20,7 @@ use crate::reconcile::{Outcome, imagine};
 use crate::report;
 use crate::settings::Settings;
 use crate::subject::{IssueArgument, Subject};
-use crate::survey::{Scope, SurveyRequest, survey};
+use crate::survey::{CommentScope, Scope, SurveyRequest, survey};
 use crate::trouble::{Refusal, Trouble};
 use crate::world::cells;
 use crate::world::root::{Records, Root, RootError};
@@ -159,7 +159,9 @@ pub async fn story(settings: &Settings, subject: &Subject, now: Timestamp) -> Re
     let surveyed = match settings.gitea() {
         Ok(gitea) => {
             let (fleet, scope) = (Mutex::default(), &scope);
-            let request = SurveyRequest { settings, scope, now, fleet: &fleet, decides_alerts: true };
+            let comments = CommentScope::at(now);
+            let request =
+                SurveyRequest { settings, scope, now, fleet: &fleet, decides_alerts: true, comments: &comments };
             survey(request, gitea, &root).await
         }
         Err(error) => Err(Refusal::Settings(error)),

@@ -10,6 +10,7 @@ mod checkout;
 mod clock;
 mod commands;
 mod comment;
+mod comment_check;
 mod config;
 mod console;
 mod crash;
