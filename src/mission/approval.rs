@@ -22,7 +22,7 @@ pub enum ApprovalMode {
 pub struct ApprovalPolicy {
     /// Whether approvals are asked for at all.
     pub mode: ApprovalMode,
-    /// Whose proposals need none.
+    /// Whose proposals need none, as they were first read; what differs from that they may confirm themselves.
     pub authors: BTreeSet<i64>,
     /// Who may approve; empty for everybody who may set labels, but the author.
     pub approvers: BTreeSet<i64>,
@@ -70,4 +70,10 @@ pub enum Denial {
 #[must_use]
 pub fn asked_digest(proposal: &Proposal) -> String {
     digest(&(&proposal.name, &proposal.spec))
+}
+
+/// What an issue says, before anything is read out of it. The forge does not report who edited it.
+#[must_use]
+pub fn text_digest(title: &str, body: &str) -> String {
+    digest(&(title, body))
 }

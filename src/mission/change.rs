@@ -189,8 +189,8 @@ pub enum Change {
         /// Its id on the forge.
         id: i64,
     },
-    /// Remember which comment is ours, though nothing in it has to change.
-    #[display("remember that comment {} is ours", comment.id)]
+    /// Remember which comment is ours, though nothing in it has to change now.
+    #[display("remember that comment {} is {}", comment.id, certainty(comment))]
     RememberComment {
         /// Where.
         issue: IssueKey,
@@ -288,6 +288,10 @@ fn taken_up(record: &Record) -> String {
         (Some(binding), Some(_)) => format!("remember what was approved for the cell `{}`", binding.mission_id),
         (None, _) => "take up no cell".to_owned(),
     }
+}
+
+fn certainty(comment: &Spoken) -> &'static str {
+    if comment.is_confirmed { "ours" } else { "to be read again" }
 }
 
 fn again(is_repost: bool) -> &'static str {

@@ -83,9 +83,7 @@ fn edit(observation: &Observation, own: OwnComment<'_>, found: &CommentFacts, st
     if found.marker.as_ref() != Some(&wanted) || !is_good || (asks.is_some() && !is_proven) {
         let root = found.marker.as_ref().and_then(|marker| marker.root);
         let is_ours = root.is_some_and(|root| observation.here.is_this_root(root));
-        let said = observation.record.as_ref().and_then(|record| record.said);
-        let is_known = own.was_changed() && said.is_some_and(|said| said.verdict.is_some());
-        let is_claim = wanted.root.is_some() && !is_ours && !is_known;
+        let is_claim = wanted.root.is_some() && !is_ours;
         return Some(Change::EditComment { issue, id, status, is_claim, requested_at: goes_on });
     }
     let comment = Spoken {

@@ -1,6 +1,6 @@
 //! Whether somebody who may has agreed to what a proposal asks for, and to nothing else.
 
-use crate::mission::approval::{Approval, ApprovalMode, Asking, Denial, asked_digest};
+use crate::mission::approval::{Approval, ApprovalMode, Asking, Denial, asked_digest, text_digest};
 use crate::mission::label::Label;
 use crate::mission::observation::{CommentFacts, LabelEvent, Observation, Timeline};
 use crate::mission::own_comment::{OwnComment, own_comment};
@@ -35,27 +35,49 @@ pub fn consent(observation: &Observation, proposal: &Proposal) -> Consent {
         let is_news = !is_told && shows(observation, &digest) && own_comment(observation).was_changed();
         return Consent::Asked(Asking { digest, denial: if is_news { Some(Denial::Changed(None)) } else { denial } });
     }
-    match weigh(observation, &digest) {
+    match weigh(observation, proposal, &digest) {
         Ok(given) => Consent::Given(given),
         Err(denial) => Consent::Asked(Asking { digest, denial: Some(denial) }),
     }
 }
 
 fn is_needed(observation: &Observation, proposal: &Proposal) -> bool {
+    let is_asked = observation.here.approval.mode == ApprovalMode::Label;
     let Some(binding) = observation.binding() else {
-        return proposal.spec.cell.is_some() || is_asked_of_author(observation);
+        let is_as_filed = is_by_trusted_author(observation) && is_first_text(observation);
+        return proposal.spec.cell.is_some() || (is_asked && !is_as_filed);
     };
     let is_news = binding.name != proposal.name || binding.spec != proposal.spec;
-    is_news && is_asked_of_author(observation)
+    is_asked && is_news
 }
 
-fn is_asked_of_author(observation: &Observation) -> bool {
-    let policy = &observation.here.approval;
-    policy.mode == ApprovalMode::Label && !policy.authors.contains(&observation.issue.key.author_id)
+fn is_by_trusted_author(observation: &Observation) -> bool {
+    observation.here.approval.authors.contains(&observation.issue.key.author_id)
+}
+
+/// Whether the text as it was first read needs no approval, but another one does.
+#[must_use]
+pub fn depends_on_first_text(observation: &Observation) -> bool {
+    observation.here.approval.mode == ApprovalMode::Label && is_by_trusted_author(observation)
+}
+
+/// Whether nobody has edited the issue since it was first read; before that, nobody can know.
+fn is_first_text(observation: &Observation) -> bool {
+    let first = observation.record.as_ref().and_then(|record| record.first_text.as_ref());
+    let issue = &observation.issue;
+    first.is_none_or(|first| *first == text_digest(&issue.title, &issue.body))
+}
+
+/// Whether a click of the issue's own author approves this: trusted authors confirm edits of what they filed. To take over
+/// a cell that exists somebody else has to agree.
+#[must_use]
+pub fn may_author_confirm(observation: &Observation, proposal: &Proposal) -> bool {
+    let is_adoption = observation.binding().is_none() && proposal.spec.cell.is_some();
+    depends_on_first_text(observation) && !is_adoption
 }
 
 /// Holds the last click on the label against everything that makes it an approval.
-fn weigh(observation: &Observation, digest: &str) -> Result<Approval, Denial> {
+fn weigh(observation: &Observation, proposal: &Proposal, digest: &str) -> Result<Approval, Denial> {
     let Timeline::Read(events) = &observation.timeline else { return Err(Denial::Outdated(None)) };
     let clicks = events.iter().filter(|event| event.label == Label::ApprovalGranted);
     let click = clicks.max_by_key(|event| event.id).filter(|event| event.is_added).ok_or(Denial::Nobody)?;
@@ -64,10 +86,11 @@ fn weigh(observation: &Observation, digest: &str) -> Result<Approval, Denial> {
     if by.id <= 0 || here.is_ours(by.id) {
         return Err(Denial::Nobody);
     }
-    if by.id == observation.issue.key.author_id {
+    let is_author = by.id == observation.issue.key.author_id;
+    if is_author && !may_author_confirm(observation, proposal) {
         return Err(Denial::Author(by));
     }
-    if !here.approval.approvers.is_empty() && !here.approval.approvers.contains(&by.id) {
+    if !is_author && !here.approval.approvers.is_empty() && !here.approval.approvers.contains(&by.id) {
         return Err(Denial::NotAnApprover(by));
     }
     let own = own_comment(observation);

@@ -3,6 +3,7 @@
 use crate::mission::alarm_plan::plan_alarm;
 use crate::mission::change::Change;
 use crate::mission::comment_plan::{doubted, plan_comment};
+use crate::mission::consent::depends_on_first_text;
 use crate::mission::flapping::Cost;
 use crate::mission::label::Label;
 use crate::mission::meaning::Status;
@@ -83,7 +84,7 @@ fn repair_what_is_allowed(
 fn is_repair(observation: &Observation, change: &Change) -> bool {
     let known = observation.record.as_ref().and_then(|record| record.comment.as_ref());
     let says_the_same = |status: &Status| known.is_some_and(|known| known.digest == status.digest());
-    let (Change::PostComment { status, .. } | Change::EditComment { status, is_claim: false, .. }) = change else {
+    let (Change::PostComment { status, .. } | Change::EditComment { status, .. }) = change else {
         return false;
     };
     says_the_same(status)
@@ -136,6 +137,8 @@ fn silent_record(observation: &Observation, situation: &Situation, withdrawn: us
         // It is asked again, and counts again, until somebody has agreed.
         Situation::Gone(_) if observation.is_braked => record = observation.record.clone()?,
         Situation::Gone(_) => record.bad_since = None,
+        // What it was to do at first is known then, once nothing is in the way any more.
+        Situation::Blocked(_) if observation.record.is_none() && depends_on_first_text(observation) => {}
         Situation::NotAProposal
         | Situation::ForAnotherHost
         | Situation::Blocked(_)

@@ -101,6 +101,9 @@ pub struct Record {
     /// That the cell came back from there, until something else happens.
     #[serde(default)]
     pub restored: Option<Restored>,
+    /// The digest of title and body as they were first read, until there is a cell ([`crate::mission::approval::text_digest`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_text: Option<String>,
     /// The approval that was given.
     #[serde(default)]
     pub approval: Option<Approval>,
@@ -321,6 +324,7 @@ impl Record {
             ended_at: None,
             archive: None,
             restored: None,
+            first_text: None,
             approval: None,
             asking: None,
             suspension: None,

@@ -6,6 +6,7 @@
 
 use crate::mission::cell_plan::plan_cell;
 use crate::mission::change::Change;
+use crate::mission::comment_plan::doubted;
 use crate::mission::expected::expected;
 use crate::mission::missing::{MissingFacts, missing_facts};
 use crate::mission::observation::{Comments, Observation};
@@ -100,7 +101,11 @@ impl Turn {
             }
             Stage::Unverified => {
                 let mut planned = self.planned_status(seen);
+                let count = planned.len();
                 planned.retain(|change| !is_to_be_verified(seen, change));
+                if planned.len() < count {
+                    planned.extend(doubted(seen));
+                }
                 self.try_status(planned, seen)
             }
             // Two roots may take an issue at once, and the forge knows no lock. Of two comments of ours the smaller id

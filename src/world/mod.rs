@@ -81,6 +81,20 @@ pub enum WorldError {
         /// Its id.
         id: i64,
     },
+    /// Our comment was posted by another account, and the account of the token may not edit it.
+    #[error(
+        "our comment {id} on {issue} was posted by a former account, and the account of the token may not edit it: {error}; \
+         no second one is posted: give this account write access to the repository, and name the former one in \
+         `forge.trusted_posters`, so that all its comments count as ours"
+    )]
+    CommentOfAnother {
+        /// Its id.
+        id: i64,
+        /// Which issue.
+        issue: String,
+        /// What the forge said.
+        error: String,
+    },
 }
 
 impl WorldError {
@@ -110,6 +124,7 @@ impl WorldError {
             Self::NoLabel { .. } => "no-label",
             Self::LabelsIgnored { .. } => "labels-ignored",
             Self::CommentGone { .. } => "comment-gone",
+            Self::CommentOfAnother { .. } => "comment-of-another",
         }
     }
 }

@@ -100,7 +100,10 @@ fn law_3_settled_one_pass_leads_to_an_empty_plan() {
         let asks = missing.comments || missing.timeline;
         // What is in the way of a cell may be gone at any time.
         let is_blocked = matches!(Situation::of(&world.observed()), Situation::Blocked(_));
-        assert!(!asks || world.record.is_none() || is_blocked, "a settled mission asks nothing");
+        // A repair that the hour has no room for waits for the next audit.
+        let comment = world.record.as_ref().and_then(|record| record.comment.as_ref());
+        let is_doubted = comment.is_some_and(|comment| !comment.is_confirmed);
+        assert!(!asks || world.record.is_none() || is_blocked || is_doubted, "a settled mission asks nothing");
         assert!(missing.origin.is_none() || world.origin == Origin::Unanswered);
     });
 }
@@ -341,7 +344,7 @@ fn law_9_nothing_that_needs_an_approval_is_made_without_one() {
     let count = Cell::new(0);
     for_each_pass(|before, halves, _| {
         let policy = &before.here.approval;
-        let is_asked = policy.mode == ApprovalMode::Label && !policy.authors.contains(&AUTHOR);
+        let is_asked = policy.mode == ApprovalMode::Label && !is_as_filed(before);
         let bound = before.record.as_ref().and_then(|record| record.binding.clone());
         for change in halves.iter().flat_map(|half| &half.planned) {
             let Some((Proposal { name, spec, invisible: _ }, approval)) = accepted(change) else { continue };
@@ -357,6 +360,14 @@ fn law_9_nothing_that_needs_an_approval_is_made_without_one() {
         check_files(before, halves);
     });
     assert!(count.get() > 50, "approvals are drawn: {}", count.get());
+}
+
+/// Whether a trusted author has filed what the issue says, for all that anybody can know.
+fn is_as_filed(world: &World) -> bool {
+    let text = (world.issue.title.clone(), world.issue.body.clone());
+    let is_first = world.first_text.as_ref().is_none_or(|first| *first == text);
+    let is_bound = world.record.as_ref().is_some_and(|record| record.binding.is_some());
+    world.here.approval.authors.contains(&AUTHOR) && is_first && !is_bound
 }
 
 /// What a change accepts for a mission, and on which approval.
@@ -376,7 +387,7 @@ fn accepted(change: &Change) -> Option<(Proposal, Option<Approval>)> {
 fn check_files(before: &World, halves: &[Half]) {
     let policy = &before.here.approval;
     let Some(bound) = before.record.as_ref().and_then(|record| record.binding.as_ref()) else { return };
-    if policy.mode == ApprovalMode::Open || policy.authors.contains(&AUTHOR) {
+    if policy.mode == ApprovalMode::Open {
         return;
     }
     for change in halves.iter().flat_map(|half| &half.planned) {

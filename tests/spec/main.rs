@@ -75,6 +75,7 @@ mod support;
 mod team_labels;
 mod terminal;
 mod trouble;
+mod trusted_authors;
 mod units;
 mod web;
 mod wizards;

@@ -128,7 +128,16 @@ impl Applier {
                 self.alter(issue, edit).await
             }
             Err(ForgeError::NotFound { .. }) => Err(WorldError::CommentGone { id }),
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                // How it stands now nobody knows, so it is read again before anything else is made of it.
+                let doubt = |known: &mut Record| {
+                    if let Some(comment) = &mut known.comment {
+                        comment.is_confirmed = false;
+                    }
+                };
+                self.alter(issue, doubt).await?;
+                Err(refused(issue, id, error))
+            }
         }
     }
 
@@ -153,6 +162,16 @@ impl Applier {
         let remember = |known: &mut Record| (known.comment, known.intended_body) = (Some(comment), None);
         self.alter(issue, remember).await
     }
+}
+
+/// Only whoever may not edit the comments of others is refused without a word
+/// (go-gitea/gitea `routers/api/v1/repo/issue_comment.go`).
+fn refused(issue: &IssueKey, id: i64, error: ForgeError) -> WorldError {
+    let is_bare = matches!(&error, ForgeError::Forbidden { message, .. } if message.is_empty());
+    if !is_bare {
+        return error.into();
+    }
+    WorldError::CommentOfAnother { id, issue: issue.to_string(), error: error.found() }
 }
 
 fn written(comment: &gitea::Comment) -> Written {

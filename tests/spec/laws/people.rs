@@ -54,10 +54,14 @@ pub(super) fn world(random: &mut Rng) -> World {
         let adopted = MissionId::parse(ADOPTED).unwrap();
         world.cells.insert(adopted, Sighting::Cell(Box::new(worked_in(random, CellFacts::empty()))));
     }
+    let mut writer = Rng::with_seed(random.clone().u64(..));
     for _ in 0..random.u8(..8) {
         world.pass();
         for _ in 0..random.u8(1..3) {
             disturb(random, &mut world);
+            if writer.u8(..8) == 0 {
+                tamper(&mut writer, &mut world);
+            }
         }
     }
     world
@@ -191,6 +195,19 @@ fn lose_an_alarm(random: &mut Rng, world: &mut World) {
     }
 }
 
+/// A writer edits a comment of ours: its text, its first line too, or back to what it was.
+fn tamper(random: &mut Rng, world: &mut World) {
+    let (me, now) = (world.here.me, world.forge_now);
+    let Some(ours) = world.comments.iter_mut().find(|ours| ours.poster == me && ours.marker.is_some()) else { return };
+    let left = world.left.get(&ours.id).cloned();
+    match (random.u8(..5), left) {
+        (0, _) => (ours.marker, ours.body_sha256) = (None, sha256("defaced")),
+        (1 | 2, Some(left)) => ours.body_sha256 = left,
+        _ => ours.body_sha256 = sha256(&format!("forged {}", random.u8(..))),
+    }
+    ours.updated_at = now;
+}
+
 /// Somebody puts a label on. It is an approval if they may give one and have seen what it is for.
 fn click(random: &mut Rng, world: &mut World, name: &str) {
     let who = any(random, &PEOPLE);
@@ -204,10 +221,15 @@ fn click(random: &mut Rng, world: &mut World, name: &str) {
     world.tell(who, name, true);
     world.issue.updated_at = world.forge_now;
     let approvers = &world.here.approval.approvers;
-    let may = who > 0 && who != AUTHOR && who != 8 && (approvers.is_empty() || approvers.contains(&who));
+    let is_trusted = world.here.approval.authors.contains(&AUTHOR);
+    let may_approve = who != AUTHOR && (approvers.is_empty() || approvers.contains(&who));
+    let may = who > 0 && who != 8 && (may_approve || (who == AUTHOR && is_trusted));
     let ours = world.comments.iter().filter(|comment| comment.marker.is_some());
-    let first = ours.filter(|comment| [world.here.me, 8].contains(&comment.poster)).map(|comment| comment.id).min();
-    let asked = first.and_then(|id| world.asks.get(&id)).cloned().flatten();
+    let ours = ours.filter(|comment| [world.here.me, 8].contains(&comment.poster));
+    let first = ours.min_by_key(|comment| comment.id);
+    // Under our first line may stand what somebody else has written.
+    let first = first.filter(|comment| world.left.get(&comment.id) == Some(&comment.body_sha256));
+    let asked = first.and_then(|comment| world.asks.get(&comment.id)).cloned().flatten();
     world.approved.extend(asked.filter(|_| may && name == "approval/granted"));
 }
 

@@ -59,6 +59,10 @@ pub(super) struct World {
     pub(super) is_git_well: bool,
     /// What each comment of ours asks to be approved.
     pub(super) asks: BTreeMap<i64, Option<String>>,
+    /// The text of each comment of ours as we left it.
+    pub(super) left: BTreeMap<i64, String>,
+    /// Title and body when a pass read them first.
+    pub(super) first_text: Option<(String, String)>,
     /// What somebody who may has approved with the question before their eyes.
     pub(super) approved: BTreeSet<String>,
     /// How many passes in a row were told that there is no such issue.
@@ -111,6 +115,8 @@ impl World {
             is_one_of_many: false,
             is_git_well: true,
             asks: BTreeMap::new(),
+            left: BTreeMap::new(),
+            first_text: None,
             approved: BTreeSet::new(),
             told_gone: 0,
             next_id: 50,
@@ -243,6 +249,9 @@ impl World {
                 Step::Done => break,
             }
         }
+        if self.record.is_some() {
+            self.first_text.get_or_insert((self.issue.title.clone(), self.issue.body.clone()));
+        }
         halves.push(Half { asked, seen: candidate.seen, planned: Vec::new(), made: Vec::new(), has_lost: false });
         self.is_one_of_many = false;
         (halves, facts)
@@ -350,6 +359,7 @@ impl World {
         let (poster, now) = (self.here.me, self.forge_now);
         let (marker, body_sha256) = (Some(marker(&self.here, status)), sha256(&render(&self.here, status)));
         self.asks.insert(id, status.asks());
+        self.left.insert(id, body_sha256.clone());
         let written = Written { id, body_sha256: body_sha256.clone(), updated_at: now };
         if let Some(ours) = self.comments.iter_mut().find(|comment| comment.id == id) {
             // An edit that changes nothing is not stored.
