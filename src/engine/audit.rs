@@ -248,9 +248,9 @@ impl Engine {
         troubles
     }
 
-    /// Its comments first, so that what is found suspect is looked at after that.
+    /// Its comments first, so that what is found suspect is looked at after that. Where they cannot be read, issues still are.
     async fn list_one(&self, forge: &Forge, repository: &KnownRepository, since: Timestamp) -> Result<(), ForgeError> {
-        self.find_changed_comments(forge, repository).await?;
+        let heard = self.find_changed_comments(forge, repository).await;
         let asked_at = clock::instant();
         let listed = forge.observer.issues_since(repository, since).await?;
         let begun_at = listed.begun_at.filter(|_| listed.is_complete);
@@ -258,7 +258,7 @@ impl Engine {
             locked(&forge.hold).since.insert(repository.id, begun_at.plus(-OVERLAP));
         }
         self.offer(listed.issues, asked_at);
-        Ok(())
+        heard
     }
 
     fn offer(&self, issues: Vec<IssueFacts>, asked_at: Instant) {

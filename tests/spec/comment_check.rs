@@ -8,8 +8,10 @@ use crate::support::missions::active;
 use crate::support::repository::Repository;
 use crate::support::service::{SECRET, command, start};
 use crate::support::{soon, stories};
+use chrono::{TimeDelta, Utc};
 use lazarus::mission::comment_check::{CommentEvent, SHARES, SeenComment};
 use lazarus::mission::observation::CommentCheck;
+use lazarus::sandbox::Fault;
 use reqwest::Method;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -129,6 +131,59 @@ async fn a_thousand_comments_of_other_people_cost_nothing_but_their_pages() {
     let before = forge.engine().log().len();
     daemon.tick(30).await;
     assert_eq!(forge.asked(before).len(), 2);
+}
+
+/// As when something goes while a list is read. The first one reaches back a day.
+#[tokio::test]
+async fn a_listing_that_was_not_whole_is_read_again_from_the_same_moment() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    repository.file("reader", "Mission: x", &[]).await;
+    let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
+    daemon.tick(0).await;
+    let an_hour_ago = (Utc::now() - TimeDelta::hours(1)).format("%Y-%m-%dT%H%%3A%M").to_string();
+    let mut reaches_back = Vec::new();
+    for faults in [1, 0, 0] {
+        forge.engine().break_next(faults, "GET", "/issues/comments?", Fault::Overcount);
+        let before = forge.engine().log().len();
+        daemon.tick(30).await;
+        let asked = forge.asked(before).remove(0);
+        reaches_back.push(*asked.split("since=").nth(1).unwrap() < *an_hour_ago);
+    }
+    assert_eq!(reaches_back, [true, true, false]);
+}
+
+#[tokio::test]
+async fn a_comment_that_is_too_large_hides_no_other() {
+    let forge = Forge::sandbox().await;
+    let (repository, _host, mut daemon, number) = settled(&forge).await;
+    let comment = repository.comment(number).await;
+    let issue = json!({ "title": "A chat", "body": "Hello." });
+    let path = format!("{}/issues", repository.path());
+    let chat = forge.change(Method::POST, &path, issue).await["number"].as_i64().unwrap();
+    repository.say("reader", chat, &"x".repeat(17 * 1024 * 1024)).await;
+    let path = path_of_comment(&repository, number).await;
+    forge.change(Method::PATCH, &path, json!({ "body": "All is well." })).await;
+    let snapshot = daemon.tick(30).await;
+    assert_eq!((repository.comment(number).await, &snapshot.passes.errors), (comment, &Vec::new()));
+}
+
+#[tokio::test]
+async fn where_comments_cannot_be_listed_issues_are_and_what_was_missed_is_found_later() {
+    let forge = Forge::sandbox().await;
+    let (repository, host, mut daemon, number) = settled(&forge).await;
+    let comment = repository.comment(number).await;
+    let path = path_of_comment(&repository, number).await;
+    forge.change(Method::PATCH, &path, json!({ "body": "All is well." })).await;
+    repository.file("reader", "Mission: another", &[]).await;
+    forge.engine().break_next(usize::MAX, "GET", "/issues/comments?", Fault::Refuse(500));
+    let snapshot = daemon.tick(30).await;
+    let [error] = &snapshot.passes.errors[..] else { panic!("one error was expected: {:?}", snapshot.passes) };
+    assert!(error.contains("/issues/comments`: the forge answered 500"), "{error}");
+    assert_eq!(host.cells().len(), 2);
+    forge.engine().heal();
+    let snapshot = daemon.tick(600).await;
+    assert_eq!((repository.comment(number).await, &snapshot.passes.errors), (comment, &Vec::new()));
 }
 
 /// An event as a webhook tells it, of the comment of a mission.
