@@ -58,6 +58,10 @@ pub struct Record {
     /// The SHA-256 of that comment's text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intended_body: Option<String>,
+    /// How many comments the issue had when we last looked at ours; a deletion shows in nothing else. None where an earlier
+    /// version has not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comments: Option<i64>,
     /// What our labels and comment said last.
     #[serde(default)]
     pub said: Option<Said>,
@@ -322,6 +326,7 @@ impl Record {
             comment: None,
             intended: None,
             intended_body: None,
+            comments: None,
             said: None,
             repair: None,
             changes: Vec::new(),

@@ -353,6 +353,9 @@ fn surplus_comments_of_ours_go_and_the_oldest_stays() {
         as_left(&observation, &spoken),
         comment(31, 4, crate::support::missions::ROOT),
     ]);
+    // With the other's there are two then.
+    check(&observation, &["remove our surplus comment 30", "remember: active, healthy (beating)"]);
+    observation.record.as_mut().unwrap().comments = Some(2);
     check(&observation, &["remove our surplus comment 30"]);
 }
 
