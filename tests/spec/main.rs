@@ -4,6 +4,7 @@
 
 mod addresses;
 mod admission;
+mod agent_words;
 mod alarms;
 mod bounds;
 mod checkout;
@@ -24,6 +25,7 @@ mod faults;
 mod flapping;
 mod form;
 mod formless;
+mod full_disk;
 mod gc;
 mod git;
 mod git_apart;
@@ -62,6 +64,7 @@ mod roots;
 mod sandbox;
 mod sandbox_git;
 mod scan;
+mod scopes;
 mod sender_clock;
 mod service;
 mod settings;
