@@ -5,7 +5,7 @@ use crate::mission::time::Timestamp;
 use crate::reconcile::imagine;
 use crate::report::{MissionResult, Report};
 use crate::settings::Settings;
-use crate::survey::{Scope, Survey, SurveyRequest, survey};
+use crate::survey::{CommentScope, Scope, Survey, SurveyRequest, survey};
 use crate::trouble::Refusal;
 use crate::world::clock;
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,8 @@ pub async fn preview(settings: &Settings, scope: &Scope, now: Timestamp) -> Resu
     let started = clock::instant();
     let root = Arc::new(settings.open_root()?);
     let fleet = Mutex::default();
-    let request = SurveyRequest { settings, scope, now, fleet: &fleet, decides_alerts: true };
+    let comments = CommentScope::at(now);
+    let request = SurveyRequest { settings, scope, now, fleet: &fleet, decides_alerts: true, comments: &comments };
     let survey = survey(request, settings.gitea()?, &root).await?;
     let Survey { here, gitea, mut setup, fleet, candidates, troubles, .. } = survey;
     let results = candidates.into_iter().map(|candidate| MissionResult::of(&here, &imagine(candidate))).collect();

@@ -8,6 +8,7 @@ use crate::mission::fields::Notes;
 use crate::mission::health::Place;
 use crate::mission::heartbeat::{Beat, Heartbeat};
 use crate::mission::meaning::Status;
+use crate::mission::notice::Notice;
 use crate::mission::observation::{CommentFacts, Comments, Observation, Timeline};
 use crate::mission::papers::CellPapers;
 use crate::mission::papers::updated;
@@ -87,7 +88,7 @@ fn expect(after: &mut Observation, change: &Change) {
         }
         Change::RememberComment { issue, comment } => {
             let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
-            (record.comment, record.intended, record.intended_body) = (Some(comment.clone()), None, None);
+            record.remember_comment(comment.clone());
         }
         Change::RememberFailure { issue, failure } => {
             let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
@@ -100,6 +101,7 @@ fn expect(after: &mut Observation, change: &Change) {
         Change::PostAlarm { issue, notice, memory } => {
             let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
             record.alarm = memory.said(notice.intended);
+            sound(after, notice);
         }
         Change::RememberAlarm { issue, memory } => {
             let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
@@ -110,12 +112,15 @@ fn expect(after: &mut Observation, change: &Change) {
 
 /// A new comment gets an id after all others, and after all clicks: comments and the timeline's lines share one sequence of
 /// ids (go-gitea/gitea `models/issues/comment.go`).
-fn post(after: &mut Observation, status: &Status, is_repost: bool) {
+fn next_id(after: &Observation) -> i64 {
     let clicks = if let Timeline::Read(events) = &after.timeline { events.as_slice() } else { &[] };
     let comments = if let Comments::Read(comments) = &after.comments { comments.as_slice() } else { &[] };
     let ids = comments.iter().map(|comment| comment.id).chain(clicks.iter().map(|event| event.id));
-    let is_read = after.comments != Comments::Unread;
-    let id = if is_read { ids.max().unwrap_or_default() + 1 } else { 0 };
+    ids.max().unwrap_or_default() + 1
+}
+
+fn post(after: &mut Observation, status: &Status, is_repost: bool) {
+    let id = if after.comments == Comments::Unread { 0 } else { next_id(after) };
     let written = stand(after, id, status);
     let reposted_at = is_repost.then_some(after.here.now);
     let comment = written.posted(status, reposted_at);
@@ -146,6 +151,17 @@ fn stand(after: &mut Observation, id: i64, status: &Status) -> Written {
         }
     }
     Written { id, body_sha256, updated_at: now }
+}
+
+/// An alarm is one more comment.
+fn sound(after: &mut Observation, notice: &Notice) {
+    let now = after.here.now.max(after.issue.updated_at);
+    let (id, poster, alarm) = (next_id(after), after.here.me, Some(notice.marker()));
+    if let Comments::Read(comments) = &mut after.comments {
+        let body_sha256 = String::new();
+        let (marker, created_at, updated_at) = (None, now, now);
+        comments.push(CommentFacts { id, poster, marker, alarm, body_sha256, created_at, updated_at });
+    }
 }
 
 /// What is remembered of the worktree belongs to the changes that fill it.

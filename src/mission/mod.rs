@@ -18,6 +18,7 @@ pub mod change;
 pub mod checkout;
 pub mod clock;
 pub mod comment;
+pub mod comment_check;
 pub mod comment_plan;
 pub mod consent;
 pub mod contents;

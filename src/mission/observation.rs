@@ -256,6 +256,17 @@ pub enum Comments {
     Read(Vec<CommentFacts>),
 }
 
+/// Whether this pass asks for our comment by its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommentCheck {
+    /// It does not.
+    NotDue,
+    /// It is to ask.
+    Due,
+    /// It has asked, or had no need to.
+    Done,
+}
+
 /// All facts about one mission.
 #[derive(Clone, Debug)]
 pub struct Observation {
@@ -269,6 +280,8 @@ pub struct Observation {
     pub comments: Comments,
     /// Whether somebody may have changed or deleted our comment since we read it.
     pub is_comment_suspect: bool,
+    /// Whether this pass asks for our comment by its id.
+    pub comment_check: CommentCheck,
     /// Its timeline.
     pub timeline: Timeline,
     /// What we remember.
@@ -310,6 +323,7 @@ impl Observation {
             asked,
             comments: Comments::Unread,
             is_comment_suspect: false,
+            comment_check: CommentCheck::NotDue,
             timeline: Timeline::Unread,
             record,
             mission_id,

@@ -30,6 +30,8 @@ pub fn plan_status(observation: &Observation, situation: &Situation) -> Vec<Chan
         changes.extend(record.as_ref().and_then(|record| plan_alarm(observation, record)).filter(Change::is_memory));
         record
     };
+    let comments = observation.counted_comments(&changes);
+    let record = record.map(|record| Record { comments, ..record });
     changes.extend(record.and_then(|record| plan_memory(observation, record)));
     changes
 }

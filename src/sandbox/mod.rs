@@ -20,10 +20,12 @@
 mod accounts;
 mod api;
 mod comments;
+mod events;
 mod exchange;
 mod fault;
 mod form;
 mod git;
+mod hooks;
 mod issues;
 mod labels;
 mod repositories;

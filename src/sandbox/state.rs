@@ -1,6 +1,7 @@
 //! What the sandbox holds, as plain data, and the rules that its data keep whoever changes them.
 
 use crate::sandbox::accounts::{Accounts, Actor, Scopes};
+use crate::sandbox::hooks::Delivery;
 use crate::sandbox::seams::now;
 use crate::sandbox::shelf::Files;
 use crate::sandbox::thread::{Issue, Label, NewIssue, What};
@@ -21,6 +22,8 @@ pub(super) struct State {
     pub(super) version: String,
     pub(super) accounts: Accounts,
     pub(super) repositories: Vec<Repository>,
+    /// What waits to be sent to webhooks.
+    pub(super) deliveries: Vec<Delivery>,
     /// By owner and former name in lower case: the id of the repository.
     former_names: BTreeMap<(i64, String), i64>,
     /// How far its clock is ahead of the machine's.
@@ -91,7 +94,7 @@ pub(super) struct Pull {
     pub(super) base: String,
 }
 
-/// A webhook. The sandbox sends nothing.
+/// A webhook. The sandbox sends what happens to comments, and nothing else.
 #[derive(Debug)]
 pub(super) struct Hook {
     pub(super) id: i64,
@@ -128,6 +131,7 @@ impl State {
             version: "1.26.3+sandbox".to_owned(),
             accounts: Accounts::default(),
             repositories: Vec::new(),
+            deliveries: Vec::new(),
             former_names: BTreeMap::new(),
             ahead: TimeDelta::zero(),
             ids: Ids::default(),

@@ -149,7 +149,7 @@ async fn labels_are_right_soon_after_a_forge_that_only_refused_writes_takes_them
 }
 
 #[tokio::test]
-async fn a_part_that_something_is_in_the_way_of_costs_no_request_a_tick() {
+async fn a_part_that_something_is_in_the_way_of_costs_no_more_requests_a_tick() {
     let (forge, _, host, mut daemon) = stage(1, "{}").await;
     daemon.tick(0).await;
     let cell = host.cell();
@@ -163,7 +163,7 @@ async fn a_part_that_something_is_in_the_way_of_costs_no_request_a_tick() {
     for _ in 0..3 {
         daemon.tick(30).await;
     }
-    assert_eq!(forge.asked(before).len(), 3, "{:?}", forge.asked(before));
+    assert_eq!(forge.asked(before).len(), 6, "{:?}", forge.asked(before));
 }
 
 #[tokio::test]
@@ -182,6 +182,8 @@ async fn something_in_the_place_of_a_cell_is_told_until_it_is_gone() {
         assert_eq!((*incomplete, failures.mission, failures.first[0].is_permanent), (0, 1, true), "{:?}", shown.passes);
     }
     assert!(daemon.tick(600).await.passes.errors[0].contains("is in its place"));
+    let comment = repository.comment(number).await;
+    assert!(comment.contains("**Waiting for the operator of `alpha`.** No cell was made: a file is in its place."));
     std::fs::remove_file(&place).unwrap();
     let well = daemon.tick(600).await;
     assert_eq!((well.passes.failures.mission, &well.passes.errors), (0, &Vec::new()));
@@ -254,7 +256,7 @@ async fn a_clock_that_was_ahead_holds_nothing_up_when_it_is_right_again() {
         beat_at(&cell, daemon.now.plus(TimeDelta::seconds(30)), "failed");
         daemon.tick(30).await;
     }
-    let labels = ["health/healthy", "kind/mission-proposal", "mission/active", "wizard/failed"];
+    let labels = ["health/stale", "kind/mission-proposal", "mission/active", "wizard/failed"];
     assert_eq!(repository.labels(1).await, labels);
     let before = forge.engine().log().len();
     daemon.tick(3_600).await;

@@ -353,6 +353,9 @@ fn surplus_comments_of_ours_go_and_the_oldest_stays() {
         as_left(&observation, &spoken),
         comment(31, 4, crate::support::missions::ROOT),
     ]);
+    // With the other's there are two then.
+    check(&observation, &["remove our surplus comment 30", "remember: active, healthy (beating)"]);
+    observation.record.as_mut().unwrap().comments = Some(2);
     check(&observation, &["remove our surplus comment 30"]);
 }
 
@@ -380,7 +383,11 @@ fn comments_are_asked_for_only_where_the_plan_depends_on_them() {
 fn what_stands_in_a_cells_place_is_never_touched() {
     let mut blocked = proposal(&[]);
     blocked.sighting = Sighting::NotADirectory(FileKind::File);
-    check(&blocked, &[]);
+    check(
+        &blocked,
+        &["add `kind/mission-proposal`, `mission/pending`", "post the comment: pending", "remember: pending"],
+    );
+    check(&settled(blocked), &[]);
     let mut known = proposal(&[]);
     known.sighting = Sighting::Cell(Box::new(whole()));
     assert_eq!(preview(&known)[0].to_string(), format!("take up the cell `{ID}`"));

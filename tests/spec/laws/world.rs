@@ -186,7 +186,7 @@ impl World {
 
     /// What forge and memory tell when they are asked.
     pub(super) fn answer(&self, missing: &MissingFacts, seen: &mut Observation) {
-        let MissingFacts { comments, timeline, origin, record } = missing;
+        let MissingFacts { comments, comment: _, timeline, origin, record } = missing;
         if *comments {
             seen.comments = Comments::Read(self.comments.clone());
             seen.issue.comments = i64::try_from(self.comments.len()).unwrap();

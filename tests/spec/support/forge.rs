@@ -197,6 +197,13 @@ impl Forge {
         value
     }
 
+    /// How many there are on all pages of a listing.
+    pub(crate) async fn total(&self, path: &str) -> i64 {
+        let request = self.client.get(format!("{}/api/v1{path}", self.url));
+        let answer = request.header(AUTHORIZATION, format!("token {}", self.token("owner"))).send().await.unwrap();
+        answer.headers()["x-total-count"].to_str().unwrap().parse().unwrap()
+    }
+
     /// Changes something as the owner.
     pub(crate) async fn change(&self, method: Method, path: &str, body: Value) -> Value {
         let (status, value) = self.call("owner", method, path, body).await;
