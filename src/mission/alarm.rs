@@ -159,6 +159,9 @@ impl Alarm {
 pub struct Ledger {
     /// The missions that it speaks for and that are still bad, by repository id and issue id. They raise none of their own.
     pub members: BTreeSet<(i64, i64)>,
+    /// Those that its last comment named or counted.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub named: BTreeSet<(i64, i64)>,
     /// When it was raised, as long as it stands.
     pub raised_at: Option<Timestamp>,
     /// When it was said last.
@@ -196,7 +199,13 @@ impl Ledger {
             Kind::Repeated => (self.raised_at, Some(at)),
             Kind::Over => (None, None),
         };
-        Self { members, raised_at, said_at, posted: noted(&self.posted, at), intended: None }
+        Self { named: members.clone(), members, raised_at, said_at, posted: noted(&self.posted, at), intended: None }
+    }
+
+    /// Those that its last comment named or counted; earlier versions remembered only whom it speaks for.
+    #[must_use]
+    pub fn named(&self) -> &BTreeSet<(i64, i64)> {
+        if self.named.is_empty() { &self.members } else { &self.named }
     }
 
     /// By which the comment that is on its way is found again.
