@@ -5,6 +5,7 @@ use crate::engine::fleet::{Place, Told, fingerprint, place_of};
 use crate::engine::forge::Forge;
 use crate::engine::tracked::Hold;
 use crate::facts::fetch;
+use crate::mission::cell::Sighting;
 use crate::mission::change::Change;
 use crate::mission::ground::KnownRepository;
 use crate::mission::identity::MissionId;
@@ -58,7 +59,7 @@ impl Engine {
         match observed {
             Ok(None) => Vec::new(),
             Ok(Some(candidate)) => self.reconcile(forge, &applier, candidate, begun).await,
-            Err(error) => vec![trouble(&repository, place, &error)],
+            Err(error) => vec![Trouble::of_turn(&repository.name, place.1, &error)],
         }
     }
 
@@ -156,7 +157,11 @@ impl Engine {
         let is_new = outcome.changes.iter().any(|change| matches!(change, Change::CreateCell { .. }));
         fleet.release(place, is_new.then_some(id));
         let verdict = fleet.known.get_mut(&place).and_then(|known| known.verdict(&observation.sighting, ground.now));
-        if let Some(verdict) = verdict {
+        let has_ended = !record.is_served_here() && observation.sighting == Sighting::Absent;
+        if has_ended {
+            fleet.drop_cell(id);
+            fleet.show_archived(place, &ground);
+        } else if let Some(verdict) = verdict {
             fleet.show(id, &observation.sighting, verdict, &ground);
         } else {
             let is_told = observation.issue.is_open() && record.elsewhere.is_none();
@@ -176,10 +181,4 @@ impl Engine {
         }
         Ok(Some(IssueFacts::gone(&record, self.now())))
     }
-}
-
-fn trouble(repository: &KnownRepository, place: Place, error: &WorldError) -> Trouble {
-    let (issue, needs_a_token) = (Some((repository.name.clone(), place.1)), error.is_about_the_token());
-    let about = format!("{}#{}", repository.name, place.1);
-    Trouble { issue, needs_a_token, ..Trouble::new(about, error.kind(), error.to_string()) }
 }

@@ -19,7 +19,9 @@ pub fn needs_turn(
     (now, close_grace): (Timestamp, TimeDelta),
 ) -> bool {
     if record.ended_at.is_some() {
-        let progress = Progress { record, sighting, verdict: Some(verdict), now, close_grace };
+        // Of archives, only whoever looks at everything finds that one is deleted.
+        let is_archive_there = record.archive.is_some();
+        let progress = Progress { record, sighting, is_archive_there, verdict: Some(verdict), now, close_grace };
         return matches!(sighting, Sighting::Cell(_)) && ending_of(&progress) == Ending::Due;
     }
     if record.said.is_none() || !record.is_served_here() || record.binding.is_none() {

@@ -83,7 +83,11 @@ fn expect(after: &mut Observation, change: &Change) {
         }
         Change::RememberComment { issue, comment } => {
             let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
-            record.comment = Some(comment.clone());
+            (record.comment, record.intended) = (Some(comment.clone()), None);
+        }
+        Change::RememberFailure { issue, failure } => {
+            let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
+            record.failure = failure.as_deref().cloned();
         }
         Change::Remember { record } => {
             let known = after.record.take().unwrap_or_else(|| Record::new(record.issue.clone()));
@@ -120,6 +124,7 @@ fn speak(after: &mut Observation, edited: Option<i64>, status: &Status, is_confi
     let record = after.record.get_or_insert_with(|| Record::new(after.issue.key.clone()));
     let (digest, asks, is_edited) = (status.digest(), status.asks(), edited.is_some());
     record.comment = Some(Spoken { id, digest, is_confirmed, asks, is_edited });
+    record.intended = None;
 }
 
 /// What is remembered of the worktree belongs to the changes that fill it.

@@ -7,6 +7,7 @@ use crate::mission::identity::RepositoryName;
 use crate::mission::label::Label;
 use crate::mission::observation::{Comments, Observation, Take, Timeline};
 use crate::mission::plan::plan_status;
+use crate::mission::record::Record;
 use crate::mission::situation::Situation;
 use crate::mission::suspension::is_to_be_asked;
 
@@ -63,10 +64,17 @@ fn needs_comments(observation: &Observation, situation: &Situation) -> bool {
         // What the other host said is of no use once it is not for it to answer.
         return record.yielded_at != Some(issue.updated_at) || !matches!(situation, Situation::ForAnotherHost);
     }
-    if record.comment.as_ref().is_none_or(|comment| !comment.is_confirmed) || has_lost_an_alarm(observation) {
+    let is_unsure = record.comment.as_ref().is_none_or(|comment| !comment.is_confirmed) || has_lost_a_comment(record);
+    if is_unsure || has_lost_an_alarm(observation) {
         return true;
     }
     needs_timeline(observation, situation) || (record.binding.is_none() && writes_anything(observation, situation))
+}
+
+/// Whether nobody knows if our comment says what it was meant to say.
+fn has_lost_a_comment(record: &Record) -> bool {
+    let digest = record.comment.as_ref().map(|comment| &comment.digest);
+    record.intended.is_some() && record.intended.as_ref() != digest
 }
 
 /// Whether nobody knows if an alarm of a mission that goes on was said.

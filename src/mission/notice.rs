@@ -28,7 +28,9 @@ pub struct Notice {
     pub cell: String,
     /// This host.
     pub host: HostName,
-    /// The verdict as it is published.
+    /// Whether its issue was closed.
+    pub is_closed: bool,
+    /// The verdict as it is published; `unknown` where the issue was closed.
     pub health: Health,
     /// Its reason's word.
     pub reason: &'static str,
@@ -82,6 +84,7 @@ impl Notice {
         match self.intended.kind {
             Kind::Raised => format!("post an alarm: {cause}"),
             Kind::Repeated => format!("post the alarm again: still {cause}"),
+            Kind::Over if self.is_closed => "post the end of the alert: closed".to_owned(),
             Kind::Over => format!("post the end of the alarm: {}", self.verdict()),
         }
     }

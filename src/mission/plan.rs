@@ -209,7 +209,7 @@ fn plan_comment(observation: &Observation, status: Status) -> Vec<Change> {
         let is_ours = found.root.is_some_and(|root| observation.here.is_this_root(root));
         let is_claim = wanted.root.is_some() && !is_ours;
         changes.push(Change::EditComment { issue: issue(), id: *id, status, is_claim });
-    } else if known != Some(&spoken) {
+    } else if known != Some(&spoken) || observation.record.as_ref().is_some_and(|record| record.intended.is_some()) {
         changes.push(Change::RememberComment { issue: issue(), comment: spoken });
     }
     let surplus = ours.iter().skip(1);

@@ -14,8 +14,8 @@ use crate::mission::observation::Observation;
 use crate::mission::papers::{CellPapers, IssuePapers};
 use crate::mission::paths::{archive_path, beat_command, cell_path, scan_command};
 use crate::mission::phase::Phase;
-use crate::mission::proposal::{Proposal, Spec};
-use crate::mission::record::{Binding, Record, Repair, Said};
+use crate::mission::proposal::{self, Proposal, Spec};
+use crate::mission::record::{Binding, IssueState, Record, Repair, Said};
 use crate::mission::situation::{Active, Edit, Situation, Waiting, Waits};
 use crate::mission::suspension::refusal;
 use crate::mission::text;
@@ -104,6 +104,8 @@ fn compose(observation: &Observation, situation: &Situation, is_held: bool) -> O
         Situation::Active(active) => runs(observation, active, &mut record, is_held)?,
     };
     note_mood(&mut record, &observation.here);
+    let obstructed = observation.obstructed.as_ref().map(|failure| failure.message.clone());
+    let meaning = Meaning { obstructed, ..meaning };
     Some((Status { meaning, changes: record.changes.clone() }, record))
 }
 
@@ -115,6 +117,11 @@ fn closed(observation: &Observation, ending: Ending, record: &mut Record) -> Mea
         Ending::StaysUntil(end) => Ended::StaysUntil(end),
         Ending::Due => Ended::Due,
         Ending::Archived(name) => Ended::Archived(archive_path(&here.missions_root, name)),
+        Ending::Deleted => {
+            record.note_deleted_archive(here.now, "the archive of the cell was found deleted");
+            record.archive = None;
+            Ended::Deleted
+        }
     };
     let mission = record.binding.as_ref().map(|binding| binding.mission_id);
     Meaning { mission, ending: Some(ended), ..blank(observation, Phase::Closed) }
@@ -276,11 +283,14 @@ pub(crate) fn current(observation: &Observation) -> Record {
     let mut record = observation.record.clone().unwrap_or_else(|| Record::new(key.clone()));
     record.issue = key;
     record.state = observation.issue.state;
+    if observation.issue.state != IssueState::Gone {
+        record.title = record.binding.is_none().then(|| proposal::title(&observation.issue.title)).flatten();
+    }
     record.elsewhere = None;
     record.yielded_at = None;
     record.misses = 0;
     if observation.issue.is_open() {
-        record.ended_at = None;
+        (record.ended_at, record.archive_deleted_at) = (None, None);
     } else {
         record.ended_at.get_or_insert(observation.here.now);
         // A pause does not outlive the mission's end.
@@ -402,6 +412,7 @@ fn blank(observation: &Observation, phase: Phase) -> Meaning {
         pause_refused: None,
         worktree: None,
         ending: None,
+        obstructed: None,
         restored: None,
         host_label: None,
         invisible: 0,

@@ -1,9 +1,11 @@
 //! The fleet of this root: every issue that is remembered and every cell, without asking the forge.
 
+use crate::mission::failure::Failure;
 use crate::mission::health::Health;
 use crate::mission::identity::{HostName, MissionId, WizardName};
 use crate::mission::phase::Phase;
 use crate::mission::record::{IssueState, Record};
+use crate::mission::text::{shown, without_invisible};
 use crate::mission::time::{Timestamp, spoken_age};
 use crate::report::counted;
 use crate::scan::{CellReport, Filter, scan, tone};
@@ -33,8 +35,23 @@ pub struct Fleet {
     pub missions: Vec<Mission>,
     /// Issues and cells whose mission has been paused for more than a week.
     pub suspended_long: Vec<Paused>,
+    /// What failed for a mission in its last turn, and stays so until a person does something.
+    pub failures: Vec<Failing>,
     /// Records that cannot be read, in words.
     pub damaged: Vec<String>,
+}
+
+/// What fails for a mission.
+#[derive(Clone, Debug, Serialize)]
+pub struct Failing {
+    /// `owner/name#12`
+    pub issue: String,
+    /// The fixed word.
+    pub kind: String,
+    /// What was tried, what happened, what to do.
+    pub message: String,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// One mission.
@@ -42,6 +59,8 @@ pub struct Fleet {
 pub struct Mission {
     /// `owner/name#12`; null for a cell without an issue.
     pub issue: Option<String>,
+    /// The title, as accepted, or as it was read last; null for a cell without an issue.
+    pub title: Option<String>,
     /// Its id, where it has a cell or had one.
     pub mission_id: Option<MissionId>,
     /// One of the five phases, `elsewhere`, `gone`, or `none` for a cell without an issue.
@@ -100,6 +119,7 @@ pub fn fleet(settings: &Settings, now: Timestamp) -> Result<Fleet, RootError> {
         host: scanned.host,
         summary,
         missions,
+        failures: by_issue.iter().filter_map(|record| Failing::of(record)).collect(),
         suspended_long: by_issue.into_iter().filter_map(|record| Paused::of(record, now)).collect(),
         damaged: records.damaged.into_values().collect(),
     })
@@ -120,6 +140,7 @@ impl Mission {
         let cell = binding.and_then(|binding| cells.remove(&binding.mission_id));
         Self {
             issue: Some(record.issue.to_string()),
+            title: record.name().map(ToOwned::to_owned),
             mission_id: binding.map(|binding| binding.mission_id),
             phase,
             health: cell.as_ref().map(|cell| cell.health),
@@ -137,6 +158,7 @@ impl Mission {
     fn without_issue(cell: CellReport) -> Self {
         Self {
             issue: None,
+            title: None,
             mission_id: Some(cell.mission_id),
             phase: "none",
             health: Some(cell.health),
@@ -155,7 +177,7 @@ impl Mission {
         self.issue.clone().or(self.mission_id.map(|id| id.to_string()))
     }
 
-    fn row(&self) -> [String; 7] {
+    fn row(&self) -> [String; 8] {
         let age = self.heartbeat_age_seconds.map_or("-".to_owned(), spoken_age);
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         let phase = self.elsewhere.as_ref().map_or(self.phase.to_owned(), |host| format!("{} on {host}", self.phase));
@@ -167,7 +189,15 @@ impl Mission {
             or_dash(self.wizard.as_ref().map(ToString::to_string)),
             or_dash(self.since.map(Timestamp::spoken)),
             or_dash(self.who()),
+            or_dash(self.title.as_deref().map(shown)),
         ]
+    }
+}
+
+impl Failing {
+    fn of(record: &Record) -> Option<Self> {
+        let Failure { kind, message, is_permanent: _, since } = record.failure.clone()?;
+        Some(Self { issue: record.issue.to_string(), kind, message, since })
     }
 }
 
@@ -175,7 +205,7 @@ impl Paused {
     fn of(record: &Record, now: Timestamp) -> Option<Self> {
         let suspension = record.suspension.as_ref().filter(|_| record.state == IssueState::Open)?;
         let is_long = now.after(suspension.since) > SUSPENDED_LONG;
-        let by = crate::mission::text::shown(&suspension.by.login);
+        let by = shown(&suspension.by.login);
         is_long.then(|| Self { issue: record.issue.to_string(), since: suspension.since, by })
     }
 }
@@ -186,7 +216,7 @@ impl Fleet {
     pub fn render(&self, screen: Screen) -> String {
         let rows =
             self.missions.iter().map(|mission| (mission.health.map_or(Tone::Plain, tone), mission.row())).collect();
-        let head = ["HEALTH", "PHASE", "REASON", "HEARTBEAT", "WIZARD", "SINCE", "ISSUE"];
+        let head = ["HEALTH", "PHASE", "REASON", "HEARTBEAT", "WIZARD", "SINCE", "ISSUE", "TITLE"];
         let mut text = if self.missions.is_empty() { String::new() } else { Table { head, rows }.render(screen) };
         let count = self.missions.len();
         let (plural, counts) = (if count == 1 { "" } else { "s" }, counted(&self.summary));
@@ -196,6 +226,10 @@ impl Fleet {
             for line in mission.for_people.iter().chain(&mission.problem).chain(&mission.notes) {
                 let _ = writeln!(text, "{}: {line}", mission.who().unwrap_or_default());
             }
+        }
+        for Failing { issue, kind: _, message, since } in &self.failures {
+            let line = without_invisible(message).0.split_whitespace().collect::<Vec<_>>().join(" ");
+            let _ = writeln!(text, "{issue} fails since {}: {line}", since.spoken());
         }
         for Paused { issue, since, by } in &self.suspended_long {
             let _ = writeln!(text, "{issue} has been suspended since {} by {by}, for more than a week", since.spoken());

@@ -316,12 +316,12 @@ fn from_memory(root: &Root, record: &Record, troubles: Vec<String>, now: Timesta
         generated_at: now,
         issue: Some(record.issue.to_string()),
         mission_id: binding.map(|binding| binding.mission_id),
-        asked: binding.map(|binding| Asked {
-            title: shown(&binding.name),
+        asked: record.name().map(|name| Asked {
+            title: shown(name),
             author_id: record.issue.author_id,
             url: String::new(),
             state: record.state,
-            spec: Some(binding.spec.clone()),
+            spec: binding.map(|binding| binding.spec.clone()),
             problems: Vec::new(),
         }),
         decided: Decided { state, why },
@@ -362,7 +362,8 @@ fn cell_alone(settings: &Settings, root: &Root, mission_id: MissionId, now: Time
 }
 
 fn on_disk(missions_root: &str, mission_id: MissionId, sighting: &Sighting, record: Option<&Record>) -> OnDisk {
-    let archive = record.and_then(|record| record.archive).map(|name| archive_path(missions_root, name));
+    let archive = record.filter(|record| record.archive_deleted_at.is_none()).and_then(|record| record.archive);
+    let archive = archive.map(|name| archive_path(missions_root, name));
     let path = cell_path(missions_root, mission_id);
     let nothing = |seen: String| OnDisk { path: path.clone(), seen, archive: archive.clone(), ..OnDisk::default() };
     let cell = match sighting {

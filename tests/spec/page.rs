@@ -331,6 +331,7 @@ fn a_mission_of_which_nothing_is_known_has_a_page_too() {
     let nothing = MissionView {
         mission_id: known.mission_id,
         has_cell: false,
+        is_archived: false,
         path: String::new(),
         phase: None,
         health: None,

@@ -6,7 +6,7 @@ use crate::mission::label::Label;
 use crate::mission::marker::Marker;
 use crate::mission::meaning::Status;
 use crate::mission::observation::AttachedLabel;
-use crate::mission::record::{IssueKey, Spoken};
+use crate::mission::record::{IssueKey, Record, Spoken};
 use crate::world::WorldError;
 use crate::world::applier::Applier;
 use crate::world::gitea::{self, ForgeError, NewLabel};
@@ -75,12 +75,11 @@ impl Applier {
         let here = self.here();
         let body = render(&here, status);
         let issues = self.gitea.issues(&issue.repository);
-        self.intend(issue, status).await?;
         for attempt in 1.. {
             match issues.create_comment(issue.number, &body).send().await {
                 Ok(comment) => return self.remember_comment(issue, posted(comment.id, status)).await,
                 Err(error) if error.may_have_happened() && attempt < CREATES_MAX => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => return self.unwritten(issue, error).await,
             }
             let comments = issues.comments(issue.number).send().await?;
             let marker = Marker::parse(&body);
@@ -103,7 +102,6 @@ impl Applier {
         is_confirmed: bool,
     ) -> Result<(), WorldError> {
         let body = render(&self.here(), status);
-        self.intend(issue, status).await?;
         match self.gitea.issues(&issue.repository).edit_comment(id, &body).send().await {
             Ok(_) => {
                 let comment =
@@ -111,21 +109,28 @@ impl Applier {
                 self.remember_comment(issue, comment).await
             }
             Err(ForgeError::NotFound { .. }) => Err(WorldError::CommentGone { id }),
-            Err(error) => Err(error.into()),
+            Err(error) => self.unwritten(issue, error).await,
         }
     }
 
-    /// A comment without a cell names no host, so what it is about to say is remembered before.
-    async fn intend(&self, issue: &IssueKey, status: &Status) -> Result<(), WorldError> {
-        if status.meaning.mission.is_some() {
-            return Ok(());
+    /// A comment was not written. What was meant is forgotten, unless it may have happened.
+    async fn unwritten(&self, issue: &IssueKey, error: ForgeError) -> Result<(), WorldError> {
+        if !error.may_have_happened() {
+            self.alter(issue, |known| known.intended = None).await?;
         }
-        let digest = status.digest();
-        self.alter(issue, |known| known.intended = Some(digest)).await
+        Err(error.into())
+    }
+
+    /// Writes the record anew before anything is written on its issue: what could not be remembered is not written there,
+    /// or each pass would write it again. A comment that is about to be written is named in it by its digest.
+    pub async fn prepare(&self, issue: &IssueKey, digest: Option<String>) -> Result<(), WorldError> {
+        let issue = issue.clone();
+        let prepare = move |known: &mut Record| known.intended = digest.or_else(|| known.intended.take());
+        self.write(move |writer, _| Ok(writer.remember_anew(&issue, prepare)?)).await
     }
 
     pub(super) async fn remember_comment(&self, issue: &IssueKey, comment: Spoken) -> Result<(), WorldError> {
-        self.alter(issue, |known| known.comment = Some(comment)).await
+        self.alter(issue, |known| (known.comment, known.intended) = (Some(comment), None)).await
     }
 }
 

@@ -13,6 +13,7 @@ stories![
     a_daemon_that_starts_again_says_nothing_twice,
     many_that_fail_together_are_spoken_for_by_one_comment_of_a_daemon,
     twelve_agents_that_die_within_45_seconds_cost_one_comment_and_its_end,
+    alerts_of_a_daemon_are_resolved_when_their_issues_are_closed,
 ];
 
 async fn running(story: &Story) -> Running {
@@ -166,6 +167,40 @@ async fn a_late_one_is_taken_silently_and_one_after_ten_minutes_is_told_to_all()
     for number in numbers {
         assert_eq!(story.repository.comments(number).await.len(), 1, "only the status of {number}");
     }
+    daemon.stop().await;
+}
+
+async fn alerts_of_a_daemon_are_resolved_when_their_issues_are_closed(forge: Forge) {
+    let story = Story::new(&forge, json!({ "on": ["stale"], "after_seconds": 0 })).await;
+    let number = file(&story.repository, 1).await[0];
+    let mut daemon = running(&story).await;
+    daemon.tick(0).await;
+    story.beat(daemon.now, 1_000);
+    for _ in 0..4 {
+        daemon.tick(30).await;
+    }
+    assert_eq!(story.alarms(number).await, [STALE]);
+    story.repository.set_state(number, "closed").await;
+    for _ in 0..3 {
+        daemon.tick(30).await;
+    }
+    assert_eq!(story.alarms(number).await, [STALE, "**Resolved: the issue was closed**, after `stale`"]);
+    daemon.stop().await;
+    let (story, fleet, numbers) = many(&forge).await;
+    let mut daemon = running(&story).await;
+    daemon.tick(0).await;
+    story.beat(daemon.now, 1_000);
+    for _ in 0..6 {
+        daemon.tick(30).await;
+    }
+    check_many(&story, fleet, &numbers, &[MANY]).await;
+    for number in &numbers {
+        story.repository.set_state(*number, "closed").await;
+    }
+    for _ in 0..3 {
+        daemon.tick(30).await;
+    }
+    check_many(&story, fleet, &numbers, &[MANY, MANY_OVER]).await;
     daemon.stop().await;
 }
 
