@@ -58,7 +58,7 @@ impl Engine {
         };
         match observed {
             Ok(None) => Vec::new(),
-            Ok(Some(candidate)) => self.reconcile(forge, &applier, candidate, begun).await,
+            Ok(Some(candidate)) => Box::pin(self.reconcile(forge, &applier, candidate, begun)).await,
             Err(error) => vec![Trouble::of_turn(&repository.name, place.1, &error)],
         }
     }

@@ -170,6 +170,9 @@ pub struct Ledger {
     pub posted: Vec<Timestamp>,
     /// What is being posted.
     pub intended: Option<FleetIntended>,
+    /// When the forge refused a comment on its issue; for an hour after that each mission speaks for itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused_at: Option<Timestamp>,
 }
 
 /// A comment for many that is on its way.
@@ -199,7 +202,20 @@ impl Ledger {
             Kind::Repeated => (self.raised_at, Some(at)),
             Kind::Over => (None, None),
         };
-        Self { named: members.clone(), members, raised_at, said_at, posted: noted(&self.posted, at), intended: None }
+        let (named, posted) = (members.clone(), noted(&self.posted, at));
+        Self { members, named, raised_at, said_at, posted, intended: None, refused_at: None }
+    }
+
+    /// What is remembered once its issue has refused a comment, which was not said then.
+    #[must_use]
+    pub fn refused(&self, now: Timestamp) -> Self {
+        Self { intended: None, refused_at: Some(now), ..self.clone() }
+    }
+
+    /// Whether its issue has refused a comment within the last hour.
+    #[must_use]
+    pub fn is_refused(&self, now: Timestamp) -> bool {
+        self.refused_at.is_some_and(|at| now.after(at).abs() < WINDOW)
     }
 
     /// Those that its last comment named or counted; earlier versions remembered only whom it speaks for.

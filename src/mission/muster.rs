@@ -142,9 +142,17 @@ impl Muster {
         self.seats.last_mut()
     }
 
-    /// Decides.
+    /// Decides. Where the issue for many takes no comment, it is as if there were none, so that nobody is silent.
     #[must_use]
-    pub fn orders(mut self, ledger: &Ledger, here: &Here) -> Orders {
+    pub fn orders(self, ledger: &Ledger, here: &Here) -> Orders {
+        if ledger.is_refused(here.now) {
+            let alone = Notify { issue: None, ..here.notify.clone() };
+            return self.decide(ledger, &Here { notify: alone, ..here.clone() });
+        }
+        self.decide(ledger, here)
+    }
+
+    fn decide(mut self, ledger: &Ledger, here: &Here) -> Orders {
         let (notify, now) = (&here.notify, here.now);
         self.seats.sort_by_key(|seat| (seat.standing.bad_since, seat.member()));
         let group = Group { ledger, members: self.still_bad(ledger, notify) };

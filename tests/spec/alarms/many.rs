@@ -3,7 +3,7 @@
 use crate::alarms::on;
 use crate::support::cells::{at, seconds};
 use crate::support::missions::proposal;
-use lazarus::mission::alarm::{Alarm, Intended, Kind, Ledger, PER_HOUR_MAX, Raised, recent};
+use lazarus::mission::alarm::{Alarm, FleetIntended, Intended, Kind, Ledger, PER_HOUR_MAX, Raised, recent};
 use lazarus::mission::alarm_plan::Standing;
 use lazarus::mission::change::Change;
 use lazarus::mission::muster::{Member, Muster, Orders};
@@ -278,6 +278,16 @@ fn without_its_issue_the_fleets_alarm_is_let_go() {
     let orders = orders(&due(2), 9, &speaking_for(&[1, 2]), |notify| notify.issue = None);
     let Some(Change::RememberFleet { memory }) = &orders.change else { panic!("{:?}", orders.change) };
     assert_eq!((memory.members.len(), memory.raised_at, orders.allowed.len()), (0, None, 2));
+}
+
+#[test]
+fn for_an_hour_after_its_issue_has_refused_a_comment_each_speaks_for_itself() {
+    for (at_second, alone) in [(999, 5), (-2_599, 5), (-2_600, 0)] {
+        let orders = orders(&due(5), 5, &speaking_for(&[1, 2]).refused(at(at_second)), |_| ());
+        assert_eq!(orders.allowed.len(), alone, "{at_second}");
+    }
+    let said = speaking_for(&[]).refused(at(0)).said(FleetIntended { kind: Kind::Over, at: at(9), members: [].into() });
+    assert_eq!(said.refused_at, None);
 }
 
 #[test]
