@@ -115,7 +115,8 @@ impl Engine {
         }
         let troubles = result.troubles.clone();
         match &self.gathered {
-            Some(gathered) => locked(&gathered.found).results.push(result),
+            // What went wrong is gathered with all else that did.
+            Some(gathered) => locked(&gathered.found).results.push(MissionResult { troubles: Vec::new(), ..result }),
             None => self.look_again(&outcome, &troubles),
         }
         self.publish_soon();
