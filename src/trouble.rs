@@ -157,15 +157,11 @@ impl Trouble {
 
     /// Alerts do not reach whom they should before a person does something.
     pub(crate) fn of_alert_target(error: &AlertTargetError) -> Self {
-        let about = error.target();
         let meanwhile =
             if error.is_about_the_issue() { "; until then each mission's alert is on its own issue" } else { "" };
-        Self {
-            is_permanent: true,
-            is_unread: false,
-            scope: FailureScope::Repository,
-            ..Self::service(about, error.fault(), format!("{error}{meanwhile}"))
-        }
+        let message = format!("{error}{meanwhile}");
+        let told = Self::service(error.target(), error.kind(), message);
+        Self { is_permanent: true, is_unread: false, scope: FailureScope::Repository, ..told }
     }
 
     /// It did not answer as it should when it was asked for the issues of a repository.

@@ -87,12 +87,19 @@ impl AlertTargetError {
     #[must_use]
     pub fn fault(&self) -> &'static str {
         match self {
+            Self::Issue { error, .. } | Self::Mention { error: AccountError::Forge(error), .. } => error.fault(),
+            Self::IssueMissing { .. } | Self::IssueArchived { .. } | Self::Mention { .. } => self.kind(),
+        }
+    }
+
+    /// The fixed word by which passes tell it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
             Self::IssueMissing { .. } => "notify-issue-missing",
             Self::IssueArchived { .. } => "notify-issue-archived",
-            Self::Issue { error, .. } | Self::Mention { error: AccountError::Forge(error), .. } => error.fault(),
-            Self::Mention { error: AccountError::Unknown { .. } | AccountError::Renamed { .. }, .. } => {
-                "notify-mention-unknown"
-            }
+            Self::Issue { error, .. } | Self::Mention { error: AccountError::Forge(error), .. } => error.kind(),
+            Self::Mention { .. } => "notify-mention-unknown",
         }
     }
 
