@@ -104,7 +104,10 @@ impl Engine {
         let interval = if is_soon { AUDIT_RETRY } else { self.settings.daemon.audit_interval };
         forge.audited(served.collect(), since, &troubles, here.now, interval);
         // Of those that are held back here the next sweep decides, if there is one.
-        let is_held = |candidate: &Candidate| candidate.seen.is_braked && self.gathered.is_none();
+        let is_held = |candidate: &Candidate| {
+            let is_held = candidate.seen.is_braked || locked(&self.fleet).is_held(place_of(&candidate.seen.issue.key));
+            is_held && self.gathered.is_none()
+        };
         candidates.retain(|candidate| is_served(candidate.seen.issue.key.repository_id) && !is_held(candidate));
         let here = applier.here();
         let (count, effort) = (candidates.len(), Arc::clone(&here.effort));

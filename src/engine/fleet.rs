@@ -6,6 +6,7 @@ use crate::mission::alarm::Ledger;
 use crate::mission::cell::Sighting;
 use crate::mission::change::Change;
 use crate::mission::health::{Facts, Verdict, assess};
+use crate::mission::host_clock::waits;
 use crate::mission::identity::{ForgeUrl, MissionId, RepositoryId};
 use crate::mission::mass_change_guard::held;
 use crate::mission::observation::{Allowance, IssueFacts};
@@ -38,6 +39,8 @@ pub(crate) struct Fleet {
     news: HashMap<Place, News>,
     /// What the root's file system was short of when it was asked last.
     pub(crate) shortage: Option<Limit>,
+    /// Whether this host's clock has jumped since the pass before.
+    pub(super) is_clock_unsure: bool,
     /// New cells since the last tick.
     pub(super) new_cells: usize,
     /// Capacity that was promised to those that are being looked at.
@@ -237,7 +240,10 @@ impl Fleet {
             let (known, seen) = (self.of_mission(*id)?, watch.seen(*id)?);
             Some((*id, known.guarded(*verdict, &seen.sighting)))
         });
-        let held = held(guarded);
+        let mut held = held(guarded);
+        if self.is_clock_unsure {
+            held.extend(verdicts.iter().filter(|(id, verdict)| self.waits_for_clock(*id, *verdict)).map(|(id, _)| *id));
+        }
         let mut keys = Vec::new();
         for (id, verdict) in verdicts {
             let Some(seen) = watch.seen(id) else { continue };
@@ -251,11 +257,25 @@ impl Fleet {
             if known.hold == Hold::Held {
                 known.hold = Hold::Confirmed;
             }
-            if known.needs_turn(verdict, &seen.sighting, (ground.now, ground.close_grace)) {
+            let is_unsure = self.is_clock_unsure && known.record.ended_at.is_some();
+            if !is_unsure && known.needs_turn(verdict, &seen.sighting, (ground.now, ground.close_grace)) {
                 keys.push(Key::Issue { repository: place.0, number: place.1 });
             }
         }
         keys
+    }
+
+    /// Whether a verdict is published only once another pass has seen the same by this host's clock.
+    fn waits_for_clock(&self, id: MissionId, verdict: Verdict) -> bool {
+        let record = self.of_mission(id).map(|known| &known.record);
+        record.is_some_and(|record| record.is_served_here() && waits(record, verdict))
+    }
+
+    /// Whether the last sweep has held a mission back, or its cell is about to be moved away by a clock that has jumped.
+    pub(super) fn is_held(&self, place: Place) -> bool {
+        let is_held =
+            |known: &Tracked| known.hold == Hold::Held || (self.is_clock_unsure && known.record.ended_at.is_some());
+        self.known.get(&place).is_some_and(is_held)
     }
 
     pub(super) fn of_mission(&self, id: MissionId) -> Option<&Tracked> {

@@ -22,6 +22,7 @@ pub use daemon::run;
 use crate::gateway;
 use crate::metrics::Metrics;
 use crate::mission::admission::shortage;
+use crate::mission::host_clock::{ClockWatch, HostClock, newest};
 use crate::mission::identity::ForgeUrl;
 use crate::mission::time::Timestamp;
 use crate::queue::{Key, Queue};
@@ -63,6 +64,7 @@ pub struct Engine {
     _residence: Option<Residence>,
     passes: Mutex<PassBook>,
     tick: Mutex<Tick>,
+    clock_watch: Mutex<ClockWatch>,
     gateways: Mutex<Vec<GatewayView>>,
     beats: Arc<Beats>,
     /// Until somebody hears them.
@@ -137,6 +139,7 @@ impl Engine {
             _residence: residence,
             passes: Mutex::new(passes),
             tick: Mutex::new(tick),
+            clock_watch: Mutex::default(),
             gateways: Mutex::new(gateways),
             beats,
             beaten: Mutex::new(Some(beaten)),
@@ -211,11 +214,14 @@ impl Engine {
     }
 
     /// Begins a pass, and leaves the rest of it to the workers.
-    pub async fn tick(self: &Arc<Self>, now: Timestamp) {
+    pub async fn tick(self: &Arc<Self>, now: impl Into<HostClock>) {
+        let reading: HostClock = now.into();
+        let now = reading.wall;
         *locked(&self.tick) = Tick::new(now);
         self.close_pass(true);
         locked(&self.passes).open();
         locked(&self.fleet).new_cells = 0;
+        let has_jumped = self.watch_clock(reading);
         let door = self.forge.as_ref().map(|forge| self.door(forge, now));
         if door == Some(Key::Audit)
             && let Ok(mut cells) = self.cells.try_lock()
@@ -225,7 +231,7 @@ impl Engine {
         // A pass that is the only one looks at each mission's cell itself. Without its root there is nothing to say about
         // anything.
         let is_root_there = self.gathered.is_some() || self.sweep().await;
-        if is_root_there && self.gathered.is_none() {
+        if is_root_there && self.gathered.is_none() && !has_jumped {
             self.decide_alerts().await;
         }
         // One that takes longer than a tick is not asked for again.
@@ -240,6 +246,18 @@ impl Engine {
         locked(&self.passes).is_swept = true;
         self.close_pass(false);
         self.publish();
+    }
+
+    /// Whether this host's clock has jumped since the last pass; then this one believes nothing that rests on it.
+    fn watch_clock(&self, reading: HostClock) -> bool {
+        let mut fleet = locked(&self.fleet);
+        let newest = newest(fleet.known.values().map(|known| &*known.record));
+        let jump = locked(&self.clock_watch).observe(reading, newest);
+        fleet.is_clock_unsure = jump.is_some();
+        if let Some(jump) = jump {
+            tracing::warn!("{jump}");
+        }
+        jump.is_some()
     }
 
     /// Everything, or only what is new.

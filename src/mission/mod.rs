@@ -31,6 +31,7 @@ pub mod formless;
 pub mod ground;
 pub mod health;
 pub mod heartbeat;
+pub mod host_clock;
 pub mod identity;
 pub mod job_status;
 pub mod label;

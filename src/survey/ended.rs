@@ -2,6 +2,7 @@
 
 use crate::mission::ending::{Ending, ending};
 use crate::mission::ground::KnownRepository;
+use crate::mission::host_clock::{ClockWatch, HostClock, newest, waits};
 use crate::mission::mass_change_guard::{DELETED_MIN, Guarded, held, holds_deletions};
 use crate::mission::observation::{IssueFacts, Observation};
 use crate::mission::record::{IssueState, Record};
@@ -97,11 +98,14 @@ impl Surveyor<'_> {
     }
 
     /// Holds back what hits too many missions at once.
-    pub(super) fn guard(&mut self, candidates: &mut [Candidate]) {
+    pub(super) fn guard(&mut self, candidates: &mut [Candidate], is_only_pass: bool) {
         let seen = candidates.iter().enumerate();
         let degrading = held(seen.filter_map(|(at, candidate)| Some((at, Guarded::of(&candidate.seen)?))));
         for at in degrading {
             candidates[at].seen.is_braked = true;
+        }
+        if is_only_pass {
+            self.guard_clock(candidates);
         }
         let mut deleted = Vec::new();
         for (at, candidate) in candidates.iter_mut().enumerate() {
@@ -112,6 +116,18 @@ impl Surveyor<'_> {
         }
         if holds_deletions(deleted.len(), self.settings.allow_archive) {
             self.hold_deletions(candidates, &deleted);
+        }
+    }
+
+    /// Of this host's clock a single pass knows no more than that it is earlier than what was remembered.
+    fn guard_clock(&self, candidates: &mut [Candidate]) {
+        let newest = newest(self.records.by_issue.values());
+        let Some(jump) = ClockWatch::default().observe(HostClock::from(self.here.now), newest) else { return };
+        tracing::warn!("{jump}");
+        for Candidate { seen, .. } in candidates {
+            let record = seen.record.as_ref().filter(|record| !record.is_unconfirmed);
+            let waits = record.zip(seen.verdict()).is_some_and(|(record, verdict)| waits(record, verdict));
+            seen.is_braked |= waits && seen.issue.is_open();
         }
     }
 

@@ -168,7 +168,7 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
     };
     if surveyor.check_forge(&configured).await? {
         surveyor.survey_repositories(&configured, &mut survey).await?;
-        surveyor.survey_issues(scope, &mut survey).await?;
+        surveyor.survey_issues(scope, &mut survey, decides_alerts).await?;
         surveyor.check_expected_root(&mut survey)?;
         if decides_alerts {
             survey.fleet = surveyor.decide_alerts(&mut survey.candidates).await;

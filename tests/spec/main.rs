@@ -33,6 +33,7 @@ mod git_hostile;
 mod git_refs;
 mod health;
 mod heartbeats;
+mod host_clock;
 mod house;
 mod identity;
 mod install;
