@@ -6,7 +6,7 @@ use crate::mission::missing::MissingFacts;
 use crate::mission::observation::Observation;
 use crate::mission::record::IssueKey;
 use crate::mission::situation::Situation;
-use crate::mission::step::{Candidate, Step};
+use crate::mission::step::{Candidate, Step, Turn};
 use crate::world::WorldError;
 use crate::world::applier::Applier;
 use crate::world::observer::Observer;
@@ -41,7 +41,7 @@ pub async fn reconcile(observer: &Observer, applier: &Applier, candidate: Candid
             },
             Step::Apply(planned) => {
                 if let Err(error) = prepare(applier, &seen.issue.key, &planned).await {
-                    errors.push(error);
+                    fail(turn, &mut errors, error, seen);
                     continue;
                 }
                 for change in planned {
@@ -51,7 +51,7 @@ pub async fn reconcile(observer: &Observer, applier: &Applier, candidate: Candid
                         Err(error) if error.is_told_on_the_issue() => {
                             tracing::warn!(kind = error.kind(), "{}: {error}", seen.issue.key);
                         }
-                        Err(error) => errors.push(error),
+                        Err(error) => fail(turn, &mut errors, error, seen),
                     }
                 }
             }
@@ -67,6 +67,16 @@ pub async fn reconcile(observer: &Observer, applier: &Applier, candidate: Candid
         }
     }
     Outcome { errors, ..Outcome::quiet(candidate) }
+}
+
+/// Takes note of a failure; one and the same cause is told once.
+fn fail(turn: &mut Turn, errors: &mut Vec<WorldError>, error: WorldError, seen: &Observation) {
+    if let Some(failure) = error.lasting(seen.here.now) {
+        turn.failed(failure);
+    }
+    if errors.iter().all(|known| known.to_string() != error.to_string()) {
+        errors.push(error);
+    }
 }
 
 /// What is to be written on the issue waits until it is known that it can be remembered.

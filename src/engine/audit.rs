@@ -80,7 +80,7 @@ impl Engine {
             Err(refusal) => return self.refused(refusal),
         };
         let Survey { here, repositories, setup, fleet, mut candidates, mut troubles, records, begun_at, .. } = survey;
-        self.hear_of_forge(outages(&troubles).next().map(|trouble| trouble.message.clone()));
+        self.hear_of_forge(survey.out_of_reach);
         if here.me == 0 {
             return troubles;
         }
@@ -196,7 +196,7 @@ impl Engine {
         }
         locked(&self.passes).told.forge_error = Some(message.clone());
         let about = self.settings.missions_root.display().to_string();
-        vec![Trouble::new(about, "refused", message)]
+        vec![Trouble::service(about, "refused", message)]
     }
 
     pub(super) fn hear_of_forge(&self, error: Option<String>) {
@@ -216,13 +216,14 @@ impl Engine {
             let hold = locked(&forge.hold);
             (hold.repositories.clone(), hold.since.clone())
         };
-        let mut troubles = Vec::new();
+        let (mut troubles, mut read) = (Vec::new(), 0);
         for repository in repositories {
             // Until an audit has seen all of it, there is nothing to begin from.
             let Some(since) = since.get(&repository.id) else { continue };
             let asked_at = clock::instant();
             match forge.observer.issues_since(&repository, *since).await {
                 Ok(listed) => {
+                    read += 1;
                     let begun_at = listed.begun_at.filter(|_| listed.is_complete);
                     if let Some(begun_at) = begun_at {
                         locked(&forge.hold).since.insert(repository.id, begun_at.plus(-OVERLAP));
@@ -234,11 +235,13 @@ impl Engine {
                     if matches!(error, ForgeError::Moved { .. } | ForgeError::NotFound { .. }) {
                         self.queue.add(Key::Audit);
                     }
-                    troubles.push(Trouble::forge(repository.name.to_string(), &error));
+                    troubles.push(Trouble::of_listing(&repository.name, &error));
                 }
             }
         }
-        self.hear_of_forge(troubles.first().map(|trouble| trouble.message.clone()));
+        // As long as any of them can be read, the forge is there.
+        let unread = troubles.first().filter(|_| read == 0);
+        self.hear_of_forge(unread.map(|trouble| trouble.message.clone()));
         troubles
     }
 

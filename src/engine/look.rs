@@ -59,7 +59,7 @@ impl Engine {
         match observed {
             Ok(None) => Vec::new(),
             Ok(Some(candidate)) => self.reconcile(forge, &applier, candidate, begun).await,
-            Err(error) => vec![trouble(&repository, place, &error)],
+            Err(error) => vec![Trouble::of_turn(&repository.name, place.1, &error)],
         }
     }
 
@@ -115,7 +115,10 @@ impl Engine {
         }
         let troubles = result.troubles.clone();
         match &self.gathered {
-            Some(gathered) => locked(&gathered.found).results.push(result),
+            // What failed is noted by whoever asked for the look.
+            Some(gathered) => {
+                locked(&gathered.found).results.push(MissionResult { troubles: Vec::new(), ..result });
+            }
             None => self.look_again(&outcome, &troubles),
         }
         self.publish_soon();
@@ -181,10 +184,4 @@ impl Engine {
         }
         Ok(Some(IssueFacts::gone(&record, self.now())))
     }
-}
-
-fn trouble(repository: &KnownRepository, place: Place, error: &WorldError) -> Trouble {
-    let (issue, needs_a_token) = (Some((repository.name.clone(), place.1)), error.is_about_the_token());
-    let about = format!("{}#{}", repository.name, place.1);
-    Trouble { issue, needs_a_token, ..Trouble::new(about, error.kind(), error.to_string()) }
 }

@@ -3,6 +3,7 @@
 use crate::mission::alarm::{Alarm, Ledger};
 use crate::mission::archive::ArchiveName;
 use crate::mission::cell::Part;
+use crate::mission::failure::Failure;
 use crate::mission::ground::{KnownRepository, RepositoryLabel, RootPapers};
 use crate::mission::identity::MissionId;
 use crate::mission::label::Label;
@@ -227,6 +228,14 @@ pub enum Change {
         /// All that is remembered then.
         memory: Box<Ledger>,
     },
+    /// Remember what failed in this turn and stays so until a person does something, or that nothing does any more.
+    #[display("remember {}", failed(failure.as_deref()))]
+    RememberFailure {
+        /// Whose.
+        issue: IssueKey,
+        /// What failed.
+        failure: Option<Box<Failure>>,
+    },
     /// Remember what was seen and said.
     #[display("remember: {}", remembered(record))]
     Remember {
@@ -250,6 +259,7 @@ impl Change {
             Self::Remember { .. }
                 | Self::RememberComment { .. }
                 | Self::RememberAlarm { .. }
+                | Self::RememberFailure { .. }
                 | Self::RememberFleet { .. }
         )
     }
@@ -280,6 +290,7 @@ impl Change {
             | Self::RememberAlarm { .. }
             | Self::PostFleetAlarm { .. }
             | Self::RememberFleet { .. }
+            | Self::RememberFailure { .. }
             | Self::Remember { .. } => false,
         }
     }
@@ -323,6 +334,10 @@ fn to_make_room(displaced: Option<ArchiveName>) -> String {
 fn replaced(add: &[Label], remove: &[AttachedLabel]) -> String {
     let without = format!("without {}", names(remove.iter().map(|label| &label.name)));
     if add.is_empty() { without } else { format!("with {} and {without}", names(add.iter().map(Label::name))) }
+}
+
+fn failed(failure: Option<&Failure>) -> String {
+    failure.map_or("that nothing fails".to_owned(), |failure| format!("what failed: {}", failure.kind))
 }
 
 fn stands(memory: &Alarm) -> String {

@@ -85,6 +85,9 @@ pub struct Meaning {
     pub invisible: usize,
     /// What was made again.
     pub repair: Option<Repaired>,
+    /// What this host could not do about the cell, and only a person can mend.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub obstructed: Option<String>,
     /// The mistakes in how the heartbeat is written. Left out where there are none, as in comments of earlier versions,
     /// so that their digests stay.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -4,6 +4,7 @@ use crate::mission::alarm::Alarm;
 use crate::mission::approval::{Approval, Asking};
 use crate::mission::archive::ArchiveName;
 use crate::mission::cell::Sighting;
+use crate::mission::failure::Failure;
 use crate::mission::fields::Notes;
 use crate::mission::flapping::Flapping;
 use crate::mission::health::{Facts, Place, Verdict, assess};
@@ -112,6 +113,9 @@ pub struct Record {
     /// Why the last label that was to pause it did not, until its phase changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause_refused: Option<PauseRefusal>,
+    /// What failed in the last turn and stays so until a person does something; belongs to the change that remembers it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
     /// What lies in the cell's worktree; written only by those who put it there.
     #[serde(default)]
     pub worktree: Worktree,
@@ -312,6 +316,7 @@ impl Record {
             asking: None,
             suspension: None,
             pause_refused: None,
+            failure: None,
             worktree: Worktree::default(),
         }
     }
@@ -325,8 +330,8 @@ impl Record {
     /// The same, but what belongs to the changes that speak is as another one has it.
     #[must_use]
     pub fn keeping_what_was_said(self, known: Self) -> Self {
-        let Self { comment, intended, alarm, .. } = known;
-        Self { comment, intended, alarm, ..self }
+        let Self { comment, intended, alarm, failure, .. } = known;
+        Self { comment, intended, alarm, failure, ..self }
     }
 
     /// The mission's title: as accepted, else as it was read last.

@@ -96,6 +96,8 @@ fn compose(observation: &Observation, situation: &Situation, is_held: bool) -> O
         Situation::Active(active) => runs(observation, active, &mut record, is_held)?,
     };
     note_mood(&mut record, &observation.here);
+    let obstructed = observation.obstructed.as_ref().map(|failure| failure.message.clone());
+    let meaning = Meaning { obstructed, ..meaning };
     Some((Status { meaning, changes: record.changes.clone() }, record))
 }
 
@@ -377,6 +379,7 @@ fn blank(observation: &Observation, phase: Phase) -> Meaning {
         pause_refused: None,
         worktree: None,
         ending: None,
+        obstructed: None,
         restored: None,
         host_label: None,
         invisible: 0,

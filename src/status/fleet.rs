@@ -1,10 +1,11 @@
 //! The fleet of this root: every issue that is remembered and every cell, without asking the forge.
 
+use crate::mission::failure::Failure;
 use crate::mission::health::Health;
 use crate::mission::identity::{HostName, MissionId, WizardName};
 use crate::mission::phase::Phase;
 use crate::mission::record::{IssueState, Record};
-use crate::mission::text::shown;
+use crate::mission::text::{shown, without_invisible};
 use crate::mission::time::{Timestamp, spoken_age};
 use crate::report::counted;
 use crate::scan::{CellReport, Filter, scan, tone};
@@ -33,8 +34,23 @@ pub struct Fleet {
     pub missions: Vec<Mission>,
     /// Issues and cells whose mission has been paused for more than a week.
     pub suspended_long: Vec<Paused>,
+    /// What failed for a mission in its last turn, and stays so until a person does something.
+    pub failures: Vec<Failing>,
     /// Records that cannot be read, in words.
     pub damaged: Vec<String>,
+}
+
+/// What fails for a mission.
+#[derive(Clone, Debug, Serialize)]
+pub struct Failing {
+    /// `owner/name#12`
+    pub issue: String,
+    /// The fixed word.
+    pub kind: String,
+    /// What was tried, what happened, what to do.
+    pub message: String,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// One mission.
@@ -100,6 +116,7 @@ pub fn fleet(settings: &Settings, now: Timestamp) -> Result<Fleet, RootError> {
         host: scanned.host,
         summary,
         missions,
+        failures: by_issue.iter().filter_map(|record| Failing::of(record)).collect(),
         suspended_long: by_issue.into_iter().filter_map(|record| Paused::of(record, now)).collect(),
         damaged: records.damaged.into_values().collect(),
     })
@@ -172,6 +189,13 @@ impl Mission {
     }
 }
 
+impl Failing {
+    fn of(record: &Record) -> Option<Self> {
+        let Failure { kind, message, is_permanent: _, since } = record.failure.clone()?;
+        Some(Self { issue: record.issue.to_string(), kind, message, since })
+    }
+}
+
 impl Paused {
     fn of(record: &Record, now: Timestamp) -> Option<Self> {
         let suspension = record.suspension.as_ref().filter(|_| record.state == IssueState::Open)?;
@@ -197,6 +221,10 @@ impl Fleet {
             for line in mission.problem.iter().chain(&mission.notes) {
                 let _ = writeln!(text, "{}: {line}", mission.who().unwrap_or_default());
             }
+        }
+        for Failing { issue, kind: _, message, since } in &self.failures {
+            let line = without_invisible(message).0.split_whitespace().collect::<Vec<_>>().join(" ");
+            let _ = writeln!(text, "{issue} fails since {}: {line}", since.spoken());
         }
         for Paused { issue, since, by } in &self.suspended_long {
             let _ = writeln!(text, "{issue} has been suspended since {} by {by}, for more than a week", since.spoken());

@@ -1,6 +1,7 @@
 //! Issues that are not in a listing of open ones: closed, gone, or only hidden from us.
 
 use crate::mission::ending::{Ending, ending};
+use crate::mission::failure::FailureScope;
 use crate::mission::ground::KnownRepository;
 use crate::mission::host_clock::{ClockWatch, HostClock, newest, waits};
 use crate::mission::mass_change_guard::{DELETED_MIN, Guarded, held, holds_deletions};
@@ -37,7 +38,10 @@ impl Surveyor<'_> {
             match self.observer.issue(repository, record.issue.number).await {
                 Ok(Some(issue)) if issue.key.issue_id == record.issue.issue_id => missing.found.push(issue),
                 Ok(_) => missing.gone.push(IssueFacts::gone(&record, self.here.now)),
-                Err(error) => self.troubles.push(Trouble::forge(repository.name.to_string(), &error)),
+                Err(error) => {
+                    let number = record.issue.number;
+                    self.troubles.push(Trouble::of_turn(&repository.name, number, &error.into()));
+                }
             }
         }
         if !missing.gone.is_empty()
@@ -82,7 +86,9 @@ impl Surveyor<'_> {
                 Ok(Some(issue)) if issue.key.issue_id == record.issue.issue_id => ended.push(issue),
                 // It was closed when we saw it last, and that is enough.
                 Ok(_) => ended.push(facts),
-                Err(error) => self.troubles.push(Trouble::forge(known.name.to_string(), &error)),
+                Err(error) => {
+                    self.troubles.push(Trouble::of_turn(&known.name, record.issue.number, &error.into()));
+                }
             }
         }
         ended
@@ -144,6 +150,8 @@ impl Surveyor<'_> {
             named.join(", "),
             self.settings.given.command(&format!("--once --allow-archive {count}"))
         );
-        self.troubles.push(Trouble::new(self.here.forge.to_string(), "many-gone", message));
+        let about = self.here.forge.to_string();
+        self.troubles
+            .push(Trouble { scope: FailureScope::Repository, ..Trouble::service(about, "many-gone", message) });
     }
 }

@@ -63,6 +63,7 @@ mod roots;
 mod sandbox;
 mod sandbox_git;
 mod scan;
+mod scopes;
 mod sender_clock;
 mod service;
 mod settings;

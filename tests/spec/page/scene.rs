@@ -83,8 +83,8 @@ pub(super) fn fleet_of(missions: Vec<MissionView>) -> Snapshot {
             complete_at: Some(now()),
             complete: 5_998,
             incomplete: 2,
-            errors: Vec::new(),
-            forge_error: None,
+            last_complete: true,
+            ..Passes::default()
         },
         gateways: Vec::new(),
         traffic: Traffic::default(),
