@@ -15,7 +15,8 @@ pub async fn preview(settings: &Settings, scope: &Scope, now: Timestamp) -> Resu
     let started = clock::instant();
     let root = Arc::new(settings.open_root()?);
     let fleet = Mutex::default();
-    let request = SurveyRequest { settings, scope, now, fleet: &fleet, decides_alerts: true };
+    let starts = Arc::default();
+    let request = SurveyRequest { settings, scope, now, starts: &starts, fleet: &fleet, decides_alerts: true };
     let survey = survey(request, settings.gitea()?, &root).await?;
     let Survey { here, gitea, mut setup, fleet, candidates, troubles, .. } = survey;
     let results = candidates.into_iter().map(|candidate| MissionResult::of(&here, &imagine(candidate))).collect();

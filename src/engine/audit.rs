@@ -183,7 +183,8 @@ impl Engine {
         };
         let scope = self.gathered.as_ref().map_or(&Scope::Everything, |gathered| &gathered.scope);
         let (settings, fleet, decides_alerts) = (&self.settings, &self.fleet, self.gathered.is_some());
-        let request = SurveyRequest { settings, scope, now: self.now(), fleet, decides_alerts };
+        let (now, starts) = (self.now(), &self.starts);
+        let request = SurveyRequest { settings, scope, now, starts, fleet, decides_alerts };
         survey(request, forge.gitea.clone(), &root).await
     }
 

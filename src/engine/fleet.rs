@@ -13,6 +13,7 @@ use crate::mission::observation::{Allowance, IssueFacts};
 use crate::mission::ownership::Claims;
 use crate::mission::record::{IssueKey, Record};
 use crate::mission::situation::is_proposal;
+use crate::mission::starts::Starts;
 use crate::mission::step::Candidate;
 use crate::mission::time::Timestamp;
 use crate::queue::Key;
@@ -73,7 +74,15 @@ pub(super) struct Ground<'a> {
     pub(super) forge: Option<&'a ForgeUrl>,
     pub(super) stale_after: Duration,
     pub(super) now: Timestamp,
+    pub(super) starts: &'a Starts,
     pub(super) close_grace: TimeDelta,
+}
+
+impl Ground<'_> {
+    /// The time, and when it began for this daemon.
+    pub(super) fn time(&self) -> (Timestamp, &Starts) {
+        (self.now, self.starts)
+    }
 }
 
 impl Fleet {
@@ -284,7 +293,7 @@ impl Fleet {
 
     fn verdict(&self, id: MissionId, seen: &Seen, ground: &Ground<'_>) -> Verdict {
         let sighting = &seen.sighting;
-        if let Some(verdict) = self.of_mission(id).and_then(|known| known.verdict(sighting, ground.now)) {
+        if let Some(verdict) = self.of_mission(id).and_then(|known| known.verdict(sighting, ground.time())) {
             return verdict;
         }
         let stale_after = seen.own_limit.map_or(ground.stale_after, Duration::from_secs);
@@ -294,7 +303,7 @@ impl Fleet {
     /// Takes note of how one cell looks; its issue, if that has to be looked at.
     pub(super) fn notice(&mut self, id: MissionId, sighting: &Sighting, ground: &Ground<'_>) -> Option<Key> {
         let place = *self.places.get(&id)?;
-        let verdict = self.known.get(&place)?.verdict(sighting, ground.now)?;
+        let verdict = self.known.get(&place)?.verdict(sighting, ground.time())?;
         self.show(id, sighting, verdict, ground);
         let known = self.known.get(&place)?;
         let needs_turn = known.needs_turn(verdict, sighting, (ground.now, ground.close_grace));

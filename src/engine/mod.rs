@@ -24,6 +24,7 @@ use crate::metrics::Metrics;
 use crate::mission::admission::shortage;
 use crate::mission::host_clock::{ClockWatch, HostClock, newest};
 use crate::mission::identity::ForgeUrl;
+use crate::mission::starts::Starts;
 use crate::mission::time::Timestamp;
 use crate::queue::{Key, Queue};
 use crate::report::Report;
@@ -38,6 +39,7 @@ use crate::world::gitea::{Requests, Traffic};
 use crate::world::lock::{Access, Residence};
 use crate::world::mutex::locked;
 use crate::world::root::{Root, RootError};
+use crate::world::starts;
 use crate::world::watch::Watch;
 use fleet::{Fleet, Ground};
 use forge::Forge;
@@ -65,6 +67,8 @@ pub struct Engine {
     passes: Mutex<PassBook>,
     tick: Mutex<Tick>,
     clock_watch: Mutex<ClockWatch>,
+    /// None in a single pass.
+    starts: Arc<Starts>,
     gateways: Mutex<Vec<GatewayView>>,
     beats: Arc<Beats>,
     /// Until somebody hears them.
@@ -107,6 +111,7 @@ impl Engine {
         let residence = root.file().filter(|_| is_lasting).map(|_| Residence::take(&root)).transpose()?;
         let remembered = root.file().and_then(|file| file.papers.forge.clone());
         let known_as = settings.forge_url.clone().map(|configured| remembered.unwrap_or(configured));
+        let starts = if is_lasting { note_start(&entry, now) } else { Starts::default() };
         let forge = match &settings.forge_url {
             Some(_) => Some(Forge::new(&settings, Arc::clone(&root), entry, access)?),
             None if !is_lasting => {
@@ -140,6 +145,7 @@ impl Engine {
             passes: Mutex::new(passes),
             tick: Mutex::new(tick),
             clock_watch: Mutex::default(),
+            starts: Arc::new(starts),
             gateways: Mutex::new(gateways),
             beats,
             beaten: Mutex::new(Some(beaten)),
@@ -194,6 +200,7 @@ impl Engine {
             forge: self.known_as.as_ref(),
             stale_after: self.settings.stale_after,
             now: self.now(),
+            starts: &self.starts,
             close_grace: forge::span(self.settings.close_grace),
         }
     }
@@ -320,6 +327,15 @@ impl Engine {
         keys.extend(fleet.admitted(self.settings.limits));
         Ok(keys)
     }
+}
+
+/// A root that is made only by the first pass has no agents yet.
+fn note_start(entry: &Entry, now: Timestamp) -> Starts {
+    let Entry::Known(writer) = entry else { return Starts::default() };
+    starts::note_start(writer, now).unwrap_or_else(|error| {
+        tracing::warn!("{error}; no agent is spared for having been silent while this was away");
+        Starts::default()
+    })
 }
 
 /// Waiting for another writer to end blocks.

@@ -60,6 +60,7 @@ pub mod secret;
 pub mod sent;
 pub mod setup;
 pub mod situation;
+pub mod starts;
 pub mod status;
 pub mod step;
 pub mod suspension;

@@ -158,8 +158,8 @@ pub async fn story(settings: &Settings, subject: &Subject, now: Timestamp) -> Re
     let scope = Scope::Issue { repository: asked_for.repository.clone(), number: asked_for.number };
     let surveyed = match settings.gitea() {
         Ok(gitea) => {
-            let (fleet, scope) = (Mutex::default(), &scope);
-            let request = SurveyRequest { settings, scope, now, fleet: &fleet, decides_alerts: true };
+            let (fleet, starts, scope) = (Mutex::default(), Arc::default(), &scope);
+            let request = SurveyRequest { settings, scope, now, starts: &starts, fleet: &fleet, decides_alerts: true };
             survey(request, gitea, &root).await
         }
         Err(error) => Err(Refusal::Settings(error)),

@@ -69,6 +69,7 @@ mod service;
 mod settings;
 mod spoken;
 mod starting;
+mod starts;
 mod status;
 mod suggested;
 mod support;
