@@ -66,6 +66,8 @@ pub struct Snapshot {
     pub gateways: Vec<GatewayView>,
     /// Requests sent to the forge so far.
     pub traffic: Traffic,
+    /// By how many seconds this host's clock is ahead of the forge's, by its last answer.
+    pub clock_offset: Option<i64>,
 }
 
 /// How the passes went so far. A pass is everything that one tick leads to.

@@ -134,6 +134,7 @@ impl Engine {
             passes: passes.told.clone(),
             gateways: gateways.clone(),
             traffic: Traffic::default(),
+            clock_offset: None,
         };
         Ok(Arc::new(Self {
             known_as,

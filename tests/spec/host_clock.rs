@@ -4,9 +4,13 @@ use crate::support::cells::{at, seconds};
 use crate::support::daemon::{Running, settings};
 use crate::support::forge::Forge;
 use crate::support::host::{Host, beat_at, run, writes};
+use crate::support::site::{Setup, Site, ask, snapshot};
 use chrono::TimeDelta;
+use lazarus::mission::clock::forge_offset;
 use lazarus::mission::host_clock::{ClockJump, ClockWatch, HostClock};
+use lazarus::snapshot::{Passes, Snapshot};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 fn reading(wall: i64, boot: u64) -> HostClock {
@@ -138,4 +142,31 @@ async fn a_pass_whose_clock_is_earlier_than_its_records_waits_for_another_one() 
     assert!(repository.labels(number).await.contains(&"health/healthy".to_owned()));
     assert_eq!(writes(&host.once(&repository).await), 2);
     assert!(repository.labels(number).await.contains(&"health/stale".to_owned()));
+}
+
+/// That the clocks of this host and of the forge differ is told, and no reason not to be ready.
+#[tokio::test]
+async fn a_clock_that_differs_from_the_forges_is_a_warning_and_no_more() {
+    let site = Site::new(Setup::default()).await;
+    let told = "The clock of this host is 5 minutes ahead of Gitea";
+    for (offset, is_told) in [(None, false), (Some(29), false), (Some(300), true)] {
+        let passes = Passes { started_at: Some(at(-60)), finished_at: Some(at(0)), ..snapshot().passes };
+        site.snapshot.send_replace(Arc::new(Snapshot { clock_offset: offset, passes, ..snapshot() }));
+        assert_eq!(site.look("/").await.body.contains(told), is_told, "{offset:?}");
+        let line = format!("lazarus_forge_clock_offset_seconds {}", offset.unwrap_or_default());
+        assert!(site.look("/metrics").await.body.lines().any(|found| found == line), "{offset:?}");
+        assert_eq!(ask(site.doors, "GET", "/readyz", &[], b"").await.status, 200, "{offset:?}");
+    }
+    let words = [-45, 29, 30].map(forge_offset);
+    assert_eq!(words[0].as_deref(), Some("The clock of this host is 45 seconds behind Gitea's"));
+    assert_eq!((&words[1], words[2].is_some()), (&None, true));
+}
+
+#[tokio::test]
+async fn a_daemon_reads_the_forges_clock_in_its_answers() {
+    let (repository, host) = (Forge::sandbox().await.repository().await, Host::new());
+    let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
+    let offset = daemon.tick(0).await.clock_offset;
+    assert!(offset.is_some_and(|offset| (-5..30).contains(&offset)), "{offset:?}");
+    daemon.stop().await;
 }

@@ -1,5 +1,6 @@
 //! The small things that both pages show: points in time, issues, how fresh everything is.
 
+use crate::mission::clock::forge_offset;
 use crate::mission::identity::ForgeUrl;
 use crate::mission::text::{quoted_spans, shown, without_invisible};
 use crate::mission::time::{Timestamp, spoken_length};
@@ -143,6 +144,8 @@ pub struct Frame {
     more_errors: usize,
     /// How many fail now, by whose trouble it is.
     failing: Option<String>,
+    /// That the clocks of this host and of the forge differ.
+    clock: Option<String>,
     started: Option<When>,
     finished: Option<When>,
     complete: Option<When>,
@@ -178,6 +181,7 @@ impl Frame {
             errors,
             more_errors,
             failing: failing(&passes.failures),
+            clock: snapshot.clock_offset.and_then(forge_offset),
             started: when(passes.started_at),
             finished: when(passes.finished_at),
             complete: when(passes.complete_at),

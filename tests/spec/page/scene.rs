@@ -88,6 +88,7 @@ pub(super) fn fleet_of(missions: Vec<MissionView>) -> Snapshot {
         },
         gateways: Vec::new(),
         traffic: Traffic::default(),
+        clock_offset: None,
     }
 }
 
