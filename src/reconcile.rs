@@ -6,7 +6,7 @@ use crate::mission::missing::MissingFacts;
 use crate::mission::observation::Observation;
 use crate::mission::record::IssueKey;
 use crate::mission::situation::Situation;
-use crate::mission::step::{Candidate, Step, Turn};
+use crate::mission::step::{Candidate, Step};
 use crate::world::WorldError;
 use crate::world::applier::Applier;
 use crate::world::observer::Observer;
@@ -35,13 +35,13 @@ pub async fn reconcile(observer: &Observer, applier: &Applier, candidate: Candid
             Step::Ask(missing) => match ask(observer, applier, &missing, seen).await {
                 Ok(()) => turn.answered(),
                 Err(error) => {
-                    errors.push(error);
+                    tell(&mut errors, error);
                     turn.unanswered();
                 }
             },
             Step::Apply(planned) => {
                 if let Err(error) = prepare(applier, &seen.issue.key, &planned).await {
-                    fail(turn, &mut errors, error, seen);
+                    tell(&mut errors, error);
                     continue;
                 }
                 for change in planned {
@@ -51,7 +51,12 @@ pub async fn reconcile(observer: &Observer, applier: &Applier, candidate: Candid
                         Err(error) if error.is_told_on_the_issue() => {
                             tracing::warn!(kind = error.kind(), "{}: {error}", seen.issue.key);
                         }
-                        Err(error) => fail(turn, &mut errors, error, seen),
+                        Err(error) => {
+                            if let Some(failure) = error.lasting(seen.here.now) {
+                                turn.failed(failure);
+                            }
+                            tell(&mut errors, error);
+                        }
                     }
                 }
             }
@@ -60,7 +65,7 @@ pub async fn reconcile(observer: &Observer, applier: &Applier, candidate: Candid
                 // What was checked out, or why not, is known only now.
                 match applier.remembered(&seen.issue.key).await {
                     Ok(record) => seen.record = record.or(seen.record.take()),
-                    Err(error) => errors.push(error),
+                    Err(error) => tell(&mut errors, error),
                 }
             }
             Step::Done => break,
@@ -69,11 +74,8 @@ pub async fn reconcile(observer: &Observer, applier: &Applier, candidate: Candid
     Outcome { errors, ..Outcome::quiet(candidate) }
 }
 
-/// Takes note of a failure; one and the same cause is told once.
-fn fail(turn: &mut Turn, errors: &mut Vec<WorldError>, error: WorldError, seen: &Observation) {
-    if let Some(failure) = error.lasting(seen.here.now) {
-        turn.failed(failure);
-    }
+/// One and the same cause is told once.
+fn tell(errors: &mut Vec<WorldError>, error: WorldError) {
     if errors.iter().all(|known| known.to_string() != error.to_string()) {
         errors.push(error);
     }

@@ -237,7 +237,7 @@ fn mission_report(here: &Here, outcome: &Outcome) -> MissionReport {
         report.host = elsewhere.host.as_ref().map(ToString::to_string);
     } else if let Some((status, record)) = status(observation, situation) {
         let meaning = status.meaning;
-        report.problem = record.said.and_then(|said| said.verdict?.problem());
+        report.problem = record.said.as_ref().and_then(|said| said.verdict?.problem());
         report.phase = Some(meaning.phase.word());
         report.mission_id = meaning.mission.map(|id| id.to_string());
         report.host = meaning.mission.map(|_| here.host.to_string());

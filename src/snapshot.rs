@@ -173,6 +173,8 @@ pub struct MissionView {
     pub beaten_at: Option<Timestamp>,
     /// What the wizard says of itself, once it has beaten.
     pub says: Option<WizardState>,
+    /// Since when it says so.
+    pub says_since: Option<Timestamp>,
     /// The wizard's last message for people.
     pub message: Option<String>,
     /// What is remarkable about the last heartbeat, one thing a line.

@@ -115,10 +115,8 @@ impl Engine {
         }
         let troubles = result.troubles.clone();
         match &self.gathered {
-            // What failed is noted by whoever asked for the look.
-            Some(gathered) => {
-                locked(&gathered.found).results.push(MissionResult { troubles: Vec::new(), ..result });
-            }
+            // What went wrong is gathered with all else that did.
+            Some(gathered) => locked(&gathered.found).results.push(MissionResult { troubles: Vec::new(), ..result }),
             None => self.look_again(&outcome, &troubles),
         }
         self.publish_soon();

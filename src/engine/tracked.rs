@@ -60,8 +60,8 @@ impl Tracked {
     /// The verdict on its cell.
     pub(super) fn verdict(&self, sighting: &Sighting, (now, starts): (Timestamp, &Starts)) -> Option<Verdict> {
         let binding = self.record.binding.as_ref()?;
-        let (stale_after, said) = (binding.spec.stale_after(), self.record.said);
-        let grace = Grace { starts, said, sighting, stale_after, now };
+        let (stale_after, published) = (binding.spec.stale_after(), self.record.published());
+        let grace = Grace { starts, published, sighting, stale_after, now };
         Some(grace.applied_to(binding.judge(sighting, now)))
     }
 

@@ -21,12 +21,18 @@ impl Fleet {
         let before = self.views.get(&id);
         let cell = sighting.cell();
         let known = self.of_mission(id);
-        let said = known.and_then(|known| known.record.said);
+        let said = known.and_then(|known| known.record.said.as_ref());
         let is_same_as_said = said.is_some_and(|said| said.verdict.is_some_and(|v| v.health == verdict.health));
         let since = match before.filter(|before| before.health == Some(verdict.health)) {
             _ if is_same_as_said => said.map(|said| said.since),
             Some(before) => before.since,
             None => Some(ground.now),
+        };
+        let says = cell.and_then(says);
+        let says_since = match before.filter(|before| before.says == says) {
+            _ if said.is_some_and(|said| said.says == says) => said.and_then(|said| said.says_since),
+            Some(before) => before.says_since,
+            None => says.map(|_| ground.now),
         };
         let bound = known.and_then(|known| known.record.binding.as_ref());
         let view = MissionView {
@@ -39,7 +45,8 @@ impl Fleet {
             reason: Some(verdict.reason.to_string()),
             since,
             beaten_at: cell.and_then(stamp),
-            says: cell.and_then(says),
+            says,
+            says_since,
             problem: verdict.problem(),
             notes: cell.and_then(|cell| cell.heartbeat.as_ref()).map_or_else(Vec::new, Beat::remarks),
             message: cell.and_then(|cell| cell.heartbeat.as_ref()?.heartbeat.message.clone()),
@@ -144,9 +151,10 @@ fn without_cell(known: &Tracked, (mission_id, path): (MissionId, String), ground
         phase: phase(known),
         health: None,
         reason: None,
-        since: record.said.map(|said| said.since),
+        since: record.said.as_ref().map(|said| said.since),
         beaten_at: None,
         says: None,
+        says_since: None,
         problem: None,
         notes: Vec::new(),
         message: None,
@@ -161,7 +169,7 @@ fn without_cell(known: &Tracked, (mission_id, path): (MissionId, String), ground
 /// What was said last; an issue that is closed is left alone and says nothing new.
 fn phase(known: &Tracked) -> Option<Phase> {
     let is_open = known.record.state == IssueState::Open;
-    if is_open { known.record.said.map(|said| said.phase) } else { Some(Phase::Closed) }
+    if is_open { known.record.said.as_ref().map(|said| said.phase) } else { Some(Phase::Closed) }
 }
 
 fn issue_view(known: &Tracked, forge: Option<&ForgeUrl>) -> IssueView {

@@ -35,9 +35,10 @@ impl Standing {
     #[must_use]
     pub fn of(record: &Record, notify: &Notify) -> Self {
         let is_here = record.state == IssueState::Open && record.elsewhere.is_none() && record.archive.is_none();
-        let is_active = record.said.is_some_and(|said| said.phase == Phase::Active) && record.suspension.is_none();
+        let is_active =
+            record.said.as_ref().is_some_and(|said| said.phase == Phase::Active) && record.suspension.is_none();
         Self {
-            mood: mood(record.said, notify),
+            mood: mood(record.said.as_ref(), notify),
             bad_since: record.bad_since,
             raised: record.alarm.raised,
             is_watched: is_here && is_active && record.binding.is_some(),
@@ -128,12 +129,12 @@ fn is_said(observation: &Observation, intended: Intended) -> bool {
 
 fn notice(observation: &Observation, record: &Record, memory: &Alarm, kind: Kind) -> Option<Notice> {
     let here: &Here = &observation.here;
-    let (binding, said) = (record.binding.as_ref()?, record.said?);
+    let (binding, said) = (record.binding.as_ref()?, record.said.as_ref()?);
     let is_closed = record.state == IssueState::Closed;
     // Of a closed mission nothing is published but that.
     let unknown = Verdict { health: Health::Unknown, reason: Reason::Io };
     let verdict = said.verdict.or(is_closed.then_some(unknown))?;
-    let cause = match (mood(record.said, &here.notify), memory.raised) {
+    let cause = match (mood(record.said.as_ref(), &here.notify), memory.raised) {
         (Mood::Bad(cause), _) => cause,
         (Mood::Well | Mood::Unclear, Some(raised)) => raised.cause,
         (Mood::Well | Mood::Unclear, None) => Cause::Health(verdict.health),
@@ -157,6 +158,8 @@ fn notice(observation: &Observation, record: &Record, memory: &Alarm, kind: Kind
         flaw: flaw(verdict),
         heartbeat_at: said.heartbeat_at,
         says: said.says,
+        message: said.message.clone(),
+        wizard: binding.spec.wizard.clone(),
         stale_after_seconds: binding.spec.stale_after_seconds,
         beat_command: beat_command(&here.missions_root, binding.mission_id),
         scan_command: scan_command(&here.missions_root),

@@ -320,7 +320,7 @@ fn exclusiveness(label: &Label) -> &'static str {
 }
 
 fn taken_up(record: &Record) -> String {
-    match (&record.binding, record.said.and_then(|said| said.verdict)) {
+    match (&record.binding, record.said.as_ref().and_then(|said| said.verdict)) {
         (Some(binding), None) => format!("take up the cell `{}`", binding.mission_id),
         (Some(binding), Some(_)) => format!("remember what was approved for the cell `{}`", binding.mission_id),
         (None, _) => "take up no cell".to_owned(),

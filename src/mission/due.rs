@@ -57,7 +57,7 @@ fn has_news_of_health(record: &Record, sighting: &Sighting, verdict: Verdict, no
     if flapping != record.flapping {
         return true;
     }
-    let last = record.said.and_then(|said| said.says);
-    let is_news = PublishedHealth::before(record) != Some(PublishedHealth::new(damped, sighting, last));
+    let published = PublishedHealth::new(damped, sighting, record.said.as_ref());
+    let is_news = PublishedHealth::before(record) != Some(published);
     is_news && flapping.allows(Cost { label_writes: 1, comment_edits: 1 }, now)
 }

@@ -84,6 +84,7 @@ fn may_be_at_work(reason: Reason) -> bool {
         | Reason::Missing(_)
         | Reason::WrongType(..)
         | Reason::Unreadable(..)
+        | Reason::AgentFailed
         | Reason::Silent
         | Reason::StampInFuture
         | Reason::Finished => false,

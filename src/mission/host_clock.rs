@@ -80,7 +80,7 @@ fn moved(before: HostClock, now: HostClock) -> Option<TimeDelta> {
 /// Whether a verdict is not published in a pass in which the clock has jumped: it rests on time, and is news.
 #[must_use]
 pub fn waits(record: &Record, verdict: Verdict) -> bool {
-    let published = record.said.and_then(|said| said.verdict);
+    let published = record.published();
     verdict.reason.rests_on_time() && published.is_none_or(|published| published.health != verdict.health)
 }
 
@@ -88,7 +88,7 @@ pub fn waits(record: &Record, verdict: Verdict) -> bool {
 #[must_use]
 pub fn newest<'a>(records: impl IntoIterator<Item = &'a Record>) -> Option<Timestamp> {
     let times = |record: &Record| {
-        let said = record.said.map(|said| said.since);
+        let said = record.said.as_ref().map(|said| said.since);
         said.max(record.changes.iter().map(|change| change.at).max())
     };
     records.into_iter().filter_map(times).max()

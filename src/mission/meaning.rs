@@ -43,6 +43,12 @@ pub struct Meaning {
     pub heartbeat_at: Option<Timestamp>,
     /// What the wizard says of itself, once it has beaten.
     pub says: Option<WizardState>,
+    /// Since when it says so, where it waits for people or has failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub says_since: Option<Timestamp>,
+    /// Its message then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
     /// The mission, once it has a cell.
     pub mission: Option<MissionId>,
     /// The cell's path: where it is, or would be.

@@ -3,7 +3,7 @@
 use crate::mission::alarm::{AlarmMarker, FleetIntended, Intended, Kind};
 use crate::mission::health::Health;
 use crate::mission::heartbeat::WizardState;
-use crate::mission::identity::{HostName, MissionId, RootId};
+use crate::mission::identity::{HostName, MissionId, RootId, WizardName};
 use crate::mission::notify::{Cause, Login};
 use crate::mission::time::Timestamp;
 use crate::mission::words::fill;
@@ -42,6 +42,10 @@ pub struct Notice {
     pub heartbeat_at: Option<Timestamp>,
     /// What the wizard says of itself.
     pub says: Option<WizardState>,
+    /// Its message, where it waits for people or has failed.
+    pub message: Option<String>,
+    /// Its name.
+    pub wizard: Option<WizardName>,
     /// The heartbeat's limit.
     pub stale_after_seconds: u64,
     /// The command that beats for this very cell.

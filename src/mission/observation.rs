@@ -338,8 +338,8 @@ impl Observation {
     #[must_use]
     pub fn judge(&self, binding: &Binding) -> Verdict {
         let (sighting, stale_after, now) = (&self.sighting, binding.spec.stale_after(), self.here.now);
-        let said = self.record.as_ref().and_then(|record| record.said);
-        let grace = Grace { starts: &self.here.starts, said, sighting, stale_after, now };
+        let published = self.record.as_ref().and_then(Record::published);
+        let grace = Grace { starts: &self.here.starts, published, sighting, stale_after, now };
         grace.applied_to(binding.judge(sighting, now))
     }
 

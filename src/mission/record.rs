@@ -223,7 +223,7 @@ fn yes() -> bool {
 }
 
 /// What we said last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
     /// The phase.
     pub phase: Phase,
@@ -234,6 +234,12 @@ pub struct Said {
     /// What the wizard says of itself, once it has beaten.
     #[serde(default)]
     pub says: Option<WizardState>,
+    /// Since when it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub says_since: Option<Timestamp>,
+    /// Its message, where it waits for people or has failed, as people read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
     /// The last heartbeat, while the wizard is silent.
     #[serde(default)]
     pub heartbeat_at: Option<Timestamp>,
@@ -332,6 +338,12 @@ impl Record {
     pub fn keeping_what_was_said(self, known: Self) -> Self {
         let Self { comment, intended, alarm, failure, .. } = known;
         Self { comment, intended, alarm, failure, ..self }
+    }
+
+    /// The verdict that was published last.
+    #[must_use]
+    pub fn published(&self) -> Option<Verdict> {
+        self.said.as_ref().and_then(|said| said.verdict)
     }
 
     /// The mission's title: as accepted, else as it was read last.

@@ -3,7 +3,6 @@
 
 use crate::mission::cell::Sighting;
 use crate::mission::health::{Health, Reason, Verdict};
-use crate::mission::record::Said;
 use crate::mission::time::Timestamp;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
@@ -71,8 +70,8 @@ impl Starts {
 pub struct Grace<'a> {
     /// The starts of this daemon; none in a single pass.
     pub starts: &'a Starts,
-    /// What was published last.
-    pub said: Option<Said>,
+    /// The verdict that was published last.
+    pub published: Option<Verdict>,
     /// The cell.
     pub sighting: &'a Sighting,
     /// The heartbeat's limit.
@@ -94,7 +93,7 @@ impl Grace<'_> {
 
     /// Whether its last heartbeat came over HTTP, it was healthy when we stopped, and it has not had its time since.
     fn holds(&self) -> bool {
-        let was_healthy = self.said.and_then(|said| said.verdict).is_some_and(|told| told.health == Health::Healthy);
+        let was_healthy = self.published.is_some_and(|published| published.health == Health::Healthy);
         let Some(cell) = self.sighting.cell().filter(|_| was_healthy) else { return false };
         let heartbeat = cell.heartbeat.as_ref().and_then(|beat| beat.heartbeat.timestamp);
         let Some(heartbeat) = heartbeat.filter(|at| cell.received_at == Some(*at)) else { return false };

@@ -3,11 +3,12 @@
 use crate::mission::approval::Asking;
 use crate::mission::cell::Sighting;
 use crate::mission::checkout::{Wish, wish};
+use crate::mission::consent::{Consent, consent};
 use crate::mission::ending::Ending;
 use crate::mission::fields::Notes;
 use crate::mission::formless::form_help;
 use crate::mission::health::{Place, Reason, Verdict};
-use crate::mission::heartbeat::{Heartbeat, WizardState};
+use crate::mission::heartbeat::WizardState;
 use crate::mission::meaning::{Asked, Back, Ended, Meaning, Repaired, Status, Suspended, WorktreeNews};
 use crate::mission::mood::note_mood;
 use crate::mission::observation::Observation;
@@ -16,19 +17,21 @@ use crate::mission::paths::{archive_path, beat_command, cell_path, scan_command}
 use crate::mission::phase::Phase;
 use crate::mission::proposal::{self, Proposal, Spec};
 use crate::mission::record::{Binding, IssueState, Record, Repair, Said};
-use crate::mission::situation::{Active, Edit, Situation, Waiting, Waits};
+use crate::mission::situation::{Active, Edit, Obstacle, Situation, Waiting, Waits};
 use crate::mission::suspension::refusal;
 use crate::mission::text;
 use crate::mission::time::Timestamp;
 use crate::mission::worktree::{CANNOT_BE_HAD, Worktree, WorktreeSource};
 
 /// What is published of a cell's health and of its wizard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublishedHealth {
     /// The verdict, damped.
     pub verdict: Verdict,
     /// What the wizard says of itself.
     pub says: Option<WizardState>,
+    /// Its message, where it waits for people or has failed, as people read it.
+    pub message: Option<String>,
     /// The last heartbeat, while the wizard is silent.
     pub heartbeat_at: Option<Timestamp>,
     /// The mistakes in how the heartbeat is written.
@@ -39,19 +42,25 @@ impl PublishedHealth {
     /// What was published last, with a cell.
     #[must_use]
     pub fn before(record: &Record) -> Option<Self> {
-        let Said { verdict, says, heartbeat_at, notes, .. } = record.said?;
-        Some(Self { verdict: verdict?, says, heartbeat_at, notes })
+        let Said { verdict, says, message, heartbeat_at, notes, .. } = record.said.as_ref()?;
+        let (verdict, says, message) = ((*verdict)?, *says, message.clone());
+        Some(Self { verdict, says, message, heartbeat_at: *heartbeat_at, notes: *notes })
     }
 
     /// What is to be published now. A wizard's last word stands until it says another.
     #[must_use]
-    pub fn new(verdict: Verdict, sighting: &Sighting, last: Option<WizardState>) -> Self {
+    pub fn new(verdict: Verdict, sighting: &Sighting, last: Option<&Said>) -> Self {
         let beat = sighting.cell().and_then(|cell| cell.heartbeat.as_ref());
         let known = beat.map(|beat| &beat.heartbeat).filter(|heartbeat| heartbeat.timestamp.is_some());
         let is_silent = verdict.reason == Reason::Silent;
         let heartbeat_at = known.filter(|_| is_silent).and_then(|heartbeat| heartbeat.timestamp);
         let notes = beat.map_or(Notes::default(), |beat| beat.notes.of_mistakes());
-        Self { verdict, says: known.map(Heartbeat::says).or(last), heartbeat_at, notes }
+        let (says, message) = match (known, last) {
+            (Some(heartbeat), _) => (Some(heartbeat.says()), heartbeat.message_for_people()),
+            (None, Some(last)) => (last.says, last.message.clone()),
+            (None, None) => (None, None),
+        };
+        Self { verdict, says, message, heartbeat_at, notes }
     }
 }
 
@@ -83,8 +92,8 @@ fn compose(observation: &Observation, situation: &Situation, is_held: bool) -> O
         | Situation::ForAnotherHost
         | Situation::Elsewhere(..)
         | Situation::Missing
-        | Situation::Gone(_)
-        | Situation::Blocked(_) => return None,
+        | Situation::Gone(_) => return None,
+        Situation::Blocked(obstacle) => blocked(observation, obstacle, &mut record),
         Situation::Closed(ending) => closed(observation, *ending, &mut record),
         Situation::Invalid(problems) => {
             note_pause(&mut record, observation, Phase::Invalid);
@@ -97,7 +106,7 @@ fn compose(observation: &Observation, situation: &Situation, is_held: bool) -> O
     };
     note_mood(&mut record, &observation.here);
     let obstructed = observation.obstructed.as_ref().map(|failure| failure.message.clone());
-    let meaning = Meaning { obstructed, ..meaning };
+    let meaning = Meaning { obstructed: obstructed.or(meaning.obstructed), ..meaning };
     Some((Status { meaning, changes: record.changes.clone() }, record))
 }
 
@@ -141,6 +150,24 @@ fn waits(observation: &Observation, found: &Waits, record: &mut Record) -> Meani
     }
 }
 
+/// Something is in the place of the cell. Whose cell that is may be nobody's business here.
+fn blocked(observation: &Observation, obstacle: &Obstacle, record: &mut Record) -> Meaning {
+    record.asking = None;
+    record.approval = match observation.proposal().ok().map(|proposal| consent(observation, proposal)) {
+        Some(Consent::Given(approval)) => Some(approval),
+        Some(Consent::NotNeeded | Consent::Asked(_)) | None => None,
+    };
+    note_pause(record, observation, Phase::Pending);
+    say(record, observation, Phase::Pending, None, &[]);
+    let what = match obstacle {
+        Obstacle::NotADirectory(kind) => format!("{kind} is in its place"),
+        Obstacle::Taken(_) => "it belongs to another issue".to_owned(),
+        Obstacle::Unseen(failure) => format!("its place cannot be looked at ({failure})"),
+    };
+    let (approval, pause_refused) = (record.approval.clone(), record.pause_refused);
+    Meaning { obstructed: Some(what), approval, pause_refused, ..blank(observation, Phase::Pending) }
+}
+
 fn asked(observation: &Observation, proposal: &Proposal, asking: Asking) -> Asked {
     Asked {
         digest: proposal.spec.digest(),
@@ -182,9 +209,11 @@ fn runs(observation: &Observation, active: &Active, record: &mut Record, is_held
         reason: Some(verdict.reason.word()),
         place: verdict.reason.place().map(Place::path),
         flaw: flaw(verdict),
-        since: record.said.map(|said| said.since),
+        since: record.said.as_ref().map(|said| said.since),
         heartbeat_at: told.heartbeat_at,
         says: told.says,
+        says_since: record.said.as_ref().and_then(|said| said.says_since).filter(|_| is_for_people(told.says)),
+        message: told.message,
         mission: Some(mission_id),
         spec: Some(proposal.spec.clone()),
         beat_command: Some(beat_command(&here.missions_root, mission_id)),
@@ -218,7 +247,7 @@ pub fn phase(active: &Active) -> Phase {
 
 /// Takes note of a label that does not pause the mission, so that it does not vanish without a word.
 fn note_pause(record: &mut Record, observation: &Observation, phase: Phase) {
-    let is_as_before = record.said.is_some_and(|said| said.phase == phase);
+    let is_as_before = record.said.as_ref().is_some_and(|said| said.phase == phase);
     let refused = refusal(observation, phase == Phase::Active);
     record.pause_refused = match phase {
         Phase::Suspended => None,
@@ -255,11 +284,11 @@ fn tell(observation: &Observation, record: &mut Record, phase: Phase, is_held: b
     let assessed = observation.judge(record.binding.as_ref()?);
     record.is_unconfirmed = observation.is_braked;
     let verdict = if observation.is_braked { assessed } else { record.flapping.watch(assessed, now) };
-    let last = record.said.and_then(|said| said.says);
     let told = PublishedHealth::before(record).filter(|_| is_held);
     let repaired = if told.is_some() { [].as_slice() } else { &observation.repaired };
-    let told = told.unwrap_or_else(|| PublishedHealth::new(verdict, &observation.sighting, last));
-    say(record, observation, phase, Some(told), repaired);
+    let new = || PublishedHealth::new(verdict, &observation.sighting, record.said.as_ref());
+    let told = told.unwrap_or_else(new);
+    say(record, observation, phase, Some(&told), repaired);
     Some(told)
 }
 
@@ -305,20 +334,23 @@ fn say(
     record: &mut Record,
     observation: &Observation,
     phase: Phase,
-    told: Option<PublishedHealth>,
+    told: Option<&PublishedHealth>,
     repaired: &[Place],
 ) {
     let now = observation.here.now;
-    let before = record.said;
+    let before = record.said.take();
     let verdict = told.map(|told| told.verdict);
     let says = told.and_then(|told| told.says);
     let health = |verdict: Option<Verdict>| verdict.map(|verdict| verdict.health);
-    let is_same = |said: &Said| said.phase == phase && health(said.verdict) == health(verdict);
-    let since = before.filter(is_same).map_or(now, |said| said.since);
-    let moved = before.is_none_or(|said| said.phase != phase || said.verdict != verdict);
+    let is_same = |said: &&Said| said.phase == phase && health(said.verdict) == health(verdict);
+    let since = before.as_ref().filter(is_same).map_or(now, |said| said.since);
+    let moved = before.as_ref().is_none_or(|said| said.phase != phase || said.verdict != verdict);
     let heartbeat_at = told.and_then(|told| told.heartbeat_at);
     let notes = told.map_or(Notes::default(), |told| told.notes);
-    record.said = Some(Said { phase, verdict, since, says, heartbeat_at, notes });
+    let message = told.and_then(|told| told.message.clone());
+    let says_since = says_since(before.as_ref(), says, now);
+    let words = words(before.as_ref(), says, message.as_deref());
+    record.said = Some(Said { phase, verdict, since, says, says_since, message, heartbeat_at, notes });
     if !repaired.is_empty() {
         let places = outermost(repaired);
         let paths: Vec<_> = places.iter().map(|place| format!("`{}`", place.path())).collect();
@@ -327,19 +359,37 @@ fn say(
     } else if moved {
         record.repair = None;
     }
-    if moved && before.is_some_and(|said| said.phase != Phase::Closed) {
+    if moved && before.as_ref().is_some_and(|said| said.phase != Phase::Closed) {
         record.restored = None;
     }
-    let words = says.filter(|_| before.is_some_and(|said| said.says != says));
     if moved {
         let what = match verdict {
             Some(Verdict { health, reason }) => format!("`mission/{phase}`, `health/{health}`: {reason}"),
             None => format!("`mission/{phase}`"),
         };
         record.note(now, what);
-    } else if let Some(says) = words {
-        record.note(now, format!("the wizard says `{says}`"));
+    } else if let Some(words) = words {
+        record.note(now, words);
     }
+}
+
+/// Since when the wizard says what it says now.
+fn says_since(before: Option<&Said>, says: Option<WizardState>, now: Timestamp) -> Option<Timestamp> {
+    let is_same = before.filter(|before| before.says == says);
+    says.map(|_| is_same.map_or(now, |before| before.says_since.unwrap_or(before.since)))
+}
+
+/// What the wizard says now and did not say before, for the last changes.
+fn words(before: Option<&Said>, says: Option<WizardState>, message: Option<&str>) -> Option<String> {
+    let is_new = before.is_some_and(|said| said.says != says || said.message.as_deref() != message);
+    let says = says.filter(|_| is_new)?;
+    let message = message.map(|message| format!(": {}", text::message_span(message)));
+    Some(format!("the wizard says `{says}`{}", message.unwrap_or_default()))
+}
+
+/// Whether the wizard says something that somebody should read.
+fn is_for_people(says: Option<WizardState>) -> bool {
+    says.is_some_and(WizardState::is_for_people)
 }
 
 /// A directory that was made again speaks for the files of ours in it.
@@ -363,6 +413,8 @@ fn blank(observation: &Observation, phase: Phase) -> Meaning {
         since: None,
         heartbeat_at: None,
         says: None,
+        says_since: None,
+        message: None,
         mission: None,
         cell: Some(cell_path(&here.missions_root, observation.mission_id)),
         host: here.host.clone(),
@@ -400,6 +452,7 @@ pub fn flaw(verdict: Verdict) -> Option<String> {
         Reason::NotScaffolded
         | Reason::NeverBeaten
         | Reason::Missing(_)
+        | Reason::AgentFailed
         | Reason::Silent
         | Reason::StampInFuture
         | Reason::Flapping

@@ -11,6 +11,7 @@ use crate::report::counted;
 use crate::scan::{CellReport, Filter, scan, tone};
 use crate::screen::{Screen, Table, Tone};
 use crate::settings::Settings;
+use crate::status::for_people::for_people;
 use crate::world::root::RootError;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -74,6 +75,8 @@ pub struct Mission {
     pub heartbeat_age_seconds: Option<i64>,
     /// What is remarkable about the last heartbeat, which counts nevertheless.
     pub notes: Vec<String>,
+    /// What its wizard wants people to read, where it waits for them or has failed, as it was published last.
+    pub for_people: Option<String>,
     /// Who works in it.
     pub wizard: Option<WizardName>,
     /// Since when phase and health are as they were told last.
@@ -125,7 +128,7 @@ pub fn fleet(settings: &Settings, now: Timestamp) -> Result<Fleet, RootError> {
 impl Mission {
     fn of(record: &Record, cells: &mut HashMap<MissionId, CellReport>) -> Self {
         let binding = record.binding.as_ref();
-        let said = record.said;
+        let said = record.said.as_ref();
         let phase = match (&record.elsewhere, record.state, said) {
             (Some(_), _, _) => "elsewhere",
             (None, IssueState::Gone, _) => "gone",
@@ -145,6 +148,7 @@ impl Mission {
             problem: cell.as_ref().and_then(|cell| cell.problem.clone()),
             heartbeat_age_seconds: cell.as_ref().and_then(|cell| cell.heartbeat_age_seconds),
             notes: cell.map(|cell| cell.notes).unwrap_or_default(),
+            for_people: for_people(record).filter(|_| record.is_served_here()),
             wizard: binding.and_then(|binding| binding.spec.wizard.clone()),
             since: said.map(|said| said.since),
             elsewhere: record.elsewhere.as_ref().and_then(|elsewhere| elsewhere.host.clone()),
@@ -162,6 +166,7 @@ impl Mission {
             problem: cell.problem,
             heartbeat_age_seconds: cell.heartbeat_age_seconds,
             notes: cell.notes,
+            for_people: None,
             wizard: cell.wizard,
             since: cell.since,
             elsewhere: None,
@@ -218,7 +223,7 @@ impl Fleet {
         let counts = if counts.is_empty() { counts } else { format!(": {counts}") };
         let _ = writeln!(text, "{count} mission{plural} of host {} in {}{counts}", self.host, self.missions_root);
         for mission in &self.missions {
-            for line in mission.problem.iter().chain(&mission.notes) {
+            for line in mission.for_people.iter().chain(&mission.problem).chain(&mission.notes) {
                 let _ = writeln!(text, "{}: {line}", mission.who().unwrap_or_default());
             }
         }

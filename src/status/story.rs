@@ -14,11 +14,12 @@ use crate::mission::record::{Happened, IssueState, Record};
 use crate::mission::situation::Situation;
 use crate::mission::status::status;
 use crate::mission::step::Candidate;
-use crate::mission::text::shown;
+use crate::mission::text::{MESSAGE_SHOWN_MAX, one_line, shown};
 use crate::mission::time::{Timestamp, spoken_length};
 use crate::reconcile::{Outcome, imagine};
 use crate::report;
 use crate::settings::Settings;
+use crate::status::for_people::for_people;
 use crate::subject::{IssueArgument, Subject};
 use crate::survey::{Scope, SurveyRequest, survey};
 use crate::trouble::{Refusal, Trouble};
@@ -304,11 +305,13 @@ fn not_ours(settings: &Settings, asked_for: &IssueArgument, troubles: Vec<String
 fn from_memory(root: &Root, record: &Record, troubles: Vec<String>, now: Timestamp) -> Story {
     let binding = record.binding.as_ref();
     let missions_root = root.path().display().to_string();
-    let state = record.said.map_or("nothing was said yet".to_owned(), |said| match said.verdict {
+    let state = record.said.as_ref().map_or("nothing was said yet".to_owned(), |said| match said.verdict {
         None => said.phase.to_string(),
         Some(verdict) => format!("{}, {} ({})", said.phase, verdict.health, verdict.reason),
     });
-    let since = record.said.map_or(String::new(), |said| format!(" since {}", said.since.spoken()));
+    let since = record.said.as_ref().map_or(String::new(), |said| format!(" since {}", said.since.spoken()));
+    let why = for_people(record).into_iter();
+    let why = why.chain([format!("from memory: so it was told last{since}")]).collect();
     Story {
         generated_at: now,
         issue: Some(record.issue.to_string()),
@@ -321,7 +324,7 @@ fn from_memory(root: &Root, record: &Record, troubles: Vec<String>, now: Timesta
             spec: binding.map(|binding| binding.spec.clone()),
             problems: Vec::new(),
         }),
-        decided: Decided { state, why: vec![format!("from memory: so it was told last{since}")] },
+        decided: Decided { state, why },
         on_disk: binding.map(|binding| {
             let sighting = cells::look(root, binding.mission_id, root.resolver());
             on_disk(&missions_root, binding.mission_id, &sighting, Some(record))
@@ -376,7 +379,7 @@ fn on_disk(missions_root: &str, mission_id: MissionId, sighting: &Sighting, reco
     OnDisk {
         beaten_at: beat.and_then(|beat| beat.timestamp),
         state: said.map(|beat| shown(&beat.state)),
-        message: said.and_then(|beat| beat.message.as_deref()).map(shown),
+        message: said.and_then(|beat| beat.message.as_deref()).map(|message| one_line(message, MESSAGE_SHOWN_MAX)),
         notes: cell.heartbeat.as_ref().map_or_else(Vec::new, Beat::remarks),
         amiss,
         ..nothing(seen)

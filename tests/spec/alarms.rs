@@ -3,7 +3,7 @@
 mod daemon;
 mod forge;
 mod many;
-mod passes;
+pub(crate) mod passes;
 mod words;
 
 use crate::life::scenes::{closed, here, suspended};

@@ -53,7 +53,7 @@ impl WriteError {
     fn is_of_the_disk(&self) -> bool {
         let cause = Errno::from_io_error(&self.cause);
         cause.is_some_and(|cause| {
-            let full = [Errno::NOSPC, Errno::DQUOT, Errno::ROFS];
+            let full = [Errno::NOSPC, Errno::DQUOT, Errno::FBIG, Errno::ROFS];
             let broken = [Errno::IO, Errno::MFILE, Errno::NFILE, Errno::NOMEM];
             full.contains(&cause) || broken.contains(&cause)
         })

@@ -41,6 +41,7 @@ pub(super) fn mission(number: i64) -> MissionView {
         since: Some(before(60 + number)),
         beaten_at: Some(before(2)),
         says: Some(WizardState::Working),
+        says_since: Some(before(60)),
         message: None,
         notes: Vec::new(),
         wizard: WizardName::parse("merlin").ok(),

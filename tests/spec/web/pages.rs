@@ -26,6 +26,7 @@ pub(super) fn view() -> MissionView {
         since: None,
         beaten_at: None,
         says: None,
+        says_since: None,
         message: None,
         notes: Vec::new(),
         wizard: None,
