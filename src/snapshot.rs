@@ -187,6 +187,10 @@ pub struct MissionView {
     pub repository: Option<String>,
     /// The issue.
     pub issue: Option<IssueView>,
+    /// Why our comment on it does not say what is so, where the forge refuses that it is written.
+    pub comment_refusal: Option<String>,
+    /// Whether health is as it is published there.
+    pub is_published: bool,
     /// The last changes, oldest first.
     pub changes: Vec<Happened>,
 }

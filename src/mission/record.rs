@@ -340,6 +340,12 @@ impl Record {
         Self { comment, intended, alarm, failure, ..self }
     }
 
+    /// Why our comment does not say what is so, where the forge refuses that it is written.
+    #[must_use]
+    pub fn comment_refusal(&self) -> Option<&str> {
+        self.failure.as_ref().filter(|failure| failure.is_of_comment).map(|failure| failure.message.as_str())
+    }
+
     /// The verdict that was published last.
     #[must_use]
     pub fn published(&self) -> Option<Verdict> {

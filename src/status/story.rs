@@ -107,6 +107,8 @@ pub struct Shown {
     pub labels: Vec<String>,
     /// Our comment's id.
     pub comment_id: Option<i64>,
+    /// Why it does not say what is so, where the forge refuses that it is written.
+    pub out_of_date: Option<String>,
 }
 
 /// Why there is no story.
@@ -225,6 +227,7 @@ fn told(mut candidate: Candidate, setup: &[crate::mission::change::Change], now:
         shown: Some(Shown {
             labels: labels.collect(),
             comment_id: record.and_then(|record| record.comment.as_ref()).map(|comment| comment.id),
+            out_of_date: record.and_then(Record::comment_refusal).map(str::to_owned),
         }),
         next: Some(changes),
         history: record.map(|record| record.changes.clone()).unwrap_or_default(),

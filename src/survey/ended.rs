@@ -54,7 +54,8 @@ impl Surveyor<'_> {
         missing
     }
 
-    /// Missions that have ended, and whose cells can be moved away now, whose archives were deleted, or whose alerts stand. A closed issue is
+    /// Missions that have ended, and whose cells can be moved away now, whose archives were deleted, whose alerts stand, or that
+    /// something has failed for. A closed issue is
     /// asked for first, since it may have been reopened.
     pub(super) async fn ended_issues(&mut self, repositories: &[Surveyed]) -> Vec<IssueFacts> {
         let root = Arc::clone(self.root);
@@ -65,9 +66,9 @@ impl Surveyor<'_> {
             archive.is_some_and(|(name, archives)| !archives.contains(&name))
         };
         let is_ended = |record: &&Record| {
-            let has_alert = record.state == IssueState::Closed && record.alarm.raised.is_some();
+            let is_untold = record.state == IssueState::Closed && has_more_to_tell(record);
             let has_cell = record.binding.as_ref().is_some_and(|b| self.existing.contains(&b.mission_id));
-            record.state != IssueState::Open && (has_cell || has_alert || has_lost_archive(record))
+            record.state != IssueState::Open && (has_cell || is_untold || has_lost_archive(record))
         };
         let records: Vec<Record> = self.records.by_issue.values().filter(is_ended).cloned().collect();
         let mut ended = Vec::new();
@@ -75,7 +76,7 @@ impl Surveyor<'_> {
             let served = repositories.iter().find(|surveyed| surveyed.known.id == record.issue.repository_id);
             let Some(Surveyed { known, labels: _ }) = served else { continue };
             let facts = IssueFacts::gone(&record, self.here.now);
-            if record.alarm.raised.is_none() && !self.is_due(&facts, &record).await {
+            if !has_more_to_tell(&record) && !self.is_due(&facts, &record).await {
                 continue;
             }
             if record.state == IssueState::Gone {
@@ -154,4 +155,9 @@ impl Surveyor<'_> {
         self.troubles
             .push(Trouble { scope: FailureScope::Repository, ..Trouble::service(about, "many-gone", message) });
     }
+}
+
+/// Whether an alert stands, or something has failed that another look may mend.
+fn has_more_to_tell(record: &Record) -> bool {
+    record.alarm.raised.is_some() || record.failure.is_some()
 }
