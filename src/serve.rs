@@ -80,6 +80,7 @@ pub async fn serve(settings: Settings, clock: fn() -> Timestamp) -> Result<(), S
     let web = Arc::new(Web {
         snapshot: daemon.snapshots(),
         queue: daemon.queue(),
+        comments: daemon.comment_events(),
         beats: daemon.beats(),
         metrics: daemon.metrics(),
         webhook_secret,

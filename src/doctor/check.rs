@@ -50,7 +50,7 @@ pub struct Check {
 }
 
 /// Every fault that is found by name, in the order of the documents.
-pub const FAULTS: [&str; 65] = [
+pub const FAULTS: [&str; 66] = [
     "settings-unusable",
     "forge-not-set",
     "forge-unresolved",
@@ -116,6 +116,7 @@ pub const FAULTS: [&str; 65] = [
     "webhook-not-set-up",
     "webhook-unsigned",
     "webhook-silent",
+    "webhook-events-missing",
 ];
 
 impl Check {

@@ -102,6 +102,7 @@ pub async fn run<T: Into<HostClock>>(
     let mut shutdown = std::pin::pin!(shutdown);
     let mut workers = JoinSet::new();
     workers.spawn(Arc::clone(&engine).hear_beats());
+    workers.spawn(Arc::clone(&engine).hear_comments());
     workers.spawn(Arc::clone(&engine).renew_token());
     for at in 0..engine.settings.daemon.gateways.len() {
         workers.spawn(Arc::clone(&engine).watch_gateway(at));

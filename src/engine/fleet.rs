@@ -106,12 +106,20 @@ impl Fleet {
             // Only the next sweep lets go of it.
             known.hold = if before.hold == Hold::Held { Hold::Held } else { known.hold };
             (known.settled, known.looked_at, known.wants_room) = (before.settled, before.looked_at, before.wants_room);
+            known.suspect_at = before.suspect_at;
         }
         if let Some(id) = known.mission_id() {
             self.places.insert(id, place);
         }
         self.known.insert(place, known);
         self.known.get_mut(&place).expect("it was put there a line ago, always")
+    }
+
+    /// Takes note of our comment as a record has it now.
+    pub(super) fn note_comment(&mut self, record: &Record) {
+        if let Some(known) = self.known.get_mut(&place_of(&record.issue)) {
+            known.record.comment.clone_from(&record.comment);
+        }
     }
 
     /// The cells that should be there.

@@ -7,6 +7,7 @@
 
 mod alerts;
 mod audit;
+mod comments;
 mod daemon;
 pub(crate) mod fleet;
 mod forge;
@@ -22,6 +23,7 @@ pub use daemon::run;
 use crate::gateway;
 use crate::metrics::Metrics;
 use crate::mission::admission::shortage;
+use crate::mission::comment_check::CommentEvent;
 use crate::mission::host_clock::{ClockWatch, HostClock, newest};
 use crate::mission::identity::ForgeUrl;
 use crate::mission::starts::Starts;
@@ -52,6 +54,9 @@ use tokio::task::JoinSet;
 /// So many heartbeats may wait to be noticed; more are seen with the next tick.
 const BEATS_MAX: usize = 1_024;
 
+/// So many events of comments may wait to be heard; more are found by the next listing or audit.
+const COMMENT_EVENTS_MAX: usize = 1_024;
+
 /// An engine that holds its root.
 #[derive(Debug)]
 pub struct Engine {
@@ -73,6 +78,9 @@ pub struct Engine {
     beats: Arc<Beats>,
     /// Until somebody hears them.
     beaten: Mutex<Option<mpsc::Receiver<Beaten>>>,
+    comment_events: mpsc::Sender<CommentEvent>,
+    /// Until somebody hears them.
+    commented: Mutex<Option<mpsc::Receiver<CommentEvent>>>,
     root: Arc<Root>,
     metrics: Arc<Metrics>,
     snapshot: watch::Sender<Arc<Snapshot>>,
@@ -106,6 +114,7 @@ impl Engine {
         let root = entry.root();
         let cells = Arc::new(Mutex::new(Watch::new(Arc::clone(&root))));
         let (listener, beaten) = mpsc::channel(BEATS_MAX);
+        let (comment_events, commented) = mpsc::channel(COMMENT_EVENTS_MAX);
         let beats = Arc::new(Beats::new(Arc::clone(&root)).heard_by(listener));
         // On new ground the entry itself keeps everybody out, and a pit alone finds nothing there to keep.
         let residence = root.file().filter(|_| is_lasting).map(|_| Residence::take(&root)).transpose()?;
@@ -150,6 +159,8 @@ impl Engine {
             gateways: Mutex::new(gateways),
             beats,
             beaten: Mutex::new(Some(beaten)),
+            comment_events,
+            commented: Mutex::new(Some(commented)),
             root,
             metrics: Arc::default(),
             snapshot: watch::Sender::new(Arc::new(snapshot)),

@@ -24,6 +24,8 @@ pub(crate) struct Tracked {
     pub(super) settled: Option<u64>,
     /// When it was last looked at; what a listing told before is old.
     pub(super) looked_at: Option<Instant>,
+    /// When it was found out that somebody may have changed or deleted its comment, until it is looked at after that.
+    pub(super) suspect_at: Option<Instant>,
 }
 
 /// Whether too many degraded together with it ([`crate::mission::mass_change_guard`]).
@@ -45,11 +47,16 @@ impl Tracked {
             binding.spec.objective = String::new();
         }
         let hold = if record.is_unconfirmed { Hold::Confirmed } else { Hold::None };
-        Self { record, hold, wants_room: false, settled: None, looked_at: None }
+        Self { record, hold, wants_room: false, settled: None, looked_at: None, suspect_at: None }
     }
 
     pub(super) fn issue(&self) -> &IssueKey {
         &self.record.issue
+    }
+
+    /// Its comment was looked at then, and with it all that was found out before.
+    pub(super) fn forget_suspicion(&mut self, begun: Instant) {
+        self.suspect_at = self.suspect_at.filter(|at| *at > begun);
     }
 
     /// The cell that is bound to it.

@@ -102,6 +102,7 @@ pub struct Meaning {
 
 /// An approval that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "a template asks for one thing each")]
 pub struct Asked {
     /// The digest of the spec, as `meta/mission.json` will have it.
     pub digest: String,
@@ -121,6 +122,9 @@ pub struct Asked {
     pub asking: Asking,
     /// Whether `approval.approvers` names who may.
     pub has_approvers: bool,
+    /// Whether the author is trusted and may confirm it. Left out where that is not so, as in comments of earlier versions.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub author_may_confirm: bool,
 }
 
 /// A pause, and when it ends by itself.

@@ -180,6 +180,8 @@ pub struct CommentFacts {
     pub marker: Option<Marker>,
     /// Its first two lines, where they are those of an alarm of ours; then it is no status comment.
     pub alarm: Option<AlarmMarker>,
+    /// The SHA-256 of its body.
+    pub body_sha256: String,
     /// When it was posted.
     pub created_at: Timestamp,
     /// When it was last edited; else the same.
@@ -257,6 +259,17 @@ pub enum Comments {
     Read(Vec<CommentFacts>),
 }
 
+/// Whether this pass asks for our comment by its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommentCheck {
+    /// It does not.
+    NotDue,
+    /// It is to ask.
+    Due,
+    /// It has asked, or had no need to.
+    Done,
+}
+
 /// All facts about one mission.
 #[derive(Clone, Debug)]
 pub struct Observation {
@@ -268,6 +281,10 @@ pub struct Observation {
     pub asked: Result<Proposal, Vec<Problem>>,
     /// Its comments.
     pub comments: Comments,
+    /// Whether somebody may have changed or deleted our comment since we read it.
+    pub is_comment_suspect: bool,
+    /// Whether this pass asks for our comment by its id.
+    pub comment_check: CommentCheck,
     /// Its timeline.
     pub timeline: Timeline,
     /// What we remember.
@@ -308,6 +325,8 @@ impl Observation {
             issue,
             asked,
             comments: Comments::Unread,
+            is_comment_suspect: false,
+            comment_check: CommentCheck::NotDue,
             timeline: Timeline::Unread,
             record,
             mission_id,
@@ -349,16 +368,16 @@ impl Observation {
         self.record.as_ref()?.binding.as_ref()
     }
 
-    /// Our status comment: the smallest id that has our marker and a poster who speaks for us.
+    /// Our status comments, smallest id first: the one that we remember, whoever posted it and whatever it says now, and
+    /// those that have our marker and a poster who speaks for us. The first one counts.
     #[must_use]
-    pub fn our_comments(&self) -> Vec<(i64, &Marker)> {
+    pub fn our_comments(&self) -> Vec<&CommentFacts> {
         let Comments::Read(comments) = &self.comments else { return Vec::new() };
-        let mut ours: Vec<_> = comments
-            .iter()
-            .filter(|comment| self.here.is_ours(comment.poster))
-            .filter_map(|comment| Some((comment.id, comment.marker.as_ref()?)))
-            .collect();
-        ours.sort_by_key(|(id, _)| *id);
+        let remembered = self.record.as_ref().and_then(|record| record.comment.as_ref()).map(|comment| comment.id);
+        let is_marked = |comment: &CommentFacts| comment.marker.is_some() && self.here.is_ours(comment.poster);
+        let is_status = |comment: &&CommentFacts| Some(comment.id) == remembered || is_marked(comment);
+        let mut ours: Vec<_> = comments.iter().filter(is_status).collect();
+        ours.sort_by_key(|comment| comment.id);
         ours
     }
 }

@@ -21,8 +21,8 @@ pub struct Starts {
     #[serde(default)]
     version: Version,
     /// The last starts, oldest first, at most [`STARTS_MAX`].
-    #[serde(default)]
-    starts: Vec<Timestamp>,
+    #[serde(default, rename = "starts")]
+    known: Vec<Timestamp>,
     /// The last start that is not among them any more.
     #[serde(default)]
     forgotten_until: Option<Timestamp>,
@@ -48,11 +48,11 @@ impl Starts {
     /// What is remembered once the daemon has started at this moment.
     #[must_use]
     pub fn with(mut self, start: Timestamp) -> Self {
-        self.starts.push(start);
-        self.starts.sort_unstable();
-        let too_many = self.starts.len().saturating_sub(STARTS_MAX);
-        let too_old = self.starts.iter().filter(|known| start.after(**known) > KEPT).count();
-        let forgotten = self.starts.drain(..too_many.max(too_old)).max();
+        self.known.push(start);
+        self.known.sort_unstable();
+        let too_many = self.known.len().saturating_sub(STARTS_MAX);
+        let too_old = self.known.iter().filter(|known| start.after(**known) > KEPT).count();
+        let forgotten = self.known.drain(..too_many.max(too_old)).max();
         self.forgotten_until = self.forgotten_until.max(forgotten);
         self
     }
@@ -61,7 +61,7 @@ impl Starts {
     #[must_use]
     pub fn first_since(&self, heartbeat: Timestamp) -> Option<Timestamp> {
         let is_known = self.forgotten_until.is_none_or(|forgotten| forgotten <= heartbeat);
-        self.starts.iter().copied().find(|start| *start > heartbeat).filter(|_| is_known)
+        self.known.iter().copied().find(|start| *start > heartbeat).filter(|_| is_known)
     }
 }
 

@@ -77,6 +77,7 @@ fn about_repository(visit: &mut Visit<'_>, rest: &[&str]) -> Answer {
             Err(Reply::not_found(&visit.state.url))
         }
         ["labels", rest @ ..] => labels::route(visit, rest),
+        ["issues", "comments"] => comments::of_repository(visit),
         ["issues", "comments", id] => comments::one(visit, id),
         ["issues", number, "comments"] => comments::of_issue(visit, number),
         ["issues", number, "timeline"] => timeline::of_issue(visit, number),

@@ -21,7 +21,7 @@ use crate::report;
 use crate::settings::Settings;
 use crate::status::for_people::for_people;
 use crate::subject::{IssueArgument, Subject};
-use crate::survey::{Scope, SurveyRequest, survey};
+use crate::survey::{CommentScope, Scope, SurveyRequest, survey};
 use crate::trouble::{Refusal, Trouble};
 use crate::world::cells;
 use crate::world::root::{Records, Root, RootError};
@@ -162,7 +162,8 @@ pub async fn story(settings: &Settings, subject: &Subject, now: Timestamp) -> Re
     let surveyed = match settings.gitea() {
         Ok(gitea) => {
             let (fleet, starts, scope) = (Mutex::default(), Arc::default(), &scope);
-            let request = SurveyRequest { settings, scope, now, starts: &starts, fleet: &fleet, decides_alerts: true };
+            let (starts, comments) = (&starts, &CommentScope::at(now));
+            let request = SurveyRequest { settings, scope, now, starts, fleet: &fleet, decides_alerts: true, comments };
             survey(request, gitea, &root).await
         }
         Err(error) => Err(Refusal::Settings(error)),

@@ -33,11 +33,11 @@ pub(in crate::world) use cause::chain;
 pub use connection::{Builder, Patience, Requests, Token};
 pub(in crate::world) use connection::{as_needed_for, install_tls};
 pub use error::ForgeError;
-pub use issues::{CommentList, IssueList, Issues, State};
-pub use listing::Listing;
+pub use issues::{CommentFeed, CommentList, IssueList, Issues, State};
+pub use listing::{CommentListing, Listing};
 pub use models::{
-    Branch, Comment, Contents, ExternalTracker, Hook, Issue, IssueConfig, Label, Permissions, Pull, RemoteFile,
-    Repository, Template, TemplateField, TimelineEntry, User, Version,
+    Branch, Comment, Contents, ExternalTracker, Hook, Issue, IssueConfig, Label, ListedComment, ListedText,
+    Permissions, Pull, RemoteFile, Repository, Template, TemplateField, TimelineEntry, User, Version,
 };
 pub use repositories::{Commit, NewHook, NewLabel, Repositories};
 pub use traffic::Traffic;

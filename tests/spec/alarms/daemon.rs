@@ -139,7 +139,7 @@ async fn a_daemon_keeps_to_the_hour_across_a_restart() {
 }
 
 #[tokio::test]
-async fn a_daemon_in_which_an_alarm_stands_or_waits_costs_one_request_a_tick() {
+async fn a_daemon_in_which_an_alarm_stands_or_waits_costs_two_requests_a_tick() {
     let forge = Forge::sandbox().await;
     let notify = json!({ "on": ["stale"], "after_seconds": 0, "per_hour": 1, "many": 100 });
     let story = Story::new(&forge, notify).await;
@@ -158,6 +158,6 @@ async fn a_daemon_in_which_an_alarm_stands_or_waits_costs_one_request_a_tick() {
     for _ in 0..20 {
         daemon.tick(30).await;
     }
-    assert_eq!(forge.asked(before).len(), 20, "{:?}", forge.asked(before));
+    assert_eq!(forge.asked(before).len(), 40, "{:?}", forge.asked(before));
     daemon.stop().await;
 }

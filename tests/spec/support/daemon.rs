@@ -5,6 +5,7 @@ use crate::support::repository::Repository;
 use crate::support::{PATIENCE, soon};
 use chrono::{TimeDelta, Utc};
 use lazarus::engine::{self, Engine};
+use lazarus::mission::comment_check::CommentEvent;
 use lazarus::mission::host_clock::HostClock;
 use lazarus::mission::time::Timestamp;
 use lazarus::queue::Queue;
@@ -22,6 +23,7 @@ pub(crate) struct Running {
     ticks: mpsc::Sender<HostClock>,
     pub(crate) snapshots: watch::Receiver<Arc<Snapshot>>,
     pub(crate) queue: Arc<Queue>,
+    pub(crate) comments: mpsc::Sender<CommentEvent>,
     shutdown: oneshot::Sender<()>,
     end: JoinHandle<()>,
     pub(crate) now: Timestamp,
@@ -71,8 +73,9 @@ impl Running {
         let (ticks, heard) = mpsc::channel(1);
         let (shutdown, is_over) = oneshot::channel();
         let (snapshots, queue) = (daemon.snapshots(), daemon.queue());
+        let comments = daemon.comment_events();
         let end = tokio::spawn(engine::run(daemon, heard, async { is_over.await.unwrap_or_default() }));
-        Self { ticks, snapshots, queue, shutdown, end, now }
+        Self { ticks, snapshots, queue, comments, shutdown, end, now }
     }
 
     /// A tick, so many seconds after the last one, and all that it leads to.
