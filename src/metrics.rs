@@ -236,7 +236,7 @@ impl Metrics {
     }
 }
 
-/// Requests to the forge, the one place that knows how they are told apart.
+/// Requests to the forge, the one place that knows how they are told apart, and its clock.
 fn register_forge(registry: &mut Registry, snapshot: &Snapshot) {
     let requests = Family::<[(&str, &str); 2], Counter>::default();
     for (method, class, count) in snapshot.traffic.each() {
@@ -246,6 +246,10 @@ fn register_forge(registry: &mut Registry, snapshot: &Snapshot) {
     let writes: Counter = Counter::default();
     writes.inc_by(snapshot.traffic.writes());
     registry.register("writes", "Requests to the forge that could have changed something", writes);
+    let offset: Gauge = Gauge::default();
+    offset.set(snapshot.clock_offset.unwrap_or_default());
+    let help = "How far this host's clock is ahead of the forge's, 0 before the first answer";
+    registry.register_with_unit("forge_clock_offset", help, Unit::Seconds, offset);
 }
 
 fn register_missions(registry: &mut Registry, snapshot: &Snapshot) {
