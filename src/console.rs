@@ -69,6 +69,18 @@ impl Console {
         }
     }
 
+    /// Says what went wrong that no other run mends, and that is no failure of this one.
+    pub fn warn(self, warning: &impl Display) {
+        let message = one_line(&warning.to_string());
+        if self.is_job {
+            to_stderr(&job::warning_line(&message));
+        } else if self.is_logged {
+            tracing::warn!("{message}");
+        } else {
+            to_stderr(&format!("warning: {message}"));
+        }
+    }
+
     /// Says why a person must act.
     #[must_use]
     pub fn refused(self, error: &impl Display) -> Exit {

@@ -2,6 +2,7 @@
 //! data.
 
 use crate::mission::archive::{Archive, ArchiveName};
+use crate::mission::record::Record;
 use crate::mission::time::{Timestamp, spoken_age, spoken_length};
 use crate::settings::{Settings, SettingsError};
 use crate::world::archive::{self, Archives};
@@ -10,6 +11,7 @@ use crate::world::lock::Access;
 use crate::world::root::{Root, RootError, user_name};
 use crate::world::writer::{WriteError, Writer};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 use strum::VariantArray;
@@ -125,7 +127,29 @@ pub fn sweep(
     for listed in report.archives.iter_mut().filter(|listed| listed.fate == Fate::Due) {
         listed.delete(writer, &user, sudo_user, now);
     }
+    note_deleted(writer, &report, now);
     Ok(report)
+}
+
+/// Notes in the records what was deleted, so that the next pass says so on the issues. A pass finds out by itself what could
+/// not be noted.
+fn note_deleted(writer: &Writer, report: &ArchiveReport, now: Timestamp) {
+    let deleted = report.archives.iter().filter(|listed| listed.fate == Fate::Deleted);
+    let deleted: BTreeSet<ArchiveName> = deleted.map(|listed| listed.archive).collect();
+    if deleted.is_empty() {
+        return;
+    }
+    let records = match writer.root().records() {
+        Ok(records) => records,
+        Err(error) => return tracing::warn!("{error}"),
+    };
+    let is_of_deleted = |record: &&Record| record.archive.is_some_and(|name| deleted.contains(&name));
+    for record in records.by_issue.values().filter(is_of_deleted) {
+        let what = "`lazarus-reconcile gc` deleted the archive of the cell";
+        if let Err(error) = writer.remember(&record.issue, |record| record.note_deleted_archive(now, what)) {
+            tracing::warn!("{error}");
+        }
+    }
 }
 
 impl ArchiveReport {

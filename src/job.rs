@@ -28,8 +28,17 @@ fn append(path: &str, text: &str) -> std::io::Result<()> {
 /// begin a command of its own.
 #[must_use]
 pub fn error_line(message: &str) -> String {
-    let escaped = message.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
-    format!("::error::{escaped}")
+    format!("::error::{}", escaped(message))
+}
+
+/// A line that the runner shows as a warning.
+#[must_use]
+pub fn warning_line(message: &str) -> String {
+    format!("::warning::{}", escaped(message))
+}
+
+fn escaped(message: &str) -> String {
+    message.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 fn summary(report: &Report) -> String {

@@ -1,6 +1,7 @@
 //! What the daemon counts, as OpenMetrics. Every label has a closed set of values, none of them a stranger's text, and
 //! every series is there from the start.
 
+use crate::mission::failure::FailureScope;
 use crate::mission::health::Health;
 use crate::mission::phase::Phase;
 use crate::mission::time::Timestamp;
@@ -264,6 +265,8 @@ fn register_progress(registry: &mut Registry, snapshot: &Snapshot, queue: &Queue
     oldest.set(queue.oldest().as_secs_f64());
     let help = "How long the first in line has been there";
     registry.register_with_unit("queue_oldest", help, Unit::Seconds, oldest);
+    let failing = FailureScope::ALL.map(|scope| (scope.word(), snapshot.passes.failures.count(scope)));
+    registry.register("failures", "What fails now, by whose trouble it is", gauges("scope", failing));
     let complete_at: Gauge = Gauge::default();
     complete_at.set(snapshot.passes.complete_at.map_or(0, seconds));
     let help = "When the last complete pass ended, 0 before the first";

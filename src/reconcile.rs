@@ -4,6 +4,7 @@ use crate::facts::fetch;
 use crate::mission::change::Change;
 use crate::mission::missing::MissingFacts;
 use crate::mission::observation::Observation;
+use crate::mission::record::IssueKey;
 use crate::mission::situation::Situation;
 use crate::mission::step::{Candidate, Step};
 use crate::world::WorldError;
@@ -34,11 +35,15 @@ pub async fn reconcile(observer: &Observer, applier: &Applier, candidate: Candid
             Step::Ask(missing) => match ask(observer, applier, &missing, seen).await {
                 Ok(()) => turn.answered(),
                 Err(error) => {
-                    errors.push(error);
+                    tell(&mut errors, error);
                     turn.unanswered();
                 }
             },
             Step::Apply(planned) => {
+                if let Err(error) = prepare(applier, &seen.issue.key, &planned).await {
+                    tell(&mut errors, error);
+                    continue;
+                }
                 for change in planned {
                     match applier.apply(&change).await {
                         Ok(()) => turn.made(change),
@@ -46,7 +51,12 @@ pub async fn reconcile(observer: &Observer, applier: &Applier, candidate: Candid
                         Err(error) if error.is_told_on_the_issue() => {
                             tracing::warn!(kind = error.kind(), "{}: {error}", seen.issue.key);
                         }
-                        Err(error) => errors.push(error),
+                        Err(error) => {
+                            if let Some(failure) = error.lasting(seen.here.now) {
+                                turn.failed(failure);
+                            }
+                            tell(&mut errors, error);
+                        }
                     }
                 }
             }
@@ -55,13 +65,28 @@ pub async fn reconcile(observer: &Observer, applier: &Applier, candidate: Candid
                 // What was checked out, or why not, is known only now.
                 match applier.remembered(&seen.issue.key).await {
                     Ok(record) => seen.record = record.or(seen.record.take()),
-                    Err(error) => errors.push(error),
+                    Err(error) => tell(&mut errors, error),
                 }
             }
             Step::Done => break,
         }
     }
     Outcome { errors, ..Outcome::quiet(candidate) }
+}
+
+/// One and the same cause is told once.
+fn tell(errors: &mut Vec<WorldError>, error: WorldError) {
+    if errors.iter().all(|known| known.to_string() != error.to_string()) {
+        errors.push(error);
+    }
+}
+
+/// What is to be written on the issue waits until it is known that it can be remembered.
+async fn prepare(applier: &Applier, issue: &IssueKey, planned: &[Change]) -> Result<(), WorldError> {
+    if !planned.iter().any(Change::writes_on_issue) {
+        return Ok(());
+    }
+    applier.prepare(issue, planned.iter().find_map(Change::comment_status)).await
 }
 
 async fn ask(

@@ -1,5 +1,6 @@
 //! What a pass came to: for people as text, for programs as one JSON document, for scripts as an exit code.
 
+use crate::mission::cell::Failure;
 use crate::mission::change::Change;
 use crate::mission::health::Health;
 use crate::mission::job_status::fails_a_run;
@@ -22,13 +23,13 @@ pub struct Report {
     /// Whether nothing was changed.
     #[serde(rename = "dry_run")]
     pub is_preview: bool,
-    /// Whether everything was seen, and everything that had to be done was done.
+    /// Whether the service worked and every listed repository could be read.
     pub complete: bool,
     /// Changes that belong to no single issue: root and labels.
     pub changes: Vec<ChangeReport>,
     /// Every proposal, by repository and number.
     pub missions: Vec<MissionReport>,
-    /// What went wrong, one entry each; each also counts against `complete`.
+    /// What went wrong, one entry each.
     pub errors: Vec<Trouble>,
     /// How many there are of each kind.
     pub summary: Summary,
@@ -113,7 +114,7 @@ impl Report {
         missions.sort_by(|a, b| (&a.repository, a.issue).cmp(&(&b.repository, b.issue)));
         Self {
             is_preview: false,
-            complete: troubles.is_empty(),
+            complete: !troubles.iter().any(Trouble::is_of_the_pass),
             changes: changes.iter().map(ChangeReport::of).collect(),
             summary: Summary::of(&missions),
             missions,
@@ -236,7 +237,7 @@ fn mission_report(here: &Here, outcome: &Outcome) -> MissionReport {
         report.host = elsewhere.host.as_ref().map(ToString::to_string);
     } else if let Some((status, record)) = status(observation, situation) {
         let meaning = status.meaning;
-        report.problem = record.said.and_then(|said| said.verdict?.problem());
+        report.problem = record.said.as_ref().and_then(|said| said.verdict?.problem());
         report.phase = Some(meaning.phase.word());
         report.mission_id = meaning.mission.map(|id| id.to_string());
         report.host = meaning.mission.map(|_| here.host.to_string());
@@ -272,17 +273,18 @@ pub(crate) fn blocked(observation: &Observation, here: &Here, obstacle: &Obstacl
 
 fn mission_troubles(mission: &MissionReport, outcome: &Outcome) -> Vec<Trouble> {
     let key = &outcome.observation.issue.key;
-    let trouble = |kind, message, needs_a_token| {
-        let issue = Some((key.repository.clone(), key.number));
-        Trouble { about: key.to_string(), issue, kind, message, needs_a_token }
-    };
     match (outcome.errors.as_slice(), &mission.error) {
-        ([], Some(error)) => vec![trouble(error.kind, error.message.clone(), false)],
-        (errors, _) => {
-            let told = errors.iter().map(|e| trouble(e.kind(), e.to_string(), e.is_about_the_token()));
-            told.collect()
+        ([], Some(error)) => {
+            let blocked = Trouble::mission(&key.repository, key.number, error.kind, error.message.clone());
+            vec![Trouble { is_permanent: !is_passing(&outcome.situation), ..blocked }]
         }
+        (errors, _) => errors.iter().map(|error| Trouble::of_turn(&key.repository, key.number, error)).collect(),
     }
+}
+
+/// Whether what is in the way of a mission may be over with the next look.
+fn is_passing(situation: &Situation) -> bool {
+    matches!(situation, Situation::Blocked(Obstacle::Unseen(Failure::Io | Failure::Timeout)))
 }
 
 fn unseen_mission(repository: String, issue: i64, trouble: &Trouble) -> MissionReport {

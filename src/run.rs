@@ -116,7 +116,12 @@ fn run_daemon(arguments: Pass) -> Exit {
 
 fn tell_troubles(report: &Report, console: Console) {
     for trouble in report.errors.iter().take(TOLD_MAX) {
-        console.announce(&trouble.message_with_subject());
+        let message = trouble.message_with_subject();
+        if trouble.is_permanent && !trouble.needs_a_token && !trouble.is_of_the_pass() {
+            console.warn(&message);
+        } else {
+            console.announce(&message);
+        }
     }
     if let Some(more) = report.errors.len().checked_sub(TOLD_MAX).filter(|more| *more > 0) {
         console.announce(&format!("… and {more} more; `--json` has them all"));
@@ -125,13 +130,15 @@ fn tell_troubles(report: &Report, console: Console) {
 
 /// What the pass was like, as an exit code.
 fn judged(report: &Report, exit_code: bool) -> Exit {
+    // What no other pass can help is told, and is nobody's reason to run this one again.
+    let has_given_up = report.errors.iter().any(|trouble| trouble.is_permanent);
     if report.errors.iter().any(|trouble| trouble.needs_a_token) {
         Exit::Refused
-    } else if !report.complete {
+    } else if !report.complete || report.errors.iter().any(|trouble| !trouble.is_permanent) {
         Exit::Failed
     } else if exit_code && report.is_preview && report.has_changes() {
         Exit::Changes
-    } else if exit_code && !report.is_preview && report.has_alarm() {
+    } else if exit_code && (has_given_up || (!report.is_preview && report.has_alarm())) {
         Exit::Alarm
     } else {
         Exit::Complete

@@ -142,7 +142,7 @@ impl Judge {
         });
         let beat = facts.and_then(|cell| cell.heartbeat.as_ref());
         let stamped = beat.and_then(|beat| Some((beat.heartbeat.timestamp?, beat)));
-        let said = record.and_then(|record| record.said);
+        let said = record.and_then(|record| record.said.as_ref());
         CellReport {
             mission_id: id,
             health: verdict.health,
@@ -160,7 +160,7 @@ impl Judge {
     }
 }
 
-fn since(said: Said, verdict: Verdict) -> Option<Timestamp> {
+fn since(said: &Said, verdict: Verdict) -> Option<Timestamp> {
     let is_same = said.verdict.is_some_and(|known| known.health == verdict.health);
     is_same.then_some(said.since)
 }

@@ -149,7 +149,7 @@ struct Heralds {
 
 impl Heralds {
     async fn tell(&mut self, snapshot: &Snapshot) {
-        let is_complete = snapshot.passes.errors.is_empty();
+        let is_complete = snapshot.passes.last_complete;
         if let Some(directory) = self.directory.clone() {
             let pulse = Pulse {
                 job: Job::Reconcile,
@@ -169,7 +169,7 @@ impl Heralds {
 
 fn status(snapshot: &Snapshot) -> JobStatus {
     let missions = snapshot.missions.iter().map(|view| (view.phase, view.health));
-    job_status(snapshot.readiness().is_ok(), !snapshot.passes.errors.is_empty(), missions)
+    job_status(snapshot.readiness().is_ok(), !snapshot.passes.last_complete, missions)
 }
 
 /// Tells, after each pass, that we live and how it went.
@@ -192,9 +192,11 @@ async fn tell(mut snapshots: watch::Receiver<Arc<Snapshot>>, interval: Duration,
 
 fn summary(snapshot: &Snapshot) -> String {
     let Snapshot { missions, passes, .. } = snapshot;
+    let count = missions.len();
     match passes.errors.first() {
-        Some(error) => format!("{} missions; the last pass was not complete: {error}", missions.len()),
-        None => format!("{} missions; the last pass was complete", missions.len()),
+        Some(error) if !passes.last_complete => format!("{count} missions; the last pass was not complete: {error}"),
+        Some(error) => format!("{count} missions; the last pass was complete, but: {error}"),
+        None => format!("{count} missions; the last pass was complete"),
     }
 }
 

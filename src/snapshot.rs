@@ -1,5 +1,6 @@
 //! What the daemon shows of itself and its missions: one value that never changes, replaced when there is news.
 
+use crate::mission::failure::FailureScope;
 use crate::mission::health::Health;
 use crate::mission::heartbeat::WizardState;
 use crate::mission::identity::{ForgeUrl, GatewayName, HostName, MissionId, WizardName};
@@ -57,7 +58,7 @@ pub struct Snapshot {
     pub forge: Option<ForgeUrl>,
     /// Where heartbeats are taken from elsewhere.
     pub public_url: Option<Url>,
-    /// Every cell, and every proposal that has none, by mission id.
+    /// Every cell, every proposal that has none, and every ended mission whose archive is there, by mission id.
     pub missions: Vec<Arc<MissionView>>,
     /// How the passes went.
     pub passes: Passes,
@@ -74,16 +75,75 @@ pub struct Passes {
     pub started_at: Option<Timestamp>,
     /// When the last one ended.
     pub finished_at: Option<Timestamp>,
-    /// When the last one ended in which nothing failed.
+    /// When the last complete one ended: the service did its work, and read every listed repository.
     pub complete_at: Option<Timestamp>,
-    /// How many there were, with and without failures.
+    /// Whether the last one was complete.
+    pub last_complete: bool,
+    /// How many were complete.
     pub complete: u64,
     /// How many ended incomplete.
     pub incomplete: u64,
     /// What went wrong in the last one, if anything did: one message each.
     pub errors: Vec<String>,
-    /// Why the forge's last answer was none, if it was.
+    /// Why the forge as a whole, or not one listed repository, could be read when it was asked last, if it could not.
     pub forge_error: Option<String>,
+    /// What else keeps the service from its work: its root, or a defect.
+    pub service_error: Option<String>,
+    /// What fails now.
+    pub failures: Failures,
+}
+
+/// What fails now: what the last pass met, and what failed before and has not been tried again since.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Failures {
+    /// Failures of the service itself.
+    pub service: usize,
+    /// Repositories that something fails for.
+    pub repository: usize,
+    /// Missions that something fails for.
+    pub mission: usize,
+    /// The first of them, those of the service before those of repositories and missions.
+    pub first: Vec<FailureView>,
+}
+
+impl Failures {
+    /// How many there are of one scope.
+    #[must_use]
+    pub fn count(&self, scope: FailureScope) -> usize {
+        match scope {
+            FailureScope::Service => self.service,
+            FailureScope::Repository => self.repository,
+            FailureScope::Mission => self.mission,
+        }
+    }
+}
+
+/// One thing that fails.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FailureView {
+    /// Whose trouble it is.
+    pub scope: FailureScope,
+    /// A repository, an issue as `owner/name#N`, or a path.
+    pub about: String,
+    /// The fixed word.
+    pub kind: &'static str,
+    /// Whether no other try can help before a person does something.
+    #[serde(rename = "permanent")]
+    pub is_permanent: bool,
+    /// What was tried, what happened, what to do.
+    pub message: String,
+}
+
+impl FailureView {
+    /// The message, with what it is about where it does not say so itself.
+    #[must_use]
+    pub fn message_with_subject(&self) -> String {
+        if self.message.contains(&self.about) {
+            self.message.clone()
+        } else {
+            format!("{}: {}", self.about, self.message)
+        }
+    }
 }
 
 /// One mission, or one cell that belongs to no issue.
@@ -93,6 +153,8 @@ pub struct MissionView {
     pub mission_id: MissionId,
     /// Whether there is, or should be, a cell.
     pub has_cell: bool,
+    /// Whether the cell of a mission that has ended lies in the archive.
+    pub is_archived: bool,
     /// Where the cell is, or would be.
     pub path: String,
     /// The phase; none for a cell without an issue.
@@ -109,13 +171,15 @@ pub struct MissionView {
     pub beaten_at: Option<Timestamp>,
     /// What the wizard says of itself, once it has beaten.
     pub says: Option<WizardState>,
+    /// Since when it says so.
+    pub says_since: Option<Timestamp>,
     /// The wizard's last message for people.
     pub message: Option<String>,
     /// What is remarkable about the last heartbeat, one thing a line.
     pub notes: Vec<String>,
     /// Who works in it.
     pub wizard: Option<WizardName>,
-    /// The mission's title.
+    /// The mission's title, as accepted, or as it was read last.
     pub name: Option<String>,
     /// The repository that was asked for, as `owner/name`.
     pub repository: Option<String>,
@@ -174,31 +238,24 @@ impl GatewayState {
 /// So many intervals may go by without the end of any pass.
 const FINISHED_INTERVALS_MAX: i32 = 3;
 
-/// So many intervals may go by without a complete one.
-const COMPLETE_INTERVALS_MAX: i32 = 10;
-
 impl Snapshot {
-    /// Whether the daemon does its work; if not, why.
+    /// Whether the daemon does its work; if not, why: its root, the forge as a whole, the token, the loop itself. What one
+    /// repository or one mission comes to is none of these.
     pub fn readiness(&self) -> Result<(), String> {
         let now = self.tick.now();
         let interval =
-            chrono::TimeDelta::from_std(self.interval).unwrap_or(chrono::TimeDelta::MAX / COMPLETE_INTERVALS_MAX);
-        let is_recent =
-            |at: Option<Timestamp>, most: i32| at.is_some_and(|at| at <= now && now.after(at) <= interval * most);
+            chrono::TimeDelta::from_std(self.interval).unwrap_or(chrono::TimeDelta::MAX / FINISHED_INTERVALS_MAX);
         if let (true, Some(error)) = (self.forge.is_some(), &self.passes.forge_error) {
             return Err(error.clone());
         }
-        let none_since = |at: Option<Timestamp>| at.map_or("none yet".to_owned(), |at| format!("the last one at {at}"));
-        if !is_recent(self.passes.finished_at, FINISHED_INTERVALS_MAX) {
-            return Err(format!(
-                "no pass has ended for {FINISHED_INTERVALS_MAX} intervals: {}",
-                none_since(self.passes.finished_at)
-            ));
+        if let Some(error) = &self.passes.service_error {
+            return Err(error.clone());
         }
-        if !is_recent(self.passes.complete_at, COMPLETE_INTERVALS_MAX) {
-            let last = none_since(self.passes.complete_at);
-            return Err(format!("no pass has been complete for {COMPLETE_INTERVALS_MAX} intervals: {last}"));
+        let finished_at = self.passes.finished_at;
+        if finished_at.is_some_and(|at| at <= now && now.after(at) <= interval * FINISHED_INTERVALS_MAX) {
+            return Ok(());
         }
-        Ok(())
+        let last = finished_at.map_or("none yet".to_owned(), |at| format!("the last one at {at}"));
+        Err(format!("no pass has ended for {FINISHED_INTERVALS_MAX} intervals: {last}"))
     }
 }

@@ -1,8 +1,10 @@
 //! What went wrong: refusals, after which there is no pass, and troubles, which the next pass tries to mend.
 
 use crate::mission::change::Change;
+use crate::mission::failure::FailureScope;
 use crate::mission::identity::RepositoryName;
 use crate::settings::SettingsError;
+use crate::snapshot::FailureView;
 use crate::world::WorldError;
 use crate::world::gitea::ForgeError;
 use crate::world::repository::RepositoryError;
@@ -37,35 +39,67 @@ pub struct Trouble {
     /// The issue, where it is about one.
     #[serde(skip)]
     pub issue: Option<(RepositoryName, i64)>,
+    /// Whose trouble it is.
+    pub scope: FailureScope,
     /// The fixed word.
     pub kind: &'static str,
     /// What was tried, what happened, what to do.
     pub message: String,
+    /// Whether no other pass can help before a person does something.
+    #[serde(rename = "permanent")]
+    pub is_permanent: bool,
+    /// Whether something that the pass is about was not seen for it.
+    #[serde(skip)]
+    pub is_unread: bool,
     /// Whether nothing can help before a person gives another token.
     #[serde(skip)]
     pub needs_a_token: bool,
 }
 
 impl Trouble {
-    /// What went wrong with something that is no issue, and that another token would not mend.
-    pub(crate) fn new(about: String, kind: &'static str, message: String) -> Self {
-        Self { about, issue: None, kind, message, needs_a_token: false }
+    /// What went wrong with the service: its root, or the forge as a whole.
+    pub(crate) fn service(about: String, kind: &'static str, message: String) -> Self {
+        let scope = FailureScope::Service;
+        Self { about, issue: None, scope, kind, message, is_permanent: false, is_unread: true, needs_a_token: false }
     }
 
-    /// What could not be changed.
+    /// A repository that could not be read, as another pass may.
+    pub(crate) fn unread(name: &RepositoryName, kind: &'static str, message: String) -> Self {
+        Self { scope: FailureScope::Repository, ..Self::service(name.to_string(), kind, message) }
+    }
+
+    /// What went wrong with one issue, or its cell, or its record.
+    pub(crate) fn mission(repository: &RepositoryName, number: i64, kind: &'static str, message: String) -> Self {
+        let about = format!("{repository}#{number}");
+        let (issue, scope) = (Some((repository.clone(), number)), FailureScope::Mission);
+        Self { issue, scope, is_unread: false, ..Self::service(about, kind, message) }
+    }
+
+    /// What failed in the turn of one issue.
+    pub(crate) fn of_turn(repository: &RepositoryName, number: i64, error: &WorldError) -> Self {
+        let (scope, is_permanent) = (error.scope(), error.needs_a_person());
+        let needs_a_token = error.is_about_the_token();
+        let of_issue = Self::mission(repository, number, error.kind(), error.to_string());
+        Self { scope, is_permanent, needs_a_token, ..of_issue }
+    }
+
+    /// What could not be changed about a repository.
     pub(crate) fn unmade(about: String, change: &Change, error: &WorldError) -> Self {
         let message = format!("cannot {change}: {error}");
-        Self { needs_a_token: error.is_about_the_token(), ..Self::new(about, error.kind(), message) }
+        let scope = if error.scope() == FailureScope::Mission { FailureScope::Repository } else { error.scope() };
+        Self {
+            scope,
+            is_permanent: error.needs_a_person(),
+            is_unread: false,
+            needs_a_token: error.is_about_the_token(),
+            ..Self::service(about, error.kind(), message)
+        }
     }
 
     /// The message, with what it is about where it does not say so itself.
     #[must_use]
     pub fn message_with_subject(&self) -> String {
-        if self.message.contains(&self.about) {
-            self.message.clone()
-        } else {
-            format!("{}: {}", self.about, self.message)
-        }
+        FailureView::from(self).message_with_subject()
     }
 
     /// Whether it is over as soon as the forge is well again, or has another token.
@@ -74,26 +108,65 @@ impl Trouble {
         self.needs_a_token || matches!(self.kind, "unreachable" | "timeout" | "unavailable" | "protocol" | "given-up")
     }
 
+    /// Whether the pass is not complete for it: the service fails, or a listed repository cannot be read, which its owner
+    /// or the operator causes and nobody else. What a mission or a repository that refuses writes comes to is told, and
+    /// keeps nobody's monitoring from working.
+    #[must_use]
+    pub fn is_of_the_pass(&self) -> bool {
+        match self.scope {
+            FailureScope::Service => true,
+            FailureScope::Repository => self.is_unread,
+            FailureScope::Mission => false,
+        }
+    }
+
     /// We ourselves broke down over an issue.
-    pub(crate) fn defect(repository: RepositoryName, number: i64) -> Self {
-        let about = format!("{repository}#{number}");
-        Self { issue: Some((repository, number)), ..Self::breakdown(about) }
+    pub(crate) fn defect(repository: &RepositoryName, number: i64) -> Self {
+        Self::mission(repository, number, "defect", DEFECT.to_owned())
     }
 
     /// We ourselves broke down over something.
     pub(crate) fn breakdown(about: String) -> Self {
-        let message = "a defect of this program, which other missions did not feel; please report it";
-        Self::new(about, "defect", message.to_owned())
+        Self::service(about, "defect", DEFECT.to_owned())
     }
 
-    /// A repository cannot be served.
+    /// A repository cannot be served. One that is archived can be read, but not written.
     pub(crate) fn repository(name: &RepositoryName, error: &RepositoryError) -> Self {
-        let needs_a_token = error.is_about_the_token();
-        Self { needs_a_token, ..Self::new(name.to_string(), error.kind(), error.to_string()) }
+        let is_token = error.is_about_the_token();
+        Self {
+            scope: if is_token { FailureScope::Service } else { FailureScope::Repository },
+            is_permanent: error.needs_a_person(),
+            is_unread: !error.is_archived(),
+            needs_a_token: is_token,
+            ..Self::service(name.to_string(), error.kind(), error.to_string())
+        }
     }
 
-    /// The forge did not answer as it should.
+    /// The forge as a whole did not answer as it should.
     pub(crate) fn forge(about: String, error: &ForgeError) -> Self {
-        Self { needs_a_token: error.is_about_the_token(), ..Self::new(about, error.kind(), error.to_string()) }
+        let (is_permanent, needs_a_token) = (error.needs_a_person(), error.is_about_the_token());
+        Self { is_permanent, needs_a_token, ..Self::service(about, error.kind(), error.to_string()) }
+    }
+
+    /// It did not take what is said for many missions on `notify.issue`.
+    pub(crate) fn of_alerts(issue: String, error: &ForgeError) -> Self {
+        let scope = error.scope().min(FailureScope::Repository);
+        Self { scope, is_unread: false, ..Self::forge(issue, error) }
+    }
+
+    /// It did not answer as it should when it was asked for the issues of a repository.
+    pub(crate) fn of_listing(name: &RepositoryName, error: &ForgeError) -> Self {
+        let scope = error.scope().min(FailureScope::Repository);
+        Self { scope, ..Self::forge(name.to_string(), error) }
     }
 }
+
+impl From<&Trouble> for FailureView {
+    fn from(trouble: &Trouble) -> Self {
+        let Trouble { about, scope, kind, message, is_permanent, .. } = trouble.clone();
+        Self { scope, about, kind, is_permanent, message }
+    }
+}
+
+/// What is said of a defect.
+const DEFECT: &str = "a defect of this program, which other missions did not feel; please report it";

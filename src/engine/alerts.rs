@@ -70,7 +70,7 @@ impl Engine {
             Ok(keys) => keys.into_iter().for_each(|key| self.queue.add(key)),
             Err(message) => {
                 let about = self.settings.missions_root.display().to_string();
-                self.note(&[Trouble::new(about, "alarms", message)]);
+                self.note(&[Trouble::service(about, "alarms", message)]);
             }
         }
     }
@@ -86,7 +86,7 @@ impl Engine {
                 Ok(settled) => Change::RememberFleet { memory: Box::new(settled) },
                 Err(error) => {
                     let issue = self.settings.notify.issue.as_ref().map(ToString::to_string);
-                    return vec![Trouble::forge(issue.unwrap_or_default(), &error)];
+                    return vec![Trouble::of_alerts(issue.unwrap_or_default(), &error)];
                 }
             },
         };

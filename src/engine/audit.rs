@@ -83,7 +83,7 @@ impl Engine {
         let Survey {
             here, repositories, setup, fleet, mut candidates, mut troubles, records, begun_at, comments, ..
         } = survey;
-        self.hear_of_forge(outages(&troubles).next().map(|trouble| trouble.message.clone()));
+        self.hear_of_forge(survey.out_of_reach);
         if here.me == 0 {
             return troubles;
         }
@@ -209,7 +209,7 @@ impl Engine {
         }
         locked(&self.passes).told.forge_error = Some(message.clone());
         let about = self.settings.missions_root.display().to_string();
-        vec![Trouble::new(about, "refused", message)]
+        vec![Trouble::service(about, "refused", message)]
     }
 
     pub(super) fn hear_of_forge(&self, error: Option<String>) {
@@ -229,28 +229,38 @@ impl Engine {
             let hold = locked(&forge.hold);
             (hold.repositories.clone(), hold.since.clone())
         };
-        let mut troubles = Vec::new();
+        let (mut troubles, mut read) = (Vec::new(), 0);
         for repository in repositories {
             // Until an audit has seen all of it, there is nothing to begin from.
             let Some(since) = since.get(&repository.id) else { continue };
-            match self.list_one(forge, &repository, *since).await {
+            // Its comments first, so that what is found suspect is looked at after that.
+            let heard = self.find_changed_comments(forge, &repository).await;
+            let listed = self.list_issues(forge, &repository, *since).await;
+            read += usize::from(listed.is_ok());
+            // One cause is told once.
+            match listed.and(heard) {
                 Ok(()) => {}
                 Err(error) => {
                     // It was renamed, or is gone: an audit finds out.
                     if matches!(error, ForgeError::Moved { .. } | ForgeError::NotFound { .. }) {
                         self.queue.add(Key::Audit);
                     }
-                    troubles.push(Trouble::forge(repository.name.to_string(), &error));
+                    troubles.push(Trouble::of_listing(&repository.name, &error));
                 }
             }
         }
-        self.hear_of_forge(troubles.first().map(|trouble| trouble.message.clone()));
+        // As long as any of them can be read, the forge is there.
+        let unread = troubles.first().filter(|_| read == 0);
+        self.hear_of_forge(unread.map(|trouble| trouble.message.clone()));
         troubles
     }
 
-    /// Its comments first, so that what is found suspect is looked at after that. Where they cannot be read, issues still are.
-    async fn list_one(&self, forge: &Forge, repository: &KnownRepository, since: Timestamp) -> Result<(), ForgeError> {
-        let heard = self.find_changed_comments(forge, repository).await;
+    async fn list_issues(
+        &self,
+        forge: &Forge,
+        repository: &KnownRepository,
+        since: Timestamp,
+    ) -> Result<(), ForgeError> {
         let asked_at = clock::instant();
         let listed = forge.observer.issues_since(repository, since).await?;
         let begun_at = listed.begun_at.filter(|_| listed.is_complete);
@@ -258,7 +268,7 @@ impl Engine {
             locked(&forge.hold).since.insert(repository.id, begun_at.plus(-OVERLAP));
         }
         self.offer(listed.issues, asked_at);
-        heard
+        Ok(())
     }
 
     fn offer(&self, issues: Vec<IssueFacts>, asked_at: Instant) {

@@ -238,6 +238,7 @@ impl Fleet {
     pub(super) fn judge(&mut self, watch: &Watch, ground: &Ground<'_>) -> Vec<Key> {
         self.existing = watch.all().filter(|(_, seen)| seen.sighting != Sighting::Absent).map(|(id, _)| id).collect();
         self.views.retain(|id, view| watch.seen(*id).is_some() || !view.has_cell);
+        self.show_all_archived(ground);
         let verdicts: Vec<(MissionId, Verdict)> =
             watch.all().map(|(id, seen)| (id, self.verdict(id, seen, ground))).collect();
         let guarded = verdicts.iter().filter_map(|(id, verdict)| {

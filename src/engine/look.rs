@@ -5,6 +5,7 @@ use crate::engine::fleet::{Place, Told, fingerprint, place_of};
 use crate::engine::forge::Forge;
 use crate::engine::tracked::Hold;
 use crate::facts::fetch;
+use crate::mission::cell::Sighting;
 use crate::mission::change::Change;
 use crate::mission::ground::KnownRepository;
 use crate::mission::identity::MissionId;
@@ -58,7 +59,7 @@ impl Engine {
         match observed {
             Ok(None) => Vec::new(),
             Ok(Some(candidate)) => Box::pin(self.reconcile(forge, &applier, candidate, begun)).await,
-            Err(error) => vec![trouble(&repository, place, &error)],
+            Err(error) => vec![Trouble::of_turn(&repository.name, place.1, &error)],
         }
     }
 
@@ -115,7 +116,8 @@ impl Engine {
         }
         let troubles = result.troubles.clone();
         match &self.gathered {
-            Some(gathered) => locked(&gathered.found).results.push(result),
+            // What went wrong is gathered with all else that did.
+            Some(gathered) => locked(&gathered.found).results.push(MissionResult { troubles: Vec::new(), ..result }),
             None => self.look_again(&outcome, &troubles),
         }
         self.publish_soon();
@@ -160,7 +162,11 @@ impl Engine {
         let is_new = outcome.changes.iter().any(|change| matches!(change, Change::CreateCell { .. }));
         fleet.release(place, is_new.then_some(id));
         let verdict = fleet.known.get_mut(&place).and_then(|known| known.verdict(&observation.sighting, ground.now));
-        if let Some(verdict) = verdict {
+        let has_ended = !record.is_served_here() && observation.sighting == Sighting::Absent;
+        if has_ended {
+            fleet.drop_cell(id);
+            fleet.show_archived(place, &ground);
+        } else if let Some(verdict) = verdict {
             fleet.show(id, &observation.sighting, verdict, &ground);
         } else {
             let is_told = observation.issue.is_open() && record.elsewhere.is_none();
@@ -180,10 +186,4 @@ impl Engine {
         }
         Ok(Some(IssueFacts::gone(&record, self.now())))
     }
-}
-
-fn trouble(repository: &KnownRepository, place: Place, error: &WorldError) -> Trouble {
-    let (issue, needs_a_token) = (Some((repository.name.clone(), place.1)), error.is_about_the_token());
-    let about = format!("{}#{}", repository.name, place.1);
-    Trouble { issue, needs_a_token, ..Trouble::new(about, error.kind(), error.to_string()) }
 }

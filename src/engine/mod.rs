@@ -294,7 +294,7 @@ impl Engine {
             Err(error) => {
                 let error = self.settings.refused_root(error);
                 let about = self.settings.missions_root.display().to_string();
-                self.note(&[Trouble::new(about, error.kind(), error.to_string())]);
+                self.note(&[Trouble::service(about, error.kind(), error.to_string())]);
                 return false;
             }
         }

@@ -2,12 +2,15 @@
 
 use crate::engine::Engine;
 use crate::engine::forge::Forge;
+use crate::mission::failure::FailureScope;
 use crate::mission::time::Timestamp;
-use crate::snapshot::{Passes, Snapshot};
+use crate::queue::Key;
+use crate::snapshot::{FailureView, Failures, Passes, Snapshot};
 use crate::trouble::Trouble;
 use crate::world::clock;
 use crate::world::mutex::locked;
 use chrono::TimeDelta;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -29,7 +32,13 @@ pub(super) struct PassBook {
     /// Whether every cell has been looked at in it.
     pub(super) is_swept: bool,
     errors: Vec<String>,
-    is_failed: bool,
+    /// Whether the service failed in it, or a repository could not be read.
+    is_incomplete: bool,
+    /// What the service failed with last, other than by the forge, and whether that was in this pass.
+    failed: Option<Trouble>,
+    has_failed: bool,
+    /// What the last look at each key failed with, as long as no look has succeeded since.
+    failing: BTreeMap<Key, Vec<Trouble>>,
     /// How many looks had ended and requests been made when one was last seen to, and when that was.
     moved: (u64, Timestamp),
 }
@@ -46,24 +55,52 @@ pub(super) struct Ended {
 impl PassBook {
     pub(super) fn new(now: Timestamp) -> Self {
         let told = Passes { started_at: Some(now), ..Passes::default() };
-        Self { told, begun: None, is_swept: false, errors: Vec::new(), is_failed: false, moved: (0, now) }
+        Self {
+            told,
+            begun: None,
+            is_swept: false,
+            errors: Vec::new(),
+            is_incomplete: false,
+            failed: None,
+            has_failed: false,
+            failing: BTreeMap::new(),
+            moved: (0, now),
+        }
     }
 
     pub(super) fn open(&mut self) {
-        (self.begun, self.is_swept, self.is_failed) = (Some(clock::instant()), false, false);
+        (self.begun, self.is_swept) = (Some(clock::instant()), false);
+        (self.is_incomplete, self.has_failed) = (false, false);
         self.errors.clear();
     }
 
     pub(super) fn note(&mut self, troubles: &[Trouble]) {
-        self.is_failed |= !troubles.is_empty();
+        self.is_incomplete |= troubles.iter().any(Trouble::is_of_the_pass);
+        // That the forge fails is told by what it was asked last.
+        let is_ours = |trouble: &&Trouble| trouble.scope == FailureScope::Service && !trouble.is_outage();
+        if let Some(failed) = troubles.iter().find(is_ours) {
+            self.has_failed = true;
+            self.told.service_error = Some(failed.message_with_subject());
+            self.failed = Some(failed.clone());
+        }
         let room = ERRORS_MAX.saturating_sub(self.errors.len());
         self.errors.extend(troubles.iter().take(room).map(Trouble::message_with_subject));
     }
 
-    /// The next one is due, and this one is not over.
-    pub(super) fn give_up(&mut self, left: usize) {
+    /// Takes note of how the look at a key ended.
+    pub(super) fn note_look(&mut self, key: Key, troubles: &[Trouble]) {
+        if troubles.is_empty() {
+            self.failing.remove(&key);
+        } else {
+            self.failing.insert(key, troubles.to_vec());
+        }
+    }
+
+    /// The next one is due, and this one is not over. That missions take long keeps no pass from being complete, but that
+    /// the repositories are still being read does.
+    pub(super) fn give_up(&mut self, left: usize, is_unread: bool) {
         if self.begun.is_some() {
-            self.is_failed = true;
+            self.is_incomplete |= is_unread;
             self.errors.push(format!("the pass was not over when the next one was due; {left} more in line"));
         }
     }
@@ -77,23 +114,40 @@ impl PassBook {
         now.after(self.moved.1) <= STUCK_AFTER
     }
 
+    /// What fails now, each thing once.
+    fn failures(&self, standing: &[Trouble]) -> Failures {
+        let mut failing: Vec<&Trouble> = self.failing.values().flatten().chain(standing).chain(&self.failed).collect();
+        failing.sort_by(|a, b| (a.scope, &a.about).cmp(&(b.scope, &b.about)));
+        failing.dedup_by(|a, b| (a.scope, &a.about) == (b.scope, &b.about));
+        let count = |scope| failing.iter().filter(|trouble| trouble.scope == scope).count();
+        Failures {
+            service: count(FailureScope::Service),
+            repository: count(FailureScope::Repository),
+            mission: count(FailureScope::Mission),
+            first: failing.iter().take(ERRORS_MAX).map(|trouble| FailureView::from(*trouble)).collect(),
+        }
+    }
+
     /// Ends the pass, with so many issues that failed and come again later; none where there was none.
     pub(super) fn close(&mut self, now: Timestamp, delayed: usize) -> Option<Ended> {
         let begun = self.begun.take()?;
-        if delayed > 0 && !self.is_failed {
-            self.is_failed = true;
+        if delayed > 0 && self.errors.is_empty() {
             self.errors.push(format!("{delayed} that failed before are tried again later"));
         }
         self.told.finished_at = Some(now);
         self.told.errors = std::mem::take(&mut self.errors);
-        if self.is_failed {
+        self.told.last_complete = !self.is_incomplete;
+        if !self.has_failed {
+            (self.failed, self.told.service_error) = (None, None);
+        }
+        if self.is_incomplete {
             self.told.incomplete += 1;
         } else {
             self.told.complete += 1;
             self.told.complete_at = Some(now);
         }
         let number = self.told.complete + self.told.incomplete;
-        Some(Ended { number, is_complete: !self.is_failed, duration: clock::instant() - begun, delayed })
+        Some(Ended { number, is_complete: !self.is_incomplete, duration: clock::instant() - begun, delayed })
     }
 }
 
@@ -111,7 +165,13 @@ impl Published {
 }
 
 impl Engine {
-    /// Takes note of what went wrong; the pass that it belongs to is not complete then.
+    /// Takes note of how the look at a key ended.
+    pub(super) fn note_look(&self, key: Key, troubles: &[Trouble]) {
+        locked(&self.passes).note_look(key, troubles);
+        self.note(troubles);
+    }
+
+    /// Takes note of what went wrong.
     pub(super) fn note(&self, troubles: &[Trouble]) {
         if let Some(gathered) = &self.gathered {
             locked(&gathered.found).troubles.extend_from_slice(troubles);
@@ -131,7 +191,8 @@ impl Engine {
             let mut passes = locked(&self.passes);
             let is_idle = self.queue.is_idle();
             if is_overdue && !is_idle {
-                passes.give_up(self.queue.depth());
+                let is_unread = self.queue.is_asked(Key::Audit) || self.queue.is_asked(Key::Listing);
+                passes.give_up(self.queue.depth(), is_unread);
             }
             // One in which nothing at all has moved for so long is stuck, and whoever watches us has to see that.
             let moved = self.queue.ended() + self.forge.as_ref().map_or(0, |forge| forge.traffic().total());
@@ -179,7 +240,11 @@ impl Engine {
         // Of the others, one lock at a time.
         let tick = *locked(&self.tick);
         let missions = locked(&self.fleet).views();
-        let passes = locked(&self.passes).told.clone();
+        let standing = self.forge.as_ref().map(Forge::standing).unwrap_or_default();
+        let passes = {
+            let passes = locked(&self.passes);
+            Passes { failures: passes.failures(&standing), ..passes.told.clone() }
+        };
         let gateways = locked(&self.gateways).clone();
         let traffic = self.forge.as_ref().map(Forge::traffic).unwrap_or_default();
         let snapshot = Snapshot { tick, missions, passes, gateways, traffic, ..(*before).clone() };

@@ -2,10 +2,12 @@
 
 use crate::engine::fleet::{Fleet, Ground, Place};
 use crate::engine::tracked::Tracked;
+use crate::mission::archive::ArchiveName;
 use crate::mission::cell::{CellFacts, Sighting};
 use crate::mission::health::{Health, Verdict};
 use crate::mission::heartbeat::{Beat, WizardState};
 use crate::mission::identity::{ForgeUrl, MissionId};
+use crate::mission::paths::{archive_path, cell_path};
 use crate::mission::phase::Phase;
 use crate::mission::record::{IssueKey, IssueState};
 use crate::mission::time::Timestamp;
@@ -19,29 +21,37 @@ impl Fleet {
         let before = self.views.get(&id);
         let cell = sighting.cell();
         let known = self.of_mission(id);
-        let said = known.and_then(|known| known.record.said);
+        let said = known.and_then(|known| known.record.said.as_ref());
         let is_same_as_said = said.is_some_and(|said| said.verdict.is_some_and(|v| v.health == verdict.health));
         let since = match before.filter(|before| before.health == Some(verdict.health)) {
             _ if is_same_as_said => said.map(|said| said.since),
             Some(before) => before.since,
             None => Some(ground.now),
         };
+        let says = cell.and_then(says);
+        let says_since = match before.filter(|before| before.says == says) {
+            _ if said.is_some_and(|said| said.says == says) => said.and_then(|said| said.says_since),
+            Some(before) => before.says_since,
+            None => says.map(|_| ground.now),
+        };
         let bound = known.and_then(|known| known.record.binding.as_ref());
         let view = MissionView {
             mission_id: id,
             has_cell: true,
-            path: format!("{}/{id}", ground.missions_root),
+            is_archived: false,
+            path: cell_path(ground.missions_root, id),
             phase: known.and_then(phase),
             health: Some(verdict.health),
             reason: Some(verdict.reason.to_string()),
             since,
             beaten_at: cell.and_then(stamp),
-            says: cell.and_then(says),
+            says,
+            says_since,
             problem: verdict.problem(),
             notes: cell.and_then(|cell| cell.heartbeat.as_ref()).map_or_else(Vec::new, Beat::remarks),
             message: cell.and_then(|cell| cell.heartbeat.as_ref()?.heartbeat.message.clone()),
             wizard: bound.and_then(|bound| bound.spec.wizard.clone()),
-            name: bound.map(|bound| bound.name.clone()),
+            name: known.and_then(|known| known.record.name().map(str::to_owned)),
             repository: bound.and_then(|bound| bound.spec.repository.as_ref().map(ToString::to_string)),
             issue: known.map(|known| issue_view(known, ground.forge)),
             changes: known.map(|known| known.record.changes.clone()).unwrap_or_default(),
@@ -62,30 +72,40 @@ impl Fleet {
         let Some(known) = self.known.get(&place) else { return };
         if let Some(cell) = self.views.get(&id).filter(|view| view.has_cell) {
             let (phase, issue) = (phase(known), Some(issue_view(known, ground.forge)));
-            let view = MissionView { phase, issue, ..(**cell).clone() };
+            let name = known.record.name().map(str::to_owned);
+            let view = MissionView { phase, issue, name, ..(**cell).clone() };
             self.views.insert(id, Arc::new(view));
             return;
         }
-        let view = MissionView {
-            mission_id: id,
-            has_cell: false,
-            path: format!("{}/{id}", ground.missions_root),
-            phase: phase(known),
-            health: None,
-            reason: None,
-            since: known.record.said.map(|said| said.since),
-            beaten_at: None,
-            says: None,
-            problem: None,
-            notes: Vec::new(),
-            message: None,
-            wizard: None,
-            name: None,
-            repository: None,
-            issue: Some(issue_view(known, ground.forge)),
-            changes: known.record.changes.clone(),
-        };
+        let view = without_cell(known, (id, cell_path(ground.missions_root, id)), ground);
         self.views.insert(id, Arc::new(view));
+    }
+
+    /// Shows every mission that has ended and whose cell lies in the archive, and none whose archive is deleted.
+    pub(super) fn show_all_archived(&mut self, ground: &Ground<'_>) {
+        let archived: BTreeMap<MissionId, Place> =
+            self.known.keys().filter_map(|place| Some((self.archived(*place)?.0, *place))).collect();
+        self.views.retain(|id, view| !view.is_archived || archived.contains_key(id));
+        for place in archived.into_values() {
+            self.show_archived(place, ground);
+        }
+    }
+
+    /// Shows a mission whose cell lies in the archive, if it is one.
+    pub(super) fn show_archived(&mut self, place: Place, ground: &Ground<'_>) {
+        let Some((id, known, name)) = self.archived(place) else { return };
+        if self.views.get(&id).is_some_and(|view| view.has_cell || view.is_archived) {
+            return;
+        }
+        let path = archive_path(ground.missions_root, name);
+        let view = MissionView { is_archived: true, ..without_cell(known, (id, path), ground) };
+        self.views.insert(id, Arc::new(view));
+    }
+
+    fn archived(&self, place: Place) -> Option<(MissionId, &Tracked, ArchiveName)> {
+        let known = self.known.get(&place)?;
+        let (id, name) = known.mission_id().zip(known.record.kept_archive())?;
+        (self.places.get(&id) == Some(&place)).then_some((id, known, name))
     }
 
     /// Shows every proposal that waits without a cell, and none that does not wait any more.
@@ -95,7 +115,7 @@ impl Fleet {
         let waiting = self.known.iter().filter(|(_, known)| is_waiting(known));
         let id = |issue: &IssueKey| MissionId::of_issue(forge, issue.repository_id, issue.issue_id);
         let waiting: BTreeMap<MissionId, Place> = waiting.map(|(place, known)| (id(known.issue()), *place)).collect();
-        self.views.retain(|id, view| view.has_cell || waiting.contains_key(id));
+        self.views.retain(|id, view| view.has_cell || view.is_archived || waiting.contains_key(id));
         for (id, place) in waiting {
             self.show_waiting(id, place, ground);
         }
@@ -108,16 +128,48 @@ impl Fleet {
         }
     }
 
+    /// Shows no cell of it any more: it was moved away.
+    pub(super) fn drop_cell(&mut self, id: MissionId) {
+        self.views.remove(&id);
+    }
+
     /// Everything that is shown.
     pub(super) fn views(&self) -> Vec<Arc<MissionView>> {
         self.views.values().cloned().collect()
     }
 }
 
+/// A mission whose cell is not in its place; `path` is where it lies, or would.
+fn without_cell(known: &Tracked, (mission_id, path): (MissionId, String), ground: &Ground<'_>) -> MissionView {
+    let record = &known.record;
+    let bound = record.binding.as_ref();
+    MissionView {
+        mission_id,
+        has_cell: false,
+        is_archived: false,
+        path,
+        phase: phase(known),
+        health: None,
+        reason: None,
+        since: record.said.as_ref().map(|said| said.since),
+        beaten_at: None,
+        says: None,
+        says_since: None,
+        problem: None,
+        notes: Vec::new(),
+        message: None,
+        wizard: bound.and_then(|bound| bound.spec.wizard.clone()),
+        name: record.name().map(str::to_owned),
+        repository: bound.and_then(|bound| bound.spec.repository.as_ref().map(ToString::to_string)),
+        issue: Some(issue_view(known, ground.forge)),
+        changes: record.changes.clone(),
+    }
+}
+
 /// What was said last; an issue that is closed is left alone and says nothing new.
 fn phase(known: &Tracked) -> Option<Phase> {
     let is_open = known.record.state == IssueState::Open;
-    if is_open { known.record.said.map(|said| said.phase) } else { Some(Phase::Closed) }
+    if is_open { known.record.said.as_ref().map(|said| said.phase) } else { Some(Phase::Closed) }
 }
 
 fn issue_view(known: &Tracked, forge: Option<&ForgeUrl>) -> IssueView {

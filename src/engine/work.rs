@@ -16,7 +16,7 @@ impl Engine {
             // A defect costs one look, and not the worker.
             let handled = Box::pin(caught(self.handle(forge, key))).await;
             let troubles = handled.unwrap_or_else(|()| vec![self.breakdown(key)]);
-            self.note(&troubles);
+            self.note_look(key, &troubles);
             match (troubles.is_empty(), key) {
                 (false, Key::Issue { .. }) if self.is_away(&troubles) => self.queue.put_off(key, self.now()),
                 (false, Key::Issue { .. }) => self.queue.failed(key, self.now()),
@@ -55,7 +55,7 @@ impl Engine {
             return Trouble::breakdown("a look at everything".to_owned());
         };
         match self.forge.as_ref().and_then(|forge| forge.repository(repository)) {
-            Some(known) => Trouble::defect(known.name, number),
+            Some(known) => Trouble::defect(&known.name, number),
             None => Trouble::breakdown(format!("issue {number} of repository {repository}")),
         }
     }

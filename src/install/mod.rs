@@ -179,7 +179,7 @@ impl Prepared {
             }
             Step::CorrectLabel { label, found } => {
                 let meaning = label.appearance().meaning;
-                let description = if found.description.is_empty() { meaning } else { &found.description };
+                let description = if label.is_outdated(&found.description) { meaning } else { &found.description };
                 call.correct_label(found, label.is_exclusive(), description).send().await.map(|_| None)
             }
             Step::Commit { files, branch: None } => commit(gitea, &self.repository, files, None).await.map(|()| None),

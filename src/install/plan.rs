@@ -186,7 +186,8 @@ fn labels(found: &Repository, wanted: &Wanted) -> Vec<Step> {
         if known.is_empty() {
             return vec![Step::CreateLabel(label)];
         }
-        let is_wrong = |known: &gitea::Label| known.exclusive != label.is_exclusive() || known.description.is_empty();
+        let is_wrong =
+            |known: &gitea::Label| known.exclusive != label.is_exclusive() || label.is_outdated(&known.description);
         let wrong = known.into_iter().filter(is_wrong);
         wrong.map(|found| Step::CorrectLabel { label: label.clone(), found }).collect()
     });

@@ -3,7 +3,7 @@
 
 use crate::mission::alarm::{Alarm, AlarmMarker, Intended, Kind, Raised};
 use crate::mission::change::Change;
-use crate::mission::health::Place;
+use crate::mission::health::{Health, Place, Reason, Verdict};
 use crate::mission::mood::mood;
 use crate::mission::notice::Notice;
 use crate::mission::notify::{Cause, Mood, Notify};
@@ -26,6 +26,8 @@ pub struct Standing {
     pub raised: Option<Raised>,
     /// Whether anybody wants to hear of it: it is active here, and nobody has paused it.
     pub is_watched: bool,
+    /// Whether its issue was closed, which ends an alert that stands.
+    pub is_closed: bool,
 }
 
 impl Standing {
@@ -33,18 +35,23 @@ impl Standing {
     #[must_use]
     pub fn of(record: &Record, notify: &Notify) -> Self {
         let is_here = record.state == IssueState::Open && record.elsewhere.is_none() && record.archive.is_none();
-        let is_active = record.said.is_some_and(|said| said.phase == Phase::Active) && record.suspension.is_none();
+        let is_active =
+            record.said.as_ref().is_some_and(|said| said.phase == Phase::Active) && record.suspension.is_none();
         Self {
-            mood: mood(record.said, notify),
+            mood: mood(record.said.as_ref(), notify),
             bad_since: record.bad_since,
             raised: record.alarm.raised,
             is_watched: is_here && is_active && record.binding.is_some(),
+            is_closed: record.state == IssueState::Closed && record.elsewhere.is_none(),
         }
     }
 
     /// What is to be said of it now, if anything is.
     #[must_use]
     pub fn due(&self, notify: &Notify, now: Timestamp) -> Option<Kind> {
+        if self.is_closed {
+            return self.raised.filter(|raised| notify.on.contains(&raised.cause)).map(|_| Kind::Over);
+        }
         if !self.is_watched {
             return None;
         }
@@ -72,7 +79,8 @@ impl Standing {
     /// not wanted any more.
     fn is_void(&self, notify: &Notify) -> bool {
         let is_unwanted = |raised: Raised| self.mood == Mood::Well && !notify.on.contains(&raised.cause);
-        self.raised.is_some_and(|raised| !self.is_watched || is_unwanted(raised))
+        let is_left = !self.is_watched && !self.is_closed;
+        self.raised.is_some_and(|raised| is_left || is_unwanted(raised))
     }
 }
 
@@ -121,9 +129,12 @@ fn is_said(observation: &Observation, intended: Intended) -> bool {
 
 fn notice(observation: &Observation, record: &Record, memory: &Alarm, kind: Kind) -> Option<Notice> {
     let here: &Here = &observation.here;
-    let (binding, said) = (record.binding.as_ref()?, record.said?);
-    let verdict = said.verdict?;
-    let cause = match (mood(record.said, &here.notify), memory.raised) {
+    let (binding, said) = (record.binding.as_ref()?, record.said.as_ref()?);
+    let is_closed = record.state == IssueState::Closed;
+    // Of a closed mission nothing is published but that.
+    let unknown = Verdict { health: Health::Unknown, reason: Reason::Io };
+    let verdict = said.verdict.or(is_closed.then_some(unknown))?;
+    let cause = match (mood(record.said.as_ref(), &here.notify), memory.raised) {
         (Mood::Bad(cause), _) => cause,
         (Mood::Well | Mood::Unclear, Some(raised)) => raised.cause,
         (Mood::Well | Mood::Unclear, None) => Cause::Health(verdict.health),
@@ -140,12 +151,15 @@ fn notice(observation: &Observation, record: &Record, memory: &Alarm, kind: Kind
         name: binding.name.clone(),
         cell: cell_path(&here.missions_root, binding.mission_id),
         host: here.host.clone(),
+        is_closed,
         health: verdict.health,
         reason: verdict.reason.word(),
         place: verdict.reason.place().map(Place::path),
         flaw: flaw(verdict),
         heartbeat_at: said.heartbeat_at,
         says: said.says,
+        message: said.message.clone(),
+        wizard: binding.spec.wizard.clone(),
         stale_after_seconds: binding.spec.stale_after_seconds,
         beat_command: beat_command(&here.missions_root, binding.mission_id),
         scan_command: scan_command(&here.missions_root),

@@ -96,7 +96,7 @@ fn plan_end(observation: &Observation, ending: Ending) -> Vec<Change> {
     let papers = papers(observation, &proposal, Phase::Closed);
     let Sighting::Cell(cell) = &observation.sighting else { return Vec::new() };
     match ending {
-        Ending::NoCell | Ending::Archived(_) => Vec::new(),
+        Ending::NoCell | Ending::Archived(_) | Ending::Deleted => Vec::new(),
         Ending::StaysUntil(_) => repair(observation, cell, Part::Mission, &papers)
             .filter(|change| matches!(change, Change::UpdateFile { .. }))
             .into_iter()

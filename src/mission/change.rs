@@ -3,6 +3,7 @@
 use crate::mission::alarm::{Alarm, Ledger};
 use crate::mission::archive::ArchiveName;
 use crate::mission::cell::Part;
+use crate::mission::failure::Failure;
 use crate::mission::ground::{KnownRepository, RepositoryLabel, RootPapers};
 use crate::mission::identity::MissionId;
 use crate::mission::label::Label;
@@ -232,6 +233,14 @@ pub enum Change {
         /// All that is remembered then.
         memory: Box<Ledger>,
     },
+    /// Remember what failed in this turn and stays so until a person does something, or that nothing does any more.
+    #[display("remember {}", failed(failure.as_deref()))]
+    RememberFailure {
+        /// Whose.
+        issue: IssueKey,
+        /// What failed.
+        failure: Option<Box<Failure>>,
+    },
     /// Remember what was seen and said.
     #[display("remember: {}", remembered(record))]
     Remember {
@@ -255,6 +264,7 @@ impl Change {
             Self::Remember { .. }
                 | Self::RememberComment { .. }
                 | Self::RememberAlarm { .. }
+                | Self::RememberFailure { .. }
                 | Self::RememberFleet { .. }
         )
     }
@@ -263,6 +273,44 @@ impl Change {
     #[must_use]
     pub fn is_about_our_comment(&self) -> bool {
         matches!(self, Self::PostComment { .. } | Self::EditComment { .. })
+    }
+
+    /// Whether it writes on the forge about a mission.
+    #[must_use]
+    pub fn writes_on_issue(&self) -> bool {
+        match self {
+            Self::AddLabels { .. }
+            | Self::RemoveLabel { .. }
+            | Self::ReplaceLabels { .. }
+            | Self::PostComment { .. }
+            | Self::EditComment { .. }
+            | Self::RemoveComment { .. }
+            | Self::PostAlarm { .. } => true,
+            Self::InitialiseRoot { .. }
+            | Self::UpdateRoot { .. }
+            | Self::CreateLabel { .. }
+            | Self::CorrectLabel { .. }
+            | Self::CreateCell { .. }
+            | Self::BindCell { .. }
+            | Self::CheckOut { .. }
+            | Self::ArchiveCell { .. }
+            | Self::RestoreCell { .. }
+            | Self::RestorePart { .. }
+            | Self::UpdateFile { .. }
+            | Self::RememberComment { .. }
+            | Self::RememberAlarm { .. }
+            | Self::PostFleetAlarm { .. }
+            | Self::RememberFailure { .. }
+            | Self::RememberFleet { .. }
+            | Self::Remember { .. } => false,
+        }
+    }
+
+    /// What it says, where it writes our status comment.
+    #[must_use]
+    pub fn comment_status(&self) -> Option<&Status> {
+        let (Self::PostComment { status, .. } | Self::EditComment { status, .. }) = self else { return None };
+        Some(status)
     }
 
     /// Whether it writes labels on an issue.
@@ -283,7 +331,7 @@ fn exclusiveness(label: &Label) -> &'static str {
 }
 
 fn taken_up(record: &Record) -> String {
-    match (&record.binding, record.said.and_then(|said| said.verdict)) {
+    match (&record.binding, record.said.as_ref().and_then(|said| said.verdict)) {
         (Some(binding), None) => format!("take up the cell `{}`", binding.mission_id),
         (Some(binding), Some(_)) => format!("remember what was approved for the cell `{}`", binding.mission_id),
         (None, _) => "take up no cell".to_owned(),
@@ -305,6 +353,10 @@ fn to_make_room(displaced: Option<ArchiveName>) -> String {
 fn replaced(add: &[Label], remove: &[AttachedLabel]) -> String {
     let without = format!("without {}", names(remove.iter().map(|label| &label.name)));
     if add.is_empty() { without } else { format!("with {} and {without}", names(add.iter().map(Label::name))) }
+}
+
+fn failed(failure: Option<&Failure>) -> String {
+    failure.map_or("that nothing fails".to_owned(), |failure| format!("what failed: {}", failure.kind))
 }
 
 fn stands(memory: &Alarm) -> String {

@@ -97,5 +97,6 @@ fn edit(observation: &Observation, own: OwnComment<'_>, found: &CommentFacts, st
         updated_at: Some(found.updated_at),
         reposted_at: known.and_then(|known| known.reposted_at),
     };
-    (known != Some(&comment)).then_some(Change::RememberComment { issue, comment })
+    let has_intended = observation.record.as_ref().is_some_and(|record| record.intended.is_some());
+    (known != Some(&comment) || has_intended).then_some(Change::RememberComment { issue, comment })
 }

@@ -19,7 +19,9 @@ pub fn needs_turn(
     (now, close_grace): (Timestamp, TimeDelta),
 ) -> bool {
     if record.ended_at.is_some() {
-        let progress = Progress { record, sighting, verdict: Some(verdict), now, close_grace };
+        // Of archives, only whoever looks at everything finds that one is deleted.
+        let is_archive_there = record.archive.is_some();
+        let progress = Progress { record, sighting, is_archive_there, verdict: Some(verdict), now, close_grace };
         return matches!(sighting, Sighting::Cell(_)) && ending_of(&progress) == Ending::Due;
     }
     if record.said.is_none() || !record.is_served_here() || record.binding.is_none() {
@@ -55,7 +57,7 @@ fn has_news_of_health(record: &Record, sighting: &Sighting, verdict: Verdict, no
     if flapping != record.flapping {
         return true;
     }
-    let last = record.said.and_then(|said| said.says);
-    let is_news = PublishedHealth::before(record) != Some(PublishedHealth::new(damped, sighting, last));
+    let published = PublishedHealth::new(damped, sighting, record.said.as_ref());
+    let is_news = PublishedHealth::before(record) != Some(published);
     is_news && flapping.allows(Cost { label_writes: 1, comment_edits: 1 }, now)
 }

@@ -21,6 +21,8 @@ pub enum Ending {
     Due,
     /// It lies there.
     Archived(ArchiveName),
+    /// It was archived, and its archive was deleted.
+    Deleted,
 }
 
 /// What decides how far it is.
@@ -30,6 +32,8 @@ pub struct Progress<'a> {
     pub record: &'a Record,
     /// The cell's place.
     pub sighting: &'a Sighting,
+    /// Whether the archive that is remembered is there.
+    pub is_archive_there: bool,
     /// The verdict on the cell.
     pub verdict: Option<Verdict>,
     /// The time.
@@ -44,18 +48,23 @@ pub fn ending(observation: &Observation) -> Ending {
     let Some(record) = &observation.record else { return Ending::NoCell };
     let (now, close_grace) = (observation.here.now, observation.here.close_grace);
     let (sighting, verdict) = (&observation.sighting, observation.verdict());
-    ending_of(&Progress { record, sighting, verdict, now, close_grace })
+    let is_archive_there = observation.archive.kept.is_some();
+    ending_of(&Progress { record, sighting, is_archive_there, verdict, now, close_grace })
 }
 
 /// The same, by what decides it.
 #[must_use]
 pub fn ending_of(progress: &Progress<'_>) -> Ending {
-    let Progress { record, sighting, verdict, now, close_grace } = progress;
+    let Progress { record, sighting, is_archive_there, verdict, now, close_grace } = progress;
     if record.binding.is_none() {
         return Ending::NoCell;
     }
     match sighting {
-        Sighting::Absent => record.archive.map_or(Ending::NoCell, Ending::Archived),
+        Sighting::Absent => match record.archive {
+            Some(name) if *is_archive_there => Ending::Archived(name),
+            Some(_) => Ending::Deleted,
+            None => record.archive_deleted_at.map_or(Ending::NoCell, |_| Ending::Deleted),
+        },
         Sighting::NotADirectory(_) => Ending::NoCell,
         Sighting::Cell(_) | Sighting::Failed(_) => {
             let end = record.ended_at.unwrap_or(*now).plus(*close_grace);
@@ -75,6 +84,7 @@ fn may_be_at_work(reason: Reason) -> bool {
         | Reason::Missing(_)
         | Reason::WrongType(..)
         | Reason::Unreadable(..)
+        | Reason::AgentFailed
         | Reason::Silent
         | Reason::StampInFuture
         | Reason::Finished => false,

@@ -32,7 +32,7 @@ pub const FUTURE_MAX: Duration = Duration::from_secs(120);
 pub enum Health {
     /// The wizard beats in time, or has finished.
     Healthy,
-    /// The last heartbeat is too old.
+    /// The last heartbeat is too old, or the wizard has failed.
     Stale,
     /// A part of the cell is missing or unreadable.
     Incomplete,
@@ -83,6 +83,8 @@ pub enum Reason {
     WrongType(Place, FileKind),
     /// incomplete: what is there cannot be used, and why.
     Unreadable(Place, Flaw),
+    /// stale: the wizard said `failed`, however long ago.
+    AgentFailed,
     /// stale: no heartbeat within the limit.
     Silent,
     /// stale: the heartbeat claims to come from the future.
@@ -163,6 +165,7 @@ impl Verdict {
             | Reason::NotScaffolded
             | Reason::NeverBeaten
             | Reason::Missing(_)
+            | Reason::AgentFailed
             | Reason::Silent
             | Reason::StampInFuture
             | Reason::Flapping
@@ -190,8 +193,8 @@ pub struct Facts<'a> {
 type Rule = fn(&Facts<'_>) -> Option<Verdict>;
 
 /// The first that holds decides.
-const RULES: [Rule; 8] =
-    [unknown, not_scaffolded, incomplete, never_beaten, silent, stamp_in_future, finished, beating];
+const RULES: [Rule; 9] =
+    [unknown, not_scaffolded, incomplete, never_beaten, agent_failed, silent, stamp_in_future, finished, beating];
 
 /// Judges a cell.
 #[must_use]
@@ -249,6 +252,13 @@ fn never_beaten(facts: &Facts<'_>) -> Option<Verdict> {
     let beat = beat(facts)?;
     let never = beat.heartbeat.timestamp.is_none() && !facts.ever_beat;
     never.then_some(Verdict { health: Health::Uninitialized, reason: Reason::NeverBeaten })
+}
+
+/// Its own word, which no time makes less true.
+fn agent_failed(facts: &Facts<'_>) -> Option<Verdict> {
+    let heartbeat = &beat(facts)?.heartbeat;
+    let has_failed = heartbeat.timestamp.is_some() && heartbeat.says() == WizardState::Failed;
+    has_failed.then_some(Verdict { health: Health::Stale, reason: Reason::AgentFailed })
 }
 
 fn silent(facts: &Facts<'_>) -> Option<Verdict> {

@@ -3,6 +3,7 @@
 use crate::mission::clock::ClockOffset;
 use crate::mission::contents::{Flaw, Found, parse_mended};
 use crate::mission::fields::{self, Field, Misfit, Notes, Remark};
+use crate::mission::text::{MESSAGE_SHOWN_MAX, one_line};
 use crate::mission::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -121,6 +122,13 @@ impl Heartbeat {
             _ => WizardState::Working,
         }
     }
+
+    /// Its message, where people are meant to read it on the issue: one line, without what nobody can see.
+    #[must_use]
+    pub fn message_for_people(&self) -> Option<String> {
+        let message = self.message.as_deref().filter(|_| self.says().is_for_people())?;
+        Some(one_line(message, MESSAGE_SHOWN_MAX)).filter(|line| !line.is_empty())
+    }
 }
 
 /// What a wizard says of itself.
@@ -140,6 +148,15 @@ pub enum WizardState {
 impl WizardState {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Working, Self::Waiting, Self::Done, Self::Failed];
+
+    /// Whether a person should read what it says with it.
+    #[must_use]
+    pub fn is_for_people(self) -> bool {
+        match self {
+            Self::Waiting | Self::Failed => true,
+            Self::Working | Self::Done => false,
+        }
+    }
 }
 
 impl fmt::Display for WizardState {

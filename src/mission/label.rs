@@ -75,7 +75,9 @@ impl Label {
             Self::Phase(Phase::Suspended) => ("mission/suspended", "c5def5", "paused by a person: no repair, no alarm"),
             Self::Phase(Phase::Closed) => ("mission/closed", "6a737d", "the issue is closed"),
             Self::Health(Health::Healthy) => ("health/healthy", "2cbe4e", "the wizard beats in time, or has finished"),
-            Self::Health(Health::Stale) => ("health/stale", "d4a72c", "the last heartbeat is too old"),
+            Self::Health(Health::Stale) => {
+                ("health/stale", "d4a72c", "the last heartbeat is too old, or the wizard failed")
+            }
             Self::Health(Health::Incomplete) => {
                 ("health/incomplete", "e11d21", "a part of the cell is missing or unreadable")
             }
@@ -91,6 +93,18 @@ impl Label {
             Self::Wizard(WizardState::Failed) => ("wizard/failed", "e11d21", "the wizard says: failed"),
         };
         Appearance { name: Cow::Borrowed(name), colour, meaning }
+    }
+
+    /// What earlier versions wrote as its description, which `install` brings up to date. A text that a team wrote stays.
+    #[must_use]
+    pub fn former_meanings(&self) -> &'static [&'static str] {
+        if *self == Self::Health(Health::Stale) { &["the last heartbeat is too old"] } else { &[] }
+    }
+
+    /// Whether a description says nothing, or what an earlier version of this program wrote.
+    #[must_use]
+    pub fn is_outdated(&self, description: &str) -> bool {
+        description.is_empty() || self.former_meanings().contains(&description)
     }
 
     /// `scope/value`.

@@ -4,7 +4,7 @@
 use crate::mission::cell::Sighting;
 use crate::mission::health::{Health, Place, Reason, Verdict};
 use crate::mission::observation::Observation;
-use crate::mission::record::{Record, Said};
+use crate::mission::record::Record;
 use std::collections::BTreeSet;
 
 /// So many cells may degrade at once, whatever their share is.
@@ -80,18 +80,21 @@ pub fn held<'a, K: Ord>(missions: impl IntoIterator<Item = (K, Guarded<'a>)>) ->
     for (key, mission) in missions.into_iter().filter(|(_, mission)| mission.counts()) {
         all += 1;
         let Guarded { record, verdict, sighting, awaits_confirmation, is_open: _ } = mission;
-        if !awaits_confirmation && degrades(record.said, verdict, sighting) {
+        if !awaits_confirmation && degrades(record, verdict, sighting) {
             degrading.insert(key);
         }
     }
     if is_too_many(degrading.len(), all) { degrading } else { BTreeSet::new() }
 }
 
-/// Whether a cell has vanished or its wizard's heartbeats have stopped since we last published its health.
-fn degrades(said: Option<Said>, verdict: Verdict, sighting: &Sighting) -> bool {
-    let before = said.and_then(|said| said.verdict);
+/// Whether a cell has vanished or its wizard's heartbeats have stopped since we last published its health. That a wizard
+/// has failed is its own word, and no disk, clock or backup says so.
+fn degrades(record: &Record, verdict: Verdict, sighting: &Sighting) -> bool {
+    let before = record.said.as_ref().and_then(|said| said.verdict);
     let has_vanished =
         *sighting == Sighting::Absent && before.is_none_or(|before| before.reason != Reason::Missing(Place::Whole));
-    let is_silent_now = verdict.health == Health::Stale && before.is_none_or(|before| before.health != Health::Stale);
+    let has_said_so = verdict.reason == Reason::AgentFailed;
+    let is_silent_now =
+        verdict.health == Health::Stale && !has_said_so && before.is_none_or(|before| before.health != Health::Stale);
     has_vanished || is_silent_now
 }

@@ -43,6 +43,12 @@ pub struct Meaning {
     pub heartbeat_at: Option<Timestamp>,
     /// What the wizard says of itself, once it has beaten.
     pub says: Option<WizardState>,
+    /// Since when it says so, where it waits for people or has failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub says_since: Option<Timestamp>,
+    /// Its message then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
     /// The mission, once it has a cell.
     pub mission: Option<MissionId>,
     /// The cell's path: where it is, or would be.
@@ -85,6 +91,9 @@ pub struct Meaning {
     pub invisible: usize,
     /// What was made again.
     pub repair: Option<Repaired>,
+    /// What this host could not do about the cell, and only a person can mend.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub obstructed: Option<String>,
     /// The mistakes in how the heartbeat is written. Left out where there are none, as in comments of earlier versions,
     /// so that their digests stay.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -152,6 +161,8 @@ pub enum Ended {
     Due,
     /// There.
     Archived(String),
+    /// It was archived, and its archive was deleted.
+    Deleted,
 }
 
 /// A cell that came back.

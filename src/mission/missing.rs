@@ -7,6 +7,7 @@ use crate::mission::identity::RepositoryName;
 use crate::mission::label::Label;
 use crate::mission::observation::{Comments, Observation, Take, Timeline};
 use crate::mission::plan::plan_status;
+use crate::mission::record::Record;
 use crate::mission::situation::Situation;
 use crate::mission::suspension::is_to_be_asked;
 
@@ -65,8 +66,8 @@ fn needs_comments(observation: &Observation, situation: &Situation) -> bool {
         // What the other host said is of no use once it is not for it to answer.
         return record.yielded_at != Some(issue.updated_at) || !matches!(situation, Situation::ForAnotherHost);
     }
-    let is_doubtful = record.comment.as_ref().is_none_or(|comment| !comment.is_confirmed);
-    if is_doubtful || observation.is_comment_suspect || has_lost_an_alarm(observation) {
+    let is_unsure = record.comment.as_ref().is_none_or(|comment| !comment.is_confirmed) || has_lost_a_comment(record);
+    if is_unsure || observation.is_comment_suspect || has_lost_an_alarm(observation) {
         return true;
     }
     let is_asking = record.asking.is_some();
@@ -81,6 +82,12 @@ fn needs_comments(observation: &Observation, situation: &Situation) -> bool {
 /// Whether nothing is said on the issue, whatever its comments are.
 fn is_told_nothing(situation: &Situation) -> bool {
     matches!(situation, Situation::NotAProposal | Situation::Missing | Situation::Gone(_))
+}
+
+/// Whether nobody knows if our comment says what it was meant to say.
+fn has_lost_a_comment(record: &Record) -> bool {
+    let digest = record.comment.as_ref().map(|comment| &comment.digest);
+    record.intended.is_some() && record.intended.as_ref() != digest
 }
 
 /// Whether nobody knows if an alarm of a mission that goes on was said.

@@ -26,6 +26,7 @@ pub mod due;
 pub mod effort;
 pub mod ending;
 pub mod expected;
+pub mod failure;
 pub mod fields;
 pub mod flapping;
 pub mod form;

@@ -3,7 +3,7 @@
 use crate::mission::alarm::{AlarmMarker, FleetIntended, Intended, Kind};
 use crate::mission::health::Health;
 use crate::mission::heartbeat::WizardState;
-use crate::mission::identity::{HostName, MissionId, RootId};
+use crate::mission::identity::{HostName, MissionId, RootId, WizardName};
 use crate::mission::notify::{Cause, Login};
 use crate::mission::time::Timestamp;
 use crate::mission::words::fill;
@@ -28,7 +28,9 @@ pub struct Notice {
     pub cell: String,
     /// This host.
     pub host: HostName,
-    /// The verdict as it is published.
+    /// Whether its issue was closed.
+    pub is_closed: bool,
+    /// The verdict as it is published; `unknown` where the issue was closed.
     pub health: Health,
     /// Its reason's word.
     pub reason: &'static str,
@@ -40,6 +42,10 @@ pub struct Notice {
     pub heartbeat_at: Option<Timestamp>,
     /// What the wizard says of itself.
     pub says: Option<WizardState>,
+    /// Its message, where it waits for people or has failed.
+    pub message: Option<String>,
+    /// Its name.
+    pub wizard: Option<WizardName>,
     /// The heartbeat's limit.
     pub stale_after_seconds: u64,
     /// The command that beats for this very cell.
@@ -78,6 +84,7 @@ impl Notice {
         match self.intended.kind {
             Kind::Raised => format!("post an alarm: {cause}"),
             Kind::Repeated => format!("post the alarm again: still {cause}"),
+            Kind::Over if self.is_closed => "post the end of the alert: closed".to_owned(),
             Kind::Over => format!("post the end of the alarm: {}", self.verdict()),
         }
     }

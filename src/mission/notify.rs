@@ -1,6 +1,6 @@
 //! What the operator wants to hear of: which states raise an alarm, after how long, how often, and who is called.
 
-use crate::mission::health::Health;
+use crate::mission::health::{Health, Reason, Verdict};
 use crate::mission::heartbeat::WizardState;
 use crate::mission::identity::{NotA, RepositoryName, as_text};
 use chrono::TimeDelta;
@@ -127,10 +127,14 @@ impl Notify {
         !self.on.is_empty()
     }
 
-    /// How a mission is by its published health and its wizard's words; health comes first.
+    /// How a mission is by its published health and its wizard's words. Health comes first, unless it is the wizard's own
+    /// word that it has failed: that is one thing, and not two.
     #[must_use]
-    pub fn mood(&self, health: Health, says: Option<WizardState>) -> Mood {
-        let causes = [Some(Cause::Health(health)), says.map(Cause::Wizard)];
+    pub fn mood(&self, verdict: Verdict, says: Option<WizardState>) -> Mood {
+        let health = verdict.health;
+        let by_health = [Some(Cause::Health(health)), says.map(Cause::Wizard)];
+        let by_its_word = [Some(Cause::Wizard(WizardState::Failed)), Some(Cause::Health(health))];
+        let causes = if verdict.reason == Reason::AgentFailed { by_its_word } else { by_health };
         match causes.into_iter().flatten().find(|cause| self.on.contains(cause)) {
             Some(cause) => Mood::Bad(cause),
             None if health == Health::Unknown => Mood::Unclear,

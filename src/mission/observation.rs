@@ -6,6 +6,7 @@ use crate::mission::approval::ApprovalPolicy;
 use crate::mission::archive::ArchiveName;
 use crate::mission::cell::Sighting;
 use crate::mission::effort::Effort;
+use crate::mission::failure::Failure;
 use crate::mission::form::Form;
 use crate::mission::health::{Place, Verdict};
 use crate::mission::identity::{ForgeUrl, HostName, MissionId, RepositoryName, RepositoryPattern, RootId};
@@ -299,6 +300,8 @@ pub struct Observation {
     pub admission: Admission,
     /// What this pass has made again.
     pub repaired: Vec<Place>,
+    /// What could not be done about the cell in this turn, and only a person can mend.
+    pub obstructed: Option<Failure>,
     /// Whether it vanished or turned stale together with too many others, so that the next pass has to confirm it.
     pub is_braked: bool,
     /// Whether it may raise or end an alarm now.
@@ -330,6 +333,7 @@ impl Observation {
             origin: Origin::Unasked,
             admission: Admission::Admitted,
             repaired: Vec::new(),
+            obstructed: None,
             is_braked: false,
             allowance: Allowance::Held,
         }

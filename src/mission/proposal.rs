@@ -78,6 +78,20 @@ pub struct Intake<'a> {
     pub worktrees: &'a [RepositoryPattern],
 }
 
+/// An issue's title without the form's prefix, as it is shown of a mission that has no accepted one: one line, cut; none
+/// where nothing of it can be seen.
+#[must_use]
+pub fn title(title: &str) -> Option<String> {
+    let (visible, _) = text::without_invisible(title);
+    let line = without_prefix(&visible, Form::embedded().title_prefix.trim());
+    let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+    (!line.is_empty()).then(|| text::cut(line, TITLE_CHARS_MAX).0)
+}
+
+fn without_prefix(title: &str, prefix: &str) -> String {
+    title.trim().strip_prefix(prefix).unwrap_or(title.trim()).trim().to_owned()
+}
+
 /// Reads an issue as a proposal. The forge checks nothing (go-gitea/gitea `routers/web/repo/issue_new.go`),
 /// so everything is checked here.
 pub fn parse(form: &Form, title: &str, body: &str, intake: Intake<'_>) -> Result<Proposal, Vec<Problem>> {
@@ -128,7 +142,7 @@ impl<'a> Check<'a> {
     fn title(&mut self, title: &str) -> (String, usize) {
         let (visible, invisible) = text::without_invisible(title);
         let prefix = self.form.title_prefix.trim();
-        let name = visible.trim().strip_prefix(prefix).unwrap_or(visible.trim()).trim().to_owned();
+        let name = without_prefix(&visible, prefix);
         let wrong = if name.is_empty() {
             "it is empty".to_owned()
         } else if visible.chars().count() > TITLE_CHARS_MAX {

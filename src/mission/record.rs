@@ -4,6 +4,7 @@ use crate::mission::alarm::Alarm;
 use crate::mission::approval::{Approval, Asking};
 use crate::mission::archive::ArchiveName;
 use crate::mission::cell::Sighting;
+use crate::mission::failure::Failure;
 use crate::mission::fields::Notes;
 use crate::mission::flapping::Flapping;
 use crate::mission::health::{Facts, Place, Verdict, assess};
@@ -41,14 +42,17 @@ pub struct Record {
     /// Which issue this is about.
     #[serde(flatten)]
     pub issue: IssueKey,
+    /// The issue's title as it was read last, as long as there is no binding that has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
     /// The cell that belongs to it, once there is one.
     #[serde(default)]
     pub binding: Option<Binding>,
     /// Our comment.
     #[serde(default)]
     pub comment: Option<Spoken>,
-    /// The digest of a comment without a cell that is being written; a process that dies meanwhile leaves it, so that the
-    /// next one does not take its own words for another host's.
+    /// The digest of a comment that is being written; a process that dies meanwhile, or cannot remember that it was written,
+    /// leaves it. Then the comment is read before anything is written again, and is not taken for another host's.
     #[serde(default)]
     pub intended: Option<String>,
     /// The SHA-256 of a comment that is being written where its exact text matters; as above.
@@ -98,6 +102,9 @@ pub struct Record {
     /// Where the cell was moved to, as long as it is not moved back.
     #[serde(default)]
     pub archive: Option<ArchiveName>,
+    /// When its archive was deleted, or found deleted; until the issue is reopened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive_deleted_at: Option<Timestamp>,
     /// That the cell came back from there, until something else happens.
     #[serde(default)]
     pub restored: Option<Restored>,
@@ -116,6 +123,9 @@ pub struct Record {
     /// Why the last label that was to pause it did not, until its phase changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pause_refused: Option<PauseRefusal>,
+    /// What failed in the last turn and stays so until a person does something; belongs to the change that remembers it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
     /// What lies in the cell's worktree; written only by those who put it there.
     #[serde(default)]
     pub worktree: Worktree,
@@ -235,7 +245,7 @@ fn yes() -> bool {
 }
 
 /// What we said last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
     /// The phase.
     pub phase: Phase,
@@ -246,6 +256,12 @@ pub struct Said {
     /// What the wizard says of itself, once it has beaten.
     #[serde(default)]
     pub says: Option<WizardState>,
+    /// Since when it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub says_since: Option<Timestamp>,
+    /// Its message, where it waits for people or has failed, as people read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
     /// The last heartbeat, while the wizard is silent.
     #[serde(default)]
     pub heartbeat_at: Option<Timestamp>,
@@ -305,6 +321,7 @@ impl Record {
     pub fn new(issue: IssueKey) -> Self {
         Self {
             issue,
+            title: None,
             binding: None,
             comment: None,
             intended: None,
@@ -323,12 +340,14 @@ impl Record {
             misses: 0,
             ended_at: None,
             archive: None,
+            archive_deleted_at: None,
             restored: None,
             first_text: None,
             approval: None,
             asking: None,
             suspension: None,
             pause_refused: None,
+            failure: None,
             worktree: Worktree::default(),
         }
     }
@@ -342,8 +361,29 @@ impl Record {
     /// The same, but what belongs to the changes that speak is as another one has it.
     #[must_use]
     pub fn keeping_what_was_said(self, known: Self) -> Self {
-        let Self { comment, intended, intended_body, alarm, .. } = known;
-        Self { comment, intended, intended_body, alarm, ..self }
+        let Self { comment, intended, intended_body, alarm, failure, .. } = known;
+        Self { comment, intended, intended_body, alarm, failure, ..self }
+    }
+
+    /// The mission's title: as accepted, else as it was read last.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.binding.as_ref().map(|binding| binding.name.as_str()).or(self.title.as_deref())
+    }
+
+    /// The archive in which the cell of an ended mission lies, as far as we know.
+    #[must_use]
+    pub fn kept_archive(&self) -> Option<ArchiveName> {
+        let has_ended = self.state != IssueState::Open && self.elsewhere.is_none();
+        self.archive.filter(|_| has_ended && self.archive_deleted_at.is_none())
+    }
+
+    /// Takes note that the archive in which the cell lay is deleted, and by what that was found out.
+    pub fn note_deleted_archive(&mut self, at: Timestamp, what: &str) {
+        if self.archive_deleted_at.is_none() {
+            self.archive_deleted_at = Some(at);
+            self.note(at, what.to_owned());
+        }
     }
 
     /// Adds a line of history and lets the oldest go.

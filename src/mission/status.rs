@@ -8,14 +8,14 @@ use crate::mission::ending::Ending;
 use crate::mission::fields::Notes;
 use crate::mission::formless::form_help;
 use crate::mission::health::{Place, Reason, Verdict};
-use crate::mission::heartbeat::{Heartbeat, WizardState};
+use crate::mission::heartbeat::WizardState;
 use crate::mission::meaning::{Asked, Back, Ended, Meaning, Repaired, Status, Suspended, WorktreeNews};
 use crate::mission::mood::note_mood;
 use crate::mission::observation::Observation;
 use crate::mission::papers::{CellPapers, IssuePapers};
 use crate::mission::paths::{archive_path, beat_command, cell_path, scan_command};
 use crate::mission::phase::Phase;
-use crate::mission::proposal::{Proposal, Spec};
+use crate::mission::proposal::{self, Proposal, Spec};
 use crate::mission::record::{Binding, IssueState, Record, Repair, Said};
 use crate::mission::situation::{Active, Edit, Situation, Waiting, Waits};
 use crate::mission::suspension::refusal;
@@ -24,12 +24,14 @@ use crate::mission::time::Timestamp;
 use crate::mission::worktree::{CANNOT_BE_HAD, Worktree, WorktreeSource};
 
 /// What is published of a cell's health and of its wizard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublishedHealth {
     /// The verdict, damped.
     pub verdict: Verdict,
     /// What the wizard says of itself.
     pub says: Option<WizardState>,
+    /// Its message, where it waits for people or has failed, as people read it.
+    pub message: Option<String>,
     /// The last heartbeat, while the wizard is silent.
     pub heartbeat_at: Option<Timestamp>,
     /// The mistakes in how the heartbeat is written.
@@ -40,19 +42,25 @@ impl PublishedHealth {
     /// What was published last, with a cell.
     #[must_use]
     pub fn before(record: &Record) -> Option<Self> {
-        let Said { verdict, says, heartbeat_at, notes, .. } = record.said?;
-        Some(Self { verdict: verdict?, says, heartbeat_at, notes })
+        let Said { verdict, says, message, heartbeat_at, notes, .. } = record.said.as_ref()?;
+        let (verdict, says, message) = ((*verdict)?, *says, message.clone());
+        Some(Self { verdict, says, message, heartbeat_at: *heartbeat_at, notes: *notes })
     }
 
     /// What is to be published now. A wizard's last word stands until it says another.
     #[must_use]
-    pub fn new(verdict: Verdict, sighting: &Sighting, last: Option<WizardState>) -> Self {
+    pub fn new(verdict: Verdict, sighting: &Sighting, last: Option<&Said>) -> Self {
         let beat = sighting.cell().and_then(|cell| cell.heartbeat.as_ref());
         let known = beat.map(|beat| &beat.heartbeat).filter(|heartbeat| heartbeat.timestamp.is_some());
         let is_silent = verdict.reason == Reason::Silent;
         let heartbeat_at = known.filter(|_| is_silent).and_then(|heartbeat| heartbeat.timestamp);
         let notes = beat.map_or(Notes::default(), |beat| beat.notes.of_mistakes());
-        Self { verdict, says: known.map(Heartbeat::says).or(last), heartbeat_at, notes }
+        let (says, message) = match (known, last) {
+            (Some(heartbeat), _) => (Some(heartbeat.says()), heartbeat.message_for_people()),
+            (None, Some(last)) => (last.says, last.message.clone()),
+            (None, None) => (None, None),
+        };
+        Self { verdict, says, message, heartbeat_at, notes }
     }
 }
 
@@ -97,6 +105,8 @@ fn compose(observation: &Observation, situation: &Situation, is_held: bool) -> O
         Situation::Active(active) => runs(observation, active, &mut record, is_held)?,
     };
     note_mood(&mut record, &observation.here);
+    let obstructed = observation.obstructed.as_ref().map(|failure| failure.message.clone());
+    let meaning = Meaning { obstructed, ..meaning };
     Some((Status { meaning, changes: record.changes.clone() }, record))
 }
 
@@ -108,6 +118,11 @@ fn closed(observation: &Observation, ending: Ending, record: &mut Record) -> Mea
         Ending::StaysUntil(end) => Ended::StaysUntil(end),
         Ending::Due => Ended::Due,
         Ending::Archived(name) => Ended::Archived(archive_path(&here.missions_root, name)),
+        Ending::Deleted => {
+            record.note_deleted_archive(here.now, "the archive of the cell was found deleted");
+            record.archive = None;
+            Ended::Deleted
+        }
     };
     let mission = record.binding.as_ref().map(|binding| binding.mission_id);
     Meaning { mission, ending: Some(ended), ..blank(observation, Phase::Closed) }
@@ -177,9 +192,11 @@ fn runs(observation: &Observation, active: &Active, record: &mut Record, is_held
         reason: Some(verdict.reason.word()),
         place: verdict.reason.place().map(Place::path),
         flaw: flaw(verdict),
-        since: record.said.map(|said| said.since),
+        since: record.said.as_ref().map(|said| said.since),
         heartbeat_at: told.heartbeat_at,
         says: told.says,
+        says_since: record.said.as_ref().and_then(|said| said.says_since).filter(|_| is_for_people(told.says)),
+        message: told.message,
         mission: Some(mission_id),
         spec: Some(proposal.spec.clone()),
         beat_command: Some(beat_command(&here.missions_root, mission_id)),
@@ -213,7 +230,7 @@ pub fn phase(active: &Active) -> Phase {
 
 /// Takes note of a label that does not pause the mission, so that it does not vanish without a word.
 fn note_pause(record: &mut Record, observation: &Observation, phase: Phase) {
-    let is_as_before = record.said.is_some_and(|said| said.phase == phase);
+    let is_as_before = record.said.as_ref().is_some_and(|said| said.phase == phase);
     let refused = refusal(observation, phase == Phase::Active);
     record.pause_refused = match phase {
         Phase::Suspended => None,
@@ -250,11 +267,11 @@ fn tell(observation: &Observation, record: &mut Record, phase: Phase, is_held: b
     let assessed = observation.judge(record.binding.as_ref()?);
     record.is_unconfirmed = observation.is_braked;
     let verdict = if observation.is_braked { assessed } else { record.flapping.watch(assessed, now) };
-    let last = record.said.and_then(|said| said.says);
     let told = PublishedHealth::before(record).filter(|_| is_held);
     let repaired = if told.is_some() { [].as_slice() } else { &observation.repaired };
-    let told = told.unwrap_or_else(|| PublishedHealth::new(verdict, &observation.sighting, last));
-    say(record, observation, phase, Some(told), repaired);
+    let new = || PublishedHealth::new(verdict, &observation.sighting, record.said.as_ref());
+    let told = told.unwrap_or_else(new);
+    say(record, observation, phase, Some(&told), repaired);
     Some(told)
 }
 
@@ -268,6 +285,9 @@ pub(crate) fn current(observation: &Observation) -> Record {
     let mut record = observation.record.clone().unwrap_or_else(|| Record::new(key.clone()));
     record.issue = key;
     record.state = observation.issue.state;
+    if observation.issue.state != IssueState::Gone {
+        record.title = record.binding.is_none().then(|| proposal::title(&observation.issue.title)).flatten();
+    }
     record.elsewhere = None;
     record.yielded_at = None;
     record.misses = 0;
@@ -278,7 +298,7 @@ pub(crate) fn current(observation: &Observation) -> Record {
         record.first_text.get_or_insert_with(|| text_digest(&issue.title, &issue.body));
     }
     if observation.issue.is_open() {
-        record.ended_at = None;
+        (record.ended_at, record.archive_deleted_at) = (None, None);
     } else {
         record.ended_at.get_or_insert(observation.here.now);
         // A pause does not outlive the mission's end.
@@ -303,20 +323,23 @@ fn say(
     record: &mut Record,
     observation: &Observation,
     phase: Phase,
-    told: Option<PublishedHealth>,
+    told: Option<&PublishedHealth>,
     repaired: &[Place],
 ) {
     let now = observation.here.now;
-    let before = record.said;
+    let before = record.said.take();
     let verdict = told.map(|told| told.verdict);
     let says = told.and_then(|told| told.says);
     let health = |verdict: Option<Verdict>| verdict.map(|verdict| verdict.health);
-    let is_same = |said: &Said| said.phase == phase && health(said.verdict) == health(verdict);
-    let since = before.filter(is_same).map_or(now, |said| said.since);
-    let moved = before.is_none_or(|said| said.phase != phase || said.verdict != verdict);
+    let is_same = |said: &&Said| said.phase == phase && health(said.verdict) == health(verdict);
+    let since = before.as_ref().filter(is_same).map_or(now, |said| said.since);
+    let moved = before.as_ref().is_none_or(|said| said.phase != phase || said.verdict != verdict);
     let heartbeat_at = told.and_then(|told| told.heartbeat_at);
     let notes = told.map_or(Notes::default(), |told| told.notes);
-    record.said = Some(Said { phase, verdict, since, says, heartbeat_at, notes });
+    let message = told.and_then(|told| told.message.clone());
+    let says_since = says_since(before.as_ref(), says, now);
+    let words = words(before.as_ref(), says, message.as_deref());
+    record.said = Some(Said { phase, verdict, since, says, says_since, message, heartbeat_at, notes });
     if !repaired.is_empty() {
         let places = outermost(repaired);
         let paths: Vec<_> = places.iter().map(|place| format!("`{}`", place.path())).collect();
@@ -325,19 +348,37 @@ fn say(
     } else if moved {
         record.repair = None;
     }
-    if moved && before.is_some_and(|said| said.phase != Phase::Closed) {
+    if moved && before.as_ref().is_some_and(|said| said.phase != Phase::Closed) {
         record.restored = None;
     }
-    let words = says.filter(|_| before.is_some_and(|said| said.says != says));
     if moved {
         let what = match verdict {
             Some(Verdict { health, reason }) => format!("`mission/{phase}`, `health/{health}`: {reason}"),
             None => format!("`mission/{phase}`"),
         };
         record.note(now, what);
-    } else if let Some(says) = words {
-        record.note(now, format!("the wizard says `{says}`"));
+    } else if let Some(words) = words {
+        record.note(now, words);
     }
+}
+
+/// Since when the wizard says what it says now.
+fn says_since(before: Option<&Said>, says: Option<WizardState>, now: Timestamp) -> Option<Timestamp> {
+    let is_same = before.filter(|before| before.says == says);
+    says.map(|_| is_same.map_or(now, |before| before.says_since.unwrap_or(before.since)))
+}
+
+/// What the wizard says now and did not say before, for the last changes.
+fn words(before: Option<&Said>, says: Option<WizardState>, message: Option<&str>) -> Option<String> {
+    let is_new = before.is_some_and(|said| said.says != says || said.message.as_deref() != message);
+    let says = says.filter(|_| is_new)?;
+    let message = message.map(|message| format!(": {}", text::message_span(message)));
+    Some(format!("the wizard says `{says}`{}", message.unwrap_or_default()))
+}
+
+/// Whether the wizard says something that somebody should read.
+fn is_for_people(says: Option<WizardState>) -> bool {
+    says.is_some_and(WizardState::is_for_people)
 }
 
 /// A directory that was made again speaks for the files of ours in it.
@@ -361,6 +402,8 @@ fn blank(observation: &Observation, phase: Phase) -> Meaning {
         since: None,
         heartbeat_at: None,
         says: None,
+        says_since: None,
+        message: None,
         mission: None,
         cell: Some(cell_path(&here.missions_root, observation.mission_id)),
         host: here.host.clone(),
@@ -377,6 +420,7 @@ fn blank(observation: &Observation, phase: Phase) -> Meaning {
         pause_refused: None,
         worktree: None,
         ending: None,
+        obstructed: None,
         restored: None,
         host_label: None,
         invisible: 0,
@@ -397,6 +441,7 @@ pub fn flaw(verdict: Verdict) -> Option<String> {
         Reason::NotScaffolded
         | Reason::NeverBeaten
         | Reason::Missing(_)
+        | Reason::AgentFailed
         | Reason::Silent
         | Reason::StampInFuture
         | Reason::Flapping

@@ -8,6 +8,7 @@ use crate::mission::cell_plan::plan_cell;
 use crate::mission::change::Change;
 use crate::mission::comment_plan::doubted;
 use crate::mission::expected::expected;
+use crate::mission::failure::Failure;
 use crate::mission::missing::{MissingFacts, missing_facts};
 use crate::mission::observation::{Comments, Observation};
 use crate::mission::plan::plan_status;
@@ -49,6 +50,8 @@ enum Stage {
     StatusTried,
     /// The comments were asked for again, after a post or a deletion.
     Reread,
+    /// What failed is to be remembered, where that is news.
+    Failures,
     /// Nothing is left to do.
     Done,
 }
@@ -60,6 +63,8 @@ pub struct Turn {
     /// Found once for the facts at hand, and again only when they change.
     situation: Option<Situation>,
     made: Vec<Change>,
+    /// The first failure that stays until a person does something.
+    failed: Option<Failure>,
     /// Whether the last changes posted a comment, or found one of ours deleted: then nobody knows what stands on the issue.
     is_unsure: bool,
     rereads: u8,
@@ -67,7 +72,7 @@ pub struct Turn {
 
 impl Default for Turn {
     fn default() -> Self {
-        Self { stage: Stage::Facts, situation: None, made: Vec::new(), is_unsure: false, rereads: 0 }
+        Self { stage: Stage::Facts, situation: None, made: Vec::new(), failed: None, is_unsure: false, rereads: 0 }
     }
 }
 
@@ -82,6 +87,7 @@ impl Turn {
             Stage::Cell => self.plan_cell(seen),
             Stage::CellTried => {
                 *seen = expected(seen, &self.made);
+                seen.obstructed.clone_from(&self.failed);
                 (self.situation, self.stage) = (None, Stage::Status);
                 Step::Look
             }
@@ -122,7 +128,15 @@ impl Turn {
                 planned.retain(|change| !change.is_about_labels());
                 self.try_status(planned, seen)
             }
-            Stage::StatusTried | Stage::Done => Step::Done,
+            Stage::StatusTried => {
+                self.stage = Stage::Failures;
+                self.next(seen)
+            }
+            Stage::Failures => {
+                self.stage = Stage::Done;
+                self.remember_failure(seen)
+            }
+            Stage::Done => Step::Done,
         }
     }
 
@@ -163,6 +177,11 @@ impl Turn {
         self.made.push(change);
     }
 
+    /// A change could not be made, nor will it be before a person does something.
+    pub fn failed(&mut self, failure: Failure) {
+        self.failed.get_or_insert(failure);
+    }
+
     /// A change found that our comment is not there any more; whether the comments are read again for that.
     pub fn found_comment_deleted(&mut self) -> bool {
         self.is_unsure = true;
@@ -198,6 +217,16 @@ impl Turn {
         let situation = self.situation(seen);
         let overruled = situation.overruled(seen);
         plan_status(seen, overruled.as_ref().unwrap_or(situation))
+    }
+
+    fn remember_failure(&self, seen: &Observation) -> Step {
+        let before = seen.record.as_ref().and_then(|record| record.failure.as_ref());
+        let now = self.failed.clone().map(|failed| failed.after(before));
+        if now.as_ref() == before {
+            return Step::Done;
+        }
+        let issue = seen.issue.key.clone();
+        Step::Apply(vec![Change::RememberFailure { issue, failure: now.map(Box::new) }])
     }
 
     fn try_status(&mut self, planned: Vec<Change>, seen: &mut Observation) -> Step {

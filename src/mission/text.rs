@@ -6,6 +6,9 @@ use std::fmt::Write;
 /// The most characters of foreign text that a comment or a log line shows in one place.
 pub const SHOWN_MAX: usize = 80;
 
+/// The most characters of a wizard's message that are shown in one place.
+pub const MESSAGE_SHOWN_MAX: usize = 200;
+
 /// Removes what a reader cannot see but an agent would read: control characters other than newline
 /// and tab, and bidi, zero-width and tag characters. Returns the text and how many were removed.
 #[must_use]
@@ -55,8 +58,14 @@ fn is_invisible(c: char) -> bool {
 /// One line of at most [`SHOWN_MAX`] visible characters; what was cut off is marked by `…`.
 #[must_use]
 pub fn shown(text: &str) -> String {
+    one_line(text, SHOWN_MAX)
+}
+
+/// One line of at most so many visible characters; what was cut off is marked by `…`.
+#[must_use]
+pub fn one_line(text: &str, chars_max: usize) -> String {
     let (visible, _) = without_invisible(text);
-    cut(visible.split_whitespace().collect::<Vec<_>>().join(" "), SHOWN_MAX).0
+    cut(visible.split_whitespace().collect::<Vec<_>>().join(" "), chars_max).0
 }
 
 /// A text of at most so many characters, and whether it had more; the last one is `…` then.
@@ -119,6 +128,13 @@ pub fn code_span(text: &str) -> String {
         return "(nothing)".to_owned();
     }
     span(&line)
+}
+
+/// A code span for a message of a wizard, which may be longer than other foreign text.
+#[must_use]
+pub fn message_span(message: &str) -> String {
+    let line = one_line(message, MESSAGE_SHOWN_MAX);
+    if line.is_empty() { "(nothing)".to_owned() } else { span(&line) }
 }
 
 /// A code span for a path or command of our own making, which is of no use when it is cut.

@@ -31,6 +31,7 @@ fn environment() -> Environment<'static> {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_syntax(syntax());
     environment.add_filter("code", |text: String| text::code_span(&text));
+    environment.add_filter("message", |text: String| text::message_span(&text));
     environment.add_filter("whole", |ours: String| text::whole_span(&ours));
     environment.add_filter("bytes", |bytes: u64| text::spoken_bytes(bytes));
     environment.add_filter("spoken", spoken);

@@ -1,14 +1,17 @@
 //! The fleet of this root: every issue that is remembered and every cell, without asking the forge.
 
+use crate::mission::failure::Failure;
 use crate::mission::health::Health;
 use crate::mission::identity::{HostName, MissionId, WizardName};
 use crate::mission::phase::Phase;
 use crate::mission::record::{IssueState, Record};
+use crate::mission::text::{shown, without_invisible};
 use crate::mission::time::{Timestamp, spoken_age};
 use crate::report::counted;
 use crate::scan::{CellReport, Filter, scan, tone};
 use crate::screen::{Screen, Table, Tone};
 use crate::settings::Settings;
+use crate::status::for_people::for_people;
 use crate::world::root::RootError;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -32,8 +35,23 @@ pub struct Fleet {
     pub missions: Vec<Mission>,
     /// Issues and cells whose mission has been paused for more than a week.
     pub suspended_long: Vec<Paused>,
+    /// What failed for a mission in its last turn, and stays so until a person does something.
+    pub failures: Vec<Failing>,
     /// Records that cannot be read, in words.
     pub damaged: Vec<String>,
+}
+
+/// What fails for a mission.
+#[derive(Clone, Debug, Serialize)]
+pub struct Failing {
+    /// `owner/name#12`
+    pub issue: String,
+    /// The fixed word.
+    pub kind: String,
+    /// What was tried, what happened, what to do.
+    pub message: String,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// One mission.
@@ -41,6 +59,8 @@ pub struct Fleet {
 pub struct Mission {
     /// `owner/name#12`; null for a cell without an issue.
     pub issue: Option<String>,
+    /// The title, as accepted, or as it was read last; null for a cell without an issue.
+    pub title: Option<String>,
     /// Its id, where it has a cell or had one.
     pub mission_id: Option<MissionId>,
     /// One of the five phases, `elsewhere`, `gone`, or `none` for a cell without an issue.
@@ -55,6 +75,8 @@ pub struct Mission {
     pub heartbeat_age_seconds: Option<i64>,
     /// What is remarkable about the last heartbeat, which counts nevertheless.
     pub notes: Vec<String>,
+    /// What its wizard wants people to read, where it waits for them or has failed, as it was published last.
+    pub for_people: Option<String>,
     /// Who works in it.
     pub wizard: Option<WizardName>,
     /// Since when phase and health are as they were told last.
@@ -97,6 +119,7 @@ pub fn fleet(settings: &Settings, now: Timestamp) -> Result<Fleet, RootError> {
         host: scanned.host,
         summary,
         missions,
+        failures: by_issue.iter().filter_map(|record| Failing::of(record)).collect(),
         suspended_long: by_issue.into_iter().filter_map(|record| Paused::of(record, now)).collect(),
         damaged: records.damaged.into_values().collect(),
     })
@@ -105,7 +128,7 @@ pub fn fleet(settings: &Settings, now: Timestamp) -> Result<Fleet, RootError> {
 impl Mission {
     fn of(record: &Record, cells: &mut HashMap<MissionId, CellReport>) -> Self {
         let binding = record.binding.as_ref();
-        let said = record.said;
+        let said = record.said.as_ref();
         let phase = match (&record.elsewhere, record.state, said) {
             (Some(_), _, _) => "elsewhere",
             (None, IssueState::Gone, _) => "gone",
@@ -117,6 +140,7 @@ impl Mission {
         let cell = binding.and_then(|binding| cells.remove(&binding.mission_id));
         Self {
             issue: Some(record.issue.to_string()),
+            title: record.name().map(ToOwned::to_owned),
             mission_id: binding.map(|binding| binding.mission_id),
             phase,
             health: cell.as_ref().map(|cell| cell.health),
@@ -124,6 +148,7 @@ impl Mission {
             problem: cell.as_ref().and_then(|cell| cell.problem.clone()),
             heartbeat_age_seconds: cell.as_ref().and_then(|cell| cell.heartbeat_age_seconds),
             notes: cell.map(|cell| cell.notes).unwrap_or_default(),
+            for_people: for_people(record).filter(|_| record.is_served_here()),
             wizard: binding.and_then(|binding| binding.spec.wizard.clone()),
             since: said.map(|said| said.since),
             elsewhere: record.elsewhere.as_ref().and_then(|elsewhere| elsewhere.host.clone()),
@@ -133,6 +158,7 @@ impl Mission {
     fn without_issue(cell: CellReport) -> Self {
         Self {
             issue: None,
+            title: None,
             mission_id: Some(cell.mission_id),
             phase: "none",
             health: Some(cell.health),
@@ -140,6 +166,7 @@ impl Mission {
             problem: cell.problem,
             heartbeat_age_seconds: cell.heartbeat_age_seconds,
             notes: cell.notes,
+            for_people: None,
             wizard: cell.wizard,
             since: cell.since,
             elsewhere: None,
@@ -150,7 +177,7 @@ impl Mission {
         self.issue.clone().or(self.mission_id.map(|id| id.to_string()))
     }
 
-    fn row(&self) -> [String; 7] {
+    fn row(&self) -> [String; 8] {
         let age = self.heartbeat_age_seconds.map_or("-".to_owned(), spoken_age);
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         let phase = self.elsewhere.as_ref().map_or(self.phase.to_owned(), |host| format!("{} on {host}", self.phase));
@@ -162,7 +189,15 @@ impl Mission {
             or_dash(self.wizard.as_ref().map(ToString::to_string)),
             or_dash(self.since.map(Timestamp::spoken)),
             or_dash(self.who()),
+            or_dash(self.title.as_deref().map(shown)),
         ]
+    }
+}
+
+impl Failing {
+    fn of(record: &Record) -> Option<Self> {
+        let Failure { kind, message, is_permanent: _, since } = record.failure.clone()?;
+        Some(Self { issue: record.issue.to_string(), kind, message, since })
     }
 }
 
@@ -170,7 +205,7 @@ impl Paused {
     fn of(record: &Record, now: Timestamp) -> Option<Self> {
         let suspension = record.suspension.as_ref().filter(|_| record.state == IssueState::Open)?;
         let is_long = now.after(suspension.since) > SUSPENDED_LONG;
-        let by = crate::mission::text::shown(&suspension.by.login);
+        let by = shown(&suspension.by.login);
         is_long.then(|| Self { issue: record.issue.to_string(), since: suspension.since, by })
     }
 }
@@ -181,16 +216,20 @@ impl Fleet {
     pub fn render(&self, screen: Screen) -> String {
         let rows =
             self.missions.iter().map(|mission| (mission.health.map_or(Tone::Plain, tone), mission.row())).collect();
-        let head = ["HEALTH", "PHASE", "REASON", "HEARTBEAT", "WIZARD", "SINCE", "ISSUE"];
+        let head = ["HEALTH", "PHASE", "REASON", "HEARTBEAT", "WIZARD", "SINCE", "ISSUE", "TITLE"];
         let mut text = if self.missions.is_empty() { String::new() } else { Table { head, rows }.render(screen) };
         let count = self.missions.len();
         let (plural, counts) = (if count == 1 { "" } else { "s" }, counted(&self.summary));
         let counts = if counts.is_empty() { counts } else { format!(": {counts}") };
         let _ = writeln!(text, "{count} mission{plural} of host {} in {}{counts}", self.host, self.missions_root);
         for mission in &self.missions {
-            for line in mission.problem.iter().chain(&mission.notes) {
+            for line in mission.for_people.iter().chain(&mission.problem).chain(&mission.notes) {
                 let _ = writeln!(text, "{}: {line}", mission.who().unwrap_or_default());
             }
+        }
+        for Failing { issue, kind: _, message, since } in &self.failures {
+            let line = without_invisible(message).0.split_whitespace().collect::<Vec<_>>().join(" ");
+            let _ = writeln!(text, "{issue} fails since {}: {line}", since.spoken());
         }
         for Paused { issue, since, by } in &self.suspended_long {
             let _ = writeln!(text, "{issue} has been suspended since {} by {by}, for more than a week", since.spoken());

@@ -14,11 +14,12 @@ use crate::mission::record::{Happened, IssueState, Record};
 use crate::mission::situation::Situation;
 use crate::mission::status::status;
 use crate::mission::step::Candidate;
-use crate::mission::text::shown;
+use crate::mission::text::{MESSAGE_SHOWN_MAX, one_line, shown};
 use crate::mission::time::{Timestamp, spoken_length};
 use crate::reconcile::{Outcome, imagine};
 use crate::report;
 use crate::settings::Settings;
+use crate::status::for_people::for_people;
 use crate::subject::{IssueArgument, Subject};
 use crate::survey::{CommentScope, Scope, SurveyRequest, survey};
 use crate::trouble::{Refusal, Trouble};
@@ -306,24 +307,26 @@ fn not_ours(settings: &Settings, asked_for: &IssueArgument, troubles: Vec<String
 fn from_memory(root: &Root, record: &Record, troubles: Vec<String>, now: Timestamp) -> Story {
     let binding = record.binding.as_ref();
     let missions_root = root.path().display().to_string();
-    let state = record.said.map_or("nothing was said yet".to_owned(), |said| match said.verdict {
+    let state = record.said.as_ref().map_or("nothing was said yet".to_owned(), |said| match said.verdict {
         None => said.phase.to_string(),
         Some(verdict) => format!("{}, {} ({})", said.phase, verdict.health, verdict.reason),
     });
-    let since = record.said.map_or(String::new(), |said| format!(" since {}", said.since.spoken()));
+    let since = record.said.as_ref().map_or(String::new(), |said| format!(" since {}", said.since.spoken()));
+    let why = for_people(record).into_iter();
+    let why = why.chain([format!("from memory: so it was told last{since}")]).collect();
     Story {
         generated_at: now,
         issue: Some(record.issue.to_string()),
         mission_id: binding.map(|binding| binding.mission_id),
-        asked: binding.map(|binding| Asked {
-            title: shown(&binding.name),
+        asked: record.name().map(|name| Asked {
+            title: shown(name),
             author_id: record.issue.author_id,
             url: String::new(),
             state: record.state,
-            spec: Some(binding.spec.clone()),
+            spec: binding.map(|binding| binding.spec.clone()),
             problems: Vec::new(),
         }),
-        decided: Decided { state, why: vec![format!("from memory: so it was told last{since}")] },
+        decided: Decided { state, why },
         on_disk: binding.map(|binding| {
             let sighting = cells::look(root, binding.mission_id, root.resolver());
             on_disk(&missions_root, binding.mission_id, &sighting, Some(record))
@@ -361,7 +364,8 @@ fn cell_alone(settings: &Settings, root: &Root, mission_id: MissionId, now: Time
 }
 
 fn on_disk(missions_root: &str, mission_id: MissionId, sighting: &Sighting, record: Option<&Record>) -> OnDisk {
-    let archive = record.and_then(|record| record.archive).map(|name| archive_path(missions_root, name));
+    let archive = record.filter(|record| record.archive_deleted_at.is_none()).and_then(|record| record.archive);
+    let archive = archive.map(|name| archive_path(missions_root, name));
     let path = cell_path(missions_root, mission_id);
     let nothing = |seen: String| OnDisk { path: path.clone(), seen, archive: archive.clone(), ..OnDisk::default() };
     let cell = match sighting {
@@ -377,7 +381,7 @@ fn on_disk(missions_root: &str, mission_id: MissionId, sighting: &Sighting, reco
     OnDisk {
         beaten_at: beat.and_then(|beat| beat.timestamp),
         state: said.map(|beat| shown(&beat.state)),
-        message: said.and_then(|beat| beat.message.as_deref()).map(shown),
+        message: said.and_then(|beat| beat.message.as_deref()).map(|message| one_line(message, MESSAGE_SHOWN_MAX)),
         notes: cell.heartbeat.as_ref().map_or_else(Vec::new, Beat::remarks),
         amiss,
         ..nothing(seen)

@@ -23,7 +23,7 @@ impl Surveyor<'_> {
         let ledger = match ledger::read(self.root) {
             Ok(ledger) => ledger,
             Err(message) => {
-                self.troubles.push(Trouble::new(self.here.missions_root.clone(), "alarms", message));
+                self.troubles.push(Trouble::service(self.here.missions_root.clone(), "alarms", message));
                 return None;
             }
         };
@@ -31,7 +31,7 @@ impl Surveyor<'_> {
             Ok(settled) => settled,
             Err(error) => {
                 let issue = self.here.notify.issue.as_ref().map(ToString::to_string);
-                self.troubles.push(Trouble::forge(issue.unwrap_or_default(), &error));
+                self.troubles.push(Trouble::of_alerts(issue.unwrap_or_default(), &error));
                 return None;
             }
         };

@@ -47,7 +47,7 @@ impl Surveyor<'_> {
                 suspect.into_iter().map(|(_, number)| number).collect()
             }
             Err(error) => {
-                self.troubles.push(Trouble::forge(repository.name.to_string(), &error));
+                self.troubles.push(Trouble::of_listing(&repository.name, &error));
                 Vec::new()
             }
         }

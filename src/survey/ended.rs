@@ -1,6 +1,7 @@
 //! Issues that are not in a listing of open ones: closed, gone, or only hidden from us.
 
 use crate::mission::ending::{Ending, ending};
+use crate::mission::failure::FailureScope;
 use crate::mission::ground::KnownRepository;
 use crate::mission::mass_change_guard::{DELETED_MIN, Guarded, held, holds_deletions};
 use crate::mission::observation::{IssueFacts, Observation};
@@ -9,6 +10,7 @@ use crate::mission::situation::Situation;
 use crate::mission::step::Candidate;
 use crate::survey::{Surveyed, Surveyor};
 use crate::trouble::Trouble;
+use crate::world::crew::blocking;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -35,7 +37,10 @@ impl Surveyor<'_> {
             match self.observer.issue(repository, record.issue.number).await {
                 Ok(Some(issue)) if issue.key.issue_id == record.issue.issue_id => missing.found.push(issue),
                 Ok(_) => missing.gone.push(IssueFacts::gone(&record, self.here.now)),
-                Err(error) => self.troubles.push(Trouble::forge(repository.name.to_string(), &error)),
+                Err(error) => {
+                    let number = record.issue.number;
+                    self.troubles.push(Trouble::of_turn(&repository.name, number, &error.into()));
+                }
             }
         }
         if !missing.gone.is_empty()
@@ -48,12 +53,20 @@ impl Surveyor<'_> {
         missing
     }
 
-    /// Missions that have ended, and whose cells can be moved away now. A closed issue is asked for first, since it may
-    /// have been reopened.
+    /// Missions that have ended, and whose cells can be moved away now, whose archives were deleted, or whose alerts stand. A closed issue is
+    /// asked for first, since it may have been reopened.
     pub(super) async fn ended_issues(&mut self, repositories: &[Surveyed]) -> Vec<IssueFacts> {
+        let root = Arc::clone(self.root);
+        let archives = blocking(move || root.archive_names()).await;
+        let has_lost_archive = |record: &Record| {
+            let is_told = record.state == IssueState::Closed && record.elsewhere.is_none();
+            let archive = record.archive.filter(|_| is_told).zip(archives.as_ref());
+            archive.is_some_and(|(name, archives)| !archives.contains(&name))
+        };
         let is_ended = |record: &&Record| {
-            let binding = record.binding.as_ref();
-            record.state != IssueState::Open && binding.is_some_and(|b| self.existing.contains(&b.mission_id))
+            let has_alert = record.state == IssueState::Closed && record.alarm.raised.is_some();
+            let has_cell = record.binding.as_ref().is_some_and(|b| self.existing.contains(&b.mission_id));
+            record.state != IssueState::Open && (has_cell || has_alert || has_lost_archive(record))
         };
         let records: Vec<Record> = self.records.by_issue.values().filter(is_ended).cloned().collect();
         let mut ended = Vec::new();
@@ -61,7 +74,7 @@ impl Surveyor<'_> {
             let served = repositories.iter().find(|surveyed| surveyed.known.id == record.issue.repository_id);
             let Some(Surveyed { known, labels: _ }) = served else { continue };
             let facts = IssueFacts::gone(&record, self.here.now);
-            if !self.is_due(&facts, &record).await {
+            if record.alarm.raised.is_none() && !self.is_due(&facts, &record).await {
                 continue;
             }
             if record.state == IssueState::Gone {
@@ -72,7 +85,9 @@ impl Surveyor<'_> {
                 Ok(Some(issue)) if issue.key.issue_id == record.issue.issue_id => ended.push(issue),
                 // It was closed when we saw it last, and that is enough.
                 Ok(_) => ended.push(facts),
-                Err(error) => self.troubles.push(Trouble::forge(known.name.to_string(), &error)),
+                Err(error) => {
+                    self.troubles.push(Trouble::of_turn(&known.name, record.issue.number, &error.into()));
+                }
             }
         }
         ended
@@ -81,7 +96,10 @@ impl Surveyor<'_> {
     async fn is_due(&self, facts: &IssueFacts, record: &Record) -> bool {
         let mut imagined = Observation::new(Arc::clone(&self.here), facts.clone(), Some(record.clone()));
         self.observer.see(vec![&mut imagined]).await;
-        ending(&imagined) == Ending::Due
+        match ending(&imagined) {
+            Ending::Due | Ending::Deleted => true,
+            Ending::NoCell | Ending::StaysUntil(_) | Ending::Archived(_) => false,
+        }
     }
 
     /// Holds back what hits too many missions at once.
@@ -116,6 +134,8 @@ impl Surveyor<'_> {
             named.join(", "),
             self.settings.given.command(&format!("--once --allow-archive {count}"))
         );
-        self.troubles.push(Trouble::new(self.here.forge.to_string(), "many-gone", message));
+        let about = self.here.forge.to_string();
+        self.troubles
+            .push(Trouble { scope: FailureScope::Repository, ..Trouble::service(about, "many-gone", message) });
     }
 }

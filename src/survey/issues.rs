@@ -33,10 +33,7 @@ impl Surveyor<'_> {
         if *scope == Scope::Everything {
             issues.extend(self.ended_issues(&survey.repositories).await);
         }
-        // As long as anything at all could not be read, nothing is called gone.
-        if self.troubles.is_empty() && !self.has_skipped {
-            issues.extend(gone);
-        }
+        issues.extend(gone);
         survey.candidates = self.observe(issues, scope).await;
         if *scope == Scope::Everything {
             self.guard(&mut survey.candidates);
@@ -50,7 +47,7 @@ impl Surveyor<'_> {
         let listed = match self.observer.open_issues(repository).await {
             Ok(listed) => listed,
             Err(error) => {
-                self.troubles.push(Trouble::forge(repository.name.to_string(), &error));
+                self.troubles.push(Trouble::of_listing(&repository.name, &error));
                 return Vec::new();
             }
         };
@@ -64,12 +61,18 @@ impl Surveyor<'_> {
             let about = repository.name.to_string();
             let message =
                 format!("`{about}`: the list of issues kept changing while it was read; the next pass reads it again");
-            self.troubles.push(Trouble::new(about, "listing-incomplete", message));
+            // Whoever files and closes issues all the time comes to no more than that.
+            let unread = Trouble::unread(&repository.name, "listing-incomplete", message);
+            self.troubles.push(Trouble { is_unread: false, ..unread });
         } else if listed.skipped.is_empty() {
             let seen: BTreeSet<i64> = issues.iter().map(|issue| issue.key.issue_id).collect();
+            let known = self.troubles.len();
             let missing = self.missing_issues(repository, &seen).await;
             issues.extend(missing.found);
-            gone.extend(missing.gone);
+            // As long as anything of a repository could not be read, nothing of it is called gone.
+            if self.troubles.len() == known {
+                gone.extend(missing.gone);
+            }
         }
         issues
     }
@@ -88,7 +91,7 @@ impl Surveyor<'_> {
             }
             match self.observer.issue(repository, *number).await {
                 Ok(issue) => found.extend(issue),
-                Err(error) => self.troubles.push(Trouble::forge(format!("{}#{number}", repository.name), &error)),
+                Err(error) => self.troubles.push(Trouble::of_turn(&repository.name, *number, &error.into())),
             }
         }
         found
@@ -101,7 +104,7 @@ impl Surveyor<'_> {
                 Err(Refusal::Issue(format!("`{}` has no issue {number} (pull requests are none)", repository.name)))
             }
             Err(error) => {
-                self.troubles.push(Trouble::forge(format!("{}#{number}", repository.name), &error));
+                self.troubles.push(Trouble::of_turn(&repository.name, number, &error.into()));
                 Ok(None)
             }
         }
@@ -116,9 +119,8 @@ impl Surveyor<'_> {
             let key = (issue.key.repository_id, issue.key.issue_id);
             if let Some(message) = self.records.damaged.get(&key) {
                 let issue = &issue.key;
-                let of_issue = Some((issue.repository.clone(), issue.number));
-                let trouble = Trouble::new(issue.to_string(), "record", message.clone());
-                self.troubles.push(Trouble { issue: of_issue, ..trouble });
+                let damaged = Trouble::mission(&issue.repository, issue.number, "record", message.clone());
+                self.troubles.push(Trouble { is_permanent: true, ..damaged });
                 continue;
             }
             let record = self.records.by_issue.get(&key).cloned();
@@ -174,8 +176,7 @@ impl Surveyor<'_> {
             tracing::warn!("{key}: its comments are too large to be read; it is left alone");
             return;
         }
-        let issue = Some((key.repository.clone(), key.number));
-        self.troubles.push(Trouble { issue, ..Trouble::forge(key.to_string(), error) });
+        self.troubles.push(Trouble::of_turn(&key.repository, key.number, &error.clone().into()));
     }
 
     /// Who owns each cell, and who may have a new one.

@@ -14,6 +14,7 @@ use crate::engine::fleet::Fleet;
 use crate::mission::admission::shortage;
 use crate::mission::approval::ApprovalPolicy;
 use crate::mission::change::Change;
+use crate::mission::failure::FailureScope;
 use crate::mission::ground::{KnownRepository, RepositoryLabel, RootFile};
 use crate::mission::identity::{HostName, MissionId, RepositoryId, RepositoryName, RootId};
 use crate::mission::observation::{Here, Observation};
@@ -72,6 +73,8 @@ pub struct Survey {
     pub candidates: Vec<Candidate>,
     /// What could not be seen.
     pub troubles: Vec<Trouble>,
+    /// Why the forge as a whole, or not one listed repository, could be read.
+    pub out_of_reach: Option<String>,
     /// What is remembered.
     pub records: Records,
     /// When the forge was asked for each repository's issues, by its own clock; what is touched later is not among them.
@@ -86,6 +89,8 @@ struct Surveyor<'a> {
     root: &'a Arc<Root>,
     fleet: &'a Mutex<Fleet>,
     comments: &'a CommentScope,
+    /// Whether this pass is the only one, so that nobody waits for a repository to be un-archived.
+    is_single: bool,
     file: Option<RootFile>,
     records: Records,
     /// The cells that lie in the root, whether or not they belong to an issue.
@@ -95,6 +100,8 @@ struct Surveyor<'a> {
     /// The accounts that the settings name by their logins.
     people: BTreeMap<String, i64>,
     troubles: Vec<Trouble>,
+    /// As [`Survey::out_of_reach`].
+    out_of_reach: Option<String>,
     begun_at: BTreeMap<RepositoryId, Timestamp>,
     comments_begun_at: BTreeMap<RepositoryId, Timestamp>,
     /// Whether an issue was left alone because it, or what is said on it, is too large.
@@ -136,6 +143,7 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
         fleet: None,
         candidates: Vec::new(),
         troubles: Vec::new(),
+        out_of_reach: None,
         records: Records::default(),
         begun_at: BTreeMap::new(),
         comments: BTreeMap::new(),
@@ -144,6 +152,7 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
         Ok(me) => me,
         Err(error) if error.is_about_the_token() => return Err(Refusal::Token(error)),
         Err(error) => {
+            survey.out_of_reach = Some(error.to_string());
             survey.troubles.push(Trouble::forge(settings.forge_url()?.to_string(), &error));
             return Ok(survey);
         }
@@ -152,6 +161,7 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
     let people = match people::look_up(&observer, settings, known).await? {
         Ok(people) => people,
         Err(error) => {
+            survey.out_of_reach = Some(error.to_string());
             survey.troubles.push(Trouble::forge(settings.forge_url()?.to_string(), &error));
             return Ok(survey);
         }
@@ -160,13 +170,14 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
     here.approval.approvers = people::ids(&settings.approval.approvers, &people);
     let here = Arc::new(here);
     survey.here = Arc::clone(&here);
-    let (troubles, begun_at, has_skipped) = (Vec::new(), BTreeMap::new(), false);
+    let (troubles, out_of_reach, begun_at, has_skipped) = (Vec::new(), None, BTreeMap::new(), false);
     let comments_begun_at = BTreeMap::new();
     let mut surveyor = Surveyor {
         settings,
         root,
         fleet,
         comments,
+        is_single: decides_alerts,
         file,
         records,
         existing,
@@ -174,6 +185,7 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
         here,
         people,
         troubles,
+        out_of_reach,
         begun_at,
         comments_begun_at,
         has_skipped,
@@ -186,6 +198,7 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
             survey.fleet = surveyor.decide_alerts(&mut survey.candidates).await;
         }
     }
+    survey.out_of_reach = surveyor.out_of_reach.take().or_else(|| surveyor.nothing_read(&survey));
     survey.troubles.append(&mut surveyor.troubles);
     (survey.records, survey.begun_at) = (surveyor.records, surveyor.begun_at);
     survey.comments = surveyor.comments_begun_at;
@@ -291,7 +304,10 @@ impl Surveyor<'_> {
             tracing::warn!("{error}");
             return Ok(());
         }
-        if self.file.is_some() || (self.troubles.is_empty() && !self.has_skipped) {
+        // Nothing is hidden by a repository that only refuses to be written.
+        let is_all_seen =
+            self.troubles.iter().all(|trouble| trouble.scope == FailureScope::Repository && !trouble.is_unread);
+        if self.file.is_some() || (is_all_seen && !self.has_skipped) {
             return Ok(());
         }
         survey.setup.clear();
@@ -301,8 +317,19 @@ impl Surveyor<'_> {
              may be on a disk that is not mounted; the next pass looks again, or run {}",
             self.settings.given.command(&format!("init --root {}", shell_word(&path)))
         );
-        self.troubles.push(Trouble::new(path, "root-not-initialised", message));
+        self.troubles.push(Trouble::service(path, "root-not-initialised", message));
         Ok(())
+    }
+
+    /// Why not one of the listed repositories could be read, if that is so.
+    fn nothing_read(&self, survey: &Survey) -> Option<String> {
+        let unread =
+            || self.troubles.iter().filter(|trouble| trouble.scope == FailureScope::Repository && trouble.is_unread);
+        let is_read = |name: String| unread().all(|trouble| trouble.about != name);
+        let is_archived =
+            self.troubles.iter().any(|trouble| trouble.scope == FailureScope::Repository && !trouble.is_unread);
+        let is_any_read = survey.repositories.iter().any(|surveyed| is_read(surveyed.known.name.to_string()));
+        if is_any_read || is_archived { None } else { unread().next().map(|trouble| trouble.message.clone()) }
     }
 
     /// Another root that a comment of ours, or our memory of it, says is on this very host.

@@ -30,6 +30,7 @@ impl Surveyor<'_> {
                 Err(RepositoryError::Forge(error)) if error.is_about_the_token() => return Err(Refusal::Token(error)),
                 // That it could not be asked is no answer.
                 Err(RepositoryError::Forge(error)) => {
+                    self.out_of_reach = Some(error.to_string());
                     self.troubles.push(Trouble::forge(asked.to_string(), &error));
                     return Ok(false);
                 }
@@ -66,7 +67,12 @@ impl Surveyor<'_> {
             }
         }
         survey.here = Arc::clone(&self.here);
-        if survey.repositories.is_empty() && errors.iter().all(|(_, error)| error.needs_a_person()) {
+        // A daemon goes on with one that is archived: its owner may take that back.
+        let is_refused = |error: &RepositoryError| match error {
+            RepositoryError::Forge(error) => error.is_about_the_token(),
+            RepositoryError::Problem(_) => self.is_single || !error.is_archived(),
+        };
+        if survey.repositories.is_empty() && errors.iter().all(|(_, error)| is_refused(error)) {
             return Err(Refusal::Repositories(errors.into_iter().map(|(_, error)| error).collect()));
         }
         self.troubles.extend(errors.iter().map(|(name, error)| Trouble::repository(name, error)));

@@ -181,7 +181,8 @@ pub fn take_out(writer: &Writer, name: ArchiveName) -> Result<Going, WriteError>
     let failed = |cause: Errno| WriteError {
         tried: "delete",
         path: path(writer.root(), name).display().to_string(),
-        cause: cause.to_string(),
+        cause: cause.into(),
+        is_our_own: true,
     };
     taken.map_err(failed)?;
     Ok(Going(writer.root().path().join(OWN).join(STAGING).join(going)))
@@ -193,7 +194,8 @@ impl Going {
         let failed = |cause: std::io::Error| WriteError {
             tried: "remove the rest of an archive,",
             path: self.0.display().to_string(),
-            cause: cause.to_string(),
+            cause,
+            is_our_own: true,
         };
         remove_tree(&self.0).map_err(failed)
     }

@@ -153,7 +153,7 @@ fn absent_or_failed(error: Errno) -> Sight {
     }
 }
 
-fn failed(error: Errno) -> Failure {
+pub(super) fn failed(error: Errno) -> Failure {
     match error {
         Errno::ACCESS | Errno::PERM => Failure::Permission,
         Errno::TIMEDOUT => Failure::Timeout,

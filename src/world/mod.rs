@@ -29,7 +29,9 @@ pub(crate) mod staged;
 pub mod watch;
 pub mod writer;
 
+use crate::mission::failure::{Failure, FailureScope};
 use crate::mission::identity::{MissionId, RepositoryName};
+use crate::mission::time::Timestamp;
 use git::CheckoutError;
 use gitea::ForgeError;
 use root::RootError;
@@ -109,6 +111,45 @@ impl WorldError {
     pub fn is_told_on_the_issue(&self) -> bool {
         let is_the_proposers = matches!(self, Self::Checkout(error) if error.is_the_proposers());
         is_the_proposers || matches!(self, Self::WorktreeInUse { .. })
+    }
+
+    /// Whether it stays so until a person does something.
+    #[must_use]
+    pub fn needs_a_person(&self) -> bool {
+        match self {
+            Self::Forge(error) => error.needs_a_person(),
+            Self::Write(error) => error.needs_a_person(),
+            Self::Checkout(error) => error.is_the_proposers(),
+            Self::WorktreeInUse { .. } | Self::CommentOfAnother { .. } => true,
+            Self::Root(_)
+            | Self::NoRoot
+            | Self::NoLabel { .. }
+            | Self::LabelsIgnored { .. }
+            | Self::CommentGone { .. } => false,
+        }
+    }
+
+    /// What is remembered of it, where it is one mission's or one repository's and stays so until a person does something.
+    #[must_use]
+    pub fn lasting(&self, now: Timestamp) -> Option<Failure> {
+        let is_lasting = self.needs_a_person() && self.scope() != FailureScope::Service;
+        is_lasting.then(|| Failure::new(self.kind(), &self.to_string(), true, now))
+    }
+
+    /// Whose trouble it is where it came up in the turn of one mission.
+    #[must_use]
+    pub fn scope(&self) -> FailureScope {
+        match self {
+            Self::Forge(error) => error.scope(),
+            Self::Write(error) => error.scope(),
+            Self::Root(_) | Self::NoRoot => FailureScope::Service,
+            Self::NoLabel { .. } => FailureScope::Repository,
+            Self::Checkout(_)
+            | Self::WorktreeInUse { .. }
+            | Self::LabelsIgnored { .. }
+            | Self::CommentGone { .. }
+            | Self::CommentOfAnother { .. } => FailureScope::Mission,
+        }
     }
 
     /// The fixed word for JSON, logs and metrics.

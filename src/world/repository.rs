@@ -60,10 +60,19 @@ impl RepositoryError {
         matches!(self, Self::Forge(error) if error.is_about_the_token())
     }
 
+    /// Whether it can be read all the same, and only refuses to be written.
+    #[must_use]
+    pub fn is_archived(&self) -> bool {
+        matches!(self, Self::Problem(RepositoryProblem::Archived { .. }))
+    }
+
     /// Whether it stays so until a person does something.
     #[must_use]
     pub fn needs_a_person(&self) -> bool {
-        self.is_about_the_token() || matches!(self, Self::Problem(_))
+        match self {
+            Self::Forge(error) => error.needs_a_person(),
+            Self::Problem(_) => true,
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::mission::admission::Space;
 use crate::mission::archive::ArchiveName;
+use crate::mission::cell::Sighting;
 use crate::mission::ground::RootFile;
 use crate::mission::identity::{MissionId, RootId};
 use crate::mission::observation::ArchiveSight;
@@ -12,7 +13,7 @@ use crate::world::cells::{self, open_directory};
 use crate::world::random;
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags, fstat, fstatvfs, fsync, openat, renameat_with, unlinkat};
 use rustix::io::Errno;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -355,9 +356,15 @@ impl Root {
     #[must_use]
     pub fn look_in_archive(&self, kept: Option<ArchiveName>, mission_id: MissionId) -> ArchiveSight {
         let first = kept.unwrap_or(ArchiveName::first(mission_id));
-        let Ok(archive) = self.open_own().and_then(|own| open_directory(&own, ARCHIVE)) else {
+        let archive = match self.open_own().and_then(|own| open_directory(&own, ARCHIVE)) {
+            Ok(archive) => archive,
             // None is made before something is moved there.
-            return ArchiveSight { kept: None, free: first };
+            Err(Errno::NOENT) => return ArchiveSight { kept: None, free: first },
+            // That we cannot look is no sign that nothing is there.
+            Err(error) => {
+                let kept = kept.map(|_| Sighting::Failed(cells::failed(error)));
+                return ArchiveSight { kept, free: first };
+            }
         };
         let is_free = |name: &ArchiveName| beneath::kind_at(archive.as_fd(), &name.to_string()) == Err(Errno::NOENT);
         let names = std::iter::successors(Some(first), |name| Some(name.next()));
@@ -365,6 +372,17 @@ impl Root {
         let kept = kept.filter(|kept| !is_free(kept));
         let look = |name: ArchiveName| cells::look_at(&archive, &name.to_string(), self.resolver);
         ArchiveSight { kept: kept.map(look), free }
+    }
+
+    /// The names in the archive, whatever lies under them; none where they cannot be read. Reading blocks.
+    #[must_use]
+    pub fn archive_names(&self) -> Option<BTreeSet<ArchiveName>> {
+        let names = self.open_own().and_then(|own| names_in(own.as_fd(), ARCHIVE));
+        match names {
+            Ok(names) => Some(names.iter().filter_map(|name| ArchiveName::parse(name).ok()).collect()),
+            Err(Errno::NOENT) => Some(BTreeSet::new()),
+            Err(_) => None,
+        }
     }
 
     /// Everything that is remembered.

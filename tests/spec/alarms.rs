@@ -3,7 +3,7 @@
 mod daemon;
 mod forge;
 mod many;
-mod passes;
+pub(crate) mod passes;
 mod words;
 
 use crate::life::scenes::{closed, here, suspended};
@@ -149,15 +149,22 @@ fn a_held_verdict_counts_as_it_is_published() {
 }
 
 #[test]
-fn what_is_paused_or_has_ended_raises_none_and_is_not_well_again_either() {
+fn what_is_paused_raises_none_and_an_alert_of_a_closed_mission_is_resolved() {
     let notify = Notify { after: seconds(0), ..on(&["stale"]) };
-    for quiet in [suspended(beaten(-400, "working")), closed(beaten(-400, "working"))] {
+    let resolved = "post the end of the alert: closed";
+    for (quiet, said) in [(suspended(beaten(-400, "working")), None), (closed(beaten(-400, "working")), Some(resolved))]
+    {
         let mut quiet = loud(quiet, &notify);
         let alarm = Raised { at: at(-100), since: at(-200), cause: Cause::parse("stale").unwrap() };
         for raised in [None, Some(alarm)] {
             quiet.record.as_mut().unwrap().alarm.raised = raised;
             let (notices, after) = pass(&quiet);
-            assert_eq!((notices.len(), after.record.unwrap().alarm.raised), (0, None));
+            let told: Vec<String> = notices.iter().map(Notice::summary).collect();
+            let wanted: Vec<&str> = said.filter(|_| raised.is_some()).into_iter().collect();
+            assert_eq!(
+                (told, after.record.unwrap().alarm.raised),
+                (wanted.iter().map(ToString::to_string).collect(), None)
+            );
         }
     }
 }

@@ -92,7 +92,7 @@ async fn law_8_bounded_the_summary_of_a_job_in_which_everything_fails() {
     let (repository, host) = (forge.repository().await, Host::on_disk());
     host.once(&repository).await;
     repository.file_many("reader", (0..300).map(|_| body(&[])).collect()).await;
-    forge.engine().break_next(usize::MAX, "POST", "", lazarus::sandbox::Fault::Refuse(422));
+    forge.engine().break_next(usize::MAX, "POST", "", lazarus::sandbox::Fault::Refuse(500));
     let summary = host.path().join("summary.md");
     let mut command = host.reconciler(&repository);
     command.env("GITEA_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", &summary);

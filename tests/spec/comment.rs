@@ -1,6 +1,6 @@
 //! The comment: what a person reads in each situation, whole, in `tests/fixtures/comments.md`.
 
-use crate::support::cells::{at, beat, beaten, whole};
+use crate::support::cells::{at, beat, beaten, beaten_with, whole};
 use crate::support::golden;
 use crate::support::missions::{active, body, edit, labelled, planned_cell, proposal, retitle};
 use lazarus::mission::admission::{Admission, Limit};
@@ -17,6 +17,8 @@ use lazarus::mission::status::status;
 use lazarus::mission::text::shown;
 use std::fmt::Write;
 use std::sync::Arc;
+
+pub(crate) const QUESTION: &str = "May I delete the 3 quarantined tests?";
 
 /// The comment after the first half of a pass.
 fn said(observation: &Observation) -> String {
@@ -100,7 +102,10 @@ fn every_situation_is_told_with_what_to_do_next() {
         ("no room in this pass", full(Limit::NewCellsPerPass(7))),
         ("beating", active(beaten(-10, "working"))),
         ("beating, and waiting", active(beaten(-10, "waiting"))),
-        ("beating, and failed", active(beaten(-10, "failed"))),
+        ("waiting for an answer", active(beaten_with(-10, "waiting", QUESTION))),
+        ("waiting for an answer, and silent", active(beaten_with(-400, "waiting", QUESTION))),
+        ("failed", active(beaten_with(-10, "failed", "the crypt is empty"))),
+        ("failed long ago, without a message", active(beaten(-86_400, "failed"))),
         ("finished", active(beaten(-10, "done"))),
         ("silent", active(beaten(-400, "working"))),
         ("silent for the third time within an hour", falling_again()),

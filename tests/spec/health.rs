@@ -78,10 +78,22 @@ fn a_stamp_that_could_not_be_written_again_is_no_stamp() {
 fn who_has_finished_never_goes_stale_and_unknown_states_count_as_working() {
     check(beaten(-86_400, "done"), "healthy: finished");
     check(beat(Some(999), "done", 0), "healthy: finished");
-    for state in ["", "waiting", "failed", "running", "DONE"] {
+    for state in ["", "waiting", "running", "DONE"] {
         check(beaten(-301, state), "stale: silent");
         check(beaten(-1, state), "healthy: beating");
     }
+}
+
+#[test]
+fn a_wizard_that_failed_is_stale_immediately_and_however_old_that_grows() {
+    for age in [0, -299, -301, -86_400 * 365] {
+        check(beaten(age, "failed"), "stale: agent-failed");
+    }
+    check(beat(Some(999), "failed", 0), "stale: agent-failed");
+    check(with(Part::Heartbeat, Sight::Missing), "incomplete: missing state/heartbeat.json");
+    let mut broken = beaten(0, "failed");
+    broken.see(Part::Logs, Sight::Missing);
+    check(broken, "incomplete: missing logs/");
 }
 
 #[test]

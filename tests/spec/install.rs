@@ -172,6 +172,31 @@ async fn a_protected_branch_gets_a_pull_request(forge: Forge) {
     assert!(is_well(&again) && again.stdout.contains("/pulls/1)"), "the same one: {again:?}");
 }
 
+async fn a_description_of_an_earlier_version_is_brought_up_to_date_by_install_alone(forge: Forge) {
+    let site = Site::new(forge.clone()).await;
+    assert!(is_well(&site.as_owner(&["--only", "labels"]).await));
+    let id = &site.repository.label_ids(&["health/stale"]).await[0];
+    let path = site.path(&format!("/labels/{id}"));
+    let described = async || {
+        let labels = site.labels().await;
+        labels.into_iter().find(|label| label["name"] == "health/stale").unwrap()["description"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let current = described().await;
+    for (text, wanted) in [("the last heartbeat is too old", current.as_str()), ("our own words", "our own words")] {
+        forge.change(Method::PATCH, &path, json!({ "description": text })).await;
+        site.host.once(&site.repository).await;
+        assert_eq!(described().await, text, "a pass leaves it");
+        let done = site.as_owner(&["--only", "labels"]).await;
+        assert!(is_well(&done), "{done:?}");
+        assert_eq!(done.stdout.contains("correct the label `health/stale`: what it means"), text != wanted);
+        assert_eq!(described().await, wanted);
+    }
+    assert!(current.contains("failed"), "{current}");
+}
+
 async fn a_token_does_what_it_can_and_the_rest_is_named(forge: Forge) {
     let site = Site::new(forge.clone()).await;
     let bot = forge.token("bot").to_owned();
@@ -240,6 +265,7 @@ stories![
     only_what_is_wrong_is_repaired_and_a_teams_own_stays,
     a_form_that_asks_something_else_is_replaced,
     a_protected_branch_gets_a_pull_request,
+    a_description_of_an_earlier_version_is_brought_up_to_date_by_install_alone,
     a_token_does_what_it_can_and_the_rest_is_named,
     a_webhook_is_made_once_and_mended,
     a_workflow_does_not_hide_those_of_a_team,

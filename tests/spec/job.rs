@@ -117,8 +117,8 @@ async fn a_jobs_errors_are_marked_and_no_text_of_a_stranger_begins_a_command() {
     let path = runner.host.root().join(format!(".lazarus/missions/{}-{id}.json", repository.id));
     std::fs::write(path, record).unwrap();
     let damaged = run(runner.step(&repository, forge.token("bot")).arg("--once")).await;
-    assert_eq!(damaged.code, 1, "{damaged:?}");
+    assert_eq!(damaged.code, 0, "no later run mends it: {damaged:?}");
     let text = format!("{}\n{}", damaged.stdout, damaged.stderr);
     let commands: Vec<&str> = text.lines().filter(|line| line.starts_with("::")).collect();
-    assert!(commands.len() == 1 && commands[0].starts_with("::error::owner/"), "{text}");
+    assert!(commands.len() == 1 && commands[0].starts_with("::warning::owner/"), "{text}");
 }

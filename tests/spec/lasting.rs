@@ -9,9 +9,11 @@ use crate::support::soon;
 use chrono::TimeDelta;
 use lazarus::engine::Engine;
 use lazarus::mission::identity::RepositoryName;
+use lazarus::mission::phase::Phase;
 use lazarus::mission::time::Timestamp;
 use lazarus::queue::Key;
 use lazarus::sandbox::Fault;
+use lazarus::snapshot::Passes;
 use reqwest::Method;
 use serde_json::json;
 use std::time::Duration;
@@ -164,7 +166,6 @@ async fn a_part_that_something_is_in_the_way_of_costs_no_more_requests_a_tick() 
     assert_eq!(forge.asked(before).len(), 6, "{:?}", forge.asked(before));
 }
 
-/// As `--once` says it, with exit 1.
 #[tokio::test]
 async fn something_in_the_place_of_a_cell_is_told_until_it_is_gone() {
     let forge = Forge::sandbox().await;
@@ -177,11 +178,13 @@ async fn something_in_the_place_of_a_cell_is_told_until_it_is_gone() {
     let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
     for _ in 0..2 {
         let shown = daemon.tick(30).await;
-        assert_eq!(shown.passes.complete, 0, "{:?}", shown.passes);
+        let Passes { incomplete, failures, .. } = &shown.passes;
+        assert_eq!((*incomplete, failures.mission, failures.first[0].is_permanent), (0, 1, true), "{:?}", shown.passes);
     }
     assert!(daemon.tick(600).await.passes.errors[0].contains("is in its place"));
     std::fs::remove_file(&place).unwrap();
-    daemon.tick(600).await;
+    let well = daemon.tick(600).await;
+    assert_eq!((well.passes.failures.mission, &well.passes.errors), (0, &Vec::new()));
     assert_eq!(repository.labels(number).await[0], "health/uninitialized");
 }
 
@@ -191,7 +194,8 @@ async fn without_its_labels_a_repository_is_left_alone() {
     forge.engine().break_next(usize::MAX, "POST", "labels", Fault::Refuse(403));
     for _ in 0..3 {
         let shown = daemon.tick(30).await;
-        assert_eq!(shown.passes.complete, 0, "also where no audit is due: {:?}", shown.passes);
+        let Passes { incomplete, failures, .. } = &shown.passes;
+        assert_eq!((*incomplete, failures.repository), (0, 1), "also where no audit is due: {:?}", shown.passes);
     }
     assert_eq!((host.cells().len(), repository.comments(1).await.len()), (0, 0));
     forge.engine().heal();
@@ -230,7 +234,9 @@ async fn closed_and_deleted_missions_are_not_shown_as_if_they_lived() {
     forge.change(Method::DELETE, &repository.issue_path(deleted), json!({})).await;
     daemon.tick(30).await;
     let shown = daemon.tick(3_600).await;
-    assert_eq!((shown.missions.len(), host.archives().len()), (0, 1), "its cell lies in the archive");
+    let [view] = shown.missions.as_slice() else { panic!("{:?}", shown.missions) };
+    assert_eq!((view.phase, view.health, view.has_cell), (Some(Phase::Closed), None, false));
+    assert_eq!(host.archives().len(), 1, "its cell lies in the archive");
 }
 
 #[tokio::test]

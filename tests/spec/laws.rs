@@ -112,7 +112,8 @@ fn law_3_settled_one_pass_leads_to_an_empty_plan() {
 fn law_4_quiet_nothing_published_ticks_while_the_verdict_holds() {
     for_each_world(|random, mut world| {
         world.settle();
-        let told = |world: &World| world.record.as_ref().and_then(|record| record.said).map(|said| said.verdict);
+        let told =
+            |world: &World| world.record.as_ref().and_then(|record| record.said.as_ref()).map(|said| said.verdict);
         let before = (Situation::of(&world.observed()), told(&world));
         world.later(random.i64(1..100));
         let failed = world.record.as_ref().and_then(|record| record.worktree.failed.as_ref());
@@ -186,7 +187,7 @@ fn ours(world: &World) -> Vec<&str> {
 }
 
 fn phase(world: &World) -> Option<(String, Option<Health>)> {
-    let said = world.record.as_ref()?.said?;
+    let said = world.record.as_ref()?.said.as_ref()?;
     Some((said.phase.to_string(), said.verdict.map(|verdict| verdict.health)))
 }
 
@@ -245,7 +246,7 @@ fn law_7_say_what_you_saw_the_labels_tell_the_verdict() {
             (None, None) => None,
         };
         wanted.extend(approval.filter(|_| phase != "invalid").map(str::to_owned));
-        wanted.extend(record.said.and_then(|said| said.says).map(|says| format!("wizard/{says}")));
+        wanted.extend(record.said.as_ref().and_then(|said| said.says).map(|says| format!("wizard/{says}")));
         wanted.extend(health.filter(|_| world.here.has_label).map(|_| "host/alpha".to_owned()));
         wanted.sort_unstable();
         assert_eq!(ours(&world), wanted);

@@ -4,6 +4,7 @@
 
 mod addresses;
 mod admission;
+mod agent_words;
 mod alarms;
 mod bounds;
 mod checkout;
@@ -25,6 +26,7 @@ mod faults;
 mod flapping;
 mod form;
 mod formless;
+mod full_disk;
 mod gc;
 mod git;
 mod git_apart;
@@ -64,6 +66,7 @@ mod sandbox;
 mod sandbox_comments;
 mod sandbox_git;
 mod scan;
+mod scopes;
 mod sender_clock;
 mod service;
 mod settings;

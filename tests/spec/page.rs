@@ -286,9 +286,29 @@ fn every_verdict_has_its_words_and_its_next_step() {
         has(&told_of(&view), wanted);
         has(&told_of(&view), "not made yet; would be on alpha");
     }
-    for (says, wanted) in [(WizardState::Failed, "says that it failed"), (WizardState::Waiting, "says that it waits")] {
-        has(&told_of(&MissionView { says: Some(says), ..scene::mission(1) }), wanted);
-    }
+}
+
+#[test]
+fn a_question_stands_on_the_page_with_who_asks_it_and_since_when() {
+    let message = Some("May I delete the <b>3</b> tests?".to_owned());
+    let waiting = MissionView { says: Some(WizardState::Waiting), message, ..scene::mission(1) };
+    has(&told_of(&waiting), "Waiting for you: May I delete the <b>3</b> tests? Asked by merlin , since 2026-");
+    has(&told_of(&waiting), "Next: answer it on alpha ;");
+    has(
+        &text(&fleet(&fleet_of(vec![waiting.clone()]), "")),
+        "Waiting for you: May I delete the <b>3</b> tests? , since 1",
+    );
+    let silent = MissionView { health: Some(Health::Stale), reason: Some("silent".to_owned()), ..waiting.clone() };
+    has(&told_of(&silent), "Stale: the wizard is silent Waiting for you: May I delete the <b>3</b> tests? . Asked by");
+    has(&told_of(&MissionView { message: None, ..waiting }), "Waiting for you: the wizard left no message");
+    let failed = MissionView {
+        says: Some(WizardState::Failed),
+        message: Some("no more mana".to_owned()),
+        wizard: None,
+        ..judged(1, Health::Stale, "agent-failed", 90)
+    };
+    has(&told_of(&failed), "Failed: no more mana Said by the wizard, since 2026-");
+    has(&told_of(&failed), "Next: look on alpha at what it left in the cell;");
 }
 
 #[test]
@@ -311,6 +331,7 @@ fn a_mission_of_which_nothing_is_known_has_a_page_too() {
     let nothing = MissionView {
         mission_id: known.mission_id,
         has_cell: false,
+        is_archived: false,
         path: String::new(),
         phase: None,
         health: None,
@@ -319,6 +340,7 @@ fn a_mission_of_which_nothing_is_known_has_a_page_too() {
         since: None,
         beaten_at: None,
         says: None,
+        says_since: None,
         message: None,
         notes: Vec::new(),
         wizard: None,

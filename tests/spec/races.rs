@@ -179,7 +179,7 @@ async fn a_record_that_cannot_be_read_is_never_replaced() {
         asked(forge.engine(), before, "PATCH", "/comments").await;
         std::fs::write(&record, "{ ").unwrap();
     });
-    assert!(report.code == 1 && report.stderr.contains("cannot read the record"), "{report:?}");
+    assert!(report.code == 0 && report.stderr.matches("cannot read the record").count() == 1, "{report:?}");
     assert_eq!(std::fs::read_to_string(&record).unwrap(), "{ ");
 }
 

@@ -256,8 +256,10 @@ async fn the_fleet_is_a_table_with_what_may_have_been_forgotten() {
         &[
             "uninitialized  suspended  never-beaten  -          merlin  20",
             "-              invalid    -             -          -       20",
+            "  paused\n",
+            "  wrong\n",
             "uninitialized  none       never-beaten  -          -       -",
-            "  123e4567-e89b-12d3-a456-426614174000\n",
+            "  123e4567-e89b-12d3-a456-426614174000  -\n",
             "3 missions of host alpha in ",
             ": 1 invalid, 1 none, 1 suspended\n",
             "#1 has been suspended since 2026-01-02 03:04:05 UTC by owner, for more than a week\n",

@@ -332,7 +332,7 @@ async fn of_a_damaged_root(forge: &Forge) -> String {
     let record = std::fs::read_dir(own.join("missions")).unwrap().next().unwrap().unwrap().path();
     let remembered = std::fs::read(&record).unwrap();
     std::fs::write(&record, "{ ").unwrap();
-    told.note("a damaged record", &host, &mut once(), 1).await;
+    told.note("a damaged record", &host, &mut once(), 0).await;
     std::fs::write(&record, remembered).unwrap();
     host.once(&repository).await;
     unwritable(&mut told, forge).await;

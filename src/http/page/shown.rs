@@ -3,7 +3,7 @@
 use crate::mission::identity::ForgeUrl;
 use crate::mission::text::{quoted_spans, shown, without_invisible};
 use crate::mission::time::{Timestamp, spoken_length};
-use crate::snapshot::{IssueView, Passes, Snapshot};
+use crate::snapshot::{FailureView, Failures, IssueView, Passes, Snapshot};
 use serde::Serialize;
 use std::time::Duration;
 use url::Url;
@@ -97,16 +97,29 @@ pub fn message(text: &str) -> Option<String> {
 
 /// What went wrong in the last pass, each thing once, and not what the banner says already.
 fn errors(passes: &Passes, trouble: Option<&str>) -> Vec<String> {
-    let mut told: Vec<&str> = Vec::new();
-    for error in &passes.errors {
+    let mut told: Vec<String> = Vec::new();
+    let failing = passes.failures.first.iter().map(FailureView::message_with_subject);
+    for error in passes.errors.iter().cloned().chain(failing) {
         // A message may come with what it is about, and without.
         let is_same =
-            |other: &&str| error == other || error.strip_suffix(*other).is_some_and(|about| about.ends_with(": "));
-        if !trouble.iter().chain(&told).any(is_same) {
+            |other: &str| error == other || error.strip_suffix(other).is_some_and(|about| about.ends_with(": "));
+        if !trouble.is_some_and(is_same) && !told.iter().any(|other| is_same(other)) {
             told.push(error);
         }
     }
-    told.into_iter().filter_map(message).collect()
+    told.iter().filter_map(|error| message(error)).collect()
+}
+
+/// `1 repository and 3 missions`; none where nothing fails but the service itself.
+fn failing(failures: &Failures) -> Option<String> {
+    let counted = |count: usize, one: &str, many: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {one}")),
+        _ => Some(format!("{count} {many}")),
+    };
+    let repositories = counted(failures.repository, "repository", "repositories");
+    let words: Vec<String> = repositories.into_iter().chain(counted(failures.mission, "mission", "missions")).collect();
+    (!words.is_empty()).then(|| words.join(" and "))
 }
 
 /// A stranger's text in one short line; none where nothing of it can be seen.
@@ -128,6 +141,8 @@ pub struct Frame {
     trouble: Option<String>,
     errors: Vec<String>,
     more_errors: usize,
+    /// How many fail now, by whose trouble it is.
+    failing: Option<String>,
     started: Option<When>,
     finished: Option<When>,
     complete: Option<When>,
@@ -162,6 +177,7 @@ impl Frame {
             trouble: trouble.as_deref().and_then(message),
             errors,
             more_errors,
+            failing: failing(&passes.failures),
             started: when(passes.started_at),
             finished: when(passes.finished_at),
             complete: when(passes.complete_at),

@@ -84,14 +84,16 @@ impl Applier {
         let body = render(&here, status);
         let reposted_at = is_repost.then_some(here.now);
         let issues = self.gitea.issues(&issue.repository);
-        self.intend(issue, status, &body).await?;
         for attempt in 1.. {
             match issues.create_comment(issue.number, &body).send().await {
                 Ok(comment) => {
                     return self.remember_comment(issue, written(&comment).posted(status, reposted_at)).await;
                 }
                 Err(error) if error.may_have_happened() && attempt < CREATES_MAX => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    self.unwritten(issue, &error).await?;
+                    return Err(error.into());
+                }
             }
             let comments = issues.comments(issue.number).send().await?;
             let marker = Marker::parse(&body);
@@ -117,49 +119,59 @@ impl Applier {
         (is_claim, requested_at): (bool, Option<Timestamp>),
     ) -> Result<(), WorldError> {
         let body = render(&self.here(), status);
-        self.intend(issue, status, &body).await?;
         match self.gitea.issues(&issue.repository).edit_comment(id, &body).send().await {
             Ok(comment) => {
                 let (written, status) = (written(&comment), status.clone());
                 let edit = move |known: &mut Record| {
                     known.comment = Some(written.edited(&status, !is_claim, requested_at, known.comment.as_ref()));
-                    known.intended_body = None;
+                    (known.intended, known.intended_body) = (None, None);
                 };
                 self.alter(issue, edit).await
             }
             Err(ForgeError::NotFound { .. }) => Err(WorldError::CommentGone { id }),
             Err(error) => {
-                // How it stands now nobody knows, so it is read again before anything else is made of it.
-                let doubt = |known: &mut Record| {
-                    if let Some(comment) = &mut known.comment {
-                        comment.is_confirmed = false;
-                    }
-                };
-                self.alter(issue, doubt).await?;
+                self.doubt(issue, status.digest()).await?;
+                self.unwritten(issue, &error).await?;
                 Err(refused(issue, id, error))
             }
         }
     }
 
-    /// A comment without a cell names no host, and a request is approved by its exact text, so what is about to be said is
-    /// remembered before.
-    async fn intend(&self, issue: &IssueKey, status: &Status, body: &str) -> Result<(), WorldError> {
-        let is_unbound = status.meaning.mission.is_none();
-        if !is_unbound && status.asks().is_none() {
+    /// A comment was not written. What was meant is forgotten, unless it may have happened.
+    async fn unwritten(&self, issue: &IssueKey, error: &ForgeError) -> Result<(), WorldError> {
+        if error.may_have_happened() {
             return Ok(());
         }
-        let (digest, body_sha256) = (status.digest(), sha256(body));
-        let intend = move |known: &mut Record| {
-            if is_unbound {
-                known.intended = Some(digest);
+        self.alter(issue, |known| (known.intended, known.intended_body) = (None, None)).await
+    }
+
+    /// What was to be repaired stands there still, so it is read again before anything else is made of it.
+    async fn doubt(&self, issue: &IssueKey, digest: String) -> Result<(), WorldError> {
+        let doubt = move |known: &mut Record| {
+            if let Some(comment) = known.comment.as_mut().filter(|comment| comment.digest == digest) {
+                comment.is_confirmed = false;
             }
-            known.intended_body = Some(body_sha256);
         };
-        self.alter(issue, intend).await
+        self.alter(issue, doubt).await
+    }
+
+    /// Writes the record anew before anything is written on its issue: what could not be remembered is not written there,
+    /// or each pass would write it again. A comment that is about to be written is named in it by its digest and its text.
+    pub async fn prepare(&self, issue: &IssueKey, status: Option<&Status>) -> Result<(), WorldError> {
+        let issue = issue.clone();
+        let intended = status.map(|status| (status.digest(), sha256(&render(&self.here(), status))));
+        let prepare = move |known: &mut Record| {
+            if let Some((digest, body)) = intended {
+                (known.intended, known.intended_body) = (Some(digest), Some(body));
+            }
+        };
+        self.write(move |writer, _| Ok(writer.remember_anew(&issue, prepare)?)).await
     }
 
     pub(super) async fn remember_comment(&self, issue: &IssueKey, comment: Spoken) -> Result<(), WorldError> {
-        let remember = |known: &mut Record| (known.comment, known.intended_body) = (Some(comment), None);
+        let remember = |known: &mut Record| {
+            (known.comment, known.intended, known.intended_body) = (Some(comment), None, None);
+        };
         self.alter(issue, remember).await
     }
 }

@@ -138,6 +138,10 @@ impl Applier {
             Change::RememberAlarm { issue, memory } => self.remember_alarm(issue, (**memory).clone()).await,
             Change::PostFleetAlarm { issue, notice, memory } => self.post_fleet_alarm(issue, notice, memory).await,
             Change::RememberFleet { memory } => self.remember_fleet((**memory).clone()).await,
+            Change::RememberFailure { issue, failure } => {
+                let failure = failure.as_deref().cloned();
+                self.alter(issue, |known| known.failure = failure).await
+            }
             Change::Remember { record } => self.remember(record).await,
             Change::AddLabels { issue, labels, displaced: _ } => self.add_labels(issue, labels).await,
             Change::RemoveLabel { issue, label } => {

@@ -1,5 +1,6 @@
 //! What can go wrong between us and the forge, told apart by what to do next.
 
+use crate::mission::failure::FailureScope;
 use crate::world::gitea::cause::Cause;
 use std::fmt;
 use std::time::Duration;
@@ -248,6 +249,47 @@ impl ForgeError {
     #[must_use]
     pub fn is_about_the_token(&self) -> bool {
         matches!(self, Self::Unauthorized { .. } | Self::MissingScope { .. })
+    }
+
+    /// Whether it stays so until a person does something: the same will be answered to the same question.
+    #[must_use]
+    pub fn needs_a_person(&self) -> bool {
+        match self {
+            Self::Unreachable { .. }
+            | Self::TimedOut { .. }
+            | Self::Unavailable { .. }
+            | Self::Protocol { .. }
+            | Self::GivenUp { .. } => false,
+            // A conflict with what somebody else does at the same moment.
+            Self::Refused { status, .. } => !matches!(status, 409 | 412),
+            Self::Unauthorized { .. }
+            | Self::MissingScope { .. }
+            | Self::Barred { .. }
+            | Self::Forbidden { .. }
+            | Self::NotFound { .. }
+            | Self::Moved { .. }
+            | Self::TooLarge { .. } => true,
+        }
+    }
+
+    /// Whose trouble it is where it came up in the turn of one mission.
+    #[must_use]
+    pub fn scope(&self) -> FailureScope {
+        match self {
+            Self::Unauthorized { .. } | Self::MissingScope { .. } | Self::Barred { .. } => FailureScope::Service,
+            // An archived repository (go-gitea/gitea `routers/api/v1/api.go`).
+            Self::Refused { status: 423, .. } => FailureScope::Repository,
+            Self::Refused { .. }
+            | Self::Unreachable { .. }
+            | Self::TimedOut { .. }
+            | Self::Unavailable { .. }
+            | Self::Protocol { .. }
+            | Self::GivenUp { .. }
+            | Self::Forbidden { .. }
+            | Self::NotFound { .. }
+            | Self::Moved { .. }
+            | Self::TooLarge { .. } => FailureScope::Mission,
+        }
     }
 
     /// Whether asking again may help.

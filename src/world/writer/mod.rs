@@ -8,6 +8,7 @@ pub use worktree::Placed;
 use crate::mission::alarm::Ledger;
 use crate::mission::cell::Part;
 use crate::mission::contents::pretty;
+use crate::mission::failure::FailureScope;
 use crate::mission::ground::{RootFile, RootPapers};
 use crate::mission::identity::{MissionId, RootId};
 use crate::mission::papers::CellPapers;
@@ -42,7 +43,35 @@ pub struct WriteError {
     /// To what.
     pub path: String,
     /// Why it failed.
-    pub cause: String,
+    pub cause: std::io::Error,
+    /// Whether it is a file of the service itself, and not one in a cell.
+    pub is_our_own: bool,
+}
+
+impl WriteError {
+    /// Whether the file system as a whole fails or is full, and not only this file.
+    fn is_of_the_disk(&self) -> bool {
+        let cause = Errno::from_io_error(&self.cause);
+        cause.is_some_and(|cause| {
+            let full = [Errno::NOSPC, Errno::DQUOT, Errno::FBIG, Errno::ROFS];
+            let broken = [Errno::IO, Errno::MFILE, Errno::NFILE, Errno::NOMEM];
+            full.contains(&cause) || broken.contains(&cause)
+        })
+    }
+
+    /// Whose trouble it is: nothing can be remembered of any mission where our own files cannot be written.
+    #[must_use]
+    pub fn scope(&self) -> FailureScope {
+        if self.is_our_own && self.is_of_the_disk() { FailureScope::Service } else { FailureScope::Mission }
+    }
+
+    /// Whether it stays so until a person does something: a mount point in the place of a cell, modes that keep us out.
+    /// What the disk as a whole does may be over at any time.
+    #[must_use]
+    pub fn needs_a_person(&self) -> bool {
+        let passing = [Errno::INTR, Errno::AGAIN, Errno::TIMEDOUT, Errno::STALE, Errno::NOENT, Errno::EXIST];
+        !self.is_of_the_disk() && !Errno::from_io_error(&self.cause).is_some_and(|cause| passing.contains(&cause))
+    }
 }
 
 /// Exclusive write access to a root; ends when dropped.
@@ -141,7 +170,7 @@ impl Writer {
     /// What is remembered of one issue. That it cannot be read is no sign that nothing is.
     pub fn remembered(&self, issue: &IssueKey) -> Result<Option<Record>, WriteError> {
         read_record(self.records.as_fd(), &record_name(issue), self.root.resolver())
-            .map_err(|cause| self.record_failed("read the record", issue, cause))
+            .map_err(|cause| self.record_failed("read the record", issue, std::io::Error::other(cause)))
     }
 
     /// Changes the record of one issue. `change` gets what is remembered now, or a new record.
@@ -150,11 +179,22 @@ impl Writer {
         let mut record = before.clone().unwrap_or_else(|| Record::new(issue.clone()));
         change(&mut record);
         if before.as_ref() != Some(&record) {
-            let (name, contents) = (record_name(issue), pretty(&record));
-            self.place(self.records.as_fd(), &name, contents.as_bytes(), 0o600, RenameFlags::empty())
-                .map_err(|cause| self.record_failed("write the record", issue, cause.to_string()))?;
+            self.write_record(issue, &record)?;
         }
         Ok(record)
+    }
+
+    /// The same, but the record is written also where nothing in it changes, so that it is known whether that can be done.
+    pub fn remember_anew(&self, issue: &IssueKey, change: impl FnOnce(&mut Record)) -> Result<(), WriteError> {
+        let mut record = self.remembered(issue)?.unwrap_or_else(|| Record::new(issue.clone()));
+        change(&mut record);
+        self.write_record(issue, &record)
+    }
+
+    fn write_record(&self, issue: &IssueKey, record: &Record) -> Result<(), WriteError> {
+        let (name, contents) = (record_name(issue), pretty(record));
+        self.place(self.records.as_fd(), &name, contents.as_bytes(), 0o600, RenameFlags::empty())
+            .map_err(|cause| self.record_failed("write the record", issue, cause.into()))
     }
 
     /// Replaces what is remembered of the fleet's alarm.
@@ -163,12 +203,12 @@ impl Writer {
         let placed =
             own.and_then(|own| self.place(own.as_fd(), ALARMS, pretty(memory).as_bytes(), 0o600, RenameFlags::empty()));
         let path = || self.root.path().join(OWN).join(ALARMS).display().to_string();
-        placed.map_err(|cause| WriteError { tried: "write", path: path(), cause: cause.to_string() })
+        placed.map_err(|cause| WriteError { tried: "write", path: path(), cause: cause.into(), is_our_own: true })
     }
 
-    fn record_failed(&self, tried: &'static str, issue: &IssueKey, cause: String) -> WriteError {
+    fn record_failed(&self, tried: &'static str, issue: &IssueKey, cause: std::io::Error) -> WriteError {
         let path = self.root.path().join(OWN).join(RECORDS).join(record_name(issue));
-        WriteError { tried, path: path.display().to_string(), cause }
+        WriteError { tried, path: path.display().to_string(), cause, is_our_own: true }
     }
 
     /// Makes a cell: built in staging, made durable, then moved into place in one step that never replaces anything.
@@ -178,7 +218,7 @@ impl Writer {
         self.build_cell(&name, papers, worktree, now).map_err(|cause| {
             let _ = std::fs::remove_dir_all(self.root.path().join(OWN).join(STAGING).join(&name));
             let path = self.root.path().join(&name).display().to_string();
-            WriteError { tried: "make the cell", path, cause: cause.to_string() }
+            WriteError { tried: "make the cell", path, cause: cause.into(), is_our_own: false }
         })
     }
 
@@ -263,7 +303,7 @@ impl Writer {
         let line = serde_json::to_string(entry).map_err(std::io::Error::from);
         let noted = line.and_then(|line| Ok(JOURNAL.append(self.root.open_own()?, &format!("{line}\n"))?));
         let path = || format!("{}/{OWN}/{}", self.root.path().display(), JOURNAL.name);
-        noted.map_err(|cause| WriteError { tried: "write", path: path(), cause: cause.to_string() })
+        noted.map_err(|cause| WriteError { tried: "write", path: path(), cause, is_our_own: true })
     }
 
     /// Where things are made before they are moved into place, and moved before they are deleted.
@@ -277,7 +317,7 @@ impl Writer {
 
     fn failed(&self, tried: &'static str, mission_id: MissionId, part: Part, cause: Errno) -> WriteError {
         let path = self.root.path().join(mission_id.to_string()).join(part.path());
-        WriteError { tried, path: path.display().to_string(), cause: cause.to_string() }
+        WriteError { tried, path: path.display().to_string(), cause: cause.into(), is_our_own: false }
     }
 
     /// Writes a whole file in staging and moves it into place.

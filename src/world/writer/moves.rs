@@ -54,7 +54,7 @@ impl Writer {
 
     fn unmoved(&self, tried: &'static str, mission_id: &str, cause: Errno) -> WriteError {
         let path = self.root.path().join(mission_id).display().to_string();
-        WriteError { tried, path, cause: cause.to_string() }
+        WriteError { tried, path, cause: cause.into(), is_our_own: false }
     }
 
     fn open_archive(&self) -> Result<OwnedFd, Errno> {

@@ -38,7 +38,7 @@ impl Writer {
         let identified = open_to_sync(self.staging.as_fd(), name).and_then(identify);
         identified.map_err(|cause| {
             let path = self.staging_path(name).display().to_string();
-            WriteError { tried: "look at", path, cause: cause.to_string() }
+            WriteError { tried: "look at", path, cause: cause.into(), is_our_own: true }
         })
     }
 

@@ -10,6 +10,7 @@ stories![
     a_daemon_raises_an_alarm_by_the_mere_passing_of_time_and_ends_it,
     a_daemon_that_starts_again_says_nothing_twice,
     many_that_fail_together_are_spoken_for_by_one_comment_of_a_daemon,
+    alerts_of_a_daemon_are_resolved_when_their_issues_are_closed,
 ];
 
 async fn running(story: &Story) -> Running {
@@ -78,6 +79,40 @@ async fn many_that_fail_together_are_spoken_for_by_one_comment_of_a_daemon(forge
     check_many(&story, fleet, &numbers, &[MANY, MANY_OVER]).await;
     let snapshot = daemon.tick(30).await;
     assert_eq!((snapshot.passes.incomplete, &snapshot.passes.errors), (0, &Vec::new()));
+    daemon.stop().await;
+}
+
+async fn alerts_of_a_daemon_are_resolved_when_their_issues_are_closed(forge: Forge) {
+    let story = Story::new(&forge, json!({ "on": ["stale"], "after_seconds": 0 })).await;
+    let number = file(&story.repository, 1).await[0];
+    let mut daemon = running(&story).await;
+    daemon.tick(0).await;
+    story.beat(daemon.now, 1_000);
+    for _ in 0..4 {
+        daemon.tick(30).await;
+    }
+    assert_eq!(story.alarms(number).await, [STALE]);
+    story.repository.set_state(number, "closed").await;
+    for _ in 0..3 {
+        daemon.tick(30).await;
+    }
+    assert_eq!(story.alarms(number).await, [STALE, "**Resolved: the issue was closed**, after `stale`"]);
+    daemon.stop().await;
+    let (story, fleet, numbers) = many(&forge).await;
+    let mut daemon = running(&story).await;
+    daemon.tick(0).await;
+    story.beat(daemon.now, 1_000);
+    for _ in 0..6 {
+        daemon.tick(30).await;
+    }
+    check_many(&story, fleet, &numbers, &[MANY]).await;
+    for number in &numbers {
+        story.repository.set_state(*number, "closed").await;
+    }
+    for _ in 0..3 {
+        daemon.tick(30).await;
+    }
+    check_many(&story, fleet, &numbers, &[MANY, MANY_OVER]).await;
     daemon.stop().await;
 }
 

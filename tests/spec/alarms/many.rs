@@ -20,7 +20,7 @@ fn key(number: i64) -> IssueKey {
     IssueKey { number, issue_id: number, ..proposal(&[]).issue.key }
 }
 
-const WELL: Standing = Standing { mood: Mood::Well, bad_since: None, raised: None, is_watched: true };
+const WELL: Standing = Standing { mood: Mood::Well, bad_since: None, raised: None, is_watched: true, is_closed: false };
 
 /// Bad for long enough.
 fn bad() -> Standing {

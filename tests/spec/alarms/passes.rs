@@ -16,6 +16,7 @@ stories![
     passes_raise_an_alarm_by_the_mere_passing_of_time_and_end_it,
     many_that_fail_together_are_spoken_for_by_one_comment_of_a_pass,
     a_mission_that_is_paused_or_closed_raises_none,
+    an_alert_whose_issue_was_closed_is_resolved,
     whoever_is_named_in_the_settings_is_called_and_nobody_else,
 ];
 
@@ -185,6 +186,33 @@ async fn a_mission_that_is_paused_or_closed_raises_none(forge: Forge) {
     story.beat(clock(), 10);
     assert_eq!(told(&story.pass(0).await), [""; 0], "nobody waits for its end");
     assert_eq!((story.alarms(paused).await.len(), story.alarms(ended).await.len()), (1, 0));
+}
+
+async fn an_alert_whose_issue_was_closed_is_resolved(forge: Forge) {
+    let notify = json!({ "on": ["stale"], "after_seconds": 0, "per_hour": 3, "many": 100 });
+    let mut story = Story::new(&forge, notify.clone()).await;
+    let [first, second]: [i64; 2] = file(&story.repository, 2).await.try_into().unwrap();
+    story.pass(0).await;
+    story.beat(clock(), 1_000);
+    story.pass(0).await;
+    story.repository.set_state(first, "closed").await;
+    assert_eq!(told(&story.pass(10).await), ["post the end of the alert: closed"]);
+    story.repository.set_state(second, "closed").await;
+    assert_eq!(told(&story.pass(10).await), [""; 0], "the hour has no room for more");
+    assert_eq!(told(&story.pass(7_200).await), ["post the end of the alert: closed"]);
+    for number in [first, second] {
+        assert_eq!(story.alarms(number).await, [STALE, "**Resolved: the issue was closed**, after `stale`"]);
+    }
+    assert_eq!(crate::support::host::changes(&story.pass(10).await), 0);
+    // What nobody wants to hear of any more ends without a word.
+    story.notify = notify;
+    story.repository.set_state(first, "open").await;
+    story.pass(10).await;
+    story.pass(10).await;
+    story.notify = json!({});
+    story.repository.set_state(first, "closed").await;
+    story.pass(10).await;
+    assert_eq!(crate::support::host::changes(&story.pass(10).await), 0);
 }
 
 async fn whoever_is_named_in_the_settings_is_called_and_nobody_else(forge: Forge) {

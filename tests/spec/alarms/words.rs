@@ -2,9 +2,9 @@
 
 use crate::alarms::many::{due, musters};
 use crate::alarms::{later, loud, on, pass};
-use crate::comment::without_code;
+use crate::comment::{QUESTION, without_code};
 use crate::life::scenes::here;
-use crate::support::cells::{at, beat, beaten, seconds, whole};
+use crate::support::cells::{at, beat, beaten, beaten_with, seconds, whole};
 use crate::support::golden;
 use crate::support::missions::{active, retitle};
 use lazarus::mission::alarm::Ledger;
@@ -66,7 +66,17 @@ fn every_alarm_says_what_is_wrong_since_when_where_and_what_to_do_next() {
         ("not to be read by us", seen(Sighting::Failed(Failure::Permission))),
         ("never beaten", loud(active(whole()), &all())),
         ("the wizard waits", with(beaten(-10, "waiting"))),
+        ("the wizard waits for an answer", with(beaten_with(-10, "waiting", QUESTION))),
+        (
+            "it waits still",
+            after(&with(beaten_with(-10, "waiting", QUESTION)), 3_600, beaten_with(3_590, "waiting", QUESTION)),
+        ),
         ("the wizard has failed", with(beaten(-10, "failed"))),
+        ("the wizard has failed and says why", with(beaten_with(-10, "failed", "the crypt is empty"))),
+        ("failed, where only `stale` is listed", {
+            let failed = with(beaten_with(-10, "failed", "the crypt is empty"));
+            here(failed, |here| here.notify = Notify { after: seconds(0), ..on(&["stale"]) })
+        }),
         ("incomplete, and then only stale", {
             let broken =
                 here(without_heartbeat(), |here| here.notify = Notify { after: seconds(0), ..on(&["incomplete"]) });
@@ -98,6 +108,13 @@ fn fleet(bad: usize, ledger: &Ledger) -> String {
     }
 }
 
+fn check_dead(text: &str, alarm: &str) {
+    let dead = without_code(alarm);
+    for live in ["@", "#", "http", "<script", "![", "](", "\u{1b}", "\u{202e}", "**x**"] {
+        assert!(!dead.contains(live), "{text} left {live} alive:\n{alarm}");
+    }
+}
+
 #[test]
 fn no_text_of_a_stranger_becomes_live_markup_in_an_alarm() {
     let hostile = [
@@ -121,9 +138,9 @@ fn no_text_of_a_stranger_becomes_live_markup_in_an_alarm() {
         let alarm = said(&mission);
         let (first, rest) = alarm.split_once('\n').unwrap();
         assert_eq!(first, "<!-- lazarus:alarm v1 -->");
-        let dead = without_code(rest);
-        for live in ["@", "#", "http", "<script", "![", "](", "\u{1b}", "\u{202e}", "**x**"] {
-            assert!(!dead.contains(live), "{text} left {live} alive:\n{alarm}");
+        check_dead(text, rest);
+        for state in ["waiting", "failed"] {
+            check_dead(text, said(&with(beaten_with(-10, state, text))).split_once('\n').unwrap().1);
         }
     }
     let mut long = with(beaten(-400, "working"));

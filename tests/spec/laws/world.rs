@@ -280,6 +280,7 @@ impl World {
             | Change::ReplaceLabels { .. }
             | Change::RememberComment { .. }
             | Change::RememberAlarm { .. }
+            | Change::RememberFailure { .. }
             | Change::Remember { .. } => self.write_down(before, change),
             Change::PostAlarm { issue: _, notice, memory: _ } => {
                 self.sound(notice.marker());

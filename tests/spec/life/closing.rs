@@ -5,6 +5,7 @@ use crate::support::daemon::{Running, settings};
 use crate::support::forge::Forge;
 use crate::support::host::{Host, changes, run, writes};
 use crate::support::stories;
+use lazarus::mission::phase::Phase;
 use lazarus::sandbox::Fault;
 use std::path::Path;
 use std::time::Duration;
@@ -14,6 +15,7 @@ stories![
     a_wizard_that_beats_keeps_its_cell_until_the_grace_has_passed,
     whatever_stands_in_the_way_of_a_cell_that_comes_back_is_kept,
     closed_without_a_cell_or_before_we_saw_it,
+    a_comment_says_that_the_archive_of_its_cell_was_deleted,
 ];
 
 fn write(cell: &Path, file: &str, contents: &str) {
@@ -125,6 +127,73 @@ async fn closed_without_a_cell_or_before_we_saw_it(forge: Forge) {
     assert_eq!(repository.labels(invalid).await, ["kind/mission-proposal", "mission/closed"]);
     assert!(repository.comment(invalid).await.contains("**Closed.** There is no cell."));
     assert_eq!(writes(&report), 2);
+}
+
+/// By `gc`, or by anybody else.
+async fn a_comment_says_that_the_archive_of_its_cell_was_deleted(forge: Forge) {
+    for by_gc in [true, false] {
+        let (repository, host) = (forge.repository().await, Host::new());
+        let number = repository.file("reader", "Mission: raise the dead", &[]).await;
+        host.once(&repository).await;
+        let cell = host.cell();
+        host.beat(&cell, &["--state", "done"]).await;
+        repository.set_state(number, "closed").await;
+        host.once(&repository).await;
+        assert!(repository.comment(number).await.contains("nothing was deleted"));
+        if by_gc {
+            let gc = ["gc", "--older-than", "0s", "--yes"];
+            assert_eq!(run(host.command("lazarus-reconcile").args(gc)).await.code, 0);
+        } else {
+            std::fs::remove_dir_all(&host.archives()[0]).unwrap();
+        }
+        assert_eq!(writes(&host.once(&repository).await), 1, "by gc: {by_gc}");
+        let comment = repository.comment(number).await;
+        let told = "**Closed.** The archive of its cell was deleted; nothing of the cell is left on `alpha`.";
+        assert!(comment.contains(told) && !comment.contains("brings the cell back"), "{comment}");
+        assert_eq!(comment.contains("`lazarus-reconcile gc` deleted the archive of the cell"), by_gc, "{comment}");
+        assert_eq!(repository.labels(number).await, ["kind/mission-proposal", "mission/closed"]);
+        assert_eq!(changes(&host.once(&repository).await), 0);
+        repository.set_state(number, "open").await;
+        host.once(&repository).await;
+        assert_eq!(host.cell(), cell, "a new one");
+        assert!(repository.comment(number).await.contains("the whole cell, empty"));
+        assert_eq!(changes(&host.once(&repository).await), 0);
+    }
+}
+
+/// The page of a daemon, whether or not it has restarted since.
+#[tokio::test]
+async fn a_closed_mission_is_shown_with_its_title_while_its_archive_is_there() {
+    let forge = Forge::sandbox().await;
+    let (repository, host) = (forge.repository().await, Host::new());
+    let number = repository.file("reader", "Mission: raise the dead", &[("wizard", "merlin")]).await;
+    repository.file("reader", "Mission: two words", &[("wizard", "the grey one")]).await;
+    repository.file("reader", "Mission: far away", &[("host", "beta")]).await;
+    let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
+    daemon.tick(0).await;
+    repository.set_state(number, "closed").await;
+    daemon.tick(30).await;
+    let archive = host.archives()[0].clone();
+    for restarts in [false, true] {
+        if restarts {
+            daemon.stop().await;
+            daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
+        }
+        let shown = daemon.tick(30).await;
+        let mut told: Vec<_> = shown.missions.iter().map(|view| (view.name.clone().unwrap(), view.phase)).collect();
+        told.sort();
+        let wanted = [("far away", Phase::Pending), ("raise the dead", Phase::Closed), ("two words", Phase::Invalid)];
+        assert_eq!(told, wanted.map(|(name, phase)| (name.to_owned(), Some(phase))), "restarts: {restarts}");
+        let closed = shown.missions.iter().find(|view| view.phase == Some(Phase::Closed)).unwrap();
+        assert_eq!((closed.has_cell, closed.health, closed.path.as_str()), (false, None, archive.to_str().unwrap()));
+        assert_eq!(closed.wizard.as_ref().map(ToString::to_string).as_deref(), Some("merlin"));
+    }
+    std::fs::remove_dir_all(&archive).unwrap();
+    let shown = daemon.tick(3_600).await;
+    let titles: Vec<_> = shown.missions.iter().filter_map(|view| view.name.as_deref()).collect();
+    assert_eq!((titles.len(), titles.contains(&"raise the dead")), (2, false), "an audit finds it deleted");
+    assert!(repository.comment(number).await.contains("The archive of its cell was deleted"));
+    daemon.stop().await;
 }
 
 /// The last state wins, whatever a pass has seen of it.

@@ -32,6 +32,7 @@ pub(super) fn mission(number: i64) -> MissionView {
     MissionView {
         mission_id: id(number),
         has_cell: true,
+        is_archived: false,
         path: format!("/var/missions/{}", id(number)),
         phase: Some(Phase::Active),
         health: Some(Health::Healthy),
@@ -40,6 +41,7 @@ pub(super) fn mission(number: i64) -> MissionView {
         since: Some(before(60 + number)),
         beaten_at: Some(before(2)),
         says: Some(WizardState::Working),
+        says_since: Some(before(60)),
         message: None,
         notes: Vec::new(),
         wizard: WizardName::parse("merlin").ok(),
@@ -82,8 +84,8 @@ pub(super) fn fleet_of(missions: Vec<MissionView>) -> Snapshot {
             complete_at: Some(now()),
             complete: 5_998,
             incomplete: 2,
-            errors: Vec::new(),
-            forge_error: None,
+            last_complete: true,
+            ..Passes::default()
         },
         gateways: Vec::new(),
         traffic: Traffic::default(),

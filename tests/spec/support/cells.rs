@@ -33,6 +33,15 @@ pub(crate) fn beaten(shift: i64, state: &str) -> CellFacts {
     beat(Some(shift), state, shift)
 }
 
+/// A whole cell that beat once, then, with a message.
+pub(crate) fn beaten_with(shift: i64, state: &str, message: &str) -> CellFacts {
+    let mut cell = beaten(shift, state);
+    if let Some(beat) = &mut cell.heartbeat {
+        beat.heartbeat.message = Some(message.to_owned());
+    }
+    cell
+}
+
 /// A whole cell as it is born.
 pub(crate) fn whole() -> CellFacts {
     beat(None, "new", 0)

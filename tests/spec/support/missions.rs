@@ -184,6 +184,10 @@ pub(crate) fn make(after: &mut Observation, change: &Change) {
             let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
             record.comment = Some(comment.clone());
         }
+        Change::RememberFailure { issue, failure } => {
+            let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
+            record.failure = failure.as_deref().cloned();
+        }
         Change::Remember { record } => {
             let known = after.record.take().unwrap_or_else(|| Record::new(record.issue.clone()));
             after.record = Some((**record).clone().keeping_what_was_said(known));

@@ -69,6 +69,7 @@ pub(crate) fn snapshot() -> Snapshot {
             started_at: Some(at(-60)),
             finished_at: Some(at(0)),
             complete_at: Some(at(0)),
+            last_complete: true,
             complete: 2,
             ..Passes::default()
         },

@@ -62,9 +62,11 @@ async fn readiness_is_the_snapshots_and_says_why_not() {
     assert_eq!(readiness(snapshot()).await, (200, "ready\n".to_owned()));
     let none = Snapshot { passes: Passes::default(), ..snapshot() };
     assert_eq!(readiness(none).await, (503, "no pass has ended for 3 intervals: none yet\n".to_owned()));
-    let late = Passes { complete_at: Some(at(-36_001)), ..snapshot().passes };
-    let (status, reason) = readiness(Snapshot { passes: late, ..snapshot() }).await;
-    assert!(status == 503 && reason.starts_with("no pass has been complete for 10 intervals"), "{reason}");
+    let unread = Passes { complete_at: Some(at(-36_001)), last_complete: false, ..snapshot().passes };
+    assert_eq!(readiness(Snapshot { passes: unread, ..snapshot() }).await.0, 200, "one repository of several");
+    let rootless = Passes { service_error: Some("the root is gone".to_owned()), ..snapshot().passes };
+    let answer = readiness(Snapshot { passes: rootless, ..snapshot() }).await;
+    assert_eq!(answer, (503, "the root is gone\n".to_owned()));
     let passes = Passes { forge_error: Some("502".to_owned()), ..snapshot().passes };
     let forge = Some(ForgeUrl::parse("https://git.example.com").unwrap());
     let (status, reason) = readiness(Snapshot { forge, passes, ..snapshot() }).await;

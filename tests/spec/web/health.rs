@@ -5,10 +5,11 @@ use crate::support::host::run;
 use crate::support::site::{Setup, Site, snapshot};
 use crate::web::pages::view;
 use crate::web::{CELL, NOWHERE};
+use lazarus::mission::failure::FailureScope;
 use lazarus::mission::health::Health;
 use lazarus::mission::heartbeat::WizardState;
 use lazarus::mission::identity::{GatewayName, MissionId, WizardName};
-use lazarus::snapshot::{GatewayState, GatewayView, IssueView, MissionView, Passes, Snapshot};
+use lazarus::snapshot::{FailureView, Failures, GatewayState, GatewayView, IssueView, MissionView, Passes, Snapshot};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -37,7 +38,15 @@ async fn the_report_is_made_of_the_snapshot() {
         asked_at: Some(at(-5)),
         answer: "502".to_owned(),
     };
-    let passes = Passes { errors: vec!["no space left".to_owned()], incomplete: 1, ..snapshot().passes };
+    let blocked = FailureView {
+        scope: FailureScope::Mission,
+        about: "owner/missions#12".to_owned(),
+        kind: "forbidden",
+        is_permanent: true,
+        message: "user is blocked".to_owned(),
+    };
+    let failures = Failures { mission: 1, first: vec![blocked], ..Failures::default() };
+    let passes = Passes { errors: vec!["no space left".to_owned()], incomplete: 1, failures, ..snapshot().passes };
     let missions = vec![Arc::new(beating()), Arc::new(waiting)];
     site.snapshot.send_replace(Arc::new(Snapshot { missions, passes, gateways: vec![gateway], ..snapshot() }));
     let mut report: Value = serde_json::from_str(&site.look("/health").await.body).unwrap();
@@ -59,7 +68,14 @@ async fn the_report_is_made_of_the_snapshot() {
         "not_ready": null,
         "passes": {
             "started_at": at(-60), "finished_at": at(0), "complete_at": at(0), "complete": 2, "incomplete": 1,
-            "errors": ["no space left"], "forge_error": null,
+            "last_complete": true, "errors": ["no space left"], "forge_error": null, "service_error": null,
+            "failures": {
+                "service": 0, "repository": 0, "mission": 1,
+                "first": [{
+                    "scope": "mission", "about": "owner/missions#12", "kind": "forbidden", "permanent": true,
+                    "message": "user is blocked",
+                }],
+            },
         },
         "gateways": [{ "name": "front", "state": "down", "asked_at": at(-5), "answer": "502" }],
     });

@@ -6,7 +6,7 @@ use crate::web::pages::view;
 use crate::web::{CELL, NOWHERE};
 use lazarus::metrics::{ERROR_KINDS, Metrics};
 use lazarus::queue::{Key, Queue};
-use lazarus::snapshot::{Passes, Snapshot};
+use lazarus::snapshot::{Failures, Passes, Snapshot};
 use lazarus::world::gitea::Traffic;
 use std::path::Path;
 use std::sync::Arc;
@@ -28,7 +28,8 @@ fn everything_is_told_and_ends_as_the_format_wants() {
     queue.add(Key::Audit);
     let sent = [("get", "2xx", 5), ("get", "none", 1), ("post", "2xx", 2), ("patch", "5xx", 1)];
     let traffic = sent.into_iter().collect::<Traffic>();
-    let passes = Passes { complete_at: Some(at(-7)), ..snapshot().passes };
+    let failures = Failures { mission: 2, ..Failures::default() };
+    let passes = Passes { complete_at: Some(at(-7)), failures, ..snapshot().passes };
     let text = metrics.render(&Snapshot { traffic, passes, missions: vec![Arc::new(view())], ..snapshot() }, &queue);
     check(
         &text,
@@ -53,6 +54,8 @@ fn everything_is_told_and_ends_as_the_format_wants() {
             "lazarus_heartbeats_total{result=\"accepted\"} 0",
             "lazarus_webhooks_total{result=\"unsigned\"} 0",
             "lazarus_gateways{state=\"down\"} 0",
+            "lazarus_failures{scope=\"mission\"} 2",
+            "lazarus_failures{scope=\"service\"} 0",
             "lazarus_last_complete_pass_timestamp_seconds 1794999993",
         ],
     );
@@ -102,7 +105,14 @@ fn every_kind_of_error_has_a_counter() {
     ] {
         let text = read(file);
         // The word is the only text of its own in what makes a trouble.
-        for made in ["kind: \"", "Trouble::new(", "Self::new("] {
+        for made in [
+            "kind: \"",
+            "Trouble::service(",
+            "Trouble::unread(",
+            "Trouble::mission(",
+            "Self::service(",
+            "Self::mission(",
+        ] {
             let calls = text.split(made).skip(1).map(|rest| rest.lines().next().unwrap());
             let word = |call: &str| match made {
                 "kind: \"" => call.split('"').next().map(str::to_owned),

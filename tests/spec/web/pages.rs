@@ -17,6 +17,7 @@ pub(super) fn view() -> MissionView {
     MissionView {
         mission_id: MissionId::parse(CELL).unwrap(),
         has_cell: true,
+        is_archived: false,
         path: format!("/var/missions/{CELL}"),
         phase: Some(Phase::Active),
         health: Some(Health::Uninitialized),
@@ -25,6 +26,7 @@ pub(super) fn view() -> MissionView {
         since: None,
         beaten_at: None,
         says: None,
+        says_since: None,
         message: None,
         notes: Vec::new(),
         wizard: None,
