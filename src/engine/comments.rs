@@ -86,7 +86,20 @@ impl Engine {
         let since = locked(&forge.hold).comments_since.get(&repository.id).copied();
         let since = since.unwrap_or_else(|| look_back(self.now()));
         let asked_at = clock::instant();
-        let listed = forge.observer.comments_since(repository, since).await?;
+        let listed = match forge.observer.comments_since(repository, since).await {
+            Ok(listed) => listed,
+            // Whoever posts enormous comments keeps nothing else from being read: what was changed meanwhile the next audit
+            // finds out.
+            Err(error @ ForgeError::TooLarge { .. }) => {
+                tracing::warn!(
+                    "{}: the comments that have changed are left to the next audit: {error}",
+                    repository.name
+                );
+                locked(&forge.hold).comments_since.insert(repository.id, look_back(self.now()));
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
         let begun_at = listed.begun_at.filter(|_| listed.is_complete || listed.has_more);
         if let Some(begun_at) = begun_at {
             locked(&forge.hold).comments_since.insert(repository.id, begun_at.plus(-OVERLAP));

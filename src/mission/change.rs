@@ -269,12 +269,6 @@ impl Change {
         )
     }
 
-    /// Whether it posts or edits our comment.
-    #[must_use]
-    pub fn is_about_our_comment(&self) -> bool {
-        matches!(self, Self::PostComment { .. } | Self::EditComment { .. })
-    }
-
     /// Whether it writes on the forge about a mission.
     #[must_use]
     pub fn writes_on_issue(&self) -> bool {
@@ -306,11 +300,17 @@ impl Change {
         }
     }
 
-    /// What it says, where it writes our status comment.
+    /// What it says in our comment, where it posts or edits that.
     #[must_use]
     pub fn comment_status(&self) -> Option<&Status> {
         let (Self::PostComment { status, .. } | Self::EditComment { status, .. }) = self else { return None };
         Some(status)
+    }
+
+    /// Whether it posts or edits our comment.
+    #[must_use]
+    pub fn is_about_our_comment(&self) -> bool {
+        matches!(self, Self::PostComment { .. } | Self::EditComment { .. })
     }
 
     /// Whether it writes labels on an issue.

@@ -97,6 +97,7 @@ fn edit(observation: &Observation, own: OwnComment<'_>, found: &CommentFacts, st
         updated_at: Some(found.updated_at),
         reposted_at: known.and_then(|known| known.reposted_at),
     };
-    let has_intended = observation.record.as_ref().is_some_and(|record| record.intended.is_some());
-    (known != Some(&comment) || has_intended).then_some(Change::RememberComment { issue, comment })
+    // What was meant to be written is not waited for any more.
+    let is_meant = observation.record.as_ref().is_some_and(|record| record.intended_body.is_some());
+    (is_meant || known != Some(&comment)).then_some(Change::RememberComment { issue, comment })
 }

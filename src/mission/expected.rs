@@ -88,7 +88,7 @@ fn expect(after: &mut Observation, change: &Change) {
         }
         Change::RememberComment { issue, comment } => {
             let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
-            (record.comment, record.intended, record.intended_body) = (Some(comment.clone()), None, None);
+            record.remember_comment(comment.clone());
         }
         Change::RememberFailure { issue, failure } => {
             let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
@@ -124,15 +124,13 @@ fn post(after: &mut Observation, status: &Status, is_repost: bool) {
     let written = stand(after, id, status);
     let reposted_at = is_repost.then_some(after.here.now);
     let comment = written.posted(status, reposted_at);
-    let record = after.record.get_or_insert_with(|| Record::new(after.issue.key.clone()));
-    (record.comment, record.intended, record.intended_body) = (Some(comment), None, None);
+    after.record.get_or_insert_with(|| Record::new(after.issue.key.clone())).comment = Some(comment);
 }
 
 fn edit(after: &mut Observation, id: i64, status: &Status, (is_confirmed, requested_at): (bool, Option<Timestamp>)) {
     let written = stand(after, id, status);
     let record = after.record.get_or_insert_with(|| Record::new(after.issue.key.clone()));
-    let comment = written.edited(status, is_confirmed, requested_at, record.comment.as_ref());
-    (record.comment, record.intended, record.intended_body) = (Some(comment), None, None);
+    record.comment = Some(written.edited(status, is_confirmed, requested_at, record.comment.as_ref()));
 }
 
 /// The comment as it will stand on the issue.

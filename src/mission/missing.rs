@@ -79,15 +79,14 @@ fn needs_comments(observation: &Observation, situation: &Situation) -> bool {
     needs_timeline(observation, situation) || (depends && writes_anything(observation, situation))
 }
 
+/// Whether nobody knows if our comment says what it was meant to say.
+fn has_lost_a_comment(record: &Record) -> bool {
+    record.intended.is_some() || record.intended_body.is_some()
+}
+
 /// Whether nothing is said on the issue, whatever its comments are.
 fn is_told_nothing(situation: &Situation) -> bool {
     matches!(situation, Situation::NotAProposal | Situation::Missing | Situation::Gone(_))
-}
-
-/// Whether nobody knows if our comment says what it was meant to say.
-fn has_lost_a_comment(record: &Record) -> bool {
-    let digest = record.comment.as_ref().map(|comment| &comment.digest);
-    record.intended.is_some() && record.intended.as_ref() != digest
 }
 
 /// Whether nobody knows if an alarm of a mission that goes on was said.

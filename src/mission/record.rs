@@ -55,7 +55,7 @@ pub struct Record {
     /// leaves it. Then the comment is read before anything is written again, and is not taken for another host's.
     #[serde(default)]
     pub intended: Option<String>,
-    /// The SHA-256 of a comment that is being written where its exact text matters; as above.
+    /// The SHA-256 of that comment's text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intended_body: Option<String>,
     /// How many comments the issue had when we last looked at ours; a deletion shows in nothing else. None where an earlier
@@ -384,6 +384,11 @@ impl Record {
             self.archive_deleted_at = Some(at);
             self.note(at, what.to_owned());
         }
+    }
+
+    /// Our comment was written or read, and stands as it was meant.
+    pub fn remember_comment(&mut self, comment: Spoken) {
+        (self.comment, self.intended, self.intended_body) = (Some(comment), None, None);
     }
 
     /// Adds a line of history and lets the oldest go.

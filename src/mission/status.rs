@@ -3,7 +3,7 @@
 use crate::mission::approval::{Asking, text_digest};
 use crate::mission::cell::Sighting;
 use crate::mission::checkout::{Wish, wish};
-use crate::mission::consent::may_author_confirm;
+use crate::mission::consent::{Consent, consent, may_author_confirm};
 use crate::mission::ending::Ending;
 use crate::mission::fields::Notes;
 use crate::mission::formless::form_help;
@@ -17,7 +17,7 @@ use crate::mission::paths::{archive_path, beat_command, cell_path, scan_command}
 use crate::mission::phase::Phase;
 use crate::mission::proposal::{self, Proposal, Spec};
 use crate::mission::record::{Binding, IssueState, Record, Repair, Said};
-use crate::mission::situation::{Active, Edit, Situation, Waiting, Waits};
+use crate::mission::situation::{Active, Edit, Obstacle, Situation, Waiting, Waits};
 use crate::mission::suspension::refusal;
 use crate::mission::text;
 use crate::mission::time::Timestamp;
@@ -92,8 +92,8 @@ fn compose(observation: &Observation, situation: &Situation, is_held: bool) -> O
         | Situation::ForAnotherHost
         | Situation::Elsewhere(..)
         | Situation::Missing
-        | Situation::Gone(_)
-        | Situation::Blocked(_) => return None,
+        | Situation::Gone(_) => return None,
+        Situation::Blocked(obstacle) => blocked(observation, obstacle, &mut record),
         Situation::Closed(ending) => closed(observation, *ending, &mut record),
         Situation::Invalid(problems) => {
             note_pause(&mut record, observation, Phase::Invalid);
@@ -106,7 +106,7 @@ fn compose(observation: &Observation, situation: &Situation, is_held: bool) -> O
     };
     note_mood(&mut record, &observation.here);
     let obstructed = observation.obstructed.as_ref().map(|failure| failure.message.clone());
-    let meaning = Meaning { obstructed, ..meaning };
+    let meaning = Meaning { obstructed: obstructed.or(meaning.obstructed), ..meaning };
     Some((Status { meaning, changes: record.changes.clone() }, record))
 }
 
@@ -148,6 +148,24 @@ fn waits(observation: &Observation, found: &Waits, record: &mut Record) -> Meani
         invisible: proposal.invisible,
         ..blank(observation, Phase::Pending)
     }
+}
+
+/// Something is in the place of the cell. Whose cell that is may be nobody's business here.
+fn blocked(observation: &Observation, obstacle: &Obstacle, record: &mut Record) -> Meaning {
+    record.asking = None;
+    record.approval = match observation.proposal().ok().map(|proposal| consent(observation, proposal)) {
+        Some(Consent::Given(approval)) => Some(approval),
+        Some(Consent::NotNeeded | Consent::Asked(_)) | None => None,
+    };
+    note_pause(record, observation, Phase::Pending);
+    say(record, observation, Phase::Pending, None, &[]);
+    let what = match obstacle {
+        Obstacle::NotADirectory(kind) => format!("{kind} is in its place"),
+        Obstacle::Taken(_) => "it belongs to another issue".to_owned(),
+        Obstacle::Unseen(failure) => format!("its place cannot be looked at ({failure})"),
+    };
+    let (approval, pause_refused) = (record.approval.clone(), record.pause_refused);
+    Meaning { obstructed: Some(what), approval, pause_refused, ..blank(observation, Phase::Pending) }
 }
 
 fn asked(observation: &Observation, proposal: &Proposal, asking: Asking) -> Asked {

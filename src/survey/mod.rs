@@ -88,9 +88,9 @@ struct Surveyor<'a> {
     settings: &'a Settings,
     root: &'a Arc<Root>,
     fleet: &'a Mutex<Fleet>,
-    comments: &'a CommentScope,
     /// Whether this pass is the only one, so that nobody waits for a repository to be un-archived.
     is_single: bool,
+    comments: &'a CommentScope,
     file: Option<RootFile>,
     records: Records,
     /// The cells that lie in the root, whether or not they belong to an issue.
@@ -176,8 +176,8 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
         settings,
         root,
         fleet,
-        comments,
         is_single: decides_alerts,
+        comments,
         file,
         records,
         existing,

@@ -156,7 +156,7 @@ async fn away(fault: Fault) {
     forge.engine().heal();
     let back = daemon.tick(30).await;
     assert_eq!((&back.passes.errors, back.readiness()), (&Vec::new(), Ok(())), "{fault:?}");
-    let labels = ["health/healthy", "kind/mission-proposal", "mission/active", "wizard/failed"];
+    let labels = ["health/stale", "kind/mission-proposal", "mission/active", "wizard/failed"];
     assert_eq!(repository.labels(number).await, labels, "{fault:?}");
     assert_eq!(repository.labels(newer).await[2], "mission/active", "{fault:?}");
     // There is one each.

@@ -182,6 +182,8 @@ async fn something_in_the_place_of_a_cell_is_told_until_it_is_gone() {
         assert_eq!((*incomplete, failures.mission, failures.first[0].is_permanent), (0, 1, true), "{:?}", shown.passes);
     }
     assert!(daemon.tick(600).await.passes.errors[0].contains("is in its place"));
+    let comment = repository.comment(number).await;
+    assert!(comment.contains("**Waiting for the operator of `alpha`.** No cell was made: a file is in its place."));
     std::fs::remove_file(&place).unwrap();
     let well = daemon.tick(600).await;
     assert_eq!((well.passes.failures.mission, &well.passes.errors), (0, &Vec::new()));
@@ -254,7 +256,7 @@ async fn a_clock_that_was_ahead_holds_nothing_up_when_it_is_right_again() {
         beat_at(&cell, daemon.now.plus(TimeDelta::seconds(30)), "failed");
         daemon.tick(30).await;
     }
-    let labels = ["health/healthy", "kind/mission-proposal", "mission/active", "wizard/failed"];
+    let labels = ["health/stale", "kind/mission-proposal", "mission/active", "wizard/failed"];
     assert_eq!(repository.labels(1).await, labels);
     let before = forge.engine().log().len();
     daemon.tick(3_600).await;

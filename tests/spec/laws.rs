@@ -234,7 +234,7 @@ fn law_7_say_what_you_saw_the_labels_tell_the_verdict() {
         world.pass();
         let Some((phase, health)) = phase(&world).filter(|_| world.issue.state == IssueState::Open) else { return };
         let record = world.record.as_ref().unwrap();
-        let is_silent = matches!(Situation::of(&world.observed()), Situation::Blocked(_) | Situation::ForAnotherHost);
+        let is_silent = matches!(Situation::of(&world.observed()), Situation::ForAnotherHost);
         if record.elsewhere.is_some() || is_silent {
             return;
         }

@@ -383,7 +383,11 @@ fn comments_are_asked_for_only_where_the_plan_depends_on_them() {
 fn what_stands_in_a_cells_place_is_never_touched() {
     let mut blocked = proposal(&[]);
     blocked.sighting = Sighting::NotADirectory(FileKind::File);
-    check(&blocked, &[]);
+    check(
+        &blocked,
+        &["add `kind/mission-proposal`, `mission/pending`", "post the comment: pending", "remember: pending"],
+    );
+    check(&settled(blocked), &[]);
     let mut known = proposal(&[]);
     known.sighting = Sighting::Cell(Box::new(whole()));
     assert_eq!(preview(&known)[0].to_string(), format!("take up the cell `{ID}`"));

@@ -91,7 +91,7 @@ impl Applier {
                 }
                 Err(error) if error.may_have_happened() && attempt < CREATES_MAX => {}
                 Err(error) => {
-                    self.unwritten(issue, &error).await?;
+                    self.forget_unwritten(issue, &error).await?;
                     return Err(error.into());
                 }
             }
@@ -123,56 +123,43 @@ impl Applier {
             Ok(comment) => {
                 let (written, status) = (written(&comment), status.clone());
                 let edit = move |known: &mut Record| {
-                    known.comment = Some(written.edited(&status, !is_claim, requested_at, known.comment.as_ref()));
-                    (known.intended, known.intended_body) = (None, None);
+                    known.remember_comment(written.edited(&status, !is_claim, requested_at, known.comment.as_ref()));
                 };
                 self.alter(issue, edit).await
             }
             Err(ForgeError::NotFound { .. }) => Err(WorldError::CommentGone { id }),
             Err(error) => {
-                self.doubt(issue, status.digest()).await?;
-                self.unwritten(issue, &error).await?;
+                self.forget_unwritten(issue, &error).await?;
                 Err(refused(issue, id, error))
             }
         }
     }
 
-    /// A comment was not written. What was meant is forgotten, unless it may have happened.
-    async fn unwritten(&self, issue: &IssueKey, error: &ForgeError) -> Result<(), WorldError> {
+    /// A comment was not written. What was meant is forgotten, unless it may stand there now; then it is read before anything
+    /// else is made of it.
+    async fn forget_unwritten(&self, issue: &IssueKey, error: &ForgeError) -> Result<(), WorldError> {
         if error.may_have_happened() {
             return Ok(());
         }
         self.alter(issue, |known| (known.intended, known.intended_body) = (None, None)).await
     }
 
-    /// What was to be repaired stands there still, so it is read again before anything else is made of it.
-    async fn doubt(&self, issue: &IssueKey, digest: String) -> Result<(), WorldError> {
-        let doubt = move |known: &mut Record| {
-            if let Some(comment) = known.comment.as_mut().filter(|comment| comment.digest == digest) {
-                comment.is_confirmed = false;
-            }
-        };
-        self.alter(issue, doubt).await
-    }
-
     /// Writes the record anew before anything is written on its issue: what could not be remembered is not written there,
-    /// or each pass would write it again. A comment that is about to be written is named in it by its digest and its text.
+    /// or each pass would write it again. A comment that is about to be written is named in it by what it means and by its
+    /// text.
     pub async fn prepare(&self, issue: &IssueKey, status: Option<&Status>) -> Result<(), WorldError> {
         let issue = issue.clone();
-        let intended = status.map(|status| (status.digest(), sha256(&render(&self.here(), status))));
+        let meant = status.map(|status| (status.digest(), sha256(&render(&self.here(), status))));
         let prepare = move |known: &mut Record| {
-            if let Some((digest, body)) = intended {
-                (known.intended, known.intended_body) = (Some(digest), Some(body));
+            if let Some((digest, body_sha256)) = meant {
+                (known.intended, known.intended_body) = (Some(digest), Some(body_sha256));
             }
         };
         self.write(move |writer, _| Ok(writer.remember_anew(&issue, prepare)?)).await
     }
 
     pub(super) async fn remember_comment(&self, issue: &IssueKey, comment: Spoken) -> Result<(), WorldError> {
-        let remember = |known: &mut Record| {
-            (known.comment, known.intended, known.intended_body) = (Some(comment), None, None);
-        };
-        self.alter(issue, remember).await
+        self.alter(issue, |known| known.remember_comment(comment)).await
     }
 }
 

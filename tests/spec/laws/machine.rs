@@ -50,11 +50,10 @@ impl World {
         (made, has_lost)
     }
 
-    /// A repair that failed leaves our comment to be read again.
+    /// An edit that failed leaves our comment to be read again.
     fn doubt(&mut self, change: &Change) {
-        let Change::EditComment { status, .. } = change else { return };
         let comment = self.record.as_mut().and_then(|record| record.comment.as_mut());
-        if let Some(comment) = comment.filter(|comment| comment.digest == status.digest()) {
+        if let Some(comment) = comment.filter(|_| matches!(change, Change::EditComment { .. })) {
             comment.is_confirmed = false;
         }
     }
