@@ -73,7 +73,7 @@ impl Fleet {
         if let Some(cell) = self.views.get(&id).filter(|view| view.has_cell) {
             let (phase, issue) = (phase(known), Some(issue_view(known, ground.forge)));
             let name = known.record.name().map(str::to_owned);
-            let view = MissionView { phase, issue, name, ..(**cell).clone() };
+            let view = MissionView { phase, name, issue, ..(**cell).clone() };
             self.views.insert(id, Arc::new(view));
             return;
         }

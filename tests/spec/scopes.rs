@@ -222,12 +222,11 @@ fn turn(seen: Observation, failure: Option<&Failure>, fails: fn(&Change) -> bool
         match candidate.next_step() {
             Step::Apply(planned) => {
                 for change in planned {
-                    match failure.filter(|_| fails(&change)) {
-                        Some(failure) => candidate.turn.failed(failure.clone()),
-                        None => {
-                            made.push(change.to_string());
-                            candidate.turn.made(change);
-                        }
+                    if let Some(failure) = failure.filter(|_| fails(&change)) {
+                        candidate.turn.failed(failure.clone());
+                    } else {
+                        made.push(change.to_string());
+                        candidate.turn.made(change);
                     }
                 }
             }
