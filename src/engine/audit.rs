@@ -241,8 +241,13 @@ impl Engine {
         for repository in repositories {
             // Until an audit has seen all of it, there is nothing to begin from.
             let Some(since) = since.get(&repository.id) else { continue };
-            match self.list_one(forge, &repository, *since).await {
-                Ok(()) => read += 1,
+            // Its comments first, so that what is found suspect is looked at after that.
+            let heard = self.find_changed_comments(forge, &repository).await;
+            let listed = self.list_issues(forge, &repository, *since).await;
+            read += usize::from(listed.is_ok());
+            // One cause is told once.
+            match listed.and(heard) {
+                Ok(()) => {}
                 Err(error) => {
                     // It was renamed, or is gone: an audit finds out.
                     if matches!(error, ForgeError::Moved { .. } | ForgeError::NotFound { .. }) {
@@ -258,9 +263,12 @@ impl Engine {
         troubles
     }
 
-    /// Its comments first, so that what is found suspect is looked at after that. Where they cannot be read, issues still are.
-    async fn list_one(&self, forge: &Forge, repository: &KnownRepository, since: Timestamp) -> Result<(), ForgeError> {
-        let heard = self.find_changed_comments(forge, repository).await;
+    async fn list_issues(
+        &self,
+        forge: &Forge,
+        repository: &KnownRepository,
+        since: Timestamp,
+    ) -> Result<(), ForgeError> {
         let asked_at = clock::instant();
         let listed = forge.observer.issues_since(repository, since).await?;
         let begun_at = listed.begun_at.filter(|_| listed.is_complete);
@@ -268,7 +276,7 @@ impl Engine {
             locked(&forge.hold).since.insert(repository.id, begun_at.plus(-OVERLAP));
         }
         self.offer(listed.issues, asked_at);
-        heard
+        Ok(())
     }
 
     fn offer(&self, issues: Vec<IssueFacts>, asked_at: Instant) {
