@@ -151,10 +151,10 @@ impl Writer {
                 let removed =
                     if is_directory { remove_tree(&entry.path()) } else { std::fs::remove_file(entry.path()) };
                 // What `doctor` tries there goes by itself.
-                let removed = removed.or_else(|error| match error.kind() {
-                    std::io::ErrorKind::NotFound => Ok(()),
-                    _ => Err(error),
-                });
+                let removed = match removed {
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+                    removed => removed,
+                };
                 if entry.file_name().as_encoded_bytes().starts_with(GOING.as_bytes()) {
                     // A wizard that still works in it can hold that up, but nothing else.
                     if let Err(error) = removed {
