@@ -22,7 +22,7 @@ use strum::VariantNames;
 const DURATION_BUCKETS: [f64; 11] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
 /// The fixed words of errors; any other is counted as [`OTHER_ERROR`].
-pub const ERROR_KINDS: [&str; 42] = [
+pub const ERROR_KINDS: [&str; 45] = [
     "account-barred",
     "alarms",
     "cell-in-the-way",
@@ -39,6 +39,9 @@ pub const ERROR_KINDS: [&str; 42] = [
     "no-label",
     "no-root",
     "not-found",
+    "notify-issue-archived",
+    "notify-issue-missing",
+    "notify-mention-unknown",
     "protocol",
     "record",
     "refused",

@@ -6,7 +6,7 @@ use crate::engine::fleet::{fingerprint, place_of};
 use crate::engine::forge::{Forge, OVERLAP, span};
 use crate::mission::admission::Admission;
 use crate::mission::change::Change;
-use crate::mission::comment_check::{SHARES, share_at};
+use crate::mission::comment_check::{SHARES, Share, share_at};
 use crate::mission::ground::KnownRepository;
 use crate::mission::identity::{MissionId, RepositoryId};
 use crate::mission::observation::{Here, IssueFacts};
@@ -195,8 +195,13 @@ impl Engine {
         let (now, starts) = (self.now(), &self.starts);
         let comments = {
             let mut hold = locked(&forge.hold);
-            let share = hold.share.map_or_else(|| share_at(now), |share| (share + 1) % SHARES);
-            hold.share = Some(share);
+            // The first one, after a start, has seen what was changed while nobody looked; the rotation begins with the next.
+            let share = match (&self.gathered, hold.share) {
+                (Some(_), _) => Share::OfTheOld(share_at(now)),
+                (None, None) => Share::None,
+                (None, Some(share)) => Share::Of(share),
+            };
+            hold.share = Some(hold.share.map_or_else(|| share_at(now), |share| (share + 1) % SHARES));
             CommentScope { share, since: hold.comments_since.clone(), asked_at }
         };
         let request = SurveyRequest { settings, scope, now, starts, fleet, decides_alerts, comments: &comments };

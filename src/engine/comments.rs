@@ -95,7 +95,7 @@ impl Engine {
                     "{}: the comments that have changed are left to the next audit: {error}",
                     repository.name
                 );
-                locked(&forge.hold).comments_since.insert(repository.id, look_back(self.now()));
+                locked(&forge.hold).comments_since.insert(repository.id, self.now().plus(-OVERLAP));
                 return Ok(());
             }
             Err(error) => return Err(error),

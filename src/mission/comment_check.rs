@@ -73,8 +73,14 @@ fn is_another_of_ours(record: &Record, here: &Here, seen: &SeenComment) -> bool 
 /// Whether an event makes a mission's comment suspect: what this service did itself does not, nor what it left so.
 #[must_use]
 pub fn is_suspect_by(record: &Record, here: &Here, event: &CommentEvent) -> bool {
-    let Some(known) = record.comment.as_ref().filter(|known| known.id == event.comment.id) else { return false };
-    event.sender != here.me && is_mended(record) && (event.is_deleted || !is_as_left(known, &event.comment))
+    if event.sender == here.me || !is_mended(record) {
+        return false;
+    }
+    match record.comment.as_ref().filter(|known| known.id == event.comment.id) {
+        Some(known) => event.is_deleted || !is_as_left(known, &event.comment),
+        // What was posted a moment ago is not in mind yet.
+        None => event.comment.number == Some(record.issue.number) && here.is_ours(event.comment.poster),
+    }
 }
 
 /// Whether a mission has a comment of ours that is this root's to mend.
@@ -95,6 +101,30 @@ pub fn share_at(now: Timestamp) -> i64 {
     (since.num_hours() + since.num_days()).rem_euclid(SHARES)
 }
 
+/// Which comments an audit asks for by their ids, though nothing speaks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// None of them.
+    None,
+    /// Those of this share.
+    Of(i64),
+    /// Those of this share that nobody has written for a day.
+    OfTheOld(i64),
+}
+
+impl Share {
+    fn holds(self, known: &Spoken, now: Timestamp) -> bool {
+        match self {
+            Self::None => false,
+            Self::Of(share) => share_of(known.id) == share,
+            Self::OfTheOld(share) => {
+                let is_old = known.updated_at.is_none_or(|at| now.after(at) >= TimeDelta::days(1));
+                is_old && share_of(known.id) == share
+            }
+        }
+    }
+}
+
 /// The share that a comment is in. Its id alone would not do, since the ids of all issues' events are one sequence.
 fn share_of(id: i64) -> i64 {
     let spread = id.cast_unsigned().wrapping_mul(SPREAD) >> 32;
@@ -110,10 +140,11 @@ pub fn look_back(now: Timestamp) -> Timestamp {
 impl Observation {
     /// An audit sees whether our comment is to be asked for by its id: because the issue has another number of comments than
     /// we remember, or because it is among this audit's share.
-    pub fn audit_comment(&mut self, share: i64) {
+    pub fn audit_comment(&mut self, share: Share) {
         let Some(record) = &self.record else { return };
         let has_other_count = record.comments.is_some_and(|count| count != self.issue.comments);
-        let is_in_share = record.comment.as_ref().is_some_and(|known| share_of(known.id) == share);
+        let now = self.here.now;
+        let is_in_share = record.comment.as_ref().is_some_and(|known| share.holds(known, now));
         if has_other_count || is_in_share {
             self.check_comment();
         }

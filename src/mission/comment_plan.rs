@@ -75,9 +75,13 @@ fn edit(observation: &Observation, own: OwnComment<'_>, found: &CommentFacts, st
         OwnComment::Changed(_) => (false, false),
         OwnComment::Unread | OwnComment::Never | OwnComment::Deleted(_) => return None,
     };
-    if matches!(own, OwnComment::AnotherHosts(_)) && known.is_some_and(|known| known.digest == status.digest()) {
-        // Without news of ours its words stand, or two hosts would write by turns for ever.
-        return None;
+    let record = observation.record.as_ref();
+    // What was meant to be written is not waited for any more.
+    let is_meant = record.is_some_and(|record| record.intended.is_some() || record.intended_body.is_some());
+    if let (OwnComment::AnotherHosts(_), Some(known)) = (own, known.filter(|known| known.digest == status.digest())) {
+        // Without news of ours its words stand, or two hosts would write by turns forever.
+        let comment = Spoken { is_confirmed: true, ..known.clone() };
+        return (is_meant || !known.is_confirmed).then_some(Change::RememberComment { issue, comment });
     }
     let goes_on = known.and_then(|known| since(known, &status)).filter(|_| matches!(own, OwnComment::AsLeft(_)));
     if found.marker.as_ref() != Some(&wanted) || !is_good || (asks.is_some() && !is_proven) {
@@ -97,7 +101,5 @@ fn edit(observation: &Observation, own: OwnComment<'_>, found: &CommentFacts, st
         updated_at: Some(found.updated_at),
         reposted_at: known.and_then(|known| known.reposted_at),
     };
-    // What was meant to be written is not waited for any more.
-    let is_meant = observation.record.as_ref().is_some_and(|record| record.intended_body.is_some());
     (is_meant || known != Some(&comment)).then_some(Change::RememberComment { issue, comment })
 }

@@ -124,13 +124,15 @@ fn post(after: &mut Observation, status: &Status, is_repost: bool) {
     let written = stand(after, id, status);
     let reposted_at = is_repost.then_some(after.here.now);
     let comment = written.posted(status, reposted_at);
-    after.record.get_or_insert_with(|| Record::new(after.issue.key.clone())).comment = Some(comment);
+    let record = after.record.get_or_insert_with(|| Record::new(after.issue.key.clone()));
+    (record.comment, record.intended, record.intended_body) = (Some(comment), None, None);
 }
 
 fn edit(after: &mut Observation, id: i64, status: &Status, (is_confirmed, requested_at): (bool, Option<Timestamp>)) {
     let written = stand(after, id, status);
     let record = after.record.get_or_insert_with(|| Record::new(after.issue.key.clone()));
-    record.comment = Some(written.edited(status, is_confirmed, requested_at, record.comment.as_ref()));
+    let comment = written.edited(status, is_confirmed, requested_at, record.comment.as_ref());
+    (record.comment, record.intended, record.intended_body) = (Some(comment), None, None);
 }
 
 /// The comment as it will stand on the issue.

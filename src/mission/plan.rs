@@ -107,10 +107,14 @@ fn cost<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Cost {
 /// Another root spoke first: what this root has said is taken back.
 fn withdraw(observation: &Observation) -> Vec<Change> {
     let ours = observation.our_comments().into_iter().skip(1);
-    let root = |comment: &CommentFacts| comment.marker.as_ref().and_then(|marker| marker.root);
-    let of_this_root = ours.filter(|comment| root(comment).is_some_and(|root| observation.here.is_this_root(root)));
+    // One without its first line is ours by its remembered id.
+    let is_of_this_root = |comment: &&CommentFacts| match &comment.marker {
+        Some(marker) => marker.root.is_some_and(|root| observation.here.is_this_root(root)),
+        None => true,
+    };
     let issue = &observation.issue.key;
-    of_this_root.map(|comment| Change::RemoveComment { issue: issue.clone(), id: comment.id }).collect()
+    let remove = |comment: &CommentFacts| Change::RemoveComment { issue: issue.clone(), id: comment.id };
+    ours.filter(is_of_this_root).map(remove).collect()
 }
 
 /// What is remembered of issues that we say nothing on, once so many comments are taken back.

@@ -179,7 +179,7 @@ fn asked(observation: &Observation, proposal: &Proposal, asking: Asking) -> Aske
         may_be_hidden: text::may_be_hidden(&proposal.spec.objective),
         asking,
         has_approvers: !observation.here.approval.approvers.is_empty(),
-        author_may_confirm: may_author_confirm(observation, proposal),
+        trusted_author: may_author_confirm(observation, proposal).then_some(observation.issue.key.author_id),
     }
 }
 

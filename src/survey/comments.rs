@@ -1,6 +1,6 @@
 //! Which of our comments somebody may have changed or deleted since we wrote them.
 
-use crate::mission::comment_check::{look_back, share_at};
+use crate::mission::comment_check::{Share, look_back, share_at};
 use crate::mission::ground::KnownRepository;
 use crate::mission::identity::RepositoryId;
 use crate::mission::observation::Observation;
@@ -8,6 +8,7 @@ use crate::mission::time::Timestamp;
 use crate::survey::{Scope, Surveyor};
 use crate::trouble::Trouble;
 use crate::world::clock;
+use crate::world::gitea::ForgeError;
 use crate::world::mutex::locked;
 use std::collections::BTreeMap;
 use tokio::time::Instant;
@@ -16,7 +17,7 @@ use tokio::time::Instant;
 #[derive(Clone, Debug)]
 pub(crate) struct CommentScope {
     /// The share of all comments that is asked for by their ids.
-    pub(crate) share: i64,
+    pub(crate) share: Share,
     /// From when on each repository's comments are asked for.
     pub(crate) since: BTreeMap<RepositoryId, Timestamp>,
     /// When the survey began.
@@ -26,7 +27,7 @@ pub(crate) struct CommentScope {
 impl CommentScope {
     /// Of a single survey, which nothing came before.
     pub(crate) fn at(now: Timestamp) -> Self {
-        Self { share: share_at(now), since: BTreeMap::new(), asked_at: clock::instant() }
+        Self { share: Share::OfTheOld(share_at(now)), since: BTreeMap::new(), asked_at: clock::instant() }
     }
 }
 
@@ -46,8 +47,13 @@ impl Surveyor<'_> {
                 let suspect = locked(self.fleet).suspect_listed(repository.id, seen, &listed.comments);
                 suspect.into_iter().map(|(_, number)| number).collect()
             }
+            // Whoever posts enormous comments keeps nothing else from being read.
+            Err(error @ ForgeError::TooLarge { .. }) => {
+                tracing::warn!("{}: the comments that have changed are not looked at: {error}", repository.name);
+                Vec::new()
+            }
             Err(error) => {
-                self.troubles.push(Trouble::forge(repository.name.to_string(), &error));
+                self.troubles.push(Trouble::of_listing(&repository.name, &error));
                 Vec::new()
             }
         }

@@ -171,6 +171,7 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
     };
     here.approval.authors = people::ids(&settings.approval.authors, &people);
     here.approval.approvers = people::ids(&settings.approval.approvers, &people);
+    survey.troubles.extend(alarms::check_targets(&observer, settings, &mut here.notify).await);
     let here = Arc::new(here);
     survey.here = Arc::clone(&here);
     let (troubles, out_of_reach, begun_at, has_skipped) = (Vec::new(), None, BTreeMap::new(), false);

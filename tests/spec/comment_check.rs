@@ -9,7 +9,7 @@ use crate::support::repository::Repository;
 use crate::support::service::{SECRET, command, start};
 use crate::support::{soon, stories};
 use chrono::{TimeDelta, Utc};
-use lazarus::mission::comment_check::{CommentEvent, SHARES, SeenComment};
+use lazarus::mission::comment_check::{CommentEvent, SHARES, SeenComment, Share};
 use lazarus::mission::observation::CommentCheck;
 use lazarus::sandbox::Fault;
 use reqwest::Method;
@@ -266,7 +266,7 @@ fn each_comment_is_in_one_share_and_the_shares_are_alike() {
         let is_in = |id: &&i64| {
             let mut seen = seen.clone();
             seen.record.as_mut().unwrap().comment.as_mut().unwrap().id = **id;
-            seen.audit_comment(share);
+            seen.audit_comment(Share::Of(share));
             seen.comment_check == CommentCheck::Due
         };
         sizes.push(ids.iter().filter(is_in).count());

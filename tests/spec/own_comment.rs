@@ -133,6 +133,21 @@ fn a_comment_of_the_version_before_is_adopted_as_it_stands() {
     assert_eq!(spoken(&settled(observation)).body_sha256, Some(sha256("as it stands")));
 }
 
+/// A record as it was written before anything of the comment's text was kept.
+#[test]
+fn a_record_of_the_version_before_is_read() {
+    let record = serde_json::to_value(active(beaten(-10, "working")).record.unwrap()).unwrap();
+    let mut old = record;
+    for key in ["intended_body", "first_text"] {
+        old.as_object_mut().unwrap().remove(key);
+    }
+    old["comment"] =
+        serde_json::json!({ "id": 20, "digest": "abc", "is_confirmed": true, "asks": null, "is_edited": true });
+    let read: Record = serde_json::from_value(old).unwrap();
+    let comment = read.comment.unwrap();
+    assert_eq!((comment.id, comment.body_sha256, comment.updated_at, comment.requested_at), (20, None, None, None));
+}
+
 fn asked() -> Observation {
     settled(in_label_mode(proposal(&[]), &[]))
 }

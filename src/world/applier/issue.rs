@@ -129,6 +129,7 @@ impl Applier {
             }
             Err(ForgeError::NotFound { .. }) => Err(WorldError::CommentGone { id }),
             Err(error) => {
+                self.doubt(issue, status.digest()).await?;
                 self.forget_unwritten(issue, &error).await?;
                 Err(refused(issue, id, error))
             }
@@ -142,6 +143,16 @@ impl Applier {
             return Ok(());
         }
         self.alter(issue, |known| (known.intended, known.intended_body) = (None, None)).await
+    }
+
+    /// What was to be repaired stands there still, so it is read again before anything else is made of it.
+    async fn doubt(&self, issue: &IssueKey, digest: String) -> Result<(), WorldError> {
+        let doubt = move |known: &mut Record| {
+            if let Some(comment) = known.comment.as_mut().filter(|comment| comment.digest == digest) {
+                comment.is_confirmed = false;
+            }
+        };
+        self.alter(issue, doubt).await
     }
 
     /// Writes the record anew before anything is written on its issue: what could not be remembered is not written there,

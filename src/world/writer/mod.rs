@@ -150,6 +150,9 @@ impl Writer {
                 let is_directory = entry.file_type()?.is_dir();
                 let removed =
                     if is_directory { remove_tree(&entry.path()) } else { std::fs::remove_file(entry.path()) };
+                // What `doctor` tries there goes by itself.
+                let removed = removed
+                    .or_else(|error| if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) });
                 if entry.file_name().as_encoded_bytes().starts_with(GOING.as_bytes()) {
                     // A wizard that still works in it can hold that up, but nothing else.
                     if let Err(error) = removed {

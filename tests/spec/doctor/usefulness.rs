@@ -22,6 +22,10 @@ async fn what_nobody_could_use_is_told(forge: Forge) {
     clinic.with(approvers("label", json!(["Bot", bot]))).await.fails_by("approver-is-bot");
     clinic.with(approvers("open", json!([bot]))).await.warns_of("approver-is-bot");
     clinic.with(approvers("label", json!(["bot", "owner"]))).await.finds(&[]);
+    let other = forge.call("stranger", Method::GET, "/user", Value::Null).await.1["id"].clone();
+    let approval = json!({ "mode": "label", "approvers": ["bot", other] });
+    let bots = json!({ "forge": { "trusted_posters": [other] }, "approval": approval });
+    clinic.with(bots).await.fails_by("approver-is-bot");
     let made = json!({ "name": format!("blank-{}", clinic.repository.id), "auto_init": false });
     let empty = forge.change(Method::POST, "/user/repos", made).await["full_name"].clone();
     let good = &clinic.repository.name;

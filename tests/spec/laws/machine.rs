@@ -50,10 +50,11 @@ impl World {
         (made, has_lost)
     }
 
-    /// An edit that failed leaves our comment to be read again.
+    /// A repair that failed leaves our comment to be read again.
     fn doubt(&mut self, change: &Change) {
+        let Change::EditComment { status, .. } = change else { return };
         let comment = self.record.as_mut().and_then(|record| record.comment.as_mut());
-        if let Some(comment) = comment.filter(|_| matches!(change, Change::EditComment { .. })) {
+        if let Some(comment) = comment.filter(|comment| comment.digest == status.digest()) {
             comment.is_confirmed = false;
         }
     }
