@@ -22,7 +22,7 @@ use strum::VariantNames;
 const DURATION_BUCKETS: [f64; 11] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
 /// The fixed words of errors; any other is counted as [`OTHER_ERROR`].
-pub const ERROR_KINDS: [&str; 42] = [
+pub const ERROR_KINDS: [&str; 45] = [
     "account-barred",
     "alarms",
     "cell-in-the-way",
@@ -39,6 +39,9 @@ pub const ERROR_KINDS: [&str; 42] = [
     "no-label",
     "no-root",
     "not-found",
+    "notify-issue-archived",
+    "notify-issue-missing",
+    "notify-mention-unknown",
     "protocol",
     "record",
     "refused",
@@ -233,7 +236,7 @@ impl Metrics {
     }
 }
 
-/// Requests to the forge, the one place that knows how they are told apart.
+/// Requests to the forge, the one place that knows how they are told apart, and its clock.
 fn register_forge(registry: &mut Registry, snapshot: &Snapshot) {
     let requests = Family::<[(&str, &str); 2], Counter>::default();
     for (method, class, count) in snapshot.traffic.each() {
@@ -243,6 +246,10 @@ fn register_forge(registry: &mut Registry, snapshot: &Snapshot) {
     let writes: Counter = Counter::default();
     writes.inc_by(snapshot.traffic.writes());
     registry.register("writes", "Requests to the forge that could have changed something", writes);
+    let offset: Gauge = Gauge::default();
+    offset.set(snapshot.clock_offset.unwrap_or_default());
+    let help = "How far this host's clock is ahead of the forge's, 0 before the first answer";
+    registry.register_with_unit("forge_clock_offset", help, Unit::Seconds, offset);
 }
 
 fn register_missions(registry: &mut Registry, snapshot: &Snapshot) {

@@ -15,8 +15,9 @@ pub async fn preview(settings: &Settings, scope: &Scope, now: Timestamp) -> Resu
     let started = clock::instant();
     let root = Arc::new(settings.open_root()?);
     let fleet = Mutex::default();
-    let comments = CommentScope::at(now);
-    let request = SurveyRequest { settings, scope, now, fleet: &fleet, decides_alerts: true, comments: &comments };
+    let (starts, comments) = (Arc::default(), CommentScope::at(now));
+    let (starts, comments) = (&starts, &comments);
+    let request = SurveyRequest { settings, scope, now, starts, fleet: &fleet, decides_alerts: true, comments };
     let survey = survey(request, settings.gitea()?, &root).await?;
     let Survey { here, gitea, mut setup, fleet, candidates, troubles, .. } = survey;
     let results = candidates.into_iter().map(|candidate| MissionResult::of(&here, &imagine(candidate))).collect();

@@ -53,7 +53,7 @@ pub async fn reconcile(observer: &Observer, applier: &Applier, candidate: Candid
                         }
                         Err(error) => {
                             if let Some(failure) = error.lasting(seen.here.now) {
-                                turn.failed(failure);
+                                turn.failed(failure.of_comment(change.comment_status().is_some()));
                             }
                             tell(&mut errors, error);
                         }

@@ -109,7 +109,10 @@ impl Engine {
         let interval = if is_soon { AUDIT_RETRY } else { self.settings.daemon.audit_interval };
         forge.audited(served.collect(), since, &troubles, here.now, interval);
         // Of those that are held back here the next sweep decides, if there is one.
-        let is_held = |candidate: &Candidate| candidate.seen.is_braked && self.gathered.is_none();
+        let is_held = |candidate: &Candidate| {
+            let is_held = candidate.seen.is_braked || locked(&self.fleet).is_held(place_of(&candidate.seen.issue.key));
+            is_held && self.gathered.is_none()
+        };
         candidates.retain(|candidate| is_served(candidate.seen.issue.key.repository_id) && !is_held(candidate));
         let here = applier.here();
         let (count, effort) = (candidates.len(), Arc::clone(&here.effort));
@@ -189,7 +192,7 @@ impl Engine {
         };
         let scope = self.gathered.as_ref().map_or(&Scope::Everything, |gathered| &gathered.scope);
         let (settings, fleet, decides_alerts) = (&self.settings, &self.fleet, self.gathered.is_some());
-        let now = self.now();
+        let (now, starts) = (self.now(), &self.starts);
         let comments = {
             let mut hold = locked(&forge.hold);
             // The first one, after a start, has seen what was changed while nobody looked; the rotation begins with the next.
@@ -201,7 +204,7 @@ impl Engine {
             hold.share = Some(hold.share.map_or_else(|| share_at(now), |share| (share + 1) % SHARES));
             CommentScope { share, since: hold.comments_since.clone(), asked_at }
         };
-        let request = SurveyRequest { settings, scope, now, fleet, decides_alerts, comments: &comments };
+        let request = SurveyRequest { settings, scope, now, starts, fleet, decides_alerts, comments: &comments };
         survey(request, forge.gitea.clone(), &root).await
     }
 

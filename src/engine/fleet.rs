@@ -6,12 +6,14 @@ use crate::mission::alarm::Ledger;
 use crate::mission::cell::Sighting;
 use crate::mission::change::Change;
 use crate::mission::health::{Facts, Verdict, assess};
+use crate::mission::host_clock::waits;
 use crate::mission::identity::{ForgeUrl, MissionId, RepositoryId};
 use crate::mission::mass_change_guard::held;
 use crate::mission::observation::{Allowance, IssueFacts};
 use crate::mission::ownership::Claims;
 use crate::mission::record::{IssueKey, Record};
 use crate::mission::situation::is_proposal;
+use crate::mission::starts::Starts;
 use crate::mission::step::Candidate;
 use crate::mission::time::Timestamp;
 use crate::queue::Key;
@@ -38,6 +40,8 @@ pub(crate) struct Fleet {
     news: HashMap<Place, News>,
     /// What the root's file system was short of when it was asked last.
     pub(crate) shortage: Option<Limit>,
+    /// Whether this host's clock has jumped since the pass before.
+    pub(super) is_clock_unsure: bool,
     /// New cells since the last tick.
     pub(super) new_cells: usize,
     /// Capacity that was promised to those that are being looked at.
@@ -70,7 +74,15 @@ pub(super) struct Ground<'a> {
     pub(super) forge: Option<&'a ForgeUrl>,
     pub(super) stale_after: Duration,
     pub(super) now: Timestamp,
+    pub(super) starts: &'a Starts,
     pub(super) close_grace: TimeDelta,
+}
+
+impl Ground<'_> {
+    /// The time, and when it began for this daemon.
+    pub(super) fn time(&self) -> (Timestamp, &Starts) {
+        (self.now, self.starts)
+    }
 }
 
 impl Fleet {
@@ -245,7 +257,10 @@ impl Fleet {
             let (known, seen) = (self.of_mission(*id)?, watch.seen(*id)?);
             Some((*id, known.guarded(*verdict, &seen.sighting)))
         });
-        let held = held(guarded);
+        let mut held = held(guarded);
+        if self.is_clock_unsure {
+            held.extend(verdicts.iter().filter(|(id, verdict)| self.waits_for_clock(*id, *verdict)).map(|(id, _)| *id));
+        }
         let mut keys = Vec::new();
         for (id, verdict) in verdicts {
             let Some(seen) = watch.seen(id) else { continue };
@@ -259,11 +274,25 @@ impl Fleet {
             if known.hold == Hold::Held {
                 known.hold = Hold::Confirmed;
             }
-            if known.needs_turn(verdict, &seen.sighting, (ground.now, ground.close_grace)) {
+            let is_unsure = self.is_clock_unsure && known.record.ended_at.is_some();
+            if !is_unsure && known.needs_turn(verdict, &seen.sighting, (ground.now, ground.close_grace)) {
                 keys.push(Key::Issue { repository: place.0, number: place.1 });
             }
         }
         keys
+    }
+
+    /// Whether a verdict is published only once another pass has seen the same by this host's clock.
+    fn waits_for_clock(&self, id: MissionId, verdict: Verdict) -> bool {
+        let record = self.of_mission(id).map(|known| &known.record);
+        record.is_some_and(|record| record.is_served_here() && waits(record, verdict))
+    }
+
+    /// Whether the last sweep has held a mission back, or its cell is about to be moved away by a clock that has jumped.
+    pub(super) fn is_held(&self, place: Place) -> bool {
+        let is_held =
+            |known: &Tracked| known.hold == Hold::Held || (self.is_clock_unsure && known.record.ended_at.is_some());
+        self.known.get(&place).is_some_and(is_held)
     }
 
     pub(super) fn of_mission(&self, id: MissionId) -> Option<&Tracked> {
@@ -272,7 +301,7 @@ impl Fleet {
 
     fn verdict(&self, id: MissionId, seen: &Seen, ground: &Ground<'_>) -> Verdict {
         let sighting = &seen.sighting;
-        if let Some(verdict) = self.of_mission(id).and_then(|known| known.verdict(sighting, ground.now)) {
+        if let Some(verdict) = self.of_mission(id).and_then(|known| known.verdict(sighting, ground.time())) {
             return verdict;
         }
         let stale_after = seen.own_limit.map_or(ground.stale_after, Duration::from_secs);
@@ -282,7 +311,7 @@ impl Fleet {
     /// Takes note of how one cell looks; its issue, if that has to be looked at.
     pub(super) fn notice(&mut self, id: MissionId, sighting: &Sighting, ground: &Ground<'_>) -> Option<Key> {
         let place = *self.places.get(&id)?;
-        let verdict = self.known.get(&place)?.verdict(sighting, ground.now)?;
+        let verdict = self.known.get(&place)?.verdict(sighting, ground.time())?;
         self.show(id, sighting, verdict, ground);
         let known = self.known.get(&place)?;
         let needs_turn = known.needs_turn(verdict, sighting, (ground.now, ground.close_grace));

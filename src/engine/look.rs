@@ -161,7 +161,7 @@ impl Engine {
         }
         let is_new = outcome.changes.iter().any(|change| matches!(change, Change::CreateCell { .. }));
         fleet.release(place, is_new.then_some(id));
-        let verdict = fleet.known.get_mut(&place).and_then(|known| known.verdict(&observation.sighting, ground.now));
+        let verdict = fleet.known.get_mut(&place).and_then(|known| known.verdict(&observation.sighting, ground.time()));
         let has_ended = !record.is_served_here() && observation.sighting == Sighting::Absent;
         if has_ended {
             fleet.drop_cell(id);

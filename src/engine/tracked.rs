@@ -6,6 +6,7 @@ use crate::mission::health::Verdict;
 use crate::mission::identity::MissionId;
 use crate::mission::mass_change_guard::Guarded;
 use crate::mission::record::{IssueKey, Record};
+use crate::mission::starts::{Grace, Starts};
 use crate::mission::time::Timestamp;
 use chrono::TimeDelta;
 use tokio::time::Instant;
@@ -64,8 +65,11 @@ impl Tracked {
     }
 
     /// The verdict on its cell.
-    pub(super) fn verdict(&self, sighting: &Sighting, now: Timestamp) -> Option<Verdict> {
-        self.record.binding.as_ref().map(|binding| binding.judge(sighting, now))
+    pub(super) fn verdict(&self, sighting: &Sighting, (now, starts): (Timestamp, &Starts)) -> Option<Verdict> {
+        let binding = self.record.binding.as_ref()?;
+        let (stale_after, published) = (binding.spec.stale_after(), self.record.published());
+        let grace = Grace { starts, published, sighting, stale_after, now };
+        Some(grace.applied_to(binding.judge(sighting, now)))
     }
 
     /// As the mass change guard sees it.

@@ -294,8 +294,8 @@ impl Change {
             | Self::RememberComment { .. }
             | Self::RememberAlarm { .. }
             | Self::PostFleetAlarm { .. }
-            | Self::RememberFailure { .. }
             | Self::RememberFleet { .. }
+            | Self::RememberFailure { .. }
             | Self::Remember { .. } => false,
         }
     }

@@ -17,6 +17,7 @@ use crate::mission::person::Person;
 use crate::mission::problem::Problem;
 use crate::mission::proposal::{self, Intake, Proposal};
 use crate::mission::record::{Binding, IssueKey, IssueState, Record};
+use crate::mission::starts::{Grace, Starts};
 use crate::mission::time::Timestamp;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,8 @@ pub struct Here {
     pub close_grace: TimeDelta,
     /// `notify.*`
     pub notify: Notify,
+    /// When the daemon was started; empty in a single pass.
+    pub starts: Arc<Starts>,
     /// What deciding has cost so far.
     pub effort: Arc<Effort>,
 }
@@ -353,7 +356,10 @@ impl Observation {
     /// The verdict in the light of a binding that may be newer than what was remembered.
     #[must_use]
     pub fn judge(&self, binding: &Binding) -> Verdict {
-        binding.judge(&self.sighting, self.here.now)
+        let (sighting, stale_after, now) = (&self.sighting, binding.spec.stale_after(), self.here.now);
+        let published = self.record.as_ref().and_then(Record::published);
+        let grace = Grace { starts: &self.here.starts, published, sighting, stale_after, now };
+        grace.applied_to(binding.judge(sighting, now))
     }
 
     /// The cell that belongs to the issue, if one does.

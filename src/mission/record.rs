@@ -365,6 +365,18 @@ impl Record {
         Self { comment, intended, intended_body, alarm, failure, ..self }
     }
 
+    /// Why our comment does not say what is so, where the forge refuses that it is written.
+    #[must_use]
+    pub fn comment_refusal(&self) -> Option<&str> {
+        self.failure.as_ref().filter(|failure| failure.is_of_comment).map(|failure| failure.message.as_str())
+    }
+
+    /// The verdict that was published last.
+    #[must_use]
+    pub fn published(&self) -> Option<Verdict> {
+        self.said.as_ref().and_then(|said| said.verdict)
+    }
+
     /// The mission's title: as accepted, else as it was read last.
     #[must_use]
     pub fn name(&self) -> Option<&str> {

@@ -179,7 +179,8 @@ impl Turn {
 
     /// A change could not be made, nor will it be before a person does something.
     pub fn failed(&mut self, failure: Failure) {
-        self.failed.get_or_insert(failure);
+        let is_of_comment = failure.is_of_comment;
+        self.failed.get_or_insert(failure).is_of_comment |= is_of_comment;
     }
 
     /// A change found that our comment is not there any more; whether the comments are read again for that.

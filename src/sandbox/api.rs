@@ -37,6 +37,13 @@ fn route(state: &mut State, request: &Request) -> Answer {
             state.accounts.block(user, blocked);
             Ok(Reply::empty(204))
         }
+        ("DELETE", ["user", "blocks", login]) => {
+            let user = signed_in(state, actor.as_ref())?;
+            let blocked = state.accounts.named(login).map(|user| user.id);
+            let blocked = blocked.ok_or_else(|| Reply::not_found(&state.url))?;
+            state.accounts.unblock(user, blocked);
+            Ok(Reply::empty(204))
+        }
         ("GET", ["notifications"]) => {
             signed_in(state, actor.as_ref())?;
             Ok(Reply::json(200, &json!([])))

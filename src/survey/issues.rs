@@ -16,7 +16,12 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 impl Surveyor<'_> {
-    pub(super) async fn survey_issues(&mut self, scope: &Scope, survey: &mut Survey) -> Result<(), Refusal> {
+    pub(super) async fn survey_issues(
+        &mut self,
+        scope: &Scope,
+        survey: &mut Survey,
+        is_only_pass: bool,
+    ) -> Result<(), Refusal> {
         let mut issues = Vec::new();
         let mut gone = Vec::new();
         for Surveyed { known, labels: _ } in &survey.repositories {
@@ -36,7 +41,7 @@ impl Surveyor<'_> {
         issues.extend(gone);
         survey.candidates = self.observe(issues, scope).await;
         if *scope == Scope::Everything {
-            self.guard(&mut survey.candidates);
+            self.guard(&mut survey.candidates, is_only_pass);
         }
         self.ask(&mut survey.candidates).await;
         Ok(())

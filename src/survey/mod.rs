@@ -18,6 +18,7 @@ use crate::mission::failure::FailureScope;
 use crate::mission::ground::{KnownRepository, RepositoryLabel, RootFile};
 use crate::mission::identity::{HostName, MissionId, RepositoryId, RepositoryName, RootId};
 use crate::mission::observation::{Here, Observation};
+use crate::mission::starts::Starts;
 use crate::mission::step::Candidate;
 use crate::mission::text::shell_word;
 use crate::mission::time::Timestamp;
@@ -117,6 +118,8 @@ pub(crate) struct SurveyRequest<'a> {
     pub scope: &'a Scope,
     /// When.
     pub now: Timestamp,
+    /// When the daemon was started; empty in a single pass.
+    pub starts: &'a Arc<Starts>,
     /// The memory of all missions, which is brought up to date.
     pub fleet: &'a Mutex<Fleet>,
     /// Whether it is decided here who may send an alert, because no sweep does that.
@@ -128,13 +131,13 @@ pub(crate) struct SurveyRequest<'a> {
 /// Looks at everything in the request's scope. A forge that is out of reach is a trouble; what only a person can mend is a
 /// refusal.
 pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<Root>) -> Result<Survey, Refusal> {
-    let SurveyRequest { settings, scope, now, fleet, decides_alerts, comments } = request;
+    let SurveyRequest { settings, scope, now, starts, fleet, decides_alerts, comments } = request;
     let configured = configured(settings, scope)?;
     check_ground(settings, root, scope)?;
     let observer = Observer::new(gitea.clone(), Arc::clone(root));
     let file = root.file().cloned();
     let (records, existing) = recall(root, fleet, settings).await?;
-    let mut here = here(settings, root, file.as_ref(), now)?;
+    let mut here = Here { starts: Arc::clone(starts), ..here(settings, root, file.as_ref(), now)? };
     let mut survey = Survey {
         here: Arc::new(here.clone()),
         gitea,
@@ -168,6 +171,7 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
     };
     here.approval.authors = people::ids(&settings.approval.authors, &people);
     here.approval.approvers = people::ids(&settings.approval.approvers, &people);
+    survey.troubles.extend(alarms::check_targets(&observer, settings, &mut here.notify).await);
     let here = Arc::new(here);
     survey.here = Arc::clone(&here);
     let (troubles, out_of_reach, begun_at, has_skipped) = (Vec::new(), None, BTreeMap::new(), false);
@@ -192,7 +196,7 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
     };
     if surveyor.check_forge(&configured).await? {
         surveyor.survey_repositories(&configured, &mut survey).await?;
-        surveyor.survey_issues(scope, &mut survey).await?;
+        surveyor.survey_issues(scope, &mut survey, decides_alerts).await?;
         surveyor.check_expected_root(&mut survey)?;
         if decides_alerts {
             survey.fleet = surveyor.decide_alerts(&mut survey.candidates).await;
@@ -246,6 +250,7 @@ fn here(settings: &Settings, root: &Root, file: Option<&RootFile>, now: Timestam
         approval: ApprovalPolicy { mode: settings.approval.mode, ..ApprovalPolicy::default() },
         close_grace: TimeDelta::from_std(settings.close_grace).unwrap_or(TimeDelta::MAX),
         notify: settings.notify.clone(),
+        starts: Arc::default(),
         effort: Arc::default(),
     })
 }

@@ -26,6 +26,7 @@ pub mod repository;
 pub mod root;
 pub mod service;
 pub(crate) mod staged;
+pub mod starts;
 pub mod watch;
 pub mod writer;
 

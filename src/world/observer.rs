@@ -7,7 +7,7 @@ use crate::mission::ground::{KnownRepository, RepositoryLabel};
 use crate::mission::identity::{MissionId, RepositoryId, RepositoryName};
 use crate::mission::label::Label;
 use crate::mission::marker::Marker;
-use crate::mission::notify::IssueName;
+use crate::mission::notify::{IssueName, Notify};
 use crate::mission::observation::{AttachedLabel, CommentFacts, IssueFacts, LabelEvent, Observation, Origin, Timeline};
 use crate::mission::person::Person;
 use crate::mission::record::{IssueKey, IssueState};
@@ -15,6 +15,7 @@ use crate::mission::repository::FoundRepository;
 use crate::mission::text::sha256;
 use crate::mission::time::Timestamp;
 use crate::world::accounts::{AccountError, find_account};
+use crate::world::alert_targets::{AlertTargetError, check_alert_issue, check_alert_targets};
 use crate::world::cells;
 use crate::world::crew::{self, LOOK_PATIENCE, blocking};
 use crate::world::gitea::{self, CommentListing, ForgeError, Gitea, Issue, Listing, State};
@@ -156,6 +157,16 @@ impl Observer {
             Some((comment.user.map_or(0, |user| user.id), AlarmMarker::parse(&comment.body)?))
         };
         Ok(comments.into_iter().filter_map(alarm).collect())
+    }
+
+    /// What keeps alerts from whom they should reach.
+    pub async fn check_alert_targets(&self, notify: &Notify, repositories: &[RepositoryName]) -> Vec<AlertTargetError> {
+        check_alert_targets(&self.gitea, notify, repositories).await
+    }
+
+    /// Whether no comment can be on an issue, and so none can have been lost there.
+    pub async fn takes_no_alert(&self, issue: &IssueName) -> bool {
+        check_alert_issue(&self.gitea, issue).await.is_some_and(|error| !error.is_passing())
     }
 
     /// What a repository that a worktree is wanted from is like.

@@ -4,6 +4,7 @@ mod daemon;
 mod forge;
 mod many;
 pub(crate) mod passes;
+mod targets;
 mod words;
 
 use crate::life::scenes::{closed, here, suspended};

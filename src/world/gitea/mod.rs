@@ -117,6 +117,12 @@ impl Gitea {
         self.0.traffic()
     }
 
+    /// By how many seconds this host's clock is ahead of the forge's, by its last answer.
+    #[must_use]
+    pub fn clock_offset(&self) -> Option<i64> {
+        self.0.clock_offset()
+    }
+
     /// How many requests were sent so far, by method.
     #[must_use]
     pub fn requests(&self) -> Requests {

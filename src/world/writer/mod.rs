@@ -204,10 +204,15 @@ impl Writer {
 
     /// Replaces what is remembered of the fleet's alarm.
     pub fn remember_fleet(&self, memory: &Ledger) -> Result<(), WriteError> {
+        self.write_own(ALARMS, memory)
+    }
+
+    /// Replaces a file in the service's own directory.
+    pub(super) fn write_own(&self, name: &str, contents: &impl Serialize) -> Result<(), WriteError> {
         let own = self.root.open_own();
         let placed =
-            own.and_then(|own| self.place(own.as_fd(), ALARMS, pretty(memory).as_bytes(), 0o600, RenameFlags::empty()));
-        let path = || self.root.path().join(OWN).join(ALARMS).display().to_string();
+            own.and_then(|own| self.place(own.as_fd(), name, pretty(contents).as_bytes(), 0o600, RenameFlags::empty()));
+        let path = || self.root.path().join(OWN).join(name).display().to_string();
         placed.map_err(|cause| WriteError { tried: "write", path: path(), cause: cause.into(), is_our_own: true })
     }
 

@@ -242,7 +242,7 @@ fn an_approval_is_remembered_before_the_comment_is_edited() {
 #[test]
 fn every_turn_of_a_life_settles_in_one_pass() {
     let asked = || settled(in_label_mode(proposal(&[]), &[]));
-    let situations = vec![
+    let lives = vec![
         ("asked", in_label_mode(proposal(&[]), &[])),
         ("approved", clicked(asked(), MAINTAINER, 5)),
         ("denied", clicked(asked(), MAINTAINER, -30)),
@@ -251,7 +251,7 @@ fn every_turn_of_a_life_settles_in_one_pass() {
         ("suspended", suspended(beaten(-10, "working"))),
         ("active", active(beaten(-10, "working"))),
     ];
-    for (name, observation) in situations {
+    for (name, observation) in lives {
         let once = settled(observation);
         assert_eq!(preview(&once), [], "{name}");
     }

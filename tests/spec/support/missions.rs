@@ -66,6 +66,7 @@ pub(crate) fn proposal(answers: &[(&str, &str)]) -> Observation {
         approval: ApprovalPolicy::default(),
         close_grace: seconds(900),
         notify: Notify::default(),
+        starts: Arc::default(),
         effort: Arc::default(),
     };
     let key = IssueKey {

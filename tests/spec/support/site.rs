@@ -75,6 +75,7 @@ pub(crate) fn snapshot() -> Snapshot {
         },
         gateways: Vec::new(),
         traffic: Traffic::default(),
+        clock_offset: None,
     }
 }
 
