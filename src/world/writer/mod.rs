@@ -151,10 +151,8 @@ impl Writer {
                 let removed =
                     if is_directory { remove_tree(&entry.path()) } else { std::fs::remove_file(entry.path()) };
                 // What `doctor` tries there goes by itself.
-                let removed = removed.or_else(|error| match error.kind() {
-                    std::io::ErrorKind::NotFound => Ok(()),
-                    _ => Err(error),
-                });
+                let is_gone = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+                let removed = removed.or_else(|error| if is_gone(&error) { Ok(()) } else { Err(error) });
                 if entry.file_name().as_encoded_bytes().starts_with(GOING.as_bytes()) {
                     // A wizard that still works in it can hold that up, but nothing else.
                     if let Err(error) = removed {
