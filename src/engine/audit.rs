@@ -214,6 +214,7 @@ impl Engine {
             (hold.repositories.clone(), hold.since.clone())
         };
         let (mut troubles, mut read) = (Vec::new(), 0);
+        let mut told = Vec::new();
         for repository in repositories {
             // Until an audit has seen all of it, there is nothing to begin from.
             let Some(since) = since.get(&repository.id) else { continue };
@@ -225,7 +226,7 @@ impl Engine {
                     if let Some(begun_at) = begun_at {
                         locked(&forge.hold).since.insert(repository.id, begun_at.plus(-OVERLAP));
                     }
-                    self.offer(listed.issues, asked_at);
+                    told.push((listed.issues, asked_at));
                 }
                 Err(error) => {
                     // It was renamed, or is gone: an audit finds out.
@@ -236,15 +237,18 @@ impl Engine {
                 }
             }
         }
+        self.offer(told);
         // As long as any of them can be read, the forge is there.
         let unread = troubles.first().filter(|_| read == 0);
         self.hear_of_forge(unread.map(|trouble| trouble.message.clone()));
         troubles
     }
 
-    fn offer(&self, issues: Vec<IssueFacts>, asked_at: Instant) {
+    /// Takes what all repositories told, since whether too many issues are closed at once shows only in all of it.
+    fn offer(&self, told: Vec<(Vec<IssueFacts>, Instant)>) {
         let mut fleet = locked(&self.fleet);
-        for facts in issues {
+        fleet.find_closed(told.iter().flat_map(|(issues, _)| issues));
+        for (facts, asked_at) in told.into_iter().flat_map(|(issues, at)| issues.into_iter().map(move |it| (it, at))) {
             let key = Key::Issue { repository: facts.key.repository_id, number: facts.key.number };
             if fleet.offer(facts, asked_at) {
                 self.queue.add(key);

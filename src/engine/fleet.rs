@@ -7,10 +7,10 @@ use crate::mission::cell::Sighting;
 use crate::mission::change::Change;
 use crate::mission::health::{Facts, Verdict, assess};
 use crate::mission::identity::{ForgeUrl, MissionId, RepositoryId};
-use crate::mission::mass_change_guard::held;
+use crate::mission::mass_change_guard::{Closing, has_cell, held, held_closings};
 use crate::mission::observation::{Allowance, IssueFacts};
 use crate::mission::ownership::Claims;
-use crate::mission::record::{IssueKey, Record};
+use crate::mission::record::{IssueKey, IssueState, Record};
 use crate::mission::situation::is_proposal;
 use crate::mission::step::Candidate;
 use crate::mission::time::Timestamp;
@@ -42,6 +42,8 @@ pub(crate) struct Fleet {
     pub(super) new_cells: usize,
     /// Capacity that was promised to those that are being looked at.
     promised: BTreeMap<Place, Occupant>,
+    /// Missions with cells that were found closed since the last tick.
+    closed: BTreeSet<Place>,
     /// Cells that those take over that are being looked at.
     claims: Claims,
     /// Who may raise an alarm.
@@ -82,8 +84,57 @@ impl Fleet {
         }
         // It is in the record only once the issue is looked at.
         let hold = before.map(|before| before.hold).filter(|hold| *hold != Hold::None);
+        let closing = before.map(|before| before.closing).filter(|closing| *closing != Hold::None);
         let known = self.know(record);
         known.hold = hold.unwrap_or(known.hold);
+        known.closing = closing.unwrap_or(known.closing);
+    }
+
+    /// Begins a pass; the missions that the last one found closed together with too many others, which are looked at again.
+    pub(super) fn begin_pass(&mut self) -> Vec<Key> {
+        self.new_cells = 0;
+        self.closed.clear();
+        let held = self.known.iter_mut().filter(|(_, known)| known.closing == Hold::Held);
+        let confirmed = held.map(|((repository, number), known)| {
+            known.closing = Hold::Confirmed;
+            Key::Issue { repository: *repository, number: *number }
+        });
+        confirmed.collect()
+    }
+
+    /// Takes note of issues that were found closed. If they are too many at once, they are held until the next pass.
+    pub(crate) fn find_closed<'a>(&mut self, found: impl IntoIterator<Item = &'a IssueFacts>) {
+        for facts in found.into_iter().filter(|facts| facts.state == IssueState::Closed) {
+            let place = place_of(&facts.key);
+            let is_news = |known: &Tracked| known.closing != Hold::Confirmed && has_cell(&known.record);
+            if self.known.get(&place).is_some_and(is_news) {
+                self.closed.insert(place);
+            }
+        }
+        let closings = self.known.iter().map(|(place, known)| {
+            // One that was let through in this pass counts on.
+            let is_closed = self.closed.contains(place);
+            let has_cell = is_closed || has_cell(&known.record);
+            (*place, Closing { has_cell, is_closed, awaits_confirmation: known.closing == Hold::Confirmed })
+        });
+        let held = held_closings(closings);
+        let mut count = 0;
+        for place in &held {
+            let Some(known) = self.known.get_mut(place).filter(|known| has_cell(&known.record)) else { continue };
+            count += usize::from(known.closing != Hold::Held);
+            known.closing = Hold::Held;
+        }
+        if count > 0 {
+            tracing::warn!(
+                "{} missions with cells are closed at once; no more is archived before the next pass finds them closed too",
+                held.len()
+            );
+        }
+    }
+
+    /// Whether a mission that degraded or was closed together with too many others waits for the next pass.
+    pub(crate) fn is_held(&self, place: Place) -> bool {
+        self.known.get(&place).is_some_and(|known| known.hold == Hold::Held || known.closing == Hold::Held)
     }
 
     /// Takes note of a record as it is now.
@@ -93,6 +144,7 @@ impl Fleet {
         if let Some(before) = self.known.get(&place) {
             // Only the next sweep lets go of it.
             known.hold = if before.hold == Hold::Held { Hold::Held } else { known.hold };
+            known.closing = if before.closing == Hold::Held { Hold::Held } else { known.closing };
             (known.settled, known.looked_at, known.wants_room) = (before.settled, before.looked_at, before.wants_room);
         }
         if let Some(id) = known.mission_id() {
@@ -282,7 +334,7 @@ impl Fleet {
     }
 }
 
-pub(super) fn place_of(key: &IssueKey) -> Place {
+pub(crate) fn place_of(key: &IssueKey) -> Place {
     (key.repository_id, key.number)
 }
 

@@ -215,7 +215,7 @@ impl Engine {
         *locked(&self.tick) = Tick::new(now);
         self.close_pass(true);
         locked(&self.passes).open();
-        locked(&self.fleet).new_cells = 0;
+        let confirmed = locked(&self.fleet).begin_pass();
         let door = self.forge.as_ref().map(|forge| self.door(forge, now));
         if door == Some(Key::Audit)
             && let Ok(mut cells) = self.cells.try_lock()
@@ -228,6 +228,7 @@ impl Engine {
         if is_root_there && self.gathered.is_none() {
             self.decide_alerts().await;
         }
+        confirmed.into_iter().for_each(|key| self.queue.add(key));
         // One that takes longer than a tick is not asked for again.
         if let Some(key) = door.filter(|key| is_root_there && !self.queue.is_asked(*key)) {
             self.queue.add(key);

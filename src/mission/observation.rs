@@ -285,7 +285,7 @@ pub struct Observation {
     pub repaired: Vec<Place>,
     /// What could not be done about the cell in this turn, and only a person can mend.
     pub obstructed: Option<Failure>,
-    /// Whether it vanished or turned stale together with too many others, so that the next pass has to confirm it.
+    /// Whether it vanished, turned stale or was closed together with too many others, so that the next pass has to confirm it.
     pub is_braked: bool,
     /// Whether it may raise or end an alarm now.
     pub allowance: Allowance,

@@ -101,6 +101,10 @@ fn silent_record(observation: &Observation, situation: &Situation, withdrawn: us
         // It is asked again, and counts again, until somebody has agreed.
         Situation::Gone(_) if observation.is_braked => record = observation.record.clone()?,
         Situation::Gone(_) => record.bad_since = None,
+        // Nothing is said or remembered of it before the next pass, except that this one has seen it.
+        Situation::Closed(_) if observation.is_braked => {
+            record = Record { is_closing: true, ..observation.record.clone()? };
+        }
         Situation::NotAProposal
         | Situation::ForAnotherHost
         | Situation::Blocked(_)

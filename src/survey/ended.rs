@@ -1,5 +1,6 @@
 //! Issues that are not in a listing of open ones: closed, gone, or only hidden from us.
 
+use crate::engine::fleet::place_of;
 use crate::mission::ending::{Ending, ending};
 use crate::mission::failure::FailureScope;
 use crate::mission::ground::KnownRepository;
@@ -11,6 +12,7 @@ use crate::mission::step::Candidate;
 use crate::survey::{Surveyed, Surveyor};
 use crate::trouble::Trouble;
 use crate::world::crew::blocking;
+use crate::world::mutex::locked;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -108,6 +110,13 @@ impl Surveyor<'_> {
         let degrading = held(seen.filter_map(|(at, candidate)| Some((at, Guarded::of(&candidate.seen)?))));
         for at in degrading {
             candidates[at].seen.is_braked = true;
+        }
+        {
+            let mut fleet = locked(self.fleet);
+            fleet.find_closed(candidates.iter().map(|candidate| &candidate.seen.issue));
+            for candidate in candidates.iter_mut() {
+                candidate.seen.is_braked |= fleet.is_held(place_of(&candidate.seen.issue.key));
+            }
         }
         let mut deleted = Vec::new();
         for (at, candidate) in candidates.iter_mut().enumerate() {
