@@ -4,6 +4,7 @@
 
 mod addresses;
 mod admission;
+mod agent_files;
 mod agent_words;
 mod alarms;
 mod bounds;
