@@ -50,7 +50,7 @@ pub struct Check {
 }
 
 /// Every fault that is found by name, in the order of the documents.
-pub const FAULTS: [&str; 65] = [
+pub const FAULTS: [&str; 66] = [
     "settings-unusable",
     "forge-not-set",
     "forge-unresolved",
@@ -104,6 +104,7 @@ pub const FAULTS: [&str; 65] = [
     "root-damaged",
     "root-owner",
     "root-open",
+    "root-readable",
     "root-foreign",
     "root-full",
     "root-unwritable",

@@ -256,6 +256,7 @@ async fn another_user_deletes_nothing() {
     let mut other = host.unprivileged(&command);
     if rustix::process::geteuid().is_root() {
         chown(host.root(), Some(0), Some(0)).unwrap();
+        std::fs::set_permissions(host.root(), Permissions::from_mode(0o755)).unwrap();
         let refused = run(&mut other).await;
         assert!(refused.code == 2 && refused.stderr.contains("belongs to user"), "{refused:?}");
         assert_eq!(names(&archive(&host)), [ID]);

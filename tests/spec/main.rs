@@ -60,6 +60,7 @@ mod random;
 mod recordings;
 mod replays;
 mod repository;
+mod root_lock;
 mod roots;
 mod sandbox;
 mod sandbox_git;

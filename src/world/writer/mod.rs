@@ -20,7 +20,7 @@ use crate::world::journal::{JOURNAL, OF_CELL};
 use crate::world::ledger::ALARMS;
 use crate::world::lock::{self, Access, Ground};
 use crate::world::random;
-use crate::world::root::{OWN, RECORDS, ROOT_FILE, Root, RootError, STAGING, read_record, record_name};
+use crate::world::root::{OWN, RECORDS, ROOT_FILE, Root, RootError, STAGING, make_directory, read_record, record_name};
 use rustix::fs::{Gid, Mode, OFlags, RenameFlags, fchmod, fchown, fsync, mkdirat, openat, renameat, renameat_with};
 use rustix::io::Errno;
 use serde::Serialize;
@@ -112,7 +112,7 @@ impl Writer {
             make_directory(root.as_fd(), &path, 0o700).map_err(|cause| root.unwritable(&cause))?;
         }
         let own = root.open_own().map_err(|cause| root.unwritable(&cause))?;
-        let lock = lock::take(&root, own.as_fd(), access)?;
+        let lock = ground.lock(own.as_fd(), access)?;
         let file = RootFile { root_id: RootId::from(random::id()), created_at: now, papers };
         let writer = Self::new(root, &own, file, lock, access.group)?;
         writer.write_root_file(&writer.file)?;
@@ -370,13 +370,6 @@ pub(super) fn remove_tree(path: &Path) -> std::io::Result<()> {
         removed = std::fs::remove_dir_all(path);
     }
     removed
-}
-
-fn make_directory(at: BorrowedFd<'_>, path: &str, mode: u32) -> Result<(), Errno> {
-    match mkdirat(at, path, Mode::from_raw_mode(mode)) {
-        Ok(()) | Err(Errno::EXIST) => Ok(()),
-        Err(error) => Err(error),
-    }
 }
 
 /// Opens a directory such that it can be made durable.
