@@ -3,6 +3,7 @@
 
 use crate::mission::archive::{Archive, ArchiveName};
 use crate::mission::record::Record;
+use crate::mission::text::Printable;
 use crate::mission::time::{Timestamp, spoken_age, spoken_length};
 use crate::settings::{Settings, SettingsError};
 use crate::world::archive::{self, Archives};
@@ -237,7 +238,7 @@ impl fmt::Display for ArchiveReport {
             writeln!(f, "{fate:8}  {archived_at}  {age:18}  {size:>10}  {files:>7}  {archive}")?;
         }
         for other in &self.others {
-            writeln!(f, "left alone, since it is no archive: {other:?}")?;
+            writeln!(f, "left alone, since it is no archive: `{}`", Printable::new(other))?;
         }
         for error in self.archives.iter().filter(|_| !self.is_sweep).filter_map(|listed| listed.error.as_ref()) {
             writeln!(f, "{error}")?;

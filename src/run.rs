@@ -203,7 +203,7 @@ fn run_status(arguments: Status) -> Exit {
         let Some(subject) = mission else {
             return match fleet(settings, now()) {
                 Ok(fleet) if json => console.print_json(&fleet),
-                Ok(fleet) => console.print(&fleet.render(screen())),
+                Ok(fleet) => console.print(fleet.render(screen())),
                 Err(error) => console.refused(&error),
             };
         };
@@ -224,7 +224,7 @@ fn run_config_show(flags: SettingsFlags, json: bool) -> Exit {
     let is_job = environment.get("GITEA_ACTIONS").is_some_and(|value| value == "true");
     match shown(&flags.into(), &environment) {
         Ok(shown) if json => Console::default().print_json(&shown),
-        Ok(shown) => Console::default().print(&shown.render(screen())),
+        Ok(shown) => Console::default().print(shown.render(screen())),
         Err(error) => Console::without_settings(is_job).refused(&error),
     }
 }
@@ -291,7 +291,7 @@ fn run_doctor(arguments: Doctor) -> Exit {
         Err(error) => Diagnosis::without_settings(error),
     };
     let console = Console::default();
-    let printed = if json { console.print_json(&diagnosis) } else { console.print(&diagnosis.render(screen())) };
+    let printed = if json { console.print_json(&diagnosis) } else { console.print(diagnosis.render(screen())) };
     match settings {
         Err(_) => Exit::Refused,
         Ok(_) if !diagnosis.healthy => Exit::Failed,
@@ -325,7 +325,7 @@ pub(crate) fn run_scan(arguments: Scan) -> Exit {
 pub(crate) fn print_scan(scanned: Result<HealthReport, RootError>, json: bool, console: Console) -> Exit {
     match scanned {
         Ok(report) if json => console.print_json(&report),
-        Ok(report) => console.print(&report.render(screen())),
+        Ok(report) => console.print(report.render(screen())),
         Err(error) => console.refused(&error),
     }
 }

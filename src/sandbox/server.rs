@@ -71,6 +71,7 @@ async fn respond(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> io::
             answer(&shared, &asked).await
         }
         Some(Fault::Refuse(status)) => Reply::refusal(&shared.state().url, status, ""),
+        Some(Fault::Answer(status, body)) => Reply::text(status, body),
         Some(Fault::TooManyRequests(seconds)) => Reply::empty(429).with("retry-after", &seconds.to_string()),
         Some(Fault::Overcount) => overcounted(answer(&shared, &asked).await),
         Some(Fault::Rewrite(from, to)) => rewritten(answer(&shared, &asked).await, from, to),

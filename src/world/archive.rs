@@ -1,6 +1,7 @@
 //! The archives on the disk: listed, measured without trusting what is in them, and removed.
 
 use crate::mission::archive::{Archive, ArchiveName, Measure};
+use crate::mission::text::Printable;
 use crate::mission::time::Timestamp;
 use crate::world::cells::open_directory;
 use crate::world::random;
@@ -145,7 +146,7 @@ impl Walk {
         if !is_directory(&status) {
             return self.count(&status);
         }
-        let path = format!("{path}/{}", name.to_string_lossy());
+        let path = format!("{path}/{}", Printable::new(&name.to_string_lossy()));
         if status.st_dev != self.device || is_mount(directory, name) {
             self.measure.is_more = true;
             return self.hinder(format!("a file system is mounted on `{path}`"));

@@ -7,7 +7,7 @@ use crate::mission::ground::RootFile;
 use crate::mission::identity::{MissionId, RootId};
 use crate::mission::observation::ArchiveSight;
 use crate::mission::record::{IssueKey, Record};
-use crate::mission::text::shell_word;
+use crate::mission::text::{Printable, shell_word};
 use crate::world::beneath::{self, CREATE_NEW, Contents, Resolver};
 use crate::world::cells::{self, open_directory};
 use crate::world::random;
@@ -287,7 +287,8 @@ impl Root {
         for name in self.names(".")? {
             let is_known = matches!(name.as_str(), "lost+found" | OWN) || is_cell_name(&name);
             if !is_known {
-                return Err(RootError::Occupied { path: self.shown(), entry: name });
+                let entry = Printable::new(&name).to_string();
+                return Err(RootError::Occupied { path: self.shown(), entry });
             }
         }
         let remembers = self.open_own().and_then(|own| names_in(own.as_fd(), RECORDS)).unwrap_or_default();

@@ -179,7 +179,7 @@ async fn whatever_is_no_archive_is_named_and_left() {
     assert_eq!((run.json()["others"].clone(), names(&archive(&host))), (json!(left), left.clone()));
     assert_eq!(journal(&host).len(), 1);
     let table = gc(&host, &[]).await.stdout;
-    assert!(table.contains("left alone, since it is no archive: \"notes\""), "{table}");
+    assert!(table.contains("left alone, since it is no archive: `notes`"), "{table}");
     std::fs::remove_dir_all(host.root().join(".lazarus")).unwrap();
     let new = gc(&host, &["--older-than", "0s", "--yes"]).await;
     assert!(new.code == 0 && new.stdout.contains("0 archives"), "{new:?}");

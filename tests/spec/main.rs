@@ -54,6 +54,7 @@ mod page;
 mod ping;
 mod pit_run;
 mod plan;
+mod printed;
 mod queue;
 mod races;
 mod random;
