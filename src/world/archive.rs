@@ -4,13 +4,13 @@ use crate::mission::archive::{Archive, ArchiveName, Measure};
 use crate::mission::text::Printable;
 use crate::mission::time::Timestamp;
 use crate::world::cells::open_directory;
-use crate::world::random;
-use crate::world::root::{ARCHIVE, OWN, Root, RootError, STAGING, names_in};
-use crate::world::writer::{GOING, WriteError, Writer, remove_tree};
+use crate::world::root::{ARCHIVE, OWN, Root, RootError, names_in};
+use crate::world::trash::{self, TRASH};
+use crate::world::writer::WriteError;
 use chrono::DateTime;
 use rustix::fs::{
-    Access, AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, Stat, StatxAttributes, StatxFlags, accessat, fsync,
-    openat, renameat_with, statat, statx,
+    Access, AtFlags, Dir, FileType, Mode, OFlags, Stat, StatxAttributes, StatxFlags, accessat, fsync, openat, statat,
+    statx,
 };
 use rustix::io::Errno;
 use rustix::path::Arg;
@@ -166,38 +166,47 @@ fn is_mount(directory: BorrowedFd<'_>, name: &CStr) -> bool {
     status.is_ok_and(|status| status.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
-/// An archive that is on its way out, where nobody will ever restore it from.
+/// An archive that is on its way out, where nobody reads and nobody will ever restore it from.
 #[derive(Debug)]
-pub struct Going(PathBuf);
+pub struct Going {
+    name: ArchiveName,
+    own: OwnedFd,
+    thrown: String,
+}
 
-/// Moves an archive out of the archives. If its removal does not follow, the root's next writer sees to it.
-pub fn take_out(writer: &Writer, name: ArchiveName) -> Result<Going, WriteError> {
-    let going = format!("{GOING}{name}.{}", random::id().simple());
-    let taken = writer.root().open_own().and_then(|own| {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let archive = openat(own, ARCHIVE, flags, Mode::empty())?;
-        renameat_with(&archive, name.to_string(), writer.staging(), &*going, RenameFlags::NOREPLACE)?;
-        fsync(&archive)
-    });
-    let failed = |cause: Errno| WriteError {
+/// Moves an archive out of the archives, in one step, also beside a daemon. If its removal does not follow, whoever empties
+/// the trash next sees to it.
+pub fn take_out(root: &Root, name: ArchiveName, archived_at: Timestamp) -> Result<Going, WriteError> {
+    let failed = |cause: std::io::Error| WriteError {
         tried: "delete",
-        path: path(writer.root(), name).display().to_string(),
-        cause: cause.into(),
+        path: path(root, name).display().to_string(),
+        cause,
         is_our_own: true,
     };
-    taken.map_err(failed)?;
-    Ok(Going(writer.root().path().join(OWN).join(STAGING).join(going)))
+    let (own, thrown) = move_out(root, name, archived_at).map_err(failed)?;
+    Ok(Going { name, own, thrown })
+}
+
+fn move_out(root: &Root, name: ArchiveName, archived_at: Timestamp) -> std::io::Result<(OwnedFd, String)> {
+    let own = root.open_own()?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let archive = openat(&own, ARCHIVE, flags, Mode::empty())?;
+    let found = look(archive.as_fd(), name).ok_or(Errno::NOENT)?;
+    if found.archived_at != archived_at {
+        return Err(std::io::Error::other("it was put away anew meanwhile"));
+    }
+    let thrown = trash::throw(own.as_fd(), archive.as_fd(), &name.to_string())?;
+    fsync(&archive)?;
+    Ok((own, thrown))
 }
 
 impl Going {
-    /// Removes it.
-    pub fn remove(self) -> Result<(), WriteError> {
-        let failed = |cause: std::io::Error| WriteError {
-            tried: "remove the rest of an archive,",
-            path: self.0.display().to_string(),
-            cause,
-            is_our_own: true,
+    /// Removes it, within its budget. It is deleted all the same where something is left.
+    pub fn remove(self) -> Result<(), String> {
+        let Self { name, own, thrown } = self;
+        let left = |why: String| {
+            format!("the archive `{name}` is deleted, but something is left of it in `{OWN}/{TRASH}/{thrown}`: {why}")
         };
-        remove_tree(&self.0).map_err(failed)
+        trash::remove(own.as_fd(), &thrown).map_err(left)
     }
 }

@@ -22,10 +22,12 @@ pub mod lock;
 pub(crate) mod mutex;
 pub mod observer;
 pub mod random;
+pub mod removal;
 pub mod repository;
 pub mod root;
 pub mod service;
 pub(crate) mod staged;
+pub mod trash;
 pub mod watch;
 pub mod writer;
 

@@ -59,6 +59,7 @@ mod queue;
 mod races;
 mod random;
 mod recordings;
+mod removal;
 mod replays;
 mod repository;
 mod root_lock;
