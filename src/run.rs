@@ -6,18 +6,19 @@ use crate::demo::{DemoError, Directory, demo};
 use crate::doctor::{Diagnosis, doctor};
 use crate::exit::Exit;
 use crate::gc;
-use crate::init::init;
+use crate::init::{InitError, Initialised, init};
 use crate::install::report::InstallReport;
 use crate::install::{self, InstallError};
 use crate::job;
 use crate::manual::{completions, man_page, write_man_pages};
 use crate::mission::identity::RootId;
+use crate::mission::text::Printable;
 use crate::pass;
 use crate::report::Report;
 use crate::scan::{Filter, HealthReport, scan};
 use crate::screen::Screen;
 use crate::serve::{ServeError, serve, stopped};
-use crate::settings::{Environment, Flags, SCHEMA, Settings, shown};
+use crate::settings::{Environment, Flags, SCHEMA, Settings, SettingsError, shown};
 use crate::status::fleet::fleet;
 use crate::status::story::story;
 use crate::world::clock::now;
@@ -146,9 +147,9 @@ fn judged(report: &Report, exit_code: bool) -> Exit {
 }
 
 fn run_init(flags: SettingsFlags, replaced: Option<RootId>) -> Exit {
-    with_settings(flags, |settings, _, console| match init(settings, replaced, now()) {
+    with_settings(flags, |settings, _, console| match init_named(settings, replaced) {
         Ok(done) => {
-            let path = settings.missions_root.display();
+            let path = Printable::new(&settings.missions_root.to_string_lossy());
             let what = if done.is_new { "is a missions root now" } else { "is a missions root already" };
             let taken = replaced.map_or(String::new(), |old| format!(", in place of {old}"));
             let moved = done.moved_to.map_or(String::new(), |forge| format!(", of the forge `{forge}`"));
@@ -156,6 +157,16 @@ fn run_init(flags: SettingsFlags, replaced: Option<RootId>) -> Exit {
         }
         Err(error) => console.refused(&error),
     })
+}
+
+/// A directory is made on purpose, and so where somebody has said.
+fn init_named(settings: &Settings, replaced: Option<RootId>) -> Result<Initialised, InitError> {
+    if settings.is_root_named {
+        return init(settings, replaced, now());
+    }
+    let how = "say which directory is to become a root: give `--root /var/missions`, or set LAZARUS_MISSIONS_ROOT or the \
+               settings file";
+    Err(InitError::Settings(SettingsError::Missing { key: "missions_root", how }))
 }
 
 fn run_demo(keep: bool) -> Exit {
@@ -341,7 +352,9 @@ pub(crate) fn with_settings(
             if let Some(source) = &settings.source {
                 tracing::info!("settings: `{}`", source.display());
             }
-            run(&settings, &environment, Console::new(&settings))
+            let console = Console::new(&settings);
+            settings.warnings.iter().for_each(|warning| console.warn(warning));
+            run(&settings, &environment, console)
         }
         Err(error) => {
             let is_job = environment.get("GITEA_ACTIONS").is_some_and(|value| value == "true");

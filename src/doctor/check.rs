@@ -52,7 +52,7 @@ pub struct Check {
 }
 
 /// Every fault that is found by name, in the order of the documents.
-pub const FAULTS: [&str; 66] = [
+pub const FAULTS: [&str; 68] = [
     "settings-unusable",
     "forge-not-set",
     "forge-unresolved",
@@ -119,6 +119,8 @@ pub const FAULTS: [&str; 66] = [
     "webhook-not-set-up",
     "webhook-unsigned",
     "webhook-silent",
+    "ping-redirects",
+    "ping-fails",
 ];
 
 impl Check {

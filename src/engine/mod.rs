@@ -112,7 +112,10 @@ impl Engine {
                 None
             }
             // Whoever makes a cell beside it needs the writer's lock.
-            None => None,
+            None => {
+                settings.check_without_forge()?;
+                None
+            }
         };
         let (tick, passes) = (Tick::new(now), PassBook::new(now));
         let gateways: Vec<GatewayView> = settings.daemon.gateways.iter().map(gateway::unasked).collect();

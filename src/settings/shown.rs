@@ -2,7 +2,7 @@
 
 use crate::mission::text::Printable;
 use crate::screen::{Printed, Screen, Table, Tone};
-use crate::settings::{Environment, Flags, LogFormat, Settings, SettingsError, TokenSource};
+use crate::settings::{Environment, Flags, LogFormat, Places, Settings, SettingsError, TokenSource};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -56,7 +56,7 @@ impl Shown {
 
 /// The settings in force, once they are known to be good.
 pub fn shown(flags: &Flags, environment: &Environment) -> Result<Shown, SettingsError> {
-    let (settings, file) = Settings::load_with_file(flags, environment)?;
+    let (settings, file) = Settings::load_from(flags, environment, Places::default())?;
     let file = serde_json::to_value(file).unwrap_or_default();
     let defaults: Value = serde_json::from_str(DEFAULTS).unwrap_or_default();
     let mut shown = Vec::new();

@@ -47,6 +47,7 @@ mod lasting;
 mod laws;
 mod life;
 mod manual;
+mod misconfigured;
 mod once;
 mod one_engine;
 mod package;
