@@ -1,5 +1,6 @@
 //! Fetches the facts that a plan depends on and puts them into the observation.
 
+use crate::mission::comment_check::SeenComment;
 use crate::mission::missing::MissingFacts;
 use crate::mission::observation::{Comments, Observation, Origin, Timeline};
 use crate::mission::record::IssueKey;
@@ -10,16 +11,21 @@ use crate::world::observer::Observer;
 #[derive(Debug)]
 pub(crate) struct FetchedFacts {
     said: Option<Result<(Comments, Timeline), ForgeError>>,
+    comment: Option<Result<Option<SeenComment>, ForgeError>>,
     origin: Option<Result<Origin, ForgeError>>,
 }
 
 /// Asks the forge; our own record is not its business.
 pub(crate) async fn fetch(observer: &Observer, issue: &IssueKey, missing: &MissingFacts) -> FetchedFacts {
-    let MissingFacts { comments, timeline, origin, record: _ } = missing;
-    let mut fetched = FetchedFacts { said: None, origin: None };
+    let MissingFacts { comments, comment, timeline, origin, record: _ } = missing;
+    let mut fetched = FetchedFacts { said: None, comment: None, origin: None };
     if *comments {
         let said = observer.said_on(issue, *timeline).await;
         fetched.said = Some(said.map(|(comments, timeline)| (Comments::Read(comments), timeline)));
+    }
+    // All of them tell of the one.
+    if let Some(id) = comment.filter(|_| !comments) {
+        fetched.comment = Some(observer.comment(issue, id).await);
     }
     if let Some(repository) = origin {
         fetched.origin = Some(observer.origin(repository).await);
@@ -36,6 +42,9 @@ impl FetchedFacts {
                 tracing::warn!("{}: its worktree has to wait: {error}", seen.issue.key);
                 Origin::Unanswered
             });
+        }
+        if let Some(found) = self.comment {
+            seen.take_checked_comment(found?.as_ref());
         }
         let Some(said) = self.said else { return Ok(()) };
         let (comments, timeline) = said?;

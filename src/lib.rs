@@ -25,8 +25,8 @@
 //!
 //! [`pass::once`] is one [`engine::Engine::tick`] and one [`engine::Engine::drain`]. The daemon ([`engine::run`]) is the same
 //! engine with a ticker, listeners and workers: the tick, a webhook, a heartbeat, and a turn that wrote something put keys in
-//! line ([`queue`]), and workers take them. The web sees a [`snapshot::Snapshot`], the queue, and [`world::beats::Beats`];
-//! nothing else of the world.
+//! line ([`queue`]), and workers take them. The web sees a [`snapshot::Snapshot`], the queue, a way to tell of comments, and
+//! [`world::beats::Beats`]; nothing else of the world.
 //!
 //! # What holds everywhere
 //!

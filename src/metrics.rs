@@ -22,11 +22,12 @@ use strum::VariantNames;
 const DURATION_BUCKETS: [f64; 11] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
 /// The fixed words of errors; any other is counted as [`OTHER_ERROR`].
-pub const ERROR_KINDS: [&str; 41] = [
+pub const ERROR_KINDS: [&str; 45] = [
     "account-barred",
     "alarms",
     "cell-in-the-way",
     "comment-gone",
+    "comment-of-another",
     "defect",
     "forbidden",
     "given-up",
@@ -38,6 +39,9 @@ pub const ERROR_KINDS: [&str; 41] = [
     "no-label",
     "no-root",
     "not-found",
+    "notify-issue-archived",
+    "notify-issue-missing",
+    "notify-mention-unknown",
     "protocol",
     "record",
     "refused",
@@ -139,6 +143,8 @@ pub struct Metrics {
     errors: Counters,
     heartbeats: Counters,
     webhooks: Counters,
+    /// Those among them with a right signature that are about comments.
+    comment_webhooks: Counter,
     /// When the last delivery with a right signature came, in seconds; 0 before the first.
     last_webhook: Gauge,
 }
@@ -152,6 +158,7 @@ impl Default for Metrics {
             errors: counters("kind", errors),
             heartbeats: counters("result", HeartbeatResult::VARIANTS.iter().copied()),
             webhooks: counters("result", WebhookResult::VARIANTS.iter().copied()),
+            comment_webhooks: Counter::default(),
             last_webhook: Gauge::default(),
         }
     }
@@ -196,6 +203,11 @@ impl Metrics {
         }
     }
 
+    /// Counts a delivery about a comment, which was counted as a delivery too.
+    pub fn comment_webhook(&self) {
+        self.comment_webhooks.inc();
+    }
+
     /// Everything as text, with what the snapshot and the queue tell at this moment.
     #[must_use]
     pub fn render(&self, snapshot: &Snapshot, queue: &Queue) -> String {
@@ -210,19 +222,21 @@ impl Metrics {
     }
 
     fn register(&self, registry: &mut Registry) {
-        let Self { passes, pass_duration, errors, heartbeats, webhooks, last_webhook } = self;
+        let Self { passes, pass_duration, errors, heartbeats, webhooks, comment_webhooks, last_webhook } = self;
         registry.register("passes", "Passes that ended", passes.clone());
         let help = "How long passes took";
         registry.register_with_unit("pass_duration", help, Unit::Seconds, pass_duration.clone());
         registry.register("errors", "What went wrong, by its kind", errors.clone());
         registry.register("heartbeats", "Heartbeats that came over the network", heartbeats.clone());
         registry.register("webhooks", "Deliveries of the forge's webhook", webhooks.clone());
+        let help = "Deliveries about comments, with a right signature";
+        registry.register("comment_webhooks", help, comment_webhooks.clone());
         let help = "When the last delivery with a right signature came, 0 before the first";
         registry.register_with_unit("last_webhook_timestamp", help, Unit::Seconds, last_webhook.clone());
     }
 }
 
-/// Requests to the forge, the one place that knows how they are told apart.
+/// Requests to the forge, the one place that knows how they are told apart, and its clock.
 fn register_forge(registry: &mut Registry, snapshot: &Snapshot) {
     let requests = Family::<[(&str, &str); 2], Counter>::default();
     for (method, class, count) in snapshot.traffic.each() {
@@ -232,6 +246,10 @@ fn register_forge(registry: &mut Registry, snapshot: &Snapshot) {
     let writes: Counter = Counter::default();
     writes.inc_by(snapshot.traffic.writes());
     registry.register("writes", "Requests to the forge that could have changed something", writes);
+    let offset: Gauge = Gauge::default();
+    offset.set(snapshot.clock_offset.unwrap_or_default());
+    let help = "How far this host's clock is ahead of the forge's, 0 before the first answer";
+    registry.register_with_unit("forge_clock_offset", help, Unit::Seconds, offset);
 }
 
 fn register_missions(registry: &mut Registry, snapshot: &Snapshot) {

@@ -53,7 +53,7 @@ pub async fn reconcile(observer: &Observer, applier: &Applier, candidate: Candid
                         }
                         Err(error) => {
                             if let Some(failure) = error.lasting(seen.here.now) {
-                                turn.failed(failure);
+                                turn.failed(failure.of_comment(change.comment_status().is_some()));
                             }
                             tell(&mut errors, error);
                         }
@@ -86,7 +86,7 @@ async fn prepare(applier: &Applier, issue: &IssueKey, planned: &[Change]) -> Res
     if !planned.iter().any(Change::writes_on_issue) {
         return Ok(());
     }
-    applier.prepare(issue, planned.iter().find_map(Change::comment_digest)).await
+    applier.prepare(issue, planned.iter().find_map(Change::comment_status)).await
 }
 
 async fn ask(

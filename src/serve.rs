@@ -3,6 +3,7 @@
 use crate::engine::{self, Engine};
 use crate::http::server::Limits;
 use crate::http::{Web, serve_doors, serve_page};
+use crate::mission::host_clock::HostClock;
 use crate::mission::job_status::{JobStatus, job_status};
 use crate::mission::time::Timestamp;
 use crate::ping::Ping;
@@ -79,6 +80,7 @@ pub async fn serve(settings: Settings, clock: fn() -> Timestamp) -> Result<(), S
     let web = Arc::new(Web {
         snapshot: daemon.snapshots(),
         queue: daemon.queue(),
+        comments: daemon.comment_events(),
         beats: daemon.beats(),
         metrics: daemon.metrics(),
         webhook_secret,
@@ -126,12 +128,13 @@ pub(crate) fn stopped() -> std::io::Result<impl Future<Output = ()>> {
 }
 
 /// The first tick comes at once; one that finds the last one still unheard waits for it.
-async fn tick(ticks: mpsc::Sender<Timestamp>, interval: Duration, clock: fn() -> Timestamp) {
+async fn tick(ticks: mpsc::Sender<HostClock>, interval: Duration, clock: fn() -> Timestamp) {
     let mut beats = clock::interval(interval);
     beats.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         beats.tick().await;
-        if ticks.send(clock()).await.is_err() {
+        let reading = HostClock { wall: clock(), boot: Some(clock::since_boot()) };
+        if ticks.send(reading).await.is_err() {
             return;
         }
     }

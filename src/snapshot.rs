@@ -66,6 +66,8 @@ pub struct Snapshot {
     pub gateways: Vec<GatewayView>,
     /// Requests sent to the forge so far.
     pub traffic: Traffic,
+    /// By how many seconds this host's clock is ahead of the forge's, by its last answer.
+    pub clock_offset: Option<i64>,
 }
 
 /// How the passes went so far. A pass is everything that one tick leads to.
@@ -185,6 +187,10 @@ pub struct MissionView {
     pub repository: Option<String>,
     /// The issue.
     pub issue: Option<IssueView>,
+    /// Why our comment on it does not say what is so, where the forge refuses that it is written.
+    pub comment_refusal: Option<String>,
+    /// Whether health is as it is published there.
+    pub is_published: bool,
     /// The last changes, oldest first.
     pub changes: Vec<Happened>,
 }

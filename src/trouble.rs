@@ -6,6 +6,7 @@ use crate::mission::identity::RepositoryName;
 use crate::settings::SettingsError;
 use crate::snapshot::FailureView;
 use crate::world::WorldError;
+use crate::world::alert_targets::AlertTargetError;
 use crate::world::gitea::ForgeError;
 use crate::world::repository::RepositoryError;
 use crate::world::root::RootError;
@@ -152,6 +153,15 @@ impl Trouble {
     pub(crate) fn of_alerts(issue: String, error: &ForgeError) -> Self {
         let scope = error.scope().min(FailureScope::Repository);
         Self { scope, is_unread: false, ..Self::forge(issue, error) }
+    }
+
+    /// Alerts do not reach whom they should before a person does something.
+    pub(crate) fn of_alert_target(error: &AlertTargetError) -> Self {
+        let meanwhile =
+            if error.is_about_the_issue() { "; until then each mission's alert is on its own issue" } else { "" };
+        let message = format!("{error}{meanwhile}");
+        let told = Self::service(error.target(), error.kind(), message);
+        Self { is_permanent: true, is_unread: false, scope: FailureScope::Repository, ..told }
     }
 
     /// It did not answer as it should when it was asked for the issues of a repository.

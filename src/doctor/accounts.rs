@@ -28,12 +28,16 @@ pub(super) async fn look(settings: &Settings, gitea: &Gitea, me: Option<i64>, ch
     checks.extend(me.and_then(|me| nobody_approves(settings, &approvers, me)));
 }
 
-/// The bot is no person, so what it alone may approve is approved by nobody. Without approvals adoptions ask for one still.
+/// The bot is no person, nor are the accounts of other hosts' bots, so what they alone may approve is approved by nobody.
+/// Without approvals adoptions ask for one still.
 fn nobody_approves(settings: &Settings, approvers: &[Option<i64>], me: i64) -> Option<Check> {
-    if approvers.is_empty() || approvers.iter().any(|approver| *approver != Some(me)) {
+    let is_bot = |id: i64| id == me || settings.trusted_posters.contains(&id);
+    if approvers.is_empty() || approvers.iter().any(|approver| !approver.is_some_and(is_bot)) {
         return None;
     }
-    let found = "`approval.approvers` names the bot alone, whose own approval never counts";
+    let is_alone = approvers.iter().all(|approver| *approver == Some(me));
+    let bots = if is_alone { "the bot" } else { "the bot and `forge.trusted_posters`" };
+    let found = format!("`approval.approvers` names {bots} alone, whose own approval never counts");
     let next = "name a person there, or nobody: then whoever may set labels approves";
     let fault = "approver-is-bot";
     Some(match settings.approval.mode {

@@ -52,7 +52,7 @@ pub struct Check {
 }
 
 /// Every fault that is found by name, in the order of the documents.
-pub const FAULTS: [&str; 68] = [
+pub const FAULTS: [&str; 69] = [
     "settings-unusable",
     "forge-not-set",
     "forge-unresolved",
@@ -121,6 +121,7 @@ pub const FAULTS: [&str; 68] = [
     "webhook-silent",
     "ping-redirects",
     "ping-fails",
+    "webhook-events-missing",
 ];
 
 impl Check {

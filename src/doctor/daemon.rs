@@ -120,10 +120,7 @@ async fn webhook(settings: &Settings) -> Check {
 
 /// What the daemon has counted since it started.
 fn deliveries(settings: &Settings, metrics: &str) -> Check {
-    let count = |result: &str| {
-        let start = format!("lazarus_webhooks_total{{result=\"{result}\"}} ");
-        metrics.lines().find_map(|line| line.strip_prefix(&start)?.parse::<u64>().ok()).unwrap_or(0)
-    };
+    let count = |result: &str| counter(metrics, &format!("lazarus_webhooks_total{{result=\"{result}\"}}"));
     let good = count("accepted") + count("ignored");
     let install = settings.given.command("install --only webhook --reset-secret");
     if count("unsigned") > 0 && good == 0 {
@@ -140,7 +137,19 @@ fn deliveries(settings: &Settings, metrics: &str) -> Check {
         metrics.lines().find_map(|line| line.strip_prefix("lazarus_last_webhook_timestamp_seconds ")?.parse().ok());
     let last = last.and_then(|seconds: i64| chrono::DateTime::from_timestamp(seconds, 0));
     let last = last.map_or(String::new(), |at| format!(", the last at {}", at.format("%Y-%m-%d %H:%M:%S UTC")));
+    // What the bot edits itself is delivered, too.
+    let edits = counter(metrics, "lazarus_requests_total{method=\"patch\",class=\"2xx\"}");
+    if edits > 0 && counter(metrics, "lazarus_comment_webhooks_total") == 0 {
+        let found = format!("{good} deliveries have come since the daemon started, and none about a comment");
+        let next = format!("add the *Issue comment* event: {}", settings.given.command("install --only webhook"));
+        return Check::warning("webhook", "webhook-events-missing", found, next);
+    }
     Check::pass("webhook", format!("{good} deliveries have come since the daemon started{last}"))
+}
+
+fn counter(metrics: &str, series: &str) -> u64 {
+    let value = |line: &str| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok();
+    metrics.lines().find_map(value).unwrap_or(0)
 }
 
 /// Asks the daemon on this host, also where it listens for everybody.

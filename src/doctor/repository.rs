@@ -3,6 +3,7 @@
 use crate::doctor::check::Check;
 use crate::doctor::labels;
 use crate::install::forms::{FormFault, FoundForm, find_form};
+use crate::install::plan::fault_of;
 use crate::mission::approval::ApprovalMode;
 use crate::mission::ground::{KnownRepository, RootPapers};
 use crate::mission::identity::RepositoryName;
@@ -57,6 +58,20 @@ async fn inside(settings: &Settings, gitea: &Gitea, known: &KnownRepository, che
     }
     checks.push(form(settings, gitea, name).await);
     checks.extend(labels::look(settings, gitea, known).await);
+    checks.extend(hook(settings, gitea, name).await);
+}
+
+/// Only an administrator of the repository is shown its webhooks; with a token of such a one, ours is looked at.
+async fn hook(settings: &Settings, gitea: &Gitea, name: &RepositoryName) -> Option<Check> {
+    let url = settings.daemon.webhook_url()?;
+    let hooks = gitea.repository(name).hooks().send().await.ok()?;
+    let ours = hooks.iter().find(|hook| hook.config.get("url") == Some(&url))?;
+    let Some(fault) = fault_of(ours, false) else {
+        return Some(Check::pass("webhook", format!("`{name}` sends what is needed to `{url}`")));
+    };
+    let found = format!("the webhook {} of `{name}`: {fault}", ours.id);
+    let install = settings.given.command(&format!("install --repo {name} --only webhook"));
+    Some(Check::warning("webhook", "webhook-events-missing", found, install))
 }
 
 async fn rights(gitea: &Gitea, name: &RepositoryName) -> Check {

@@ -2,7 +2,7 @@
 
 use crate::engine::Engine;
 use crate::engine::fleet::{Fleet, Place, Task};
-use crate::engine::forge::Forge;
+use crate::engine::forge::{Forge, span};
 use crate::engine::tracked::{Hold, Tracked};
 use crate::mission::alarm::Ledger;
 use crate::mission::change::Change;
@@ -15,12 +15,13 @@ use crate::world::applier::Applier;
 use crate::world::crew::blocking;
 use crate::world::ledger;
 use crate::world::mutex::locked;
+use chrono::TimeDelta;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 impl Fleet {
     /// Decides by what is published of all missions who may send an alert; the keys to look at.
-    fn decide_alerts(&mut self, queue: &Queue, ledger: &Ledger, here: &Here) -> Vec<Key> {
+    fn decide_alerts(&mut self, queue: &Queue, ledger: &Ledger, (here, interval): (&Here, TimeDelta)) -> Vec<Key> {
         let key = |place: Place| Key::Issue { repository: place.0, number: place.1 };
         // Whatever the queue has forgotten is looked at no more.
         self.alarms.allowed.retain(|place, _| queue.is_held(key(*place)));
@@ -28,7 +29,7 @@ impl Fleet {
             // Of one that is about to be looked at, what is published may be old.
             (&*known.record, known.hold == Hold::None && !queue.is_held(key(*place)))
         });
-        let muster = Muster::gather(missions, self.alarms.allowed.len(), here);
+        let muster = Muster::gather(missions, self.alarms.allowed.len(), here).looking_again_after(interval);
         let Orders { allowed, change, waiting } = muster.orders(ledger, here);
         if waiting != self.alarms.waiting {
             warn_of_waiting(waiting, here);
@@ -64,7 +65,8 @@ impl Engine {
                 fleet.alarms.task = Some(Task::Settle(ledger));
                 return Ok(vec![Key::Alarms]);
             }
-            Ok(fleet.decide_alerts(&engine.queue, &ledger, &here))
+            let interval = span(engine.settings.daemon.interval);
+            Ok(fleet.decide_alerts(&engine.queue, &ledger, (&here, interval)))
         });
         match decided.await {
             Ok(keys) => keys.into_iter().for_each(|key| self.queue.add(key)),

@@ -6,6 +6,7 @@ use crate::engine::fleet::{fingerprint, place_of};
 use crate::engine::forge::{Forge, OVERLAP, span};
 use crate::mission::admission::Admission;
 use crate::mission::change::Change;
+use crate::mission::comment_check::{SHARES, Share, share_at};
 use crate::mission::ground::KnownRepository;
 use crate::mission::identity::{MissionId, RepositoryId};
 use crate::mission::observation::{Here, IssueFacts};
@@ -16,7 +17,7 @@ use crate::mission::time::Timestamp;
 use crate::queue::Key;
 use crate::reconcile::Outcome;
 use crate::report::MissionResult;
-use crate::survey::{Scope, Survey, SurveyRequest, survey};
+use crate::survey::{CommentScope, Scope, Survey, SurveyRequest, survey};
 use crate::trouble::{Refusal, Trouble};
 use crate::world::applier::Applier;
 use crate::world::crew::blocking;
@@ -75,11 +76,13 @@ impl Engine {
     /// Looks at everything, plans each turn's first step, and puts in line what is not as it should be.
     pub(super) async fn audit(&self, forge: &Forge) -> Vec<Trouble> {
         let asked_at = clock::instant();
-        let survey = match self.survey(forge).await {
+        let survey = match self.survey(forge, asked_at).await {
             Ok(survey) => survey,
             Err(refusal) => return self.refused(refusal),
         };
-        let Survey { here, repositories, setup, fleet, mut candidates, mut troubles, records, begun_at, .. } = survey;
+        let Survey {
+            here, repositories, setup, fleet, mut candidates, mut troubles, records, begun_at, comments, ..
+        } = survey;
         self.hear_of_forge(survey.out_of_reach);
         if here.me == 0 {
             return troubles;
@@ -98,13 +101,18 @@ impl Engine {
         let is_served = |id: RepositoryId| !failed.contains_key(&id);
         let served = repositories.into_iter().map(|surveyed| surveyed.known).filter(|known| is_served(known.id));
         let since = begun_at.into_iter().map(|(id, begun_at)| (id, begun_at.plus(-OVERLAP))).collect();
+        let comments_since = comments.into_iter().map(|(id, begun_at)| (id, begun_at.plus(-OVERLAP)));
+        locked(&forge.hold).comments_since.extend(comments_since);
         troubles.extend(failed.values().cloned());
         // What was not found has to be asked for once more.
         let is_soon = candidates.iter_mut().any(|candidate| matches!(candidate.situation(), Situation::Missing));
         let interval = if is_soon { AUDIT_RETRY } else { self.settings.daemon.audit_interval };
         forge.audited(served.collect(), since, &troubles, here.now, interval);
         // Of those that are held back here the next sweep decides, if there is one.
-        let is_held = |candidate: &Candidate| candidate.seen.is_braked && self.gathered.is_none();
+        let is_held = |candidate: &Candidate| {
+            let is_held = candidate.seen.is_braked || locked(&self.fleet).is_held(place_of(&candidate.seen.issue.key));
+            is_held && self.gathered.is_none()
+        };
         candidates.retain(|candidate| is_served(candidate.seen.issue.key.repository_id) && !is_held(candidate));
         let here = applier.here();
         let (count, effort) = (candidates.len(), Arc::clone(&here.effort));
@@ -134,7 +142,11 @@ impl Engine {
             if let Some(known) =
                 fleet.known.get_mut(&place).filter(|known| known.looked_at.is_none_or(|at| at < asked_at))
             {
-                known.settled = matches!(next, Next::Nothing(_)).then_some(fingerprint);
+                let is_settled = matches!(next, Next::Nothing(_));
+                known.settled = is_settled.then_some(fingerprint);
+                if is_settled {
+                    known.forget_suspicion(asked_at);
+                }
                 known.wants_room = wants_room;
             }
             let is_news = match next {
@@ -172,7 +184,7 @@ impl Engine {
         }
     }
 
-    async fn survey(&self, forge: &Forge) -> Result<Survey, Refusal> {
+    async fn survey(&self, forge: &Forge, asked_at: Instant) -> Result<Survey, Refusal> {
         // By its path again, since another one may have been mounted there.
         let root = match &self.gathered {
             Some(_) => Arc::clone(&self.root),
@@ -180,7 +192,19 @@ impl Engine {
         };
         let scope = self.gathered.as_ref().map_or(&Scope::Everything, |gathered| &gathered.scope);
         let (settings, fleet, decides_alerts) = (&self.settings, &self.fleet, self.gathered.is_some());
-        let request = SurveyRequest { settings, scope, now: self.now(), fleet, decides_alerts };
+        let (now, starts) = (self.now(), &self.starts);
+        let comments = {
+            let mut hold = locked(&forge.hold);
+            // The first one, after a start, has seen what was changed while nobody looked; the rotation begins with the next.
+            let share = match (&self.gathered, hold.share) {
+                (Some(_), _) => Share::OfTheOld(share_at(now)),
+                (None, None) => Share::None,
+                (None, Some(share)) => Share::Of(share),
+            };
+            hold.share = Some(hold.share.map_or_else(|| share_at(now), |share| (share + 1) % SHARES));
+            CommentScope { share, since: hold.comments_since.clone(), asked_at }
+        };
+        let request = SurveyRequest { settings, scope, now, starts, fleet, decides_alerts, comments: &comments };
         survey(request, forge.gitea.clone(), &root).await
     }
 
@@ -207,7 +231,7 @@ impl Engine {
         }
     }
 
-    /// Asks each repository what was touched since it was asked last: one request, where nothing was.
+    /// Asks each repository what was touched since it was asked last: two requests, where nothing was.
     pub(super) async fn list(&self, forge: &Forge) -> Vec<Trouble> {
         let (repositories, since) = {
             let hold = locked(&forge.hold);
@@ -218,16 +242,8 @@ impl Engine {
         for repository in repositories {
             // Until an audit has seen all of it, there is nothing to begin from.
             let Some(since) = since.get(&repository.id) else { continue };
-            let asked_at = clock::instant();
-            match forge.observer.issues_since(&repository, *since).await {
-                Ok(listed) => {
-                    read += 1;
-                    let begun_at = listed.begun_at.filter(|_| listed.is_complete);
-                    if let Some(begun_at) = begun_at {
-                        locked(&forge.hold).since.insert(repository.id, begun_at.plus(-OVERLAP));
-                    }
-                    told.push((listed.issues, asked_at));
-                }
+            match self.list_one(forge, (&repository, *since), &mut told).await {
+                Ok(()) => read += 1,
                 Err(error) => {
                     // It was renamed, or is gone: an audit finds out.
                     if matches!(error, ForgeError::Moved { .. } | ForgeError::NotFound { .. }) {
@@ -242,6 +258,24 @@ impl Engine {
         let unread = troubles.first().filter(|_| read == 0);
         self.hear_of_forge(unread.map(|trouble| trouble.message.clone()));
         troubles
+    }
+
+    /// Its comments first, so that what is found suspect is looked at after that. Where they cannot be read, issues still are.
+    async fn list_one(
+        &self,
+        forge: &Forge,
+        (repository, since): (&KnownRepository, Timestamp),
+        told: &mut Vec<(Vec<IssueFacts>, Instant)>,
+    ) -> Result<(), ForgeError> {
+        let heard = self.find_changed_comments(forge, repository).await;
+        let asked_at = clock::instant();
+        let listed = forge.observer.issues_since(repository, since).await?;
+        let begun_at = listed.begun_at.filter(|_| listed.is_complete);
+        if let Some(begun_at) = begun_at {
+            locked(&forge.hold).since.insert(repository.id, begun_at.plus(-OVERLAP));
+        }
+        told.push((listed.issues, asked_at));
+        heard
     }
 
     /// Takes what all repositories told, since whether too many issues are closed at once shows only in all of it.

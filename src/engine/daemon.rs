@@ -2,8 +2,8 @@
 
 use crate::engine::Engine;
 use crate::gateway;
+use crate::mission::host_clock::HostClock;
 use crate::mission::identity::MissionId;
-use crate::mission::time::Timestamp;
 use crate::queue::Key;
 use crate::snapshot::GatewayView;
 use crate::world::beats::Beaten;
@@ -119,10 +119,15 @@ impl Engine {
 
 /// Runs until told to stop or until no more ticks come. Stopping needs no time: whatever is under way is left, and the
 /// next start goes on from the records.
-pub async fn run(engine: Arc<Engine>, mut ticks: mpsc::Receiver<Timestamp>, shutdown: impl Future<Output = ()>) {
+pub async fn run<T: Into<HostClock>>(
+    engine: Arc<Engine>,
+    mut ticks: mpsc::Receiver<T>,
+    shutdown: impl Future<Output = ()>,
+) {
     let mut shutdown = std::pin::pin!(shutdown);
     let mut workers = JoinSet::new();
     workers.spawn(Arc::clone(&engine).hear_beats());
+    workers.spawn(Arc::clone(&engine).hear_comments());
     workers.spawn(Arc::clone(&engine).renew_token());
     workers.spawn(Arc::clone(&engine).keep_trash_empty());
     for at in 0..engine.settings.daemon.gateways.len() {

@@ -6,12 +6,14 @@ use crate::mission::alarm::Ledger;
 use crate::mission::cell::Sighting;
 use crate::mission::change::Change;
 use crate::mission::health::{Facts, Verdict, assess};
+use crate::mission::host_clock::waits;
 use crate::mission::identity::{ForgeUrl, MissionId, RepositoryId};
 use crate::mission::mass_change_guard::{Closing, has_cell, held, held_closings};
 use crate::mission::observation::{Allowance, IssueFacts};
 use crate::mission::ownership::Claims;
 use crate::mission::record::{IssueKey, IssueState, Record};
 use crate::mission::situation::is_proposal;
+use crate::mission::starts::Starts;
 use crate::mission::step::Candidate;
 use crate::mission::time::Timestamp;
 use crate::queue::Key;
@@ -38,6 +40,8 @@ pub(crate) struct Fleet {
     news: HashMap<Place, News>,
     /// What the root's file system was short of when it was asked last.
     pub(crate) shortage: Option<Limit>,
+    /// Whether this host's clock has jumped since the pass before.
+    pub(super) is_clock_unsure: bool,
     /// New cells since the last tick.
     pub(super) new_cells: usize,
     /// Capacity that was promised to those that are being looked at.
@@ -72,7 +76,15 @@ pub(super) struct Ground<'a> {
     pub(super) forge: Option<&'a ForgeUrl>,
     pub(super) stale_after: Duration,
     pub(super) now: Timestamp,
+    pub(super) starts: &'a Starts,
     pub(super) close_grace: TimeDelta,
+}
+
+impl Ground<'_> {
+    /// The time, and when it began for this daemon.
+    pub(super) fn time(&self) -> (Timestamp, &Starts) {
+        (self.now, self.starts)
+    }
 }
 
 impl Fleet {
@@ -132,9 +144,12 @@ impl Fleet {
         }
     }
 
-    /// Whether a mission that degraded or was closed together with too many others waits for the next pass.
+    /// Whether a mission degraded or was closed together with too many others and waits for the next pass, or its cell is
+    /// about to be moved away by a clock that has jumped.
     pub(crate) fn is_held(&self, place: Place) -> bool {
-        self.known.get(&place).is_some_and(|known| known.hold == Hold::Held || known.closing == Hold::Held)
+        let is_held = |known: &Tracked| known.hold == Hold::Held || known.closing == Hold::Held;
+        let is_moved_away = |known: &Tracked| self.is_clock_unsure && known.record.ended_at.is_some();
+        self.known.get(&place).is_some_and(|known| is_held(known) || is_moved_away(known))
     }
 
     /// Takes note of a record as it is now.
@@ -146,12 +161,20 @@ impl Fleet {
             known.hold = if before.hold == Hold::Held { Hold::Held } else { known.hold };
             known.closing = if before.closing == Hold::Held { Hold::Held } else { known.closing };
             (known.settled, known.looked_at, known.wants_room) = (before.settled, before.looked_at, before.wants_room);
+            known.suspect_at = before.suspect_at;
         }
         if let Some(id) = known.mission_id() {
             self.places.insert(id, place);
         }
         self.known.insert(place, known);
         self.known.get_mut(&place).expect("it was put there a line ago, always")
+    }
+
+    /// Takes note of our comment as a record has it now.
+    pub(super) fn note_comment(&mut self, record: &Record) {
+        if let Some(known) = self.known.get_mut(&place_of(&record.issue)) {
+            known.record.comment.clone_from(&record.comment);
+        }
     }
 
     /// The cells that should be there.
@@ -289,7 +312,10 @@ impl Fleet {
             let (known, seen) = (self.of_mission(*id)?, watch.seen(*id)?);
             Some((*id, known.guarded(*verdict, &seen.sighting)))
         });
-        let held = held(guarded);
+        let mut held = held(guarded);
+        if self.is_clock_unsure {
+            held.extend(verdicts.iter().filter(|(id, verdict)| self.waits_for_clock(*id, *verdict)).map(|(id, _)| *id));
+        }
         let mut keys = Vec::new();
         for (id, verdict) in verdicts {
             let Some(seen) = watch.seen(id) else { continue };
@@ -303,11 +329,18 @@ impl Fleet {
             if known.hold == Hold::Held {
                 known.hold = Hold::Confirmed;
             }
-            if known.needs_turn(verdict, &seen.sighting, (ground.now, ground.close_grace)) {
+            let is_unsure = self.is_clock_unsure && known.record.ended_at.is_some();
+            if !is_unsure && known.needs_turn(verdict, &seen.sighting, (ground.now, ground.close_grace)) {
                 keys.push(Key::Issue { repository: place.0, number: place.1 });
             }
         }
         keys
+    }
+
+    /// Whether a verdict is published only once another pass has seen the same by this host's clock.
+    fn waits_for_clock(&self, id: MissionId, verdict: Verdict) -> bool {
+        let record = self.of_mission(id).map(|known| &known.record);
+        record.is_some_and(|record| record.is_served_here() && waits(record, verdict))
     }
 
     pub(super) fn of_mission(&self, id: MissionId) -> Option<&Tracked> {
@@ -316,7 +349,7 @@ impl Fleet {
 
     fn verdict(&self, id: MissionId, seen: &Seen, ground: &Ground<'_>) -> Verdict {
         let sighting = &seen.sighting;
-        if let Some(verdict) = self.of_mission(id).and_then(|known| known.verdict(sighting, ground.now)) {
+        if let Some(verdict) = self.of_mission(id).and_then(|known| known.verdict(sighting, ground.time())) {
             return verdict;
         }
         let stale_after = seen.own_limit.map_or(ground.stale_after, Duration::from_secs);
@@ -326,7 +359,7 @@ impl Fleet {
     /// Takes note of how one cell looks; its issue, if that has to be looked at.
     pub(super) fn notice(&mut self, id: MissionId, sighting: &Sighting, ground: &Ground<'_>) -> Option<Key> {
         let place = *self.places.get(&id)?;
-        let verdict = self.known.get(&place)?.verdict(sighting, ground.now)?;
+        let verdict = self.known.get(&place)?.verdict(sighting, ground.time())?;
         self.show(id, sighting, verdict, ground);
         let known = self.known.get(&place)?;
         let needs_turn = known.needs_turn(verdict, sighting, (ground.now, ground.close_grace));

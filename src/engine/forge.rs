@@ -41,6 +41,10 @@ pub(super) struct Hold {
     pub(super) repositories: Vec<KnownRepository>,
     /// From when on each repository's issues are asked for.
     pub(super) since: BTreeMap<RepositoryId, Timestamp>,
+    /// From when on each repository's comments are asked for.
+    pub(super) comments_since: BTreeMap<RepositoryId, Timestamp>,
+    /// The share of all comments that the last audit asked for by their ids.
+    pub(super) share: Option<i64>,
     /// When everything is looked at anew.
     pub(super) audit_due: Option<Timestamp>,
     /// What the last audit could not do, and no listing tries.
@@ -66,6 +70,8 @@ impl Forge {
             applier: None,
             repositories: Vec::new(),
             since: BTreeMap::new(),
+            comments_since: BTreeMap::new(),
+            share: None,
             audit_due: None,
             standing: Vec::new(),
             audit_failures: 0,

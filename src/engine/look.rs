@@ -57,7 +57,7 @@ impl Engine {
         };
         match observed {
             Ok(None) => Vec::new(),
-            Ok(Some(candidate)) => self.reconcile(forge, &applier, candidate, begun).await,
+            Ok(Some(candidate)) => Box::pin(self.reconcile(forge, &applier, candidate, begun)).await,
             Err(error) => vec![Trouble::of_turn(&repository.name, place.1, &error)],
         }
     }
@@ -93,6 +93,7 @@ impl Engine {
             fleet.find_closed([&candidate.seen.issue]);
             candidate.seen.is_braked = fleet.is_held(place);
             candidate.seen.allowance = fleet.alarms.allowance(place);
+            candidate.seen.is_comment_suspect = fleet.is_comment_suspect(place);
         }
         forge.observer.see(vec![&mut candidate.seen]).await;
         loop {
@@ -145,6 +146,9 @@ impl Engine {
         let mut fleet = locked(&self.fleet);
         let known = fleet.know(record);
         known.looked_at = Some(begun);
+        if is_well {
+            known.forget_suspicion(begun);
+        }
         known.wants_room = outcome.situation.wants_room(observation);
         let is_quiet = outcome.changes.is_empty() && is_well;
         known.settled = is_quiet.then(|| fingerprint(&observation.issue));
@@ -157,7 +161,7 @@ impl Engine {
         }
         let is_new = outcome.changes.iter().any(|change| matches!(change, Change::CreateCell { .. }));
         fleet.release(place, is_new.then_some(id));
-        let verdict = fleet.known.get_mut(&place).and_then(|known| known.verdict(&observation.sighting, ground.now));
+        let verdict = fleet.known.get_mut(&place).and_then(|known| known.verdict(&observation.sighting, ground.time()));
         let has_ended = !record.is_served_here() && observation.sighting == Sighting::Absent;
         if has_ended {
             fleet.drop_cell(id);

@@ -7,6 +7,7 @@
 
 mod alerts;
 mod audit;
+mod comments;
 mod daemon;
 pub(crate) mod fleet;
 mod forge;
@@ -22,7 +23,10 @@ pub use daemon::run;
 use crate::gateway;
 use crate::metrics::Metrics;
 use crate::mission::admission::shortage;
+use crate::mission::comment_check::CommentEvent;
+use crate::mission::host_clock::{ClockWatch, HostClock, newest};
 use crate::mission::identity::ForgeUrl;
+use crate::mission::starts::Starts;
 use crate::mission::time::Timestamp;
 use crate::queue::{Key, Queue};
 use crate::report::Report;
@@ -37,6 +41,7 @@ use crate::world::gitea::{Requests, Traffic};
 use crate::world::lock::{Access, Residence};
 use crate::world::mutex::locked;
 use crate::world::root::{Root, RootError};
+use crate::world::starts;
 use crate::world::watch::Watch;
 use fleet::{Fleet, Ground};
 use forge::Forge;
@@ -48,6 +53,9 @@ use tokio::task::JoinSet;
 
 /// So many heartbeats may wait to be noticed; more are seen with the next tick.
 const BEATS_MAX: usize = 1_024;
+
+/// So many events of comments may wait to be heard; more are found by the next listing or audit.
+const COMMENT_EVENTS_MAX: usize = 1_024;
 
 /// An engine that holds its root.
 #[derive(Debug)]
@@ -63,10 +71,16 @@ pub struct Engine {
     _residence: Option<Residence>,
     passes: Mutex<PassBook>,
     tick: Mutex<Tick>,
+    clock_watch: Mutex<ClockWatch>,
+    /// None in a single pass.
+    starts: Arc<Starts>,
     gateways: Mutex<Vec<GatewayView>>,
     beats: Arc<Beats>,
     /// Until somebody hears them.
     beaten: Mutex<Option<mpsc::Receiver<Beaten>>>,
+    comment_events: mpsc::Sender<CommentEvent>,
+    /// Until somebody hears them.
+    commented: Mutex<Option<mpsc::Receiver<CommentEvent>>>,
     root: Arc<Root>,
     metrics: Arc<Metrics>,
     snapshot: watch::Sender<Arc<Snapshot>>,
@@ -100,11 +114,13 @@ impl Engine {
         let root = entry.root();
         let cells = Arc::new(Mutex::new(Watch::new(Arc::clone(&root))));
         let (listener, beaten) = mpsc::channel(BEATS_MAX);
+        let (comment_events, commented) = mpsc::channel(COMMENT_EVENTS_MAX);
         let beats = Arc::new(Beats::new(Arc::clone(&root)).heard_by(listener));
         // On new ground the entry itself keeps everybody out, and a pit alone finds nothing there to keep.
         let residence = root.file().filter(|_| is_lasting).map(|_| Residence::take(&root)).transpose()?;
         let remembered = root.file().and_then(|file| file.papers.forge.clone());
         let known_as = settings.forge_url.clone().map(|configured| remembered.unwrap_or(configured));
+        let starts = if is_lasting { note_start(&entry, now) } else { Starts::default() };
         let forge = match &settings.forge_url {
             Some(_) => Some(Forge::new(&settings, Arc::clone(&root), entry, access)?),
             None if !is_lasting => {
@@ -130,6 +146,7 @@ impl Engine {
             passes: passes.told.clone(),
             gateways: gateways.clone(),
             traffic: Traffic::default(),
+            clock_offset: None,
         };
         Ok(Arc::new(Self {
             known_as,
@@ -140,9 +157,13 @@ impl Engine {
             _residence: residence,
             passes: Mutex::new(passes),
             tick: Mutex::new(tick),
+            clock_watch: Mutex::default(),
+            starts: Arc::new(starts),
             gateways: Mutex::new(gateways),
             beats,
             beaten: Mutex::new(Some(beaten)),
+            comment_events,
+            commented: Mutex::new(Some(commented)),
             root,
             metrics: Arc::default(),
             snapshot: watch::Sender::new(Arc::new(snapshot)),
@@ -194,6 +215,7 @@ impl Engine {
             forge: self.known_as.as_ref(),
             stale_after: self.settings.stale_after,
             now: self.now(),
+            starts: &self.starts,
             close_grace: forge::span(self.settings.close_grace),
         }
     }
@@ -214,11 +236,14 @@ impl Engine {
     }
 
     /// Begins a pass, and leaves the rest of it to the workers.
-    pub async fn tick(self: &Arc<Self>, now: Timestamp) {
+    pub async fn tick(self: &Arc<Self>, now: impl Into<HostClock>) {
+        let reading: HostClock = now.into();
+        let now = reading.wall;
         *locked(&self.tick) = Tick::new(now);
         self.close_pass(true);
         locked(&self.passes).open();
         let confirmed = locked(&self.fleet).begin_pass();
+        let has_jumped = self.watch_clock(reading);
         let door = self.forge.as_ref().map(|forge| self.door(forge, now));
         if door == Some(Key::Audit)
             && let Ok(mut cells) = self.cells.try_lock()
@@ -228,7 +253,7 @@ impl Engine {
         // A pass that is the only one looks at each mission's cell itself. Without its root there is nothing to say about
         // anything.
         let is_root_there = self.gathered.is_some() || self.sweep().await;
-        if is_root_there && self.gathered.is_none() {
+        if is_root_there && self.gathered.is_none() && !has_jumped {
             self.decide_alerts().await;
         }
         confirmed.into_iter().for_each(|key| self.queue.add(key));
@@ -244,6 +269,18 @@ impl Engine {
         locked(&self.passes).is_swept = true;
         self.close_pass(false);
         self.publish();
+    }
+
+    /// Whether this host's clock has jumped since the last pass; then this one believes nothing that rests on it.
+    fn watch_clock(&self, reading: HostClock) -> bool {
+        let mut fleet = locked(&self.fleet);
+        let newest = newest(fleet.known.values().map(|known| &*known.record));
+        let jump = locked(&self.clock_watch).observe(reading, newest);
+        fleet.is_clock_unsure = jump.is_some();
+        if let Some(jump) = jump {
+            tracing::warn!("{jump}");
+        }
+        jump.is_some()
     }
 
     /// Everything, or only what is new.
@@ -306,6 +343,15 @@ impl Engine {
         keys.extend(fleet.admitted(self.settings.limits));
         Ok(keys)
     }
+}
+
+/// A root that is made only by the first pass has no agents yet.
+fn note_start(entry: &Entry, now: Timestamp) -> Starts {
+    let Entry::Known(writer) = entry else { return Starts::default() };
+    starts::note_start(writer, now).unwrap_or_else(|error| {
+        tracing::warn!("{error}; no agent is spared for having been silent while this was away");
+        Starts::default()
+    })
 }
 
 /// Waiting for another writer to end blocks.

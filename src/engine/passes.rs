@@ -247,7 +247,8 @@ impl Engine {
         };
         let gateways = locked(&self.gateways).clone();
         let traffic = self.forge.as_ref().map(Forge::traffic).unwrap_or_default();
-        let snapshot = Snapshot { tick, missions, passes, gateways, traffic, ..(*before).clone() };
+        let clock_offset = self.forge.as_ref().and_then(|forge| forge.gitea.clock_offset());
+        let snapshot = Snapshot { tick, missions, passes, gateways, traffic, clock_offset, ..(*before).clone() };
         self.snapshot.send_replace(Arc::new(snapshot));
     }
 }

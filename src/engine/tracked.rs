@@ -6,6 +6,7 @@ use crate::mission::health::Verdict;
 use crate::mission::identity::MissionId;
 use crate::mission::mass_change_guard::Guarded;
 use crate::mission::record::{IssueKey, Record};
+use crate::mission::starts::{Grace, Starts};
 use crate::mission::time::Timestamp;
 use chrono::TimeDelta;
 use tokio::time::Instant;
@@ -25,6 +26,8 @@ pub(crate) struct Tracked {
     pub(super) settled: Option<u64>,
     /// When it was last looked at; what a listing told before is old.
     pub(super) looked_at: Option<Instant>,
+    /// When it was found out that somebody may have changed or deleted its comment, until it is looked at after that.
+    pub(super) suspect_at: Option<Instant>,
 }
 
 /// Whether too many changed together with it ([`crate::mission::mass_change_guard`]).
@@ -47,11 +50,16 @@ impl Tracked {
         }
         let hold = |is_unconfirmed| if is_unconfirmed { Hold::Confirmed } else { Hold::None };
         let (hold, closing) = (hold(record.is_unconfirmed), hold(record.is_closing));
-        Self { record, hold, closing, wants_room: false, settled: None, looked_at: None }
+        Self { record, hold, closing, wants_room: false, settled: None, looked_at: None, suspect_at: None }
     }
 
     pub(super) fn issue(&self) -> &IssueKey {
         &self.record.issue
+    }
+
+    /// Its comment was looked at then, and with it all that was found out before.
+    pub(super) fn forget_suspicion(&mut self, begun: Instant) {
+        self.suspect_at = self.suspect_at.filter(|at| *at > begun);
     }
 
     /// The cell that is bound to it.
@@ -60,8 +68,11 @@ impl Tracked {
     }
 
     /// The verdict on its cell.
-    pub(super) fn verdict(&self, sighting: &Sighting, now: Timestamp) -> Option<Verdict> {
-        self.record.binding.as_ref().map(|binding| binding.judge(sighting, now))
+    pub(super) fn verdict(&self, sighting: &Sighting, (now, starts): (Timestamp, &Starts)) -> Option<Verdict> {
+        let binding = self.record.binding.as_ref()?;
+        let (stale_after, published) = (binding.spec.stale_after(), self.record.published());
+        let grace = Grace { starts, published, sighting, stale_after, now };
+        Some(grace.applied_to(binding.judge(sighting, now)))
     }
 
     /// As the mass change guard sees it.

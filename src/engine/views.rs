@@ -54,6 +54,9 @@ impl Fleet {
             name: known.and_then(|known| known.record.name().map(str::to_owned)),
             repository: bound.and_then(|bound| bound.spec.repository.as_ref().map(ToString::to_string)),
             issue: known.map(|known| issue_view(known, ground.forge)),
+            comment_refusal: known.and_then(refusal),
+            is_published: known
+                .is_none_or(|known| known.record.published().is_some_and(|v| v.health == verdict.health)),
             changes: known.map(|known| known.record.changes.clone()).unwrap_or_default(),
         };
         if before.is_none_or(|before| **before != view) {
@@ -73,7 +76,7 @@ impl Fleet {
         if let Some(cell) = self.views.get(&id).filter(|view| view.has_cell) {
             let (phase, issue) = (phase(known), Some(issue_view(known, ground.forge)));
             let name = known.record.name().map(str::to_owned);
-            let view = MissionView { phase, issue, name, ..(**cell).clone() };
+            let view = MissionView { phase, issue, name, comment_refusal: refusal(known), ..(**cell).clone() };
             self.views.insert(id, Arc::new(view));
             return;
         }
@@ -139,6 +142,10 @@ impl Fleet {
     }
 }
 
+fn refusal(known: &Tracked) -> Option<String> {
+    known.record.comment_refusal().map(str::to_owned)
+}
+
 /// A mission whose cell is not in its place; `path` is where it lies, or would.
 fn without_cell(known: &Tracked, (mission_id, path): (MissionId, String), ground: &Ground<'_>) -> MissionView {
     let record = &known.record;
@@ -162,6 +169,8 @@ fn without_cell(known: &Tracked, (mission_id, path): (MissionId, String), ground
         name: record.name().map(str::to_owned),
         repository: bound.and_then(|bound| bound.spec.repository.as_ref().map(ToString::to_string)),
         issue: Some(issue_view(known, ground.forge)),
+        comment_refusal: refusal(known),
+        is_published: true,
         changes: record.changes.clone(),
     }
 }

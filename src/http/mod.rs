@@ -1,5 +1,5 @@
 //! The web: two listeners, one for machines that bring news and one for whoever looks. It sees a snapshot, a way to ask
-//! for a look, and a way to replace a heartbeat; nothing else.
+//! for a look, a way to tell of comments, and a way to replace a heartbeat; nothing else.
 
 mod access;
 mod body;
@@ -14,6 +14,7 @@ mod views;
 mod webhook;
 
 use crate::metrics::Metrics;
+use crate::mission::comment_check::CommentEvent;
 use crate::queue::Queue;
 use crate::settings::Secret;
 use crate::snapshot::Snapshot;
@@ -21,7 +22,7 @@ use crate::world::beats::{Beats, Refusal};
 use server::Limits;
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 /// What the web knows and may do.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub struct Web {
     pub snapshot: watch::Receiver<Arc<Snapshot>>,
     /// Where a webhook asks for a look.
     pub queue: Arc<Queue>,
+    /// Where a webhook tells of comments.
+    pub comments: mpsc::Sender<CommentEvent>,
     /// How a heartbeat is replaced.
     pub beats: Arc<Beats>,
     /// What is counted.

@@ -1,9 +1,15 @@
-//! The forge's word that there is news: only "look at this issue" is believed, and only where the signature is right.
+//! The forge's word that there is news: only "look at this issue" is believed, and only where the signature is right. Of a
+//! comment the engine is told what was done to it and by whom, and compares that with what it remembers.
 
 use crate::http::Web;
 use crate::http::body::{self, BodyFault};
 use crate::http::reply::{self, Reply};
 use crate::metrics::WebhookResult;
+use crate::mission::comment_check::{CommentEvent, SeenComment};
+use crate::mission::identity::RepositoryId;
+use crate::mission::marker::Marker;
+use crate::mission::text::sha256;
+use crate::mission::time::Timestamp;
 use crate::queue::Key;
 use crate::settings::Secret;
 use hmac::{Hmac, KeyInit, Mac};
@@ -19,6 +25,10 @@ const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// What a delivery led to.
 enum Delivery {
     Asked(Key),
+    /// Of something else than what people write.
+    OfComment(CommentEvent),
+    /// Of what people write.
+    OfOthers,
     Ignored,
     Unsupported,
     Unsigned,
@@ -34,6 +44,16 @@ pub(super) async fn answer(web: &Web, request: Request<Incoming>) -> Reply {
         Delivery::Asked(key) => {
             web.queue.add_urgent(key);
             (WebhookResult::Accepted, reply::text(StatusCode::ACCEPTED, "accepted"))
+        }
+        Delivery::OfComment(event) => {
+            web.metrics.comment_webhook();
+            // One that finds no place is found by the next listing, or by an audit.
+            let _ = web.comments.try_send(event);
+            (WebhookResult::Accepted, reply::text(StatusCode::ACCEPTED, "accepted"))
+        }
+        Delivery::OfOthers => {
+            web.metrics.comment_webhook();
+            (WebhookResult::Ignored, reply::text(StatusCode::ACCEPTED, "ignored"))
         }
         Delivery::Ignored => (WebhookResult::Ignored, reply::text(StatusCode::ACCEPTED, "ignored")),
         Delivery::Unsupported => {
@@ -62,7 +82,7 @@ async fn receive(web: &Web, secret: &Secret, request: Request<Incoming>) -> Deli
         return Delivery::Unsigned;
     }
     match serde_json::from_slice(&body) {
-        Ok(payload) => key(&payload).map_or(Delivery::Ignored, Delivery::Asked),
+        Ok(payload) => Delivery::of(&payload),
         Err(_) => Delivery::Malformed,
     }
 }
@@ -93,12 +113,50 @@ fn is_signed(secret: &Secret, body: &[u8], signature: &[u8]) -> bool {
     mac.verify_slice(signature).is_ok()
 }
 
-/// The issue that a payload speaks of. The event's name is not signed, and so plays no part.
+impl Delivery {
+    /// What a payload speaks of. The event's name is not signed, and so plays no part.
+    fn of(payload: &Value) -> Self {
+        let (issue, comment) = (&payload["issue"], &payload["comment"]);
+        if !issue["pull_request"].is_null() || !payload["pull_request"].is_null() {
+            return Self::Ignored;
+        }
+        let key = key(payload);
+        if comment.is_null() {
+            return key.map_or(Self::Ignored, Self::Asked);
+        }
+        let Some(Key::Issue { repository, number }) = key else { return Self::Ignored };
+        comment_event(payload, repository, number).map_or(Self::OfOthers, Self::OfComment)
+    }
+}
+
+/// What was done to a comment that was there before. A new one moves its issue, which a listing tells.
+fn comment_event(payload: &Value, repository_id: RepositoryId, number: i64) -> Option<CommentEvent> {
+    let comment = &payload["comment"];
+    let is_deleted = match payload["action"].as_str()? {
+        "edited" => false,
+        "deleted" => true,
+        _ => return None,
+    };
+    let text = comment["body"].as_str().unwrap_or_default();
+    let comment = SeenComment {
+        id: comment["id"].as_i64()?,
+        poster: comment["user"]["id"].as_i64().unwrap_or_default(),
+        number: Some(number),
+        marker: Marker::parse(text),
+        body_sha256: sha256(text),
+        updated_at: comment["updated_at"].as_str().and_then(Timestamp::parse).unwrap_or_else(Timestamp::latest),
+    };
+    Some(CommentEvent {
+        repository_id,
+        comment,
+        sender: payload["sender"]["id"].as_i64().unwrap_or_default(),
+        is_deleted,
+    })
+}
+
+/// The issue that a payload speaks of.
 fn key(payload: &Value) -> Option<Key> {
     let issue = &payload["issue"];
-    if !issue["pull_request"].is_null() || !payload["pull_request"].is_null() {
-        return None;
-    }
     let number = issue["number"].as_i64().or_else(|| payload["number"].as_i64());
     let (repository, number) = (payload["repository"]["id"].as_i64()?, number?);
     (repository > 0 && number > 0).then_some(Key::Issue { repository, number })

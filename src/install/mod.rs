@@ -73,10 +73,7 @@ async fn prepare_one(
     let parts = if parts.is_empty() { Part::USUAL.to_vec() } else { parts.to_vec() };
     let wanted = Wanted {
         parts,
-        hook_url: settings.daemon.public_url.as_ref().map(|url| {
-            let url = url.as_str().trim_end_matches('/');
-            format!("{url}/webhook")
-        }),
+        hook_url: settings.daemon.webhook_url(),
         has_secret: settings.daemon.webhook_secret()?.is_some(),
         reset_secret,
         host: settings.has_host_label.then(|| settings.host.clone()),

@@ -27,12 +27,13 @@ pub const WORKFLOW: &str = include_str!("../../.gitea/workflows/lazarus-reconcil
 pub const WORKFLOW_PATHS: [&str; 2] =
     [".gitea/workflows/lazarus-reconcile.yaml", ".github/workflows/lazarus-reconcile.yaml"];
 
-/// What the webhook is sent for: issues themselves, and the buttons that are labels
+/// What the webhook is sent for: issues themselves, the buttons that are labels, and comments, whose deletion shows nowhere
+/// else
 /// (go-gitea/gitea `routers/api/v1/utils/hook.go`).
-pub const EVENTS: [&str; 2] = ["issues_only", "issue_label"];
+pub const EVENTS: [&str; 3] = ["issues_only", "issue_label", "issue_comment"];
 
 /// What those events are called where hooks are listed.
-const LISTED_EVENTS: [&str; 2] = ["issues", "issue_label"];
+const LISTED_EVENTS: [&str; 3] = ["issues", "issue_label", "issue_comment"];
 
 /// What can be installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
@@ -275,7 +276,8 @@ fn hook(found: &Repository, wanted: &Wanted, notes: &mut Vec<String>) -> Option<
     Some(step)
 }
 
-fn fault_of(hook: &gitea::Hook, reset_secret: bool) -> Option<&'static str> {
+/// What is wrong with a webhook of ours.
+pub(crate) fn fault_of(hook: &gitea::Hook, reset_secret: bool) -> Option<&'static str> {
     let is_heard = |event: &&str| hook.events.iter().any(|heard| heard == event);
     if !hook.active {
         Some("it is switched off")

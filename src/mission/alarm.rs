@@ -159,6 +159,9 @@ impl Alarm {
 pub struct Ledger {
     /// The missions that it speaks for and that are still bad, by repository id and issue id. They raise none of their own.
     pub members: BTreeSet<(i64, i64)>,
+    /// Those that its last comment named or counted.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub named: BTreeSet<(i64, i64)>,
     /// When it was raised, as long as it stands.
     pub raised_at: Option<Timestamp>,
     /// When it was said last.
@@ -167,6 +170,9 @@ pub struct Ledger {
     pub posted: Vec<Timestamp>,
     /// What is being posted.
     pub intended: Option<FleetIntended>,
+    /// When the forge refused a comment on its issue; for an hour after that each mission speaks for itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused_at: Option<Timestamp>,
 }
 
 /// A comment for many that is on its way.
@@ -196,7 +202,26 @@ impl Ledger {
             Kind::Repeated => (self.raised_at, Some(at)),
             Kind::Over => (None, None),
         };
-        Self { members, raised_at, said_at, posted: noted(&self.posted, at), intended: None }
+        let (named, posted) = (members.clone(), noted(&self.posted, at));
+        Self { members, named, raised_at, said_at, posted, intended: None, refused_at: None }
+    }
+
+    /// What is remembered once its issue has refused a comment, which was not said then.
+    #[must_use]
+    pub fn refused(&self, now: Timestamp) -> Self {
+        Self { intended: None, refused_at: Some(now), ..self.clone() }
+    }
+
+    /// Whether its issue has refused a comment within the last hour.
+    #[must_use]
+    pub fn is_refused(&self, now: Timestamp) -> bool {
+        self.refused_at.is_some_and(|at| now.after(at).abs() < WINDOW)
+    }
+
+    /// Those that its last comment named or counted; earlier versions remembered only whom it speaks for.
+    #[must_use]
+    pub fn named(&self) -> &BTreeSet<(i64, i64)> {
+        if self.named.is_empty() { &self.members } else { &self.named }
     }
 
     /// By which the comment that is on its way is found again.

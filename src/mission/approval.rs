@@ -22,7 +22,7 @@ pub enum ApprovalMode {
 pub struct ApprovalPolicy {
     /// Whether approvals are asked for at all.
     pub mode: ApprovalMode,
-    /// Whose proposals need none.
+    /// Whose proposals need none, as they were first read; what differs from that they may confirm themselves.
     pub authors: BTreeSet<i64>,
     /// Who may approve; empty for everybody who may set labels, but the author.
     pub approvers: BTreeSet<i64>,
@@ -55,6 +55,8 @@ pub struct Asking {
 pub enum Denial {
     /// It came before our comment showed what it would be for.
     Outdated(Option<Person>),
+    /// Somebody else had changed our comment, so nobody knows what an approver saw; with whose approval that met, if one's.
+    Changed(Option<Person>),
     /// The author gave it.
     Author(Person),
     /// `approval.approvers` does not name who gave it.
@@ -68,4 +70,10 @@ pub enum Denial {
 #[must_use]
 pub fn asked_digest(proposal: &Proposal) -> String {
     digest(&(&proposal.name, &proposal.spec))
+}
+
+/// What an issue says, before anything is read out of it. The forge does not report who edited it.
+#[must_use]
+pub fn text_digest(title: &str, body: &str) -> String {
+    digest(&(title, body))
 }

@@ -2,6 +2,7 @@
 
 use crate::mission::contents::Flaw;
 use crate::mission::heartbeat::Beat;
+use crate::mission::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -200,6 +201,8 @@ pub struct CellFacts {
     pub config: Option<Map<String, Value>>,
     /// `state/heartbeat.json`, where it can be read as one.
     pub heartbeat: Option<Beat>,
+    /// When the last heartbeat came over HTTP, if one ever did.
+    pub received_at: Option<Timestamp>,
 }
 
 impl CellFacts {
@@ -213,7 +216,13 @@ impl CellFacts {
     /// A directory in which nothing has been seen yet.
     #[must_use]
     pub fn empty() -> Self {
-        Self { parts: [const { Sight::Missing }; Part::ALL.len()], mission: None, config: None, heartbeat: None }
+        Self {
+            parts: [const { Sight::Missing }; Part::ALL.len()],
+            mission: None,
+            config: None,
+            heartbeat: None,
+            received_at: None,
+        }
     }
 
     /// What was seen in this part's place.

@@ -14,6 +14,7 @@ use crate::mission::observation::AttachedLabel;
 use crate::mission::papers::CellPapers;
 use crate::mission::record::{IssueKey, IssueState, Record, Spoken};
 use crate::mission::text::code_span;
+use crate::mission::time::Timestamp;
 use crate::mission::worktree::WorktreeSource;
 use std::fmt::Display;
 
@@ -157,12 +158,14 @@ pub enum Change {
         displaced: Vec<AttachedLabel>,
     },
     /// Post our comment.
-    #[display("post the comment: {}", status.summary())]
+    #[display("post the comment{}: {}", again(*is_repost), status.summary())]
     PostComment {
         /// Where.
         issue: IssueKey,
         /// What it says.
         status: Box<Status>,
+        /// Whether somebody had deleted the one before.
+        is_repost: bool,
     },
     /// Edit our comment.
     #[display("edit the comment: {}", status.summary())]
@@ -176,6 +179,8 @@ pub enum Change {
         /// Whether it names this root where it named none, or another one. Another host may do the same at this moment,
         /// and of two edits the last one stays.
         is_claim: bool,
+        /// Since when the approval request that it shows has been shown; none where this edit shows one first, or anew.
+        requested_at: Option<Timestamp>,
     },
     /// Remove a surplus comment of ours.
     #[display("remove our surplus comment {id}")]
@@ -185,8 +190,8 @@ pub enum Change {
         /// Its id on the forge.
         id: i64,
     },
-    /// Remember which comment is ours, though nothing in it has to change.
-    #[display("remember that comment {} is ours", comment.id)]
+    /// Remember which comment is ours, though nothing in it has to change now.
+    #[display("remember that comment {} is {}", comment.id, certainty(comment))]
     RememberComment {
         /// Where.
         issue: IssueKey,
@@ -289,17 +294,23 @@ impl Change {
             | Self::RememberComment { .. }
             | Self::RememberAlarm { .. }
             | Self::PostFleetAlarm { .. }
-            | Self::RememberFailure { .. }
             | Self::RememberFleet { .. }
+            | Self::RememberFailure { .. }
             | Self::Remember { .. } => false,
         }
     }
 
-    /// The digest of the status comment that it writes.
+    /// What it says in our comment, where it posts or edits that.
     #[must_use]
-    pub fn comment_digest(&self) -> Option<String> {
+    pub fn comment_status(&self) -> Option<&Status> {
         let (Self::PostComment { status, .. } | Self::EditComment { status, .. }) = self else { return None };
-        Some(status.digest())
+        Some(status)
+    }
+
+    /// Whether it posts or edits our comment.
+    #[must_use]
+    pub fn is_about_our_comment(&self) -> bool {
+        matches!(self, Self::PostComment { .. } | Self::EditComment { .. })
     }
 
     /// Whether it writes labels on an issue.
@@ -325,6 +336,14 @@ fn taken_up(record: &Record) -> String {
         (Some(binding), Some(_)) => format!("remember what was approved for the cell `{}`", binding.mission_id),
         (None, _) => "take up no cell".to_owned(),
     }
+}
+
+fn certainty(comment: &Spoken) -> &'static str {
+    if comment.is_confirmed { "ours" } else { "to be read again" }
+}
+
+fn again(is_repost: bool) -> &'static str {
+    if is_repost { " again" } else { "" }
 }
 
 fn to_make_room(displaced: Option<ArchiveName>) -> String {

@@ -1,11 +1,23 @@
-//! How far the clock of an agent is off: noted, and no reason for any verdict.
+//! How far the clocks of agents and of the forge are off: noted, and no reason for any verdict.
 
-use crate::mission::time::Timestamp;
+use crate::mission::time::{Timestamp, spoken_length};
 use chrono::TimeDelta;
 use std::fmt;
+use std::time::Duration;
 
 /// So far two clocks may differ, and nobody needs to know.
 const OFF_MAX: TimeDelta = TimeDelta::minutes(2);
+
+/// From so many seconds on, a forge whose clock differs from this host's is worth a warning.
+pub const FORGE_OFFSET_MAX: i64 = 30;
+
+/// That this host's clock is ahead of the forge's by so many seconds, in words; none where they agree.
+#[must_use]
+pub fn forge_offset(seconds: i64) -> Option<String> {
+    let direction = if seconds < 0 { "behind" } else { "ahead of" };
+    let length = spoken_length(Duration::from_secs(seconds.unsigned_abs()));
+    (seconds.abs() >= FORGE_OFFSET_MAX).then(|| format!("The clock of this host is {length} {direction} Gitea's"))
+}
 
 /// A clock that is off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

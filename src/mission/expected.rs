@@ -2,17 +2,20 @@
 
 use crate::mission::cell::{CellFacts, Part, Sight, Sighting};
 use crate::mission::change::Change;
-use crate::mission::comment::marker;
+use crate::mission::comment::{marker, render};
 use crate::mission::contents::parse_object;
 use crate::mission::fields::Notes;
 use crate::mission::health::Place;
 use crate::mission::heartbeat::{Beat, Heartbeat};
 use crate::mission::meaning::Status;
+use crate::mission::notice::Notice;
 use crate::mission::observation::{CommentFacts, Comments, Observation, Timeline};
 use crate::mission::papers::CellPapers;
 use crate::mission::papers::updated;
-use crate::mission::record::{Record, Spoken};
+use crate::mission::record::Record;
+use crate::mission::text::sha256;
 use crate::mission::time::Timestamp;
+use crate::mission::written::Written;
 
 /// The world as it will be once `changes` have been made; what a preview sees instead of a second look.
 #[must_use]
@@ -74,8 +77,10 @@ fn expect(after: &mut Observation, change: &Change) {
         | Change::ReplaceLabels { .. }
         | Change::PostFleetAlarm { .. }
         | Change::RememberFleet { .. } => {}
-        Change::PostComment { issue: _, status } => speak(after, None, status, false),
-        Change::EditComment { issue: _, id, status, is_claim } => speak(after, Some(*id), status, !is_claim),
+        Change::PostComment { issue: _, status, is_repost } => post(after, status, *is_repost),
+        Change::EditComment { issue: _, id, status, is_claim, requested_at } => {
+            edit(after, *id, status, (!is_claim, *requested_at));
+        }
         Change::RemoveComment { issue: _, id } => {
             if let Comments::Read(comments) = &mut after.comments {
                 comments.retain(|comment| comment.id != *id);
@@ -83,7 +88,7 @@ fn expect(after: &mut Observation, change: &Change) {
         }
         Change::RememberComment { issue, comment } => {
             let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
-            (record.comment, record.intended) = (Some(comment.clone()), None);
+            record.remember_comment(comment.clone());
         }
         Change::RememberFailure { issue, failure } => {
             let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
@@ -96,6 +101,7 @@ fn expect(after: &mut Observation, change: &Change) {
         Change::PostAlarm { issue, notice, memory } => {
             let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
             record.alarm = memory.said(notice.intended);
+            sound(after, notice);
         }
         Change::RememberAlarm { issue, memory } => {
             let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
@@ -104,27 +110,58 @@ fn expect(after: &mut Observation, change: &Change) {
     }
 }
 
-/// A comment as it will stand on the issue and in our memory; a new one gets an id after all others, and after all clicks.
-fn speak(after: &mut Observation, edited: Option<i64>, status: &Status, is_confirmed: bool) {
+/// A new comment gets an id after all others, and after all clicks: comments and the timeline's lines share one sequence of
+/// ids (go-gitea/gitea `models/issues/comment.go`).
+fn next_id(after: &Observation) -> i64 {
+    let clicks = if let Timeline::Read(events) = &after.timeline { events.as_slice() } else { &[] };
+    let comments = if let Comments::Read(comments) = &after.comments { comments.as_slice() } else { &[] };
+    let ids = comments.iter().map(|comment| comment.id).chain(clicks.iter().map(|event| event.id));
+    ids.max().unwrap_or_default() + 1
+}
+
+fn post(after: &mut Observation, status: &Status, is_repost: bool) {
+    let id = if after.comments == Comments::Unread { 0 } else { next_id(after) };
+    let written = stand(after, id, status);
+    let reposted_at = is_repost.then_some(after.here.now);
+    let comment = written.posted(status, reposted_at);
+    let record = after.record.get_or_insert_with(|| Record::new(after.issue.key.clone()));
+    (record.comment, record.intended, record.intended_body) = (Some(comment), None, None);
+}
+
+fn edit(after: &mut Observation, id: i64, status: &Status, (is_confirmed, requested_at): (bool, Option<Timestamp>)) {
+    let written = stand(after, id, status);
+    let record = after.record.get_or_insert_with(|| Record::new(after.issue.key.clone()));
+    let comment = written.edited(status, is_confirmed, requested_at, record.comment.as_ref());
+    (record.comment, record.intended, record.intended_body) = (Some(comment), None, None);
+}
+
+/// The comment as it will stand on the issue.
+fn stand(after: &mut Observation, id: i64, status: &Status) -> Written {
     // The forge's clock may be ahead of ours.
     let now = after.here.now.max(after.issue.updated_at);
     let (poster, marker) = (after.here.me, Some(marker(&after.here, status)));
-    let mut id = edited.unwrap_or_default();
-    // Comments and the timeline's lines share one sequence of ids (go-gitea/gitea `models/issues/comment.go`).
-    let clicks = if let Timeline::Read(events) = &after.timeline { events.as_slice() } else { &[] };
+    let body_sha256 = sha256(&render(&after.here, status));
     if let Comments::Read(comments) = &mut after.comments {
-        let ids = comments.iter().map(|comment| comment.id).chain(clicks.iter().map(|event| event.id));
-        id = edited.unwrap_or_else(|| ids.max().unwrap_or_default() + 1);
         if let Some(found) = comments.iter_mut().find(|comment| comment.id == id) {
             (found.marker, found.updated_at) = (marker, now);
+            found.body_sha256.clone_from(&body_sha256);
         } else {
-            comments.push(CommentFacts { id, poster, marker, alarm: None, created_at: now, updated_at: now });
+            let (alarm, body_sha256) = (None, body_sha256.clone());
+            comments.push(CommentFacts { id, poster, marker, alarm, body_sha256, created_at: now, updated_at: now });
         }
     }
-    let record = after.record.get_or_insert_with(|| Record::new(after.issue.key.clone()));
-    let (digest, asks, is_edited) = (status.digest(), status.asks(), edited.is_some());
-    record.comment = Some(Spoken { id, digest, is_confirmed, asks, is_edited });
-    record.intended = None;
+    Written { id, body_sha256, updated_at: now }
+}
+
+/// An alarm is one more comment.
+fn sound(after: &mut Observation, notice: &Notice) {
+    let now = after.here.now.max(after.issue.updated_at);
+    let (id, poster, alarm) = (next_id(after), after.here.me, Some(notice.marker()));
+    if let Comments::Read(comments) = &mut after.comments {
+        let body_sha256 = String::new();
+        let (marker, created_at, updated_at) = (None, now, now);
+        comments.push(CommentFacts { id, poster, marker, alarm, body_sha256, created_at, updated_at });
+    }
 }
 
 /// What is remembered of the worktree belongs to the changes that fill it.

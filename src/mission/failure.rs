@@ -38,6 +38,9 @@ pub struct Failure {
     pub is_permanent: bool,
     /// When it failed first.
     pub since: Timestamp,
+    /// Whether our comment could not be written, so that it does not say what is so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_of_comment: bool,
 }
 
 /// The most characters of a message that are kept of a failure.
@@ -52,7 +55,13 @@ impl Failure {
             kept.push('…');
         }
         let message = kept;
-        Self { kind: kind.to_owned(), message, is_permanent, since: now }
+        Self { kind: kind.to_owned(), message, is_permanent, since: now, is_of_comment: false }
+    }
+
+    /// The same, of our comment or not.
+    #[must_use]
+    pub fn of_comment(self, is_of_comment: bool) -> Self {
+        Self { is_of_comment, ..self }
     }
 
     /// The same, but as old as the one before it, where that said the same.

@@ -126,6 +126,25 @@ impl Reason {
         self.into()
     }
 
+    /// Whether it follows from comparing times, and so from this host's clock.
+    #[must_use]
+    pub fn rests_on_time(&self) -> bool {
+        match self {
+            Self::Silent | Self::StampInFuture | Self::Beating => true,
+            Self::Permission
+            | Self::Io
+            | Self::Timeout
+            | Self::NotScaffolded
+            | Self::NeverBeaten
+            | Self::Missing(_)
+            | Self::WrongType(..)
+            | Self::Unreadable(..)
+            | Self::Flapping
+            | Self::AgentFailed
+            | Self::Finished => false,
+        }
+    }
+
     /// What the reason speaks of, where it speaks of a path.
     #[must_use]
     pub fn place(&self) -> Option<Place> {

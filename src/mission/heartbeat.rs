@@ -149,6 +149,12 @@ impl WizardState {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Working, Self::Waiting, Self::Done, Self::Failed];
 
+    /// Whether it waits for an answer.
+    #[must_use]
+    pub fn asks(self) -> bool {
+        self == Self::Waiting
+    }
+
     /// Whether a person should read what it says with it.
     #[must_use]
     pub fn is_for_people(self) -> bool {

@@ -102,6 +102,7 @@ pub struct Meaning {
 
 /// An approval that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "a template asks for one thing each")]
 pub struct Asked {
     /// The digest of the spec, as `meta/mission.json` will have it.
     pub digest: String,
@@ -121,6 +122,9 @@ pub struct Asked {
     pub asking: Asking,
     /// Whether `approval.approvers` names who may.
     pub has_approvers: bool,
+    /// The author, where that account is trusted and may confirm it. Else left out, as in comments of earlier versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trusted_author: Option<i64>,
 }
 
 /// A pause, and when it ends by itself.

@@ -16,6 +16,8 @@ use crate::mission::suspension::is_to_be_asked;
 pub struct MissingFacts {
     /// The issue's comments, also where they were read before.
     pub comments: bool,
+    /// Our comment alone, by its id.
+    pub comment: Option<i64>,
     /// Who set which label, and when.
     pub timeline: bool,
     /// What the forge says of the repository that a worktree is wanted from.
@@ -38,6 +40,7 @@ pub fn missing_facts(observation: &Observation, situation: &Situation) -> Missin
     let timeline = needs_timeline(observation, situation);
     MissingFacts {
         comments: timeline || needs_comments(observation, situation),
+        comment: observation.comment_to_check().filter(|_| !is_told_nothing(situation)),
         timeline,
         origin: needs_origin(observation, situation),
         record: false,
@@ -50,8 +53,7 @@ fn needs_comments(observation: &Observation, situation: &Situation) -> bool {
     if observation.comments != Comments::Unread {
         return false;
     }
-    let is_told_nothing = matches!(situation, Situation::NotAProposal | Situation::Missing | Situation::Gone(_));
-    if is_told_nothing || (*situation == Situation::ForAnotherHost && observation.here.take == Take::Named) {
+    if is_told_nothing(situation) || (*situation == Situation::ForAnotherHost && observation.here.take == Take::Named) {
         return false;
     }
     let Some(record) = &observation.record else { return true };
@@ -65,16 +67,26 @@ fn needs_comments(observation: &Observation, situation: &Situation) -> bool {
         return record.yielded_at != Some(issue.updated_at) || !matches!(situation, Situation::ForAnotherHost);
     }
     let is_unsure = record.comment.as_ref().is_none_or(|comment| !comment.is_confirmed) || has_lost_a_comment(record);
-    if is_unsure || has_lost_an_alarm(observation) {
+    if is_unsure || observation.is_comment_suspect || has_lost_an_alarm(observation) {
         return true;
     }
-    needs_timeline(observation, situation) || (record.binding.is_none() && writes_anything(observation, situation))
+    let is_asking = record.asking.is_some();
+    if is_asking && record.comment.as_ref().is_none_or(|comment| comment.body_sha256.is_none()) {
+        return true;
+    }
+    // Before a request is shown otherwise, it has to be known whether what was shown so far was ours.
+    let depends = record.binding.is_none() || is_asking;
+    needs_timeline(observation, situation) || (depends && writes_anything(observation, situation))
 }
 
 /// Whether nobody knows if our comment says what it was meant to say.
 fn has_lost_a_comment(record: &Record) -> bool {
-    let digest = record.comment.as_ref().map(|comment| &comment.digest);
-    record.intended.is_some() && record.intended.as_ref() != digest
+    record.intended.is_some() || record.intended_body.is_some()
+}
+
+/// Whether nothing is said on the issue, whatever its comments are.
+fn is_told_nothing(situation: &Situation) -> bool {
+    matches!(situation, Situation::NotAProposal | Situation::Missing | Situation::Gone(_))
 }
 
 /// Whether nobody knows if an alarm of a mission that goes on was said.

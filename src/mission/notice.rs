@@ -107,8 +107,10 @@ pub struct FleetNotice {
     pub missions_root: String,
     /// This host.
     pub host: HostName,
-    /// Some of those that are bad, those that became so first.
+    /// Some of those that are bad: first those that are new, and of those the ones that became so first.
     pub listed: Vec<Listed>,
+    /// How many of them the comment before did not speak for.
+    pub new: usize,
     /// How many of them there are.
     pub bad: usize,
     /// Of how many.
@@ -130,6 +132,8 @@ pub struct Listed {
     pub cause: Cause,
     /// Since when.
     pub since: Timestamp,
+    /// What its wizard wants people to read.
+    pub message: Option<String>,
 }
 
 impl FleetNotice {

@@ -17,6 +17,7 @@ use crate::mission::person::Person;
 use crate::mission::problem::Problem;
 use crate::mission::proposal::{self, Intake, Proposal};
 use crate::mission::record::{Binding, IssueKey, IssueState, Record};
+use crate::mission::starts::{Grace, Starts};
 use crate::mission::time::Timestamp;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,8 @@ pub struct Here {
     pub close_grace: TimeDelta,
     /// `notify.*`
     pub notify: Notify,
+    /// When the daemon was started; empty in a single pass.
+    pub starts: Arc<Starts>,
     /// What deciding has cost so far.
     pub effort: Arc<Effort>,
 }
@@ -177,6 +180,8 @@ pub struct CommentFacts {
     pub marker: Option<Marker>,
     /// Its first two lines, where they are those of an alarm of ours; then it is no status comment.
     pub alarm: Option<AlarmMarker>,
+    /// The SHA-256 of its body.
+    pub body_sha256: String,
     /// When it was posted.
     pub created_at: Timestamp,
     /// When it was last edited; else the same.
@@ -254,6 +259,17 @@ pub enum Comments {
     Read(Vec<CommentFacts>),
 }
 
+/// Whether this pass asks for our comment by its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommentCheck {
+    /// It does not.
+    NotDue,
+    /// It is to ask.
+    Due,
+    /// It has asked, or had no need to.
+    Done,
+}
+
 /// All facts about one mission.
 #[derive(Clone, Debug)]
 pub struct Observation {
@@ -265,6 +281,10 @@ pub struct Observation {
     pub asked: Result<Proposal, Vec<Problem>>,
     /// Its comments.
     pub comments: Comments,
+    /// Whether somebody may have changed or deleted our comment since we read it.
+    pub is_comment_suspect: bool,
+    /// Whether this pass asks for our comment by its id.
+    pub comment_check: CommentCheck,
     /// Its timeline.
     pub timeline: Timeline,
     /// What we remember.
@@ -305,6 +325,8 @@ impl Observation {
             issue,
             asked,
             comments: Comments::Unread,
+            is_comment_suspect: false,
+            comment_check: CommentCheck::NotDue,
             timeline: Timeline::Unread,
             record,
             mission_id,
@@ -334,7 +356,16 @@ impl Observation {
     /// The verdict in the light of a binding that may be newer than what was remembered.
     #[must_use]
     pub fn judge(&self, binding: &Binding) -> Verdict {
-        binding.judge(&self.sighting, self.here.now)
+        let (sighting, stale_after, now) = (&self.sighting, binding.spec.stale_after(), self.here.now);
+        let published = self.record.as_ref().and_then(Record::published);
+        let grace = Grace { starts: &self.here.starts, published, sighting, stale_after, now };
+        grace.applied_to(binding.judge(sighting, now))
+    }
+
+    /// Whether it was open until now, and too many were closed together with it for that to be believed.
+    #[must_use]
+    pub fn is_closing_held(&self) -> bool {
+        self.is_braked && self.record.as_ref().is_some_and(|record| record.state == IssueState::Open)
     }
 
     /// The cell that belongs to the issue, if one does.
@@ -343,16 +374,16 @@ impl Observation {
         self.record.as_ref()?.binding.as_ref()
     }
 
-    /// Our status comment: the smallest id that has our marker and a poster who speaks for us.
+    /// Our status comments, smallest id first: the one that we remember, whoever posted it and whatever it says now, and
+    /// those that have our marker and a poster who speaks for us. The first one counts.
     #[must_use]
-    pub fn our_comments(&self) -> Vec<(i64, &Marker)> {
+    pub fn our_comments(&self) -> Vec<&CommentFacts> {
         let Comments::Read(comments) = &self.comments else { return Vec::new() };
-        let mut ours: Vec<_> = comments
-            .iter()
-            .filter(|comment| self.here.is_ours(comment.poster))
-            .filter_map(|comment| Some((comment.id, comment.marker.as_ref()?)))
-            .collect();
-        ours.sort_by_key(|(id, _)| *id);
+        let remembered = self.record.as_ref().and_then(|record| record.comment.as_ref()).map(|comment| comment.id);
+        let is_marked = |comment: &CommentFacts| comment.marker.is_some() && self.here.is_ours(comment.poster);
+        let is_status = |comment: &&CommentFacts| Some(comment.id) == remembered || is_marked(comment);
+        let mut ours: Vec<_> = comments.iter().filter(is_status).collect();
+        ours.sort_by_key(|comment| comment.id);
         ours
     }
 }

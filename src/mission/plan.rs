@@ -2,12 +2,13 @@
 
 use crate::mission::alarm_plan::plan_alarm;
 use crate::mission::change::Change;
-use crate::mission::comment::marker;
+use crate::mission::comment_plan::{doubted, plan_comment};
+use crate::mission::consent::depends_on_first_text;
 use crate::mission::flapping::Cost;
 use crate::mission::label::Label;
 use crate::mission::meaning::Status;
-use crate::mission::observation::{AttachedLabel, Comments, Observation, Take};
-use crate::mission::record::{Record, Spoken};
+use crate::mission::observation::{AttachedLabel, CommentFacts, Observation, Take};
+use crate::mission::record::Record;
 use crate::mission::situation::Situation;
 use crate::mission::status::{current, held_status, is_news_of_health, status};
 
@@ -29,11 +30,13 @@ pub fn plan_status(observation: &Observation, situation: &Situation) -> Vec<Chan
         changes.extend(record.as_ref().and_then(|record| plan_alarm(observation, record)).filter(Change::is_memory));
         record
     };
+    let comments = observation.counted_comments(&changes);
+    let record = record.map(|record| Record { comments, ..record });
     changes.extend(record.and_then(|record| plan_memory(observation, record)));
     changes
 }
 
-/// News of health that would cost more than an hour allows wait, all else is said.
+/// News of health, and repairs of our comment, that would cost more than an hour allows wait, all else is said.
 fn say_what_is_allowed(
     observation: &Observation,
     situation: &Situation,
@@ -42,18 +45,49 @@ fn say_what_is_allowed(
 ) -> (Vec<Change>, Record) {
     let now = observation.here.now;
     let changes = plan_words(observation, status);
-    if !is_news_of_health(observation.record.as_ref(), &record) {
-        return (changes, record);
-    }
-    let Some((held_status, held_record)) = held_status(observation, situation) else { return (changes, record) };
+    let held = is_news_of_health(observation.record.as_ref(), &record).then(|| held_status(observation, situation));
+    let Some((held_status, held_record)) = held.flatten() else {
+        return repair_what_is_allowed(observation, changes, record);
+    };
     let held = plan_words(observation, held_status);
     // What has to be written anyway, such as labels that somebody has scattered, is not for health's sake.
-    let cost = cost(&changes).beyond(cost(&held));
+    let free = held.iter().filter(|change| !is_repair(observation, change));
+    let cost = cost(&changes).beyond(cost(free));
     if record.flapping.allows(cost, now) {
         record.flapping.spend(cost, now);
         return (changes, record);
     }
-    (held, held_record)
+    repair_what_is_allowed(observation, held, held_record)
+}
+
+/// What somebody has done to our comment is undone as often as an hour allows; then the next audit looks at it again.
+fn repair_what_is_allowed(
+    observation: &Observation,
+    mut changes: Vec<Change>,
+    mut record: Record,
+) -> (Vec<Change>, Record) {
+    let now = observation.here.now;
+    let cost = cost(changes.iter().filter(|change| is_repair(observation, change)));
+    if cost == Cost::default() {
+        return (changes, record);
+    }
+    if record.flapping.allows(cost, now) {
+        record.flapping.spend(cost, now);
+    } else {
+        changes.retain(|change| !is_repair(observation, change));
+        changes.extend(doubted(observation));
+    }
+    (changes, record)
+}
+
+/// Whether it writes our comment though it has nothing new to say.
+fn is_repair(observation: &Observation, change: &Change) -> bool {
+    let known = observation.record.as_ref().and_then(|record| record.comment.as_ref());
+    let says_the_same = |status: &Status| known.is_some_and(|known| known.digest == status.digest());
+    let (Change::PostComment { status, .. } | Change::EditComment { status, .. }) = change else {
+        return false;
+    };
+    says_the_same(status)
 }
 
 fn plan_words(observation: &Observation, status: Status) -> Vec<Change> {
@@ -61,20 +95,26 @@ fn plan_words(observation: &Observation, status: Status) -> Vec<Change> {
     labels.into_iter().chain(plan_comment(observation, status)).collect()
 }
 
-fn cost(changes: &[Change]) -> Cost {
-    let count = |is_it: fn(&Change) -> bool| changes.iter().filter(|change| is_it(change)).count();
-    Cost {
-        label_writes: count(Change::is_about_labels),
-        comment_edits: count(|change| matches!(change, Change::PostComment { .. } | Change::EditComment { .. })),
+fn cost<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Cost {
+    let mut cost = Cost::default();
+    for change in changes {
+        cost.label_writes += usize::from(change.is_about_labels());
+        cost.comment_edits += usize::from(change.is_about_our_comment());
     }
+    cost
 }
 
 /// Another root spoke first: what this root has said is taken back.
 fn withdraw(observation: &Observation) -> Vec<Change> {
     let ours = observation.our_comments().into_iter().skip(1);
-    let of_this_root = ours.filter(|(_, marker)| marker.root.is_some_and(|root| observation.here.is_this_root(root)));
+    // One without its first line is ours by its remembered id.
+    let is_of_this_root = |comment: &&CommentFacts| match &comment.marker {
+        Some(marker) => marker.root.is_some_and(|root| observation.here.is_this_root(root)),
+        None => true,
+    };
     let issue = &observation.issue.key;
-    of_this_root.map(|(id, _)| Change::RemoveComment { issue: issue.clone(), id }).collect()
+    let remove = |comment: &CommentFacts| Change::RemoveComment { issue: issue.clone(), id: comment.id };
+    ours.filter(is_of_this_root).map(remove).collect()
 }
 
 /// What is remembered of issues that we say nothing on, once so many comments are taken back.
@@ -102,9 +142,11 @@ fn silent_record(observation: &Observation, situation: &Situation, withdrawn: us
         Situation::Gone(_) if observation.is_braked => record = observation.record.clone()?,
         Situation::Gone(_) => record.bad_since = None,
         // Nothing is said or remembered of it before the next pass, except that this one has seen it.
-        Situation::Closed(_) if observation.is_braked => {
+        Situation::Closed(_) if observation.is_closing_held() => {
             record = Record { is_closing: true, ..observation.record.clone()? };
         }
+        // What it was to do at first is known then, once nothing is in the way any more.
+        Situation::Blocked(_) if observation.record.is_none() && depends_on_first_text(observation) => {}
         Situation::NotAProposal
         | Situation::ForAnotherHost
         | Situation::Blocked(_)
@@ -177,46 +219,4 @@ fn is_dropped_by(add: &[Label], label: &AttachedLabel) -> bool {
 fn theirs_dropped_by(ours: &[Label], attached: &[AttachedLabel]) -> Vec<AttachedLabel> {
     let is_theirs = |label: &&AttachedLabel| Label::named(&label.name).is_none() && is_dropped_by(ours, label);
     attached.iter().filter(is_theirs).cloned().collect()
-}
-
-/// Says it in our one comment, and removes surplus ones.
-fn plan_comment(observation: &Observation, status: Status) -> Vec<Change> {
-    let digest = status.digest();
-    let known = observation.record.as_ref().and_then(|record| record.comment.as_ref());
-    let is_said = known.is_some_and(|known| known.digest == digest);
-    let status = Box::new(status);
-    let issue = || observation.issue.key.clone();
-    if observation.comments == Comments::Unread {
-        return match known {
-            Some(_) if is_said => Vec::new(),
-            Some(known) => vec![Change::EditComment { issue: issue(), id: known.id, status, is_claim: false }],
-            None => vec![Change::PostComment { issue: issue(), status }],
-        };
-    }
-    let ours = observation.our_comments();
-    let Some((id, found)) = ours.first() else {
-        // A person removed it; it comes back when there is something new to say.
-        let unconfirmed = known.filter(|known| !known.is_confirmed);
-        let confirmed = unconfirmed.map(|known| Spoken { is_confirmed: true, ..known.clone() });
-        let confirm = confirmed.map(|comment| Change::RememberComment { issue: issue(), comment });
-        return if is_said {
-            confirm.into_iter().collect()
-        } else {
-            vec![Change::PostComment { issue: issue(), status }]
-        };
-    };
-    let is_edited = known.is_none_or(|known| known.id != *id || known.is_edited);
-    let spoken = Spoken { id: *id, digest: digest.clone(), is_confirmed: true, asks: status.asks(), is_edited };
-    let mut changes = Vec::new();
-    let wanted = marker(&observation.here, &status);
-    if **found != wanted {
-        let is_ours = found.root.is_some_and(|root| observation.here.is_this_root(root));
-        let is_claim = wanted.root.is_some() && !is_ours;
-        changes.push(Change::EditComment { issue: issue(), id: *id, status, is_claim });
-    } else if known != Some(&spoken) || observation.record.as_ref().is_some_and(|record| record.intended.is_some()) {
-        changes.push(Change::RememberComment { issue: issue(), comment: spoken });
-    }
-    let surplus = ours.iter().skip(1);
-    changes.extend(surplus.map(|(id, _)| Change::RemoveComment { issue: issue(), id: *id }));
-    changes
 }

@@ -7,8 +7,6 @@ use crate::mission::problem::Problem;
 use crate::mission::text;
 use crate::mission::time::parse_length;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use std::fmt::Write;
 use std::time::Duration;
 
 /// The longest objective, in bytes.
@@ -57,12 +55,7 @@ impl Spec {
 /// SHA-256 of a value's canonical JSON, in hexadecimal.
 pub(crate) fn digest<T: Serialize>(value: &T) -> String {
     let json = serde_json::to_value(value).expect("plain data is always JSON");
-    let bytes = json.to_string();
-    let mut hexadecimal = String::new();
-    for byte in Sha256::digest(bytes.as_bytes()) {
-        let _ = write!(hexadecimal, "{byte:02x}");
-    }
-    hexadecimal
+    text::sha256(&json.to_string())
 }
 
 /// A valid proposal.

@@ -55,6 +55,13 @@ pub struct Record {
     /// leaves it. Then the comment is read before anything is written again, and is not taken for another host's.
     #[serde(default)]
     pub intended: Option<String>,
+    /// The SHA-256 of that comment's text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intended_body: Option<String>,
+    /// How many comments the issue had when we last looked at ours; a deletion shows in nothing else. None where an earlier
+    /// version has not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comments: Option<i64>,
     /// What our labels and comment said last.
     #[serde(default)]
     pub said: Option<Said>,
@@ -105,6 +112,9 @@ pub struct Record {
     /// That the cell came back from there, until something else happens.
     #[serde(default)]
     pub restored: Option<Restored>,
+    /// The digest of title and body as they were first read, until there is a cell ([`crate::mission::approval::text_digest`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_text: Option<String>,
     /// The approval that was given.
     #[serde(default)]
     pub approval: Option<Approval>,
@@ -220,6 +230,18 @@ pub struct Spoken {
     /// Whether it was written anew since it was posted.
     #[serde(default = "yes")]
     pub is_edited: bool,
+    /// The SHA-256 of its body as the forge answered the last write; none where an earlier version wrote it.
+    #[serde(default)]
+    pub body_sha256: Option<String>,
+    /// When the forge says that it was last edited, as it answered the last write.
+    #[serde(default)]
+    pub updated_at: Option<Timestamp>,
+    /// When the write was that first showed what it asks to be approved; later edits for health leave it as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_at: Option<Timestamp>,
+    /// When it was last posted again after somebody had deleted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reposted_at: Option<Timestamp>,
 }
 
 fn yes() -> bool {
@@ -307,6 +329,8 @@ impl Record {
             binding: None,
             comment: None,
             intended: None,
+            intended_body: None,
+            comments: None,
             said: None,
             repair: None,
             changes: Vec::new(),
@@ -323,6 +347,7 @@ impl Record {
             archive: None,
             archive_deleted_at: None,
             restored: None,
+            first_text: None,
             approval: None,
             asking: None,
             suspension: None,
@@ -341,8 +366,20 @@ impl Record {
     /// The same, but what belongs to the changes that speak is as another one has it.
     #[must_use]
     pub fn keeping_what_was_said(self, known: Self) -> Self {
-        let Self { comment, intended, alarm, failure, .. } = known;
-        Self { comment, intended, alarm, failure, ..self }
+        let Self { comment, intended, intended_body, alarm, failure, .. } = known;
+        Self { comment, intended, intended_body, alarm, failure, ..self }
+    }
+
+    /// Why our comment does not say what is so, where the forge refuses that it is written.
+    #[must_use]
+    pub fn comment_refusal(&self) -> Option<&str> {
+        self.failure.as_ref().filter(|failure| failure.is_of_comment).map(|failure| failure.message.as_str())
+    }
+
+    /// The verdict that was published last.
+    #[must_use]
+    pub fn published(&self) -> Option<Verdict> {
+        self.said.as_ref().and_then(|said| said.verdict)
     }
 
     /// The mission's title: as accepted, else as it was read last.
@@ -364,6 +401,11 @@ impl Record {
             self.archive_deleted_at = Some(at);
             self.note(at, what.to_owned());
         }
+    }
+
+    /// Our comment was written or read, and stands as it was meant.
+    pub fn remember_comment(&mut self, comment: Spoken) {
+        (self.comment, self.intended, self.intended_body) = (Some(comment), None, None);
     }
 
     /// Adds a line of history and lets the oldest go.

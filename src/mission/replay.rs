@@ -103,6 +103,12 @@ impl fmt::Display for Marks {
 }
 
 impl Accepted {
+    /// When the last one came.
+    #[must_use]
+    pub fn received_at(&self) -> Option<Timestamp> {
+        self.received_at
+    }
+
     /// What is remembered once a heartbeat of this session with these marks is accepted at this moment, or why it is not.
     pub fn with(mut self, session: Option<&str>, given: Marks, now: Timestamp) -> Result<Self, Replay> {
         let received_at = self.received_at.replace(now);

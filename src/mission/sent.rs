@@ -45,8 +45,10 @@ pub struct Before {
 pub struct After {
     /// The heartbeat.
     pub heartbeat: Heartbeat,
-    /// What is remembered of it; none where nothing is to be, since it bears nothing to know it by.
-    pub accepted: Option<Accepted>,
+    /// What is remembered of it.
+    pub accepted: Accepted,
+    /// Whether it may not count before that is remembered: it bears something to know it by.
+    pub is_told_apart: bool,
 }
 
 impl SentBeat {
@@ -76,8 +78,7 @@ impl SentBeat {
         let Self { timestamp, state, session, sequence, message } = self;
         let marks = Marks { timestamp, sequence };
         let is_told_apart = session.is_some() || !marks.is_empty();
-        let accepted = is_told_apart.then(|| before.accepted.with(session.as_deref(), marks, now)).transpose();
-        let accepted = accepted.map_err(SentFault::Replayed)?;
+        let accepted = before.accepted.with(session.as_deref(), marks, now).map_err(SentFault::Replayed)?;
         let next = || before.heartbeat.map_or(1, |last| last.next_sequence(session.as_deref()));
         let heartbeat = Heartbeat {
             timestamp: Some(now),
@@ -87,6 +88,6 @@ impl SentBeat {
             session,
             message,
         };
-        Ok(After { heartbeat, accepted })
+        Ok(After { heartbeat, accepted, is_told_apart })
     }
 }

@@ -326,7 +326,7 @@ fn elsewhere(observation: &Observation) -> Option<Elsewhere> {
         return observation.record.as_ref()?.elsewhere.clone().filter(|elsewhere| is_other(elsewhere.root));
     }
     let ours = observation.our_comments();
-    let (_, marker) = ours.first()?;
+    let marker = ours.first()?.marker.as_ref()?;
     let (mission_id, root) = (marker.mission?, marker.root?);
     let issue = &observation.issue;
     is_other(root).then(|| Elsewhere {
@@ -349,5 +349,6 @@ fn another_has_spoken(observation: &Observation) -> bool {
     let ours = observation.our_comments();
     let is_as_left = |id: i64, digest: &str| spoken.is_some_and(|spoken| spoken.id == id && spoken.digest == digest);
     let is_as_meant = |digest: &String| record.and_then(|record| record.intended.as_ref()) == Some(digest);
-    ours.first().is_some_and(|(id, marker)| !is_as_left(*id, &marker.digest) && !is_as_meant(&marker.digest))
+    let first = ours.first().and_then(|comment| Some((comment.id, &comment.marker.as_ref()?.digest)));
+    first.is_some_and(|(id, digest)| !is_as_left(id, digest) && !is_as_meant(digest))
 }

@@ -1,9 +1,9 @@
 //! What we say of a mission: the facts behind its labels and its comment, and when they became so.
 
-use crate::mission::approval::Asking;
+use crate::mission::approval::{Asking, text_digest};
 use crate::mission::cell::Sighting;
 use crate::mission::checkout::{Wish, wish};
-use crate::mission::consent::{Consent, consent};
+use crate::mission::consent::{Consent, consent, may_author_confirm};
 use crate::mission::ending::Ending;
 use crate::mission::fields::Notes;
 use crate::mission::formless::form_help;
@@ -94,7 +94,7 @@ fn compose(observation: &Observation, situation: &Situation, is_held: bool) -> O
         | Situation::Missing
         | Situation::Gone(_) => return None,
         // Too many are closed at once: the next pass has to find the same.
-        Situation::Closed(_) if observation.is_braked => return None,
+        Situation::Closed(_) if observation.is_closing_held() => return None,
         Situation::Blocked(obstacle) => blocked(observation, obstacle, &mut record),
         Situation::Closed(ending) => closed(observation, *ending, &mut record),
         Situation::Invalid(problems) => {
@@ -181,6 +181,7 @@ fn asked(observation: &Observation, proposal: &Proposal, asking: Asking) -> Aske
         may_be_hidden: text::may_be_hidden(&proposal.spec.objective),
         asking,
         has_approvers: !observation.here.approval.approvers.is_empty(),
+        trusted_author: may_author_confirm(observation, proposal).then_some(observation.issue.key.author_id),
     }
 }
 
@@ -311,6 +312,12 @@ pub(crate) fn current(observation: &Observation) -> Record {
     record.is_closing = false;
     record.yielded_at = None;
     record.misses = 0;
+    let issue = &observation.issue;
+    if record.binding.is_some() {
+        record.first_text = None;
+    } else if issue.state != IssueState::Gone {
+        record.first_text.get_or_insert_with(|| text_digest(&issue.title, &issue.body));
+    }
     if observation.issue.is_open() {
         (record.ended_at, record.archive_deleted_at) = (None, None);
     } else {

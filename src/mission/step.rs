@@ -6,6 +6,7 @@
 
 use crate::mission::cell_plan::plan_cell;
 use crate::mission::change::Change;
+use crate::mission::comment_plan::doubted;
 use crate::mission::expected::expected;
 use crate::mission::failure::Failure;
 use crate::mission::missing::{MissingFacts, missing_facts};
@@ -41,10 +42,10 @@ enum Stage {
     CellTried,
     /// The status's half is to be planned.
     Status,
-    /// The comments were asked for again, right before this root claims the issue.
-    Claim,
-    /// They could not be read, so it claims nothing.
-    NoClaim,
+    /// The comments were asked for again, right before an edit that depends on how our comment stands now.
+    Verify,
+    /// They could not be read, so there is no such edit.
+    Unverified,
     /// The status's changes were tried.
     StatusTried,
     /// The comments were asked for again, after a post or a deletion.
@@ -93,20 +94,24 @@ impl Turn {
             Stage::Status => {
                 let planned = self.planned_status(seen);
                 // Another root may have been quicker. That it was not is confirmed by a later pass, since of two edits
-                // the last one stays.
-                if planned.iter().any(Change::is_claim) {
-                    self.stage = Stage::Claim;
+                // the last one stays. And what a person may have read before approving is lost by an edit.
+                if planned.iter().any(|change| is_to_be_verified(seen, change)) {
+                    self.stage = Stage::Verify;
                     return Step::Ask(MissingFacts { comments: true, ..MissingFacts::default() });
                 }
                 self.try_status(planned, seen)
             }
-            Stage::Claim => {
+            Stage::Verify => {
                 let planned = self.planned_status(seen);
                 self.try_status(planned, seen)
             }
-            Stage::NoClaim => {
+            Stage::Unverified => {
                 let mut planned = self.planned_status(seen);
-                planned.retain(|change| !change.is_claim());
+                let count = planned.len();
+                planned.retain(|change| !is_to_be_verified(seen, change));
+                if planned.len() < count {
+                    planned.extend(doubted(seen));
+                }
                 self.try_status(planned, seen)
             }
             // Two roots may take an issue at once, and the forge knows no lock. Of two comments of ours the smaller id
@@ -160,9 +165,10 @@ impl Turn {
         self.situation = None;
     }
 
-    /// What was asked for could not be had. A claim waits for a later pass, and so does all that was not planned yet.
+    /// What was asked for could not be had. An edit that depends on it waits for a later pass, and so does all that was
+    /// not planned yet.
     pub fn unanswered(&mut self) {
-        self.stage = if self.stage == Stage::Claim { Stage::NoClaim } else { Stage::Done };
+        self.stage = if self.stage == Stage::Verify { Stage::Unverified } else { Stage::Done };
     }
 
     /// A change was made.
@@ -173,7 +179,8 @@ impl Turn {
 
     /// A change could not be made, nor will it be before a person does something.
     pub fn failed(&mut self, failure: Failure) {
-        self.failed.get_or_insert(failure);
+        let is_of_comment = failure.is_of_comment;
+        self.failed.get_or_insert(failure).is_of_comment |= is_of_comment;
     }
 
     /// A change found that our comment is not there any more; whether the comments are read again for that.
@@ -227,6 +234,12 @@ impl Turn {
         self.stage = Stage::StatusTried;
         if planned.is_empty() { self.next(seen) } else { Step::Apply(planned) }
     }
+}
+
+/// Whether an edit takes a mission, or replaces a text by which a person may approve something.
+fn is_to_be_verified(seen: &Observation, change: &Change) -> bool {
+    let is_asking = seen.record.as_ref().is_some_and(|record| record.asking.is_some());
+    change.is_claim() || (is_asking && matches!(change, Change::EditComment { .. }))
 }
 
 /// A mission that is looked at: what is seen of it, and how far its turn is.

@@ -1,5 +1,6 @@
 //! Text that strangers wrote, made safe to show: nothing invisible, nothing live, nothing long.
 
+use sha2::{Digest, Sha256};
 use std::fmt::{self, Write};
 
 /// The most characters of foreign text that a comment or a log line shows in one place.
@@ -244,4 +245,14 @@ fn span(line: &str) -> String {
 
 fn longest_backtick_run(line: &str) -> usize {
     line.split(|c| c != '`').map(str::len).max().unwrap_or(0)
+}
+
+/// The SHA-256 of a text, in hexadecimal.
+#[must_use]
+pub fn sha256(text: &str) -> String {
+    let mut hexadecimal = String::new();
+    for byte in Sha256::digest(text.as_bytes()) {
+        let _ = write!(hexadecimal, "{byte:02x}");
+    }
+    hexadecimal
 }

@@ -122,6 +122,10 @@ impl Accounts {
         self.blocks.insert((by, whom));
     }
 
+    pub(super) fn unblock(&mut self, by: i64, whom: i64) {
+        self.blocks.remove(&(by, whom));
+    }
+
     pub(super) fn blocks(&self, by: i64, whom: i64) -> bool {
         self.blocks.contains(&(by, whom))
     }

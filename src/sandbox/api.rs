@@ -37,6 +37,13 @@ fn route(state: &mut State, request: &Request) -> Answer {
             state.accounts.block(user, blocked);
             Ok(Reply::empty(204))
         }
+        ("DELETE", ["user", "blocks", login]) => {
+            let user = signed_in(state, actor.as_ref())?;
+            let blocked = state.accounts.named(login).map(|user| user.id);
+            let blocked = blocked.ok_or_else(|| Reply::not_found(&state.url))?;
+            state.accounts.unblock(user, blocked);
+            Ok(Reply::empty(204))
+        }
         ("GET", ["notifications"]) => {
             signed_in(state, actor.as_ref())?;
             Ok(Reply::json(200, &json!([])))
@@ -70,6 +77,7 @@ fn about_repository(visit: &mut Visit<'_>, rest: &[&str]) -> Answer {
             Err(Reply::not_found(&visit.state.url))
         }
         ["labels", rest @ ..] => labels::route(visit, rest),
+        ["issues", "comments"] => comments::of_repository(visit),
         ["issues", "comments", id] => comments::one(visit, id),
         ["issues", number, "comments"] => comments::of_issue(visit, number),
         ["issues", number, "timeline"] => timeline::of_issue(visit, number),

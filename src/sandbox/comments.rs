@@ -1,9 +1,9 @@
 //! Comments, with Gitea's odd answers about issues that are not there.
 
 use crate::sandbox::exchange::Reply;
-use crate::sandbox::seams::now;
+use crate::sandbox::hooks::Happened;
 use crate::sandbox::state::Right;
-use crate::sandbox::thread::{Issue, What};
+use crate::sandbox::thread::{Entry, Issue, What};
 use crate::sandbox::visit::{Answer, Visit};
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,6 +12,26 @@ use serde_json::Value;
 struct NewComment {
     #[serde(default)]
     body: String,
+}
+
+/// `…/issues/comments`: those of all issues and pull requests, oldest first; without a page everything comes at once
+/// (go-gitea/gitea `models/issues/comment.go`).
+pub(super) fn of_repository(visit: &Visit<'_>) -> Answer {
+    if visit.request.method != "GET" {
+        return Err(visit.not_found());
+    }
+    let period = visit.period()?;
+    let of_issue = |issue| Issue::comments(issue).map(move |entry| (issue, entry));
+    let mut wanted: Vec<(&Issue, &Entry)> = visit.repository().issues.iter().flat_map(of_issue).collect();
+    wanted.retain(|(_, entry)| period.has(entry.updated));
+    wanted.sort_by_key(|(_, entry)| (entry.created, entry.id));
+    let count = wanted.len().to_string();
+    if let Some(page) = visit.request.number("page").filter(|page| *page > 0) {
+        let size = visit.request.page_size();
+        wanted = wanted.into_iter().skip((page - 1) * size).take(size).collect();
+    }
+    let shown = wanted.into_iter().map(|(issue, entry)| visit.state.comment_json(visit.repository(), issue, entry));
+    Ok(Reply::json(200, &shown.collect()).with("x-total-count", &count))
 }
 
 /// `…/issues/{number}/comments`
@@ -42,8 +62,11 @@ fn create(visit: &mut Visit<'_>, number: &str) -> Answer {
     }
     let number = issue.number;
     needs_no_block(visit, issue.author)?;
-    let id = visit.state.note(visit.at, number, visit.user, What::Comment(body));
-    shown(visit, id.unwrap_or_default(), 201)
+    let id = visit.state.note(visit.at, number, visit.user, What::Comment(body)).unwrap_or_default();
+    if let Some(entry) = entry(visit, id).cloned() {
+        visit.deliver(number, entry, Happened::Created);
+    }
+    shown(visit, id, 201)
 }
 
 /// Whom the author of an issue or the owner of its repository blocks may not comment on it, nor edit what they have
@@ -64,27 +87,42 @@ fn text(visit: &Visit<'_>) -> Result<String, Reply> {
 /// `…/issues/comments/{id}`
 pub(super) fn one(visit: &mut Visit<'_>, id: &str) -> Answer {
     let id: i64 = id.parse().map_err(|_| visit.not_found())?;
-    let author = author(visit, id).ok_or_else(|| visit.not_found())?;
+    let found = entry(visit, id).ok_or_else(|| visit.not_found())?;
+    let (author, is_comment) = (found.author, matches!(found.what, What::Comment(_)));
     let method = visit.request.method.clone();
     if method != "GET" && author != visit.user && visit.right < Right::Write {
         return Err(Reply::empty(403));
     }
-    match method.as_str() {
-        "GET" => shown(visit, id, 200),
-        "PATCH" => edit(visit, id),
-        "DELETE" => {
-            for issue in &mut visit.repository_mut().issues {
-                issue.entries.retain(|entry| entry.id != id);
-            }
+    match (method.as_str(), is_comment) {
+        // A line of a timeline is no comment (go-gitea/gitea `routers/api/v1/repo/issue_comment.go`).
+        ("GET" | "PATCH", false) => Ok(Reply::empty(204)),
+        ("DELETE", false) => Err(Reply::empty(400)),
+        ("GET", true) => shown(visit, id, 200),
+        ("PATCH", true) => edit(visit, id),
+        ("DELETE", true) => {
+            delete(visit, id);
             Ok(Reply::empty(204))
         }
         _ => Err(visit.not_found()),
     }
 }
 
-fn author(visit: &Visit<'_>, id: i64) -> Option<i64> {
-    let mut comments = visit.repository().issues.iter().flat_map(Issue::comments);
-    comments.find(|entry| entry.id == id).map(|entry| entry.author)
+/// A comment or a line of a timeline.
+fn entry<'a>(visit: &'a Visit<'_>, id: i64) -> Option<&'a Entry> {
+    visit.repository().issues.iter().flat_map(|issue| &issue.entries).find(|entry| entry.id == id)
+}
+
+/// A deletion moves no time of the issue.
+fn delete(visit: &mut Visit<'_>, id: i64) {
+    let mut deleted = None;
+    for issue in &mut visit.repository_mut().issues {
+        if let Some(at) = issue.entries.iter().position(|entry| entry.id == id) {
+            deleted = Some((issue.number, issue.entries.remove(at)));
+        }
+    }
+    if let Some((number, entry)) = deleted {
+        visit.deliver(number, entry, Happened::Deleted);
+    }
 }
 
 /// An edit moves the comment's own time, but not the issue's. One that changes nothing is not stored, and its answer
@@ -94,7 +132,7 @@ fn edit(visit: &mut Visit<'_>, id: i64) -> Answer {
     visit.needs_life()?;
     let has_it = |issue: &&Issue| issue.comments().any(|entry| entry.id == id);
     let Some(issue) = visit.repository().issues.iter().find(has_it) else { return Err(visit.not_found()) };
-    let author = issue.author;
+    let (author, number) = (issue.author, issue.number);
     if issue.comments().any(|entry| entry.id == id && entry.what == body) {
         let mut reply = shown(visit, id, 200)?;
         let mut json: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
@@ -103,10 +141,13 @@ fn edit(visit: &mut Visit<'_>, id: i64) -> Answer {
         return Ok(reply);
     }
     needs_no_block(visit, author)?;
+    let now = visit.state.now();
     let mut entries = visit.repository_mut().issues.iter_mut().flat_map(|issue| &mut issue.entries);
     let Some(entry) = entries.find(|entry| entry.id == id) else { return Err(visit.not_found()) };
-    entry.what = body;
-    entry.updated = now();
+    let before = std::mem::replace(&mut entry.what, body).body();
+    entry.updated = now;
+    let edited = entry.clone();
+    visit.deliver(number, edited, Happened::Edited(before));
     shown(visit, id, 200)
 }
 

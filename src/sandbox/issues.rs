@@ -1,7 +1,6 @@
 //! Issues: listed, filed, read, edited, closed, locked and deleted.
 
 use crate::sandbox::exchange::Reply;
-use crate::sandbox::seams::now;
 use crate::sandbox::state::Right;
 use crate::sandbox::thread::{Issue, NewIssue, What};
 use crate::sandbox::visit::{Answer, Visit};
@@ -119,9 +118,10 @@ fn edit(visit: &mut Visit<'_>, number: &str) -> Answer {
         return Err(Reply::empty(403));
     }
     let IssueEdit { title, body, state, due_date, unset_due_date } = visit.body()?;
+    let now = visit.state.now();
     let issue = visit.issue_mut(number)?;
     if title.is_some() || body.is_some() {
-        issue.updated = now();
+        issue.updated = now;
     }
     issue.title = title.map_or_else(|| issue.title.clone(), |title| title.trim().to_owned());
     issue.body = body.unwrap_or_else(|| issue.body.clone());
@@ -160,7 +160,7 @@ fn set_state(visit: &mut Visit<'_>, number: &str, state: &str) -> Result<(), Rep
     let issue = visit.issue(number)?;
     let (index, is_open) = (issue.number, issue.closed.is_none());
     let (closed, what) = match state {
-        "closed" => (Some(now()), What::Closed),
+        "closed" => (Some(visit.state.now()), What::Closed),
         "open" => (None, What::Reopened),
         _ => return Err(visit.refusal(412, &format!("unknown state: {state}"))),
     };

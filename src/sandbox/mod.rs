@@ -20,10 +20,12 @@
 mod accounts;
 mod api;
 mod comments;
+mod events;
 mod exchange;
 mod fault;
 mod form;
 mod git;
+mod hooks;
 mod issues;
 mod labels;
 mod repositories;
@@ -204,6 +206,13 @@ impl Sandbox {
     /// Everything that has happened so far was so much longer ago, so that nobody has to wait until it is.
     pub fn grow_older(&self, by: Duration) {
         self.shared.state().grow_older(TimeDelta::from_std(by).unwrap_or(TimeDelta::MAX));
+    }
+
+    /// The forge's clock goes forward by so much, so that nobody has to wait until it does.
+    pub fn advance(&self, by: Duration) {
+        let by = TimeDelta::from_std(by).unwrap_or(TimeDelta::MAX);
+        let mut state = self.shared.state();
+        state.ahead = state.ahead.checked_add(&by).unwrap_or(TimeDelta::MAX);
     }
 
     /// Says of itself that it is of this version from now on.

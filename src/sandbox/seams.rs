@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, SubsecRound, Utc};
 use std::time::Duration;
-use tokio::time::Sleep;
+use tokio::time::{Sleep, Timeout};
 use uuid::Uuid;
 
 /// The time now in whole seconds, as a Gitea has it.
@@ -13,6 +13,11 @@ pub(super) fn now() -> DateTime<Utc> {
 /// Waits so long.
 pub(super) fn sleep(length: Duration) -> Sleep {
     tokio::time::sleep(length)
+}
+
+/// Gives something up after so long.
+pub(super) fn timeout<F: Future>(length: Duration, work: F) -> Timeout<F> {
+    tokio::time::timeout(length, work)
 }
 
 /// A word that was never given before, for tokens, sessions and directories.

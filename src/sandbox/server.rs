@@ -86,7 +86,11 @@ async fn answer(shared: &Shared, request: &Request) -> Reply {
         let mut state = shared.state();
         state.asked_at(request.header("host"));
         let is_api = request.path.starts_with("/api/");
-        return if is_api { api::answer(&mut state, request) } else { web::answer(&mut state, request) };
+        let reply = if is_api { api::answer(&mut state, request) } else { web::answer(&mut state, request) };
+        for delivery in state.deliveries.drain(..) {
+            tokio::spawn(delivery.send());
+        }
+        return reply;
     };
     let call = git::admit(&shared.state(), request, wanted);
     // The state is free again while git runs.

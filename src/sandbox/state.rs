@@ -1,6 +1,7 @@
 //! What the sandbox holds, as plain data, and the rules that its data keep whoever changes them.
 
 use crate::sandbox::accounts::{Accounts, Actor, Scopes};
+use crate::sandbox::hooks::Delivery;
 use crate::sandbox::seams::now;
 use crate::sandbox::shelf::Files;
 use crate::sandbox::thread::{Issue, Label, NewIssue, What};
@@ -21,8 +22,12 @@ pub(super) struct State {
     pub(super) version: String,
     pub(super) accounts: Accounts,
     pub(super) repositories: Vec<Repository>,
+    /// What waits to be sent to webhooks.
+    pub(super) deliveries: Vec<Delivery>,
     /// By owner and former name in lower case: the id of the repository.
     former_names: BTreeMap<(i64, String), i64>,
+    /// How far its clock is ahead of the machine's.
+    pub(super) ahead: TimeDelta,
     ids: Ids,
 }
 
@@ -89,7 +94,7 @@ pub(super) struct Pull {
     pub(super) base: String,
 }
 
-/// A webhook. The sandbox sends nothing.
+/// A webhook. The sandbox sends what happens to comments, and nothing else.
 #[derive(Debug)]
 pub(super) struct Hook {
     pub(super) id: i64,
@@ -99,6 +104,11 @@ pub(super) struct Hook {
 }
 
 impl State {
+    /// The time now, by the forge's clock.
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        now() + self.ahead
+    }
+
     /// Everything that has happened was so much earlier.
     pub(super) fn grow_older(&mut self, by: TimeDelta) {
         let issues = self.repositories.iter_mut().flat_map(|repository| &mut repository.issues);
@@ -121,7 +131,9 @@ impl State {
             version: "1.26.3+sandbox".to_owned(),
             accounts: Accounts::default(),
             repositories: Vec::new(),
+            deliveries: Vec::new(),
             former_names: BTreeMap::new(),
+            ahead: TimeDelta::zero(),
             ids: Ids::default(),
         }
     }
@@ -137,7 +149,7 @@ impl State {
             name: name.to_owned(),
             has_issues: true,
             external_tracker: None,
-            created: now(),
+            created: self.now(),
             ..Repository::default()
         });
         self.repositories.len() - 1
@@ -223,6 +235,7 @@ impl State {
     /// labels set at filing are the author's.
     pub(super) fn add_issue(&mut self, at: usize, new: NewIssue) -> i64 {
         let NewIssue { author, title, body, due, is_pull, labels } = new;
+        let now = self.now();
         let repository = &mut self.repositories[at];
         let number = next(&mut repository.numbers);
         let mut issue = Issue {
@@ -236,12 +249,12 @@ impl State {
             is_locked: false,
             is_pull,
             labels: labels.into_iter().filter(|id| repository.labels.iter().any(|label| label.id == *id)).collect(),
-            created: now(),
-            updated: now(),
+            created: now,
+            updated: now,
             entries: Vec::new(),
         };
         for label in issue.labels.clone() {
-            issue.note(next(&mut self.ids.entry), author, What::LabelAdded(label));
+            issue.note(next(&mut self.ids.entry), author, What::LabelAdded(label), now);
         }
         repository.issues.push(issue);
         number
@@ -249,26 +262,29 @@ impl State {
 
     /// Adds a line to an issue's timeline, which also moves its `updated_at`; the line's id.
     pub(super) fn note(&mut self, at: usize, number: i64, author: i64, what: What) -> Option<i64> {
+        let now = self.now();
         let issue = self.repositories[at].issues.iter_mut().find(|issue| issue.number == number)?;
         let id = next(&mut self.ids.entry);
-        issue.note(id, author, what);
+        issue.note(id, author, what, now);
         Some(id)
     }
 
     /// Puts labels on an issue.
     pub(super) fn put_labels(&mut self, at: usize, number: i64, author: i64, ids: &[i64]) {
+        let now = self.now();
         let Repository { labels, issues, .. } = &mut self.repositories[at];
         let Some(issue) = issues.iter_mut().find(|issue| issue.number == number) else { return };
         for what in issue.put_labels(labels, ids) {
-            issue.note(next(&mut self.ids.entry), author, what);
+            issue.note(next(&mut self.ids.entry), author, what, now);
         }
     }
 
     /// Takes a label off an issue.
     pub(super) fn take_label(&mut self, at: usize, number: i64, author: i64, id: i64) {
+        let now = self.now();
         let Some(issue) = self.repositories[at].issues.iter_mut().find(|issue| issue.number == number) else { return };
         if issue.labels.remove(&id) {
-            issue.note(next(&mut self.ids.entry), author, What::LabelRemoved(id));
+            issue.note(next(&mut self.ids.entry), author, What::LabelRemoved(id), now);
         }
     }
 }

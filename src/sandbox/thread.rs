@@ -1,6 +1,5 @@
 //! An issue as plain data: what was filed, and everything that was said and done on it since.
 
-use crate::sandbox::seams::now;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeSet;
 
@@ -122,8 +121,7 @@ impl Issue {
     }
 
     /// Adds an entry, which moves the issue's own time.
-    pub(super) fn note(&mut self, id: i64, author: i64, what: What) {
-        let at = now();
+    pub(super) fn note(&mut self, id: i64, author: i64, what: What, at: DateTime<Utc>) {
         self.updated = at;
         self.entries.push(Entry { id, author, created: at, updated: at, what });
     }

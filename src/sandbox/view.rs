@@ -90,10 +90,13 @@ impl State {
 
     pub(super) fn comment_json(&self, repository: &Repository, issue: &Issue, entry: &Entry) -> Value {
         let Repository { owner_login, name, .. } = repository;
-        let issue_url = format!("{}/{owner_login}/{name}/issues/{}", self.url, issue.number);
+        let page = format!("{}/{owner_login}/{name}", self.url);
+        let of_issue = format!("{page}/issues/{}", issue.number);
+        let of_pull = format!("{page}/pulls/{}", issue.number);
+        let (issue_url, pull_url) = if issue.is_pull { (String::new(), of_pull) } else { (of_issue, String::new()) };
         json!({
-            "id": entry.id, "html_url": format!("{issue_url}#issuecomment-{}", entry.id), "pull_request_url": "",
-            "issue_url": issue_url, "user": self.user_json(&self.accounts.get(entry.author)), "original_author": "",
+            "id": entry.id, "html_url": format!("{issue_url}{pull_url}#issuecomment-{}", entry.id),
+            "pull_request_url": pull_url, "issue_url": issue_url, "user": self.user_json(&self.accounts.get(entry.author)), "original_author": "",
             "original_author_id": 0, "body": entry.what.body(), "assets": [], "created_at": time(entry.created),
             "updated_at": time(entry.updated),
         })

@@ -2,8 +2,9 @@
 
 use crate::sandbox::accounts::{Actor, Scopes};
 use crate::sandbox::exchange::{Reply, Request};
+use crate::sandbox::hooks::Happened;
 use crate::sandbox::state::{Repository, Right, State};
-use crate::sandbox::thread::Issue;
+use crate::sandbox::thread::{Entry, Issue};
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::de::DeserializeOwned;
 
@@ -89,6 +90,11 @@ impl Visit<'_> {
             let layout = "2006-01-02T15:04:05Z07:00";
             self.refusal(422, &format!("parsing time \"{text}\" as \"{layout}\": cannot parse \"{text}\" as \"2006\""))
         })
+    }
+
+    /// Tells webhooks what the visitor did to a comment.
+    pub(super) fn deliver(&mut self, number: i64, entry: Entry, what: Happened) {
+        self.state.deliver((self.at, self.user, self.right), number, (entry, what));
     }
 
     pub(super) fn body<T: DeserializeOwned>(&self) -> Result<T, Reply> {

@@ -121,6 +121,13 @@ impl DaemonSettings {
         Ok(())
     }
 
+    /// Where deliveries go; none without `daemon.public_url`.
+    #[must_use]
+    pub fn webhook_url(&self) -> Option<String> {
+        let url = self.public_url.as_ref()?.as_str().trim_end_matches('/');
+        Some(format!("{url}/webhook"))
+    }
+
     /// The webhook's secret; none where there is to be no webhook.
     pub fn webhook_secret(&self) -> Result<Option<Secret>, SettingsError> {
         secret("daemon.webhook_secret_file", self.webhook_secret_file.as_deref())

@@ -216,7 +216,7 @@ pub struct NotifyKeys {
     pub repeat_seconds: Option<Within<0, 31_536_000>>,
     /// The most comments within an hour.
     pub per_hour: Option<Within<1, { PER_HOUR_MAX as u64 }>>,
-    /// With more than so many at once, and a fifth of all, one comment speaks for them.
+    /// With more than so many at once, and a fifth of all, one comment speaks for them, and takes late ones silently.
     pub many: Option<Within<1, 1_000_000>>,
     /// The issue on which one comment speaks for many.
     pub issue: Option<IssueName>,

@@ -52,6 +52,8 @@ pub struct Failing {
     pub message: String,
     /// Since when.
     pub since: Timestamp,
+    /// Whether it is that our comment could not be written, so that it does not say what is so.
+    pub comment_out_of_date: bool,
 }
 
 /// One mission.
@@ -196,8 +198,8 @@ impl Mission {
 
 impl Failing {
     fn of(record: &Record) -> Option<Self> {
-        let Failure { kind, message, is_permanent: _, since } = record.failure.clone()?;
-        Some(Self { issue: record.issue.to_string(), kind, message, since })
+        let Failure { kind, message, is_permanent: _, since, is_of_comment } = record.failure.clone()?;
+        Some(Self { issue: record.issue.to_string(), kind, message, since, comment_out_of_date: is_of_comment })
     }
 }
 
@@ -228,9 +230,10 @@ impl Fleet {
                 let _ = writeln!(text, "{}: {}", mission.who().unwrap_or_default(), Printable::new(line));
             }
         }
-        for Failing { issue, kind: _, message, since } in &self.failures {
+        for Failing { issue, kind: _, message, since, comment_out_of_date } in &self.failures {
             let line = without_invisible(message).0.split_whitespace().collect::<Vec<_>>().join(" ");
-            let _ = writeln!(text, "{issue} fails since {}: {line}", since.spoken());
+            let outdated = if *comment_out_of_date { "its comment is out of date: " } else { "" };
+            let _ = writeln!(text, "{issue} fails since {}: {outdated}{line}", since.spoken());
         }
         for Paused { issue, since, by } in &self.suspended_long {
             let _ = writeln!(text, "{issue} has been suspended since {} by {by}, for more than a week", since.spoken());

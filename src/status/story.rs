@@ -21,7 +21,7 @@ use crate::report;
 use crate::settings::Settings;
 use crate::status::for_people::for_people;
 use crate::subject::{IssueArgument, Subject};
-use crate::survey::{Scope, SurveyRequest, survey};
+use crate::survey::{CommentScope, Scope, SurveyRequest, survey};
 use crate::trouble::{Refusal, Trouble};
 use crate::world::cells;
 use crate::world::root::{Records, Root, RootError};
@@ -107,6 +107,8 @@ pub struct Shown {
     pub labels: Vec<String>,
     /// Our comment's id.
     pub comment_id: Option<i64>,
+    /// Why it does not say what is so, where the forge refuses that it is written.
+    pub out_of_date: Option<String>,
 }
 
 /// Why there is no story.
@@ -159,8 +161,9 @@ pub async fn story(settings: &Settings, subject: &Subject, now: Timestamp) -> Re
     let scope = Scope::Issue { repository: asked_for.repository.clone(), number: asked_for.number };
     let surveyed = match settings.gitea() {
         Ok(gitea) => {
-            let (fleet, scope) = (Mutex::default(), &scope);
-            let request = SurveyRequest { settings, scope, now, fleet: &fleet, decides_alerts: true };
+            let (fleet, starts, scope) = (Mutex::default(), Arc::default(), &scope);
+            let (starts, comments) = (&starts, &CommentScope::at(now));
+            let request = SurveyRequest { settings, scope, now, starts, fleet: &fleet, decides_alerts: true, comments };
             survey(request, gitea, &root).await
         }
         Err(error) => Err(Refusal::Settings(error)),
@@ -225,6 +228,7 @@ fn told(mut candidate: Candidate, setup: &[crate::mission::change::Change], now:
         shown: Some(Shown {
             labels: labels.collect(),
             comment_id: record.and_then(|record| record.comment.as_ref()).map(|comment| comment.id),
+            out_of_date: record.and_then(Record::comment_refusal).map(str::to_owned),
         }),
         next: Some(changes),
         history: record.map(|record| record.changes.clone()).unwrap_or_default(),

@@ -19,10 +19,11 @@ impl fmt::Display for Story {
         if let Some(on_disk) = &self.on_disk {
             chapter(f, "on disk", on_disk.lines())?;
         }
-        if let Some(Shown { labels, comment_id }) = &self.shown {
+        if let Some(Shown { labels, comment_id, out_of_date }) = &self.shown {
             let labels = if labels.is_empty() { "no label of ours".to_owned() } else { labels.join(" ") };
             let comment = comment_id.map_or("no comment of ours".to_owned(), |id| format!("our comment {id}"));
-            chapter(f, "the issue", [labels, comment])?;
+            let outdated = out_of_date.as_ref().map(|why| format!("which is out of date: {why}"));
+            chapter(f, "the issue", [labels, comment].into_iter().chain(outdated))?;
         }
         match &self.next {
             Some(next) if next.is_empty() => chapter(f, "next", ["nothing, until something changes"])?,

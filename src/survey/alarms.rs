@@ -3,9 +3,11 @@
 use crate::mission::alarm::{AlarmMarker, Ledger};
 use crate::mission::change::Change;
 use crate::mission::muster::{Muster, Orders};
+use crate::mission::notify::Notify;
 use crate::mission::observation::{Allowance, Here};
 use crate::mission::situation::Situation;
 use crate::mission::step::{Candidate, simulate};
+use crate::settings::Settings;
 use crate::survey::Surveyor;
 use crate::trouble::Trouble;
 use crate::world::gitea::ForgeError;
@@ -61,6 +63,16 @@ impl Surveyor<'_> {
     }
 }
 
+/// What keeps alerts from whom they should reach. Where the issue for many takes none, each mission speaks for itself.
+pub(super) async fn check_targets(observer: &Observer, settings: &Settings, notify: &mut Notify) -> Vec<Trouble> {
+    let errors = observer.check_alert_targets(&settings.notify, &settings.repositories).await;
+    let lasting: Vec<_> = errors.iter().filter(|error| !error.is_passing()).collect();
+    if lasting.iter().any(|error| error.is_about_the_issue()) {
+        notify.issue = None;
+    }
+    lasting.into_iter().map(Trouble::of_alert_target).collect()
+}
+
 /// Says how many alarms wait for another hour.
 pub(crate) fn warn_of_waiting(waiting: usize, here: &Here) {
     if waiting > 0 {
@@ -73,7 +85,11 @@ pub(crate) async fn settle(observer: &Observer, here: &Here, ledger: &Ledger) ->
     let (Some(wanted), Some(issue)) = (ledger.intended_marker(here.root), &here.notify.issue) else {
         return Ok(ledger.settled(false));
     };
-    let said = observer.alarms(issue).await?;
+    let said = match observer.alarms(issue).await {
+        Ok(said) => said,
+        Err(_) if observer.takes_no_alert(issue).await => return Ok(ledger.refused(here.now)),
+        Err(error) => return Err(error),
+    };
     let is_it = |(poster, marker): &(i64, AlarmMarker)| here.is_ours(*poster) && wanted.is_written_as(marker);
     Ok(ledger.settled(said.iter().any(is_it)))
 }

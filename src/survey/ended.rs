@@ -4,6 +4,7 @@ use crate::engine::fleet::place_of;
 use crate::mission::ending::{Ending, ending};
 use crate::mission::failure::FailureScope;
 use crate::mission::ground::KnownRepository;
+use crate::mission::host_clock::{ClockWatch, HostClock, newest, waits};
 use crate::mission::mass_change_guard::{DELETED_MIN, Guarded, held, holds_deletions};
 use crate::mission::observation::{IssueFacts, Observation};
 use crate::mission::record::{IssueState, Record};
@@ -55,7 +56,8 @@ impl Surveyor<'_> {
         missing
     }
 
-    /// Missions that have ended, and whose cells can be moved away now, whose archives were deleted, or whose alerts stand. A closed issue is
+    /// Missions that have ended, and whose cells can be moved away now, whose archives were deleted, whose alerts stand, or that
+    /// something has failed for. A closed issue is
     /// asked for first, since it may have been reopened.
     pub(super) async fn ended_issues(&mut self, repositories: &[Surveyed]) -> Vec<IssueFacts> {
         let root = Arc::clone(self.root);
@@ -66,9 +68,9 @@ impl Surveyor<'_> {
             archive.is_some_and(|(name, archives)| !archives.contains(&name))
         };
         let is_ended = |record: &&Record| {
-            let has_alert = record.state == IssueState::Closed && record.alarm.raised.is_some();
+            let is_untold = record.state == IssueState::Closed && has_more_to_tell(record);
             let has_cell = record.binding.as_ref().is_some_and(|b| self.existing.contains(&b.mission_id));
-            record.state != IssueState::Open && (has_cell || has_alert || has_lost_archive(record))
+            record.state != IssueState::Open && (has_cell || is_untold || has_lost_archive(record))
         };
         let records: Vec<Record> = self.records.by_issue.values().filter(is_ended).cloned().collect();
         let mut ended = Vec::new();
@@ -76,7 +78,7 @@ impl Surveyor<'_> {
             let served = repositories.iter().find(|surveyed| surveyed.known.id == record.issue.repository_id);
             let Some(Surveyed { known, labels: _ }) = served else { continue };
             let facts = IssueFacts::gone(&record, self.here.now);
-            if record.alarm.raised.is_none() && !self.is_due(&facts, &record).await {
+            if !has_more_to_tell(&record) && !self.is_due(&facts, &record).await {
                 continue;
             }
             if record.state == IssueState::Gone {
@@ -105,19 +107,16 @@ impl Surveyor<'_> {
     }
 
     /// Holds back what hits too many missions at once.
-    pub(super) fn guard(&mut self, candidates: &mut [Candidate]) {
+    pub(super) fn guard(&mut self, candidates: &mut [Candidate], is_only_pass: bool) {
         let seen = candidates.iter().enumerate();
         let degrading = held(seen.filter_map(|(at, candidate)| Some((at, Guarded::of(&candidate.seen)?))));
         for at in degrading {
             candidates[at].seen.is_braked = true;
         }
-        {
-            let mut fleet = locked(self.fleet);
-            fleet.find_closed(candidates.iter().map(|candidate| &candidate.seen.issue));
-            for candidate in candidates.iter_mut() {
-                candidate.seen.is_braked |= fleet.is_held(place_of(&candidate.seen.issue.key));
-            }
+        if is_only_pass {
+            self.guard_clock(candidates);
         }
+        self.guard_closings(candidates);
         let mut deleted = Vec::new();
         for (at, candidate) in candidates.iter_mut().enumerate() {
             let was_open = candidate.seen.record.as_ref().is_some_and(|record| record.state == IssueState::Open);
@@ -127,6 +126,26 @@ impl Surveyor<'_> {
         }
         if holds_deletions(deleted.len(), self.settings.allow_archive) {
             self.hold_deletions(candidates, &deleted);
+        }
+    }
+
+    fn guard_closings(&self, candidates: &mut [Candidate]) {
+        let mut fleet = locked(self.fleet);
+        fleet.find_closed(candidates.iter().map(|candidate| &candidate.seen.issue));
+        for Candidate { seen, .. } in candidates {
+            seen.is_braked |= fleet.is_held(place_of(&seen.issue.key));
+        }
+    }
+
+    /// Of this host's clock a single pass knows no more than that it is earlier than what was remembered.
+    fn guard_clock(&self, candidates: &mut [Candidate]) {
+        let newest = newest(self.records.by_issue.values());
+        let Some(jump) = ClockWatch::default().observe(HostClock::from(self.here.now), newest) else { return };
+        tracing::warn!("{jump}");
+        for Candidate { seen, .. } in candidates {
+            let record = seen.record.as_ref().filter(|record| !record.is_unconfirmed);
+            let waits = record.zip(seen.verdict()).is_some_and(|(record, verdict)| waits(record, verdict));
+            seen.is_braked |= waits && seen.issue.is_open();
         }
     }
 
@@ -147,4 +166,9 @@ impl Surveyor<'_> {
         self.troubles
             .push(Trouble { scope: FailureScope::Repository, ..Trouble::service(about, "many-gone", message) });
     }
+}
+
+/// Whether an alert stands, or something has failed that another look may mend.
+fn has_more_to_tell(record: &Record) -> bool {
+    record.alarm.raised.is_some() || record.failure.is_some()
 }

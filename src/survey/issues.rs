@@ -16,12 +16,22 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 impl Surveyor<'_> {
-    pub(super) async fn survey_issues(&mut self, scope: &Scope, survey: &mut Survey) -> Result<(), Refusal> {
+    pub(super) async fn survey_issues(
+        &mut self,
+        scope: &Scope,
+        survey: &mut Survey,
+        is_only_pass: bool,
+    ) -> Result<(), Refusal> {
         let mut issues = Vec::new();
         let mut gone = Vec::new();
         for Surveyed { known, labels: _ } in &survey.repositories {
             match scope {
-                Scope::Everything => issues.extend(self.open_issues(known, &mut gone).await),
+                Scope::Everything => {
+                    let suspect = self.find_changed_comments(known).await;
+                    let listed = self.open_issues(known, &mut gone).await;
+                    issues.extend(self.issues_beside(known, &suspect, &listed).await);
+                    issues.extend(listed);
+                }
                 Scope::Issue { repository: _, number } => issues.extend(self.one_issue(known, *number).await?),
             }
         }
@@ -29,9 +39,9 @@ impl Surveyor<'_> {
             issues.extend(self.ended_issues(&survey.repositories).await);
         }
         issues.extend(gone);
-        survey.candidates = self.observe(issues).await;
+        survey.candidates = self.observe(issues, scope).await;
         if *scope == Scope::Everything {
-            self.guard(&mut survey.candidates);
+            self.guard(&mut survey.candidates, is_only_pass);
         }
         self.ask(&mut survey.candidates).await;
         Ok(())
@@ -72,6 +82,26 @@ impl Surveyor<'_> {
         issues
     }
 
+    /// Issues of these numbers that are not in a listing of open ones, as far as there are such.
+    async fn issues_beside(
+        &mut self,
+        repository: &KnownRepository,
+        numbers: &[i64],
+        listed: &[IssueFacts],
+    ) -> Vec<IssueFacts> {
+        let mut found = Vec::new();
+        for number in numbers {
+            if listed.iter().any(|issue| issue.key.number == *number) {
+                continue;
+            }
+            match self.observer.issue(repository, *number).await {
+                Ok(issue) => found.extend(issue),
+                Err(error) => self.troubles.push(Trouble::forge(format!("{}#{number}", repository.name), &error)),
+            }
+        }
+        found
+    }
+
     async fn one_issue(&mut self, repository: &KnownRepository, number: i64) -> Result<Option<IssueFacts>, Refusal> {
         match self.observer.issue(repository, number).await {
             Ok(Some(issue)) => Ok(Some(issue)),
@@ -86,7 +116,7 @@ impl Surveyor<'_> {
     }
 
     /// What is known of each proposal without asking the forge again.
-    async fn observe(&mut self, mut issues: Vec<IssueFacts>) -> Vec<Candidate> {
+    async fn observe(&mut self, mut issues: Vec<IssueFacts>, scope: &Scope) -> Vec<Candidate> {
         issues.sort_by_key(|issue| (issue.key.repository_id, issue.key.number));
         issues.dedup_by_key(|issue| issue.key.issue_id);
         let mut candidates = Vec::new();
@@ -102,7 +132,9 @@ impl Surveyor<'_> {
             if record.is_none() && (!is_proposal(&issue) || !issue.is_open()) {
                 continue;
             }
-            candidates.push(Candidate::new(Observation::new(Arc::clone(&self.here), issue, record)));
+            let mut seen = Observation::new(Arc::clone(&self.here), issue, record);
+            self.suspect(&mut seen, scope);
+            candidates.push(Candidate::new(seen));
         }
         candidates.shrink_to_fit();
         self.observer.see(candidates.iter_mut().map(|candidate| &mut candidate.seen).collect()).await;

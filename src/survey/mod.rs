@@ -1,12 +1,14 @@
 //! Looks at everything that a pass is about, before anything is written.
 
 mod alarms;
+mod comments;
 mod ended;
 mod issues;
 mod people;
 mod repositories;
 
 pub(crate) use alarms::{settle, warn_of_waiting};
+pub(crate) use comments::CommentScope;
 
 use crate::engine::fleet::Fleet;
 use crate::mission::admission::shortage;
@@ -16,6 +18,7 @@ use crate::mission::failure::FailureScope;
 use crate::mission::ground::{KnownRepository, RepositoryLabel, RootFile};
 use crate::mission::identity::{HostName, MissionId, RepositoryId, RepositoryName, RootId};
 use crate::mission::observation::{Here, Observation};
+use crate::mission::starts::Starts;
 use crate::mission::step::Candidate;
 use crate::mission::text::shell_word;
 use crate::mission::time::Timestamp;
@@ -77,6 +80,8 @@ pub struct Survey {
     pub records: Records,
     /// When the forge was asked for each repository's issues, by its own clock; what is touched later is not among them.
     pub begun_at: BTreeMap<RepositoryId, Timestamp>,
+    /// The same of its comments.
+    pub comments: BTreeMap<RepositoryId, Timestamp>,
 }
 
 /// A survey that is being taken.
@@ -86,6 +91,7 @@ struct Surveyor<'a> {
     fleet: &'a Mutex<Fleet>,
     /// Whether this pass is the only one, so that nobody waits for a repository to be un-archived.
     is_single: bool,
+    comments: &'a CommentScope,
     file: Option<RootFile>,
     records: Records,
     /// The cells that lie in the root, whether or not they belong to an issue.
@@ -98,6 +104,7 @@ struct Surveyor<'a> {
     /// As [`Survey::out_of_reach`].
     out_of_reach: Option<String>,
     begun_at: BTreeMap<RepositoryId, Timestamp>,
+    comments_begun_at: BTreeMap<RepositoryId, Timestamp>,
     /// Whether an issue was left alone because it, or what is said on it, is too large.
     has_skipped: bool,
 }
@@ -111,22 +118,26 @@ pub(crate) struct SurveyRequest<'a> {
     pub scope: &'a Scope,
     /// When.
     pub now: Timestamp,
+    /// When the daemon was started; empty in a single pass.
+    pub starts: &'a Arc<Starts>,
     /// The memory of all missions, which is brought up to date.
     pub fleet: &'a Mutex<Fleet>,
     /// Whether it is decided here who may send an alert, because no sweep does that.
     pub decides_alerts: bool,
+    /// Which comments.
+    pub comments: &'a CommentScope,
 }
 
 /// Looks at everything in the request's scope. A forge that is out of reach is a trouble; what only a person can mend is a
 /// refusal.
 pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<Root>) -> Result<Survey, Refusal> {
-    let SurveyRequest { settings, scope, now, fleet, decides_alerts } = request;
+    let SurveyRequest { settings, scope, now, starts, fleet, decides_alerts, comments } = request;
     let configured = configured(settings, scope)?;
     check_ground(settings, root, scope)?;
     let observer = Observer::new(gitea.clone(), Arc::clone(root));
     let file = root.file().cloned();
     let (records, existing) = recall(root, fleet, settings).await?;
-    let mut here = here(settings, root, file.as_ref(), now)?;
+    let mut here = Here { starts: Arc::clone(starts), ..here(settings, root, file.as_ref(), now)? };
     let mut survey = Survey {
         here: Arc::new(here.clone()),
         gitea,
@@ -138,6 +149,7 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
         out_of_reach: None,
         records: Records::default(),
         begun_at: BTreeMap::new(),
+        comments: BTreeMap::new(),
     };
     here.me = match observer.me().await {
         Ok(me) => me,
@@ -159,14 +171,17 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
     };
     here.approval.authors = people::ids(&settings.approval.authors, &people);
     here.approval.approvers = people::ids(&settings.approval.approvers, &people);
+    survey.troubles.extend(alarms::check_targets(&observer, settings, &mut here.notify).await);
     let here = Arc::new(here);
     survey.here = Arc::clone(&here);
     let (troubles, out_of_reach, begun_at, has_skipped) = (Vec::new(), None, BTreeMap::new(), false);
+    let comments_begun_at = BTreeMap::new();
     let mut surveyor = Surveyor {
         settings,
         root,
         fleet,
         is_single: decides_alerts,
+        comments,
         file,
         records,
         existing,
@@ -176,11 +191,12 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
         troubles,
         out_of_reach,
         begun_at,
+        comments_begun_at,
         has_skipped,
     };
     if surveyor.check_forge(&configured).await? {
         surveyor.survey_repositories(&configured, &mut survey).await?;
-        surveyor.survey_issues(scope, &mut survey).await?;
+        surveyor.survey_issues(scope, &mut survey, decides_alerts).await?;
         surveyor.check_expected_root(&mut survey)?;
         if decides_alerts {
             survey.fleet = surveyor.decide_alerts(&mut survey.candidates).await;
@@ -189,6 +205,7 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
     survey.out_of_reach = surveyor.out_of_reach.take().or_else(|| surveyor.nothing_read(&survey));
     survey.troubles.append(&mut surveyor.troubles);
     (survey.records, survey.begun_at) = (surveyor.records, surveyor.begun_at);
+    survey.comments = surveyor.comments_begun_at;
     Ok(survey)
 }
 
@@ -233,6 +250,7 @@ fn here(settings: &Settings, root: &Root, file: Option<&RootFile>, now: Timestam
         approval: ApprovalPolicy { mode: settings.approval.mode, ..ApprovalPolicy::default() },
         close_grace: TimeDelta::from_std(settings.close_grace).unwrap_or(TimeDelta::MAX),
         notify: settings.notify.clone(),
+        starts: Arc::default(),
         effort: Arc::default(),
     })
 }
@@ -325,8 +343,9 @@ impl Surveyor<'_> {
         let remembered = observation.record.as_ref().and_then(|record| record.elsewhere.as_ref());
         let remembered =
             remembered.filter(|elsewhere| is_here(elsewhere.host.as_ref())).map(|elsewhere| elsewhere.root);
-        let said = observation.our_comments().into_iter().filter(|(_, marker)| is_here(marker.host.as_ref()));
-        let mut roots = said.filter_map(|(_, marker)| marker.root).chain(remembered);
+        let markers = observation.our_comments().into_iter().filter_map(|comment| comment.marker.as_ref());
+        let said = markers.filter(|marker| is_here(marker.host.as_ref()));
+        let mut roots = said.filter_map(|marker| marker.root).chain(remembered);
         roots.find(|root| !self.here.is_this_root(*root))
     }
 }

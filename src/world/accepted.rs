@@ -2,6 +2,7 @@
 
 use crate::mission::cell::Part;
 use crate::mission::replay::Accepted;
+use crate::mission::time::Timestamp;
 use crate::world::beneath::{self, Contents, Resolver};
 use crate::world::staged::Staged;
 use rustix::fs::{Mode, OFlags};
@@ -35,6 +36,13 @@ pub(super) fn read(cell: impl AsFd, resolver: Resolver) -> Accepted {
     };
     tracing::warn!("`{path}` of a cell cannot be used: {cause}; a new one takes its place");
     Accepted::default()
+}
+
+/// When the last heartbeat came, as far as that can be read.
+pub(super) fn received_at(cell: impl AsFd, resolver: Resolver) -> Option<Timestamp> {
+    let path = format!("{}{NAME}", Part::Config.path());
+    let Ok(Contents::Whole(bytes, _)) = beneath::read(cell, &path, BYTES_MAX, resolver) else { return None };
+    serde_json::from_slice::<Accepted>(&bytes).ok()?.received_at()
 }
 
 /// Makes ready what is to be remembered.

@@ -46,6 +46,17 @@ impl fmt::Display for AlertTargetError {
 }
 
 impl AlertTargetError {
+    /// What it is about: the issue, or the account.
+    #[must_use]
+    pub fn target(&self) -> String {
+        match self {
+            Self::IssueMissing { issue } | Self::IssueArchived { issue } | Self::Issue { issue, .. } => {
+                issue.to_string()
+            }
+            Self::Mention { login, .. } => format!("@{login}"),
+        }
+    }
+
     /// What was found.
     #[must_use]
     pub fn found(&self) -> String {
@@ -76,12 +87,32 @@ impl AlertTargetError {
     #[must_use]
     pub fn fault(&self) -> &'static str {
         match self {
+            Self::Issue { error, .. } | Self::Mention { error: AccountError::Forge(error), .. } => error.fault(),
+            Self::IssueMissing { .. } | Self::IssueArchived { .. } | Self::Mention { .. } => self.kind(),
+        }
+    }
+
+    /// The fixed word by which passes tell it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
             Self::IssueMissing { .. } => "notify-issue-missing",
             Self::IssueArchived { .. } => "notify-issue-archived",
-            Self::Issue { error, .. } | Self::Mention { error: AccountError::Forge(error), .. } => error.fault(),
-            Self::Mention { error: AccountError::Unknown { .. } | AccountError::Renamed { .. }, .. } => {
-                "notify-mention-unknown"
+            Self::Issue { error, .. } | Self::Mention { error: AccountError::Forge(error), .. } => error.kind(),
+            Self::Mention { .. } => "notify-mention-unknown",
+        }
+    }
+
+    /// Whether only the forge's answer is missing, which the next one may give.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Issue { error, .. } | Self::Mention { error: AccountError::Forge(error), .. } => {
+                error.is_about_the_token() || !error.needs_a_person()
             }
+            Self::IssueMissing { .. }
+            | Self::IssueArchived { .. }
+            | Self::Mention { error: AccountError::Unknown { .. } | AccountError::Renamed { .. }, .. } => false,
         }
     }
 
@@ -106,7 +137,7 @@ pub async fn check_alert_targets(
         return errors;
     }
     if let Some(issue) = &notify.issue {
-        errors.extend(check_issue(gitea, issue).await);
+        errors.extend(check_alert_issue(gitea, issue).await);
     }
     for login in &notify.mention {
         if let Err(error) = find_account(gitea, &login.to_string(), repositories).await {
@@ -116,7 +147,8 @@ pub async fn check_alert_targets(
     errors
 }
 
-async fn check_issue(gitea: &Gitea, issue: &IssueName) -> Option<AlertTargetError> {
+/// What keeps comments from `notify.issue`, as far as reading tells.
+pub async fn check_alert_issue(gitea: &Gitea, issue: &IssueName) -> Option<AlertTargetError> {
     let found = gitea.issues(&issue.repository).get(issue.number).send().await;
     let repository = match found {
         Ok(_) => gitea.repository(&issue.repository).get().send().await,

@@ -5,7 +5,6 @@ use crate::mission::cell::Part;
 use crate::mission::contents::FILE_BYTES_MAX;
 use crate::mission::heartbeat::{Heartbeat, WizardState};
 use crate::mission::identity::MissionId;
-use crate::mission::replay::Accepted;
 use crate::mission::secret::is_same_secret;
 use crate::mission::sent::{After, Before, SentBeat, SentFault};
 use crate::mission::time::Timestamp;
@@ -110,10 +109,10 @@ impl Beats {
         // Still under the stripe's lock, so that of two heartbeats sent at once the later one stays.
         let resolver = self.root.resolver();
         let before = Before { heartbeat: last_heartbeat(&cell, resolver), accepted: accepted::read(&cell, resolver) };
-        let After { heartbeat, accepted } = sent.following(before, now)?;
-        replace(&cell, &heartbeat, accepted.as_ref(), resolver).map_err(Refusal::Failed)?;
+        let after = sent.following(before, now)?;
+        replace(&cell, &after, resolver).map_err(Refusal::Failed)?;
         if let Some(listener) = &self.listener {
-            let _ = listener.try_send((mission_id, heartbeat.says()));
+            let _ = listener.try_send((mission_id, after.heartbeat.says()));
         }
         Ok(())
     }
@@ -146,13 +145,12 @@ impl Beats {
 
 /// Replaces the heartbeat, and what is remembered of those accepted. What can fail is done before either is seen: a
 /// heartbeat that counts and is forgotten could be replayed, and one that is remembered and does not count is lost.
-fn replace(
-    cell: &OwnedFd,
-    heartbeat: &Heartbeat,
-    accepted: Option<&Accepted>,
-    resolver: Resolver,
-) -> Result<(), Errno> {
-    let accepted = accepted.map(|accepted| accepted::stage(cell, accepted, resolver)).transpose()?;
+fn replace(cell: &OwnedFd, after: &After, resolver: Resolver) -> Result<(), Errno> {
+    let After { heartbeat, accepted, is_told_apart } = after;
+    let accepted = match accepted::stage(cell, accepted, resolver) {
+        Err(error) if *is_told_apart => return Err(error),
+        staged => staged.ok(),
+    };
     stage_heartbeat(cell, heartbeat, TEMPORARY, resolver)?.place(Part::Heartbeat.name())?;
     accepted.map_or(Ok(()), accepted::place)
 }

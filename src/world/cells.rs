@@ -5,6 +5,7 @@ use crate::mission::contents::{FILE_BYTES_MAX, Flaw, parse_object};
 use crate::mission::heartbeat::{Beat, Heartbeat};
 use crate::mission::identity::MissionId;
 use crate::mission::time::Timestamp;
+use crate::world::accepted;
 use crate::world::beneath::{self, Contents, Resolver};
 use crate::world::clock;
 use chrono::{DateTime, TimeDelta};
@@ -99,6 +100,7 @@ fn look_inside(cell: BorrowedFd<'_>, resolver: Resolver) -> CellFacts {
         };
         facts.see(parent, if is_reached { Sight::Present } else { look_at_directory(cell, parent) });
     }
+    facts.received_at = accepted::received_at(cell, resolver);
     facts.see(Part::Logs, look_at_directory(cell, Part::Logs));
     for part in [Part::Log, Part::Token] {
         let is_reached = part.parent().is_some_and(|parent| *facts.part(parent) == Sight::Present);

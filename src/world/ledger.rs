@@ -8,7 +8,7 @@ use rustix::io::Errno;
 /// Where it is, in the service's own directory.
 pub(super) const ALARMS: &str = "alarms.json";
 
-/// The most that is read of it; it names each mission twice at most, and a root holds a million.
+/// The most that is read of it; it names each mission three times at most, and a root holds a million.
 const BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// What is remembered; where that cannot be read, why.

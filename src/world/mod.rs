@@ -27,6 +27,7 @@ pub mod repository;
 pub mod root;
 pub mod service;
 pub(crate) mod staged;
+pub mod starts;
 pub mod trash;
 pub mod watch;
 pub mod writer;
@@ -85,6 +86,20 @@ pub enum WorldError {
         /// Its id.
         id: i64,
     },
+    /// Our comment was posted by another account, and the account of the token may not edit it.
+    #[error(
+        "our comment {id} on {issue} was posted by a former account, and the account of the token may not edit it: {error}; \
+         no second one is posted: give this account write access to the repository, and name the former one in \
+         `forge.trusted_posters`, so that all its comments count as ours"
+    )]
+    CommentOfAnother {
+        /// Its id.
+        id: i64,
+        /// Which issue.
+        issue: String,
+        /// What the forge said.
+        error: String,
+    },
 }
 
 impl WorldError {
@@ -108,7 +123,7 @@ impl WorldError {
             Self::Forge(error) => error.needs_a_person(),
             Self::Write(error) => error.needs_a_person(),
             Self::Checkout(error) => error.is_the_proposers(),
-            Self::WorktreeInUse { .. } => true,
+            Self::WorktreeInUse { .. } | Self::CommentOfAnother { .. } => true,
             Self::Root(_)
             | Self::NoRoot
             | Self::NoLabel { .. }
@@ -132,9 +147,11 @@ impl WorldError {
             Self::Write(error) => error.scope(),
             Self::Root(_) | Self::NoRoot => FailureScope::Service,
             Self::NoLabel { .. } => FailureScope::Repository,
-            Self::Checkout(_) | Self::WorktreeInUse { .. } | Self::LabelsIgnored { .. } | Self::CommentGone { .. } => {
-                FailureScope::Mission
-            }
+            Self::Checkout(_)
+            | Self::WorktreeInUse { .. }
+            | Self::LabelsIgnored { .. }
+            | Self::CommentGone { .. }
+            | Self::CommentOfAnother { .. } => FailureScope::Mission,
         }
     }
 
@@ -151,6 +168,7 @@ impl WorldError {
             Self::NoLabel { .. } => "no-label",
             Self::LabelsIgnored { .. } => "labels-ignored",
             Self::CommentGone { .. } => "comment-gone",
+            Self::CommentOfAnother { .. } => "comment-of-another",
         }
     }
 }

@@ -2,21 +2,23 @@
 
 use crate::mission::alarm::AlarmMarker;
 use crate::mission::cell::{Failure, Sighting};
+use crate::mission::comment_check::SeenComment;
 use crate::mission::ground::{KnownRepository, RepositoryLabel};
 use crate::mission::identity::{MissionId, RepositoryId, RepositoryName};
 use crate::mission::label::Label;
 use crate::mission::marker::Marker;
-use crate::mission::notify::IssueName;
+use crate::mission::notify::{IssueName, Notify};
 use crate::mission::observation::{AttachedLabel, CommentFacts, IssueFacts, LabelEvent, Observation, Origin, Timeline};
 use crate::mission::person::Person;
 use crate::mission::record::{IssueKey, IssueState};
 use crate::mission::repository::FoundRepository;
-use crate::mission::text::shown;
+use crate::mission::text::{sha256, shown};
 use crate::mission::time::Timestamp;
 use crate::world::accounts::{AccountError, find_account};
+use crate::world::alert_targets::{AlertTargetError, check_alert_issue, check_alert_targets};
 use crate::world::cells;
 use crate::world::crew::{self, LOOK_PATIENCE, blocking};
-use crate::world::gitea::{self, ForgeError, Gitea, Issue, Listing, State};
+use crate::world::gitea::{self, CommentListing, ForgeError, Gitea, Issue, Listing, State};
 use crate::world::repository::{RepositoryError, find_repository};
 use crate::world::root::Root;
 use std::sync::Arc;
@@ -112,13 +114,40 @@ impl Observer {
         let comments = self.gitea.issues(&issue.repository).comments(issue.number).send().await?;
         let facts = comments.into_iter().map(|comment| CommentFacts {
             id: comment.id,
+            created_at: comment.created(),
+            updated_at: comment.updated(),
             poster: comment.user.map_or(0, |user| user.id),
             marker: Marker::parse(&comment.body),
             alarm: AlarmMarker::parse(&comment.body),
-            created_at: told_at(&comment.created_at),
-            updated_at: told_at(&comment.updated_at),
+            body_sha256: sha256(&comment.body),
         });
         Ok(facts.collect())
+    }
+
+    /// One comment of an issue by its id; none where it is gone.
+    pub async fn comment(&self, issue: &IssueKey, id: i64) -> Result<Option<SeenComment>, ForgeError> {
+        let found = self.gitea.issues(&issue.repository).comment(id).await?;
+        let updated_at = found.as_ref().map_or_else(Timestamp::latest, gitea::Comment::updated);
+        Ok(found.map(|comment| SeenComment {
+            id: comment.id,
+            poster: comment.user.map_or(0, |user| user.id),
+            number: Some(issue.number),
+            marker: Marker::parse(&comment.body),
+            body_sha256: sha256(&comment.body),
+            updated_at,
+        }))
+    }
+
+    /// The comments on issues of a repository that were posted or edited since then.
+    pub async fn comments_since(
+        &self,
+        repository: &KnownRepository,
+        since: Timestamp,
+    ) -> Result<ListedComments, ForgeError> {
+        let listing = self.gitea.issues(&repository.name).comments_since(since).all().await?;
+        let CommentListing { comments, is_complete, has_more, begun_at } = listing;
+        let of_issues = comments.into_iter().filter(|comment| !comment.issue_url.is_empty());
+        Ok(ListedComments { comments: of_issues.map(seen_comment).collect(), is_complete, has_more, begun_at })
     }
 
     /// The alarms on an issue, each with who posted it.
@@ -128,6 +157,16 @@ impl Observer {
             Some((comment.user.map_or(0, |user| user.id), AlarmMarker::parse(&comment.body)?))
         };
         Ok(comments.into_iter().filter_map(alarm).collect())
+    }
+
+    /// What keeps alerts from whom they should reach.
+    pub async fn check_alert_targets(&self, notify: &Notify, repositories: &[RepositoryName]) -> Vec<AlertTargetError> {
+        check_alert_targets(&self.gitea, notify, repositories).await
+    }
+
+    /// Whether no comment can be on an issue, and so none can have been lost there.
+    pub async fn takes_no_alert(&self, issue: &IssueName) -> bool {
+        check_alert_issue(&self.gitea, issue).await.is_some_and(|error| !error.is_passing())
     }
 
     /// What a repository that a worktree is wanted from is like.
@@ -200,6 +239,32 @@ pub struct ListedIssues {
     pub begun_at: Option<Timestamp>,
 }
 
+/// Comments of one repository.
+#[derive(Clone, Debug)]
+pub struct ListedComments {
+    /// By id, without those of pull requests.
+    pub comments: Vec<SeenComment>,
+    /// Whether all were seen that one listing reads.
+    pub is_complete: bool,
+    /// Whether there were more.
+    pub has_more: bool,
+    /// What the forge's clock said when it was asked.
+    pub begun_at: Option<Timestamp>,
+}
+
+fn seen_comment(comment: gitea::ListedComment) -> SeenComment {
+    let updated_at = comment.updated();
+    let gitea::ListedComment { id, user, issue_url, text, updated_at: _ } = comment;
+    SeenComment {
+        id,
+        poster: user.map_or(0, |user| user.id),
+        number: issue_url.rsplit('/').next().and_then(|number| number.parse().ok()),
+        marker: text.marker,
+        body_sha256: text.sha256,
+        updated_at,
+    }
+}
+
 fn issue_facts(repository: &KnownRepository, issue: Issue) -> Result<IssueFacts, ForgeError> {
     let updated_at = Timestamp::parse(&issue.updated_at).ok_or_else(|| {
         let what = format!("`updated_at` is `{}`", shown(&issue.updated_at));
@@ -236,11 +301,6 @@ fn issue_facts(repository: &KnownRepository, issue: Issue) -> Result<IssueFacts,
         updated_at,
         comments: issue.comments,
     })
-}
-
-/// A time that cannot be read is one after which nothing has happened yet.
-fn told_at(text: &str) -> Timestamp {
-    Timestamp::parse(text).unwrap_or_else(Timestamp::latest)
 }
 
 fn label_event(entry: gitea::TimelineEntry) -> Option<LabelEvent> {

@@ -198,6 +198,9 @@ impl RootError {
     }
 }
 
+/// How often it is tried whether files can be renamed, beside a writer that begins at the same moment.
+const PROBES_MAX: u32 = 8;
+
 /// A root to look at. Writing needs a [`crate::world::writer::Writer`].
 #[derive(Debug)]
 pub struct Root {
@@ -342,11 +345,21 @@ impl Root {
         let own = self.open_own()?;
         let staging = open_directory(&own, STAGING)?;
         let name = format!("doctor.{}", random::id());
-        let file = openat(&staging, &*name, CREATE_NEW, Mode::from_raw_mode(0o600))?;
-        let renamed = fsync(&file).and_then(|()| renameat_with(&staging, &*name, &own, &*name, RenameFlags::NOREPLACE));
-        let left = if renamed.is_ok() { &own } else { &staging };
-        unlinkat(left, &*name, AtFlags::empty())?;
-        renamed
+        for attempt in 1.. {
+            let file = openat(&staging, &*name, CREATE_NEW, Mode::from_raw_mode(0o600))?;
+            let renamed =
+                fsync(&file).and_then(|()| renameat_with(&staging, &*name, &own, &*name, RenameFlags::NOREPLACE));
+            // A writer that begins clears what lies in staging, and what nobody renames is its to clear.
+            if renamed == Err(Errno::NOENT) && attempt < PROBES_MAX {
+                continue;
+            }
+            let left = if renamed.is_ok() { &own } else { &staging };
+            match unlinkat(left, &*name, AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => return renamed,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// The cells in the root, by name.

@@ -70,6 +70,7 @@ async fn beats_per_second(host: &Host, names: &Arc<Vec<String>>) -> f64 {
     let web = Web {
         snapshot: shown,
         queue: Arc::new(Queue::default()),
+        comments: tokio::sync::mpsc::channel(1).0,
         beats: Arc::new(Beats::new(Arc::new(Root::open(&host.root()).unwrap()))),
         metrics: Arc::new(Metrics::default()),
         webhook_secret: None,

@@ -4,6 +4,7 @@ mod daemon;
 mod forge;
 mod many;
 pub(crate) mod passes;
+mod targets;
 mod words;
 
 use crate::life::scenes::{closed, here, suspended};
@@ -17,6 +18,7 @@ use lazarus::mission::notice::Notice;
 use lazarus::mission::notify::{Cause, IssueName, Login, Notify};
 use lazarus::mission::observation::{Allowance, CommentFacts, Comments, Observation};
 use lazarus::mission::step::preview;
+use lazarus::mission::text::sha256;
 
 /// Settings with these words and nothing else but defaults.
 fn on(words: &[&str]) -> Notify {
@@ -226,7 +228,16 @@ fn killed(comments: impl FnOnce(&Observation, AlarmMarker) -> Vec<CommentFacts>)
 }
 
 fn said(poster: i64, alarm: AlarmMarker) -> CommentFacts {
-    CommentFacts { id: 90, poster, marker: None, alarm: Some(alarm), created_at: at(760), updated_at: at(760) }
+    let body_sha256 = sha256(&alarm.to_string());
+    CommentFacts {
+        id: 90,
+        poster,
+        marker: None,
+        alarm: Some(alarm),
+        body_sha256,
+        created_at: at(760),
+        updated_at: at(760),
+    }
 }
 
 #[test]
@@ -253,7 +264,7 @@ fn an_alarm_is_no_status_comment_and_is_never_edited_or_removed() {
     let found = killed(|seen, marker| {
         vec![said(seen.here.me, marker), said(seen.here.me, AlarmMarker { root: None, ..marker })]
     });
-    assert_eq!(found.our_comments(), []);
+    assert_eq!(found.our_comments(), Vec::<&CommentFacts>::new());
     let touches =
         |change: &Change| matches!(change, Change::EditComment { id: 90, .. } | Change::RemoveComment { id: 90, .. });
     assert!(!planned_status(&found).iter().any(touches));

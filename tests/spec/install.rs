@@ -230,6 +230,13 @@ async fn a_webhook_is_made_once_and_mended(forge: Forge) {
     let events: Vec<&str> =
         hooks[0]["events"].as_array().unwrap().iter().map(|event| event.as_str().unwrap()).collect();
     assert!(events.contains(&"issues") && events.contains(&"issue_label"), "{events:?}");
+    assert!(events.contains(&"issue_comment"), "{events:?}");
+    let former = json!({ "active": true, "events": ["issues_only", "issue_label"], "config": config });
+    forge.change(Method::PATCH, &site.path(&format!("/hooks/{id}")), former).await;
+    let told = site.with_hook(&["--only", "webhook"]).await;
+    assert!(is_well(&told) && told.stdout.contains("it is not sent for all that is needed"), "{told:?}");
+    let events = site.hooks().await[0]["events"].to_string();
+    assert!(events.contains("\"issue_comment\""), "an existing one is sent it, too: {events}");
     let again = site.with_hook(&["--only", "webhook"]).await;
     assert!(is_well(&again) && again.stdout.contains(": nothing to do\n"), "{again:?}");
     let edit = json!({ "active": false, "events": ["push"], "config": { "url": "https://missions.example.com/webhook", "content_type": "json" } });

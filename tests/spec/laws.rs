@@ -100,7 +100,10 @@ fn law_3_settled_one_pass_leads_to_an_empty_plan() {
         let asks = missing.comments || missing.timeline;
         // What is in the way of a cell may be gone at any time.
         let is_blocked = matches!(Situation::of(&world.observed()), Situation::Blocked(_));
-        assert!(!asks || world.record.is_none() || is_blocked, "a settled mission asks nothing");
+        // A repair that the hour has no room for waits for the next audit.
+        let comment = world.record.as_ref().and_then(|record| record.comment.as_ref());
+        let is_doubted = comment.is_some_and(|comment| !comment.is_confirmed);
+        assert!(!asks || world.record.is_none() || is_blocked || is_doubted, "a settled mission asks nothing");
         assert!(missing.origin.is_none() || world.origin == Origin::Unanswered);
     });
 }
@@ -120,7 +123,8 @@ fn law_4_quiet_nothing_published_ticks_while_the_verdict_holds() {
         if !is_due && (Situation::of(&world.observed()), told(&later)) == before {
             // An alarm is due by the mere passing of time; once it is said, all is still.
             if previewed(&world).iter().any(|change| matches!(change, Change::PostAlarm { .. })) {
-                assert_eq!(previewed(&world).len(), 1);
+                let spoken = previewed(&world).into_iter().filter(|change| !change.is_memory());
+                assert_eq!(spoken.count(), 1);
                 world.settle();
             }
             check_still(&world);
@@ -217,9 +221,7 @@ fn law_6_ours_only_no_plan_names_a_label_or_comment_of_others() {
                 assert!(world.here.is_job_token(), "nobody else ever replaces the list");
                 assert!(remove.iter().all(|label| Label::named(&label.name).is_some()));
             }
-            if let Change::EditComment { issue: _, id, status: _, is_claim: _ }
-            | Change::RemoveComment { issue: _, id } = &change
-            {
+            if let Change::EditComment { issue: _, id, .. } | Change::RemoveComment { issue: _, id } = &change {
                 assert!(!theirs.contains(id));
             }
         }
@@ -321,7 +323,7 @@ fn law_8_no_cell_is_moved_away_on_absence_alone_or_while_its_wizard_works() {
 /// Whether another root has the first comment of ours, or had it when the comments were read last.
 fn is_elsewhere(seen: &Observation) -> bool {
     let is_known = seen.record.as_ref().is_some_and(|record| record.elsewhere.is_some());
-    let first = seen.our_comments().first().and_then(|(_, marker)| marker.root);
+    let first = seen.our_comments().first().and_then(|comment| comment.marker.as_ref()?.root);
     match seen.comments {
         Comments::Unread => is_known,
         Comments::Read(_) => first.is_some_and(|root| !seen.here.is_this_root(root)),
@@ -343,7 +345,7 @@ fn law_9_nothing_that_needs_an_approval_is_made_without_one() {
     let count = Cell::new(0);
     for_each_pass(|before, halves, _| {
         let policy = &before.here.approval;
-        let is_asked = policy.mode == ApprovalMode::Label && !policy.authors.contains(&AUTHOR);
+        let is_asked = policy.mode == ApprovalMode::Label && !is_as_filed(before);
         let bound = before.record.as_ref().and_then(|record| record.binding.clone());
         for change in halves.iter().flat_map(|half| &half.planned) {
             let Some((Proposal { name, spec, invisible: _ }, approval)) = accepted(change) else { continue };
@@ -359,6 +361,14 @@ fn law_9_nothing_that_needs_an_approval_is_made_without_one() {
         check_files(before, halves);
     });
     assert!(count.get() > 50, "approvals are drawn: {}", count.get());
+}
+
+/// Whether a trusted author has filed what the issue says, for all that anybody can know.
+fn is_as_filed(world: &World) -> bool {
+    let text = (world.issue.title.clone(), world.issue.body.clone());
+    let is_first = world.first_text.as_ref().is_none_or(|first| *first == text);
+    let is_bound = world.record.as_ref().is_some_and(|record| record.binding.is_some());
+    world.here.approval.authors.contains(&AUTHOR) && is_first && !is_bound
 }
 
 /// What a change accepts for a mission, and on which approval.
@@ -378,7 +388,7 @@ fn accepted(change: &Change) -> Option<(Proposal, Option<Approval>)> {
 fn check_files(before: &World, halves: &[Half]) {
     let policy = &before.here.approval;
     let Some(bound) = before.record.as_ref().and_then(|record| record.binding.as_ref()) else { return };
-    if policy.mode == ApprovalMode::Open || policy.authors.contains(&AUTHOR) {
+    if policy.mode == ApprovalMode::Open {
         return;
     }
     for change in halves.iter().flat_map(|half| &half.planned) {

@@ -4,6 +4,7 @@ mod adoption;
 mod approval;
 mod closing;
 mod comments;
+mod forged;
 mod gone;
 mod hostile;
 mod hosts;

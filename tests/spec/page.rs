@@ -332,6 +332,8 @@ fn a_mission_of_which_nothing_is_known_has_a_page_too() {
         mission_id: known.mission_id,
         has_cell: false,
         is_archived: false,
+        comment_refusal: None,
+        is_published: true,
         path: String::new(),
         phase: None,
         health: None,

@@ -1,5 +1,6 @@
 //! What each situation leads to: the plan, line by line.
 
+use crate::life::scenes::as_left;
 use crate::support::cells::{at, beaten, whole};
 use crate::support::missions::{
     active, body, comment, edit, labelled, missing, planned_cell, planned_status, proposal, settled, waiting,
@@ -332,12 +333,14 @@ fn a_comment_that_names_a_replaced_root_is_taken_up() {
 }
 
 #[test]
-fn a_comment_that_nobody_has_looked_at_again_is_looked_for_and_not_posted_twice() {
+fn a_comment_that_nobody_has_looked_at_again_is_looked_for() {
     let mut posted = active(beaten(-10, "working"));
-    posted.record.as_mut().unwrap().comment.as_mut().unwrap().is_confirmed = false;
+    let spoken = posted.record.as_mut().unwrap().comment.as_mut().unwrap();
+    spoken.is_confirmed = false;
+    let spoken = spoken.clone();
     posted.comments = Comments::Unread;
     assert!(missing(&posted).comments);
-    posted.comments = Comments::Read(Vec::new());
+    posted.comments = Comments::Read(vec![as_left(&posted, &spoken)]);
     check(&posted, &["remember that comment 20 is ours"]);
 }
 
@@ -345,26 +348,15 @@ fn a_comment_that_nobody_has_looked_at_again_is_looked_for_and_not_posted_twice(
 fn surplus_comments_of_ours_go_and_the_oldest_stays() {
     let mut observation = active(beaten(-10, "working"));
     let spoken = observation.record.as_ref().unwrap().comment.clone().unwrap();
-    let mut first = comment(spoken.id, 3, crate::support::missions::ROOT);
-    let marker = first.marker.as_mut().unwrap();
-    marker.digest = spoken.digest.clone();
-    marker.mission = Some(observation.mission_id);
-    marker.host = Some(observation.here.host.clone());
     observation.comments = Comments::Read(vec![
         comment(30, 3, crate::support::missions::ROOT),
-        first,
+        as_left(&observation, &spoken),
         comment(31, 4, crate::support::missions::ROOT),
     ]);
+    // With the other's there are two then.
+    check(&observation, &["remove our surplus comment 30", "remember: active, healthy (beating)"]);
+    observation.record.as_mut().unwrap().comments = Some(2);
     check(&observation, &["remove our surplus comment 30"]);
-}
-
-#[test]
-fn a_comment_that_a_person_deleted_comes_back_only_with_news() {
-    let mut observation = active(beaten(-10, "working"));
-    observation.comments = Comments::Read(Vec::new());
-    check(&observation, &[]);
-    observation.sighting = Sighting::Cell(Box::new(beaten(-400, "working")));
-    assert_eq!(preview(&observation)[1].to_string(), "post the comment: active, stale (silent)");
 }
 
 #[test]
@@ -377,6 +369,11 @@ fn comments_are_asked_for_only_where_the_plan_depends_on_them() {
     assert!(!missing(&unread(active(beaten(-10, "working")))).comments);
     assert!(!missing(&unread(active(beaten(-400, "working")))).comments, "the edit itself tells");
     assert!(!missing(&unread(waiting())).comments, "nothing to say, nothing to ask");
+    let mut suspect = unread(active(beaten(-10, "working")));
+    suspect.is_comment_suspect = true;
+    assert!(missing(&suspect).comments, "somebody may have changed it");
+    suspect.comments = Comments::Read(Vec::new());
+    assert!(!missing(&suspect).comments, "it is read once");
     let mut welcome = unread(waiting());
     edit(&mut welcome, &body(&[]));
     assert!(missing(&welcome).comments, "about to make a cell");

@@ -11,13 +11,12 @@ const EXCHANGES: &str = include_str!("../fixtures/gitea/exchanges.json");
 const BODIES: &str = include_str!("../fixtures/gitea/form-bodies.json");
 
 /// What the client never asks, or what depends on the moment of recording, with the reason.
-const NOT_REPLAYED: [(&str, &str); 13] = [
+const NOT_REPLAYED: [(&str, &str); 12] = [
     ("contents-missing", "the client does not read files"),
     ("hook-create", "the client makes no hooks"),
     ("hooks-list-by-writer", "the client reads no hooks"),
     ("reaction-add", "the client does not react"),
     ("reaction-add-again", "the client does not react"),
-    ("repo-comments-feed", "the client reads comments by issue"),
     ("permission-reader-asked-by-writer", "the client asks nobody's permission"),
     ("permission-bot-asked-by-writer", "the client asks nobody's permission"),
     ("permission-asked-by-owner", "the client asks nobody's permission"),

@@ -6,6 +6,7 @@ use crate::support::host::{Host, Run, run};
 use crate::support::missions::active;
 use crate::support::repository::Repository;
 use crate::support::{cells, soon, stories};
+use lazarus::http::page::mission::Mission;
 use lazarus::mission::change::Change;
 use lazarus::mission::failure::{Failure, FailureScope};
 use lazarus::mission::identity::RepositoryName;
@@ -24,6 +25,7 @@ stories!(
     an_author_who_blocks_the_bot_is_one_missions_trouble,
     an_archived_repository_is_one_repositorys_trouble,
     one_repository_of_two_that_cannot_be_read_leaves_the_service_ready,
+    a_comment_that_the_forge_refuses_is_out_of_date_and_labels_go_on,
 );
 
 /// A pass of two repositories.
@@ -69,6 +71,45 @@ async fn an_author_who_blocks_the_bot_is_one_missions_trouble(forge: Forge) {
         assert!(failures.first[0].message.contains("user is blocked"), "{failures:?}");
     }
     repository.comment(2).await;
+}
+
+/// The page and `status` say so, as long as it lasts.
+async fn a_comment_that_the_forge_refuses_is_out_of_date_and_labels_go_on(forge: Forge) {
+    let (repository, host) = (forge.repository().await, Host::new());
+    let author = format!("guest-{:x}", fastrand::u32(..));
+    let token = forge.new_account(&author);
+    let number = repository.file(&author, "Mission: in silence", &[]).await;
+    let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
+    daemon.tick(0).await;
+    let comment = repository.comment(number).await;
+    assert_eq!(forge.call_with(&token, Method::PUT, "/user/blocks/bot", Value::Null).await.0, 204);
+    host.beat(&host.cell(), &[]).await;
+    let shown = daemon.tick(30).await;
+    assert!(repository.labels(number).await.contains(&"health/healthy".to_owned()), "labels go on");
+    assert_eq!(repository.comment(number).await, comment);
+    let refusal = shown.missions[0].comment_refusal.clone().unwrap();
+    assert!(refusal.contains("user is blocked"), "{refusal}");
+    let page = Mission::find(&shown, shown.missions[0].mission_id).unwrap();
+    let page = serde_json::to_value(&page).unwrap();
+    assert!(page["outdated"].as_str().unwrap().contains("user is blocked"), "{page:#}");
+    daemon.stop().await;
+    let command = async |arguments: &[&str]| run(host.reconciler(&repository).arg("status").args(arguments)).await;
+    let listed = command(&[]).await.stdout;
+    assert!(listed.contains(" its comment is out of date: ") && listed.contains("user is blocked"), "{listed}");
+    let story = command(&[&number.to_string()]).await.stdout;
+    assert!(story.contains("which is out of date: ") && story.contains("user is blocked"), "{story}");
+    assert_eq!(forge.call_with(&token, Method::DELETE, "/user/blocks/bot", Value::Null).await.0, 204);
+    host.once(&repository).await;
+    assert!(repository.comment(number).await.contains("Active and healthy"));
+    assert!(!command(&[]).await.stdout.contains("out of date"));
+    // The same when it is closed meanwhile.
+    assert_eq!(forge.call_with(&token, Method::PUT, "/user/blocks/bot", Value::Null).await.0, 204);
+    repository.set_state(number, "closed").await;
+    run(host.reconciler(&repository).arg("--once")).await;
+    assert!(command(&[]).await.stdout.contains("out of date"));
+    assert_eq!(forge.call_with(&token, Method::DELETE, "/user/blocks/bot", Value::Null).await.0, 204);
+    host.once(&repository).await;
+    assert!(repository.comment(number).await.contains("**Closed.**"));
 }
 
 async fn an_archived_repository_is_one_repositorys_trouble(forge: Forge) {
@@ -222,12 +263,11 @@ fn turn(seen: Observation, failure: Option<&Failure>, fails: fn(&Change) -> bool
         match candidate.next_step() {
             Step::Apply(planned) => {
                 for change in planned {
-                    match failure.filter(|_| fails(&change)) {
-                        Some(failure) => candidate.turn.failed(failure.clone()),
-                        None => {
-                            made.push(change.to_string());
-                            candidate.turn.made(change);
-                        }
+                    if let Some(failure) = failure.filter(|_| fails(&change)) {
+                        candidate.turn.failed(failure.clone());
+                    } else {
+                        made.push(change.to_string());
+                        candidate.turn.made(change);
                     }
                 }
             }

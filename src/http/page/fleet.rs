@@ -1,7 +1,7 @@
 //! Everything that the fleet's page shows, counted, filtered, sorted and cut to one page of rows.
 
 use crate::http::page::query::{Column, Order, Query, Stage};
-use crate::http::page::shown::{Frame, Issue, When, brief};
+use crate::http::page::shown::{Frame, Issue, When, brief, outdated};
 use crate::http::page::sort::sorted;
 use crate::mission::health::Health;
 use crate::mission::heartbeat::WizardState;
@@ -78,6 +78,8 @@ struct Row {
     wizard: Option<String>,
     name: Option<String>,
     issue: Option<Issue>,
+    /// Whether the comment there does not say what is so.
+    is_outdated: bool,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -97,7 +99,10 @@ impl Fleet {
         let found = sorted(&snapshot.missions, query);
         let pages = pages(query, found.len());
         let now = snapshot.tick.now();
-        let row = |mission: &&MissionView| Row::new(mission, snapshot.forge.as_ref(), now);
+        let row = |mission: &&MissionView| Row {
+            is_outdated: outdated(snapshot, mission).is_some(),
+            ..Row::new(mission, snapshot.forge.as_ref(), now)
+        };
         let health = health_choices(snapshot, query);
         let all = health_choices(snapshot, &Query::default());
         Self {
@@ -209,6 +214,7 @@ impl Row {
             wizard: mission.wizard.as_ref().map(ToString::to_string),
             name: mission.name.as_deref().and_then(brief),
             issue: mission.issue.as_ref().map(|issue| Issue::new(issue, forge)),
+            is_outdated: false,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Everything that the page of one mission shows.
 
-use crate::http::page::shown::{Frame, Issue, When, message, whole};
+use crate::http::page::shown::{Frame, Issue, When, message, outdated, whole};
 use crate::mission::health::Health;
 use crate::mission::identity::MissionId;
 use crate::mission::paths::{beat_command, init_cell_command, scan_command};
@@ -36,6 +36,8 @@ pub struct Mission {
     name: Option<String>,
     repository: Option<String>,
     issue: Option<Issue>,
+    /// Why the comment there does not say what is so.
+    outdated: Option<String>,
     changes: Vec<Change>,
     beat_command: String,
     /// How a wizard elsewhere beats, where an address for that is known.
@@ -87,6 +89,7 @@ impl Mission {
             name: mission.name.as_deref().and_then(whole),
             repository: mission.repository.as_deref().and_then(whole),
             issue: mission.issue.as_ref().map(|issue| Issue::new(issue, snapshot.forge.as_ref())),
+            outdated: outdated(snapshot, mission),
             changes: mission.changes.iter().rev().filter_map(change).collect(),
             beat_command: beat_command(&snapshot.missions_root, mission.mission_id),
             post_command: snapshot.public_url.as_ref().map(|url| post_command(url, mission.mission_id)),

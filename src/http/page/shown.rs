@@ -1,9 +1,11 @@
 //! The small things that both pages show: points in time, issues, how fresh everything is.
 
+use crate::mission::clock::forge_offset;
+use crate::mission::failure::FailureScope;
 use crate::mission::identity::ForgeUrl;
 use crate::mission::text::{quoted_spans, shown, without_invisible};
 use crate::mission::time::{Timestamp, spoken_length};
-use crate::snapshot::{FailureView, Failures, IssueView, Passes, Snapshot};
+use crate::snapshot::{FailureView, Failures, IssueView, MissionView, Passes, Snapshot};
 use serde::Serialize;
 use std::time::Duration;
 use url::Url;
@@ -122,6 +124,20 @@ fn failing(failures: &Failures) -> Option<String> {
     (!words.is_empty()).then(|| words.join(" and "))
 }
 
+/// Why the comment on a mission's issue does not say what is so: the forge refuses that it is written, or that anything is
+/// written in its repository.
+#[must_use]
+pub fn outdated(snapshot: &Snapshot, mission: &MissionView) -> Option<String> {
+    let repository =
+        mission.issue.as_ref().and_then(|issue| issue.name.split_once('#')).map(|(repository, _)| repository);
+    let is_it = |failure: &&FailureView| {
+        let is_of_repository = failure.scope == FailureScope::Repository && Some(failure.about.as_str()) == repository;
+        is_of_repository && failure.is_permanent && !mission.is_published
+    };
+    let of_repository = || snapshot.passes.failures.first.iter().find(is_it).map(|failure| failure.message.as_str());
+    mission.comment_refusal.as_deref().or_else(of_repository).and_then(message)
+}
+
 /// A stranger's text in one short line; none where nothing of it can be seen.
 #[must_use]
 pub fn brief(text: &str) -> Option<String> {
@@ -143,6 +159,8 @@ pub struct Frame {
     more_errors: usize,
     /// How many fail now, by whose trouble it is.
     failing: Option<String>,
+    /// That the clocks of this host and of the forge differ.
+    clock: Option<String>,
     started: Option<When>,
     finished: Option<When>,
     complete: Option<When>,
@@ -178,6 +196,7 @@ impl Frame {
             errors,
             more_errors,
             failing: failing(&passes.failures),
+            clock: snapshot.clock_offset.and_then(forge_offset),
             started: when(passes.started_at),
             finished: when(passes.finished_at),
             complete: when(passes.complete_at),

@@ -1,10 +1,12 @@
 //! Alarms: each is one new comment, which is never edited, never removed, and looked for before it is posted again.
 
 use crate::mission::alarm::{Alarm, AlarmMarker, Ledger};
+use crate::mission::failure::FailureScope;
 use crate::mission::notice::{FleetNotice, Notice};
 use crate::mission::notify::IssueName;
 use crate::mission::record::IssueKey;
 use crate::world::WorldError;
+use crate::world::alert_targets::check_alert_issue;
 use crate::world::applier::Applier;
 use crate::world::gitea::{self, ForgeError};
 
@@ -43,12 +45,23 @@ impl Applier {
         self.remember_fleet(memory.intending(notice.intended.clone())).await?;
         let posted = self.say(issue, &notice.render(), notice.marker()).await;
         if let Err(Unsaid { error, is_known }) = posted {
-            if is_known {
+            if self.is_refused(issue, &error).await {
+                self.remember_fleet(memory.refused(notice.intended.at)).await?;
+            } else if is_known {
                 self.remember_fleet(memory.clone()).await?;
             }
             return Err(error.into());
         }
         self.remember_fleet(memory.said(notice.intended.clone())).await
+    }
+
+    /// Whether the issue takes no comment before a person does something. Of one that is not there the forge only says that
+    /// something broke.
+    async fn is_refused(&self, issue: &IssueName, error: &ForgeError) -> bool {
+        if error.needs_a_person() {
+            return error.scope() != FailureScope::Service;
+        }
+        check_alert_issue(&self.gitea, issue).await.is_some_and(|error| !error.is_passing())
     }
 
     pub(super) async fn remember_alarm(&self, issue: &IssueKey, memory: Alarm) -> Result<(), WorldError> {

@@ -7,6 +7,9 @@ use crate::mission::marker::Marker;
 use crate::mission::meaning::Status;
 use crate::mission::observation::AttachedLabel;
 use crate::mission::record::{IssueKey, Record, Spoken};
+use crate::mission::text::sha256;
+use crate::mission::time::Timestamp;
+use crate::mission::written::Written;
 use crate::world::WorldError;
 use crate::world::applier::Applier;
 use crate::world::gitea::{self, ForgeError, NewLabel};
@@ -71,15 +74,26 @@ impl Applier {
         check_labels(issue, add, remove, &answer)
     }
 
-    pub(super) async fn post_comment(&self, issue: &IssueKey, status: &Status) -> Result<(), WorldError> {
+    pub(super) async fn post_comment(
+        &self,
+        issue: &IssueKey,
+        status: &Status,
+        is_repost: bool,
+    ) -> Result<(), WorldError> {
         let here = self.here();
         let body = render(&here, status);
+        let reposted_at = is_repost.then_some(here.now);
         let issues = self.gitea.issues(&issue.repository);
         for attempt in 1.. {
             match issues.create_comment(issue.number, &body).send().await {
-                Ok(comment) => return self.remember_comment(issue, posted(comment.id, status)).await,
+                Ok(comment) => {
+                    return self.remember_comment(issue, written(&comment).posted(status, reposted_at)).await;
+                }
                 Err(error) if error.may_have_happened() && attempt < CREATES_MAX => {}
-                Err(error) => return self.unwritten(issue, error).await,
+                Err(error) => {
+                    self.forget_unwritten(issue, &error).await?;
+                    return Err(error.into());
+                }
             }
             let comments = issues.comments(issue.number).send().await?;
             let marker = Marker::parse(&body);
@@ -88,55 +102,90 @@ impl Applier {
                 here.is_ours(poster) && Marker::parse(&comment.body) == marker
             };
             if let Some(found) = comments.iter().find(|comment| is_it(comment)) {
-                return self.remember_comment(issue, posted(found.id, status)).await;
+                // Its answer was lost, so what was sent counts, whatever stands there by now.
+                let written = Written { body_sha256: sha256(&body), ..written(found) };
+                return self.remember_comment(issue, written.posted(status, reposted_at)).await;
             }
         }
         Ok(())
     }
 
+    /// Edits a comment, which stays unconfirmed after a claim. A request that goes on has been shown since then.
     pub(super) async fn edit_comment(
         &self,
         issue: &IssueKey,
         id: i64,
         status: &Status,
-        is_confirmed: bool,
+        (is_claim, requested_at): (bool, Option<Timestamp>),
     ) -> Result<(), WorldError> {
         let body = render(&self.here(), status);
         match self.gitea.issues(&issue.repository).edit_comment(id, &body).send().await {
-            Ok(_) => {
-                let comment =
-                    Spoken { id, digest: status.digest(), is_confirmed, asks: status.asks(), is_edited: true };
-                self.remember_comment(issue, comment).await
+            Ok(comment) => {
+                let (written, status) = (written(&comment), status.clone());
+                let edit = move |known: &mut Record| {
+                    known.remember_comment(written.edited(&status, !is_claim, requested_at, known.comment.as_ref()));
+                };
+                self.alter(issue, edit).await
             }
             Err(ForgeError::NotFound { .. }) => Err(WorldError::CommentGone { id }),
-            Err(error) => self.unwritten(issue, error).await,
+            Err(error) => {
+                self.doubt(issue, status.digest()).await?;
+                self.forget_unwritten(issue, &error).await?;
+                Err(refused(issue, id, error))
+            }
         }
     }
 
-    /// A comment was not written. What was meant is forgotten, unless it may have happened.
-    async fn unwritten(&self, issue: &IssueKey, error: ForgeError) -> Result<(), WorldError> {
-        if !error.may_have_happened() {
-            self.alter(issue, |known| known.intended = None).await?;
+    /// A comment was not written. What was meant is forgotten, unless it may stand there now; then it is read before anything
+    /// else is made of it.
+    async fn forget_unwritten(&self, issue: &IssueKey, error: &ForgeError) -> Result<(), WorldError> {
+        if error.may_have_happened() {
+            return Ok(());
         }
-        Err(error.into())
+        self.alter(issue, |known| (known.intended, known.intended_body) = (None, None)).await
+    }
+
+    /// What was to be repaired stands there still, so it is read again before anything else is made of it.
+    async fn doubt(&self, issue: &IssueKey, digest: String) -> Result<(), WorldError> {
+        let doubt = move |known: &mut Record| {
+            if let Some(comment) = known.comment.as_mut().filter(|comment| comment.digest == digest) {
+                comment.is_confirmed = false;
+            }
+        };
+        self.alter(issue, doubt).await
     }
 
     /// Writes the record anew before anything is written on its issue: what could not be remembered is not written there,
-    /// or each pass would write it again. A comment that is about to be written is named in it by its digest.
-    pub async fn prepare(&self, issue: &IssueKey, digest: Option<String>) -> Result<(), WorldError> {
+    /// or each pass would write it again. A comment that is about to be written is named in it by what it means and by its
+    /// text.
+    pub async fn prepare(&self, issue: &IssueKey, status: Option<&Status>) -> Result<(), WorldError> {
         let issue = issue.clone();
-        let prepare = move |known: &mut Record| known.intended = digest.or_else(|| known.intended.take());
+        let meant = status.map(|status| (status.digest(), sha256(&render(&self.here(), status))));
+        let prepare = move |known: &mut Record| {
+            if let Some((digest, body_sha256)) = meant {
+                (known.intended, known.intended_body) = (Some(digest), Some(body_sha256));
+            }
+        };
         self.write(move |writer, _| Ok(writer.remember_anew(&issue, prepare)?)).await
     }
 
     pub(super) async fn remember_comment(&self, issue: &IssueKey, comment: Spoken) -> Result<(), WorldError> {
-        self.alter(issue, |known| (known.comment, known.intended) = (Some(comment), None)).await
+        self.alter(issue, |known| known.remember_comment(comment)).await
     }
 }
 
-/// A comment that nobody has looked at again yet.
-fn posted(id: i64, status: &Status) -> Spoken {
-    Spoken { id, digest: status.digest(), is_confirmed: false, asks: status.asks(), is_edited: false }
+/// Only whoever may not edit the comments of others is refused without a word
+/// (go-gitea/gitea `routers/api/v1/repo/issue_comment.go`).
+fn refused(issue: &IssueKey, id: i64, error: ForgeError) -> WorldError {
+    let is_bare = matches!(&error, ForgeError::Forbidden { message, .. } if message.is_empty());
+    if !is_bare {
+        return error.into();
+    }
+    WorldError::CommentOfAnother { id, issue: issue.to_string(), error: error.found() }
+}
+
+fn written(comment: &gitea::Comment) -> Written {
+    Written { id: comment.id, body_sha256: sha256(&comment.body), updated_at: comment.updated() }
 }
 
 /// The forge answers success also when it has dropped a label, so its answer is held against the request.

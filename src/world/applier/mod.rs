@@ -151,9 +151,9 @@ impl Applier {
                 let remove = [&remove[..], &displaced[..]].concat();
                 self.replace_labels(issue, add, &remove).await
             }
-            Change::PostComment { issue, status } => self.post_comment(issue, status).await,
-            Change::EditComment { issue, id, status, is_claim } => {
-                self.edit_comment(issue, *id, status, !is_claim).await
+            Change::PostComment { issue, status, is_repost } => self.post_comment(issue, status, *is_repost).await,
+            Change::EditComment { issue, id, status, is_claim, requested_at } => {
+                self.edit_comment(issue, *id, status, (*is_claim, *requested_at)).await
             }
             Change::RemoveComment { issue, id } => {
                 match self.gitea.issues(&issue.repository).delete_comment(*id).done().await {

@@ -87,6 +87,12 @@ impl<T: DeserializeOwned> Call<T> {
         decode(&self.answer().await?)
     }
 
+    /// Sends the call and reads its answer; none where the forge succeeded and had nothing to say.
+    pub async fn send_if_any(self) -> Result<Option<T>, ForgeError> {
+        let answer = self.answer().await?;
+        if answer.body.is_empty() { Ok(None) } else { decode(&answer).map(Some) }
+    }
+
     /// Sends the call and reads its answer, with what the forge's clock said.
     pub async fn send_dated(self) -> Result<(T, Option<Timestamp>), ForgeError> {
         let answer = self.answer().await?;

@@ -13,7 +13,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, Head
 use reqwest::{Certificate, Client, ClientBuilder, Method, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -189,6 +189,7 @@ impl Builder {
             patience: self.patience,
             failures: AtomicU32::new(0),
             counters: Counters::default(),
+            clock_offset: AtomicI64::new(i64::MIN),
         })))
     }
 }
@@ -249,6 +250,8 @@ pub(super) struct Connection {
     patience: Patience,
     failures: AtomicU32,
     counters: Counters,
+    /// By how many seconds this host's clock was ahead of the forge's last time; [`i64::MIN`] before the first answer.
+    clock_offset: AtomicI64,
 }
 
 impl Connection {
@@ -269,6 +272,10 @@ impl Connection {
 
     pub(super) fn traffic(&self) -> Traffic {
         self.counters.traffic()
+    }
+
+    pub(super) fn clock_offset(&self) -> Option<i64> {
+        Some(self.clock_offset.load(Ordering::Relaxed)).filter(|offset| *offset != i64::MIN)
     }
 
     pub(super) fn base(&self) -> ForgeUrl {
@@ -333,6 +340,10 @@ impl Connection {
         let response = sent.map_err(|error| failed(tried, &self.base, &error))?;
         let status = response.status();
         let headers = response.headers().clone();
+        let date = header(&headers, DATE.as_str()).and_then(|date| Timestamp::parse_http_date(&date));
+        if let Some(date) = date {
+            self.clock_offset.store(clock::now().after(date).num_seconds(), Ordering::Relaxed);
+        }
         let body = match self.read_bounded(response, tried).await {
             Ok(body) => body,
             // What went wrong with the words of a refusal does not matter.
@@ -342,7 +353,6 @@ impl Connection {
         if status.is_success() {
             let total = header(&headers, "x-total-count").and_then(|total| total.parse().ok());
             let is_json = header(&headers, CONTENT_TYPE.as_str()).is_some_and(|kind| kind.contains("json"));
-            let date = header(&headers, DATE.as_str()).and_then(|date| Timestamp::parse_http_date(&date));
             return Ok(Answer { tried: tried.to_owned(), next: no_gitea(&self.base), is_json, total, date, body });
         }
         Err(refusal(Asked { tried, url, forge: &self.base }, status, &headers, &body))

@@ -5,7 +5,7 @@ use crate::mission::time::Timestamp;
 use crate::world::gitea::call::{Call, Page};
 use crate::world::gitea::connection::Connection;
 use crate::world::gitea::error::ForgeError;
-use crate::world::gitea::models::{Comment, Issue, Label, TimelineEntry};
+use crate::world::gitea::models::{Comment, Issue, Label, ListedComment, TimelineEntry};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -83,6 +83,19 @@ impl Issues {
     /// The comments of an issue. They come all at once: the forge ignores `page` and `limit` here.
     pub fn comments(&self, number: i64) -> CommentList {
         CommentList { issues: self.clone(), number }
+    }
+
+    /// The comments of the whole repository from then on. Deletions do not show.
+    pub fn comments_since(&self, since: Timestamp) -> CommentFeed {
+        CommentFeed { issues: self.clone(), since }
+    }
+
+    /// One comment by its id; none where there is none any more, or that is no comment.
+    pub async fn comment(&self, id: i64) -> Result<Option<Comment>, ForgeError> {
+        match self.call(&["comments", &id.to_string()], Call::<Comment>::get).send_if_any().await {
+            Err(ForgeError::NotFound { .. }) => Ok(None),
+            found => found,
+        }
     }
 
     /// The timeline of an issue from then on. Its total is that of the page alone, so it is read until a page is empty
@@ -163,12 +176,33 @@ impl IssueList {
 
     /// One page.
     pub async fn send(self) -> Result<Page<Issue>, ForgeError> {
+        self.call().send_page().await
+    }
+
+    pub(super) fn call(self) -> Call<Vec<Issue>> {
         let call = self.issues.call(&[], Call::<Vec<Issue>>::get);
         let mut call = call.query("state", self.state).query("type", "issues");
         if let Some(since) = self.since {
             call = call.query("since", since);
         }
-        call.query("page", self.page).query("limit", self.limit).send_page().await
+        call.query("page", self.page).query("limit", self.limit)
+    }
+}
+
+/// The comments of a whole repository that were posted or edited since then, those of pull requests among them.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is asked before `all`"]
+pub struct CommentFeed {
+    issues: Issues,
+    since: Timestamp,
+}
+
+impl CommentFeed {
+    /// Oldest first, by when they were posted (go-gitea/gitea `models/issues/comment.go`). Without a page the forge would
+    /// send all of them at once.
+    pub(super) fn page(&self, page: u64, limit: u64) -> Call<Vec<ListedComment>> {
+        let call = self.issues.call(&["comments"], Call::<Vec<ListedComment>>::get);
+        call.query("since", self.since).query("page", page).query("limit", limit)
     }
 }
 

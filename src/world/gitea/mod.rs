@@ -33,11 +33,11 @@ pub(in crate::world) use cause::chain;
 pub use connection::{Builder, Patience, Requests, Token};
 pub(in crate::world) use connection::{as_needed_for, install_tls};
 pub use error::ForgeError;
-pub use issues::{CommentList, IssueList, Issues, State};
-pub use listing::Listing;
+pub use issues::{CommentFeed, CommentList, IssueList, Issues, State};
+pub use listing::{CommentListing, Listing};
 pub use models::{
-    Branch, Comment, Contents, ExternalTracker, Hook, Issue, IssueConfig, Label, Permissions, Pull, RemoteFile,
-    Repository, Template, TemplateField, TimelineEntry, User, Version,
+    Branch, Comment, Contents, ExternalTracker, Hook, Issue, IssueConfig, Label, ListedComment, ListedText,
+    Permissions, Pull, RemoteFile, Repository, Template, TemplateField, TimelineEntry, User, Version,
 };
 pub use repositories::{Commit, NewHook, NewLabel, Repositories};
 pub use traffic::Traffic;
@@ -115,6 +115,12 @@ impl Gitea {
     #[must_use]
     pub fn traffic(&self) -> Traffic {
         self.0.traffic()
+    }
+
+    /// By how many seconds this host's clock is ahead of the forge's, by its last answer.
+    #[must_use]
+    pub fn clock_offset(&self) -> Option<i64> {
+        self.0.clock_offset()
     }
 
     /// How many requests were sent so far, by method.

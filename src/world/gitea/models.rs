@@ -1,5 +1,8 @@
 //! The forge's answers, as far as we use them; everything else may be absent, null or new.
 
+use crate::mission::marker::Marker;
+use crate::mission::text::sha256;
+use crate::mission::time::Timestamp;
 use serde::{Deserialize, Deserializer};
 
 /// An account. Ghosts and job tokens have negative ids.
@@ -260,6 +263,67 @@ pub struct Comment {
     /// When it was last edited; else when it was posted.
     #[serde(default, deserialize_with = "or_default")]
     pub updated_at: String,
+}
+
+/// A comment in a repository's listing of them: what it can be recognised by, and not the text, since there may be very
+/// many.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ListedComment {
+    /// Unique on the forge.
+    pub id: i64,
+    /// Who posted it.
+    #[serde(default)]
+    pub user: Option<User>,
+    /// The page of its issue; empty where it is about a pull request.
+    #[serde(default, deserialize_with = "or_default")]
+    pub issue_url: String,
+    /// Its text.
+    #[serde(default, rename = "body", deserialize_with = "kept_of_text")]
+    pub text: ListedText,
+    /// When it was last edited; else when it was posted.
+    #[serde(default, deserialize_with = "or_default")]
+    pub updated_at: String,
+}
+
+/// What is kept of a listed comment's text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListedText {
+    /// Its SHA-256, in hexadecimal.
+    pub sha256: String,
+    /// Its first line, where that is a marker of ours.
+    pub marker: Option<Marker>,
+}
+
+fn kept_of_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ListedText, D::Error> {
+    let text: String = or_default(deserializer)?;
+    Ok(ListedText { sha256: sha256(&text), marker: Marker::parse(&text) })
+}
+
+impl ListedComment {
+    /// When it was last edited; else when it was posted.
+    #[must_use]
+    pub fn updated(&self) -> Timestamp {
+        time_or_latest(&self.updated_at)
+    }
+}
+
+impl Comment {
+    /// When it was posted.
+    #[must_use]
+    pub fn created(&self) -> Timestamp {
+        time_or_latest(&self.created_at)
+    }
+
+    /// When it was last edited; else when it was posted.
+    #[must_use]
+    pub fn updated(&self) -> Timestamp {
+        time_or_latest(&self.updated_at)
+    }
+}
+
+/// A time that cannot be read is one after which nothing has happened yet.
+fn time_or_latest(text: &str) -> Timestamp {
+    Timestamp::parse(text).unwrap_or_else(Timestamp::latest)
 }
 
 /// A line of an issue's timeline (go-gitea/gitea `services/convert/issue_comment.go`).

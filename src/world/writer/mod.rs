@@ -28,6 +28,7 @@ use rustix::fs::{
     AtFlags, Gid, Mode, OFlags, RenameFlags, fchmod, fchown, fsync, mkdirat, openat, renameat, renameat_with, unlinkat,
 };
 use rustix::io::Errno;
+use serde::Serialize;
 use serde_json::json;
 use std::fs::File;
 use std::io::Write;
@@ -150,6 +151,8 @@ impl Writer {
         for name in names_in(self.staging.as_fd(), ".").map_err(unwritable)? {
             match unlinkat(&self.staging, &*name, AtFlags::empty()) {
                 Err(Errno::ISDIR | Errno::PERM) => self.discard(&name),
+                // What `doctor` tries there goes by itself.
+                Err(Errno::NOENT) => Ok(()),
                 removed => removed,
             }
             .map_err(unwritable)?;
@@ -194,10 +197,15 @@ impl Writer {
 
     /// Replaces what is remembered of the fleet's alarm.
     pub fn remember_fleet(&self, memory: &Ledger) -> Result<(), WriteError> {
+        self.write_own(ALARMS, memory)
+    }
+
+    /// Replaces a file in the service's own directory.
+    pub(super) fn write_own(&self, name: &str, contents: &impl Serialize) -> Result<(), WriteError> {
         let own = self.root.open_own();
         let placed =
-            own.and_then(|own| self.place(own.as_fd(), ALARMS, pretty(memory).as_bytes(), 0o600, RenameFlags::empty()));
-        let path = || self.root.path().join(OWN).join(ALARMS).display().to_string();
+            own.and_then(|own| self.place(own.as_fd(), name, pretty(contents).as_bytes(), 0o600, RenameFlags::empty()));
+        let path = || self.root.path().join(OWN).join(name).display().to_string();
         placed.map_err(|cause| WriteError { tried: "write", path: path(), cause: cause.into(), is_our_own: true })
     }
 

@@ -110,23 +110,6 @@ async fn an_hour_that_is_full_says_so_and_the_next_one_says_the_rest() {
 }
 
 #[tokio::test]
-async fn a_fleet_issue_that_is_not_there_is_named_and_nothing_is_lost() {
-    let forge = Forge::sandbox().await;
-    let (mut story, number) = silent(&forge, at_once()).await;
-    let issue = format!("{}#999", story.repository.name);
-    story.notify = json!({ "on": ["stale"], "after_seconds": 0, "per_hour": 2, "issue": issue });
-    let other = file(&story.repository, 1).await[0];
-    story.pass(0).await;
-    story.beat(clock(), 1_000);
-    let report = story.pass(0).await;
-    assert!(report["errors"][0]["message"].as_str().unwrap().contains(&format!("on `{issue}`")), "{report}");
-    assert_eq!(story.alarms(number).await.len() + story.alarms(other).await.len(), 1);
-    story.notify = at_once();
-    story.pass(0).await;
-    assert_eq!((story.alarms(number).await.len(), story.alarms(other).await.len()), (1, 1));
-}
-
-#[tokio::test]
 async fn what_is_remembered_of_the_fleet_is_never_guessed_at() {
     let forge = Forge::sandbox().await;
     let (story, number) = silent(&forge, at_once()).await;

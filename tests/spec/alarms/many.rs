@@ -3,7 +3,7 @@
 use crate::alarms::on;
 use crate::support::cells::{at, seconds};
 use crate::support::missions::proposal;
-use lazarus::mission::alarm::{Alarm, Intended, Kind, Ledger, PER_HOUR_MAX, Raised, recent};
+use lazarus::mission::alarm::{Alarm, FleetIntended, Intended, Kind, Ledger, PER_HOUR_MAX, Raised, recent};
 use lazarus::mission::alarm_plan::Standing;
 use lazarus::mission::change::Change;
 use lazarus::mission::muster::{Member, Muster, Orders};
@@ -183,12 +183,94 @@ fn the_end_waits_for_room_and_is_said_again_where_that_is_asked_for() {
     assert_eq!(spoken(&again), Some((Kind::Repeated, 2)));
 }
 
+/// The time is so many seconds after the comment that named these two missions, and so many are bad.
+fn late(after: i64, bad: usize) -> (usize, Option<(Kind, usize)>, Option<usize>) {
+    let (muster, mut here) = muster(&due(bad), 40, settings(|notify| notify.per_hour = 100));
+    here.now = at(500 + after);
+    let orders = muster.orders(&speaking_for(&[1, 2]), &here);
+    let remembered = match &orders.change {
+        Some(Change::RememberFleet { memory }) => Some(memory.members.len()),
+        Some(_) | None => None,
+    };
+    (orders.allowed.len(), spoken(&orders), remembered)
+}
+
 #[test]
-fn others_that_fail_later_are_told_again_and_all_are_spoken_for_together() {
-    let one = orders(&due(3), 9, &speaking_for(&[1, 2]), |_| ());
-    assert_eq!((one.allowed.len(), spoken(&one)), (1, None), "one alone speaks for itself");
-    let many = orders(&due(6), 9, &speaking_for(&[1, 2]), |_| ());
-    assert_eq!((many.allowed.len(), spoken(&many)), (0, Some((Kind::Raised, 6))));
+fn late_ones_are_taken_silently_for_ten_minutes_or_until_they_are_twice_as_many() {
+    assert_eq!(late(400, 3), (0, None, Some(3)));
+    assert_eq!(late(400, 5), (0, None, Some(5)), "three to two");
+    assert_eq!(late(400, 6), (0, Some((Kind::Raised, 6)), None), "four to two");
+    assert_eq!(late(599, 3), (0, None, Some(3)));
+    assert_eq!(late(600, 3), (0, Some((Kind::Raised, 3)), None));
+    assert_eq!(late(600, 2), (0, None, None), "nobody is late");
+}
+
+#[test]
+fn late_ones_are_counted_from_those_that_the_last_comment_named() {
+    let ledger = Ledger { named: [(7, 1), (7, 2)].into(), ..speaking_for(&[1, 2, 3, 4]) };
+    let five = orders(&due(5), 40, &ledger, |_| ());
+    assert!(five.allowed.is_empty() && matches!(five.change, Some(Change::RememberFleet { .. })), "{five:?}");
+    let six = orders(&due(6), 40, &ledger, |_| ());
+    let Some(Change::PostFleetAlarm { notice, .. }) = &six.change else { panic!("{:?}", six.change) };
+    assert_eq!(
+        (notice.bad, notice.new, notice.listed[0].issue.as_str()),
+        (6, 4, "owner/missions#3"),
+        "the new ones first"
+    );
+    let said = ledger.said(notice.intended.clone());
+    assert_eq!((said.named.len(), said.raised_at, said.said_at), (6, Some(at(500)), Some(at(1_000))));
+}
+
+#[test]
+fn late_ones_wait_for_the_next_hour_where_they_need_a_comment_and_this_one_is_full() {
+    let full = Ledger { posted: vec![at(990); 10], ..speaking_for(&[1, 2]) };
+    let waiting = orders(&due(6), 40, &full, |_| ());
+    assert_eq!((waiting.allowed.len(), waiting.waiting, waiting.change.is_none()), (0, 4, true), "{waiting:?}");
+    let silent = orders(&due(3), 40, &full, |_| ());
+    assert!(matches!(silent.change, Some(Change::RememberFleet { .. })) && silent.waiting == 0, "{silent:?}");
+}
+
+#[test]
+fn those_that_went_bad_just_now_are_company_and_named_with_those_that_are_due() {
+    let young = Standing { bad_since: Some(at(990)), ..bad() };
+    let mixed: Vec<Standing> = std::iter::once(bad()).chain(vec![young; 11]).collect();
+    assert_eq!(spoken(&orders(&mixed, 12, &Ledger::default(), |_| ())), Some((Kind::Raised, 12)));
+    let none_is_due = orders(&vec![young; 11], 12, &Ledger::default(), |_| ());
+    assert!(none_is_due.change.is_none() && none_is_due.allowed.is_empty());
+    let without_an_issue = orders(&mixed, 12, &Ledger::default(), |notify| notify.issue = None);
+    assert_eq!((without_an_issue.allowed.len(), spoken(&without_an_issue)), (1, None));
+}
+
+#[test]
+fn a_question_is_asked_whatever_else_has_failed() {
+    let asks = Standing { mood: Mood::Bad(Cause::parse("wizard/waiting").unwrap()), ..bad() };
+    let orders = orders(&[bad(), bad(), bad(), asks], 40, &speaking_for(&[1, 2]), |_| ());
+    assert_eq!(orders.allowed.keys().copied().collect::<Vec<_>>(), [(7, 4)]);
+    let Some(Change::RememberFleet { memory }) = &orders.change else { panic!("{:?}", orders.change) };
+    assert_eq!(memory.members.len(), 3);
+}
+
+/// Who may speak where everything is bad without delay, so many seconds after each went bad, and looked at every ten seconds.
+fn after_a_look(now: i64, since: &[i64], after: i64) -> (usize, Option<(Kind, usize)>) {
+    let standings: Vec<Standing> =
+        since.iter().map(|since| Standing { bad_since: Some(at(*since)), ..bad() }).collect();
+    let (muster, mut here) = muster(&standings, 12, settings(|notify| notify.after = seconds(after)));
+    here.now = at(now);
+    let orders = muster.looking_again_after(seconds(10)).orders(&Ledger::default(), &here);
+    (orders.allowed.len(), spoken(&orders))
+}
+
+#[test]
+fn a_first_one_waits_one_interval_for_company_before_it_speaks_alone() {
+    assert_eq!(after_a_look(10, &[0], 0), (0, None));
+    assert_eq!(after_a_look(20, &[0], 0), (1, None));
+    assert_eq!(after_a_look(20, &[0, 10], 0), (0, None), "two wait for a third");
+    assert_eq!(after_a_look(30, &[0, 10], 0), (2, None));
+    assert_eq!(after_a_look(30, &[0, 10, 20], 0), (1, None), "and none for ever");
+    assert_eq!(after_a_look(20, &[0, 10, 10, 10], 0), (0, None), "more may come");
+    assert_eq!(after_a_look(30, &[0, 10, 10, 10, 20], 0), (0, Some((Kind::Raised, 5))));
+    assert_eq!(after_a_look(300, &[0], 300), (1, None), "where all are known by then, there is nothing to wait for");
+    assert_eq!(after_a_look(300, &[0, 4, 8, 40], 300), (0, Some((Kind::Raised, 4))));
 }
 
 #[test]
@@ -196,6 +278,16 @@ fn without_its_issue_the_fleets_alarm_is_let_go() {
     let orders = orders(&due(2), 9, &speaking_for(&[1, 2]), |notify| notify.issue = None);
     let Some(Change::RememberFleet { memory }) = &orders.change else { panic!("{:?}", orders.change) };
     assert_eq!((memory.members.len(), memory.raised_at, orders.allowed.len()), (0, None, 2));
+}
+
+#[test]
+fn for_an_hour_after_its_issue_has_refused_a_comment_each_speaks_for_itself() {
+    for (at_second, alone) in [(999, 5), (-2_599, 5), (-2_600, 0)] {
+        let orders = orders(&due(5), 5, &speaking_for(&[1, 2]).refused(at(at_second)), |_| ());
+        assert_eq!(orders.allowed.len(), alone, "{at_second}");
+    }
+    let said = speaking_for(&[]).refused(at(0)).said(FleetIntended { kind: Kind::Over, at: at(9), members: [].into() });
+    assert_eq!(said.refused_at, None);
 }
 
 #[test]

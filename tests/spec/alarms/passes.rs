@@ -115,7 +115,7 @@ async fn passes_raise_an_alarm_by_the_mere_passing_of_time_and_end_it(forge: For
 }
 
 /// An issue on which one comment speaks for many.
-async fn fleet_issue(repository: &Repository) -> i64 {
+pub(crate) async fn fleet_issue(repository: &Repository) -> i64 {
     let issue = json!({ "title": "The fleet", "body": "Alarms for many." });
     let path = format!("{}/issues", repository.path());
     repository.forge.change(reqwest::Method::POST, &path, issue).await["number"].as_i64().unwrap()

@@ -93,10 +93,15 @@ fn every_alarm_says_what_is_wrong_since_when_where_and_what_to_do_next() {
     ] {
         writeln!(told, "=== {name}\n{}", fleet(missions, &ledger)).unwrap();
     }
-    let standing =
-        Ledger { members: [(7, 1)].into(), raised_at: Some(at(0)), said_at: Some(at(0)), ..Ledger::default() };
-    writeln!(told, "=== many are well again\n{}", fleet(0, &standing)).unwrap();
+    let before = Ledger { members: (1..=5).map(|number| (7, number)).collect(), ..speaking() };
+    writeln!(told, "=== many more\n{}", fleet(25, &before)).unwrap();
+    writeln!(told, "=== many are well again\n{}", fleet(0, &speaking())).unwrap();
     golden::check("alarms.md", &told);
+}
+
+/// One comment speaks for one of them, since long ago.
+fn speaking() -> Ledger {
+    Ledger { members: [(7, 1)].into(), raised_at: Some(at(0)), said_at: Some(at(0)), ..Ledger::default() }
 }
 
 /// What is said for so many of thirty.

@@ -33,7 +33,11 @@ impl World {
         turn: &mut Turn,
     ) -> (Vec<Change>, bool) {
         let (mut made, mut has_lost) = (Vec::new(), false);
-        for change in planned.iter().filter(|change| !fails(change)) {
+        for change in planned {
+            if fails(change) {
+                self.doubt(change);
+                continue;
+            }
             let edited = if let Change::EditComment { id, .. } = change { Some(*id) } else { None };
             if edited.is_some_and(|id| !self.comments.iter().any(|comment| comment.id == id)) {
                 turn.found_comment_deleted();
@@ -46,15 +50,25 @@ impl World {
         (made, has_lost)
     }
 
+    /// A repair that failed leaves our comment to be read again.
+    fn doubt(&mut self, change: &Change) {
+        let Change::EditComment { status, .. } = change else { return };
+        let comment = self.record.as_mut().and_then(|record| record.comment.as_mut());
+        if let Some(comment) = comment.filter(|comment| comment.digest == status.digest()) {
+            comment.is_confirmed = false;
+        }
+    }
+
     /// Another root has edited the comment that this one was about to edit, or posted one before this one did.
     fn another_takes_it(&mut self, is_posted: bool) {
         let (me, first) = (self.here.me, self.comments.iter().map(|comment| comment.id).min().unwrap_or(self.next_id));
         if is_posted {
             self.comments.insert(0, comment(first - 1, me, OTHER));
         } else {
-            for ours in self.comments.iter_mut().filter(|ours| ours.marker.is_some()) {
-                let CommentFacts { marker, .. } = comment(ours.id, ours.poster, OTHER);
-                ours.marker = marker;
+            let is_ours = |ours: &&mut CommentFacts| ours.marker.is_some() || self.left.contains_key(&ours.id);
+            for ours in self.comments.iter_mut().filter(is_ours) {
+                let CommentFacts { marker, body_sha256, .. } = comment(ours.id, ours.poster, OTHER);
+                (ours.marker, ours.body_sha256) = (marker, body_sha256);
             }
         }
     }
@@ -115,7 +129,9 @@ fn without_an_answer_a_claim_waits_and_nothing_else_does() {
         world.meanwhile = Some(Meanwhile::NoAnswer);
         let made = |halves: Vec<Half>| -> Vec<String> {
             let made = halves.into_iter().flat_map(|half| half.made);
-            made.filter(|change| !change.is_claim()).map(|change| change.to_string()).collect()
+            let is_for_the_claim =
+                |change: &Change| change.is_claim() || matches!(change, Change::RememberComment { .. });
+            made.filter(|change| !is_for_the_claim(change)).map(|change| change.to_string()).collect()
         };
         let halves = world.pass();
         assert!(!halves.iter().any(|half| has_claim(&half.planned)), "nobody knows whose it is");

@@ -15,6 +15,7 @@ use lazarus::mission::marker::Marker;
 use lazarus::mission::notify::{Cause, Notify};
 use lazarus::mission::observation::{Allowance, AttachedLabel, CommentFacts, Origin, Take};
 use lazarus::mission::record::{IssueKey, IssueState};
+use lazarus::mission::text::sha256;
 use serde_json::{Map, json};
 use std::collections::BTreeSet;
 
@@ -53,10 +54,14 @@ pub(super) fn world(random: &mut Rng) -> World {
         let adopted = MissionId::parse(ADOPTED).unwrap();
         world.cells.insert(adopted, Sighting::Cell(Box::new(worked_in(random, CellFacts::empty()))));
     }
+    let mut writer = Rng::with_seed(random.clone().u64(..));
     for _ in 0..random.u8(..8) {
         world.pass();
         for _ in 0..random.u8(1..3) {
             disturb(random, &mut world);
+            if writer.u8(..8) == 0 {
+                tamper(&mut writer, &mut world);
+            }
         }
     }
     world
@@ -133,7 +138,16 @@ fn another_says(random: &mut Rng, world: &mut World) {
         _ => comment(1, poster, root).marker,
     };
     let (id, now) = (world.next_id, world.forge_now);
-    world.comments.push(CommentFacts { id, poster, marker, alarm: None, created_at: now, updated_at: now });
+    let body_sha256 = sha256(&format!("{id} by another"));
+    world.comments.push(CommentFacts {
+        id,
+        poster,
+        marker,
+        alarm: None,
+        body_sha256,
+        created_at: now,
+        updated_at: now,
+    });
     (world.next_id, world.issue.updated_at) = (id + 1, now);
 }
 
@@ -181,6 +195,19 @@ fn lose_an_alarm(random: &mut Rng, world: &mut World) {
     }
 }
 
+/// A writer edits a comment of ours: its text, its first line too, or back to what it was.
+fn tamper(random: &mut Rng, world: &mut World) {
+    let (me, now) = (world.here.me, world.forge_now);
+    let Some(ours) = world.comments.iter_mut().find(|ours| ours.poster == me && ours.marker.is_some()) else { return };
+    let left = world.left.get(&ours.id).cloned();
+    match (random.u8(..5), left) {
+        (0, _) => (ours.marker, ours.body_sha256) = (None, sha256("defaced")),
+        (1 | 2, Some(left)) => ours.body_sha256 = left,
+        _ => ours.body_sha256 = sha256(&format!("forged {}", random.u8(..))),
+    }
+    ours.updated_at = now;
+}
+
 /// Somebody puts a label on. It is an approval if they may give one and have seen what it is for.
 fn click(random: &mut Rng, world: &mut World, name: &str) {
     let who = any(random, &PEOPLE);
@@ -194,10 +221,15 @@ fn click(random: &mut Rng, world: &mut World, name: &str) {
     world.tell(who, name, true);
     world.issue.updated_at = world.forge_now;
     let approvers = &world.here.approval.approvers;
-    let may = who > 0 && who != AUTHOR && who != 8 && (approvers.is_empty() || approvers.contains(&who));
+    let is_trusted = world.here.approval.authors.contains(&AUTHOR);
+    let may_approve = who != AUTHOR && (approvers.is_empty() || approvers.contains(&who));
+    let may = who > 0 && who != 8 && (may_approve || (who == AUTHOR && is_trusted));
     let ours = world.comments.iter().filter(|comment| comment.marker.is_some());
-    let first = ours.filter(|comment| [world.here.me, 8].contains(&comment.poster)).map(|comment| comment.id).min();
-    let asked = first.and_then(|id| world.asks.get(&id)).cloned().flatten();
+    let ours = ours.filter(|comment| [world.here.me, 8].contains(&comment.poster));
+    let first = ours.min_by_key(|comment| comment.id);
+    // Under our first line may stand what somebody else has written.
+    let first = first.filter(|comment| world.left.get(&comment.id) == Some(&comment.body_sha256));
+    let asked = first.and_then(|comment| world.asks.get(&comment.id)).cloned().flatten();
     world.approved.extend(asked.filter(|_| may && name == "approval/granted"));
 }
 

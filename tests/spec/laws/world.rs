@@ -7,7 +7,7 @@ use lazarus::mission::alarm::AlarmMarker;
 use lazarus::mission::archive::ArchiveName;
 use lazarus::mission::cell::{Failure, Sighting};
 use lazarus::mission::change::Change;
-use lazarus::mission::comment::marker;
+use lazarus::mission::comment::{marker, render};
 use lazarus::mission::expected::expected;
 use lazarus::mission::identity::MissionId;
 use lazarus::mission::label::Label;
@@ -18,11 +18,13 @@ use lazarus::mission::observation::{
     Allowance, CommentFacts, Comments, Here, IssueFacts, LabelEvent, Observation, Origin, Timeline,
 };
 use lazarus::mission::person::Person;
-use lazarus::mission::record::{IssueKey, IssueState, Record, Spoken};
+use lazarus::mission::record::{IssueKey, IssueState, Record};
 use lazarus::mission::situation::Situation;
 use lazarus::mission::step::{Candidate, Step};
+use lazarus::mission::text::sha256;
 use lazarus::mission::time::Timestamp;
 use lazarus::mission::worktree::DirectoryId;
+use lazarus::mission::written::Written;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -57,6 +59,10 @@ pub(super) struct World {
     pub(super) is_git_well: bool,
     /// What each comment of ours asks to be approved.
     pub(super) asks: BTreeMap<i64, Option<String>>,
+    /// The text of each comment of ours as we left it.
+    pub(super) left: BTreeMap<i64, String>,
+    /// Title and body when a pass read them first.
+    pub(super) first_text: Option<(String, String)>,
     /// What somebody who may has approved with the question before their eyes.
     pub(super) approved: BTreeSet<String>,
     /// How many passes in a row were told that there is no such issue.
@@ -109,6 +115,8 @@ impl World {
             is_one_of_many: false,
             is_git_well: true,
             asks: BTreeMap::new(),
+            left: BTreeMap::new(),
+            first_text: None,
             approved: BTreeSet::new(),
             told_gone: 0,
             next_id: 50,
@@ -178,7 +186,7 @@ impl World {
 
     /// What forge and memory tell when they are asked.
     pub(super) fn answer(&self, missing: &MissingFacts, seen: &mut Observation) {
-        let MissingFacts { comments, timeline, origin, record } = missing;
+        let MissingFacts { comments, comment: _, timeline, origin, record } = missing;
         if *comments {
             seen.comments = Comments::Read(self.comments.clone());
             seen.issue.comments = i64::try_from(self.comments.len()).unwrap();
@@ -241,6 +249,9 @@ impl World {
                 Step::Done => break,
             }
         }
+        if self.record.is_some() {
+            self.first_text.get_or_insert((self.issue.title.clone(), self.issue.body.clone()));
+        }
         halves.push(Half { asked, seen: candidate.seen, planned: Vec::new(), made: Vec::new(), has_lost: false });
         self.is_one_of_many = false;
         (halves, facts)
@@ -259,8 +270,10 @@ impl World {
             | Change::RestoreCell { .. }
             | Change::RestorePart { .. }
             | Change::UpdateFile { .. } => self.change_disk(&before, change),
-            Change::PostComment { issue: _, status } => self.say(self.next_id, status, None),
-            Change::EditComment { issue: _, id, status, is_claim } => self.say(*id, status, Some(*is_claim)),
+            Change::PostComment { issue: _, status, is_repost } => self.post(status, *is_repost),
+            Change::EditComment { issue: _, id, status, is_claim, requested_at } => {
+                self.edit(*id, status, (!is_claim, *requested_at));
+            }
             Change::RemoveComment { issue: _, id } => self.comments.retain(|comment| comment.id != *id),
             Change::AddLabels { .. }
             | Change::RemoveLabel { .. }
@@ -310,27 +323,56 @@ impl World {
     pub(super) fn sound(&mut self, marker: AlarmMarker) {
         let (poster, now, alarm) = (self.here.me, self.forge_now, Some(marker));
         let id = self.next_id;
-        self.comments.push(CommentFacts { id, poster, marker: None, alarm, created_at: now, updated_at: now });
+        let body_sha256 = sha256(&format!("{id}, an alarm"));
+        self.comments.push(CommentFacts {
+            id,
+            poster,
+            marker: None,
+            alarm,
+            body_sha256,
+            created_at: now,
+            updated_at: now,
+        });
         self.next_id += 1;
         self.issue.updated_at = now;
     }
 
-    fn say(&mut self, id: i64, status: &Status, is_claim: Option<bool>) {
-        let marker = Some(marker(&self.here, status));
-        let now = self.forge_now;
-        if let Some(ours) = self.comments.iter_mut().find(|comment| comment.id == id) {
-            (ours.marker, ours.updated_at) = (marker, now);
-        } else {
-            let poster = self.here.me;
-            self.comments.push(CommentFacts { id, poster, marker, alarm: None, created_at: now, updated_at: now });
-            self.next_id += 1;
-            self.issue.updated_at = now;
-        }
-        self.asks.insert(id, status.asks());
+    fn post(&mut self, status: &Status, is_repost: bool) {
+        let id = self.next_id;
+        let comment = self.say(id, status).posted(status, is_repost.then_some(self.here.now));
+        self.next_id += 1;
+        self.issue.updated_at = self.forge_now;
+        self.own_record().comment = Some(comment);
+    }
+
+    fn edit(&mut self, id: i64, status: &Status, (is_confirmed, requested_at): (bool, Option<Timestamp>)) {
+        let written = self.say(id, status);
+        let record = self.own_record();
+        record.comment = Some(written.edited(status, is_confirmed, requested_at, record.comment.as_ref()));
+    }
+
+    fn own_record(&mut self) -> &mut Record {
         let key = self.issue.key.clone();
-        let (is_confirmed, is_edited) = (is_claim == Some(false), is_claim.is_some());
-        let spoken = Spoken { id, digest: status.digest(), is_confirmed, asks: status.asks(), is_edited };
-        self.record.get_or_insert_with(|| Record::new(key)).comment = Some(spoken);
+        self.record.get_or_insert_with(|| Record::new(key))
+    }
+
+    fn say(&mut self, id: i64, status: &Status) -> Written {
+        let (poster, now) = (self.here.me, self.forge_now);
+        let (marker, body_sha256) = (Some(marker(&self.here, status)), sha256(&render(&self.here, status)));
+        self.asks.insert(id, status.asks());
+        self.left.insert(id, body_sha256.clone());
+        let written = Written { id, body_sha256: body_sha256.clone(), updated_at: now };
+        if let Some(ours) = self.comments.iter_mut().find(|comment| comment.id == id) {
+            // An edit that changes nothing is not stored.
+            if ours.body_sha256 == body_sha256 {
+                return Written { updated_at: ours.updated_at, ..written };
+            }
+            (ours.marker, ours.body_sha256, ours.updated_at) = (marker, body_sha256, now);
+        } else {
+            let (alarm, created_at) = (None, now);
+            self.comments.push(CommentFacts { id, poster, marker, alarm, body_sha256, created_at, updated_at: now });
+        }
+        written
     }
 
     fn change_disk(&mut self, before: &Observation, change: &Change) {

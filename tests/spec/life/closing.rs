@@ -50,7 +50,7 @@ async fn closing_moves_the_cell_away_whole_and_reopening_brings_it_back(forge: F
     let quiet = host.once(&repository).await;
     assert_eq!(
         (changes(&quiet), quiet["requests"]["get"].as_u64()),
-        (0, Some(4)),
+        (0, Some(5)),
         "it is not asked for again: {quiet}"
     );
 

@@ -1,7 +1,8 @@
 //! What a person reads at each turn of a mission's life, whole, in `tests/fixtures/life.md`.
 
 use crate::life::scenes::{
-    AUTHOR, MAINTAINER, checked_out, clicked, closed, here, in_label_mode, not_checked_out, reopened, suspended,
+    AUTHOR, MAINTAINER, as_left, checked_out, clicked, closed, here, in_label_mode, not_checked_out, reopened,
+    suspended,
 };
 use crate::support::cells::{at, beaten, whole};
 use crate::support::golden;
@@ -11,9 +12,10 @@ use lazarus::mission::cell::{FileKind, Sighting};
 use lazarus::mission::comment::render;
 use lazarus::mission::expected::expected;
 use lazarus::mission::label::Label;
-use lazarus::mission::observation::Observation;
+use lazarus::mission::observation::{Comments, Observation};
 use lazarus::mission::situation::Situation;
 use lazarus::mission::status::status;
+use lazarus::mission::text::sha256;
 use lazarus::mission::worktree::CANNOT_BE_HAD;
 use std::fmt::Write;
 
@@ -84,7 +86,12 @@ fn every_turn_of_a_life_is_told_with_what_to_do_next() {
         ("approved by somebody who may not", clicked(asked(&[], &[MAINTAINER]), 6, 5)),
         ("approved by nobody", clicked(asked(&[], &[]), -1, 5)),
         ("approved before it was shown", clicked(asked(&[], &[]), MAINTAINER, -30)),
+        ("approved while another account had changed the comment", forged(clicked(asked(&[], &[]), MAINTAINER, 5))),
+        ("another account has changed the comment", forged(untouched(asked(&[], &[])))),
         ("approved", clicked(asked(&[], &[]), MAINTAINER, 5)),
+        ("a trusted author's, edited before there was room", trusted_without_room(&many)),
+        ("a trusted author's, edited", trusted_and_edited(&many, &[])),
+        ("a trusted author's, edited, with approvers", trusted_and_edited(&many, &[MAINTAINER])),
         ("approved, then edited", edited(&many)),
         ("approved, then edited back", edited(&[])),
         ("asks for a cell that exists", adopted(Sighting::Cell(Box::new(whole())))),
@@ -114,6 +121,36 @@ fn every_turn_of_a_life_is_told_with_what_to_do_next() {
         writeln!(told, "=== {name}\n{}", said(observation)).unwrap();
     }
     golden::check("life.md", &told);
+}
+
+/// The comments were read, and ours is there.
+fn untouched(mut observation: Observation) -> Observation {
+    let spoken = observation.record.as_ref().and_then(|record| record.comment.clone()).unwrap();
+    observation.comments = Comments::Read(vec![as_left(&observation, &spoken)]);
+    observation
+}
+
+/// Somebody has written something else under our first line.
+fn forged(mut observation: Observation) -> Observation {
+    let Comments::Read(comments) = &mut observation.comments else { unreachable!("they were read") };
+    comments[0].body_sha256 = sha256("forged");
+    observation
+}
+
+fn trusted(observation: Observation, approvers: &[i64]) -> Observation {
+    here(in_label_mode(observation, approvers), |here| here.approval.authors = [AUTHOR].into())
+}
+
+fn trusted_and_edited(answers: &[(&str, &str)], approvers: &[i64]) -> Observation {
+    let mut observation = settled(trusted(proposal(&[]), approvers));
+    edit(&mut observation, &body(answers));
+    observation
+}
+
+fn trusted_without_room(answers: &[(&str, &str)]) -> Observation {
+    let mut observation = settled(trusted(full(Limit::Cells(1)), &[]));
+    edit(&mut observation, &body(answers));
+    observation
 }
 
 fn closed_without_a_cell() -> Observation {

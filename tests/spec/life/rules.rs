@@ -146,11 +146,11 @@ fn no_repository_is_asked_about_where_no_worktree_can_be_filled() {
     }
 }
 
-/// The forge tells whole seconds; our comment was edited ten seconds ago.
+/// The forge tells whole seconds; the request was shown at the second zero.
 #[test]
-fn a_click_counts_only_from_the_second_after_the_edit_of_what_it_approves() {
+fn a_click_counts_only_from_the_second_after_the_request_was_shown() {
     let asked = settled(in_label_mode(proposal(&[]), &[]));
-    for (seconds, kinds) in [(-11, [].as_slice()), (-10, &[]), (-9, &["create-cell"])] {
+    for (seconds, kinds) in [(-1, [].as_slice()), (0, &[]), (1, &["create-cell"])] {
         assert_eq!(planned(&clicked(asked.clone(), MAINTAINER, seconds)), kinds, "{seconds}");
     }
 }
@@ -185,11 +185,11 @@ fn a_preview_takes_no_click_for_the_answer_to_a_question_that_is_still_to_be_pos
 fn a_click_in_the_second_of_an_edit_counts_after_a_post_only() {
     let asked = settled(in_label_mode(proposal(&[]), &[]));
     for (is_edited, edited_at, id, is_given) in
-        [(false, -10, 100, true), (false, -10, 19, false), (true, -10, 100, false), (false, -9, 100, false)]
+        [(false, 0, 100, true), (false, 0, 19, false), (true, 0, 100, false), (false, 1, 100, false)]
     {
-        let mut clicked = clicked(asked.clone(), MAINTAINER, -10);
+        let mut clicked = clicked(asked.clone(), MAINTAINER, 0);
         let Comments::Read(comments) = &mut clicked.comments else { unreachable!() };
-        (comments[0].created_at, comments[0].updated_at) = (at(-10), at(edited_at));
+        (comments[0].created_at, comments[0].updated_at) = (at(0), at(edited_at));
         let Timeline::Read(events) = &mut clicked.timeline else { unreachable!() };
         events[0].id = id;
         clicked.record.as_mut().unwrap().comment.as_mut().unwrap().is_edited = is_edited;
@@ -242,7 +242,7 @@ fn an_approval_is_remembered_before_the_comment_is_edited() {
 #[test]
 fn every_turn_of_a_life_settles_in_one_pass() {
     let asked = || settled(in_label_mode(proposal(&[]), &[]));
-    for (name, observation) in [
+    let lives = vec![
         ("asked", in_label_mode(proposal(&[]), &[])),
         ("approved", clicked(asked(), MAINTAINER, 5)),
         ("denied", clicked(asked(), MAINTAINER, -30)),
@@ -250,7 +250,8 @@ fn every_turn_of_a_life_settles_in_one_pass() {
         ("reopened", reopened()),
         ("suspended", suspended(beaten(-10, "working"))),
         ("active", active(beaten(-10, "working"))),
-    ] {
+    ];
+    for (name, observation) in lives {
         let once = settled(observation);
         assert_eq!(preview(&once), [], "{name}");
     }

@@ -1,6 +1,6 @@
 //! Missions at some moment of their lives, as they are observed, without a forge.
 
-use crate::support::cells::{at, beaten};
+use crate::support::cells::{at, beaten, seconds};
 use crate::support::missions::{active, body, edit, labelled, proposal, settled};
 use lazarus::mission::approval::{ApprovalMode, ApprovalPolicy};
 use lazarus::mission::cell::{CellFacts, Sighting};
@@ -42,16 +42,17 @@ pub(crate) fn clicked(mut observation: Observation, who: i64, seconds: i64) -> O
     observation
 }
 
-/// Our comment as we left it, edited ten seconds ago.
-fn as_left(observation: &Observation, spoken: &lazarus::mission::record::Spoken) -> CommentFacts {
+/// Our comment as we left it, edited since it was posted.
+pub(crate) fn as_left(observation: &Observation, spoken: &lazarus::mission::record::Spoken) -> CommentFacts {
     let marker = lazarus::mission::marker::Marker {
         mission: observation.binding().map(|binding| binding.mission_id),
         root: observation.binding().and(observation.here.root),
         host: observation.binding().map(|_| observation.here.host.clone()),
         digest: spoken.digest.clone(),
     };
-    let poster = observation.here.me;
-    CommentFacts { id: spoken.id, poster, marker: Some(marker), alarm: None, created_at: at(-20), updated_at: at(-10) }
+    let (poster, updated_at) = (observation.here.me, spoken.updated_at.unwrap());
+    let (created_at, body_sha256) = (updated_at.plus(seconds(-10)), spoken.body_sha256.clone().unwrap());
+    CommentFacts { id: spoken.id, poster, marker: Some(marker), alarm: None, body_sha256, created_at, updated_at }
 }
 
 pub(crate) fn event(label: Label, who: i64, seconds: i64) -> LabelEvent {

@@ -254,7 +254,7 @@ impl Walk {
         let seconds = [30, 400, 1_000][self.random.usize(..3)];
         self.note(format!("wait {seconds} s"));
         AHEAD.set(AHEAD.get() + seconds);
-        self.forge.engine().grow_older(Duration::from_secs(2));
+        self.forge.engine().advance(Duration::from_secs(2));
     }
 
     async fn pass(&mut self) -> Option<Report> {
@@ -288,7 +288,7 @@ impl Walk {
         for round in 0..4 {
             self.pass().await;
             if round == 1 {
-                self.forge.engine().grow_older(Duration::from_secs(2));
+                self.forge.engine().advance(Duration::from_secs(2));
                 for number in self.issues.keys().copied().collect::<Vec<_>>() {
                     if self.repository.labels(number).await.contains(&"approval/needed".to_owned()) {
                         self.repository.put_label(number, "approval/granted").await;

@@ -33,6 +33,8 @@ pub(super) fn mission(number: i64) -> MissionView {
         mission_id: id(number),
         has_cell: true,
         is_archived: false,
+        comment_refusal: None,
+        is_published: true,
         path: format!("/var/missions/{}", id(number)),
         phase: Some(Phase::Active),
         health: Some(Health::Healthy),
@@ -89,6 +91,7 @@ pub(super) fn fleet_of(missions: Vec<MissionView>) -> Snapshot {
         },
         gateways: Vec::new(),
         traffic: Traffic::default(),
+        clock_offset: None,
     }
 }
 

@@ -5,6 +5,8 @@ use crate::support::repository::Repository;
 use crate::support::{PATIENCE, soon};
 use chrono::{TimeDelta, Utc};
 use lazarus::engine::{self, Engine};
+use lazarus::mission::comment_check::CommentEvent;
+use lazarus::mission::host_clock::HostClock;
 use lazarus::mission::time::Timestamp;
 use lazarus::queue::Queue;
 use lazarus::settings::{Environment, Flags, Settings};
@@ -12,14 +14,16 @@ use lazarus::snapshot::Snapshot;
 use lazarus::trouble::Refusal;
 use lazarus::world::root::RootError;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 /// A daemon that has begun.
 pub(crate) struct Running {
-    ticks: mpsc::Sender<Timestamp>,
+    ticks: mpsc::Sender<HostClock>,
     pub(crate) snapshots: watch::Receiver<Arc<Snapshot>>,
     pub(crate) queue: Arc<Queue>,
+    pub(crate) comments: mpsc::Sender<CommentEvent>,
     shutdown: oneshot::Sender<()>,
     end: JoinHandle<()>,
     pub(crate) now: Timestamp,
@@ -69,8 +73,9 @@ impl Running {
         let (ticks, heard) = mpsc::channel(1);
         let (shutdown, is_over) = oneshot::channel();
         let (snapshots, queue) = (daemon.snapshots(), daemon.queue());
+        let comments = daemon.comment_events();
         let end = tokio::spawn(engine::run(daemon, heard, async { is_over.await.unwrap_or_default() }));
-        Self { ticks, snapshots, queue, shutdown, end, now }
+        Self { ticks, snapshots, queue, comments, shutdown, end, now }
     }
 
     /// A tick, so many seconds after the last one, and all that it leads to.
@@ -84,7 +89,17 @@ impl Running {
     /// A tick, so many seconds after the last one, whatever it leads to.
     pub(crate) async fn send_tick(&mut self, seconds: i64) {
         self.now = self.now.plus(TimeDelta::seconds(seconds));
-        self.ticks.send(self.now).await.unwrap();
+        self.ticks.send(self.now.into()).await.unwrap();
+    }
+
+    /// The same with a reading of the time since the host was started; `jump` is by how many seconds the wall clock moves
+    /// beyond what has passed.
+    pub(crate) async fn tick_with(&mut self, boot: Duration, jump: i64) -> Arc<Snapshot> {
+        let count = |snapshot: &Snapshot| snapshot.passes.complete + snapshot.passes.incomplete;
+        let before = count(&self.snapshots.borrow());
+        self.now = self.now.plus(TimeDelta::seconds(30 + jump));
+        self.ticks.send(HostClock { wall: self.now, boot: Some(boot) }).await.unwrap();
+        self.shows(|snapshot| count(snapshot) > before).await
     }
 
     /// The first snapshot from now on that is as wanted.

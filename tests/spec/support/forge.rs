@@ -108,7 +108,7 @@ impl Forge {
     /// What happens from now on does not happen in the second of what has happened so far; the forge tells whole seconds.
     pub(crate) async fn next_second(&self) {
         match &self.engine {
-            Engine::Sandbox(sandbox) => sandbox.grow_older(Duration::from_secs(2)),
+            Engine::Sandbox(sandbox) => sandbox.advance(Duration::from_secs(2)),
             Engine::Gitea(_) => {
                 let now = || chrono::Utc::now().timestamp();
                 let before = now();
@@ -195,6 +195,13 @@ impl Forge {
         let (status, value) = self.call("owner", Method::GET, path, Value::Null).await;
         assert_eq!(status, 200, "GET {path}: {value}");
         value
+    }
+
+    /// How many there are on all pages of a listing.
+    pub(crate) async fn total(&self, path: &str) -> i64 {
+        let request = self.client.get(format!("{}/api/v1{path}", self.url));
+        let answer = request.header(AUTHORIZATION, format!("token {}", self.token("owner"))).send().await.unwrap();
+        answer.headers()["x-total-count"].to_str().unwrap().parse().unwrap()
     }
 
     /// Changes something as the owner.

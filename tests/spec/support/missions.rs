@@ -5,6 +5,7 @@ use lazarus::mission::approval::ApprovalPolicy;
 use lazarus::mission::cell::{CellFacts, Sighting};
 use lazarus::mission::cell_plan::plan_cell;
 use lazarus::mission::change::Change;
+use lazarus::mission::comment::render;
 use lazarus::mission::expected::expected;
 use lazarus::mission::identity::{ForgeUrl, HostName, RepositoryName, RepositoryPattern, RootId};
 use lazarus::mission::label::Label;
@@ -19,6 +20,8 @@ use lazarus::mission::plan::plan_status;
 use lazarus::mission::record::{IssueKey, IssueState, Record, Spoken};
 use lazarus::mission::situation::Situation;
 use lazarus::mission::step::preview;
+use lazarus::mission::text::sha256;
+use lazarus::mission::written::Written;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -63,6 +66,7 @@ pub(crate) fn proposal(answers: &[(&str, &str)]) -> Observation {
         approval: ApprovalPolicy::default(),
         close_grace: seconds(900),
         notify: Notify::default(),
+        starts: Arc::default(),
         effort: Arc::default(),
     };
     let key = IssueKey {
@@ -134,7 +138,8 @@ pub(crate) fn labelled(names: &[&str]) -> Vec<AttachedLabel> {
 pub(crate) fn comment(id: i64, poster: i64, root: &str) -> CommentFacts {
     let mission = "123e4567-e89b-12d3-a456-426614174000";
     let line = format!("<!-- lazarus:status v1 mission={mission} root={root} host=beta digest=abc -->");
-    CommentFacts { id, poster, marker: Marker::parse(&line), alarm: None, created_at: at(-5), updated_at: at(-5) }
+    let (marker, body_sha256) = (Marker::parse(&line), sha256(&line));
+    CommentFacts { id, poster, marker, alarm: None, body_sha256, created_at: at(-5), updated_at: at(-5) }
 }
 
 /// The world after all changes of a preview have been made, as the next pass sees it.
@@ -152,12 +157,6 @@ pub(crate) fn settled(mut observation: Observation) -> Observation {
 
 /// Makes a change on the issue or in our memory, as forge and disk would.
 pub(crate) fn make(after: &mut Observation, change: &Change) {
-    let speak = |after: &mut Observation, id: i64, status: &Status, is_edited: bool| {
-        let key = after.issue.key.clone();
-        let record = after.record.get_or_insert_with(|| Record::new(key));
-        let (digest, asks) = (status.digest(), status.asks());
-        record.comment = Some(Spoken { id, digest, is_confirmed: true, asks, is_edited });
-    };
     match change {
         Change::AddLabels { issue: _, labels, displaced: _ } => add_labels(after, labels),
         Change::RemoveLabel { issue: _, label } => after.issue.labels.retain(|known| known.id != label.id),
@@ -165,11 +164,17 @@ pub(crate) fn make(after: &mut Observation, change: &Change) {
             after.issue.labels.retain(|known| !remove.contains(known) && !displaced.contains(known));
             add_labels(after, add);
         }
-        Change::PostComment { issue: _, status } => {
+        Change::PostComment { issue: _, status, is_repost } => {
             after.issue.comments += 1;
-            speak(after, 20, status, false);
+            let reposted_at = is_repost.then_some(after.here.now);
+            let comment = written(after, 20, status).posted(status, reposted_at);
+            remember(after, Spoken { is_confirmed: true, ..comment });
         }
-        Change::EditComment { issue: _, id, status, is_claim: _ } => speak(after, *id, status, true),
+        Change::EditComment { issue: _, id, status, is_claim: _, requested_at } => {
+            let before = after.record.as_ref().and_then(|record| record.comment.as_ref());
+            let comment = written(after, *id, status).edited(status, true, *requested_at, before);
+            remember(after, comment);
+        }
         Change::RemoveComment { issue: _, id } => {
             after.issue.comments -= 1;
             if let Comments::Read(comments) = &mut after.comments {
@@ -211,6 +216,16 @@ pub(crate) fn make(after: &mut Observation, change: &Change) {
         | Change::RememberFleet { .. }
         | Change::UpdateFile { .. } => {}
     }
+}
+
+/// Our comment as it stands once it is written.
+pub(crate) fn written(after: &Observation, id: i64, status: &Status) -> Written {
+    Written { id, body_sha256: sha256(&render(&after.here, status)), updated_at: after.here.now }
+}
+
+fn remember(after: &mut Observation, comment: Spoken) {
+    let key = after.issue.key.clone();
+    after.record.get_or_insert_with(|| Record::new(key)).comment = Some(comment);
 }
 
 /// As the forge does: an exclusive label that was not there before drops its siblings.

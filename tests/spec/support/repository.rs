@@ -157,6 +157,11 @@ impl Repository {
         }
     }
 
+    /// How many comments of the whole repository a query would list on all its pages.
+    pub(crate) async fn comments_total(&self, query: &str) -> i64 {
+        self.forge.total(&format!("{}/issues/comments?{query}", self.path())).await
+    }
+
     /// Posts a comment.
     pub(crate) async fn say(&self, login: &str, number: i64, text: &str) -> i64 {
         let path = format!("{}/comments", self.issue_path(number));

@@ -7,6 +7,7 @@ use lazarus::http::server::Limits;
 use lazarus::http::{Web, serve_doors, serve_page};
 use lazarus::init::{init, init_cell};
 use lazarus::metrics::Metrics;
+use lazarus::mission::comment_check::CommentEvent;
 use lazarus::mission::identity::{HostName, MissionId};
 use lazarus::queue::Queue;
 use lazarus::settings::{Flags, Secret, Settings};
@@ -17,11 +18,11 @@ use lazarus::world::root::Root;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 /// How the web of a test is set up.
 #[derive(Clone, Default)]
@@ -39,6 +40,7 @@ pub(crate) struct Site {
     pub(crate) settings: Settings,
     pub(crate) snapshot: watch::Sender<Arc<Snapshot>>,
     pub(crate) queue: Arc<Queue>,
+    pub(crate) commented: Mutex<mpsc::Receiver<CommentEvent>>,
     pub(crate) beats: Arc<Beats>,
     pub(crate) doors: SocketAddr,
     pub(crate) page: SocketAddr,
@@ -73,6 +75,7 @@ pub(crate) fn snapshot() -> Snapshot {
         },
         gateways: Vec::new(),
         traffic: Traffic::default(),
+        clock_offset: None,
     }
 }
 
@@ -87,10 +90,13 @@ impl Site {
         let (snapshot, shown) = watch::channel(Arc::new(snapshot()));
         let (shutdown, stop) = watch::channel(false);
         let queue = Arc::new(Queue::default());
+        let (comments, commented) = mpsc::channel(8);
+        let commented = Mutex::new(commented);
         let secret = |secret: Option<&str>| secret.map(|secret| Secret::new(secret.as_bytes()));
         let web = Arc::new(Web {
             snapshot: shown,
             queue: Arc::clone(&queue),
+            comments,
             beats: Arc::clone(&beats),
             metrics: Arc::new(Metrics::default()),
             webhook_secret: secret(setup.webhook_secret),
@@ -103,7 +109,7 @@ impl Site {
         let (at_doors, at_page) = (local(&doors), local(&page));
         tokio::spawn(serve_doors(doors, Arc::clone(&web), stop.clone()));
         tokio::spawn(serve_page(page, web, stop));
-        Self { host, settings, snapshot, queue, beats, doors: at_doors, page: at_page, _shutdown: shutdown }
+        Self { host, settings, snapshot, queue, commented, beats, doors: at_doors, page: at_page, _shutdown: shutdown }
     }
 
     /// Makes a cell; where it is, and its token.

@@ -18,6 +18,8 @@ pub(super) fn view() -> MissionView {
         mission_id: MissionId::parse(CELL).unwrap(),
         has_cell: true,
         is_archived: false,
+        comment_refusal: None,
+        is_published: true,
         path: format!("/var/missions/{CELL}"),
         phase: Some(Phase::Active),
         health: Some(Health::Uninitialized),

@@ -73,7 +73,9 @@ async fn what_is_remembered_lies_where_no_wizard_can_write() {
     let site = Site::new(Setup::default()).await;
     let (cell, token) = site.cell(CELL);
     assert_eq!(send(&site, &token, &json!({ "state": "working" })), "taken");
-    assert!(!cell.join(MEMORY).exists(), "there is nothing to know it by");
+    let memory: Value = serde_json::from_slice(&std::fs::read(cell.join(MEMORY)).unwrap()).unwrap();
+    let marks = [&memory["without_session"]["timestamp"], &memory["without_session"]["sequence"]];
+    assert_eq!((memory["received_at"].is_string(), marks), (true, [&Value::Null; 2]), "only that it came");
     assert_eq!(send(&site, &token, &json!({ "sequence": 1 })), "taken");
     let [file, directory] = [cell.join(MEMORY), cell.join("config")].map(|path| std::fs::metadata(path).unwrap());
     assert_eq!((file.permissions().mode() & 0o7777, directory.permissions().mode() & 0o7777), (0o600, 0o750));
@@ -105,4 +107,9 @@ async fn a_heartbeat_that_cannot_be_remembered_does_not_count() {
     assert!(!cell.join(MEMORY).exists() && !in_the_way.exists(), "and one that does not count is not remembered");
     std::fs::rename(cell.join("aside"), cell.join("state")).unwrap();
     assert!(beat().is_ok());
+    // One that nothing could be known by counts all the same.
+    std::fs::remove_file(cell.join(MEMORY)).unwrap();
+    std::fs::create_dir(&in_the_way).unwrap();
+    assert!(site.beats.beat(mission, token.as_bytes(), Some(b""), at(10)).is_ok());
+    assert!(!cell.join(MEMORY).exists());
 }

@@ -1,0 +1,164 @@
+//! Finds out that somebody has changed or deleted a comment of ours, and puts its issue in line.
+
+use crate::engine::Engine;
+use crate::engine::fleet::{Fleet, Place};
+use crate::engine::forge::{Forge, OVERLAP};
+use crate::mission::comment_check::{CommentEvent, SeenComment, has_comment, is_suspect, is_suspect_by, look_back};
+use crate::mission::ground::KnownRepository;
+use crate::mission::identity::RepositoryId;
+use crate::mission::observation::Here;
+use crate::queue::Key;
+use crate::world::applier::Applier;
+use crate::world::clock;
+use crate::world::gitea::ForgeError;
+use crate::world::mutex::locked;
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+impl Fleet {
+    /// Takes note of the missions whose comments are not as we left them, by a listing that was asked for then.
+    pub(crate) fn suspect_listed(
+        &mut self,
+        repository: RepositoryId,
+        (here, asked_at): (&Here, Instant),
+        comments: &[SeenComment],
+    ) -> Vec<Place> {
+        if comments.is_empty() {
+            return Vec::new();
+        }
+        let of_repository = || self.known.range((repository, i64::MIN)..=(repository, i64::MAX));
+        let remembered = of_repository().filter_map(|(place, known)| Some((known.record.comment.as_ref()?.id, *place)));
+        let remembered: HashMap<i64, Place> = remembered.collect();
+        let mut suspect = Vec::new();
+        for seen in comments {
+            let marked = seen.number.filter(|_| seen.marker.is_some()).map(|number| (repository, number));
+            let Some(place) = remembered.get(&seen.id).copied().or(marked) else { continue };
+            if self.known.get(&place).is_some_and(|known| is_suspect(&known.record, here, seen)) {
+                suspect.push(place);
+            }
+        }
+        self.suspect(&suspect, asked_at);
+        suspect
+    }
+
+    /// Whether there is a comment in a repository that could be suspect.
+    pub(crate) fn has_comments(&self, repository: RepositoryId) -> bool {
+        let mut known = self.known.range((repository, i64::MIN)..=(repository, i64::MAX));
+        known.any(|(_, known)| has_comment(&known.record))
+    }
+
+    fn suspect(&mut self, places: &[Place], at: Instant) {
+        for place in places {
+            if let Some(known) = self.known.get_mut(place) {
+                known.suspect_at = known.suspect_at.max(Some(at));
+            }
+        }
+    }
+
+    /// Whether a mission's comment is suspect.
+    pub(crate) fn is_comment_suspect(&self, place: Place) -> bool {
+        self.known.get(&place).is_some_and(|known| known.suspect_at.is_some())
+    }
+
+    /// The mission whose comment an event makes suspect.
+    fn suspect_by(&self, here: &Here, event: &CommentEvent) -> Option<Place> {
+        let repository = event.repository_id;
+        let mut known = self.known.range((repository, i64::MIN)..=(repository, i64::MAX));
+        known.find(|(_, known)| is_suspect_by(&known.record, here, event)).map(|(place, _)| *place)
+    }
+}
+
+impl Engine {
+    /// Asks which comments of a repository were changed since it was asked last. One that was written while its turn is
+    /// under way is compared with what is remembered on the disk.
+    pub(super) async fn find_changed_comments(
+        &self,
+        forge: &Forge,
+        repository: &KnownRepository,
+    ) -> Result<(), ForgeError> {
+        let Some(applier) = forge.applier() else { return Ok(()) };
+        let has_comments = locked(&self.fleet).has_comments(repository.id);
+        if !has_comments {
+            return Ok(());
+        }
+        let since = locked(&forge.hold).comments_since.get(&repository.id).copied();
+        let since = since.unwrap_or_else(|| look_back(self.now()));
+        let asked_at = clock::instant();
+        let listed = match forge.observer.comments_since(repository, since).await {
+            Ok(listed) => listed,
+            // Whoever posts enormous comments keeps nothing else from being read: what was changed meanwhile the next audit
+            // finds out.
+            Err(error @ ForgeError::TooLarge { .. }) => {
+                tracing::warn!(
+                    "{}: the comments that have changed are left to the next audit: {error}",
+                    repository.name
+                );
+                locked(&forge.hold).comments_since.insert(repository.id, self.now().plus(-OVERLAP));
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let begun_at = listed.begun_at.filter(|_| listed.is_complete || listed.has_more);
+        if let Some(begun_at) = begun_at {
+            locked(&forge.hold).comments_since.insert(repository.id, begun_at.plus(-OVERLAP));
+        }
+        if listed.has_more {
+            tracing::warn!("{}: more comments have changed than are read at once; an audit follows", repository.name);
+            self.queue.add(Key::Audit);
+        }
+        self.remember_anew(&applier, repository.id, &listed.comments).await;
+        let here = applier.here();
+        let suspect = locked(&self.fleet).suspect_listed(repository.id, (&here, asked_at), &listed.comments);
+        for (repository, number) in suspect {
+            self.queue.add(Key::Issue { repository, number });
+        }
+        Ok(())
+    }
+
+    /// What a turn under way has written is on the disk before it is in mind.
+    async fn remember_anew(&self, applier: &Applier, repository: RepositoryId, comments: &[SeenComment]) {
+        let here = applier.here();
+        let differing = {
+            let fleet = locked(&self.fleet);
+            let known = fleet.known.range((repository, i64::MIN)..=(repository, i64::MAX));
+            let known: HashMap<i64, _> =
+                known.filter_map(|(_, known)| Some((known.record.comment.as_ref()?.id, &known.record))).collect();
+            let differs =
+                |seen: &&SeenComment| known.get(&seen.id).is_some_and(|record| is_suspect(record, &here, seen));
+            let differing = comments.iter().filter(differs).filter_map(|seen| known.get(&seen.id));
+            differing.map(|record| record.issue.clone()).collect::<Vec<_>>()
+        };
+        for issue in differing {
+            if let Ok(Some(record)) = applier.remembered(&issue).await {
+                locked(&self.fleet).note_comment(&record);
+            }
+        }
+    }
+
+    /// Hears for as long as this lives what webhooks tell of comments.
+    pub(super) async fn hear_comments(self: Arc<Self>) {
+        let Some(mut events) = locked(&self.commented).take() else { return };
+        while let Some(event) = events.recv().await {
+            let here = self.forge.as_ref().and_then(|forge| forge.here(self.now()));
+            let Some(here) = here else { continue };
+            let at = clock::instant();
+            let suspect = {
+                let mut fleet = locked(&self.fleet);
+                let suspect = fleet.suspect_by(&here, &event);
+                fleet.suspect(suspect.as_slice(), at);
+                suspect
+            };
+            if let Some((repository, number)) = suspect {
+                self.queue.add_urgent(Key::Issue { repository, number });
+            }
+        }
+    }
+
+    /// Where webhooks tell of comments.
+    #[must_use]
+    pub fn comment_events(&self) -> mpsc::Sender<CommentEvent> {
+        self.comment_events.clone()
+    }
+}

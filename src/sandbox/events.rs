@@ -1,0 +1,40 @@
+//! What happens to a comment, put into the words of a webhook.
+
+use crate::sandbox::hooks::{Delivery, EVENT, Happened};
+use crate::sandbox::state::{Right, State};
+use crate::sandbox::thread::{Entry, Issue};
+use serde_json::json;
+
+impl State {
+    /// Tells each webhook that is sent for comments what somebody did to one; comments of pull requests are another event
+    /// (go-gitea/gitea `services/webhook/notifier.go`).
+    pub(super) fn deliver(
+        &mut self,
+        (at, doer, right): (usize, i64, Right),
+        number: i64,
+        (entry, what): (Entry, Happened),
+    ) {
+        let repository = &self.repositories[at];
+        let is_it = |issue: &&Issue| issue.number == number && !issue.is_pull;
+        let Some(issue) = repository.issues.iter().find(is_it) else { return };
+        let mut payload = json!({
+            "action": what.action(), "issue": self.issue_json(repository, issue),
+            "comment": self.comment_json(repository, issue, &entry),
+            "repository": self.repository_json(repository, right),
+            "sender": self.user_json(&self.accounts.get(doer)), "is_pull": false,
+        });
+        if let Happened::Edited(before) = what {
+            payload["changes"] = json!({ "body": { "from": before }, "added_labels": null, "removed_labels": null });
+        }
+        let body = serde_json::to_string_pretty(&payload).unwrap_or_default();
+        let is_heard = |event: &String| event == EVENT;
+        let hooks = repository.hooks.iter().filter(|hook| hook.is_active && hook.events.iter().any(is_heard));
+        let deliveries: Vec<Delivery> = hooks
+            .filter_map(|hook| {
+                let secret = hook.config.get("secret").cloned().unwrap_or_default();
+                Some(Delivery { url: hook.config.get("url")?.clone(), secret, body: body.clone() })
+            })
+            .collect();
+        self.deliveries.extend(deliveries);
+    }
+}
