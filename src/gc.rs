@@ -8,7 +8,6 @@ use crate::mission::time::{Timestamp, spoken_age, spoken_length};
 use crate::settings::{Settings, SettingsError};
 use crate::world::archive::{self, Archives};
 use crate::world::entry::Entry;
-use crate::world::journal;
 use crate::world::lock::Access;
 use crate::world::removal::BUDGET;
 use crate::world::root::{Root, RootError, user_name};
@@ -237,12 +236,12 @@ impl Listed {
 /// The journal tells of a deletion before it begins, since whatever was taken out is gone with the next start; on a full
 /// disk, as soon as there is room for it. What is left of what was taken out is told when the trash is emptied.
 fn delete(root: &Root, line: &Deletion<'_>) -> Result<(), WriteError> {
-    let noted = journal::note(root, line);
+    let noted = archive::note(root, line);
     let going = archive::take_out(root, line.archive, line.archived_at)?;
     if let Err(why) = going.remove() {
         tracing::debug!("{why}");
     }
-    noted.or_else(|_| journal::note(root, line))
+    noted.or_else(|_| archive::note(root, line))
 }
 
 /// A table for people.

@@ -110,9 +110,10 @@ pub fn has_cell(record: &Record) -> bool {
 pub fn held_closings<K: Ord>(missions: impl IntoIterator<Item = (K, Closing)>) -> BTreeSet<K> {
     let mut all = 0;
     let mut closed = BTreeSet::new();
-    for (key, mission) in missions.into_iter().filter(|(_, mission)| mission.has_cell) {
-        all += 1;
-        if mission.is_closed && !mission.awaits_confirmation {
+    for (key, mission) in missions {
+        let Closing { has_cell, is_closed, awaits_confirmation } = mission;
+        all += usize::from(has_cell);
+        if has_cell && is_closed && !awaits_confirmation {
             closed.insert(key);
         }
     }

@@ -4,16 +4,18 @@ use crate::mission::archive::{Archive, ArchiveName, Measure};
 use crate::mission::text::Printable;
 use crate::mission::time::Timestamp;
 use crate::world::cells::open_directory;
+use crate::world::journal::JOURNAL;
 use crate::world::root::{ARCHIVE, OWN, Root, RootError, names_in};
 use crate::world::trash::{self, TRASH};
 use crate::world::writer::WriteError;
 use chrono::DateTime;
 use rustix::fs::{
-    Access, AtFlags, Dir, FileType, Mode, OFlags, Stat, StatxAttributes, StatxFlags, accessat, fsync, openat, statat,
-    statx,
+    Access, AtFlags, Dir, FileType, Mode, OFlags, Stat, StatxAttributes, StatxFlags, accessat, fsync, openat,
+    statat, statx,
 };
 use rustix::io::Errno;
 use rustix::path::Arg;
+use serde::Serialize;
 use std::collections::HashSet;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -164,6 +166,14 @@ impl Walk {
 fn is_mount(directory: BorrowedFd<'_>, name: &CStr) -> bool {
     let status = statx(directory, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE);
     status.is_ok_and(|status| status.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
+/// Adds a line to the service's own journal, which tells of every deletion.
+pub fn note(root: &Root, entry: &impl Serialize) -> Result<(), WriteError> {
+    let line = serde_json::to_string(entry).map_err(std::io::Error::from);
+    let noted = line.and_then(|line| Ok(JOURNAL.append(root.open_own()?, &format!("{line}\n"))?));
+    let path = || format!("{}/{OWN}/{}", root.path().display(), JOURNAL.name);
+    noted.map_err(|cause| WriteError { tried: "write", path: path(), cause, is_our_own: true })
 }
 
 /// An archive that is on its way out, where nobody reads and nobody will ever restore it from.

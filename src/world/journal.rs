@@ -2,11 +2,8 @@
 
 use crate::mission::cell::{FileKind, Part};
 use crate::world::beneath::{self, CREATE_NEW};
-use crate::world::root::{OWN, Root};
-use crate::world::writer::WriteError;
 use rustix::fs::{Mode, OFlags, fstat, openat, renameat};
 use rustix::io::Errno;
-use serde::Serialize;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsFd;
@@ -32,14 +29,6 @@ pub(super) const OF_CELL: Log =
 /// The service's own.
 pub(super) const JOURNAL: Log =
     Log { name: "journal.log", former: "journal.log.1", mode: 0o600, missing: OFlags::CREATE };
-
-/// Adds a line to the service's own journal.
-pub fn note(root: &Root, entry: &impl Serialize) -> Result<(), WriteError> {
-    let line = serde_json::to_string(entry).map_err(std::io::Error::from);
-    let noted = line.and_then(|line| Ok(JOURNAL.append(root.open_own()?, &format!("{line}\n"))?));
-    let path = || format!("{}/{OWN}/{}", root.path().display(), JOURNAL.name);
-    noted.map_err(|cause| WriteError { tried: "write", path: path(), cause, is_our_own: true })
-}
 
 impl Log {
     /// Adds a line. Whatever else stands in the log's place is left alone.

@@ -14,7 +14,7 @@ use crate::mission::identity::{MissionId, RootId};
 use crate::mission::papers::CellPapers;
 use crate::mission::record::{IssueKey, Record};
 use crate::mission::time::Timestamp;
-use crate::world::beneath::CREATE_NEW;
+use crate::world::beneath::{self, CREATE_NEW};
 use crate::world::cells::open_directory;
 use crate::world::journal::OF_CELL;
 use crate::world::ledger::ALARMS;
@@ -160,8 +160,11 @@ impl Writer {
         Ok(())
     }
 
-    /// Moves what was made in staging and is not needed to the trash.
+    /// Moves what was made in staging and is not needed to the trash, if there is anything.
     pub(super) fn discard(&self, staged: &str) -> Result<(), Errno> {
+        if beneath::kind_at(&self.staging, staged) == Err(Errno::NOENT) {
+            return Ok(());
+        }
         trash::throw(self.root.open_own()?.as_fd(), self.staging.as_fd(), staged).map(drop)
     }
 

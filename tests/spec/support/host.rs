@@ -100,8 +100,10 @@ impl Host {
             if path.is_dir() && !path.is_symlink() {
                 left.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
             }
-            let is_lock = path.ends_with(".lazarus/lock") || path.ends_with(".lazarus/daemon.lock");
-            let is_read = path.is_file() && !is_lock;
+            if path.ends_with(".lazarus/daemon.lock") {
+                continue;
+            }
+            let is_read = path.is_file() && !path.ends_with(".lazarus/lock");
             let contents = if is_read { std::fs::read_to_string(&path).unwrap_or_default() } else { String::new() };
             found.insert(path, contents);
         }
