@@ -84,6 +84,7 @@ impl Engine {
             here, repositories, setup, fleet, mut candidates, mut troubles, records, begun_at, comments, ..
         } = survey;
         self.hear_of_forge(survey.out_of_reach);
+        locked(&self.passes).told.missing_forms = survey.missing_forms;
         if here.me == 0 {
             return troubles;
         }

@@ -1,7 +1,11 @@
 //! Somebody in a hurry sets it up: what was given and is not used is said, and nothing starts as something else.
 
+use crate::support::forge::{FORM_PATH, Forge};
 use crate::support::host::{Host, Run, run};
+use crate::support::repository::Repository;
+use crate::support::service::{command as command_of, start};
 use lazarus::settings::{Environment, Flags, Places, Settings, SettingsFile};
+use reqwest::Method;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -147,6 +151,36 @@ async fn init_asks_for_a_root_where_none_is_named() {
     assert_eq!(run(&mut init(&["--config", "named.json"])).await.code, 0);
     assert_eq!(run(&mut init(&["--config", "empty.json", "--root", "other"])).await.code, 0);
     assert!(root.join(".lazarus").exists() && host.path().join("other/.lazarus").exists());
+}
+
+#[tokio::test]
+async fn a_repository_without_the_form_is_a_warning_until_it_has_one() {
+    let forge = Forge::sandbox().await;
+    let (good, host) = (forge.repository().await, Host::new());
+    let form = forge.get(&format!("{}/contents/{FORM_PATH}", good.path())).await;
+    let new = json!({ "name": "formless", "auto_init": true, "default_branch": "main" });
+    let id = forge.change(Method::POST, "/user/repos", new).await["id"].as_i64().unwrap();
+    let repository = Repository { forge: forge.clone(), name: "owner/formless".to_owned(), id };
+    let writer = format!("{}/collaborators/bot", repository.path());
+    forge.change(Method::PUT, &writer, json!({ "permission": "write" })).await;
+    let path = format!("{}/contents/{FORM_PATH}", repository.path());
+    let command = format!("`lazarus-reconcile install --repo {} --only form`", repository.name);
+    for arguments in [&["--once"][..], &["--dry-run"], &["--once"]] {
+        let warned = run(host.reconciler(&repository).args(arguments)).await;
+        let told =
+            format!("WARN `{}` has no Mission proposal form, so nobody can file one: {command}", repository.name);
+        assert!(warned.code == 0 && warned.stderr.contains(&told), "{warned:?}");
+    }
+    let service = start(command_of(&host, Some(&repository), json!({}))).await;
+    service.passed(1).await;
+    let page = service.get("/").await.1;
+    let shown = format!("install --repo {} --only form", repository.name);
+    assert!(page.contains("A repository has no form yet") && page.contains(&shown), "{page}");
+    assert!(service.end(rustix::process::Signal::TERM).await.0.success());
+    let content = json!({ "content": form["content"], "message": "Ask for missions", "branch": "main" });
+    forge.change(Method::POST, &path, content).await;
+    let silent = run(host.reconciler(&repository).arg("--once")).await;
+    assert!(silent.code == 0 && !silent.stderr.contains("has no Mission proposal form"), "{silent:?}");
 }
 
 /// The documents' way by hand leads to a repository in which a mission can be filed.
