@@ -5,12 +5,12 @@ use crate::mission::text::Printable;
 use crate::mission::time::Timestamp;
 use crate::world::cells::open_directory;
 use crate::world::journal::JOURNAL;
-use crate::world::root::{ARCHIVE, OWN, Root, RootError, names_in};
+use crate::world::root::{ARCHIVE, OWN, Root, RootError, names_in, user_name};
 use crate::world::trash::{self, TRASH};
 use crate::world::writer::WriteError;
 use chrono::DateTime;
 use rustix::fs::{
-    Access, AtFlags, Dir, FileType, Mode, OFlags, Stat, StatxAttributes, StatxFlags, accessat, fsync, openat,
+    Access, AtFlags, Dir, FileType, Mode, OFlags, Stat, StatxAttributes, StatxFlags, accessat, fstat, fsync, openat,
     statat, statx,
 };
 use rustix::io::Errno;
@@ -137,8 +137,9 @@ impl Walk {
             self.meet(directory.as_fd(), entry.file_name(), path, depth);
         }
         if !is_empty && accessat(directory, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::empty()).is_err() {
+            let owner = fstat(directory).map_or("another user".to_owned(), |status| user_name(status.st_uid));
             self.hinder(format!(
-                "this user may remove nothing from `{path}`; change its owner or mode, or remove the archive as root"
+                "this user may remove nothing from `{path}`; `chmod -R g+rwX` there as user {owner}, or remove the archive as root"
             ));
         }
     }

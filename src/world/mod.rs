@@ -2,6 +2,7 @@
 
 mod accepted;
 pub mod accounts;
+mod acl;
 pub mod alert_targets;
 pub mod applier;
 pub mod archive;

@@ -10,6 +10,7 @@ use serde_json::json;
 use std::fs::Permissions;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -188,4 +189,35 @@ async fn what_could_not_be_removed_is_named_and_removed_when_it_can_be() {
     assert_eq!(door & 0o777, 0o700, "nobody comes in by its path");
     chown(trash.join("rest/worktree").join(kept.file_name().unwrap()), Some(65_534), None).unwrap();
     assert_eq!((run(&mut gc).await.code, left(&host, "trash")), (0, 0));
+}
+
+/// An agent with an account of its own, who makes a directory as anybody does, leaves nothing that `gc` cannot delete.
+#[tokio::test]
+async fn what_an_agent_makes_under_its_umask_can_be_deleted() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let host = Host::on_disk();
+    std::fs::write(host.path().join("group.json"), r#"{ "cells": { "group": "65534" } }"#).unwrap();
+    let mut init = host.command("lazarus-pit");
+    let made = run(&mut host.unprivileged(init.args(["--init-cell", ID, "--config", "group.json"]))).await;
+    assert_eq!(made.code, 0, "{made:?}");
+    let cell = host.root().join(ID);
+    for path in [host.path(), &host.root()] {
+        std::fs::set_permissions(path, Permissions::from_mode(0o711)).unwrap();
+    }
+    for (part, umask) in [("worktree", "022"), ("artifacts", "077"), ("state", "027"), ("logs", "002")] {
+        let mut agent = Command::new("sh");
+        agent.args(["-c", &format!("umask {umask}; mkdir -p a/b && echo x >a/b/c")]);
+        agent.current_dir(cell.join(part)).uid(64_398).gid(65_534);
+        assert!(agent.status().unwrap().success(), "{part}");
+    }
+    let archive = host.root().join(".lazarus/archive");
+    std::fs::create_dir(&archive).unwrap();
+    chown(&archive, Some(65_534), Some(65_534)).unwrap();
+    std::fs::rename(&cell, archive.join(ID)).unwrap();
+    let mut gc = host.command("lazarus-reconcile");
+    let swept = run(&mut host.unprivileged(gc.args(["gc", "--older-than", "0s", "--yes"]))).await;
+    assert!(swept.code == 0 && swept.stdout.contains("Deleted: 1 archive "), "{swept:?}");
+    assert_eq!(["archive", "trash"].map(|of| left(&host, of)), [0; 2]);
 }

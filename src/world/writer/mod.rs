@@ -14,6 +14,7 @@ use crate::mission::identity::{MissionId, RootId};
 use crate::mission::papers::CellPapers;
 use crate::mission::record::{IssueKey, Record};
 use crate::mission::time::Timestamp;
+use crate::world::acl::open_to_owner;
 use crate::world::beneath::{self, CREATE_NEW};
 use crate::world::cells::open_directory;
 use crate::world::journal::OF_CELL;
@@ -347,6 +348,9 @@ impl Writer {
     fn grant(&self, file: impl AsFd, mode: u32) -> Result<(), Errno> {
         if self.group.is_some() && mode & 0o070 != 0 {
             fchown(file.as_fd(), None, self.group)?;
+            if mode & 0o2000 != 0 {
+                open_to_owner(file.as_fd());
+            }
         }
         fchmod(file, Mode::from_raw_mode(mode))
     }
