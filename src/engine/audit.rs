@@ -243,8 +243,15 @@ impl Engine {
         for repository in repositories {
             // Until an audit has seen all of it, there is nothing to begin from.
             let Some(since) = since.get(&repository.id) else { continue };
-            match self.list_one(forge, (&repository, *since), &mut told).await {
-                Ok(()) => read += 1,
+            // Its comments first, so that what is found suspect is looked at after that.
+            let heard = self.find_changed_comments(forge, &repository).await;
+            let asked_at = clock::instant();
+            let listed = self.list_issues(forge, &repository, *since).await;
+            read += usize::from(listed.is_ok());
+            let listed = listed.map(|issues| told.push((issues, asked_at)));
+            // One cause is told once.
+            match listed.and(heard) {
+                Ok(()) => {}
                 Err(error) => {
                     // It was renamed, or is gone: an audit finds out.
                     if matches!(error, ForgeError::Moved { .. } | ForgeError::NotFound { .. }) {
@@ -261,22 +268,18 @@ impl Engine {
         troubles
     }
 
-    /// Its comments first, so that what is found suspect is looked at after that. Where they cannot be read, issues still are.
-    async fn list_one(
+    async fn list_issues(
         &self,
         forge: &Forge,
-        (repository, since): (&KnownRepository, Timestamp),
-        told: &mut Vec<(Vec<IssueFacts>, Instant)>,
-    ) -> Result<(), ForgeError> {
-        let heard = self.find_changed_comments(forge, repository).await;
-        let asked_at = clock::instant();
+        repository: &KnownRepository,
+        since: Timestamp,
+    ) -> Result<Vec<IssueFacts>, ForgeError> {
         let listed = forge.observer.issues_since(repository, since).await?;
         let begun_at = listed.begun_at.filter(|_| listed.is_complete);
         if let Some(begun_at) = begun_at {
             locked(&forge.hold).since.insert(repository.id, begun_at.plus(-OVERLAP));
         }
-        told.push((listed.issues, asked_at));
-        heard
+        Ok(listed.issues)
     }
 
     /// Takes what all repositories told, since whether too many issues are closed at once shows only in all of it.

@@ -102,7 +102,6 @@ pub struct Meaning {
 
 /// An approval that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[expect(clippy::struct_excessive_bools, reason = "a template asks for one thing each")]
 pub struct Asked {
     /// The digest of the spec, as `meta/mission.json` will have it.
     pub digest: String,

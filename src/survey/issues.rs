@@ -96,7 +96,7 @@ impl Surveyor<'_> {
             }
             match self.observer.issue(repository, *number).await {
                 Ok(issue) => found.extend(issue),
-                Err(error) => self.troubles.push(Trouble::forge(format!("{}#{number}", repository.name), &error)),
+                Err(error) => self.troubles.push(Trouble::of_turn(&repository.name, *number, &error.into())),
             }
         }
         found

@@ -8,6 +8,7 @@ mod forged;
 mod gone;
 mod hostile;
 mod hosts;
+mod hour;
 mod preview;
 mod rules;
 pub(crate) mod scenes;

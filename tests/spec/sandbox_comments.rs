@@ -83,6 +83,9 @@ async fn a_writer_edits_and_deletes_what_another_wrote_and_the_webhook_says_who(
     let path = format!("{}/issues/comments/{id}", repository.path());
     let edited = forge.change(Method::PATCH, &path, json!({ "body": "Goodbye." })).await;
     assert_eq!((&edited["user"]["login"], &edited["body"]), (&json!("bot"), &json!("Goodbye.")));
+    // By text and time as they are answered a comment is recognised later.
+    let stands = forge.get(&path).await;
+    assert_eq!((&edited["body"], &edited["updated_at"]), (&stands["body"], &stands["updated_at"]));
     // What changes nothing is not told.
     forge.change(Method::PATCH, &path, json!({ "body": "Goodbye." })).await;
     forge.change(Method::DELETE, &path, Value::Null).await;
