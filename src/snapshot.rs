@@ -174,6 +174,10 @@ pub struct MissionView {
     pub since: Option<Timestamp>,
     /// The last heartbeat, by its stamp or by its file, whichever is older.
     pub beaten_at: Option<Timestamp>,
+    /// Whether there ever was one, also where none can be read now.
+    pub ever_beat: bool,
+    /// Whether an edit of it waits for approval.
+    pub asks: bool,
     /// What the wizard says of itself, once it has beaten.
     pub says: Option<WizardState>,
     /// Since when it says so.

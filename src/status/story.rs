@@ -88,6 +88,8 @@ pub struct OnDisk {
     pub seen: String,
     /// Parts that are not as they should be.
     pub amiss: Vec<String>,
+    /// Whether there ever was a heartbeat, also where none can be read now.
+    pub ever_beat: bool,
     /// The last heartbeat's time.
     pub beaten_at: Option<Timestamp>,
     /// What the wizard says of itself.
@@ -369,7 +371,9 @@ fn on_disk(missions_root: &str, mission_id: MissionId, sighting: &Sighting, reco
     let archive = record.filter(|record| record.archive_deleted_at.is_none()).and_then(|record| record.archive);
     let archive = archive.map(|name| archive_path(missions_root, name));
     let path = cell_path(missions_root, mission_id);
-    let nothing = |seen: String| OnDisk { path: path.clone(), seen, archive: archive.clone(), ..OnDisk::default() };
+    let ever_beat = record.and_then(|record| record.binding.as_ref()).is_some_and(|binding| binding.ever_beat);
+    let nothing =
+        |seen: String| OnDisk { path: path.clone(), seen, archive: archive.clone(), ever_beat, ..OnDisk::default() };
     let cell = match sighting {
         Sighting::Absent => return nothing("nothing is there".to_owned()),
         Sighting::NotADirectory(kind) => return nothing(format!("{kind} is in its place")),

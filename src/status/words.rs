@@ -82,6 +82,7 @@ impl OnDisk {
                 let message = self.message.as_ref().map_or(String::new(), |message| format!(": `{message}`"));
                 lines.push(format!("last heartbeat {}, `{state}`{message}", at.spoken()));
             }
+            _ if self.ever_beat => lines.push("there was a heartbeat, and none can be read now".to_owned()),
             _ => lines.push("no heartbeat yet".to_owned()),
         }
         lines.extend(self.notes.iter().cloned());

@@ -232,6 +232,21 @@ fn a_mission_tells_its_facts_and_what_to_do_next() {
 }
 
 #[test]
+fn a_cell_that_had_a_heartbeat_never_looks_as_if_it_had_none() {
+    let lost = MissionView { beaten_at: None, ever_beat: true, ..judged(1, Health::Incomplete, "missing", 90) };
+    let told = told_of(&lost);
+    has(&told, "Last heartbeat there was one, and none can be read now");
+    assert!(!told.contains("never"), "{told}");
+    has(&text(&fleet(&fleet_of(vec![lost]), "")), "not readable");
+}
+
+#[test]
+fn an_edit_that_waits_for_approval_is_what_comes_next() {
+    let told = told_of(&MissionView { asks: true, ..judged(1, Health::Healthy, "beating", 90) });
+    has(&told, "Next: read the edit that waits for approval, in the comment on the issue.");
+}
+
+#[test]
 fn a_wizard_elsewhere_hears_where_to_beat() {
     let view = judged(1, Health::Uninitialized, "never-beaten", 90);
     let public_url = Some("https://pit.example.com/lazarus/".parse().unwrap());
@@ -329,6 +344,8 @@ fn a_page_tells_what_is_wrong_and_what_is_remarkable_without_backticks() {
 fn a_mission_of_which_nothing_is_known_has_a_page_too() {
     let known = scene::mission(1);
     let nothing = MissionView {
+        asks: false,
+        ever_beat: false,
         mission_id: known.mission_id,
         has_cell: false,
         is_archived: false,
