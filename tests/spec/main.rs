@@ -6,6 +6,7 @@ mod addresses;
 mod admission;
 mod agent_words;
 mod alarms;
+mod approved_text;
 mod bounds;
 mod checkout;
 mod clock;
