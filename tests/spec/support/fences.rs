@@ -34,3 +34,39 @@ pub(crate) fn fences(comment: &str) -> Vec<Fence> {
     }
     found
 }
+
+/// The texts of all blocks of code on a page.
+pub(crate) fn blocks(html: &str) -> Vec<String> {
+    let block = |rest: &str| {
+        let inside = rest.split_once("</pre>").expect("a block ends").0.split_once('>').expect("a tag ends").1;
+        let mut parts = inside.split('<');
+        let mut text = parts.next().unwrap_or_default().to_owned();
+        parts.for_each(|part| text.push_str(part.split_once('>').expect("a tag ends").1));
+        let text = unescaped(&text);
+        text.strip_suffix('\n').map(str::to_owned).unwrap_or(text)
+    };
+    html.split("<pre").skip(1).map(block).collect()
+}
+
+fn unescaped(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('&') {
+        let (name, following) = after.split_once(';').expect("an entity ends");
+        plain.push_str(before);
+        plain.push(match name {
+            "lt" => '<',
+            "gt" => '>',
+            "amp" => '&',
+            "quot" => '"',
+            "nbsp" => '\u{a0}',
+            name => {
+                let number = name.strip_prefix('#').expect("no other names are written");
+                let hexadecimal = number.strip_prefix('x').map(|digits| u32::from_str_radix(digits, 16));
+                char::from_u32(hexadecimal.unwrap_or_else(|| number.parse()).unwrap()).unwrap()
+            }
+        });
+        rest = following;
+    }
+    plain + rest
+}
