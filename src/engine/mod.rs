@@ -256,7 +256,9 @@ impl Engine {
         if is_root_there && self.gathered.is_none() && !has_jumped {
             self.decide_alerts().await;
         }
-        confirmed.into_iter().for_each(|key| self.queue.add(key));
+        for key in confirmed {
+            self.queue.add(key);
+        }
         // One that takes longer than a tick is not asked for again.
         if let Some(key) = door.filter(|key| is_root_there && !self.queue.is_asked(*key)) {
             self.queue.add(key);

@@ -99,8 +99,12 @@ impl Surveyor<'_> {
         let mut commands = Vec::new();
         for Surveyed { known, labels: _ } in &survey.repositories {
             let is_of_it = |candidate: &Candidate| candidate.seen.issue.key.repository_id == known.id;
+            let has_record = self.records.by_issue.values().any(|record| record.issue.repository_id == known.id);
             // That it cannot be asked is told by what else is asked of it.
-            if survey.candidates.iter().any(is_of_it) || offers_form(&survey.gitea, &known.name).await.unwrap_or(true) {
+            if has_record
+                || survey.candidates.iter().any(is_of_it)
+                || offers_form(&survey.gitea, &known.name).await.unwrap_or(true)
+            {
                 continue;
             }
             let command = self.settings.given.command(&format!("install --repo {} --only form", known.name));

@@ -14,17 +14,29 @@ use std::time::Duration;
 /// Where it lies, in the service's own directory.
 pub(super) const TRASH: &str = "trash";
 
+/// How often the trash is made that somebody else removes.
+const TRIES_MAX: u32 = 3;
+
 /// How long one pass, or one command that is about something else, goes on removing.
 pub const ASIDE: Duration = Duration::from_secs(10);
 
 /// Moves something into the trash, where it has another name. It is gone from where it was in one step.
 pub(super) fn throw(own: BorrowedFd<'_>, from: BorrowedFd<'_>, name: &str) -> Result<String, Errno> {
-    make_directory(own, TRASH, 0o700)?;
-    let trash = open(own)?;
     let thrown = format!("{name}.{}", random::id().simple());
-    renameat_with(from, name, &trash, &*thrown, RenameFlags::NOREPLACE)?;
-    fsync(&trash)?;
-    Ok(thrown)
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        make_directory(own, TRASH, 0o700)?;
+        let moved = open(own).and_then(|trash| {
+            renameat_with(from, name, &trash, &*thrown, RenameFlags::NOREPLACE)?;
+            fsync(&trash)
+        });
+        match moved {
+            // Whoever has just emptied it has removed it.
+            Err(Errno::NOENT) if tries < TRIES_MAX => {}
+            moved => return moved.map(|()| thrown),
+        }
+    }
 }
 
 /// Removes one thing from the trash, within the budget of an archive.
@@ -39,8 +51,8 @@ pub(super) fn remove(own: BorrowedFd<'_>, thrown: &str) -> Result<(), String> {
 #[must_use]
 pub fn empty(root: &Root, all: Duration) -> Vec<String> {
     let deadline = clock::blocking_instant() + all;
-    let trash = match root.open_own().and_then(|own| open(own.as_fd())) {
-        Ok(trash) => trash,
+    let (own, trash) = match root.open_own().and_then(|own| Ok((open(own.as_fd())?, own))) {
+        Ok((trash, own)) => (own, trash),
         Err(Errno::NOENT) => return Vec::new(),
         Err(error) => return vec![format!("`{}/{OWN}/{TRASH}` cannot be read: {error}", root.path().display())],
     };
@@ -56,6 +68,8 @@ pub fn empty(root: &Root, all: Duration) -> Vec<String> {
             left.push(format!("`{}/{OWN}/{TRASH}/{name}` cannot be removed: {why}", root.path().display()));
         }
     }
+    // Where something is in it, it stays.
+    let _ = unlinkat(&own, TRASH, AtFlags::REMOVEDIR);
     left
 }
 

@@ -40,6 +40,9 @@ async fn a_misspelt_variable_is_a_warning_with_the_nearest_right_name() {
     }
 }
 
+/// Names and values.
+type Variables<'a> = &'a [(&'a str, &'a str)];
+
 #[tokio::test]
 async fn what_only_a_forge_gives_a_meaning_starts_no_service_without_one() {
     let host = Host::new();
@@ -47,7 +50,7 @@ async fn what_only_a_forge_gives_a_meaning_starts_no_service_without_one() {
     std::fs::write(host.path().join("token"), "0123abcd").unwrap();
     std::fs::write(host.path().join("repositories.json"), r#"{ "repositories": ["owner/missions"] }"#).unwrap();
     std::fs::write(host.path().join("token.yaml"), "forge: { token_file: token }\n").unwrap();
-    let given: [(&[&str], &[(&str, &str)]); 7] = [
+    let given: [(&[&str], Variables<'_>); 7] = [
         (&["--repo", "owner/missions"], &[]),
         (&["--token-file", "token"], &[]),
         (&["--config", "repositories.json"], &[]),
@@ -174,7 +177,7 @@ async fn a_repository_without_the_form_is_a_warning_until_it_has_one() {
     let service = start(command_of(&host, Some(&repository), json!({}))).await;
     service.passed(1).await;
     let page = service.get("/").await.1;
-    let shown = format!("install --repo {} --only form", repository.name);
+    let shown = format!("install --repo {} --only form", repository.name.replace('/', "&#x2f;"));
     assert!(page.contains("A repository has no form yet") && page.contains(&shown), "{page}");
     assert!(service.end(rustix::process::Signal::TERM).await.0.success());
     let content = json!({ "content": form["content"], "message": "Ask for missions", "branch": "main" });

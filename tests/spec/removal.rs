@@ -121,7 +121,9 @@ fn who_goes_on_making_files_holds_a_removal_up_for_its_budget_only() {
         .collect();
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        held.iter().for_each(|held| drop(scope.spawn(|| make(held, &is_over))));
+        for held in &held {
+            scope.spawn(|| make(held, &is_over));
+        }
         // That it ends at all is what matters; a kernel may let it win.
         let removed = remove_tree_at(&tree, Duration::from_millis(300));
         assert!(matches!(removed, Ok(()) | Err(Left::TooSlow(_))), "{removed:?}");
