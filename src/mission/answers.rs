@@ -8,6 +8,9 @@ use crate::mission::form::{Field, FieldKind, Form, NO_RESPONSE};
 use crate::mission::problem::Problem;
 use std::collections::BTreeMap;
 
+/// The longest name of a language behind the first backticks of a fence.
+const LANGUAGE_BYTES_MAX: usize = 24;
+
 /// The answers by field id, with what was wrong about the body as a whole.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Answers {
@@ -16,6 +19,8 @@ pub struct Answers {
     pub problems: Vec<Problem>,
     /// Whether there is any heading of the form, answered or not.
     pub has_headings: bool,
+    /// How many characters there are outside the answers, but for what stands under headings that are not ours.
+    pub outside: usize,
 }
 
 impl Answers {
@@ -30,6 +35,8 @@ impl Answers {
     pub fn read(form: &Form, body: &str) -> Self {
         let body = body.replace("\r\n", "\n");
         let mut answers = Self::default();
+        let before = &body[..heading_at(&body).unwrap_or(body.len())];
+        answers.note_outside(before.trim_start().strip_prefix(form.marker.as_str()).unwrap_or(before));
         let mut furthest = 0;
         for section in sections(form, &body) {
             let Some(position) = section.field else { continue };
@@ -56,13 +63,23 @@ impl Answers {
         }
     }
 
+    fn note_outside(&mut self, text: &str) {
+        self.outside += text.trim().chars().count();
+    }
+
     fn take(&mut self, field: &Field, section: &Section<'_>) {
+        if matches!(field.kind, FieldKind::Ticks(_)) {
+            section.text.lines().filter(|line| !is_box(line)).for_each(|line| self.note_outside(line));
+        }
         let answer = match &section.fence {
             Fence::None => {
                 let text = section.text.trim();
                 if text == NO_RESPONSE { "" } else { text }
             }
-            Fence::Closed { inside, after } => {
+            Fence::Closed { info, inside, after } => {
+                if !is_language(info) {
+                    self.note_outside(info);
+                }
                 if !after.trim().is_empty() {
                     self.complain(Problem::text_outside_fence(&field.label));
                 }
@@ -87,7 +104,12 @@ struct Section<'a> {
 
 enum Fence<'a> {
     None,
-    Closed { inside: &'a str, after: &'a str },
+    /// What stands behind its first backticks, between its lines, and behind it.
+    Closed {
+        info: &'a str,
+        inside: &'a str,
+        after: &'a str,
+    },
     Open,
 }
 
@@ -101,7 +123,7 @@ fn sections<'a>(form: &Form, body: &'a str) -> Vec<Section<'a>> {
         let end = heading_at(unfenced).unwrap_or(unfenced.len());
         let (own, following) = unfenced.split_at(end);
         let fence = match fence {
-            Fence::Closed { inside, after: _ } => Fence::Closed { inside, after: own },
+            Fence::Closed { info, inside, after: _ } => Fence::Closed { info, inside, after: own },
             Fence::None | Fence::Open => fence,
         };
         found.push(Section { field: position, text: own, fence });
@@ -132,7 +154,7 @@ fn fence(text: &str) -> (Fence<'_>, &str) {
     if ticks < 3 {
         return (Fence::None, text);
     }
-    let Some((_, inside)) = block.split_once('\n') else {
+    let Some((first, inside)) = block.split_once('\n') else {
         return (Fence::Open, "");
     };
     let closing = &block[..ticks];
@@ -140,9 +162,20 @@ fn fence(text: &str) -> (Fence<'_>, &str) {
     for line in inside.split_inclusive('\n') {
         if line.trim_end() == closing {
             let text = inside[..at].trim_end_matches('\n');
-            return (Fence::Closed { inside: text, after: "" }, &inside[at + line.len()..]);
+            let info = first[ticks..].trim();
+            return (Fence::Closed { info, inside: text, after: "" }, &inside[at + line.len()..]);
         }
         at += line.len();
     }
     (Fence::Open, "")
+}
+
+/// A box to tick, whoever's.
+fn is_box(line: &str) -> bool {
+    ["- [ ]", "- [x]", "- [X]"].iter().any(|begin| line.trim_start().starts_with(begin))
+}
+
+/// Whether a fence opens with no more than the name of a language, as forms write it.
+fn is_language(info: &str) -> bool {
+    info.len() <= LANGUAGE_BYTES_MAX && !info.contains(char::is_whitespace)
 }

@@ -72,6 +72,13 @@ pub fn asked_digest(proposal: &Proposal) -> String {
     digest(&(&proposal.name, &proposal.spec))
 }
 
+/// What is remembered of a comment that shows all that an approval is for. Earlier versions left the objective to the page,
+/// which may hide some of it; they remembered the digest alone, so what they asked for is asked for again.
+#[must_use]
+pub fn requested_digest(digest: &str) -> String {
+    format!("whole:{digest}")
+}
+
 /// What an issue says, before anything is read out of it. The forge does not report who edited it.
 #[must_use]
 pub fn text_digest(title: &str, body: &str) -> String {

@@ -140,7 +140,7 @@ fn bind(observation: &Observation, active: &Active) -> Record {
         // been quicker.
         comment.is_confirmed = false;
     }
-    let Proposal { name, spec, invisible } = active.proposal.clone();
+    let Proposal { name, spec, invisible, outside: _ } = active.proposal.clone();
     let born = || born(&observation.sighting).unwrap_or(observation.here.now);
     record.binding.get_or_insert_with(|| Binding {
         mission_id: observation.mission_id,

@@ -1,6 +1,6 @@
 //! Whether somebody who may has agreed to what a proposal asks for, and to nothing else.
 
-use crate::mission::approval::{Approval, ApprovalMode, Asking, Denial, asked_digest, text_digest};
+use crate::mission::approval::{Approval, ApprovalMode, Asking, Denial, asked_digest, requested_digest, text_digest};
 use crate::mission::label::Label;
 use crate::mission::observation::{CommentFacts, LabelEvent, Observation, Timeline};
 use crate::mission::own_comment::{OwnComment, own_comment};
@@ -101,10 +101,10 @@ fn weigh(observation: &Observation, proposal: &Proposal, digest: &str) -> Result
     Err(if is_shown && own.was_changed() { Denial::Changed(Some(by)) } else { Denial::Outdated(Some(by)) })
 }
 
-/// Whether our comment asked for this when we left it.
+/// Whether our comment asked for this when we left it, and showed all of it.
 fn shows(observation: &Observation, digest: &str) -> bool {
     let spoken = observation.record.as_ref().and_then(|record| record.comment.as_ref());
-    spoken.is_some_and(|spoken| spoken.asks.as_deref() == Some(digest))
+    spoken.is_some_and(|spoken| spoken.asks == Some(requested_digest(digest)))
 }
 
 /// Whether the click came after the request was first shown. The forge tells whole seconds, so what happened in the second

@@ -1,6 +1,6 @@
 //! The meaning of a status: the facts behind labels and comment, and nothing that changes by the mere passing of time.
 
-use crate::mission::approval::{Approval, Asking};
+use crate::mission::approval::{Approval, Asking, requested_digest};
 use crate::mission::formless::FormHelp;
 use crate::mission::health::Health;
 use crate::mission::heartbeat::WizardState;
@@ -111,12 +111,10 @@ pub struct Asked {
     pub name_differs: bool,
     /// The spec.
     pub spec: Spec,
-    /// How long its objective is, in bytes.
-    pub objective_bytes: usize,
     /// How many invisible characters are left out.
     pub invisible: usize,
-    /// Whether a page may hide some of the objective from whoever reads it there.
-    pub may_be_hidden: bool,
+    /// How many characters the body has outside the answers.
+    pub outside: usize,
     /// What is to be approved, and why the last approval does not count.
     pub asking: Asking,
     /// Whether `approval.approvers` names who may.
@@ -208,10 +206,10 @@ impl Status {
         [Some(Label::Proposal), Some(phase), health, approval, wizard, host].into_iter().flatten().collect()
     }
 
-    /// What it asks to be approved, as an approval is compared with it.
+    /// What it asks to be approved, and that it shows all of it, as an approval is compared with it.
     #[must_use]
     pub fn asks(&self) -> Option<String> {
-        self.meaning.asked.as_ref().map(|asked| asked.asking.digest.clone())
+        self.meaning.asked.as_ref().map(|asked| requested_digest(&asked.asking.digest))
     }
 
     /// In a few words, for plans, logs and tables: `active, stale (silent)`.

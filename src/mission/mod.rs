@@ -27,6 +27,7 @@ pub mod effort;
 pub mod ending;
 pub mod expected;
 pub mod failure;
+pub mod fence;
 pub mod fields;
 pub mod flapping;
 pub mod form;

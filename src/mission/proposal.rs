@@ -67,6 +67,8 @@ pub struct Proposal {
     pub spec: Spec,
     /// How many invisible characters were removed from title and objective.
     pub invisible: usize,
+    /// How many characters the body has outside the answers. They count for nothing.
+    pub outside: usize,
 }
 
 /// Where a proposal was filed, and what the operator allows.
@@ -114,7 +116,7 @@ pub fn parse(form: &Form, title: &str, body: &str, intake: Intake<'_>) -> Result
     }
     let stale_after_seconds = stale_after.as_secs();
     let spec = Spec { repository, git_ref, stale_after_seconds, wizard, host, cell, objective };
-    Ok(Proposal { name, spec, invisible: invisible + invisible_in_name })
+    Ok(Proposal { name, spec, invisible: invisible + invisible_in_name, outside: answers.outside })
 }
 
 /// One run over the answers: each method reads one field and notes what is wrong with it.

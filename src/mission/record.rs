@@ -209,7 +209,7 @@ impl Binding {
     /// The proposal as it was accepted last.
     #[must_use]
     pub fn proposal(&self) -> Proposal {
-        Proposal { name: self.name.clone(), spec: self.spec.clone(), invisible: self.invisible }
+        Proposal { name: self.name.clone(), spec: self.spec.clone(), invisible: self.invisible, outside: 0 }
     }
 }
 
@@ -224,7 +224,7 @@ pub struct Spoken {
     /// two roots that speak at once, only that tells the one that lost.
     #[serde(default = "yes")]
     pub is_confirmed: bool,
-    /// What it asks to be approved ([`crate::mission::approval::asked_digest`]).
+    /// What it asks to be approved, and shows all of ([`crate::mission::approval::requested_digest`]).
     #[serde(default)]
     pub asks: Option<String>,
     /// Whether it was written anew since it was posted.

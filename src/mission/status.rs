@@ -176,9 +176,8 @@ fn asked(observation: &Observation, proposal: &Proposal, asking: Asking) -> Aske
         name: proposal.name.clone(),
         name_differs: observation.binding().is_some_and(|binding| binding.name != proposal.name),
         spec: proposal.spec.clone(),
-        objective_bytes: proposal.spec.objective.len(),
         invisible: proposal.invisible,
-        may_be_hidden: text::may_be_hidden(&proposal.spec.objective),
+        outside: proposal.outside,
         asking,
         has_approvers: !observation.here.approval.approvers.is_empty(),
         trusted_author: may_author_confirm(observation, proposal).then_some(observation.issue.key.author_id),
@@ -329,7 +328,7 @@ pub(crate) fn current(observation: &Observation) -> Record {
 }
 
 fn accept(binding: &mut Binding, proposal: &Proposal, sighting: &Sighting) {
-    let Proposal { name, spec, invisible } = proposal.clone();
+    let Proposal { name, spec, invisible, outside: _ } = proposal.clone();
     binding.name = name;
     binding.spec = spec;
     binding.invisible = invisible;

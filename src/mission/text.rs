@@ -135,17 +135,6 @@ pub fn cut(text: String, chars_max: usize) -> (String, bool) {
     (cut, true)
 }
 
-/// Whether Markdown may show less of a text than there is: comments, definitions of links, and fences that end early are
-/// not shown on a page, and an agent reads them all the same.
-#[must_use]
-pub fn may_be_hidden(text: &str) -> bool {
-    let hides = |line: &str| {
-        let line = line.trim_start();
-        line.starts_with("```") || line.starts_with("~~~") || (line.starts_with('[') && line.contains("]:"))
-    };
-    text.contains("<!--") || text.lines().any(hides)
-}
-
 /// A number of bytes for people: `512 B`, `1.5 GiB`.
 #[must_use]
 pub fn spoken_bytes(bytes: u64) -> String {
@@ -243,7 +232,8 @@ fn span(line: &str) -> String {
     format!("{fence}{pad}{line}{pad}{fence}")
 }
 
-fn longest_backtick_run(line: &str) -> usize {
+/// The length of the longest run of backticks; a fence or span that is longer holds the text.
+pub(crate) fn longest_backtick_run(line: &str) -> usize {
     line.split(|c| c != '`').map(str::len).max().unwrap_or(0)
 }
 

@@ -1,5 +1,6 @@
 //! What all templates of comments have in common: how they treat text, lengths and times.
 
+use crate::mission::fence;
 use crate::mission::text;
 use crate::mission::time::{Timestamp, spoken_length};
 use minijinja::syntax::SyntaxConfig;
@@ -33,6 +34,8 @@ fn environment() -> Environment<'static> {
     environment.add_filter("code", |text: String| text::code_span(&text));
     environment.add_filter("message", |text: String| text::message_span(&text));
     environment.add_filter("whole", |ours: String| text::whole_span(&ours));
+    environment.add_filter("fenced", |text: String| fence::fenced(&text));
+    environment.add_filter("extent", |text: String| fence::extent(&text));
     environment.add_filter("bytes", |bytes: u64| text::spoken_bytes(bytes));
     environment.add_filter("spoken", spoken);
     environment.add_filter("length", |seconds: u64| spoken_length(Duration::from_secs(seconds)));

@@ -9,7 +9,7 @@ use crate::laws::people::world;
 use crate::laws::world::{AUTHOR, Half, World};
 use crate::support::missions::missing;
 use fastrand::Rng;
-use lazarus::mission::approval::{Approval, ApprovalMode, asked_digest};
+use lazarus::mission::approval::{Approval, ApprovalMode, asked_digest, requested_digest};
 use lazarus::mission::cell::{CellFacts, Part, Sight, Sighting};
 use lazarus::mission::change::Change;
 use lazarus::mission::health::Health;
@@ -348,13 +348,18 @@ fn law_9_nothing_that_needs_an_approval_is_made_without_one() {
         let is_asked = policy.mode == ApprovalMode::Label && !is_as_filed(before);
         let bound = before.record.as_ref().and_then(|record| record.binding.clone());
         for change in halves.iter().flat_map(|half| &half.planned) {
-            let Some((Proposal { name, spec, invisible: _ }, approval)) = accepted(change) else { continue };
+            let Some((Proposal { name, spec, invisible: _, outside: _ }, approval)) = accepted(change) else {
+                continue;
+            };
             let is_news = bound.as_ref().is_none_or(|bound| bound.spec != spec || bound.name != name);
             let is_needed = is_asked || (bound.is_none() && spec.cell.is_some());
             if is_news && is_needed {
-                let digest = asked_digest(&Proposal { name, spec, invisible: 0 });
+                let digest = asked_digest(&Proposal { name, spec, invisible: 0, outside: 0 });
                 assert_eq!(approval.map(|approval| approval.digest), Some(digest.clone()), "{change}");
-                assert!(before.approved.contains(&digest), "nobody who may has seen it and approved: {change}");
+                assert!(
+                    before.approved.contains(&requested_digest(&digest)),
+                    "nobody who may has seen it and approved: {change}"
+                );
                 count.set(count.get() + 1);
             }
         }
@@ -381,7 +386,7 @@ fn accepted(change: &Change) -> Option<(Proposal, Option<Approval>)> {
         return None;
     };
     let Binding { name, spec, invisible, .. } = record.binding.clone()?;
-    Some((Proposal { name, spec, invisible }, record.approval.clone()))
+    Some((Proposal { name, spec, invisible, outside: 0 }, record.approval.clone()))
 }
 
 /// What a file says of the mission is what was accepted, or approved now.
@@ -397,7 +402,7 @@ fn check_files(before: &World, halves: &[Half]) {
         let spec: Spec = serde_json::from_value(file["spec"].clone()).unwrap();
         let name = file["name"].as_str().unwrap().to_owned();
         let is_accepted = bound.spec == spec && bound.name == name;
-        let digest = asked_digest(&Proposal { name, spec, invisible: 0 });
-        assert!(is_accepted || before.approved.contains(&digest), "{change}");
+        let digest = asked_digest(&Proposal { name, spec, invisible: 0, outside: 0 });
+        assert!(is_accepted || before.approved.contains(&requested_digest(&digest)), "{change}");
     }
 }

@@ -12,6 +12,7 @@ mod hour;
 mod preview;
 mod rules;
 pub(crate) mod scenes;
+mod shown;
 mod suspension;
 mod walk;
 mod worktree;

@@ -7,6 +7,7 @@ mod admission;
 mod agent_files;
 mod agent_words;
 mod alarms;
+mod approved_text;
 mod bounds;
 mod checkout;
 mod clock;

@@ -102,7 +102,7 @@ async fn an_edit_of_a_running_mission_waits_for_its_own_approval(forge: Forge) {
     assert_eq!(mission_file(&host)["spec"]["stale_after_seconds"], 300, "it goes on as it was");
     let comment = repository.comment(number).await;
     assert!(
-        comment.contains("Edit not taken yet, it waits for approval") && comment.contains("  - limit: 1 day\n"),
+        comment.contains("Edit not taken yet, it waits for approval") && comment.contains("  - stale after: 1 day\n"),
         "{comment}"
     );
     assert_eq!(changes(&pass(&host, &repository, LABEL_MODE).await), 0);

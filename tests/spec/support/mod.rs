@@ -1,7 +1,9 @@
 //! What several chapters of the specification need.
 
+pub(crate) mod bodies;
 pub(crate) mod cells;
 pub(crate) mod daemon;
+pub(crate) mod fences;
 pub(crate) mod forge;
 pub(crate) mod git_forge;
 pub(crate) mod gitea;
