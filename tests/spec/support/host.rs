@@ -3,6 +3,7 @@
 use crate::support::repository::Repository;
 use chrono::DateTime;
 use lazarus::mission::time::Timestamp;
+use lazarus::world::git::guard;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::CommandExt;
@@ -40,6 +41,11 @@ impl Snapshot {
     }
 }
 
+/// Names who guards the git that this very process runs, which is none of ours.
+pub(crate) fn appoint_guard() {
+    guard::appoint(Path::new(env!("CARGO_BIN_EXE_lazarus-reconcile")));
+}
+
 /// What a run of a binary came to.
 #[derive(Debug)]
 pub(crate) struct Run {
@@ -61,6 +67,7 @@ impl Host {
     }
 
     fn in_directory(directory: TempDir) -> Self {
+        appoint_guard();
         std::fs::create_dir(directory.path().join("missions")).unwrap();
         Self { directory }
     }
