@@ -14,14 +14,16 @@ use crate::world::clock;
 use crate::world::courier::CourierError;
 use crate::world::crew::blocking;
 use crate::world::cron_heartbeat::{self, Job, Pulse};
+use rustix::process::setpriority_process;
 use sd_notify::NotifyState;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
@@ -30,6 +32,9 @@ const WATCHDOG_INTERVALS: u32 = 4;
 
 /// How long the start waits to hear whether the token is good.
 const TOKEN_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How far the thread that serves the pages stands back: whoever brings news comes first.
+const PAGES_NICENESS: i32 = 10;
 
 /// How long answers under way may take when the end has come.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
@@ -56,6 +61,9 @@ pub enum ServeError {
         /// Why not.
         cause: std::io::Error,
     },
+    /// There can be no thread for the pages.
+    #[error("cannot start the thread that serves the pages: {0}; see how many threads and files this account may have")]
+    Pages(std::io::Error),
     /// Signals cannot be waited for.
     #[error("cannot wait for signals: {0}")]
     Signals(std::io::Error),
@@ -90,7 +98,8 @@ pub async fn serve(settings: Settings, clock: fn() -> Timestamp) -> Result<(), S
     let (closing, is_closing) = watch::channel(false);
     let mut served = JoinSet::new();
     served.spawn(serve_doors(doors, Arc::clone(&web), is_closing.clone()));
-    served.spawn(serve_page(pages, web, is_closing));
+    let page_served = serve_page_apart(pages, web, is_closing).await.map_err(ServeError::Pages)?;
+    served.spawn(async move { page_served.await.unwrap_or_default() });
     let (ticks, heard) = mpsc::channel(1);
     let ticking = tokio::spawn(tick(ticks, interval, clock));
     let telling = tokio::spawn(tell(daemon.snapshots(), interval, heralds));
@@ -114,6 +123,42 @@ async fn listen_on(key: &'static str, address: SocketAddr) -> Result<TcpListener
         Ok(listener)
     };
     listen().await.map_err(|cause| ServeError::Listen { key, address, cause })
+}
+
+/// Serves the pages on a thread of their own, which renders them too: however many look, they take no turn of those who
+/// bring news or ask whether the daemon is well. What comes back is closed when it has ended.
+async fn serve_page_apart(
+    listener: TcpListener,
+    web: Arc<Web>,
+    closing: watch::Receiver<bool>,
+) -> std::io::Result<oneshot::Receiver<()>> {
+    let listener = listener.into_std()?;
+    let (begun, begins) = oneshot::channel();
+    let (ended, end) = oneshot::channel();
+    std::thread::Builder::new().name("pages".to_owned()).spawn(move || {
+        let _ended: oneshot::Sender<()> = ended;
+        // Where the kernel does not allow it, it takes its share like the others.
+        let _ = setpriority_process(None, PAGES_NICENESS);
+        // Made here, since a runtime may not end where others wait.
+        match runtime_with(listener) {
+            Ok((runtime, listener)) => {
+                let _ = begun.send(Ok(()));
+                runtime.block_on(serve_page(listener, web, closing));
+            }
+            Err(error) => drop(begun.send(Err(error))),
+        }
+    })?;
+    begins.await.unwrap_or_else(|_| Err(std::io::Error::other("it has ended at once")))?;
+    Ok(end)
+}
+
+fn runtime_with(listener: std::net::TcpListener) -> std::io::Result<(Runtime, TcpListener)> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let listener = {
+        let _inside = runtime.enter();
+        TcpListener::from_std(listener)?
+    };
+    Ok((runtime, listener))
 }
 
 /// Ends with the first signal that asks for the end.

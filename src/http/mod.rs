@@ -6,6 +6,7 @@ mod body;
 mod doors;
 mod health;
 mod heartbeat;
+pub mod kept;
 pub mod page;
 mod places;
 pub mod reply;
@@ -19,6 +20,7 @@ use crate::queue::Queue;
 use crate::settings::Secret;
 use crate::snapshot::Snapshot;
 use crate::world::beats::{Beats, Refusal};
+use kept::Kept;
 use server::Limits;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -62,9 +64,10 @@ pub async fn serve_doors(listener: TcpListener, web: Arc<Web>, shutdown: watch::
 pub async fn serve_page(listener: TcpListener, web: Arc<Web>, shutdown: watch::Receiver<bool>) {
     let limits = web.limits;
     let is_local = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
+    let kept = Arc::new(Kept::default());
     let answer = move |request| {
-        let web = Arc::clone(&web);
-        async move { views::answer(&web, is_local, &request) }
+        let (web, kept) = (Arc::clone(&web), Arc::clone(&kept));
+        async move { views::answer(&web, &kept, is_local, &request) }
     };
     server::serve(listener, limits, shutdown, answer).await;
 }

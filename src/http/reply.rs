@@ -51,7 +51,7 @@ pub(super) fn no_content() -> Reply {
 }
 
 /// A page for people.
-pub(super) fn html(page: String) -> Reply {
+pub(super) fn html(page: Bytes) -> Reply {
     let mut reply = reply(StatusCode::OK, "text/html; charset=utf-8", page);
     set(&mut reply, CONTENT_SECURITY_POLICY, POLICY);
     reply
@@ -68,7 +68,7 @@ pub(super) fn svg(style: &'static str) -> Reply {
 }
 
 /// A document for programs.
-pub(super) fn json(document: Vec<u8>) -> Reply {
+pub(super) fn json(document: Bytes) -> Reply {
     reply(StatusCode::OK, "application/json", document)
 }
 

@@ -1,7 +1,9 @@
 //! The listener for whoever looks: pages for people, the health report and the metrics for programs.
 
+use crate::http::kept::{Asked, Kept};
+use crate::http::page::query::Query;
 use crate::http::reply::{self, Reply};
-use crate::http::{Web, access, doors, health, page};
+use crate::http::{Web, access, doors, page};
 use crate::mission::identity::MissionId;
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
@@ -35,7 +37,7 @@ impl View {
 }
 
 /// Answers one request; `is_local` says that the listener can be reached from this machine alone.
-pub(super) fn answer(web: &Web, is_local: bool, request: &Request<Incoming>) -> Reply {
+pub(super) fn answer(web: &Web, kept: &Kept, is_local: bool, request: &Request<Incoming>) -> Reply {
     if is_local && !access::names_this_machine(request) {
         let line = "this page is at localhost or 127.0.0.1 only; a proxy in front of it has to ask for one of these";
         return reply::text(StatusCode::MISDIRECTED_REQUEST, line);
@@ -49,17 +51,18 @@ pub(super) fn answer(web: &Web, is_local: bool, request: &Request<Incoming>) -> 
     if !doors::allows(METHODS, request.method()) {
         return reply::method_not_allowed(METHODS);
     }
-    show(web, &view, request.uri().query().unwrap_or_default())
+    show(web, kept, &view, request.uri().query().unwrap_or_default())
 }
 
-fn show(web: &Web, view: &View, query: &str) -> Reply {
+fn show(web: &Web, kept: &Kept, view: &View, query: &str) -> Reply {
     let snapshot = web.snapshot();
+    let shown = |asked| kept.show(&snapshot, snapshot.tick.now(), asked);
     match view {
-        View::Fleet => reply::html(page::fleet(&snapshot, query)),
-        View::Mission(mission_id) => page::mission(&snapshot, *mission_id).map_or_else(reply::not_found, reply::html),
+        View::Fleet => shown(Asked::Fleet(Query::parse(query))).map_or_else(reply::not_found, reply::html),
+        View::Mission(mission_id) => shown(Asked::Mission(*mission_id)).map_or_else(reply::not_found, reply::html),
         View::Style => reply::css(page::STYLE),
         View::Icon => reply::svg(page::ICON),
-        View::Health => health::report(&snapshot),
+        View::Health => shown(Asked::Health).map_or_else(reply::broken, reply::json),
         View::Metrics => reply::metrics(web.metrics.render(&snapshot, &web.queue)),
         View::Lives => reply::text(StatusCode::OK, "ok"),
     }

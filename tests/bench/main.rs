@@ -2,8 +2,8 @@
 //! a careful script, on the sandbox and, where `LAZARUS_TEST_GITEA` names its binary, on a real Gitea. Heartbeats over the
 //! network are counted by the second.
 //!
-//! `cargo bench` prints the tables of docs/benchmarks.md, `cargo bench -- beats` one of `scan`, `pass`, `daemon`, `flood` and
-//! `beats`;
+//! `cargo bench` prints the tables of docs/benchmarks.md, `cargo bench -- beats` one of `scan`, `pass`, `daemon`, `flood`, `page`
+//! and `beats`;
 //! `cargo bench -- --quick` tries everything on a small scale.
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on should stop where it stands")]
 
@@ -11,6 +11,7 @@ mod bare;
 mod beats;
 mod daemon;
 mod flood;
+mod page;
 mod pass;
 mod scan;
 #[path = "../spec/support/mod.rs"]
@@ -31,6 +32,9 @@ struct Scale {
     runs: usize,
 }
 
+/// What can be measured by itself.
+const PARTS: [&str; 6] = ["scan", "pass", "daemon", "flood", "page", "beats"];
+
 const FULL: Scale = Scale { cells: 20_000, proposals: 1_000, runs: 5 };
 const QUICK: Scale = Scale { cells: 200, proposals: 20, runs: 1 };
 
@@ -46,7 +50,7 @@ async fn main() {
     let cores = std::thread::available_parallelism().unwrap();
     println!("{cores} cores, {} runs each, medians; ratios are taken run by run\n", scale.runs);
     let named = |part: &str| arguments.iter().any(|argument| argument == part);
-    let is_wanted = |part: &str| named(part) || !["scan", "pass", "daemon", "flood", "beats"].into_iter().any(named);
+    let is_wanted = |part: &str| named(part) || !PARTS.into_iter().any(named);
     if is_wanted("scan") {
         scan::measure(scale).await;
     }
@@ -58,6 +62,9 @@ async fn main() {
     }
     if is_wanted("flood") {
         flood::measure(scale).await;
+    }
+    if is_wanted("page") {
+        page::measure(scale).await;
     }
     if is_wanted("beats") {
         beats::measure(scale).await;

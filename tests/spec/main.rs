@@ -33,6 +33,7 @@ mod gc;
 mod git;
 mod git_apart;
 mod git_bounds;
+mod git_guard;
 mod git_hostile;
 mod git_refs;
 mod health;

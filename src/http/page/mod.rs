@@ -35,7 +35,12 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(templates);
 /// is ignored.
 #[must_use]
 pub fn fleet(snapshot: &Snapshot, query: &str) -> String {
-    render("fleet.html", &fleet::Fleet::new(snapshot, &query::Query::parse(query)))
+    fleet_of(snapshot, &query::Query::parse(query))
+}
+
+/// The same, of a query that was read.
+pub(super) fn fleet_of(snapshot: &Snapshot, query: &query::Query) -> String {
+    render("fleet.html", &fleet::Fleet::new(snapshot, query))
 }
 
 /// The page at `/missions/{id}`; none where there is no such mission.

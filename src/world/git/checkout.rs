@@ -97,7 +97,7 @@ impl<'a> Checkout<'a> {
         let options = ["--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--no-auto-maintenance"];
         let arguments = [&["fetch"], &options[..], &["--stdin", "--end-of-options", url]].concat();
         let wanted = self.source.git_ref().map_or_else(|| "HEAD".to_owned(), ToString::to_string);
-        let mut ended = self.run(leave, &arguments, Some(&format!("{wanted}\n")), &mut |_| Ok(()))?;
+        let mut ended = self.run(leave, &arguments, &format!("{wanted}\n"), &mut |_| Ok(()))?;
         // A forge can answer with what it was sent, and git prints it.
         let secrets = environment::secrets(self.source);
         ended.complaint = secrets.iter().fold(ended.complaint, |said, secret| said.replace(secret, "…"));
@@ -170,17 +170,17 @@ impl<'a> Checkout<'a> {
 
     /// A step that needs no forge.
     fn ask(&self, arguments: Arguments<'_>, listener: Listener<'_>) -> Result<Ended, CheckoutError> {
-        self.run(&environment::to_work_here(), arguments, None, listener)
+        self.run(&environment::to_work_here(), arguments, "", listener)
     }
 
     fn run(
         &self,
         leave: &Leave,
         arguments: Arguments<'_>,
-        input: Option<&str>,
+        input: &str,
         listener: Listener<'_>,
     ) -> Result<Ended, CheckoutError> {
-        let mut command = environment::command(self.git, self.destination.directory, leave);
+        let mut command = environment::command(self.git, self.destination.directory, leave)?;
         command.args(arguments);
         let bounds = Bounds { deadline: self.deadline, time: self.limits.time, file_bytes: self.limits.bytes };
         child::run(command, input, bounds, listener)

@@ -1,8 +1,9 @@
-//! Runs git on what strangers made: bounded in time, memory, file size and what is read of it, and outlived by nothing
-//! that it started.
+//! Runs git on what strangers made: bounded in time, memory, file size and what is read of it, outlived by nothing that it
+//! started, and never outliving us.
 
 use crate::world::clock;
 use crate::world::git::error::CheckoutError;
+use crate::world::git::guard;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal, kill_process_group, pidfd_open, prlimit};
@@ -47,16 +48,16 @@ pub(super) struct Ended {
 /// Takes what it says, piece by piece; an error stops it.
 pub(super) type Listener<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), CheckoutError>;
 
-/// Runs it to its end. Whatever comes back, nothing that it started is left.
+/// Runs what [`guard::command`] made to its end. Whatever comes back, nothing that it started is left.
 pub(super) fn run(
     command: Command,
-    input: Option<&str>,
+    input: &str,
     bounds: Bounds,
     listener: Listener<'_>,
 ) -> Result<Ended, CheckoutError> {
-    let mut running = Running::start(command, input.is_some())?;
+    let mut running = Running::start(command)?;
     running.limit(bounds).map_err(|error| CheckoutError::failed("limit what git may use", &error))?;
-    running.tell(input.unwrap_or_default());
+    running.order(input);
     let mut complaint = Vec::new();
     while let Some((voice, bytes)) = running.hear(bounds)? {
         match voice {
@@ -68,7 +69,11 @@ pub(super) fn run(
         }
     }
     let status = running.reap().map_err(|error| CheckoutError::failed("run git", &error))?;
-    Ok(Ended { status, complaint: String::from_utf8_lossy(&complaint).into_owned() })
+    let complaint = String::from_utf8_lossy(&complaint).into_owned();
+    match guard::refusal(status, &complaint) {
+        Some(cause) => Err(CheckoutError::failed("run git", &cause)),
+        None => Ok(Ended { status, complaint }),
+    }
 }
 
 /// Which of its two outputs.
@@ -90,10 +95,9 @@ struct Running {
 }
 
 impl Running {
-    fn start(mut command: Command, has_input: bool) -> Result<Self, CheckoutError> {
+    fn start(mut command: Command) -> Result<Self, CheckoutError> {
         let failed = |error: &dyn std::fmt::Display| CheckoutError::failed("run git", error);
-        let stdin = if has_input { Stdio::piped() } else { Stdio::null() };
-        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let mut child = command.spawn().map_err(|error| failed(&error))?;
         let pid = Pid::from_child(&child);
         let said = child.stdout.take().map(|pipe| (Voice::Said, OwnedFd::from(pipe)));
@@ -104,8 +108,7 @@ impl Running {
         Ok(running)
     }
 
-    /// What git starts itself inherits these. The fetch, which starts others, does so only after it was told what to
-    /// fetch, so none of them is there yet.
+    /// git and what it starts inherit these: it is started only when it is ordered.
     fn limit(&self, bounds: Bounds) -> Result<(), Errno> {
         let limits = [
             (Resource::Core, 0),
@@ -120,10 +123,11 @@ impl Running {
         Ok(())
     }
 
-    fn tell(&mut self, input: &str) {
-        if let Some(mut stdin) = self.child.stdin.take() {
+    /// The pipe stays open for as long as this lives: when it closes, the guard ends the group.
+    fn order(&mut self, input: &str) {
+        if let Some(stdin) = &mut self.child.stdin {
             // Whoever has ended before it listened says why in its own words.
-            let _ = stdin.write_all(input.as_bytes());
+            let _ = stdin.write_all(guard::order(input).as_bytes());
         }
     }
 

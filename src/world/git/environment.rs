@@ -1,6 +1,7 @@
 //! What git gets to see: nothing of our own environment, and no settings but these.
 
 use crate::world::git::error::CheckoutError;
+use crate::world::git::guard;
 use crate::world::git::source::Source;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -41,9 +42,10 @@ const FETCH: [(&str, &str); 13] = [
     ("http.proxy", ""),
     ("http.emptyAuth", "false"),
     ("http.sslVerify", "true"),
-    // Less than a byte a second for half a minute is no answer.
-    ("http.lowSpeedLimit", "1"),
-    ("http.lowSpeedTime", "30"),
+    // Less than 1,000 bytes a second for a minute is no answer: a forge that packs for so long sends a few bytes now and
+    // then meanwhile, and whoever sends a byte a second would hold a checkout to its last second.
+    ("http.lowSpeedLimit", "1000"),
+    ("http.lowSpeedTime", "60"),
     ("transfer.bundleURI", "false"),
     ("transfer.fsckObjects", "true"),
     ("fetch.fsckObjects", "true"),
@@ -118,9 +120,10 @@ pub(super) fn secrets(source: &Source) -> Vec<String> {
     source.token().map(|token| token.plain().to_owned()).into_iter().chain(credentials(source)).collect()
 }
 
-/// git, to be run in a directory with this leave. The settings are not in its arguments, which every user can read.
-pub(super) fn command(git: &Path, directory: &Path, leave: &Leave) -> Command {
-    let mut command = Command::new(git);
+/// git under guard, to be run in a directory with this leave. The configuration is not in its arguments, which every user
+/// can read.
+pub(super) fn command(git: &Path, directory: &Path, leave: &Leave) -> Result<Command, CheckoutError> {
+    let mut command = guard::command(git)?;
     command.env_clear().current_dir(directory);
     let own_directory = git.parent().unwrap_or(Path::new("/"));
     command
@@ -140,5 +143,5 @@ pub(super) fn command(git: &Path, directory: &Path, leave: &Leave) -> Command {
     for (at, (key, value)) in leave.settings.iter().enumerate() {
         command.env(format!("GIT_CONFIG_KEY_{at}"), key).env(format!("GIT_CONFIG_VALUE_{at}"), value);
     }
-    command
+    Ok(command)
 }

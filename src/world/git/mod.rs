@@ -6,6 +6,7 @@
 //!   redirect, ask nobody, and start nothing but its own parts.
 //! - What it fetched is counted before any of it is checked out.
 //! - The token is in the environment of the one step that fetches. It is in no argument, no file and no message.
+//! - It runs under guard, and ends when we end, whatever ends us.
 //! - No hook and no filter runs, links come out as plain files, repositories within the repository stay empty.
 //!
 //! Everything here blocks.
@@ -15,6 +16,7 @@ mod checkout;
 mod child;
 mod environment;
 mod error;
+pub mod guard;
 mod handover;
 mod source;
 mod verdict;
@@ -107,12 +109,12 @@ fn is_program(path: &Path) -> bool {
 }
 
 fn ask_version(path: &Path) -> Result<String, CheckoutError> {
-    let mut command = environment::command(path, Path::new("/"), &environment::to_work_here());
+    let mut command = environment::command(path, Path::new("/"), &environment::to_work_here())?;
     command.arg("--version");
     let deadline = clock::blocking_instant() + VERSION_TIME_MAX;
     let bounds = Bounds { deadline, time: VERSION_TIME_MAX, file_bytes: 0 };
     let mut said = Vec::new();
-    child::run(command, None, bounds, &mut |piece| {
+    child::run(command, "", bounds, &mut |piece| {
         said.extend_from_slice(&piece[..piece.len().min(VERSION_BYTES_MAX - said.len())]);
         Ok(())
     })

@@ -3,6 +3,7 @@
 use crate::support::repository::Repository;
 use chrono::DateTime;
 use lazarus::mission::time::Timestamp;
+use lazarus::world::git::guard;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
@@ -41,6 +42,11 @@ impl Snapshot {
     }
 }
 
+/// Names who guards the git that this very process runs, which is none of ours.
+pub(crate) fn appoint_guard() {
+    guard::appoint(Path::new(env!("CARGO_BIN_EXE_lazarus-reconcile")));
+}
+
 /// What a run of a binary came to.
 #[derive(Debug)]
 pub(crate) struct Run {
@@ -62,6 +68,7 @@ impl Host {
     }
 
     fn in_directory(directory: TempDir) -> Self {
+        appoint_guard();
         let root = directory.path().join("missions");
         std::fs::create_dir(&root).unwrap();
         std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o711)).unwrap();

@@ -1,5 +1,6 @@
 //! A place for a worktree, and those who look at it and work in it.
 
+use crate::support::host::appoint_guard;
 use lazarus::mission::identity::Commit;
 use lazarus::world::git::{CheckoutError, Destination, Git, Limits, Source};
 use std::os::unix::fs::MetadataExt;
@@ -18,6 +19,7 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new() -> Self {
+        appoint_guard();
         let directory = TempDir::new().unwrap();
         std::fs::create_dir(directory.path().join("outside")).unwrap();
         std::fs::write(directory.path().join("outside/canary"), "sings").unwrap();
@@ -47,7 +49,7 @@ impl Place {
         let destination = Destination { directory: &directory, branch: BRANCH, group };
         let came = Git::find().unwrap().check_out(source, destination, limits);
         assert_eq!(came.is_ok(), directory.exists(), "{came:?}");
-        assert_eq!(lodgers(self.path()), [""; 0], "nobody is left at work");
+        assert_eq!(lodgers(self.path()), [], "nobody is left at work");
         self.check_untouched();
         came
     }
@@ -112,10 +114,14 @@ pub(crate) fn rights(path: &Path) -> String {
     format!("{} {:o}", status.gid(), status.mode())
 }
 
-/// The commands of the processes that are at work below a directory.
-fn lodgers(directory: &Path) -> Vec<String> {
-    let processes = std::fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
+/// The processes that are at work below a directory, with the first letters of their commands.
+pub(crate) fn lodgers(directory: &Path) -> Vec<(i32, String)> {
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let entry = entry.unwrap();
+        Some((entry.file_name().to_str()?.parse().ok()?, entry.path()))
+    });
     let lodgers = processes
-        .filter(|process| std::fs::read_link(process.join("cwd")).is_ok_and(|place| place.starts_with(directory)));
-    lodgers.map(|process| std::fs::read_to_string(process.join("comm")).unwrap_or_default()).collect()
+        .filter(|(_, process)| std::fs::read_link(process.join("cwd")).is_ok_and(|place| place.starts_with(directory)));
+    let command = |process: PathBuf| std::fs::read_to_string(process.join("comm")).unwrap_or_default();
+    lodgers.map(|(pid, process)| (pid, command(process).trim_end().to_owned())).collect()
 }

@@ -1,9 +1,12 @@
 //! The listener for whoever looks: pages, their headers, who may see them, and under which name.
 
+use crate::support::cells::at;
 use crate::support::site::{Setup, Site, ask, snapshot};
 use crate::web::{CELL, NOWHERE};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use lazarus::http::kept::{Asked, KEPT_MAX, Kept};
+use lazarus::http::page::query::Query;
 use lazarus::mission::health::Health;
 use lazarus::mission::identity::MissionId;
 use lazarus::mission::phase::Phase;
@@ -143,4 +146,42 @@ async fn a_token_is_asked_for_as_browsers_understand_it() {
     }
     assert_eq!(site.look("/nothing").await.status, 401, "not even what is there is told");
     assert_eq!(site.look("/healthz").await.status, 200, "whether the process answers is no secret");
+}
+
+#[test]
+fn a_page_is_rendered_once_for_all_who_ask_for_the_same() {
+    let kept = Kept::default();
+    let old = Arc::new(Snapshot { missions: vec![Arc::new(view())], ..snapshot() });
+    let fleet = |query: &str| Asked::Fleet(Query::parse(query));
+    let mission = Asked::Mission(MissionId::parse(CELL).unwrap());
+    let show = |of: &Arc<Snapshot>, second: i64, asked| kept.show(of, at(second), asked).unwrap();
+    for asked in [fleet(""), fleet("health=stale"), mission, Asked::Health] {
+        let first = show(&old, 0, asked);
+        for _ in 0..100 {
+            assert_eq!(show(&old, 0, asked).as_ptr(), first.as_ptr(), "{asked:?}");
+        }
+    }
+    let plain = show(&old, 0, fleet(""));
+    assert_eq!(show(&old, 0, fleet("health=none&x=y&sort=health")).as_ptr(), plain.as_ptr(), "it asks for the same");
+    assert_ne!(show(&old, 0, fleet("sort=name")).as_ptr(), plain.as_ptr());
+    assert_ne!(show(&old, 1, fleet("")).as_ptr(), plain.as_ptr(), "ages are told in seconds");
+    let new = Arc::new(snapshot());
+    assert!(kept.show(&new, at(1), mission).is_none(), "what is not there any more is not shown");
+    assert_ne!(show(&new, 1, fleet("")), plain);
+    // At the same address, perhaps.
+    drop(new);
+    assert_eq!(
+        show(&Arc::new(Snapshot { missions: old.missions.clone(), ..snapshot() }), 1, mission),
+        show(&old, 1, mission)
+    );
+}
+
+#[test]
+fn what_is_kept_of_pages_is_bounded() {
+    let (kept, snapshot) = (Kept::default(), Arc::new(snapshot()));
+    let show = |page: usize| kept.show(&snapshot, at(0), Asked::Fleet(Query { page, ..Query::default() })).unwrap();
+    let pages: Vec<_> = (0..=KEPT_MAX).map(show).collect();
+    assert_eq!(show(KEPT_MAX).as_ptr(), pages[KEPT_MAX].as_ptr());
+    assert_eq!(show(1).as_ptr(), pages[1].as_ptr());
+    assert_ne!(show(0).as_ptr(), pages[0].as_ptr(), "the oldest was dropped");
 }
