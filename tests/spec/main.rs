@@ -7,6 +7,7 @@ mod admission;
 mod agent_words;
 mod alarms;
 mod bounds;
+mod bounds_in_sum;
 mod checkout;
 mod clock;
 mod commands;

@@ -2,6 +2,7 @@
 
 pub(crate) mod cells;
 pub(crate) mod daemon;
+pub(crate) mod flood;
 pub(crate) mod forge;
 pub(crate) mod git_forge;
 pub(crate) mod gitea;
