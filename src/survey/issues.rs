@@ -70,7 +70,13 @@ impl Surveyor<'_> {
         self.begun_at.extend(listed.begun_at.map(|begun_at| (repository.id, begun_at)));
         self.has_skipped |= !listed.skipped.is_empty();
         for skipped in &listed.skipped {
-            tracing::warn!("{}: {skipped}; it is left alone", repository.name);
+            let name = &repository.name;
+            let message = format!(
+                "`{name}`: {skipped}; it is left alone, and as long as it is there no issue of the repository counts as \
+                 deleted: close or shorten it"
+            );
+            let unread = Trouble::unread(name, "too-large", message);
+            self.troubles.push(Trouble { is_unread: false, ..unread });
         }
         self.report_left_out(repository, &listed);
         let mut issues = listed.issues;

@@ -1,7 +1,7 @@
 //! Reads answers in JSON while they arrive, so that no more of them is held than is needed.
 
 use crate::mission::proposal::BODY_BYTES_MAX;
-use crate::world::gitea::connection::{Answer, Body, Full};
+use crate::mission::time::Timestamp;
 use crate::world::gitea::error::ForgeError;
 use crate::world::gitea::shortener::{Boundary, Shortener};
 use serde::de::DeserializeOwned;
@@ -16,6 +16,45 @@ const KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// The same of an answer of which nothing may be missing.
 const UNCUT_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The most bytes of a refusal that are read: its words, and perhaps a proxy's page around them.
+const REFUSAL_BYTES_MAX: usize = 64 * 1024;
+
+/// A success, and what was made of its body.
+#[derive(Debug)]
+pub(super) struct Answer<S> {
+    pub(super) tried: String,
+    /// What to do if it turns out to be none of a Gitea's.
+    pub(super) next: String,
+    pub(super) is_json: bool,
+    pub(super) total: Option<u64>,
+    pub(super) date: Option<Timestamp>,
+    pub(super) body: S,
+}
+
+/// Takes the body of an answer as it arrives.
+pub(super) trait Body: Send {
+    /// Takes the next bytes.
+    fn take(&mut self, bytes: &[u8]) -> Result<(), Full>;
+}
+
+/// More would have to be held than may be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Full {
+    /// The most bytes that are held.
+    pub(super) limit: usize,
+}
+
+/// The words of a refusal.
+#[derive(Default)]
+pub(super) struct Words(pub(super) Vec<u8>);
+
+impl Body for Words {
+    fn take(&mut self, bytes: &[u8]) -> Result<(), Full> {
+        self.0.extend_from_slice(bytes);
+        if self.0.len() > REFUSAL_BYTES_MAX { Err(Full { limit: REFUSAL_BYTES_MAX }) } else { Ok(()) }
+    }
+}
 
 /// An answer that is read when all of it is there.
 #[derive(Debug)]

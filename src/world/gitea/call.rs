@@ -1,8 +1,8 @@
 //! One call to the forge, described first and sent last.
 
 use crate::mission::time::Timestamp;
-use crate::world::gitea::answer::{Items, Whole, decode};
-use crate::world::gitea::connection::{Answer, Connection, Request};
+use crate::world::gitea::answer::{Answer, Items, Whole, decode};
+use crate::world::gitea::connection::{Connection, Request};
 use crate::world::gitea::error::ForgeError;
 use reqwest::Method;
 use serde::Serialize;

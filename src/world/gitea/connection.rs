@@ -4,6 +4,7 @@ use crate::mission::identity::ForgeUrl;
 use crate::mission::time::Timestamp;
 use crate::world::clock;
 use crate::world::gitea::Gitea;
+use crate::world::gitea::answer::{Answer, Body, Full, Words};
 use crate::world::gitea::cause::{Cause, HostResolver, chain, detail};
 use crate::world::gitea::error::ForgeError;
 use crate::world::gitea::refusal::{Asked, header, no_gitea, refusal};
@@ -21,9 +22,6 @@ use url::Url;
 
 /// The most bytes of one answer that are read.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
-
-/// The most bytes of a refusal that are read: its words, and perhaps a proxy's page around them.
-const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 
 /// After so many failed calls in a row no further one is made; the next pass begins afresh.
 const FAILURES_MAX: u32 = 8;
@@ -230,41 +228,6 @@ pub(super) struct Request {
     pub(super) body: Option<Value>,
     /// Whether doing it twice is like doing it once.
     pub(super) is_repeatable: bool,
-}
-
-/// A success, and what was made of its body.
-#[derive(Debug)]
-pub(super) struct Answer<S> {
-    pub(super) tried: String,
-    /// What to do if it turns out to be none of a Gitea's.
-    pub(super) next: String,
-    pub(super) is_json: bool,
-    pub(super) total: Option<u64>,
-    pub(super) date: Option<Timestamp>,
-    pub(super) body: S,
-}
-
-/// Takes the body of an answer as it arrives.
-pub(super) trait Body: Send {
-    /// Takes the next bytes.
-    fn take(&mut self, bytes: &[u8]) -> Result<(), Full>;
-}
-
-/// More would have to be held than may be.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Full {
-    /// The most bytes that are held.
-    pub(super) limit: usize,
-}
-
-#[derive(Default)]
-struct Words(Vec<u8>);
-
-impl Body for Words {
-    fn take(&mut self, bytes: &[u8]) -> Result<(), Full> {
-        self.0.extend_from_slice(bytes);
-        if self.0.len() > REFUSAL_BYTES_MAX { Err(Full { limit: REFUSAL_BYTES_MAX }) } else { Ok(()) }
-    }
 }
 
 #[derive(Debug)]

@@ -21,6 +21,7 @@ mod call;
 mod cause;
 mod connection;
 mod error;
+mod held;
 mod issues;
 mod listing;
 mod models;

@@ -60,24 +60,25 @@ impl Repositories {
         self.call(&[], Call::get)
     }
 
-    /// Those who may be assigned to issues: whoever may write, and the members of teams.
-    pub fn assignees(&self) -> Call<Vec<User>> {
-        self.call(&["assignees"], Call::get)
-    }
-
-    /// The collaborators, those who may only read among them.
-    pub async fn collaborators(&self) -> Result<Vec<User>, ForgeError> {
-        let mut collaborators: Vec<User> = Vec::new();
+    /// The account with this login among those who may be assigned to issues, who are whoever may write and the members of
+    /// teams, and the collaborators, those who may only read among them.
+    pub async fn worker(&self, login: &str) -> Result<Option<User>, ForgeError> {
+        let is_it = |user: User| user.login.eq_ignore_ascii_case(login).then_some(user);
+        let assignees: Page<User> = self.call(&["assignees"], Call::get).sift(&is_it).await?;
+        if let Some(found) = assignees.items.into_iter().next() {
+            return Ok(Some(found));
+        }
+        let mut seen = 0;
         for page in 1..=COLLABORATORS_PAGES_MAX {
             let call = self.call(&["collaborators"], Call::get).query("page", page).query("limit", 50);
-            let Page { items, total, count: _, date: _ } = call.send_page().await?;
-            let is_last = items.is_empty();
-            collaborators.extend(items);
-            if is_last || total.is_some_and(|total| collaborators.len() as u64 >= total) {
-                break;
+            let Page { items, count, total, date: _ } = call.sift(&is_it).await?;
+            seen += count;
+            let is_last = count == 0 || total.is_some_and(|total| seen >= total);
+            if is_last || !items.is_empty() {
+                return Ok(items.into_iter().next());
             }
         }
-        Ok(collaborators)
+        Ok(None)
     }
 
     /// Our labels, those of hosts, and those that the forge may take off an issue when ours is put on. Without a page most

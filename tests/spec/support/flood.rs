@@ -15,8 +15,11 @@ pub(crate) struct Flood {
     /// Whether it comes by pages, or all at once.
     pub(crate) is_paged: bool,
     /// The JSON of one, by its position.
-    pub(crate) item: Box<dyn Fn(u64, &mut dyn Write) + Send + Sync>,
+    pub(crate) item: Item,
 }
+
+/// Writes one item by its position.
+type Item = Box<dyn Fn(u64, &mut dyn Write) + Send + Sync>;
 
 /// Which list answers to a path and a query.
 type Choose = Box<dyn Fn(&str, &str) -> Option<usize> + Send + Sync>;
@@ -43,7 +46,7 @@ impl FloodedForge {
                 let (shared, noted) = (Arc::clone(&shared), Arc::clone(&noted));
                 std::thread::spawn(move || {
                     let (behind, floods, choose) = &*shared;
-                    converse(stream.unwrap(), behind, |target| {
+                    converse(&stream.unwrap(), behind, |target| {
                         let (path, query) = target.split_once('?').unwrap_or((target, ""));
                         let flood = &floods[choose(path, query)?];
                         noted.lock().unwrap().push(target.to_owned());
@@ -109,8 +112,8 @@ impl Write for Broken<'_> {
     }
 }
 
-fn converse<'a>(stream: TcpStream, behind: &str, choose: impl Fn(&str) -> Option<(&'a Flood, Range<u64>)>) {
-    let mut reader = BufReader::new(&stream);
+fn converse<'a>(stream: &TcpStream, behind: &str, choose: impl Fn(&str) -> Option<(&'a Flood, Range<u64>)>) {
+    let mut reader = BufReader::new(stream);
     let (mut head, mut length) = (String::new(), 0);
     loop {
         let mut line = String::new();
@@ -130,11 +133,11 @@ fn converse<'a>(stream: TcpStream, behind: &str, choose: impl Fn(&str) -> Option
     let mut words = head.split(' ');
     let (method, target) = (words.next().unwrap(), words.next().unwrap());
     if let Some((flood, positions)) = choose(target).filter(|_| method == "GET") {
-        flood.tell(positions, &stream);
+        flood.tell(positions, stream);
         return;
     }
     let mut forge = TcpStream::connect(behind).unwrap();
     forge.write_all(format!("{head}connection: close\r\n\r\n").as_bytes()).unwrap();
     forge.write_all(&body).unwrap();
-    let _ = std::io::copy(&mut forge, &mut &stream);
+    let _ = std::io::copy(&mut forge, &mut &*stream);
 }
