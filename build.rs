@@ -1,4 +1,5 @@
-//! Puts together what `--version` says. Debug builds name no commit, so that a commit alone makes nobody wait for them.
+//! Puts together what `--version` says. Debug builds name no commit, so that a commit alone makes nobody wait for them. And
+//! tells the tests whether there is a Gitea for their live stories, which are ignored where there is none.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,6 +7,11 @@ use std::process::Command;
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=LAZARUS_COMMIT");
+    println!("cargo::rerun-if-env-changed=LAZARUS_TEST_GITEA");
+    println!("cargo::rustc-check-cfg=cfg(live_gitea)");
+    if std::env::var_os("LAZARUS_TEST_GITEA").is_some_and(|gitea| !gitea.is_empty()) {
+        println!("cargo::rustc-cfg=live_gitea");
+    }
     let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
     let is_release = variable("PROFILE").is_some_and(|profile| profile == "release");
     let from_git = || if is_release { commit() } else { None };

@@ -3,6 +3,7 @@
 use crate::exit::Exit;
 use crate::job;
 use crate::mission::text;
+use crate::screen::Printed;
 use crate::settings::{LogFormat, Settings};
 use crate::world::clock;
 use serde::Serialize;
@@ -39,9 +40,9 @@ impl Console {
 
     /// Prints a result. Whoever reads it may have seen enough and gone, which is no failure.
     #[must_use]
-    pub fn print(self, text: &str) -> Exit {
-        let mut out = std::io::stdout().lock();
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    pub fn print(self, text: impl Into<Printed>) -> Exit {
+        let (text, mut out) = (text.into(), std::io::stdout().lock());
+        match out.write_all(text.as_str().as_bytes()).and_then(|()| out.flush()) {
             Ok(()) => Exit::Complete,
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Exit::Complete,
             Err(error) => self.failed(&format!("cannot write to standard output: {error}; what was done stays done")),
@@ -52,7 +53,7 @@ impl Console {
     #[must_use]
     pub fn print_json(self, document: &impl Serialize) -> Exit {
         match serde_json::to_string(document) {
-            Ok(text) => self.print(&format!("{text}\n")),
+            Ok(text) => self.print(&format!("{}\n", text::printable_json(&text))),
             Err(error) => self.failed(&error),
         }
     }

@@ -3,12 +3,15 @@
 
 use crate::mission::archive::{Archive, ArchiveName};
 use crate::mission::record::Record;
+use crate::mission::text::Printable;
 use crate::mission::time::{Timestamp, spoken_age, spoken_length};
 use crate::settings::{Settings, SettingsError};
 use crate::world::archive::{self, Archives};
 use crate::world::entry::Entry;
 use crate::world::lock::Access;
+use crate::world::removal::BUDGET;
 use crate::world::root::{Root, RootError, user_name};
+use crate::world::trash;
 use crate::world::writer::{WriteError, Writer};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -40,6 +43,8 @@ pub struct ArchiveReport {
     pub archives: Vec<Listed>,
     /// What else stands among them, and is left alone.
     pub others: Vec<String>,
+    /// What is left of what was deleted, and why.
+    pub left: Vec<String>,
     #[serde(skip)]
     is_sweep: bool,
 }
@@ -107,38 +112,47 @@ pub fn list(settings: &Settings, older_than: Option<Duration>, now: Timestamp) -
     Ok(ArchiveReport::of(&root, archive::list(&root)?, older_than, now))
 }
 
-/// Deletes the archives that are at least so old, as the root's only writer.
+/// Deletes the archives that are at least so old, also beside a daemon: an archive leaves the archives in one step.
 pub fn sweep(
     settings: &Settings,
     older_than: Duration,
     sudo_user: Option<&str>,
     now: Timestamp,
 ) -> Result<ArchiveReport, GcError> {
-    let access = Access { lock_wait: settings.lock_wait, is_lasting: false, group: settings.group_id()? };
-    let entry = Entry::to(&settings.missions_root, access).map_err(|error| settings.refused_root(error))?;
-    let root = entry.root();
+    let root = settings.open_root()?;
+    root.check_owner().map_err(|error| settings.refused_root(error))?;
     let mut report = ArchiveReport::of(&root, archive::list(&root)?, Some(older_than), now);
     report.is_sweep = true;
-    let writer = match &entry {
-        Entry::Known(writer) => writer,
-        Entry::New(_) => return Ok(report),
-    };
+    if root.file().is_none() {
+        return Ok(report);
+    }
     let user = user_name(rustix::process::geteuid().as_raw());
     for listed in report.archives.iter_mut().filter(|listed| listed.fate == Fate::Due) {
-        listed.delete(writer, &user, sudo_user, now);
+        listed.delete(&root, &user, sudo_user, now);
     }
-    note_deleted(writer, &report, now);
+    if report.archives.iter().any(|listed| listed.fate == Fate::Deleted) {
+        note_deleted(settings, &report, now)?;
+    }
+    report.left = trash::empty(&root, BUDGET);
     Ok(report)
 }
 
 /// Notes in the records what was deleted, so that the next pass says so on the issues. A pass finds out by itself what could
-/// not be noted.
-fn note_deleted(writer: &Writer, report: &ArchiveReport, now: Timestamp) {
+/// not be noted, as beside a daemon, which alone writes the records then.
+fn note_deleted(settings: &Settings, report: &ArchiveReport, now: Timestamp) -> Result<(), GcError> {
+    let access = Access { lock_wait: settings.lock_wait, is_lasting: false, group: settings.group_id()? };
+    let writer = match Entry::to(&settings.missions_root, access) {
+        Ok(Entry::Known(writer)) => writer,
+        Ok(Entry::New(_)) | Err(RootError::Locked { .. }) => return Ok(()),
+        Err(error) => return Err(settings.refused_root(error).into()),
+    };
     let deleted = report.archives.iter().filter(|listed| listed.fate == Fate::Deleted);
     let deleted: BTreeSet<ArchiveName> = deleted.map(|listed| listed.archive).collect();
-    if deleted.is_empty() {
-        return;
-    }
+    note_in_records(&writer, &deleted, now);
+    Ok(())
+}
+
+fn note_in_records(writer: &Writer, deleted: &BTreeSet<ArchiveName>, now: Timestamp) {
     let records = match writer.root().records() {
         Ok(records) => records,
         Err(error) => return tracing::warn!("{error}"),
@@ -162,13 +176,15 @@ impl ArchiveReport {
             older_than_seconds: older_than.map(|age| age.as_secs()),
             archives: listed,
             others,
+            left: Vec::new(),
             is_sweep: false,
         }
     }
 
     /// What could not be done, though it was asked for.
     pub fn errors(&self) -> impl Iterator<Item = &String> {
-        self.archives.iter().filter(|_| self.is_sweep).filter_map(|listed| listed.error.as_ref())
+        let refused = self.archives.iter().filter(|_| self.is_sweep).filter_map(|listed| listed.error.as_ref());
+        refused.chain(&self.left)
     }
 
     fn sum(&self, fates: &[Fate]) -> (usize, String) {
@@ -201,10 +217,10 @@ impl Listed {
         }
     }
 
-    fn delete(&mut self, writer: &Writer, user: &str, sudo_user: Option<&str>, now: Timestamp) {
+    fn delete(&mut self, root: &Root, user: &str, sudo_user: Option<&str>, now: Timestamp) {
         let &mut Self { archive, archived_at, bytes, files, .. } = self;
         let line = Deletion { at: now, change: "delete-archive", archive, archived_at, bytes, files, user, sudo_user };
-        match delete(writer, &line) {
+        match delete(root, &line) {
             Ok(()) => {
                 self.fate = Fate::Deleted;
                 tracing::info!(%archive, bytes, files, user, "deleted the archive");
@@ -218,12 +234,14 @@ impl Listed {
 }
 
 /// The journal tells of a deletion before it begins, since whatever was taken out is gone with the next start; on a full
-/// disk, as soon as there is room for it.
-fn delete(writer: &Writer, line: &Deletion<'_>) -> Result<(), WriteError> {
-    let noted = writer.note(line);
-    let going = archive::take_out(writer, line.archive)?;
-    going.remove()?;
-    noted.or_else(|_| writer.note(line))
+/// disk, as soon as there is room for it. What is left of what was taken out is told when the trash is emptied.
+fn delete(root: &Root, line: &Deletion<'_>) -> Result<(), WriteError> {
+    let noted = archive::note(root, line);
+    let going = archive::take_out(root, line.archive, line.archived_at)?;
+    if let Err(why) = going.remove() {
+        tracing::debug!("{why}");
+    }
+    noted.or_else(|_| archive::note(root, line))
 }
 
 /// A table for people.
@@ -237,13 +255,13 @@ impl fmt::Display for ArchiveReport {
             writeln!(f, "{fate:8}  {archived_at}  {age:18}  {size:>10}  {files:>7}  {archive}")?;
         }
         for other in &self.others {
-            writeln!(f, "left alone, since it is no archive: {other:?}")?;
+            writeln!(f, "left alone, since it is no archive: `{}`", Printable::new(other))?;
         }
         for error in self.archives.iter().filter(|_| !self.is_sweep).filter_map(|listed| listed.error.as_ref()) {
             writeln!(f, "{error}")?;
         }
         let (count, size) = self.sum(Fate::VARIANTS);
-        writeln!(f, "{} in {}: {size}", archives(count), self.missions_root)?;
+        writeln!(f, "{} in {}: {size}", archives(count), Printable::new(&self.missions_root))?;
         let Some(age) = self.older_than_seconds.map(Duration::from_secs).map(spoken_length) else { return Ok(()) };
         let (count, size) = self.sum(if self.is_sweep { &[Fate::Deleted] } else { &[Fate::Due] });
         let count = archives(count);

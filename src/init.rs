@@ -11,10 +11,13 @@ use crate::settings::{Settings, SettingsError};
 use crate::world::cells;
 use crate::world::entry::Entry;
 use crate::world::lock::Access;
-use crate::world::root::{Root, RootError};
+use crate::world::root::{ROOT_MODE, Root, RootError};
 use crate::world::writer::{WriteError, Writer};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Why nothing was made.
@@ -69,8 +72,11 @@ pub struct Initialised {
 /// take the place of those on a root that is lost. The address of the forge that it remembers is the configured one then.
 pub fn init(settings: &Settings, replaced: Option<RootId>, now: Timestamp) -> Result<Initialised, InitError> {
     let path = &settings.missions_root;
-    std::fs::create_dir_all(path).map_err(|cause| InitError::Directory { path: path.display().to_string(), cause })?;
+    make_root(path).map_err(|cause| InitError::Directory { path: path.display().to_string(), cause })?;
     let (writer, is_new) = open(settings, now)?;
+    if let Ok(Some(problem)) = writer.root().mode_problem() {
+        tracing::warn!("{}; run {}", problem.found, problem.next);
+    }
     let file = writer.file();
     if replaced == Some(file.root_id) {
         return Err(InitError::Itself(file.root_id));
@@ -86,6 +92,15 @@ pub fn init(settings: &Settings, replaced: Option<RootId>, now: Timestamp) -> Re
         writer.update_root(papers)?;
     }
     Ok(Initialised { root_id: file.root_id, is_new, moved_to })
+}
+
+/// Makes the directory, unless it is there, with the mode of a root whatever the umask is.
+fn make_root(path: &Path) -> std::io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(path)?;
+    std::fs::set_permissions(path, Permissions::from_mode(ROOT_MODE))
 }
 
 fn open(settings: &Settings, now: Timestamp) -> Result<(Arc<Writer>, bool), InitError> {

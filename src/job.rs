@@ -1,5 +1,6 @@
 //! What a pass leaves in a job of Gitea Actions: a summary, outputs, and errors that the log marks.
 
+use crate::mission::text::whole_span;
 use crate::report::{MissionReport, Report};
 use crate::settings::Environment;
 use std::fmt::Write as _;
@@ -53,7 +54,7 @@ fn summary(report: &Report) -> String {
         let _ = writeln!(text, "\n… and {more} more.");
     }
     for trouble in report.errors.iter().take(SUMMARY_ROWS_MAX) {
-        let _ = writeln!(text, "\n- {}", cell(&trouble.message));
+        let _ = writeln!(text, "\n- {}", whole_span(&trouble.message));
     }
     text.push('\n');
     text
@@ -66,14 +67,14 @@ fn row(mission: &MissionReport) -> String {
         "| {}#{} | {} | {} | {error} |",
         mission.repository,
         mission.issue,
-        cell(&mission.state()),
-        cell(&changes.join("; ")),
+        mission.state().replace('|', "\\|"),
+        if changes.is_empty() { String::new() } else { cell(&changes.join("; ")) },
     )
 }
 
-/// Text inside a table cell.
+/// Text inside a table cell, where no markup in it is read: it may quote what others wrote.
 fn cell(text: &str) -> String {
-    text.replace(['\r', '\n'], " ").replace('|', "\\|")
+    whole_span(text).replace('|', "\\|")
 }
 
 fn outputs(report: &Report) -> String {

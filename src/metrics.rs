@@ -22,7 +22,7 @@ use strum::VariantNames;
 const DURATION_BUCKETS: [f64; 11] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
 /// The fixed words of errors; any other is counted as [`OTHER_ERROR`].
-pub const ERROR_KINDS: [&str; 45] = [
+pub const ERROR_KINDS: [&str; 53] = [
     "account-barred",
     "alarms",
     "cell-in-the-way",
@@ -36,6 +36,7 @@ pub const ERROR_KINDS: [&str; 45] = [
     "many-gone",
     "missing-scope",
     "moved",
+    "no-git",
     "no-label",
     "no-root",
     "not-found",
@@ -66,7 +67,14 @@ pub const ERROR_KINDS: [&str; 45] = [
     "unauthorized",
     "unavailable",
     "unreachable",
+    "worktree",
     "worktree-in-use",
+    "worktree-not-found",
+    "worktree-too-large",
+    "worktree-too-many-entries",
+    "worktree-too-slow",
+    "worktree-unfit",
+    "worktree-unreachable",
     "write",
 ];
 

@@ -8,6 +8,7 @@ use crate::settings::Settings;
 use crate::survey::{CommentScope, Scope, Survey, SurveyRequest, survey};
 use crate::trouble::Refusal;
 use crate::world::clock;
+use crate::world::trash::ASIDE;
 use std::sync::{Arc, Mutex};
 
 /// What a pass would do. Holds no writer.
@@ -42,6 +43,7 @@ pub async fn once(
     let engine = Engine::for_one_pass(settings.clone(), scope.clone(), clock()).await?;
     engine.tick(clock()).await;
     engine.drain(progress).await;
+    engine.empty_trash(ASIDE).await;
     let mut report = engine.report()?;
     report.finish(engine.requests(), clock::instant() - started);
     Ok(report)

@@ -11,6 +11,7 @@ use crate::mission::health::Health;
 use crate::mission::heartbeat::WizardState;
 use crate::mission::identity::MissionId;
 use crate::mission::job_status::{JobStatus, job_status};
+use crate::mission::text::Printable;
 use crate::run::{print_scan, run_scan, with_settings};
 use crate::run_command::{Errand, run_command};
 use crate::scan::{Filter, HealthReport, scan};
@@ -48,7 +49,7 @@ fn make_cell(arguments: Scan, mission_id: MissionId) -> Exit {
                 (false, []) => "was there already".to_owned(),
                 (false, parts) => format!("was there already; made again: {}", parts.join(", ")),
             };
-            console.print(&format!("{} {what}\n", scaffold.path))
+            console.print(&format!("{} {what}\n", Printable::new(&scaffold.path)))
         }
         Err(error) => console.refused(&error),
     })

@@ -6,18 +6,19 @@ use crate::demo::{DemoError, Directory, demo};
 use crate::doctor::{Diagnosis, doctor};
 use crate::exit::Exit;
 use crate::gc;
-use crate::init::init;
+use crate::init::{InitError, Initialised, init};
 use crate::install::report::InstallReport;
 use crate::install::{self, InstallError};
 use crate::job;
 use crate::manual::{completions, man_page, write_man_pages};
 use crate::mission::identity::RootId;
+use crate::mission::text::Printable;
 use crate::pass;
 use crate::report::Report;
 use crate::scan::{Filter, HealthReport, scan};
 use crate::screen::Screen;
 use crate::serve::{ServeError, serve, stopped};
-use crate::settings::{Environment, Flags, SCHEMA, Settings, shown};
+use crate::settings::{Environment, Flags, SCHEMA, Settings, SettingsError, shown};
 use crate::status::fleet::fleet;
 use crate::status::story::story;
 use crate::world::clock::now;
@@ -146,9 +147,9 @@ fn judged(report: &Report, exit_code: bool) -> Exit {
 }
 
 fn run_init(flags: SettingsFlags, replaced: Option<RootId>) -> Exit {
-    with_settings(flags, |settings, _, console| match init(settings, replaced, now()) {
+    with_settings(flags, |settings, _, console| match init_named(settings, replaced) {
         Ok(done) => {
-            let path = settings.missions_root.display();
+            let path = Printable::new(&settings.missions_root.to_string_lossy());
             let what = if done.is_new { "is a missions root now" } else { "is a missions root already" };
             let taken = replaced.map_or(String::new(), |old| format!(", in place of {old}"));
             let moved = done.moved_to.map_or(String::new(), |forge| format!(", of the forge `{forge}`"));
@@ -156,6 +157,16 @@ fn run_init(flags: SettingsFlags, replaced: Option<RootId>) -> Exit {
         }
         Err(error) => console.refused(&error),
     })
+}
+
+/// A directory is made on purpose, and so where somebody has said.
+fn init_named(settings: &Settings, replaced: Option<RootId>) -> Result<Initialised, InitError> {
+    if settings.is_root_named {
+        return init(settings, replaced, now());
+    }
+    let how = "say which directory is to become a root: give `--root /var/missions`, or set LAZARUS_MISSIONS_ROOT or the \
+               settings file";
+    Err(InitError::Settings(SettingsError::Missing { key: "missions_root", how }))
 }
 
 fn run_demo(keep: bool) -> Exit {
@@ -203,7 +214,7 @@ fn run_status(arguments: Status) -> Exit {
         let Some(subject) = mission else {
             return match fleet(settings, now()) {
                 Ok(fleet) if json => console.print_json(&fleet),
-                Ok(fleet) => console.print(&fleet.render(screen())),
+                Ok(fleet) => console.print(fleet.render(screen())),
                 Err(error) => console.refused(&error),
             };
         };
@@ -224,7 +235,7 @@ fn run_config_show(flags: SettingsFlags, json: bool) -> Exit {
     let is_job = environment.get("GITEA_ACTIONS").is_some_and(|value| value == "true");
     match shown(&flags.into(), &environment) {
         Ok(shown) if json => Console::default().print_json(&shown),
-        Ok(shown) => Console::default().print(&shown.render(screen())),
+        Ok(shown) => Console::default().print(shown.render(screen())),
         Err(error) => Console::without_settings(is_job).refused(&error),
     }
 }
@@ -291,7 +302,7 @@ fn run_doctor(arguments: Doctor) -> Exit {
         Err(error) => Diagnosis::without_settings(error),
     };
     let console = Console::default();
-    let printed = if json { console.print_json(&diagnosis) } else { console.print(&diagnosis.render(screen())) };
+    let printed = if json { console.print_json(&diagnosis) } else { console.print(diagnosis.render(screen())) };
     match settings {
         Err(_) => Exit::Refused,
         Ok(_) if !diagnosis.healthy => Exit::Failed,
@@ -325,7 +336,7 @@ pub(crate) fn run_scan(arguments: Scan) -> Exit {
 pub(crate) fn print_scan(scanned: Result<HealthReport, RootError>, json: bool, console: Console) -> Exit {
     match scanned {
         Ok(report) if json => console.print_json(&report),
-        Ok(report) => console.print(&report.render(screen())),
+        Ok(report) => console.print(report.render(screen())),
         Err(error) => console.refused(&error),
     }
 }
@@ -341,7 +352,9 @@ pub(crate) fn with_settings(
             if let Some(source) = &settings.source {
                 tracing::info!("settings: `{}`", source.display());
             }
-            run(&settings, &environment, Console::new(&settings))
+            let console = Console::new(&settings);
+            settings.warnings.iter().for_each(|warning| console.warn(warning));
+            run(&settings, &environment, console)
         }
         Err(error) => {
             let is_job = environment.get("GITEA_ACTIONS").is_some_and(|value| value == "true");

@@ -5,9 +5,10 @@ use crate::mission::health::{Facts, Health, Verdict, age, assess};
 use crate::mission::heartbeat::{Beat, WizardState};
 use crate::mission::identity::{MissionId, WizardName};
 use crate::mission::record::{IssueState, Record, Said};
+use crate::mission::text::Printable;
 use crate::mission::time::{Timestamp, spoken_age};
 use crate::report::counted;
-use crate::screen::{Screen, Table, Tone};
+use crate::screen::{Printed, Screen, Table, Tone};
 use crate::settings::Settings;
 use crate::world::cells;
 use crate::world::crew::{self, LOOK_PATIENCE};
@@ -180,17 +181,18 @@ impl HealthReport {
 impl HealthReport {
     /// A table for people.
     #[must_use]
-    pub fn render(&self, screen: Screen) -> String {
+    pub fn render(&self, screen: Screen) -> Printed {
         let rows = self.cells.iter().map(|cell| (tone(cell.health), cell.row())).collect();
         let mut text = Table { head: ["HEALTH", "REASON", "HEARTBEAT", "WIZARD", "CELL"], rows }.render(screen);
         let counts = counted(&self.summary);
         let total: usize = self.summary.values().sum();
         let counts = if counts.is_empty() { counts } else { format!(": {counts}") };
         let plural = if total == 1 { "" } else { "s" };
-        let _ = writeln!(text, "{total} cell{plural} in {}{counts}", self.missions_root);
+        let _ = writeln!(text, "{total} cell{plural} in {}{counts}", Printable::new(&self.missions_root));
         for cell in &self.cells {
             for line in cell.problem.iter().chain(&cell.notes) {
-                let _ = writeln!(text, "{}: {line}", cell.issue.clone().unwrap_or_else(|| cell.mission_id.to_string()));
+                let whose = cell.issue.clone().unwrap_or_else(|| cell.mission_id.to_string());
+                let _ = writeln!(text, "{whose}: {}", Printable::new(line));
             }
         }
         text

@@ -1,7 +1,8 @@
 //! What is shown to people: tables that fit their terminal, and colours where they are wanted.
 
+use crate::mission::text::{Printable, printable_lines};
 use rustix::termios::tcgetwinsize;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::io::IsTerminal;
 
 /// No column is made narrower than this many characters.
@@ -51,14 +52,51 @@ impl Screen {
         let width = tcgetwinsize(&out).ok().map(|size| usize::from(size.ws_col)).filter(|width| *width > 0);
         Self { width, has_colours: no_color.is_none_or(str::is_empty) }
     }
+}
 
-    /// A word in its colour.
-    #[must_use]
-    pub fn paint(self, text: &str, tone: Tone) -> String {
-        match tone.code().filter(|_| self.has_colours) {
-            Some(code) => format!("\x1b[{code}m{text}\x1b[0m"),
-            None => text.to_owned(),
+/// What is printed on standard output. Whatever is written into it is escaped; only colours of ours steer a terminal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Printed(String);
+
+impl Printed {
+    /// Adds a word in its colour.
+    pub fn paint(&mut self, text: &str, tone: Tone, screen: Screen) {
+        let text = printable_lines(text);
+        match tone.code().filter(|_| screen.has_colours) {
+            Some(code) => {
+                let _ = write!(self.0, "\x1b[{code}m{text}\x1b[0m");
+            }
+            None => self.0.push_str(&text),
         }
+    }
+
+    /// Adds what is printable already.
+    pub fn append(&mut self, other: &Self) {
+        self.0.push_str(&other.0);
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Write for Printed {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.write_str(&printable_lines(text))
+    }
+}
+
+impl From<&str> for Printed {
+    fn from(text: &str) -> Self {
+        Self(printable_lines(text))
+    }
+}
+
+impl From<&String> for Printed {
+    fn from(text: &String) -> Self {
+        Self::from(text.as_str())
     }
 }
 
@@ -74,31 +112,34 @@ pub struct Table<const N: usize> {
 impl<const N: usize> Table<N> {
     /// The table as text. Where it is too wide, the widest columns lose their ends, and say so by `…`.
     #[must_use]
-    pub fn render(&self, screen: Screen) -> String {
-        let widths = self.widths(screen.width);
-        let mut text = String::new();
+    pub fn render(&self, screen: Screen) -> Printed {
+        let mut text = Printed::default();
         let head = (Tone::Plain, self.head.map(str::to_owned));
-        for (tone, row) in [&head].into_iter().chain(&self.rows) {
+        let printable = |row: &[String; N]| row.each_ref().map(|cell| Printable::new(cell).to_string());
+        let rows: Vec<_> = [&head].into_iter().chain(&self.rows).map(|(tone, row)| (*tone, printable(row))).collect();
+        let widths = widths(&rows, screen.width);
+        for (tone, row) in &rows {
             let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| fitted(cell, width)).collect();
             let line = cells.join("  ");
             let (first, rest) = line.split_at(cells.first().map_or(0, String::len));
-            let line = format!("{}{}", screen.paint(first, *tone), rest);
-            let _ = writeln!(text, "{}", line.trim_end());
+            // What ends a line is not there to be seen.
+            let first = if rest.trim().is_empty() { first.trim_end() } else { first };
+            text.paint(first, *tone, screen);
+            let _ = writeln!(text, "{}", rest.trim_end());
         }
         text
     }
+}
 
-    fn widths(&self, fit: Option<usize>) -> [usize; N] {
-        let column = |at: usize| self.rows.iter().map(move |(_, row)| row[at].chars().count());
-        let mut widths: [usize; N] =
-            std::array::from_fn(|at| column(at).chain([self.head[at].chars().count()]).max().unwrap_or_default());
-        let Some(fit) = fit else { return widths };
-        while widths.iter().sum::<usize>() + 2 * N.saturating_sub(1) > fit {
-            let Some(widest) = widths.iter_mut().max().filter(|widest| **widest > COLUMN_CHARS_MIN) else { break };
-            *widest -= 1;
-        }
-        widths
+fn widths<const N: usize>(rows: &[(Tone, [String; N])], fit: Option<usize>) -> [usize; N] {
+    let column = |at: usize| rows.iter().map(move |(_, row)| row[at].chars().count());
+    let mut widths: [usize; N] = std::array::from_fn(|at| column(at).max().unwrap_or_default());
+    let Some(fit) = fit else { return widths };
+    while widths.iter().sum::<usize>() + 2 * N.saturating_sub(1) > fit {
+        let Some(widest) = widths.iter_mut().max().filter(|widest| **widest > COLUMN_CHARS_MIN) else { break };
+        *widest -= 1;
     }
+    widths
 }
 
 fn fitted(text: &str, width: usize) -> String {

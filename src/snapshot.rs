@@ -93,6 +93,9 @@ pub struct Passes {
     pub service_error: Option<String>,
     /// What fails now.
     pub failures: Failures,
+    /// The commands that install a form, one for each repository in which there is neither one nor any mission.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing_forms: Vec<String>,
 }
 
 /// What fails now: what the last pass met, and what failed before and has not been tried again since.

@@ -1,8 +1,10 @@
 //! What `doctor` says of one thing: that it is well, or what is wrong with it and what to do.
 
-use crate::screen::{Screen, Tone};
+use crate::mission::text::Printable;
+use crate::screen::{Printed, Screen, Tone};
 use crate::world::gitea::ForgeError;
 use serde::Serialize;
+use std::fmt::Write;
 
 /// How a check came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -50,7 +52,7 @@ pub struct Check {
 }
 
 /// Every fault that is found by name, in the order of the documents.
-pub const FAULTS: [&str; 66] = [
+pub const FAULTS: [&str; 69] = [
     "settings-unusable",
     "forge-not-set",
     "forge-unresolved",
@@ -104,6 +106,7 @@ pub const FAULTS: [&str; 66] = [
     "root-damaged",
     "root-owner",
     "root-open",
+    "root-readable",
     "root-foreign",
     "root-full",
     "root-unwritable",
@@ -116,6 +119,8 @@ pub const FAULTS: [&str; 66] = [
     "webhook-not-set-up",
     "webhook-unsigned",
     "webhook-silent",
+    "ping-redirects",
+    "ping-fails",
     "webhook-events-missing",
 ];
 
@@ -165,7 +170,7 @@ impl Check {
 
     /// One line, and below it what to do.
     #[must_use]
-    pub fn render(&self, screen: Screen) -> String {
+    pub fn render(&self, screen: Screen) -> Printed {
         let Self { check, outcome, fault, found, next } = self;
         let tone = match outcome {
             Outcome::Pass => Tone::Good,
@@ -173,9 +178,13 @@ impl Check {
             Outcome::Warning => Tone::Doubtful,
             Outcome::Failure => Tone::Bad,
         };
-        let word = screen.paint(&format!("{:8}", outcome.word()), tone);
         let fault = fault.map_or(String::new(), |fault| format!(" [{fault}]"));
-        let next = next.as_ref().map_or(String::new(), |next| format!("{:20} → {next}\n", ""));
-        format!("{word} {check:11} {found}{fault}\n{next}")
+        let mut text = Printed::default();
+        text.paint(&format!("{:8}", outcome.word()), tone, screen);
+        let _ = writeln!(text, " {check:11} {}{fault}", Printable::new(found));
+        if let Some(next) = next {
+            let _ = writeln!(text, "{:20} → {}", "", Printable::new(next));
+        }
+        text
     }
 }

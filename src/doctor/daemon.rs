@@ -33,6 +33,37 @@ pub(super) async fn look(settings: &Settings, root: Option<&Root>, checks: &mut 
         (None, Err(_)) => Check::skipped("daemon", format!("none answers at `{}`", settings.daemon.listen)),
     });
     checks.push(webhook(settings).await);
+    checks.push(ping(settings).await);
+}
+
+/// Whether the watcher elsewhere takes a ping. One that leads elsewhere is followed nowhere.
+async fn ping(settings: &Settings) -> Check {
+    let Some(url) = &settings.daemon.ping_url else {
+        return Check::skipped("ping", "there is no `daemon.ping_url`");
+    };
+    let courier = match Courier::to(url.clone()) {
+        Ok(courier) => courier,
+        Err(error) => {
+            return Check::failure("ping", "ping-fails", error.to_string(), "`lazarus-reconcile config show`");
+        }
+    };
+    let whom = courier.whom();
+    match courier.get().await {
+        Ok(200..=299) => Check::pass("ping", format!("{whom} takes it")),
+        Ok(status @ 300..=399) => {
+            let found = format!("{whom} answers {status}, and no redirect is followed: nobody hears of a pass");
+            let next = "set `daemon.ping_url` to the address that it leads to";
+            Check::failure("ping", "ping-redirects", found, next)
+        }
+        Ok(status) => {
+            let found = format!("{whom} answers {status}: nobody hears of a pass");
+            Check::failure("ping", "ping-fails", found, "set `daemon.ping_url` as the watcher names it")
+        }
+        Err(error) => {
+            let next = "check `daemon.ping_url`, and that this host may reach it";
+            Check::failure("ping", "ping-fails", format!("{whom} {error}"), next)
+        }
+    }
 }
 
 fn by(holder: Option<&str>) -> String {

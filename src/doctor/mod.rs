@@ -15,11 +15,12 @@ mod worktrees;
 pub use check::{Check, FAULTS, Outcome};
 
 use crate::mission::time::Timestamp;
-use crate::screen::Screen;
+use crate::screen::{Printed, Screen};
 use crate::settings::{Settings, SettingsError};
 use crate::world::gitea::Gitea;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 /// The JSON document of `doctor --json`.
 #[derive(Clone, Debug, Serialize)]
@@ -53,10 +54,13 @@ impl Diagnosis {
 impl Diagnosis {
     /// One line a check, and the counts.
     #[must_use]
-    pub fn render(&self, screen: Screen) -> String {
-        let checks: String = self.checks.iter().map(|check| check.render(screen)).collect();
+    pub fn render(&self, screen: Screen) -> Printed {
+        let mut text = Printed::default();
+        self.checks.iter().for_each(|check| text.append(&check.render(screen)));
         let [passed, skipped, warnings, failures] = Outcome::ALL.map(|outcome| self.summary[outcome.word()]);
-        format!("{checks}{passed} passed, {skipped} skipped, {warnings} to look at, {failures} failed\n")
+        let counts = format!("{passed} passed, {skipped} skipped, {warnings} to look at, {failures} failed");
+        let _ = writeln!(text, "{counts}");
+        text
     }
 }
 

@@ -4,7 +4,7 @@ use crate::doctor::check::Check;
 use crate::mission::admission::{Limit, shortage};
 use crate::mission::text::{shell_word, spoken_bytes};
 use crate::settings::Settings;
-use crate::world::root::{Root, RootError};
+use crate::world::root::{ModeProblem, Root, RootError};
 
 /// Looks at the root. It, if there is one to look at.
 pub(super) fn look(settings: &Settings, checks: &mut Vec<Check>) -> Option<Root> {
@@ -83,11 +83,14 @@ fn owner(settings: &Settings, root: &Root) -> Check {
 }
 
 fn modes(root: &Root, path: &str) -> Check {
+    if let Ok(Some(ModeProblem { is_open, found, next })) = root.mode_problem() {
+        return if is_open {
+            Check::failure("modes", "root-open", found, next)
+        } else {
+            Check::warning("modes", "root-readable", found, next)
+        };
+    }
     match root.modes() {
-        Ok((directory, _)) if directory & 0o022 != 0 => {
-            let found = format!("others may make and rename what is in `{path}` (mode {directory:04o})");
-            Check::failure("modes", "root-open", found, format!("`chmod go-w {}`", shell_word(path)))
-        }
         Ok((_, own)) if own & 0o077 != 0 => {
             let found = format!("others may look into `{path}/.lazarus` (mode {own:04o})");
             Check::failure("modes", "root-open", found, format!("`chmod 700 {}/.lazarus`", shell_word(path)))

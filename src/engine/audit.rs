@@ -85,6 +85,7 @@ impl Engine {
             here, repositories, setup, fleet, mut candidates, mut troubles, records, begun_at, comments, ..
         } = survey;
         self.hear_of_forge(survey.out_of_reach);
+        locked(&self.passes).told.missing_forms = survey.missing_forms;
         if here.me == 0 {
             return troubles;
         }
@@ -239,13 +240,16 @@ impl Engine {
             (hold.repositories.clone(), hold.since.clone())
         };
         let (mut troubles, mut read) = (Vec::new(), 0);
+        let mut told = Vec::new();
         for repository in repositories {
             // Until an audit has seen all of it, there is nothing to begin from.
             let Some(since) = since.get(&repository.id) else { continue };
             // Its comments first, so that what is found suspect is looked at after that.
             let heard = self.find_changed_comments(forge, &repository).await;
+            let asked_at = clock::instant();
             let listed = self.list_issues(forge, &repository, *since).await;
             read += usize::from(listed.is_ok());
+            let listed = listed.map(|issues| told.push((issues, asked_at)));
             // One cause is told once.
             match listed.and(heard) {
                 Ok(()) => {}
@@ -258,6 +262,7 @@ impl Engine {
                 }
             }
         }
+        self.offer(told);
         // As long as any of them can be read, the forge is there.
         let unread = troubles.first().filter(|_| read == 0);
         self.hear_of_forge(unread.map(|trouble| trouble.message.clone()));
@@ -269,26 +274,26 @@ impl Engine {
         forge: &Forge,
         repository: &KnownRepository,
         since: Timestamp,
-    ) -> Result<(), ForgeError> {
-        let asked_at = clock::instant();
+    ) -> Result<Vec<IssueFacts>, ForgeError> {
         let ids = locked(&self.fleet).issues_of(repository.id);
-        let known = KnownIssues { ids, repositories: 1 };
+        let known = KnownIssues { ids, repositories: locked(&forge.hold).repositories.len() };
         let listed = forge.observer.issues_since(repository, since, known).await?;
         let begun_at = listed.begun_at.filter(|_| listed.is_complete);
         if let Some(begun_at) = begun_at {
             locked(&forge.hold).since.insert(repository.id, begun_at.plus(-OVERLAP));
         }
-        self.offer(listed.issues, asked_at);
         // For these there was no room beside the others; each is asked for by itself.
         for number in listed.left_out.into_iter().take(TURNS_MAX) {
             self.queue.add(Key::Issue { repository: repository.id, number });
         }
-        Ok(())
+        Ok(listed.issues)
     }
 
-    fn offer(&self, issues: Vec<IssueFacts>, asked_at: Instant) {
+    /// Takes what all repositories told, since whether too many issues are closed at once shows only in all of it.
+    fn offer(&self, told: Vec<(Vec<IssueFacts>, Instant)>) {
         let mut fleet = locked(&self.fleet);
-        for facts in issues {
+        fleet.find_closed(told.iter().flat_map(|(issues, _)| issues));
+        for (facts, asked_at) in told.into_iter().flat_map(|(issues, at)| issues.into_iter().map(move |it| (it, at))) {
             let key = Key::Issue { repository: facts.key.repository_id, number: facts.key.number };
             if fleet.offer(facts, asked_at) {
                 self.queue.add(key);

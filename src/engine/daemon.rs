@@ -10,7 +10,10 @@ use crate::world::beats::Beaten;
 use crate::world::cells;
 use crate::world::clock;
 use crate::world::courier::Courier;
+use crate::world::crew::apart;
 use crate::world::mutex::locked;
+use crate::world::removal::BUDGET;
+use crate::world::trash;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +23,9 @@ use tokio::time::MissedTickBehavior;
 
 /// A token that was replaced is used within this time.
 const TOKEN_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How often it is seen whether something is to be removed.
+const TRASH_INTERVAL: Duration = Duration::from_secs(600);
 
 /// So many beats are taken at once, at most.
 const BEATS_MAX: usize = 256;
@@ -54,6 +60,25 @@ impl Engine {
         loop {
             beats.tick().await;
             forge.begin_anew(&self.settings);
+        }
+    }
+
+    /// Removes, as long as this lives, what nobody needs: on a thread of its own, since a stranger decides how long it
+    /// takes.
+    async fn keep_trash_empty(self: Arc<Self>) {
+        let mut beats = clock::interval(TRASH_INTERVAL);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            beats.tick().await;
+            self.empty_trash(BUDGET).await;
+        }
+    }
+
+    /// Removes what is in the trash, for so long at most, and says what is left.
+    pub(crate) async fn empty_trash(&self, budget: Duration) {
+        let root = Arc::clone(&self.root);
+        for left in apart(move || trash::empty(&root, budget)).await.unwrap_or_default() {
+            tracing::warn!("{left}");
         }
     }
 
@@ -104,6 +129,7 @@ pub async fn run<T: Into<HostClock>>(
     workers.spawn(Arc::clone(&engine).hear_beats());
     workers.spawn(Arc::clone(&engine).hear_comments());
     workers.spawn(Arc::clone(&engine).renew_token());
+    workers.spawn(Arc::clone(&engine).keep_trash_empty());
     for at in 0..engine.settings.daemon.gateways.len() {
         workers.spawn(Arc::clone(&engine).watch_gateway(at));
     }

@@ -8,10 +8,10 @@ use crate::mission::change::Change;
 use crate::mission::health::{Facts, Verdict, assess};
 use crate::mission::host_clock::waits;
 use crate::mission::identity::{ForgeUrl, MissionId, RepositoryId};
-use crate::mission::mass_change_guard::held;
+use crate::mission::mass_change_guard::{Closing, has_cell, held, held_closings};
 use crate::mission::observation::{Allowance, IssueFacts};
 use crate::mission::ownership::Claims;
-use crate::mission::record::{IssueKey, Record};
+use crate::mission::record::{IssueKey, IssueState, Record};
 use crate::mission::situation::is_proposal;
 use crate::mission::starts::Starts;
 use crate::mission::step::Candidate;
@@ -46,6 +46,8 @@ pub(crate) struct Fleet {
     pub(super) new_cells: usize,
     /// Capacity that was promised to those that are being looked at.
     promised: BTreeMap<Place, Occupant>,
+    /// Missions with cells that were found closed since the last tick.
+    closed: BTreeSet<Place>,
     /// Cells that those take over that are being looked at.
     claims: Claims,
     /// Who may raise an alarm.
@@ -94,8 +96,60 @@ impl Fleet {
         }
         // It is in the record only once the issue is looked at.
         let hold = before.map(|before| before.hold).filter(|hold| *hold != Hold::None);
+        let closing = before.map(|before| before.closing).filter(|closing| *closing != Hold::None);
         let known = self.know(record);
         known.hold = hold.unwrap_or(known.hold);
+        known.closing = closing.unwrap_or(known.closing);
+    }
+
+    /// Begins a pass; the missions that the last one found closed together with too many others, which are looked at again.
+    pub(super) fn begin_pass(&mut self) -> Vec<Key> {
+        self.new_cells = 0;
+        self.closed.clear();
+        let held = self.known.iter_mut().filter(|(_, known)| known.closing == Hold::Held);
+        let confirmed = held.map(|((repository, number), known)| {
+            known.closing = Hold::Confirmed;
+            Key::Issue { repository: *repository, number: *number }
+        });
+        confirmed.collect()
+    }
+
+    /// Takes note of issues that were found closed. If they are too many at once, they are held until the next pass.
+    pub(crate) fn find_closed<'a>(&mut self, found: impl IntoIterator<Item = &'a IssueFacts>) {
+        for facts in found.into_iter().filter(|facts| facts.state == IssueState::Closed) {
+            let place = place_of(&facts.key);
+            let is_news = |known: &Tracked| known.closing != Hold::Confirmed && has_cell(&known.record);
+            if self.known.get(&place).is_some_and(is_news) {
+                self.closed.insert(place);
+            }
+        }
+        let closings = self.known.iter().map(|(place, known)| {
+            // One that was let through in this pass counts on.
+            let is_closed = self.closed.contains(place);
+            let has_cell = is_closed || has_cell(&known.record);
+            (*place, Closing { has_cell, is_closed, awaits_confirmation: known.closing == Hold::Confirmed })
+        });
+        let held = held_closings(closings);
+        let mut count = 0;
+        for place in &held {
+            let Some(known) = self.known.get_mut(place).filter(|known| has_cell(&known.record)) else { continue };
+            count += usize::from(known.closing != Hold::Held);
+            known.closing = Hold::Held;
+        }
+        if count > 0 {
+            tracing::warn!(
+                "{} missions with cells are closed at once; no more is archived before the next pass finds them closed too",
+                held.len()
+            );
+        }
+    }
+
+    /// Whether a mission degraded or was closed together with too many others and waits for the next pass, or its cell is
+    /// about to be moved away by a clock that has jumped.
+    pub(crate) fn is_held(&self, place: Place) -> bool {
+        let is_held = |known: &Tracked| known.hold == Hold::Held || known.closing == Hold::Held;
+        let is_moved_away = |known: &Tracked| self.is_clock_unsure && known.record.ended_at.is_some();
+        self.known.get(&place).is_some_and(|known| is_held(known) || is_moved_away(known))
     }
 
     /// Takes note of a record as it is now.
@@ -105,6 +159,7 @@ impl Fleet {
         if let Some(before) = self.known.get(&place) {
             // Only the next sweep lets go of it.
             known.hold = if before.hold == Hold::Held { Hold::Held } else { known.hold };
+            known.closing = if before.closing == Hold::Held { Hold::Held } else { known.closing };
             (known.settled, known.looked_at, known.wants_room) = (before.settled, before.looked_at, before.wants_room);
             known.suspect_at = before.suspect_at;
         }
@@ -294,13 +349,6 @@ impl Fleet {
         record.is_some_and(|record| record.is_served_here() && waits(record, verdict))
     }
 
-    /// Whether the last sweep has held a mission back, or its cell is about to be moved away by a clock that has jumped.
-    pub(super) fn is_held(&self, place: Place) -> bool {
-        let is_held =
-            |known: &Tracked| known.hold == Hold::Held || (self.is_clock_unsure && known.record.ended_at.is_some());
-        self.known.get(&place).is_some_and(is_held)
-    }
-
     pub(super) fn of_mission(&self, id: MissionId) -> Option<&Tracked> {
         self.known.get(self.places.get(&id)?)
     }
@@ -325,7 +373,7 @@ impl Fleet {
     }
 }
 
-pub(super) fn place_of(key: &IssueKey) -> Place {
+pub(crate) fn place_of(key: &IssueKey) -> Place {
     (key.repository_id, key.number)
 }
 

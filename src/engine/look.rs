@@ -3,7 +3,6 @@
 use crate::engine::Engine;
 use crate::engine::fleet::{Place, Told, fingerprint, place_of};
 use crate::engine::forge::Forge;
-use crate::engine::tracked::Hold;
 use crate::facts::fetch;
 use crate::mission::cell::Sighting;
 use crate::mission::change::Change;
@@ -92,7 +91,8 @@ impl Engine {
         let mut candidate = Candidate::new(Observation::new(applier.here(), facts, record));
         {
             let mut fleet = locked(&self.fleet);
-            candidate.seen.is_braked = fleet.known.get_mut(&place).is_some_and(|known| known.hold == Hold::Held);
+            fleet.find_closed([&candidate.seen.issue]);
+            candidate.seen.is_braked = fleet.is_held(place);
             candidate.seen.allowance = fleet.alarms.allowance(place);
             candidate.seen.is_comment_suspect = fleet.is_comment_suspect(place);
         }

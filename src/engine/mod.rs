@@ -128,7 +128,10 @@ impl Engine {
                 None
             }
             // Whoever makes a cell beside it needs the writer's lock.
-            None => None,
+            None => {
+                settings.check_without_forge()?;
+                None
+            }
         };
         let (tick, passes) = (Tick::new(now), PassBook::new(now));
         let gateways: Vec<GatewayView> = settings.daemon.gateways.iter().map(gateway::unasked).collect();
@@ -239,7 +242,7 @@ impl Engine {
         *locked(&self.tick) = Tick::new(now);
         self.close_pass(true);
         locked(&self.passes).open();
-        locked(&self.fleet).new_cells = 0;
+        let confirmed = locked(&self.fleet).begin_pass();
         let has_jumped = self.watch_clock(reading);
         let door = self.forge.as_ref().map(|forge| self.door(forge, now));
         if door == Some(Key::Audit)
@@ -252,6 +255,9 @@ impl Engine {
         let is_root_there = self.gathered.is_some() || self.sweep().await;
         if is_root_there && self.gathered.is_none() && !has_jumped {
             self.decide_alerts().await;
+        }
+        for key in confirmed {
+            self.queue.add(key);
         }
         // One that takes longer than a tick is not asked for again.
         if let Some(key) = door.filter(|key| is_root_there && !self.queue.is_asked(*key)) {

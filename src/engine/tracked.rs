@@ -18,6 +18,8 @@ pub(crate) struct Tracked {
     pub(crate) record: Box<Record>,
     /// Whether a sweep held it back.
     pub(super) hold: Hold,
+    /// Whether it was found closed together with too many others.
+    pub(super) closing: Hold,
     /// Whether it waits for capacity.
     pub(super) wants_room: bool,
     /// The issue's fingerprint when nothing was left to do.
@@ -28,12 +30,12 @@ pub(crate) struct Tracked {
     pub(super) suspect_at: Option<Instant>,
 }
 
-/// Whether too many degraded together with it ([`crate::mission::mass_change_guard`]).
+/// Whether too many changed together with it ([`crate::mission::mass_change_guard`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hold {
     /// They did not.
     None,
-    /// They did in the last sweep: until the next one nothing is published.
+    /// They did in this pass: until the next one nothing is published.
     Held,
     /// They did in the one before: what is seen now is believed.
     Confirmed,
@@ -46,8 +48,9 @@ impl Tracked {
         if let Some(binding) = &mut record.binding {
             binding.spec.objective = String::new();
         }
-        let hold = if record.is_unconfirmed { Hold::Confirmed } else { Hold::None };
-        Self { record, hold, wants_room: false, settled: None, looked_at: None, suspect_at: None }
+        let hold = |is_unconfirmed| if is_unconfirmed { Hold::Confirmed } else { Hold::None };
+        let (hold, closing) = (hold(record.is_unconfirmed), hold(record.is_closing));
+        Self { record, hold, closing, wants_room: false, settled: None, looked_at: None, suspect_at: None }
     }
 
     pub(super) fn issue(&self) -> &IssueKey {

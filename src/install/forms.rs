@@ -82,6 +82,12 @@ pub async fn find_form(gitea: &Gitea, name: &RepositoryName) -> Result<FoundForm
     Ok(found)
 }
 
+/// Whether the forge offers any form for missions there, whatever it asks: one request.
+pub async fn offers_form(gitea: &Gitea, name: &RepositoryName) -> Result<bool, ForgeError> {
+    let templates = gitea.repository(name).templates().send_page().await?.items;
+    Ok(templates.iter().any(asks_for_missions))
+}
+
 /// Whether the repository has a chooser of its own, which a file of ours could hide.
 pub async fn has_chooser(gitea: &Gitea, name: &RepositoryName) -> Result<bool, ForgeError> {
     let config = there(gitea.repository(name).issue_config().send().await)?;

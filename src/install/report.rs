@@ -1,6 +1,7 @@
 //! What an installation comes to, for people and for programs.
 
 use crate::install::plan::Step;
+use crate::mission::text::Printable;
 use crate::world::gitea::ForgeError;
 use serde::Serialize;
 use std::fmt;
@@ -89,9 +90,9 @@ impl fmt::Display for InstallReport {
         // What was to be done was told before; only what is news is told again.
         for step in steps.iter().filter(|step| *is_preview || step.error.is_some() || step.url.is_some()) {
             let mark = if step.error.is_some() { "failed: " } else { "" };
-            let url = step.url.as_ref().map_or(String::new(), |url| format!(" ({url})"));
-            writeln!(f, "  {mark}{}{url}", step.text)?;
+            let url = step.url.as_ref().map_or(String::new(), |url| format!(" ({})", Printable::new(url)));
+            writeln!(f, "  {mark}{}{url}", Printable::new(&step.text))?;
         }
-        notes.iter().filter(|_| *is_preview).try_for_each(|note| writeln!(f, "  note: {note}"))
+        notes.iter().filter(|_| *is_preview).try_for_each(|note| writeln!(f, "  note: {}", Printable::new(note)))
     }
 }

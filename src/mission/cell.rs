@@ -98,6 +98,15 @@ impl Part {
         }
     }
 
+    /// Whether the agent may replace it, or what is in it.
+    #[must_use]
+    pub const fn is_for_the_agent(self) -> bool {
+        match self {
+            Self::State | Self::Logs | Self::Artifacts | Self::Worktree | Self::Heartbeat | Self::Log => true,
+            Self::Meta | Self::Config | Self::Mission | Self::Cell | Self::Token => false,
+        }
+    }
+
     /// Whether a cell without it is incomplete.
     #[must_use]
     pub fn is_required(self) -> bool {

@@ -27,6 +27,8 @@ pub enum Flaw {
     OtherJson(JsonKind),
     /// A heartbeat whose `timestamp` cannot be used.
     Timestamp(Found),
+    /// The file itself, or what the agent has put in its place, refuses to be opened by us.
+    Refused,
 }
 
 /// The kind of a JSON value.
@@ -87,7 +89,7 @@ impl Flaw {
     pub fn may_pass(self) -> bool {
         match self {
             Self::Empty | Self::CutOff | Self::MoreFollows | Self::NotJson => true,
-            Self::TooLarge | Self::Utf16 | Self::OtherJson(_) | Self::Timestamp(_) => false,
+            Self::TooLarge | Self::Utf16 | Self::OtherJson(_) | Self::Timestamp(_) | Self::Refused => false,
         }
     }
 }
@@ -107,6 +109,9 @@ impl fmt::Display for Flaw {
             Self::NotJson => f.write_str("it is not JSON"),
             Self::OtherJson(kind) => write!(f, "it is {kind}, and should be a JSON object"),
             Self::Timestamp(found) => write!(f, "its `timestamp` {found}, and should be {RIGHT_TIME}"),
+            Self::Refused => f.write_str(
+                "its own mode, access list or lease keeps this service from reading it; let the account of the agent replace it",
+            ),
         }
     }
 }

@@ -87,6 +87,39 @@ pub fn held<'a, K: Ord>(missions: impl IntoIterator<Item = (K, Guarded<'a>)>) ->
     if is_too_many(degrading.len(), all) { degrading } else { BTreeSet::new() }
 }
 
+/// A mission as far as closing goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Closing {
+    /// Whether it was open until now and has a cell in its place, which closing it moves to the archive.
+    pub has_cell: bool,
+    /// Whether this pass finds its issue closed.
+    pub is_closed: bool,
+    /// Whether the pass before this one found it closed already; then it is believed now.
+    pub awaits_confirmation: bool,
+}
+
+/// Whether a mission is open, as far as it is remembered, and has a cell in its place.
+#[must_use]
+pub fn has_cell(record: &Record) -> bool {
+    record.is_served_here() && record.binding.is_some() && record.archive.is_none()
+}
+
+/// Those that this pass finds closed, if they are too many to be believed at once; else none. The thresholds are those of
+/// [`held`].
+#[must_use]
+pub fn held_closings<K: Ord>(missions: impl IntoIterator<Item = (K, Closing)>) -> BTreeSet<K> {
+    let mut all = 0;
+    let mut closed = BTreeSet::new();
+    for (key, mission) in missions {
+        let Closing { has_cell, is_closed, awaits_confirmation } = mission;
+        all += usize::from(has_cell);
+        if has_cell && is_closed && !awaits_confirmation {
+            closed.insert(key);
+        }
+    }
+    if is_too_many(closed.len(), all) { closed } else { BTreeSet::new() }
+}
+
 /// Whether a cell has vanished or its wizard's heartbeats have stopped since we last published its health. That a wizard
 /// has failed is its own word, and no disk, clock or backup says so.
 fn degrades(record: &Record, verdict: Verdict, sighting: &Sighting) -> bool {

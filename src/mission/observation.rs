@@ -307,7 +307,7 @@ pub struct Observation {
     pub repaired: Vec<Place>,
     /// What could not be done about the cell in this turn, and only a person can mend.
     pub obstructed: Option<Failure>,
-    /// Whether it vanished or turned stale together with too many others, so that the next pass has to confirm it.
+    /// Whether it vanished, turned stale or was closed together with too many others, so that the next pass has to confirm it.
     pub is_braked: bool,
     /// Whether it may raise or end an alarm now.
     pub allowance: Allowance,
@@ -363,6 +363,12 @@ impl Observation {
         let published = self.record.as_ref().and_then(Record::published);
         let grace = Grace { starts: &self.here.starts, published, sighting, stale_after, now };
         grace.applied_to(binding.judge(sighting, now))
+    }
+
+    /// Whether it was open until now, and too many were closed together with it for that to be believed.
+    #[must_use]
+    pub fn is_closing_held(&self) -> bool {
+        self.is_braked && self.record.as_ref().is_some_and(|record| record.state == IssueState::Open)
     }
 
     /// The cell that belongs to the issue, if one does.

@@ -141,6 +141,10 @@ fn silent_record(observation: &Observation, situation: &Situation, withdrawn: us
         // It is asked again, and counts again, until somebody has agreed.
         Situation::Gone(_) if observation.is_braked => record = observation.record.clone()?,
         Situation::Gone(_) => record.bad_since = None,
+        // Nothing is said or remembered of it before the next pass, except that this one has seen it.
+        Situation::Closed(_) if observation.is_closing_held() => {
+            record = Record { is_closing: true, ..observation.record.clone()? };
+        }
         // What it was to do at first is known then, once nothing is in the way any more.
         Situation::Blocked(_) if observation.record.is_none() && depends_on_first_text(observation) => {}
         Situation::NotAProposal

@@ -78,6 +78,10 @@ pub struct Record {
     /// ([`crate::mission::mass_change_guard`]).
     #[serde(default)]
     pub is_unconfirmed: bool,
+    /// Whether the last pass found it closed together with too many others, and did nothing yet
+    /// ([`crate::mission::mass_change_guard`]).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_closing: bool,
     /// Since when what is published has been so without a break that an alarm is wanted.
     #[serde(default)]
     pub bad_since: Option<Timestamp>,
@@ -332,6 +336,7 @@ impl Record {
             changes: Vec::new(),
             flapping: Flapping::default(),
             is_unconfirmed: false,
+            is_closing: false,
             bad_since: None,
             alarm: Alarm::default(),
             state: IssueState::Open,

@@ -93,6 +93,8 @@ fn compose(observation: &Observation, situation: &Situation, is_held: bool) -> O
         | Situation::Elsewhere(..)
         | Situation::Missing
         | Situation::Gone(_) => return None,
+        // Too many are closed at once: the next pass has to find the same.
+        Situation::Closed(_) if observation.is_closing_held() => return None,
         Situation::Blocked(obstacle) => blocked(observation, obstacle, &mut record),
         Situation::Closed(ending) => closed(observation, *ending, &mut record),
         Situation::Invalid(problems) => {
@@ -307,6 +309,7 @@ pub(crate) fn current(observation: &Observation) -> Record {
         record.title = record.binding.is_none().then(|| proposal::title(&observation.issue.title)).flatten();
     }
     record.elsewhere = None;
+    record.is_closing = false;
     record.yielded_at = None;
     record.misses = 0;
     let issue = &observation.issue;

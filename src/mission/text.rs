@@ -1,7 +1,7 @@
 //! Text that strangers wrote, made safe to show: nothing invisible, nothing live, nothing long.
 
 use sha2::{Digest, Sha256};
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 /// The most characters of foreign text that a comment or a log line shows in one place.
 pub const SHOWN_MAX: usize = 80;
@@ -23,6 +23,62 @@ pub fn without_invisible(text: &str) -> (String, usize) {
         }
     }
     (kept, removed)
+}
+
+/// Foreign text, or a path with foreign names in it, as it is printed: on one line, with everything escaped that a reader
+/// cannot see or that would steer a terminal, so that the name can still be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Printable(String);
+
+impl Printable {
+    /// The text, escaped.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(escaped(text, |_| false))
+    }
+}
+
+impl fmt::Display for Printable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// A text of several lines as it is printed: escaped like [`Printable`], but for newlines and tabs.
+#[must_use]
+pub fn printable_lines(text: &str) -> String {
+    escaped(text, |c| matches!(c, '\n' | '\t'))
+}
+
+fn escaped(text: &str, is_kept: impl Fn(char) -> bool) -> String {
+    let (mut printable, mut last) = (String::with_capacity(text.len()), None);
+    for c in text.chars() {
+        let is_unseen = c.is_control() || is_invisible(c) || (is_form(c) && !last.is_some_and(has_forms));
+        if is_unseen && !is_kept(c) {
+            printable.extend(c.escape_default());
+        } else {
+            printable.push(c);
+        }
+        last = Some(c);
+    }
+    printable
+}
+
+/// A JSON text in which no character is left that would steer a terminal; it says the same.
+#[must_use]
+pub fn printable_json(json: &str) -> String {
+    let mut printable = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c.is_control() || is_invisible(c) {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                let _ = write!(printable, "\\u{unit:04x}");
+            }
+        } else {
+            printable.push(c);
+        }
+    }
+    printable
 }
 
 /// The two selectors that choose whether a character is shown as text or as an emoji.

@@ -30,6 +30,10 @@ pub enum Fault {
     Empty,
     /// Everything is done; the answer counts one more than there is, as when something goes while a list is read.
     Overcount,
+    /// Nothing is done; the answer is this status, with this JSON.
+    Answer(u16, &'static str),
+    /// Everything is done; in the answer each such text is another one, as behind a proxy that has gone wrong.
+    Rewrite(&'static str, &'static str),
 }
 
 /// A request that came in.

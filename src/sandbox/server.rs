@@ -71,8 +71,10 @@ async fn respond(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> io::
             answer(&shared, &asked).await
         }
         Some(Fault::Refuse(status)) => Reply::refusal(&shared.state().url, status, ""),
+        Some(Fault::Answer(status, body)) => Reply::text(status, body),
         Some(Fault::TooManyRequests(seconds)) => Reply::empty(429).with("retry-after", &seconds.to_string()),
         Some(Fault::Overcount) => overcounted(answer(&shared, &asked).await),
+        Some(Fault::Rewrite(from, to)) => rewritten(answer(&shared, &asked).await, from, to),
         Some(Fault::Empty) => Reply::json(200, &serde_json::json!([])).with("x-total-count", "0"),
         Some(Fault::Html) => Reply::html(200, "<!DOCTYPE html><title>Welcome</title><p>Please accept our terms."),
     };
@@ -104,6 +106,11 @@ fn overcounted(mut reply: Reply) -> Reply {
             *value = value.parse().map_or_else(|_| value.clone(), |total: u64| (total + 1).to_string());
         }
     }
+    reply
+}
+
+fn rewritten(mut reply: Reply, from: &str, to: &str) -> Reply {
+    reply.body = String::from_utf8_lossy(&reply.body).replace(from, to).into_bytes();
     reply
 }
 

@@ -22,33 +22,47 @@ const FILE_BYTES_MAX: u64 = 256 * 1024;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SettingsFile {
+    /// The schema that an editor reads it by; nothing of ours.
+    #[serde(rename = "$schema", skip_serializing)]
+    pub schema: Option<String>,
     /// Where the cells are.
     pub missions_root: Option<PathBuf>,
     /// The forge.
+    #[serde(deserialize_with = "or_default")]
     pub forge: ForgeKeys,
     /// Whose issues are read.
     pub repositories: Option<Vec<RepositoryName>>,
     /// This host.
+    #[serde(deserialize_with = "or_default")]
     pub host: HostKeys,
     /// Health.
+    #[serde(deserialize_with = "or_default")]
     pub health: HealthKeys,
     /// Approvals.
+    #[serde(deserialize_with = "or_default")]
     pub approval: ApprovalKeys,
     /// Worktrees.
+    #[serde(deserialize_with = "or_default")]
     pub worktrees: WorktreeKeys,
     /// New cells.
+    #[serde(deserialize_with = "or_default")]
     pub cells: CellKeys,
     /// The end of missions.
+    #[serde(deserialize_with = "or_default")]
     pub close: CloseKeys,
     /// Limits.
+    #[serde(deserialize_with = "or_default")]
     pub limits: LimitKeys,
     /// The daemon.
+    #[serde(deserialize_with = "or_default")]
     pub daemon: DaemonKeys,
     /// The gateways that are asked for their health.
     pub gateways: Option<Vec<GatewayKeys>>,
     /// Alarms.
+    #[serde(deserialize_with = "or_default")]
     pub notify: NotifyKeys,
     /// Logs.
+    #[serde(deserialize_with = "or_default")]
     pub log: LogKeys,
 }
 
@@ -218,6 +232,11 @@ pub struct LogKeys {
     pub format: Option<LogFormat>,
 }
 
+/// A section in which everything is commented out counts as one that is absent.
+fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -282,9 +301,11 @@ impl SettingsFile {
         let text = read_at_most(path, FILE_BYTES_MAX)
             .and_then(|bytes| String::from_utf8(bytes).map_err(|error| error.to_string()));
         let text = text.map_err(|cause| unusable(cause.into()))?;
+        // As some editors write it before everything else.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         let example = serde_json::to_value(Self::default()).unwrap_or_default();
         let is_yaml = path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
-        let parsed = if is_yaml { from_yaml(&text, &example) } else { from_json(&text, &example) };
+        let parsed = if is_yaml { from_yaml(text, &example) } else { from_json(text, &example) };
         parsed.map_err(unusable)
     }
 }

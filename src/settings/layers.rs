@@ -1,7 +1,7 @@
 //! What each layer of the settings says, before they are put together.
 
 use crate::mission::identity::{HostName, NotA, RepositoryName};
-use crate::settings::{Flags, LogFormat, SECRET_BYTES_MAX, SettingsError, SettingsFile, TokenSource};
+use crate::settings::{Environment, Flags, LogFormat, SECRET_BYTES_MAX, SettingsError, SettingsFile, TokenSource};
 use crate::world::gitea::Token;
 use std::io::Read;
 use std::net::SocketAddr;
@@ -15,29 +15,58 @@ const LOCAL_FILE: &str = "config/lazarus_pit.json";
 /// The settings file of a host.
 const HOST_FILE: &str = "/etc/lazarus/lazarus_pit.json";
 
-/// The settings file to use, and what it says: the one named; else a checkout's own, if nobody else could have put it
-/// there; else the host's.
+/// The settings files that are looked for where none is named.
+#[derive(Clone, Copy, Debug)]
+pub struct Places<'a> {
+    /// The one of the host.
+    pub host: &'a Path,
+    /// The one of the working directory.
+    pub local: &'a Path,
+}
+
+impl Default for Places<'_> {
+    fn default() -> Self {
+        Self { host: Path::new(HOST_FILE), local: Path::new(LOCAL_FILE) }
+    }
+}
+
+/// The settings file that is used.
+#[derive(Debug, Default)]
+pub(super) struct Used {
+    pub(super) source: Option<PathBuf>,
+    pub(super) file: SettingsFile,
+    /// The one that is there, and is not read.
+    pub(super) unread: Option<PathBuf>,
+}
+
+/// The settings file to use, and what it says: the one named; else the host's; else a checkout's own, if nobody else could
+/// have put it there. So an example in a checkout never hides what a host is set to.
 pub(super) fn used_file(
     flags: &Flags,
     is_job: bool,
     named_root: Option<&Path>,
-) -> Result<(Option<PathBuf>, SettingsFile), SettingsError> {
+    places: Places<'_>,
+) -> Result<Used, SettingsError> {
     if let Some(path) = &flags.config {
-        return Ok((Some(path.clone()), SettingsFile::read(path)?));
+        return Ok(Used { source: Some(path.clone()), file: SettingsFile::read(path)?, unread: None });
     }
-    let host = Path::new(HOST_FILE);
-    let of_host = if host.exists() { Some(SettingsFile::read(host)?) } else { None };
-    let local = Path::new(LOCAL_FILE);
-    let root = named_root.or(of_host.as_ref().and_then(|file| file.missions_root.as_deref()));
-    if !is_job && is_trustworthy(local, root.unwrap_or(Path::new(DEFAULT_ROOT))) {
+    let Places { host, local } = places;
+    let root = |file: &SettingsFile| named_root.or(file.missions_root.as_deref()).map(Path::to_owned);
+    let is_local =
+        |root: Option<PathBuf>| !is_job && is_trustworthy(local, root.as_deref().unwrap_or(Path::new(DEFAULT_ROOT)));
+    if host.exists() {
+        let file = SettingsFile::read(host)?;
+        let unread = is_local(root(&file)).then(|| local.to_owned());
+        return Ok(Used { source: Some(host.to_owned()), file, unread });
+    }
+    if is_local(named_root.map(Path::to_owned)) {
         let file = SettingsFile::read(local)?;
         // A file cannot say of itself that it lies outside.
-        let own_root = named_root.or(file.missions_root.as_deref());
-        if own_root.is_none_or(|root| is_trustworthy(local, root)) {
-            return Ok((Some(local.to_owned()), file));
+        if is_local(root(&file)) {
+            return Ok(Used { source: Some(local.to_owned()), file, unread: None });
         }
     }
-    Ok(of_host.map_or_else(Default::default, |file| (Some(host.to_owned()), file)))
+    Ok(Used::default())
 }
 
 fn is_trustworthy(path: &Path, root: &Path) -> bool {
@@ -171,4 +200,36 @@ pub(super) fn own_host_name() -> Result<HostName, SettingsError> {
         origin: "the name of this host cannot be used, set `host.name`".to_owned(),
         cause,
     })
+}
+
+/// The variables that are read.
+const VARIABLES: [&str; 9] = [
+    "LAZARUS_GITEA_TOKEN",
+    "LAZARUS_GITEA_TOKEN_FILE",
+    "LAZARUS_GITEA_URL",
+    "LAZARUS_HEARTBEAT_DIRECTORY",
+    "LAZARUS_HOST",
+    "LAZARUS_LISTEN",
+    "LAZARUS_LOG",
+    "LAZARUS_MISSIONS_ROOT",
+    "LAZARUS_REPOSITORIES",
+];
+
+/// How the names of others go on that belong to the project: of its tests, its build and its workflow.
+const OTHERS: [&str; 3] = ["TEST_", "COMMIT", "RUNNER"];
+
+/// A warning for each variable that looks like one of ours and is none, with the nearest that is.
+pub(super) fn unknown_variables(environment: &Environment) -> Vec<String> {
+    let is_ours = |name: &str| name.to_ascii_uppercase().starts_with("LAZARUS_");
+    let is_other = |name: &str| {
+        OTHERS.iter().any(|other| name.strip_prefix("LAZARUS_").is_some_and(|rest| rest.starts_with(other)))
+    };
+    let is_known = |name: &str| VARIABLES.contains(&name) || is_other(name);
+    let unknown = environment.keys().filter(|name| is_ours(name) && !is_known(name));
+    let warning = |name: &String| {
+        let likeness = |known: &str| strsim::normalized_damerau_levenshtein(known, &name.to_ascii_uppercase());
+        let nearest = VARIABLES.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))).unwrap_or_default();
+        format!("the variable `{name}` is not read, since there is none of that name; did you mean `{nearest}`?")
+    };
+    unknown.map(warning).collect()
 }

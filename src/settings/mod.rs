@@ -11,6 +11,7 @@ mod shown;
 pub use daemon::{DaemonSettings, Gateway, Secret};
 pub use file::{Account, LogFormat, SettingsFile, Within};
 pub use given::Given;
+pub use layers::Places;
 pub use shown::{SCHEMA, Shown, ShownKey, shown};
 
 use crate::mission::admission::{Limits, Reserve};
@@ -21,7 +22,9 @@ use crate::mission::observation::Take;
 use crate::world::checkout::Checkouts;
 use crate::world::gitea::{Builder, Gitea, Token};
 use crate::world::root::{Root, RootError};
-use layers::{absolute, layered, listen, log_format, own_host_name, repositories, token, used_file};
+use layers::{
+    Used, absolute, layered, listen, log_format, own_host_name, repositories, token, unknown_variables, used_file,
+};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -128,6 +131,10 @@ pub struct Flags {
 pub struct Settings {
     /// The file that was used, if any.
     pub source: Option<PathBuf>,
+    /// What was given, and is not used.
+    pub warnings: Vec<String>,
+    /// Whether somebody said where the root is.
+    pub is_root_named: bool,
     /// The flags that were given, for the commands that are suggested.
     pub given: Given,
     /// Whether this is a job of Gitea Actions.
@@ -211,17 +218,22 @@ pub enum TokenSource {
 impl Settings {
     /// Puts the layers together.
     pub fn load(flags: &Flags, environment: &Environment) -> Result<Self, SettingsError> {
-        Self::load_with_file(flags, environment).map(|(settings, _)| settings)
+        Self::load_from(flags, environment, Places::default()).map(|(settings, _)| settings)
     }
 
-    /// The same, with what the file alone says.
-    fn load_with_file(flags: &Flags, environment: &Environment) -> Result<(Self, SettingsFile), SettingsError> {
+    /// The same where the settings files are at these places, with what the file alone says.
+    pub fn load_from(
+        flags: &Flags,
+        environment: &Environment,
+        places: Places<'_>,
+    ) -> Result<(Self, SettingsFile), SettingsError> {
         let variable = |name: &str| environment.get(name).filter(|value| !value.is_empty());
         let is_job = variable("GITEA_ACTIONS").is_some_and(|value| value == "true");
         let of_job = |name: &str| variable(name).filter(|_| is_job);
         let named_root = flags.missions_root.clone().or_else(|| variable("LAZARUS_MISSIONS_ROOT").map(PathBuf::from));
-        let (source, file) = used_file(flags, is_job, named_root.as_deref())?;
+        let Used { source, file, unread } = used_file(flags, is_job, named_root.as_deref(), places)?;
         let said = file.clone();
+        let is_root_named = named_root.is_some() || file.missions_root.is_some();
         let forge_url = layered(
             &[("--gitea-url", flags.gitea_url.as_ref()), ("LAZARUS_GITEA_URL", variable("LAZARUS_GITEA_URL"))],
             file.forge.url,
@@ -271,6 +283,8 @@ impl Settings {
             daemon,
             notify: notify::notify(file.notify)?,
             log_format: flags.log_format.or(log_format).or(file.log.format).unwrap_or(LogFormat::Text),
+            warnings: warnings(environment, source.as_deref(), unread.as_deref()),
+            is_root_named,
             source,
         };
         Ok((settings, said))
@@ -282,6 +296,20 @@ impl Settings {
             key: "forge.url",
             how: "give `--gitea-url https://git.example.com`, or set LAZARUS_GITEA_URL or the settings file",
         })
+    }
+
+    /// Whether nothing was given that only a forge gives a meaning, for a service without one. A token's file that is not
+    /// there was not given.
+    pub fn check_without_forge(&self) -> Result<(), SettingsError> {
+        let has_token = match &self.token {
+            TokenSource::None => false,
+            TokenSource::Given(_) => true,
+            TokenSource::File(path) => path.exists(),
+        };
+        if self.forge_url.is_none() && (has_token || !self.repositories.is_empty()) {
+            return self.forge_url().map(drop);
+        }
+        Ok(())
     }
 
     /// The repositories, for commands that need at least one.
@@ -354,6 +382,17 @@ impl Settings {
         let found = nix::unistd::Group::from_name(group).ok().flatten();
         found.map(|found| Some(found.gid.as_raw())).ok_or_else(|| SettingsError::Group { group: group.clone() })
     }
+}
+
+fn warnings(environment: &Environment, source: Option<&Path>, unread: Option<&Path>) -> Vec<String> {
+    let mut warnings = unknown_variables(environment);
+    if let (Some(source), Some(unread)) = (source, unread) {
+        let (source, unread) = (source.display(), unread.display());
+        warnings.push(format!(
+            "`{unread}` is not read, since there is `{source}`; name it by `--config` to use it instead"
+        ));
+    }
+    warnings
 }
 
 /// What was set is meant; a default yields to small file systems.

@@ -29,6 +29,10 @@ impl From<String> for Mistake {
 
 /// Reads JSON. Of keys that it does not know, `example` tells which were meant.
 pub(super) fn from_json<T: DeserializeOwned>(text: &str, example: &Value) -> Result<T, Mistake> {
+    if is_yaml(text) {
+        let cause = "it is YAML, and its name says JSON; name it `.yaml`, or write JSON";
+        return Err(cause.to_owned().into());
+    }
     let mut json = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut json);
     let value = value.map_err(|error| told(text, (&error.path().to_string(), example), error.inner()))?;
@@ -36,8 +40,17 @@ pub(super) fn from_json<T: DeserializeOwned>(text: &str, example: &Value) -> Res
     Ok(value)
 }
 
-/// Reads YAML in the same way.
-pub(super) fn from_yaml<T: DeserializeOwned>(text: &str, example: &Value) -> Result<T, Mistake> {
+/// Whether a text is a YAML document that could be no JSON. What begins as an object of JSON does is taken for one.
+fn is_yaml(text: &str) -> bool {
+    !text.trim_start().starts_with('{') && matches!(serde_yaml::from_str(text), Ok(Value::Object(_)))
+}
+
+/// Reads YAML in the same way. A file in which everything is commented out says nothing.
+pub(super) fn from_yaml<T: DeserializeOwned + Default>(text: &str, example: &Value) -> Result<T, Mistake> {
+    let is_blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#') || line.trim() == "---";
+    if text.lines().all(is_blank) {
+        return Ok(T::default());
+    }
     let mut key = String::new();
     let value = serde_yaml::with_deserializer_from_str(text, |yaml| {
         serde_path_to_error::deserialize(yaml).map_err(|error| {

@@ -1,9 +1,11 @@
 //! The settings in force, each with where it came from.
 
-use crate::screen::{Screen, Table, Tone};
-use crate::settings::{Environment, Flags, LogFormat, Settings, SettingsError, TokenSource};
+use crate::mission::text::Printable;
+use crate::screen::{Printed, Screen, Table, Tone};
+use crate::settings::{Environment, Flags, LogFormat, Places, Settings, SettingsError, TokenSource};
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::fmt::Write;
 use std::path::PathBuf;
 
 /// Every key with its default.
@@ -35,7 +37,7 @@ pub struct ShownKey {
 impl Shown {
     /// A table for people.
     #[must_use]
-    pub fn render(&self, screen: Screen) -> String {
+    pub fn render(&self, screen: Screen) -> Printed {
         let row = |ShownKey { key, value, from }: &ShownKey| {
             let value = match value {
                 Value::Null => "-".to_owned(),
@@ -46,13 +48,15 @@ impl Shown {
         };
         let file = self.file.as_ref().map_or("none".to_owned(), |file| format!("`{}`", file.display()));
         let rows = self.settings.iter().map(row).collect();
-        format!("{}settings file: {file}\n", Table { head: ["KEY", "VALUE", "FROM"], rows }.render(screen))
+        let mut text = Table { head: ["KEY", "VALUE", "FROM"], rows }.render(screen);
+        let _ = writeln!(text, "settings file: {}", Printable::new(&file));
+        text
     }
 }
 
 /// The settings in force, once they are known to be good.
 pub fn shown(flags: &Flags, environment: &Environment) -> Result<Shown, SettingsError> {
-    let (settings, file) = Settings::load_with_file(flags, environment)?;
+    let (settings, file) = Settings::load_from(flags, environment, Places::default())?;
     let file = serde_json::to_value(file).unwrap_or_default();
     let defaults: Value = serde_json::from_str(DEFAULTS).unwrap_or_default();
     let mut shown = Vec::new();

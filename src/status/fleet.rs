@@ -5,11 +5,11 @@ use crate::mission::health::Health;
 use crate::mission::identity::{HostName, MissionId, WizardName};
 use crate::mission::phase::Phase;
 use crate::mission::record::{IssueState, Record};
-use crate::mission::text::{shown, without_invisible};
+use crate::mission::text::{Printable, shown, without_invisible};
 use crate::mission::time::{Timestamp, spoken_age};
 use crate::report::counted;
 use crate::scan::{CellReport, Filter, scan, tone};
-use crate::screen::{Screen, Table, Tone};
+use crate::screen::{Printed, Screen, Table, Tone};
 use crate::settings::Settings;
 use crate::status::for_people::for_people;
 use crate::world::root::RootError;
@@ -215,18 +215,19 @@ impl Paused {
 impl Fleet {
     /// For people.
     #[must_use]
-    pub fn render(&self, screen: Screen) -> String {
+    pub fn render(&self, screen: Screen) -> Printed {
         let rows =
             self.missions.iter().map(|mission| (mission.health.map_or(Tone::Plain, tone), mission.row())).collect();
         let head = ["HEALTH", "PHASE", "REASON", "HEARTBEAT", "WIZARD", "SINCE", "ISSUE", "TITLE"];
-        let mut text = if self.missions.is_empty() { String::new() } else { Table { head, rows }.render(screen) };
+        let mut text = if self.missions.is_empty() { Printed::default() } else { Table { head, rows }.render(screen) };
         let count = self.missions.len();
+        let root = Printable::new(&self.missions_root);
         let (plural, counts) = (if count == 1 { "" } else { "s" }, counted(&self.summary));
         let counts = if counts.is_empty() { counts } else { format!(": {counts}") };
-        let _ = writeln!(text, "{count} mission{plural} of host {} in {}{counts}", self.host, self.missions_root);
+        let _ = writeln!(text, "{count} mission{plural} of host {} in {root}{counts}", self.host);
         for mission in &self.missions {
             for line in mission.for_people.iter().chain(&mission.problem).chain(&mission.notes) {
-                let _ = writeln!(text, "{}: {line}", mission.who().unwrap_or_default());
+                let _ = writeln!(text, "{}: {}", mission.who().unwrap_or_default(), Printable::new(line));
             }
         }
         for Failing { issue, kind: _, message, since, comment_out_of_date } in &self.failures {
@@ -238,7 +239,7 @@ impl Fleet {
             let _ = writeln!(text, "{issue} has been suspended since {} by {by}, for more than a week", since.spoken());
         }
         for message in &self.damaged {
-            let _ = writeln!(text, "{message}");
+            let _ = writeln!(text, "{}", Printable::new(message));
         }
         text
     }

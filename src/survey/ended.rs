@@ -1,5 +1,6 @@
 //! Issues that are not in a listing of open ones: closed, gone, or only hidden from us.
 
+use crate::engine::fleet::place_of;
 use crate::mission::ending::{Ending, ending};
 use crate::mission::failure::FailureScope;
 use crate::mission::ground::KnownRepository;
@@ -12,6 +13,7 @@ use crate::mission::step::Candidate;
 use crate::survey::{Surveyed, Surveyor};
 use crate::trouble::Trouble;
 use crate::world::crew::blocking;
+use crate::world::mutex::locked;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -114,6 +116,7 @@ impl Surveyor<'_> {
         if is_only_pass {
             self.guard_clock(candidates);
         }
+        self.guard_closings(candidates);
         let mut deleted = Vec::new();
         for (at, candidate) in candidates.iter_mut().enumerate() {
             let was_open = candidate.seen.record.as_ref().is_some_and(|record| record.state == IssueState::Open);
@@ -123,6 +126,14 @@ impl Surveyor<'_> {
         }
         if holds_deletions(deleted.len(), self.settings.allow_archive) {
             self.hold_deletions(candidates, &deleted);
+        }
+    }
+
+    fn guard_closings(&self, candidates: &mut [Candidate]) {
+        let mut fleet = locked(self.fleet);
+        fleet.find_closed(candidates.iter().map(|candidate| &candidate.seen.issue));
+        for Candidate { seen, .. } in candidates {
+            seen.is_braked |= fleet.is_held(place_of(&seen.issue.key));
         }
     }
 

@@ -82,6 +82,8 @@ pub struct Survey {
     pub begun_at: BTreeMap<RepositoryId, Timestamp>,
     /// The same of its comments.
     pub comments: BTreeMap<RepositoryId, Timestamp>,
+    /// The commands that install a form, one for each repository in which there is neither one nor any mission.
+    pub missing_forms: Vec<String>,
 }
 
 /// A survey that is being taken.
@@ -149,6 +151,7 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
         out_of_reach: None,
         records: Records::default(),
         begun_at: BTreeMap::new(),
+        missing_forms: Vec::new(),
         comments: BTreeMap::new(),
     };
     here.me = match observer.me().await {
@@ -198,6 +201,9 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
         surveyor.survey_repositories(&configured, &mut survey).await?;
         surveyor.survey_issues(scope, &mut survey, decides_alerts).await?;
         surveyor.check_expected_root(&mut survey)?;
+        if *scope == Scope::Everything {
+            survey.missing_forms = surveyor.find_missing_forms(&survey).await;
+        }
         if decides_alerts {
             survey.fleet = surveyor.decide_alerts(&mut survey.candidates).await;
         }

@@ -1,9 +1,11 @@
 //! The forge and its repositories: whether they are the ones that this root knows, and what their labels need.
 
+use crate::install::forms::offers_form;
 use crate::mission::identity::{ForgeUrl, RepositoryId, RepositoryName};
 use crate::mission::observation::Here;
 use crate::mission::repository::{FoundRepository, RepositoryProblem};
 use crate::mission::setup::{Surroundings, plan_labels, plan_root};
+use crate::mission::step::Candidate;
 use crate::survey::{Survey, Surveyed, Surveyor};
 use crate::trouble::{Refusal, Trouble};
 use crate::world::repository::RepositoryError;
@@ -90,6 +92,29 @@ impl Surveyor<'_> {
             survey.setup.extend(plan_labels(known, labels, host));
         }
         Ok(())
+    }
+
+    /// Where nobody can file a mission. A repository in which there is one has had a form.
+    pub(super) async fn find_missing_forms(&self, survey: &Survey) -> Vec<String> {
+        let mut commands = Vec::new();
+        for Surveyed { known, labels: _ } in &survey.repositories {
+            let is_of_it = |candidate: &Candidate| candidate.seen.issue.key.repository_id == known.id;
+            let has_record = self.records.by_issue.values().any(|record| record.issue.repository_id == known.id);
+            // That it cannot be asked is told by what else is asked of it.
+            if has_record
+                || survey.candidates.iter().any(is_of_it)
+                || offers_form(&survey.gitea, &known.name).await.unwrap_or(true)
+            {
+                continue;
+            }
+            let command = self.settings.given.command(&format!("install --repo {} --only form", known.name));
+            tracing::warn!(
+                "`{}` has no Mission proposal form, so nobody can file one: {command} puts it there, with a token of the owner",
+                known.name
+            );
+            commands.push(command.trim_matches('`').to_owned());
+        }
+        commands
     }
 
     async fn survey_repository(

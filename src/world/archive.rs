@@ -1,18 +1,21 @@
 //! The archives on the disk: listed, measured without trusting what is in them, and removed.
 
 use crate::mission::archive::{Archive, ArchiveName, Measure};
+use crate::mission::text::Printable;
 use crate::mission::time::Timestamp;
 use crate::world::cells::open_directory;
-use crate::world::random;
-use crate::world::root::{ARCHIVE, OWN, Root, RootError, STAGING, names_in};
-use crate::world::writer::{GOING, WriteError, Writer, remove_tree};
+use crate::world::journal::JOURNAL;
+use crate::world::root::{ARCHIVE, OWN, Root, RootError, names_in, user_name};
+use crate::world::trash::{self, TRASH};
+use crate::world::writer::WriteError;
 use chrono::DateTime;
 use rustix::fs::{
-    Access, AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, Stat, StatxAttributes, StatxFlags, accessat, fsync,
-    openat, renameat_with, statat, statx,
+    Access, AtFlags, Dir, FileType, Mode, OFlags, Stat, StatxAttributes, StatxFlags, accessat, fstat, fsync, openat,
+    statat, statx,
 };
 use rustix::io::Errno;
 use rustix::path::Arg;
+use serde::Serialize;
 use std::collections::HashSet;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -134,8 +137,9 @@ impl Walk {
             self.meet(directory.as_fd(), entry.file_name(), path, depth);
         }
         if !is_empty && accessat(directory, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::empty()).is_err() {
+            let owner = fstat(directory).map_or("another user".to_owned(), |status| user_name(status.st_uid));
             self.hinder(format!(
-                "this user may remove nothing from `{path}`; change its owner or mode, or remove the archive as root"
+                "this user may remove nothing from `{path}`; `chmod -R g+rwX` there as user {owner}, or remove the archive as root"
             ));
         }
     }
@@ -145,7 +149,7 @@ impl Walk {
         if !is_directory(&status) {
             return self.count(&status);
         }
-        let path = format!("{path}/{}", name.to_string_lossy());
+        let path = format!("{path}/{}", Printable::new(&name.to_string_lossy()));
         if status.st_dev != self.device || is_mount(directory, name) {
             self.measure.is_more = true;
             return self.hinder(format!("a file system is mounted on `{path}`"));
@@ -165,38 +169,55 @@ fn is_mount(directory: BorrowedFd<'_>, name: &CStr) -> bool {
     status.is_ok_and(|status| status.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
-/// An archive that is on its way out, where nobody will ever restore it from.
-#[derive(Debug)]
-pub struct Going(PathBuf);
+/// Adds a line to the service's own journal, which tells of every deletion.
+pub fn note(root: &Root, entry: &impl Serialize) -> Result<(), WriteError> {
+    let line = serde_json::to_string(entry).map_err(std::io::Error::from);
+    let noted = line.and_then(|line| Ok(JOURNAL.append(root.open_own()?, &format!("{line}\n"))?));
+    let path = || format!("{}/{OWN}/{}", root.path().display(), JOURNAL.name);
+    noted.map_err(|cause| WriteError { tried: "write", path: path(), cause, is_our_own: true })
+}
 
-/// Moves an archive out of the archives. If its removal does not follow, the root's next writer sees to it.
-pub fn take_out(writer: &Writer, name: ArchiveName) -> Result<Going, WriteError> {
-    let going = format!("{GOING}{name}.{}", random::id().simple());
-    let taken = writer.root().open_own().and_then(|own| {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let archive = openat(own, ARCHIVE, flags, Mode::empty())?;
-        renameat_with(&archive, name.to_string(), writer.staging(), &*going, RenameFlags::NOREPLACE)?;
-        fsync(&archive)
-    });
-    let failed = |cause: Errno| WriteError {
+/// An archive that is on its way out, where nobody reads and nobody will ever restore it from.
+#[derive(Debug)]
+pub struct Going {
+    name: ArchiveName,
+    own: OwnedFd,
+    thrown: String,
+}
+
+/// Moves an archive out of the archives, in one step, also beside a daemon. If its removal does not follow, whoever empties
+/// the trash next sees to it.
+pub fn take_out(root: &Root, name: ArchiveName, archived_at: Timestamp) -> Result<Going, WriteError> {
+    let failed = |cause: std::io::Error| WriteError {
         tried: "delete",
-        path: path(writer.root(), name).display().to_string(),
-        cause: cause.into(),
+        path: path(root, name).display().to_string(),
+        cause,
         is_our_own: true,
     };
-    taken.map_err(failed)?;
-    Ok(Going(writer.root().path().join(OWN).join(STAGING).join(going)))
+    let (own, thrown) = move_out(root, name, archived_at).map_err(failed)?;
+    Ok(Going { name, own, thrown })
+}
+
+fn move_out(root: &Root, name: ArchiveName, archived_at: Timestamp) -> std::io::Result<(OwnedFd, String)> {
+    let own = root.open_own()?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let archive = openat(&own, ARCHIVE, flags, Mode::empty())?;
+    let found = look(archive.as_fd(), name).ok_or(Errno::NOENT)?;
+    if found.archived_at != archived_at {
+        return Err(std::io::Error::other("it was put away anew meanwhile"));
+    }
+    let thrown = trash::throw(own.as_fd(), archive.as_fd(), &name.to_string())?;
+    fsync(&archive)?;
+    Ok((own, thrown))
 }
 
 impl Going {
-    /// Removes it.
-    pub fn remove(self) -> Result<(), WriteError> {
-        let failed = |cause: std::io::Error| WriteError {
-            tried: "remove the rest of an archive,",
-            path: self.0.display().to_string(),
-            cause,
-            is_our_own: true,
+    /// Removes it, within its budget. It is deleted all the same where something is left.
+    pub fn remove(self) -> Result<(), String> {
+        let Self { name, own, thrown } = self;
+        let left = |why: String| {
+            format!("the archive `{name}` is deleted, but something is left of it in `{OWN}/{TRASH}/{thrown}`: {why}")
         };
-        remove_tree(&self.0).map_err(failed)
+        trash::remove(own.as_fd(), &thrown).map_err(left)
     }
 }

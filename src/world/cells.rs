@@ -9,7 +9,7 @@ use crate::world::accepted;
 use crate::world::beneath::{self, Contents, Resolver};
 use crate::world::clock;
 use chrono::{DateTime, TimeDelta};
-use rustix::fs::{Mode, OFlags, Stat, fstat, openat};
+use rustix::fs::{Access, AtFlags, Mode, OFlags, Stat, accessat, fstat, openat};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -59,6 +59,12 @@ pub(super) fn failure(sighting: &Sighting) -> Option<Failure> {
     }
 }
 
+/// Whether a part refuses us, which may end without anything of it moving.
+pub(super) fn is_refused(sighting: &Sighting) -> bool {
+    let refused = Sight::Unreadable(Flaw::Refused);
+    sighting.cell().is_some_and(|cell| Part::ALL.into_iter().any(|part| *cell.part(part) == refused))
+}
+
 fn look_once(root: BorrowedFd<'_>, name: &str, resolver: Resolver) -> Sighting {
     match open_directory(root, name) {
         Ok(cell) => Sighting::Cell(Box::new(look_inside(cell.as_fd(), resolver))),
@@ -87,7 +93,11 @@ fn look_inside(cell: BorrowedFd<'_>, resolver: Resolver) -> CellFacts {
         facts.see(part, sight);
         let parent = part.parent().expect("every file has a directory, always: Part::parent");
         // A file that was opened without following a link vouches for its directory.
-        let is_reached = matches!(sight, Sight::Present | Sight::Unreadable(_));
+        let is_reached = match sight {
+            Sight::Present => true,
+            Sight::Unreadable(flaw) => flaw != Flaw::Refused,
+            Sight::Missing | Sight::WrongType(_) | Sight::Failed(_) => false,
+        };
         facts.see(parent, if is_reached { Sight::Present } else { look_at_directory(cell, parent) });
     }
     facts.received_at = accepted::received_at(cell, resolver);
@@ -103,7 +113,7 @@ fn look_at_directory(cell: BorrowedFd<'_>, part: Part) -> Sight {
     match beneath::kind_at(cell, part.path()) {
         Ok(FileKind::Directory) => Sight::Present,
         Ok(kind) => Sight::WrongType(kind),
-        Err(error) => absent_or_failed(error),
+        Err(error) => not_seen(cell, part, error),
     }
 }
 
@@ -115,7 +125,7 @@ fn look_at_file(cell: BorrowedFd<'_>, part: Part, resolver: Resolver, facts: &mu
         },
         Ok(Contents::TooLarge) => Sight::Unreadable(Flaw::TooLarge),
         Ok(Contents::WrongType(kind)) => Sight::WrongType(kind),
-        Err(error) => absent_or_failed(error),
+        Err(error) => not_seen(cell, part, error),
     }
 }
 
@@ -125,7 +135,7 @@ fn look_at_kind(cell: BorrowedFd<'_>, part: Part) -> Sight {
     match beneath::kind_at(cell, part.path()) {
         Ok(FileKind::File) => Sight::Present,
         Ok(kind) => Sight::WrongType(kind),
-        Err(error) => absent_or_failed(error),
+        Err(error) => not_seen(cell, part, error),
     }
 }
 
@@ -147,12 +157,37 @@ fn written_at(status: &Stat) -> Timestamp {
     Timestamp::from(DateTime::from_timestamp(status.st_mtime, nanoseconds).unwrap_or_default())
 }
 
-/// Under a root that answers, ENOENT is a fact about the cell; so is a file where a directory should be.
-fn absent_or_failed(error: Errno) -> Sight {
+/// Under a root that answers, ENOENT is a fact about the cell; so is a file where a directory should be, and what refuses us
+/// where only the agent can have made it so.
+fn not_seen(cell: BorrowedFd<'_>, part: Part, error: Errno) -> Sight {
     match error {
         Errno::NOENT | Errno::NOTDIR => Sight::Missing,
+        error if is_refusal(error) && is_agents_doing(cell, part) => Sight::Unreadable(Flaw::Refused),
         error => Sight::Failed(failed(error)),
     }
+}
+
+/// By modes and access lists, by a lease, and by a file system of the agent's own that is mounted there.
+fn is_refusal(error: Errno) -> bool {
+    [Errno::ACCESS, Errno::PERM, Errno::AGAIN, Errno::NOTCONN].contains(&error)
+}
+
+/// Whether everything up to a part that the agent may replace lets us pass, so that the part itself refuses us. The
+/// directories in a cell are our own, so that their modes are no agent's doing.
+fn is_agents_doing(cell: BorrowedFd<'_>, part: Part) -> bool {
+    if !part.is_for_the_agent() {
+        return false;
+    }
+    match part.parent().map(|parent| (parent, beneath::kind_at(cell, parent.path()))) {
+        None => may_search(cell, "."),
+        Some((parent, Ok(_))) => may_search(cell, parent.path()),
+        Some((_, Err(error))) => is_refusal(error) && may_search(cell, "."),
+    }
+}
+
+fn may_search(cell: BorrowedFd<'_>, path: &str) -> bool {
+    let directory = openat(cell, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW, Mode::empty());
+    directory.is_ok_and(|directory| accessat(directory, ".", Access::EXEC_OK, AtFlags::empty()).is_ok())
 }
 
 pub(super) fn failed(error: Errno) -> Failure {

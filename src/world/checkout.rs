@@ -85,7 +85,7 @@ impl Order {
                 match writer.place_worktree(mission_id, &staged)? {
                     Placed::Here => Ok(hand_over(writer, (issue, mission_id), checked_out, now)?),
                     Placed::InTheWay => {
-                        writer.discard(&staged);
+                        writer.discard_worktree(&staged);
                         Err(WorldError::WorktreeInUse { mission_id })
                     }
                 }
@@ -104,7 +104,7 @@ impl Order {
         source: &WorktreeSource,
     ) -> Result<CheckedOut, WorldError> {
         let staged = staged_worktree(mission_id);
-        writer.discard(&staged);
+        writer.discard_worktree(&staged);
         let (branch, path) = (format!("mission/{mission_id}"), writer.staging_path(&staged));
         let destination = Destination { directory: &path, branch: &branch, group: self.group };
         let commit = Git::find()?.check_out(&self.from, destination, self.limits)?;

@@ -4,6 +4,7 @@ use crate::world::mutex::locked;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// More threads than this do not make a disk faster, and no more are given up for lost.
 const THREADS_MAX: usize = 8;
@@ -88,4 +89,15 @@ where
 /// Does what waits for a disk on a thread of its own. That it panics is a defect, which goes on in whoever waits for it.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.expect("work on a disk never panics")
+}
+
+/// Does what may take very long on a thread that no other work waits for; none where there is no thread to be had. Whoever
+/// stops waiting leaves it to its end.
+pub(crate) async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (done, is_done) = oneshot::channel();
+    let begun = std::thread::Builder::new().name("apart".to_owned()).spawn(move || {
+        let _ = done.send(work());
+    });
+    begun.ok()?;
+    is_done.await.ok()
 }

@@ -24,7 +24,7 @@ impl Entry {
             if root.file().is_some() {
                 return Writer::lock(&root, access).map(Arc::new).map(Self::Known);
             }
-            let ground = Ground::take(root, access.lock_wait)?;
+            let ground = Ground::take(root, access)?;
             // Somebody may have been quicker between our look and our lock.
             if Root::open(path)?.file().is_none() {
                 return Ok(Self::New(ground));

@@ -1,11 +1,12 @@
 //! One writer a root at a time: the locks, and who holds them.
 
 use crate::world::clock;
-use crate::world::root::{LOCK, OWN, Root, RootError, open_lock};
-use rustix::fs::{Mode, OFlags, openat};
+use crate::world::root::{LOCK, OWN, RESIDENCE, Root, RootError, make_directory, names_in, open_lock};
+use rustix::fs::{AtFlags, Mode, OFlags, fstat, openat, unlinkat};
+use rustix::io::Errno;
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,9 @@ const HOLDER_BYTES_MAX: u64 = 4096;
 /// How often a lock that is held is tried again.
 const LOCK_POLL: Duration = Duration::from_millis(50);
 
+/// How often the lock of a directory that is no root yet is tried, since it may be removed meanwhile.
+const TRIES_MAX: u32 = 100;
+
 /// How a writer takes hold of a root.
 #[derive(Clone, Copy, Debug)]
 pub struct Access {
@@ -30,54 +34,125 @@ pub struct Access {
     pub group: Option<u32>,
 }
 
-/// Sole hold of a directory that may become a root. Nothing is written for it: the directory itself is locked.
+/// Sole hold of a directory that may become a root, by the lock that its writers hold later.
 #[derive(Debug)]
 pub struct Ground {
     pub(super) root: Arc<Root>,
-    /// Held for as long as this lives.
-    _lock: File,
+    /// Held for as long as this lives; none where the directory cannot become a root.
+    lock: Option<File>,
+    _former: Option<File>,
 }
 
 impl Ground {
-    pub(super) fn take(root: Root, wait: Duration) -> Result<Self, RootError> {
-        let directory = lock_directory(&root, wait, "its first pass")?;
-        Ok(Self { root: Arc::new(root), _lock: directory })
+    pub(super) fn take(root: Root, access: Access) -> Result<Self, RootError> {
+        let can_be_root = root.check_can_be_initialised().is_ok();
+        let lock = if can_be_root { Some(take_unmade(&root, access)?) } else { None };
+        let former = take_former(&root, access.lock_wait, "its first pass")?;
+        Ok(Self { root: Arc::new(root), lock, _former: former })
+    }
+
+    /// The writer's lock, which is held until both this and what is returned are dropped.
+    pub(super) fn lock(&self, own: BorrowedFd<'_>, access: Access) -> Result<File, RootError> {
+        match &self.lock {
+            Some(lock) => lock.try_clone().map_err(|error| self.root.unwritable(&error)),
+            None => take(&self.root, own, access),
+        }
+    }
+}
+
+impl Drop for Ground {
+    /// Leaves nothing behind in a directory that did not become a root.
+    fn drop(&mut self) {
+        if self.lock.is_none() {
+            return;
+        }
+        let Ok(own) = self.root.open_own() else { return };
+        if names_in(own.as_fd(), ".").is_ok_and(|names| names == [LOCK]) {
+            let removed = unlinkat(&own, LOCK, AtFlags::empty());
+            let removed = removed.and_then(|()| unlinkat(&*self.root, OWN, AtFlags::REMOVEDIR));
+            if let Err(error) = removed {
+                tracing::debug!("`{}/{OWN}` is left: {error}", self.root.path().display());
+            }
+        }
+    }
+}
+
+/// Takes the writer's lock where there is no root yet. Whoever held it before may have removed it with its directory.
+fn take_unmade(root: &Root, access: Access) -> Result<File, RootError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        make_directory(root.as_fd(), OWN, 0o700).map_err(|cause| root.unwritable(&cause))?;
+        let taken = root.open_own().map_err(|cause| root.unwritable(&cause)).and_then(|own| {
+            let lock = take(root, own.as_fd(), access)?;
+            let is_there = fstat(&lock).is_ok_and(|status| status.st_nlink > 0);
+            if is_there { Ok(lock) } else { Err(root.unwritable(&Errno::NOENT)) }
+        });
+        match taken {
+            Err(RootError::Unwritable { .. }) if tries < TRIES_MAX => {}
+            taken => return taken,
+        }
     }
 }
 
 /// The word that a daemon lives in a root, also one that has no forge and so lets others write in it.
 #[derive(Debug)]
-pub struct Residence(#[allow(dead_code, reason = "held for as long as this lives")] File);
+pub struct Residence {
+    _lock: File,
+    _former: Option<File>,
+}
 
 impl Residence {
     /// Takes up residence, unless another daemon has.
     pub fn take(root: &Root) -> Result<Self, RootError> {
-        lock_directory(root, Duration::ZERO, "a daemon").map(Self)
+        let access = Access { lock_wait: Duration::ZERO, is_lasting: true, group: None };
+        let own = root.open_own().map_err(|cause| root.unwritable(&cause))?;
+        let lock = take_named(root, own.as_fd(), RESIDENCE, access)?;
+        Ok(Self { _lock: lock, _former: take_former(root, Duration::ZERO, "a daemon")? })
     }
 }
 
-fn lock_directory(root: &Root, wait: Duration, whose: &str) -> Result<File, RootError> {
+/// Takes the lock of versions before this one, which was the directory itself. Whoever may read the directory can hold that
+/// one, so it counts only where our own account does. For one version.
+fn take_former(root: &Root, wait: Duration, whose: &str) -> Result<Option<File>, RootError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = openat(root, ".", flags, Mode::empty()).map(File::from);
     let directory = directory.map_err(|cause| root.unwritable(&cause))?;
-    if let Err(taken) = wait_for(&directory, wait, || false).map_err(|error| root.unwritable(&error))? {
-        let pid = holder(&directory).unwrap_or_else(|| "unknown".to_owned());
-        return Err(taken.of(root, pid, whose.to_owned()));
+    let is_a_strangers = || own_holder(&directory).is_none();
+    match wait_for(&directory, wait, is_a_strangers).map_err(|error| root.unwritable(&error))? {
+        Ok(()) => Ok(Some(directory)),
+        Err(taken) => match own_holder(&directory) {
+            Some(pid) => Err(taken.of(root, pid, whose.to_owned())),
+            None => Ok(None),
+        },
     }
-    Ok(directory)
 }
 
-/// The process that holds a lock without having written its number anywhere, as the kernel tells it.
-fn holder(locked: &File) -> Option<String> {
-    let status = locked.metadata().ok()?;
+/// The process of our own account that holds a lock without having written its number anywhere.
+fn own_holder(locked: &File) -> Option<String> {
+    holders(locked).into_iter().find(|pid| is_our_account(pid))
+}
+
+/// The processes that hold a lock, as the kernel tells it.
+fn holders(locked: &File) -> Vec<String> {
+    let Ok(status) = locked.metadata() else { return Vec::new() };
     let (device, inode) = (status.dev(), status.ino());
     let place = format!("{:02x}:{:02x}:{inode}", rustix::fs::major(device), rustix::fs::minor(device));
-    let locks = std::fs::read_to_string("/proc/locks").ok()?;
-    locks.lines().find_map(|line| {
+    let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+    let holder = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let is_it = fields.get(1) == Some(&"FLOCK") && fields.get(5) == Some(&place.as_str());
         is_it.then(|| fields[4].to_owned())
-    })
+    };
+    locks.lines().filter_map(holder).collect()
+}
+
+/// Whether a process runs as our account, and was not only made to by a program that changes accounts.
+fn is_our_account(pid: &str) -> bool {
+    let user = rustix::process::geteuid().as_raw().to_string();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let users = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    users.is_some_and(|users| users.split_whitespace().all(|id| id == user))
 }
 
 /// A lock that others hold, and how long it was waited for.
@@ -115,9 +190,13 @@ fn wait_for(lock: &File, wait: Duration, is_in_vain: impl Fn() -> bool) -> std::
 
 /// Takes the lock of a root, and writes down who holds it.
 pub(super) fn take(root: &Root, own: BorrowedFd<'_>, access: Access) -> Result<File, RootError> {
-    let mut lock = open_lock(own).map_err(|cause| root.unwritable(&cause))?;
+    take_named(root, own, LOCK, access)
+}
+
+fn take_named(root: &Root, own: BorrowedFd<'_>, name: &str, access: Access) -> Result<File, RootError> {
+    let mut lock = open_lock(own, name).map_err(|cause| root.unwritable(&cause))?;
     let unwritable = |error: std::io::Error| RootError::Unwritable {
-        path: format!("{}/{OWN}/{LOCK}", root.path().display()),
+        path: format!("{}/{OWN}/{name}", root.path().display()),
         cause: error.to_string(),
     };
     let is_daemon = || read_holder(&lock).ends_with(DAEMON);
@@ -146,7 +225,7 @@ pub fn writer(root: &Root) -> Option<String> {
     let own = root.open_own().ok()?;
     let lock = openat(&own, LOCK, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).ok()?;
     let lock = File::from(lock);
-    let pid = holder(&lock)?;
+    let pid = holders(&lock).into_iter().next()?;
     let said = read_holder(&lock);
     Some(format!("pid {}", if said.is_empty() { pid } else { said }))
 }

@@ -2,6 +2,7 @@
 
 mod accepted;
 pub mod accounts;
+mod acl;
 pub mod alert_targets;
 pub mod applier;
 pub mod archive;
@@ -22,11 +23,13 @@ pub mod lock;
 pub(crate) mod mutex;
 pub mod observer;
 pub mod random;
+pub mod removal;
 pub mod repository;
 pub mod root;
 pub mod service;
 pub(crate) mod staged;
 pub mod starts;
+pub mod trash;
 pub mod watch;
 pub mod writer;
 

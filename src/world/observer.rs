@@ -15,7 +15,7 @@ use crate::mission::person::Person;
 use crate::mission::record::{IssueKey, IssueState};
 use crate::mission::repository::FoundRepository;
 use crate::mission::situation::is_filed_as_proposal;
-use crate::mission::text::sha256;
+use crate::mission::text::{sha256, shown};
 use crate::mission::time::Timestamp;
 use crate::world::accounts::{AccountError, find_account};
 use crate::world::alert_targets::{AlertTargetError, check_alert_issue, check_alert_targets};
@@ -343,9 +343,17 @@ fn seen_comment(comment: gitea::ListedComment) -> SeenComment {
 
 fn issue_facts(repository: &KnownRepository, issue: Issue) -> Result<IssueFacts, ForgeError> {
     let updated_at = Timestamp::parse(&issue.updated_at).ok_or_else(|| {
-        let what = format!("`updated_at` is `{}`", crate::mission::text::shown(&issue.updated_at));
+        let what = format!("`updated_at` is `{}`", shown(&issue.updated_at));
         ForgeError::protocol(format!("issue {} of {}", issue.number, repository.name), what)
     })?;
+    let state = match issue.state.as_str() {
+        "open" => IssueState::Open,
+        "closed" => IssueState::Closed,
+        other => {
+            let what = format!("`state` is `{}`, which is neither `open` nor `closed`", shown(other));
+            return Err(ForgeError::protocol(format!("issue {} of {}", issue.number, repository.name), what));
+        }
+    };
     let key = IssueKey {
         repository_id: repository.id,
         repository: repository.name.clone(),
@@ -364,7 +372,7 @@ fn issue_facts(repository: &KnownRepository, issue: Issue) -> Result<IssueFacts,
         body: issue.body,
         url: issue.html_url,
         labels: issue.labels.into_iter().map(attached).collect(),
-        state: if issue.state == "open" { IssueState::Open } else { IssueState::Closed },
+        state,
         due_at: issue.due_date.as_deref().and_then(Timestamp::parse),
         updated_at,
         comments: issue.comments,

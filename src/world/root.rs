@@ -7,11 +7,13 @@ use crate::mission::ground::RootFile;
 use crate::mission::identity::{MissionId, RepositoryId, RootId};
 use crate::mission::observation::ArchiveSight;
 use crate::mission::record::{IssueKey, Record};
-use crate::mission::text::shell_word;
+use crate::mission::text::{Printable, shell_word};
 use crate::world::beneath::{self, CREATE_NEW, Contents, Resolver};
 use crate::world::cells::{self, open_directory};
 use crate::world::random;
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags, fstat, fstatvfs, fsync, openat, renameat_with, unlinkat};
+use rustix::fs::{
+    AtFlags, Dir, Mode, OFlags, RenameFlags, fstat, fstatvfs, fsync, mkdirat, openat, renameat_with, unlinkat,
+};
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -30,6 +32,10 @@ pub(super) const ARCHIVE: &str = "archive";
 pub(super) const RECORDS: &str = "missions";
 /// The file that one writer at a time holds locked.
 pub(super) const LOCK: &str = "lock";
+/// The file that a daemon holds locked, also one without a forge, which lets others write.
+pub(super) const RESIDENCE: &str = "daemon.lock";
+/// The mode of a root: who works in a cell passes through it, and nobody else lists or locks it.
+pub const ROOT_MODE: u32 = 0o711;
 
 /// So many archives of one mission are looked at in search of a free name.
 const ARCHIVES_MAX: usize = 10_000;
@@ -204,6 +210,17 @@ pub struct Root {
     file: Option<RootFile>,
 }
 
+/// A root that others may do too much with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModeProblem {
+    /// Whether others may write in it, and not only list it.
+    pub is_open: bool,
+    /// What they may do.
+    pub found: String,
+    /// The command that mends it.
+    pub next: String,
+}
+
 /// What is remembered of every issue we ever spoke on.
 #[derive(Debug, Default)]
 pub struct Records {
@@ -283,7 +300,8 @@ impl Root {
         for name in self.names(".")? {
             let is_known = matches!(name.as_str(), "lost+found" | OWN) || is_cell_name(&name);
             if !is_known {
-                return Err(RootError::Occupied { path: self.shown(), entry: name });
+                let entry = Printable::new(&name).to_string();
+                return Err(RootError::Occupied { path: self.shown(), entry });
             }
         }
         let remembers = self.open_own().and_then(|own| names_in(own.as_fd(), RECORDS)).unwrap_or_default();
@@ -304,6 +322,21 @@ impl Root {
             return Ok(());
         }
         Err(RootError::NotOwner { path, owner: user_name(status.st_uid), user: user_name(user) })
+    }
+
+    /// What is wrong with the mode of the root, if anything is, and the command that mends it.
+    pub fn mode_problem(&self) -> std::io::Result<Option<ModeProblem>> {
+        let mode = fstat(&self.directory)?.st_mode & 0o7777;
+        let (shown, command) = (self.shown(), |change: &str| format!("`chmod {change} {}`", shell_word(&self.shown())));
+        Ok(if mode & 0o022 != 0 {
+            let found = format!("others may make and rename what is in `{shown}` (mode {mode:04o})");
+            Some(ModeProblem { is_open: true, found, next: command("go-w") })
+        } else if mode & 0o044 != 0 {
+            let found = format!("others may list what is in `{shown}` (mode {mode:04o})");
+            Some(ModeProblem { is_open: false, found, next: command(&format!("{ROOT_MODE:o}")) })
+        } else {
+            None
+        })
     }
 
     /// The modes of the root and of the service's own directory in it.
@@ -488,8 +521,16 @@ pub(crate) fn user_name(uid: u32) -> String {
     user.ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
 }
 
-/// A file that is open for locking.
-pub(super) fn open_lock(own: BorrowedFd<'_>) -> Result<File, Errno> {
+/// A file that is open for locking; nobody but our account may open it.
+pub(super) fn open_lock(own: BorrowedFd<'_>, name: &str) -> Result<File, Errno> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat(own, LOCK, flags, Mode::from_raw_mode(0o600)).map(File::from)
+    openat(own, name, flags, Mode::from_raw_mode(0o600)).map(File::from)
+}
+
+/// Makes a directory, unless there is one.
+pub(super) fn make_directory(at: BorrowedFd<'_>, path: &str, mode: u32) -> Result<(), Errno> {
+    match mkdirat(at, path, Mode::from_raw_mode(mode)) {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Err(error) => Err(error),
+    }
 }

@@ -134,7 +134,7 @@ fn look(root: &Root, id: MissionId, known: Option<u64>) -> Look {
         Sighting::Cell(cell) => slim(cell),
         Sighting::Absent | Sighting::NotADirectory(_) | Sighting::Failed(_) => None,
     };
-    let print = print.filter(|_| cells::failure(&sighting).is_none());
+    let print = print.filter(|_| cells::failure(&sighting).is_none() && !cells::is_refused(&sighting));
     Look::Anew(Box::new(Seen { sighting, own_limit, print }))
 }
 

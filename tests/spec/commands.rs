@@ -38,7 +38,7 @@ async fn the_demo_tells_the_story_and_leaves_nothing_behind() {
         "Made again at ",
         "Active and healthy: the wizard has finished.",
         "     state/\n       heartbeat.json (",
-        "changed 0; 4 requests read, 0 wrote;",
+        "changed 0; 5 requests read, 0 wrote;",
     ] {
         assert!(told.stdout.contains(line), "{line} is not in\n{}", told.stdout);
     }

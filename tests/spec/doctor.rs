@@ -265,6 +265,10 @@ async fn what_is_wrong_with_the_root_is_told() {
     at(&empty).await.warns_of("root-not-initialised");
     clinic.mode("", 0o777);
     clinic.now().await.fails_by("root-open");
+    for readable in [0o755, 0o751, 0o715, 0o744] {
+        clinic.mode("", readable);
+        clinic.now().await.warns_of("root-readable");
+    }
     clinic.mode("", 0o711);
     clinic.mode(".lazarus", 0o755);
     clinic.now().await.fails_by("root-open");
@@ -355,6 +359,26 @@ async fn what_is_wrong_with_the_daemon_and_its_webhook_is_told() {
     settings["daemon"] = json!({ "listen": format!("127.0.0.1:{}", other.port) });
     let told = clinic.with(settings).await.found("daemon");
     assert_eq!(told, format!("what answers 404 at `127.0.0.1:{}` is no daemon of ours", other.port));
+}
+
+#[tokio::test]
+async fn a_watcher_that_takes_no_ping_is_found() {
+    let clinic = Clinic::on_the_sandbox().await;
+    let ping = async |port: u16| {
+        clinic.with(json!({ "daemon": { "ping_url": format!("http://127.0.0.1:{port}/secret") } })).await
+    };
+    let watcher = |status: &str| Stub::telling(format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n"));
+    for status in ["301", "302", "307", "308"] {
+        ping(watcher(status).port).await.fails_by("ping-redirects");
+    }
+    for status in ["404", "410", "500"] {
+        ping(watcher(status).port).await.fails_by("ping-fails");
+    }
+    ping(1).await.fails_by("ping-fails");
+    for status in ["200", "204"] {
+        let found = ping(watcher(status).port).await.found("ping");
+        assert!(found.ends_with(" takes it") && !found.contains("secret"), "{found}");
+    }
 }
 
 #[test]

@@ -87,7 +87,9 @@ fn every_flaw_names_what_was_found_and_what_is_right() {
     assert_eq!(of(Found::NoZone), format!("its `timestamp` has no zone, {time}"));
     assert_eq!(of(Found::NoTime), format!("its `timestamp` is a text that is no time, {time}"));
     assert_eq!(Flaw::OtherJson(JsonKind::List).to_string(), "it is a list, and should be a JSON object");
-    for flaw in [Flaw::TooLarge, Flaw::Empty, Flaw::Utf16, Flaw::CutOff, Flaw::MoreFollows, Flaw::NotJson] {
+    for flaw in
+        [Flaw::TooLarge, Flaw::Empty, Flaw::Utf16, Flaw::CutOff, Flaw::MoreFollows, Flaw::NotJson, Flaw::Refused]
+    {
         assert!(flaw.to_string().len() > 10, "{flaw}");
     }
 }

@@ -105,6 +105,22 @@ async fn while_the_brake_is_on_a_webhook_makes_no_exception() {
     assert_eq!(host.cells().len(), 6);
 }
 
+/// Webhooks tell of one issue after the other, and count together until the next tick.
+#[tokio::test]
+async fn missions_closed_one_after_the_other_by_webhooks_are_a_mass_change_too() {
+    let (_forge, repository, host, mut daemon) = stage(8, "{}").await;
+    daemon.tick(0).await;
+    for number in 1..=8 {
+        repository.set_state(number, "closed").await;
+        let ended = daemon.queue.ended();
+        daemon.queue.add_urgent(Key::Issue { repository: repository.id, number });
+        soon("looked at", async || daemon.queue.ended() > ended && daemon.queue.is_idle()).await;
+    }
+    assert_eq!(host.archives().len(), 3, "as many as are believed at once");
+    daemon.tick(30).await;
+    assert_eq!((host.cells().len(), host.archives().len()), (0, 8));
+}
+
 /// Its hour is used up when the verdict is held; as soon as there is room, the worst of it is told.
 #[tokio::test]
 async fn a_verdict_that_is_held_is_told_as_soon_as_the_hour_allows() {

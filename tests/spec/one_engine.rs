@@ -12,6 +12,7 @@ use lazarus::mission::phase::Phase;
 use lazarus::mission::situation::Situation;
 use lazarus::mission::time::Timestamp;
 use lazarus::pass;
+use lazarus::sandbox::Fault;
 use lazarus::survey::Scope;
 use std::cell::Cell;
 use std::future::Future;
@@ -31,7 +32,7 @@ struct Stage {
     host: Host,
     more: &'static str,
     daemon: Option<Running>,
-    _forge: Forge,
+    forge: Forge,
 }
 
 impl Stage {
@@ -44,7 +45,7 @@ impl Stage {
         if is_daemon {
             daemon = Some(Running::new(settings(&host, Some(&repository), more)).await);
         }
-        let mut stage = Self { repository, host, more, daemon, _forge: forge };
+        let mut stage = Self { repository, host, more, daemon, forge };
         stage.pass(0).await;
         stage
     }
@@ -58,6 +59,17 @@ impl Stage {
         }
         let settings = settings(&self.host, Some(&self.repository), self.more);
         pass::once(&settings, &Scope::Everything, clock, &|_, _| ()).await.unwrap();
+    }
+
+    async fn set_states(&self, numbers: std::ops::RangeInclusive<i64>, state: &str) {
+        for number in numbers {
+            self.repository.set_state(number, state).await;
+        }
+    }
+
+    /// How many cells there are, and how many archives.
+    fn places(&self) -> String {
+        format!("{} + {}", self.host.cells().len(), self.host.archives().len())
     }
 
     fn now(&self) -> Timestamp {
@@ -113,6 +125,115 @@ async fn suspended_missions_do_not_count_against_a_mass_change() {
         steps
     };
     assert_eq!(both(story).await, ["health/uninitialized mission/suspended", "16", "20"], "held, then recreated");
+}
+
+#[tokio::test]
+async fn many_missions_that_are_closed_at_once_wait_for_a_second_pass() {
+    // So many of eight, and what is there after each pass; more than three and a fifth are too many.
+    let cases =
+        [(1, ["7 + 1"; 3]), (3, ["5 + 3"; 3]), (4, ["8 + 0", "4 + 4", "4 + 4"]), (8, ["8 + 0", "0 + 8", "0 + 8"])];
+    for (count, expected) in cases {
+        let story = |is_daemon| async move {
+            let mut stage = Stage::new(is_daemon, 8, "{}").await;
+            stage.pass(1).await;
+            stage.set_states(1..=count, "closed").await;
+            let mut steps = Vec::new();
+            for _ in 0..3 {
+                stage.pass(30).await;
+                steps.push(stage.places());
+            }
+            steps
+        };
+        assert_eq!(both(story).await, expected, "{count} of 8");
+    }
+}
+
+/// A share of a fifth is no mass change: of 20 missions four may be closed.
+#[tokio::test]
+async fn a_fifth_of_all_missions_may_be_closed_at_once() {
+    let story = |is_daemon| async move {
+        let mut stage = Stage::new(is_daemon, 20, "{}").await;
+        stage.pass(1).await;
+        stage.set_states(1..=4, "closed").await;
+        stage.pass(30).await;
+        vec![stage.places()]
+    };
+    assert_eq!(both(story).await, ["16 + 4"]);
+}
+
+#[tokio::test]
+async fn missions_that_are_open_again_in_the_second_pass_lose_nothing() {
+    let story = |is_daemon| async move {
+        let mut stage = Stage::new(is_daemon, 8, "{}").await;
+        stage.pass(1).await;
+        let mut steps = Vec::new();
+        for _ in 0..2 {
+            for state in ["closed", "open"] {
+                stage.set_states(1..=8, state).await;
+                stage.pass(30).await;
+                steps.push(format!("{} {}", stage.places(), stage.labels(8).await.join(" ")));
+            }
+        }
+        steps
+    };
+    assert_eq!(both(story).await, ["8 + 0 health/uninitialized mission/active"; 4]);
+}
+
+/// What is closed after the second pass has begun waits for the third.
+#[tokio::test]
+async fn a_second_wave_of_closed_missions_is_confirmed_for_itself() {
+    let story = |is_daemon| async move {
+        let mut stage = Stage::new(is_daemon, 12, "{}").await;
+        stage.pass(1).await;
+        let mut steps = Vec::new();
+        for closed in [Some(1..=6), Some(7..=12), None, None] {
+            if let Some(closed) = closed {
+                stage.set_states(closed, "closed").await;
+            }
+            stage.pass(30).await;
+            steps.push(stage.places());
+        }
+        steps
+    };
+    assert_eq!(both(story).await, ["12 + 0", "6 + 6", "0 + 12", "0 + 12"]);
+}
+
+/// The state of an issue, whatever a proxy makes of it, is `open` or `closed`, or nothing is concluded from the answer.
+#[tokio::test]
+async fn a_state_that_is_neither_open_nor_closed_ends_no_mission() {
+    let open = r#""state":"open""#;
+    let states = [
+        r#""state":null"#,
+        r#""status":"open""#,
+        r#""state":"""#,
+        r#""state":"Open""#,
+        r#""state":"locked""#,
+        r#""state":"all""#,
+        r#""state":"closed ""#,
+        r#""state":0"#,
+        r#""state":false"#,
+        r#""state":["closed"]"#,
+    ];
+    let story = |is_daemon| async move {
+        let mut stage = Stage::new(is_daemon, 8, "{}").await;
+        stage.pass(1).await;
+        let mut steps = Vec::new();
+        for state in states {
+            stage.forge.engine().break_next(usize::MAX, "GET", "/issues", Fault::Rewrite(open, state));
+            for _ in 0..2 {
+                stage.repository.say("reader", 3, "hello").await;
+                stage.pass(600).await;
+            }
+            steps.push(stage.places());
+            stage.forge.engine().heal();
+        }
+        stage.pass(1_200).await;
+        steps.push(stage.labels(3).await.join(" "));
+        steps
+    };
+    let mut expected = vec!["8 + 0"; states.len()];
+    expected.push("health/uninitialized mission/active");
+    assert_eq!(both(story).await, expected);
 }
 
 #[tokio::test]

@@ -52,7 +52,7 @@ async fn a_first_pass_that_may_not_wait_names_the_process_that_makes_the_root() 
     let (first, second) = two_passes(&forge, "/api/v1/user", host.reconciler(&repository), second).await;
     assert_eq!((first.code, second.code), (0, 2), "{first:?} {second:?}");
     let pid = second.stderr.split("pid ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
-    assert!(pid.parse::<u32>().is_ok() && second.stderr.contains("(`its first pass`)"), "{second:?}");
+    assert!(pid.parse::<u32>().is_ok() && second.stderr.contains("(`lazarus-reconcile --once`)"), "{second:?}");
 }
 
 /// Beta makes its cell and cannot say so; meanwhile alpha takes the mission.

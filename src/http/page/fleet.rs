@@ -35,6 +35,7 @@ pub struct Fleet {
     is_filtered: bool,
     everything: String,
     init_command: String,
+    missing_forms: Vec<String>,
     pages: Pages,
 }
 
@@ -119,6 +120,7 @@ impl Fleet {
             is_filtered: query.is_filtered(),
             everything: Query { sort: query.sort, order: query.order, ..Query::default() }.link(),
             init_command: init_cell_command(&snapshot.missions_root, "UUID"),
+            missing_forms: snapshot.passes.missing_forms.clone(),
             pages,
         }
     }

@@ -32,7 +32,7 @@ impl Applier {
             papers.commit = ready.as_ref().map(|checked_out| checked_out.commit.clone());
             let created = writer.create_cell(&papers, ready.as_ref().map(|_| staged.as_str()), here.now);
             // What is left there is of no use to any other cell.
-            writer.discard(&staged);
+            writer.discard_worktree(&staged);
             created?;
             match ready {
                 Some(checked_out) => Ok(hand_over(writer, (issue, mission_id), checked_out, here.now)?),

@@ -1,5 +1,6 @@
 //! Gives a finished checkout to whoever works in it: group and modes, links never followed, and then on the disk for good.
 
+use crate::world::acl::open_to_owner;
 use rustix::fs::{Dir, FileType, Gid, Mode, OFlags, fchmod, fchown, fstat, openat, syncfs};
 use rustix::io::Errno;
 use std::ffi::CStr;
@@ -42,6 +43,9 @@ fn give(directory: BorrowedFd<'_>, group: Option<Gid>) -> Result<(), Errno> {
 fn grant(file: BorrowedFd<'_>, group: Option<Gid>, special: u32) -> Result<(), Errno> {
     if group.is_some() {
         fchown(file, None, group)?;
+        if special & SET_GROUP_ID != 0 {
+            open_to_owner(file);
+        }
     }
     let owners = fstat(file)?.st_mode & 0o700;
     fchmod(file, Mode::from_raw_mode(owners | owners >> 3 | special))

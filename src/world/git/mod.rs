@@ -26,6 +26,7 @@ pub use version::{FLOOR, Version};
 
 use crate::mission::identity::Commit;
 use crate::world::clock;
+use crate::world::removal::{BUDGET, remove_tree_at};
 use checkout::Checkout;
 use child::Bounds;
 use rustix::fs::{Access, access};
@@ -94,7 +95,7 @@ impl Git {
             .create(directory)
             .map_err(|error| CheckoutError::failed("make the worktree", &error))?;
         Checkout::new(&self.path, source, destination, limits).make().inspect_err(|_| {
-            if let Err(error) = std::fs::remove_dir_all(directory) {
+            if let Err(error) = remove_tree_at(directory, BUDGET) {
                 tracing::warn!(directory = %directory.display(), %error, "what is left of a checkout cannot be removed");
             }
         })

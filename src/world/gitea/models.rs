@@ -226,7 +226,7 @@ pub struct Issue {
     /// The labels on it.
     #[serde(default, deserialize_with = "or_default")]
     pub labels: Vec<Label>,
-    /// `open` or `closed`.
+    /// `open` or `closed`; any other word, or none, is an answer that nothing is concluded from.
     #[serde(default, deserialize_with = "or_default")]
     pub state: String,
     /// RFC 3339; the last second of a day.

@@ -14,25 +14,27 @@ use crate::mission::identity::{MissionId, RootId};
 use crate::mission::papers::CellPapers;
 use crate::mission::record::{IssueKey, Record};
 use crate::mission::time::Timestamp;
-use crate::world::beneath::CREATE_NEW;
+use crate::world::acl::open_to_owner;
+use crate::world::beneath::{self, CREATE_NEW};
 use crate::world::cells::open_directory;
-use crate::world::journal::{JOURNAL, OF_CELL};
+use crate::world::journal::OF_CELL;
 use crate::world::ledger::ALARMS;
 use crate::world::lock::{self, Access, Ground};
 use crate::world::random;
-use crate::world::root::{OWN, RECORDS, ROOT_FILE, Root, RootError, STAGING, read_record, record_name};
-use rustix::fs::{Gid, Mode, OFlags, RenameFlags, fchmod, fchown, fsync, mkdirat, openat, renameat, renameat_with};
+use crate::world::root::{
+    OWN, RECORDS, ROOT_FILE, Root, RootError, STAGING, make_directory, names_in, read_record, record_name,
+};
+use crate::world::trash;
+use rustix::fs::{
+    AtFlags, Gid, Mode, OFlags, RenameFlags, fchmod, fchown, fsync, mkdirat, openat, renameat, renameat_with, unlinkat,
+};
 use rustix::io::Errno;
 use serde::Serialize;
 use serde_json::json;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
 use std::sync::Arc;
-
-/// How the name of what is to be removed begins while it is in staging.
-pub(super) const GOING: &str = "gc.";
 
 /// A write that failed. What was there before is still there.
 #[derive(Debug, thiserror::Error)]
@@ -112,7 +114,7 @@ impl Writer {
             make_directory(root.as_fd(), &path, 0o700).map_err(|cause| root.unwritable(&cause))?;
         }
         let own = root.open_own().map_err(|cause| root.unwritable(&cause))?;
-        let lock = lock::take(&root, own.as_fd(), access)?;
+        let lock = ground.lock(own.as_fd(), access)?;
         let file = RootFile { root_id: RootId::from(random::id()), created_at: now, papers };
         let writer = Self::new(root, &own, file, lock, access.group)?;
         writer.write_root_file(&writer.file)?;
@@ -142,34 +144,29 @@ impl Writer {
             .map_err(|cause| self.root.unwritable(&cause))
     }
 
+    /// Empties staging for what is made in it from now on. A tree moves to the trash, in one step however large it is, and is
+    /// removed when somebody has time for it.
     fn clear_staging(&self) -> Result<(), RootError> {
-        let path = self.root.path().join(OWN).join(STAGING);
-        let cleared = std::fs::read_dir(&path).and_then(|entries| {
-            for entry in entries {
-                let entry = entry?;
-                let is_directory = entry.file_type()?.is_dir();
-                let removed =
-                    if is_directory { remove_tree(&entry.path()) } else { std::fs::remove_file(entry.path()) };
+        let path = self.root.path().join(OWN).join(STAGING).display().to_string();
+        let unwritable = |cause: Errno| RootError::Unwritable { path: path.clone(), cause: cause.to_string() };
+        for name in names_in(self.staging.as_fd(), ".").map_err(unwritable)? {
+            match unlinkat(&self.staging, &*name, AtFlags::empty()) {
+                Err(Errno::ISDIR | Errno::PERM) => self.discard(&name),
                 // What `doctor` tries there goes by itself.
-                let removed = match removed {
-                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-                    removed => removed,
-                };
-                if entry.file_name().as_encoded_bytes().starts_with(GOING.as_bytes()) {
-                    // A wizard that still works in it can hold that up, but nothing else.
-                    if let Err(error) = removed {
-                        tracing::warn!(
-                            "cannot remove `{}`, which is left of an archive: {error}",
-                            entry.path().display()
-                        );
-                    }
-                } else {
-                    removed?;
-                }
+                Err(Errno::NOENT) => Ok(()),
+                removed => removed,
             }
-            Ok(())
-        });
-        cleared.map_err(|error| RootError::Unwritable { path: path.display().to_string(), cause: error.to_string() })
+            .map_err(unwritable)?;
+        }
+        Ok(())
+    }
+
+    /// Moves what was made in staging and is not needed to the trash, if there is anything.
+    pub(super) fn discard(&self, staged: &str) -> Result<(), Errno> {
+        if beneath::kind_at(&self.staging, staged) == Err(Errno::NOENT) {
+            return Ok(());
+        }
+        trash::throw(self.root.open_own()?.as_fd(), self.staging.as_fd(), staged).map(drop)
     }
 
     /// What is remembered of one issue. That it cannot be read is no sign that nothing is.
@@ -226,7 +223,9 @@ impl Writer {
     pub fn create_cell(&self, papers: &CellPapers, worktree: Option<&str>, now: Timestamp) -> Result<(), WriteError> {
         let name = papers.mission_id.to_string();
         self.build_cell(&name, papers, worktree, now).map_err(|cause| {
-            let _ = std::fs::remove_dir_all(self.root.path().join(OWN).join(STAGING).join(&name));
+            if let Err(error) = self.discard(&name) {
+                tracing::debug!("`{name}` is left in staging: {error}");
+            }
             let path = self.root.path().join(&name).display().to_string();
             WriteError { tried: "make the cell", path, cause: cause.into(), is_our_own: false }
         })
@@ -308,19 +307,6 @@ impl Writer {
         }
     }
 
-    /// Adds a line to the service's own journal.
-    pub fn note(&self, entry: &impl Serialize) -> Result<(), WriteError> {
-        let line = serde_json::to_string(entry).map_err(std::io::Error::from);
-        let noted = line.and_then(|line| Ok(JOURNAL.append(self.root.open_own()?, &format!("{line}\n"))?));
-        let path = || format!("{}/{OWN}/{}", self.root.path().display(), JOURNAL.name);
-        noted.map_err(|cause| WriteError { tried: "write", path: path(), cause, is_our_own: true })
-    }
-
-    /// Where things are made before they are moved into place, and moved before they are deleted.
-    pub(super) fn staging(&self) -> BorrowedFd<'_> {
-        self.staging.as_fd()
-    }
-
     fn open_cell(&self, mission_id: MissionId) -> Result<OwnedFd, Errno> {
         open_directory(&self.root, &mission_id.to_string())
     }
@@ -346,7 +332,7 @@ impl Writer {
             .and_then(|()| renameat_with(&self.staging, &*staged, directory, name, flags))
             .and_then(|()| fsync(&open_to_sync(directory, ".")?));
         if placed.is_err() {
-            let _ = rustix::fs::unlinkat(&self.staging, &*staged, rustix::fs::AtFlags::empty());
+            let _ = unlinkat(&self.staging, &*staged, AtFlags::empty());
         }
         placed
     }
@@ -362,30 +348,11 @@ impl Writer {
     fn grant(&self, file: impl AsFd, mode: u32) -> Result<(), Errno> {
         if self.group.is_some() && mode & 0o070 != 0 {
             fchown(file.as_fd(), None, self.group)?;
+            if mode & 0o2000 != 0 {
+                open_to_owner(file.as_fd());
+            }
         }
         fchmod(file, Mode::from_raw_mode(mode))
-    }
-}
-
-/// How often the removal of a directory is tried in which somebody else still works.
-const REMOVALS_MAX: u32 = 16;
-
-/// Removes a directory with all that is in it, without following links, also while others change what is in it.
-pub(super) fn remove_tree(path: &Path) -> std::io::Result<()> {
-    let mut removed = std::fs::remove_dir_all(path);
-    for _ in 1..REMOVALS_MAX {
-        if removed.is_ok() {
-            break;
-        }
-        removed = std::fs::remove_dir_all(path);
-    }
-    removed
-}
-
-fn make_directory(at: BorrowedFd<'_>, path: &str, mode: u32) -> Result<(), Errno> {
-    match mkdirat(at, path, Mode::from_raw_mode(mode)) {
-        Ok(()) | Err(Errno::EXIST) => Ok(()),
-        Err(error) => Err(error),
     }
 }
 

@@ -88,9 +88,11 @@ impl Writer {
         }
     }
 
-    /// Removes what was made in staging and is not needed.
-    pub fn discard(&self, staged: &str) {
-        let _ = std::fs::remove_dir_all(self.staging_path(staged));
+    /// Puts away what was checked out in staging and is not needed.
+    pub fn discard_worktree(&self, staged: &str) {
+        if let Err(error) = self.discard(staged) {
+            tracing::debug!("`{staged}` is left in staging: {error}");
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use lazarus::mission::comment::{marker, render};
 use lazarus::mission::expected::expected;
 use lazarus::mission::identity::MissionId;
 use lazarus::mission::label::Label;
-use lazarus::mission::mass_change_guard::{Guarded, held};
+use lazarus::mission::mass_change_guard::{Closing, Guarded, has_cell, held, held_closings};
 use lazarus::mission::meaning::Status;
 use lazarus::mission::missing::MissingFacts;
 use lazarus::mission::observation::{
@@ -436,5 +436,10 @@ fn is_degrading(candidate: &mut Candidate) -> bool {
     let is_deleted = matches!(candidate.situation(), Situation::Gone(_));
     let guarded = Guarded::of(&candidate.seen);
     let is_held = guarded.is_some_and(|mission| !held((0..5).map(|at| (at, mission))).is_empty());
-    is_held || (was_open && is_deleted)
+    let is_closing = candidate.seen.record.as_ref().is_some_and(|record| {
+        let is_closed = candidate.seen.issue.state == IssueState::Closed;
+        let closing = Closing { has_cell: has_cell(record), is_closed, awaits_confirmation: record.is_closing };
+        !held_closings((0..5).map(|at| (at, closing))).is_empty()
+    });
+    is_held || is_closing || (was_open && is_deleted)
 }

@@ -5,6 +5,7 @@ use chrono::DateTime;
 use lazarus::mission::time::Timestamp;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -61,7 +62,9 @@ impl Host {
     }
 
     fn in_directory(directory: TempDir) -> Self {
-        std::fs::create_dir(directory.path().join("missions")).unwrap();
+        let root = directory.path().join("missions");
+        std::fs::create_dir(&root).unwrap();
+        std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o711)).unwrap();
         Self { directory }
     }
 
@@ -96,6 +99,9 @@ impl Host {
         while let Some(path) = left.pop() {
             if path.is_dir() && !path.is_symlink() {
                 left.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            }
+            if path.ends_with(".lazarus/daemon.lock") {
+                continue;
             }
             let is_read = path.is_file() && !path.ends_with(".lazarus/lock");
             let contents = if is_read { std::fs::read_to_string(&path).unwrap_or_default() } else { String::new() };

@@ -1,0 +1,219 @@
+//! Removes a tree that others made and may still be changing: without recursion, without following a link, and within a
+//! budget of time.
+//!
+//! A directory in a directory is moved up before it is emptied, so that however deep a tree is, two directories are open.
+
+use crate::mission::text::Printable;
+use crate::world::clock;
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags, chmod, fchmod, openat, renameat_with, unlinkat};
+use rustix::io::Errno;
+use std::ffi::{CStr, CString};
+use std::fmt;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long the removal of one tree may take.
+pub const BUDGET: Duration = Duration::from_secs(600);
+
+/// How a directory is called that was moved up. Whatever has such a name already keeps it, and another number is taken.
+const MOVED: &str = ".lazarus-removal.";
+
+/// Why something is left of a tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// There was no more time.
+    TooSlow(Duration),
+    /// This could not be removed, and why; the first of all.
+    Refused(String, Errno),
+}
+
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooSlow(budget) => write!(
+                f,
+                "after {} s it is still not empty: it is very large, or processes that have it open go on making files in it; \
+                 end them, and it is removed the next time",
+                budget.as_secs()
+            ),
+            Self::Refused(name, cause) => {
+                write!(f, "`{name}` in it: {cause}; change its owner or mode, or remove it as root")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Left {}
+
+/// Removes the directory at a path, and everything in it. One that is not there is removed.
+pub fn remove_tree_at(path: &Path, budget: Duration) -> Result<(), Left> {
+    let refused = |cause| Left::Refused(Printable::new(&path.to_string_lossy()).to_string(), cause);
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(refused(Errno::INVAL)) };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let parent = match rustix::fs::open(parent, flags, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(()),
+        parent => parent.map_err(refused)?,
+    };
+    let name = CString::new(name.as_encoded_bytes()).map_err(|_| refused(Errno::INVAL))?;
+    remove_tree(parent.as_fd(), &name, budget)
+}
+
+/// Removes a directory by its name in another one. Its door is closed first: nobody but our own account comes in by its
+/// path any more.
+pub fn remove_tree(parent: BorrowedFd<'_>, name: &CStr, budget: Duration) -> Result<(), Left> {
+    let top = match open(parent, name) {
+        Ok(top) => top,
+        Err(Errno::NOENT) => return Ok(()),
+        Err(cause) => return Err(refused(name, cause)),
+    };
+    close_door(&top);
+    let mut removal = Removal { top, deadline: clock::blocking_instant() + budget, budget, moved: 0, left: None };
+    loop {
+        let is_moving = removal.sweep()?;
+        match unlinkat(parent, name, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => return Ok(()),
+            // Somebody was quicker than we were.
+            Err(Errno::NOTEMPTY | Errno::EXIST) if is_moving => removal.left = None,
+            Err(Errno::NOTEMPTY | Errno::EXIST) => {
+                return Err(removal.left.unwrap_or_else(|| refused(name, Errno::NOTEMPTY)));
+            }
+            Err(cause) => return Err(refused(name, cause)),
+        }
+    }
+}
+
+/// The removal of one tree.
+struct Removal {
+    top: OwnedFd,
+    deadline: Instant,
+    budget: Duration,
+    /// How many directories were moved up.
+    moved: u64,
+    left: Option<Left>,
+}
+
+impl Removal {
+    /// Goes once through what is in the tree's top; whether anything was removed or moved.
+    fn sweep(&mut self) -> Result<bool, Left> {
+        let mut is_moving = false;
+        for name in entries(&self.top).map_err(|cause| refused(c".", cause))? {
+            self.check_time()?;
+            let Ok(name) = name else { break };
+            match remove_entry(self.top.as_fd(), &name) {
+                Ok(()) => is_moving = true,
+                Err(Errno::NOTEMPTY | Errno::EXIST) => is_moving |= self.empty(&name)?,
+                Err(cause) => self.note(&name, cause),
+            }
+        }
+        Ok(is_moving)
+    }
+
+    /// Empties a directory in the top, and removes it; whether anything moved.
+    fn empty(&mut self, name: &CStr) -> Result<bool, Left> {
+        let directory = match open(self.top.as_fd(), name) {
+            Ok(directory) => directory,
+            // Something else is there by now, which the next sweep sees.
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(true),
+            Err(cause) => {
+                self.note(name, cause);
+                return Ok(false);
+            }
+        };
+        close_door(&directory);
+        let mut is_moving = false;
+        let entries = match entries(&directory) {
+            Ok(entries) => entries,
+            Err(cause) => {
+                self.note(name, cause);
+                return Ok(false);
+            }
+        };
+        for entry in entries {
+            self.check_time()?;
+            let Ok(entry) = entry else { break };
+            let removed = match remove_entry(directory.as_fd(), &entry) {
+                Err(Errno::NOTEMPTY | Errno::EXIST) => self.move_up(directory.as_fd(), &entry),
+                removed => removed,
+            };
+            match removed {
+                Ok(()) => is_moving = true,
+                Err(cause) => self.note(&entry, cause),
+            }
+        }
+        match unlinkat(&self.top, name, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => Ok(true),
+            Err(cause) => {
+                self.note(name, cause);
+                Ok(is_moving)
+            }
+        }
+    }
+
+    fn move_up(&mut self, from: BorrowedFd<'_>, name: &CStr) -> Result<(), Errno> {
+        loop {
+            self.moved += 1;
+            let to = format!("{MOVED}{}", self.moved);
+            let rename = || renameat_with(from, name, &self.top, &*to, RenameFlags::NOREPLACE);
+            match rename() {
+                Err(Errno::EXIST) => {}
+                // A directory that its owner may not write in stays where it is.
+                Err(Errno::ACCESS) => return open(from, name).map(|moved| close_door(&moved)).and_then(|()| rename()),
+                moved => return moved,
+            }
+        }
+    }
+
+    fn check_time(&self) -> Result<(), Left> {
+        if clock::blocking_instant() < self.deadline { Ok(()) } else { Err(Left::TooSlow(self.budget)) }
+    }
+
+    fn note(&mut self, name: &CStr, cause: Errno) {
+        // That something is in it is told by what is in it.
+        if !matches!(cause, Errno::NOENT | Errno::NOTEMPTY) {
+            self.left.get_or_insert_with(|| refused(name, cause));
+        }
+    }
+}
+
+fn refused(name: &CStr, cause: Errno) -> Left {
+    Left::Refused(Printable::new(&name.to_string_lossy()).to_string(), cause)
+}
+
+/// Opens a directory, also one of our own that we have closed to ourselves.
+fn open(at: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let opened = openat(at, name, flags | OFlags::RDONLY, Mode::empty());
+    if opened.as_ref().err() != Some(&Errno::ACCESS) {
+        return opened;
+    }
+    // By what was found, and not by its name, under which something else may stand by now.
+    let found = openat(at, name, flags | OFlags::PATH, Mode::empty())?;
+    let path = format!("/proc/self/fd/{}", found.as_raw_fd());
+    chmod(path, Mode::from_raw_mode(0o700)).map_err(|_| Errno::ACCESS)?;
+    openat(at, name, flags | OFlags::RDONLY, Mode::empty())
+}
+
+/// Whoever has only the group's rights makes nothing in it any more. A directory of an agent's own stays as it is.
+fn close_door(directory: &OwnedFd) {
+    let _ = fchmod(directory, Mode::from_raw_mode(0o700));
+}
+
+/// What is in a directory; a name at a time, so that a million of them need no memory.
+fn entries(directory: &OwnedFd) -> Result<impl Iterator<Item = Result<CString, Errno>> + use<>, Errno> {
+    let names = Dir::read_from(directory)?.map(|entry| entry.map(|entry| entry.file_name().to_owned()));
+    Ok(names.filter(|name| !name.as_deref().is_ok_and(|name| matches!(name.to_bytes(), b"." | b".."))))
+}
+
+/// Removes a file, a link or an empty directory. A directory that is not empty is [`Errno::NOTEMPTY`].
+fn remove_entry(at: BorrowedFd<'_>, name: &CStr) -> Result<(), Errno> {
+    let removed = match unlinkat(at, name, AtFlags::empty()) {
+        Err(Errno::ISDIR | Errno::PERM) => match unlinkat(at, name, AtFlags::REMOVEDIR) {
+            // It is no directory, so that the first answer stands.
+            Err(Errno::NOTDIR) => Err(Errno::PERM),
+            removed => removed,
+        },
+        removed => removed,
+    };
+    if removed == Err(Errno::NOENT) { Ok(()) } else { removed }
+}
