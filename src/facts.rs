@@ -3,29 +3,27 @@
 use crate::mission::comment_check::SeenComment;
 use crate::mission::missing::MissingFacts;
 use crate::mission::observation::{Comments, Observation, Origin, Timeline};
-use crate::mission::record::IssueKey;
 use crate::world::gitea::ForgeError;
-use crate::world::observer::Observer;
+use crate::world::observer::{Observer, OwnComments, Said};
 
 /// What the forge answered.
 #[derive(Debug)]
 pub(crate) struct FetchedFacts {
-    said: Option<Result<(Comments, Timeline), ForgeError>>,
+    said: Option<Result<Said, ForgeError>>,
     comment: Option<Result<Option<SeenComment>, ForgeError>>,
     origin: Option<Result<Origin, ForgeError>>,
 }
 
 /// Asks the forge; our own record is not its business.
-pub(crate) async fn fetch(observer: &Observer, issue: &IssueKey, missing: &MissingFacts) -> FetchedFacts {
+pub(crate) async fn fetch(observer: &Observer, whose: &OwnComments, missing: &MissingFacts) -> FetchedFacts {
     let MissingFacts { comments, comment, timeline, origin, record: _ } = missing;
     let mut fetched = FetchedFacts { said: None, comment: None, origin: None };
     if *comments {
-        let said = observer.said_on(issue, *timeline).await;
-        fetched.said = Some(said.map(|(comments, timeline)| (Comments::Read(comments), timeline)));
+        fetched.said = Some(observer.said_on(whose, *timeline).await);
     }
     // All of them tell of the one.
     if let Some(id) = comment.filter(|_| !comments) {
-        fetched.comment = Some(observer.comment(issue, id).await);
+        fetched.comment = Some(observer.comment(&whose.issue, id).await);
     }
     if let Some(repository) = origin {
         fetched.origin = Some(observer.origin(repository).await);
@@ -47,12 +45,11 @@ impl FetchedFacts {
             seen.take_checked_comment(found?.as_ref());
         }
         let Some(said) = self.said else { return Ok(()) };
-        let (comments, timeline) = said?;
-        if let Comments::Read(comments) = &comments {
-            // A comment of ours may be newer than the listing that the issue came from.
-            seen.issue.comments = i64::try_from(comments.len()).unwrap_or(i64::MAX);
-        }
-        seen.comments = comments;
+        let Said { comments, count, timeline } = said?;
+        // A comment of ours may be newer than the listing that the issue came from.
+        let ours = i64::try_from(comments.len()).unwrap_or(i64::MAX);
+        (seen.issue.comments, seen.other_comments) = (count, count.saturating_sub(ours).max(0));
+        seen.comments = Comments::Read(comments);
         if timeline != Timeline::Unread {
             seen.timeline = timeline;
         }

@@ -9,7 +9,7 @@ use crate::mission::situation::Situation;
 use crate::mission::step::{Candidate, Step};
 use crate::world::WorldError;
 use crate::world::applier::Applier;
-use crate::world::observer::Observer;
+use crate::world::observer::{Observer, OwnComments};
 
 /// What a turn over one mission came to.
 #[derive(Debug)]
@@ -95,7 +95,7 @@ async fn ask(
     missing: &MissingFacts,
     seen: &mut Observation,
 ) -> Result<(), WorldError> {
-    fetch(observer, &seen.issue.key, missing).await.fill(seen)?;
+    fetch(observer, &OwnComments::of(seen), missing).await.fill(seen)?;
     if missing.record {
         seen.record = applier.remembered(&seen.issue.key).await?;
     }

@@ -153,6 +153,7 @@ impl FailureView {
 
 /// One mission, or one cell that belongs to no issue.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one fact that a page asks for")]
 pub struct MissionView {
     /// Its id; without a cell the one that the cell would have.
     pub mission_id: MissionId,

@@ -23,6 +23,7 @@ use crate::world::applier::Applier;
 use crate::world::crew::blocking;
 use crate::world::gitea::ForgeError;
 use crate::world::mutex::locked;
+use crate::world::observer::KnownIssues;
 use crate::world::root::Records;
 use crate::world::{WorldError, clock};
 use std::collections::BTreeMap;
@@ -274,10 +275,16 @@ impl Engine {
         repository: &KnownRepository,
         since: Timestamp,
     ) -> Result<Vec<IssueFacts>, ForgeError> {
-        let listed = forge.observer.issues_since(repository, since).await?;
+        let ids = locked(&self.fleet).issues_of(repository.id);
+        let known = KnownIssues { ids, repositories: locked(&forge.hold).repositories.len() };
+        let listed = forge.observer.issues_since(repository, since, known).await?;
         let begun_at = listed.begun_at.filter(|_| listed.is_complete);
         if let Some(begun_at) = begun_at {
             locked(&forge.hold).since.insert(repository.id, begun_at.plus(-OVERLAP));
+        }
+        // For these there was no room beside the others; each is asked for by itself.
+        for number in listed.left_out.into_iter().take(TURNS_MAX) {
+            self.queue.add(Key::Issue { repository: repository.id, number });
         }
         Ok(listed.issues)
     }

@@ -184,6 +184,12 @@ impl Fleet {
         whole.map(|binding| binding.mission_id).collect()
     }
 
+    /// The ids of the issues of a repository that are known.
+    pub(super) fn issues_of(&self, repository: RepositoryId) -> BTreeSet<i64> {
+        let known = self.known.range((repository, i64::MIN)..=(repository, i64::MAX));
+        known.map(|(_, known)| known.record.issue.issue_id).collect()
+    }
+
     /// Takes what a listing told of an issue; whether it is news.
     pub(super) fn offer(&mut self, facts: IssueFacts, asked_at: Instant) -> bool {
         let place = place_of(&facts.key);

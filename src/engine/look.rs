@@ -20,6 +20,7 @@ use crate::world::WorldError;
 use crate::world::applier::Applier;
 use crate::world::clock;
 use crate::world::mutex::locked;
+use crate::world::observer::OwnComments;
 use tokio::time::Instant;
 
 impl Engine {
@@ -102,7 +103,8 @@ impl Engine {
             if missing.is_empty() {
                 return Ok(Some(candidate));
             }
-            fetch(&forge.observer, &candidate.seen.issue.key, &missing).await.fill(&mut candidate.seen)?;
+            let whose = OwnComments::of(&candidate.seen);
+            fetch(&forge.observer, &whose, &missing).await.fill(&mut candidate.seen)?;
             candidate.turn.answered();
         }
     }

@@ -180,7 +180,7 @@ impl Observation {
     #[must_use]
     pub fn counted_comments(&self, changes: &[Change]) -> Option<i64> {
         let before = match &self.comments {
-            Comments::Read(comments) => i64::try_from(comments.len()).ok(),
+            Comments::Read(ours) => i64::try_from(ours.len()).ok().map(|ours| ours + self.other_comments),
             Comments::Unread if self.comment_check == CommentCheck::Done => Some(self.issue.comments),
             Comments::Unread => self.record.as_ref().and_then(|record| record.comments),
         };

@@ -6,6 +6,9 @@ use crate::mission::identity::HostName;
 use crate::mission::phase::Phase;
 use std::borrow::Cow;
 
+/// What stands before the slash in labels of ours.
+pub const SCOPES: [&str; 6] = ["kind", "mission", "health", "approval", "wizard", "host"];
+
 /// Every label of ours, in the order of the reference's table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Label {

@@ -255,7 +255,7 @@ pub enum Allowance {
 pub enum Comments {
     /// Not asked for.
     Unread,
-    /// All of them, as of this pass.
+    /// All that may be ours, as of this pass.
     Read(Vec<CommentFacts>),
 }
 
@@ -279,8 +279,10 @@ pub struct Observation {
     pub issue: IssueFacts,
     /// What its title and body ask for: read once, when the observation begins.
     pub asked: Result<Proposal, Vec<Problem>>,
-    /// Its comments.
+    /// Its comments, as far as they may be ours.
     pub comments: Comments,
+    /// How many others there are, where they were read.
+    pub other_comments: i64,
     /// Whether somebody may have changed or deleted our comment since we read it.
     pub is_comment_suspect: bool,
     /// Whether this pass asks for our comment by its id.
@@ -325,6 +327,7 @@ impl Observation {
             issue,
             asked,
             comments: Comments::Unread,
+            other_comments: 0,
             is_comment_suspect: false,
             comment_check: CommentCheck::NotDue,
             timeline: Timeline::Unread,

@@ -20,8 +20,8 @@ impl Problem {
         Self { field: label.to_owned(), answer: None, wrong: wrong.to_owned(), right: right.to_owned() }
     }
 
-    pub(crate) fn too_long(bytes: usize, most: usize) -> Self {
-        let wrong = format!("is longer than {} KiB ({bytes} bytes), and was not read", most / 1024);
+    pub(crate) fn too_long(most: usize) -> Self {
+        let wrong = format!("is longer than {} KiB, and was not read", most / 1024);
         Self::body("The whole text", &wrong, "Put the details into a file of the repository")
     }
 

@@ -98,7 +98,7 @@ fn without_prefix(title: &str, prefix: &str) -> String {
 /// so everything is checked here.
 pub fn parse(form: &Form, title: &str, body: &str, intake: Intake<'_>) -> Result<Proposal, Vec<Problem>> {
     if body.len() > BODY_BYTES_MAX {
-        return Err(vec![Problem::too_long(body.len(), BODY_BYTES_MAX)]);
+        return Err(vec![Problem::too_long(BODY_BYTES_MAX)]);
     }
     let answers = Answers::read(form, body);
     let mut check = Check { form, answers: &answers, problems: answers.problems.clone() };

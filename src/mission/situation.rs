@@ -195,8 +195,13 @@ fn is_surely_gone(observation: &Observation) -> bool {
 /// Whether an issue that we do not know asks for a cell: its first line says so, or its label.
 #[must_use]
 pub fn is_proposal(issue: &IssueFacts) -> bool {
-    let first = issue.body.lines().map(str::trim).find(|line| !line.is_empty());
-    first == Some(Form::embedded().marker.as_str()) || issue.has(&Label::Proposal)
+    is_filed_as_proposal(&issue.body, issue.labels.iter().map(|label| label.name.as_str()))
+}
+
+/// The same, by the body and the names of the labels.
+pub fn is_filed_as_proposal<'a>(body: &str, mut labels: impl Iterator<Item = &'a str>) -> bool {
+    let first = body.lines().map(str::trim).find(|line| !line.is_empty());
+    first == Some(Form::embedded().marker.as_str()) || labels.any(|name| name == Label::Proposal.name())
 }
 
 /// A bound mission takes valid edits, keeps its host, its cell and its worktree, and keeps running on invalid ones.

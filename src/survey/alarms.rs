@@ -1,6 +1,6 @@
 //! Who may raise an alarm in this pass, and what is to be said for many.
 
-use crate::mission::alarm::{AlarmMarker, Ledger};
+use crate::mission::alarm::Ledger;
 use crate::mission::change::Change;
 use crate::mission::muster::{Muster, Orders};
 use crate::mission::notify::Notify;
@@ -85,11 +85,10 @@ pub(crate) async fn settle(observer: &Observer, here: &Here, ledger: &Ledger) ->
     let (Some(wanted), Some(issue)) = (ledger.intended_marker(here.root), &here.notify.issue) else {
         return Ok(ledger.settled(false));
     };
-    let said = match observer.alarms(issue).await {
-        Ok(said) => said,
+    let is_said = match observer.has_alarm(here, issue, &wanted).await {
+        Ok(is_said) => is_said,
         Err(_) if observer.takes_no_alert(issue).await => return Ok(ledger.refused(here.now)),
         Err(error) => return Err(error),
     };
-    let is_it = |(poster, marker): &(i64, AlarmMarker)| here.is_ours(*poster) && wanted.is_written_as(marker);
-    Ok(ledger.settled(said.iter().any(is_it)))
+    Ok(ledger.settled(is_said))
 }

@@ -9,11 +9,15 @@ use crate::mission::situation::is_proposal;
 use crate::mission::step::Candidate;
 use crate::survey::{Scope, Survey, Surveyed, Surveyor};
 use crate::trouble::{Refusal, Trouble};
-use crate::world::gitea::ForgeError;
+use crate::world::gitea::{ForgeError, HELD_BYTES_MAX};
 use crate::world::mutex::locked;
+use crate::world::observer::{KnownIssues, ListedIssues, OwnComments};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::task::JoinSet;
+
+/// So many numbers of issues for which there was no room are shown.
+const LEFT_OUT_SHOWN: usize = 10;
 
 impl Surveyor<'_> {
     pub(super) async fn survey_issues(
@@ -28,7 +32,9 @@ impl Surveyor<'_> {
             match scope {
                 Scope::Everything => {
                     let suspect = self.find_changed_comments(known).await;
-                    let listed = self.open_issues(known, &mut gone).await;
+                    let ids = self.records.issues_of(known.id);
+                    let known_issues = KnownIssues { ids, repositories: survey.repositories.len() };
+                    let listed = self.open_issues(known, known_issues, &mut gone).await;
                     issues.extend(self.issues_beside(known, &suspect, &listed).await);
                     issues.extend(listed);
                 }
@@ -48,8 +54,13 @@ impl Surveyor<'_> {
     }
 
     /// The open issues, and those that we know as open but that a complete listing lacks.
-    async fn open_issues(&mut self, repository: &KnownRepository, gone: &mut Vec<IssueFacts>) -> Vec<IssueFacts> {
-        let listed = match self.observer.open_issues(repository).await {
+    async fn open_issues(
+        &mut self,
+        repository: &KnownRepository,
+        known_issues: KnownIssues,
+        gone: &mut Vec<IssueFacts>,
+    ) -> Vec<IssueFacts> {
+        let listed = match self.observer.open_issues(repository, known_issues).await {
             Ok(listed) => listed,
             Err(error) => {
                 self.troubles.push(Trouble::of_listing(&repository.name, &error));
@@ -59,8 +70,15 @@ impl Surveyor<'_> {
         self.begun_at.extend(listed.begun_at.map(|begun_at| (repository.id, begun_at)));
         self.has_skipped |= !listed.skipped.is_empty();
         for skipped in &listed.skipped {
-            tracing::warn!("{}: {skipped}; it is left alone", repository.name);
+            let name = &repository.name;
+            let message = format!(
+                "`{name}`: {skipped}; it is left alone, and as long as it is there no issue of the repository counts as \
+                 deleted: close or shorten it"
+            );
+            let unread = Trouble::unread(name, "too-large", message);
+            self.troubles.push(Trouble { is_unread: false, ..unread });
         }
+        self.report_left_out(repository, &listed);
         let mut issues = listed.issues;
         if !listed.is_complete {
             let about = repository.name.to_string();
@@ -70,9 +88,8 @@ impl Surveyor<'_> {
             let unread = Trouble::unread(&repository.name, "listing-incomplete", message);
             self.troubles.push(Trouble { is_unread: false, ..unread });
         } else if listed.skipped.is_empty() {
-            let seen: BTreeSet<i64> = issues.iter().map(|issue| issue.key.issue_id).collect();
             let known = self.troubles.len();
-            let missing = self.missing_issues(repository, &seen).await;
+            let missing = self.missing_issues(repository, &listed.seen).await;
             issues.extend(missing.found);
             // As long as anything of a repository could not be read, nothing of it is called gone.
             if self.troubles.len() == known {
@@ -80,6 +97,26 @@ impl Surveyor<'_> {
             }
         }
         issues
+    }
+
+    /// Issues for which there was no room keep nothing else from being done: whoever files enormous ones prevents no start.
+    fn report_left_out(&mut self, repository: &KnownRepository, listed: &ListedIssues) {
+        let count = listed.left_out.len();
+        if count == 0 {
+            return;
+        }
+        let numbers = listed.left_out.iter().take(LEFT_OUT_SHOWN).map(|number| format!("#{number}"));
+        let numbers = numbers.collect::<Vec<_>>().join(", ");
+        let more = if count > LEFT_OUT_SHOWN { ", …" } else { "" };
+        let name = &repository.name;
+        let message = format!(
+            "`{name}`: {count} issues are left alone ({numbers}{more}): all proposals together are larger than {} MiB, and \
+             the largest are not read; close or shorten them",
+            HELD_BYTES_MAX / (1024 * 1024)
+        );
+        let unread = Trouble::unread(name, "too-large", message);
+        // Whoever files enormous issues comes to no more than that.
+        self.troubles.push(Trouble { is_unread: false, ..unread });
     }
 
     /// Issues of these numbers that are not in a listing of open ones, as far as there are such.
@@ -150,8 +187,8 @@ impl Surveyor<'_> {
             for (at, candidate) in candidates.iter_mut().enumerate() {
                 let missing = candidate.missing();
                 if !missing.is_empty() {
-                    let (observer, key) = (self.observer.clone(), candidate.seen.issue.key.clone());
-                    under_way.spawn(async move { (at, fetch(&observer, &key, &missing).await) });
+                    let (observer, whose) = (self.observer.clone(), OwnComments::of(&candidate.seen));
+                    under_way.spawn(async move { (at, fetch(&observer, &whose, &missing).await) });
                 }
             }
             if under_way.is_empty() {
@@ -178,8 +215,6 @@ impl Surveyor<'_> {
         let key = &observation.issue.key;
         if let ForgeError::TooLarge { .. } = error {
             self.has_skipped = true;
-            tracing::warn!("{key}: its comments are too large to be read; it is left alone");
-            return;
         }
         self.troubles.push(Trouble::of_turn(&key.repository, key.number, &error.clone().into()));
     }

@@ -2,7 +2,7 @@
 
 use crate::mission::identity::RepositoryName;
 use crate::mission::text::shown;
-use crate::world::gitea::{ForgeError, Gitea, User};
+use crate::world::gitea::{ForgeError, Gitea};
 use std::fmt;
 
 /// Why there is no id for a login; one diagnosis for all who tell it.
@@ -83,23 +83,12 @@ pub async fn find_account(gitea: &Gitea, login: &str, repositories: &[Repository
         Err(error) => return Err(AccountError::Forge(error)),
     }
     for name in repositories {
-        let repository = gitea.repository(name);
-        let is_it = |user: &&User| user.login.eq_ignore_ascii_case(login);
-        let workers = known(repository.assignees().send_page().await.map(|page| page.items))?;
-        if let Some(found) = workers.iter().find(is_it) {
-            return Ok(found.id);
-        }
-        if let Some(found) = known(repository.collaborators().await)?.iter().find(is_it) {
-            return Ok(found.id);
+        match gitea.repository(name).worker(login).await {
+            Ok(Some(found)) => return Ok(found.id),
+            Err(error) if error.is_passing() => return Err(AccountError::Forge(error)),
+            // A repository that cannot be read tells of nobody; what is wrong with it others say.
+            Ok(None) | Err(_) => {}
         }
     }
     Err(AccountError::Unknown { login: login.to_owned() })
-}
-
-/// A repository that cannot be read tells of nobody; what is wrong with it others say. An outage is no answer.
-fn known(answer: Result<Vec<User>, ForgeError>) -> Result<Vec<User>, AccountError> {
-    match answer {
-        Err(error) if error.is_passing() => Err(AccountError::Forge(error)),
-        answer => Ok(answer.unwrap_or_default()),
-    }
 }

@@ -8,19 +8,23 @@ use crate::mission::identity::{MissionId, RepositoryId, RepositoryName};
 use crate::mission::label::Label;
 use crate::mission::marker::Marker;
 use crate::mission::notify::{IssueName, Notify};
-use crate::mission::observation::{AttachedLabel, CommentFacts, IssueFacts, LabelEvent, Observation, Origin, Timeline};
+use crate::mission::observation::{
+    AttachedLabel, CommentFacts, Here, IssueFacts, LabelEvent, Observation, Origin, Timeline,
+};
 use crate::mission::person::Person;
 use crate::mission::record::{IssueKey, IssueState};
 use crate::mission::repository::FoundRepository;
+use crate::mission::situation::is_filed_as_proposal;
 use crate::mission::text::{sha256, shown};
 use crate::mission::time::Timestamp;
 use crate::world::accounts::{AccountError, find_account};
 use crate::world::alert_targets::{AlertTargetError, check_alert_issue, check_alert_targets};
 use crate::world::cells;
 use crate::world::crew::{self, LOOK_PATIENCE, blocking};
-use crate::world::gitea::{self, CommentListing, ForgeError, Gitea, Issue, Listing, State};
+use crate::world::gitea::{self, CommentListing, ForgeError, Gitea, HELD_BYTES_MAX, Issue, Listing, State, Wanted};
 use crate::world::repository::{RepositoryError, find_repository};
 use crate::world::root::Root;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Eyes, and no hands.
@@ -57,18 +61,23 @@ impl Observer {
         Ok(labels.into_iter().map(RepositoryLabel::from).collect())
     }
 
-    /// All open issues of a repository.
-    pub async fn open_issues(&self, repository: &KnownRepository) -> Result<ListedIssues, ForgeError> {
-        self.listed(repository, State::Open, None).await
+    /// The open issues of a repository that are proposals, or known to us.
+    pub async fn open_issues(
+        &self,
+        repository: &KnownRepository,
+        known: KnownIssues,
+    ) -> Result<ListedIssues, ForgeError> {
+        self.listed(repository, State::Open, None, known).await
     }
 
-    /// The issues, open or not, that were touched since then.
+    /// The same issues, open or not, that were touched since then.
     pub async fn issues_since(
         &self,
         repository: &KnownRepository,
         since: Timestamp,
+        known: KnownIssues,
     ) -> Result<ListedIssues, ForgeError> {
-        self.listed(repository, State::All, Some(since)).await
+        self.listed(repository, State::All, Some(since), known).await
     }
 
     async fn listed(
@@ -76,11 +85,24 @@ impl Observer {
         repository: &KnownRepository,
         state: State,
         since: Option<Timestamp>,
+        known: KnownIssues,
     ) -> Result<ListedIssues, ForgeError> {
-        let listing = self.gitea.issues(&repository.name).list().state(state).since(since).all().await?;
-        let Listing { issues, skipped, is_complete, begun_at } = listing;
+        let KnownIssues { ids, repositories } = known;
+        let is_wanted = move |issue: &Issue| {
+            let labels = issue.labels.iter().map(|label| label.name.as_str());
+            ids.contains(&issue.id) || is_filed_as_proposal(&issue.body, labels)
+        };
+        let wanted = Wanted { is_wanted: Arc::new(is_wanted), bytes_max: HELD_BYTES_MAX / repositories.max(1) };
+        let listing = self.gitea.issues(&repository.name).list().state(state).since(since).all(wanted).await?;
+        let Listing { issues, seen, left_out, mut skipped, is_complete, begun_at } = listing;
         let issues = issues.into_iter().map(|issue| issue_facts(repository, issue)).collect::<Result<_, _>>()?;
-        Ok(ListedIssues { issues, skipped, is_complete, begun_at })
+        // Gathered into one, since there may be as many as there are issues.
+        if skipped.len() > SKIPPED_MAX {
+            let more = skipped.len() - SKIPPED_MAX;
+            skipped.truncate(SKIPPED_MAX);
+            skipped.push(format!("{more} more issues could not be read"));
+        }
+        Ok(ListedIssues { issues, seen, left_out, skipped, is_complete, begun_at })
     }
 
     /// One issue, open or not; none where there is none.
@@ -93,35 +115,24 @@ impl Observer {
         }
     }
 
-    /// Everything that is said on an issue, and where that is asked for, who has set which label since we spoke.
-    pub async fn said_on(
-        &self,
-        issue: &IssueKey,
-        with_timeline: bool,
-    ) -> Result<(Vec<CommentFacts>, Timeline), ForgeError> {
-        let comments = self.comments(issue).await?;
+    /// What of ours is said on an issue, how many comments it has, and where that is asked for, who has set which label since
+    /// we spoke.
+    pub async fn said_on(&self, whose: &OwnComments, with_timeline: bool) -> Result<Said, ForgeError> {
+        let OwnComments { here, issue, remembered } = whose;
+        let issues = self.gitea.issues(&issue.repository);
+        let own = |comment: &gitea::Comment| {
+            let facts = comment_facts(comment);
+            let is_told = facts.marker.is_some() || facts.alarm.is_some();
+            (Some(facts.id) == *remembered || (is_told && here.is_ours(facts.poster))).then_some(facts)
+        };
+        let (comments, count) = issues.comments(issue.number, &own).await?;
         if !with_timeline {
-            return Ok((comments, Timeline::Unread));
+            return Ok(Said { comments, count, timeline: Timeline::Unread });
         }
         let marked = comments.iter().filter(|comment| comment.marker.is_some());
         let since = marked.map(|comment| comment.created_at).min();
-        let entries = self.gitea.issues(&issue.repository).timeline(issue.number, since).await?;
-        Ok((comments, Timeline::Read(entries.into_iter().filter_map(label_event).collect())))
-    }
-
-    /// The comments of an issue that may be ours, and those that only look like it.
-    pub async fn comments(&self, issue: &IssueKey) -> Result<Vec<CommentFacts>, ForgeError> {
-        let comments = self.gitea.issues(&issue.repository).comments(issue.number).send().await?;
-        let facts = comments.into_iter().map(|comment| CommentFacts {
-            id: comment.id,
-            created_at: comment.created(),
-            updated_at: comment.updated(),
-            poster: comment.user.map_or(0, |user| user.id),
-            marker: Marker::parse(&comment.body),
-            alarm: AlarmMarker::parse(&comment.body),
-            body_sha256: sha256(&comment.body),
-        });
-        Ok(facts.collect())
+        let events = issues.timeline(issue.number, since, &label_event).await?;
+        Ok(Said { comments, count, timeline: Timeline::Read(events) })
     }
 
     /// One comment of an issue by its id; none where it is gone.
@@ -150,13 +161,11 @@ impl Observer {
         Ok(ListedComments { comments: of_issues.map(seen_comment).collect(), is_complete, has_more, begun_at })
     }
 
-    /// The alarms on an issue, each with who posted it.
-    pub async fn alarms(&self, issue: &IssueName) -> Result<Vec<(i64, AlarmMarker)>, ForgeError> {
-        let comments = self.gitea.issues(&issue.repository).comments(issue.number).send().await?;
-        let alarm = |comment: gitea::Comment| {
-            Some((comment.user.map_or(0, |user| user.id), AlarmMarker::parse(&comment.body)?))
-        };
-        Ok(comments.into_iter().filter_map(alarm).collect())
+    /// Whether an alarm of ours is on an issue.
+    pub async fn has_alarm(&self, here: &Here, issue: &IssueName, wanted: &AlarmMarker) -> Result<bool, ForgeError> {
+        let is_it = |comment: &gitea::Comment| is_alarm(here, comment, wanted).then_some(());
+        let (found, _) = self.gitea.issues(&issue.repository).comments(issue.number, &is_it).await?;
+        Ok(!found.is_empty())
     }
 
     /// What keeps alerts from whom they should reach.
@@ -226,11 +235,66 @@ impl From<gitea::Label> for RepositoryLabel {
     }
 }
 
+/// Whether a comment is an alarm of ours.
+pub(in crate::world) fn is_alarm(here: &Here, comment: &gitea::Comment, wanted: &AlarmMarker) -> bool {
+    let found = AlarmMarker::parse(&comment.body);
+    here.is_ours(comment.user.as_ref().map_or(0, |user| user.id))
+        && found.is_some_and(|found| wanted.is_written_as(&found))
+}
+
+/// Whose comments are looked for on an issue.
+#[derive(Clone, Debug)]
+pub struct OwnComments {
+    /// Who we are.
+    pub here: Arc<Here>,
+    /// Where.
+    pub issue: IssueKey,
+    /// The id of our comment, where one is remembered.
+    pub remembered: Option<i64>,
+}
+
+impl OwnComments {
+    /// Those that an observation lacks.
+    #[must_use]
+    pub fn of(seen: &Observation) -> Self {
+        let known = seen.record.as_ref().and_then(|record| record.comment.as_ref());
+        let (here, issue) = (Arc::clone(&seen.here), seen.issue.key.clone());
+        Self { here, issue, remembered: known.map(|known| known.id) }
+    }
+}
+
+/// What is said on an issue.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// The comments that may be ours.
+    pub comments: Vec<CommentFacts>,
+    /// How many there are, everybody's.
+    pub count: i64,
+    /// The timeline, where it was asked for.
+    pub timeline: Timeline,
+}
+
+/// The issues of a repository that are listed whatever they say.
+#[derive(Clone, Debug, Default)]
+pub struct KnownIssues {
+    /// Their ids.
+    pub ids: BTreeSet<i64>,
+    /// How many repositories share the room that there is.
+    pub repositories: usize,
+}
+
+/// So many words about what could not be read are kept.
+const SKIPPED_MAX: usize = 20;
+
 /// Issues of one repository.
 #[derive(Clone, Debug)]
 pub struct ListedIssues {
     /// By id.
     pub issues: Vec<IssueFacts>,
+    /// The ids of all that were seen, those that are no proposals among them.
+    pub seen: BTreeSet<i64>,
+    /// The numbers of those for which there was no room.
+    pub left_out: Vec<i64>,
     /// What could not be read.
     pub skipped: Vec<String>,
     /// Whether all were seen.
@@ -252,13 +316,25 @@ pub struct ListedComments {
     pub begun_at: Option<Timestamp>,
 }
 
+fn comment_facts(comment: &gitea::Comment) -> CommentFacts {
+    CommentFacts {
+        id: comment.id,
+        created_at: comment.created(),
+        updated_at: comment.updated(),
+        poster: comment.user.as_ref().map_or(0, |user| user.id),
+        marker: Marker::parse(&comment.body),
+        alarm: AlarmMarker::parse(&comment.body),
+        body_sha256: sha256(&comment.body),
+    }
+}
+
 fn seen_comment(comment: gitea::ListedComment) -> SeenComment {
-    let updated_at = comment.updated();
-    let gitea::ListedComment { id, user, issue_url, text, updated_at: _ } = comment;
+    let (updated_at, number) = (comment.updated(), comment.number());
+    let gitea::ListedComment { id, user, issue_url: _, text, updated_at: _ } = comment;
     SeenComment {
         id,
         poster: user.map_or(0, |user| user.id),
-        number: issue_url.rsplit('/').next().and_then(|number| number.parse().ok()),
+        number,
         marker: text.marker,
         body_sha256: text.sha256,
         updated_at,

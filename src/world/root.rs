@@ -4,7 +4,7 @@ use crate::mission::admission::Space;
 use crate::mission::archive::ArchiveName;
 use crate::mission::cell::Sighting;
 use crate::mission::ground::RootFile;
-use crate::mission::identity::{MissionId, RootId};
+use crate::mission::identity::{MissionId, RepositoryId, RootId};
 use crate::mission::observation::ArchiveSight;
 use crate::mission::record::{IssueKey, Record};
 use crate::mission::text::{Printable, shell_word};
@@ -228,6 +228,16 @@ pub struct Records {
     pub by_issue: BTreeMap<(i64, i64), Record>,
     /// Files that cannot be read, with the reason; nothing is decided about their issues.
     pub damaged: BTreeMap<(i64, i64), String>,
+}
+
+impl Records {
+    /// The ids of the issues of a repository that have a record, readable or not.
+    #[must_use]
+    pub fn issues_of(&self, repository: RepositoryId) -> BTreeSet<i64> {
+        let whole = (repository, i64::MIN)..=(repository, i64::MAX);
+        let damaged = self.damaged.range(whole.clone()).map(|((_, issue), _)| *issue);
+        self.by_issue.range(whole).map(|((_, issue), _)| *issue).chain(damaged).collect()
+    }
 }
 
 impl Root {

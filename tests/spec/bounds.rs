@@ -5,7 +5,7 @@ use crate::support::host::{Host, changes, run, writes};
 use crate::support::is_thorough;
 use crate::support::missions::body;
 use lazarus::world::crew::gather;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::Duration;
 
 const MIB: usize = 1024 * 1024;
@@ -32,20 +32,16 @@ async fn law_8_bounded_many_proposals_cost_few_requests_when_nothing_happened() 
 }
 
 #[tokio::test]
-async fn law_8_bounded_a_page_that_is_too_large_is_read_in_parts_and_an_issue_that_is_too_large_is_left_alone() {
+async fn law_8_bounded_bodies_are_cut_as_they_arrive_and_each_is_told_to_be_too_long() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::on_disk());
     let long = body(&[("Objective", &"x".repeat(MIB / 2))]);
     repository.file_many("reader", vec![long; 40]).await;
-    let known = repository.file("reader", "Mission: small", &[]).await;
+    repository.file_many("reader", vec![body(&[("Objective", &"\u{1F9D9}\"\\\n".repeat(17 * MIB / 7))])]).await;
     let report = host.once(&repository).await;
-    assert_eq!(report["summary"]["phase"]["invalid"], 40, "each is longer than 16 KiB");
-    repository.file_many("reader", vec![body(&[("Objective", &"x".repeat(17 * MIB))])]).await;
-    forge.change(reqwest::Method::DELETE, &repository.issue_path(known), Value::Null).await;
-    let run = run(host.reconciler(&repository).args(["--once", "--json"])).await;
-    assert_eq!(run.code, 0, "{}", run.stderr);
-    assert!(run.stderr.contains("an issue is too large") && run.stderr.contains("it is left alone"), "{}", run.stderr);
-    assert_eq!(changes(&run.json()), 0, "while one is unseen, none is called gone");
+    assert_eq!(report["summary"]["phase"]["invalid"], 41);
+    assert!(repository.comment(41).await.contains("is longer than 128 KiB"), "{}", repository.comment(41).await);
+    assert_eq!(changes(&host.once(&repository).await), 0);
 }
 
 #[tokio::test]

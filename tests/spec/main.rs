@@ -9,6 +9,7 @@ mod agent_words;
 mod alarms;
 mod approved_text;
 mod bounds;
+mod bounds_in_sum;
 mod checkout;
 mod clock;
 mod commands;

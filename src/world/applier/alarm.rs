@@ -9,6 +9,7 @@ use crate::world::WorldError;
 use crate::world::alert_targets::check_alert_issue;
 use crate::world::applier::Applier;
 use crate::world::gitea::{self, ForgeError};
+use crate::world::observer::is_alarm;
 
 /// How often one is tried whose answer was lost, looking for it each time before.
 const CREATES_MAX: usize = 3;
@@ -75,19 +76,15 @@ impl Applier {
     async fn say(&self, issue: &IssueName, body: &str, marker: AlarmMarker) -> Result<(), Unsaid> {
         let here = self.here();
         let issues = self.gitea.issues(&issue.repository);
-        let is_it = |comment: &gitea::Comment| {
-            let poster = comment.user.as_ref().map_or(0, |user| user.id);
-            let found = AlarmMarker::parse(&comment.body);
-            here.is_ours(poster) && found.is_some_and(|found| marker.is_written_as(&found))
-        };
+        let is_it = |comment: &gitea::Comment| is_alarm(&here, comment, &marker).then_some(());
         for attempt in 1.. {
             match issues.create_comment(issue.number, body).send().await {
                 Ok(_) => return Ok(()),
                 Err(error) if error.may_have_happened() && attempt < CREATES_MAX => {}
                 Err(error) => return Err(Unsaid { is_known: !error.may_have_happened(), error }),
             }
-            let comments = issues.comments(issue.number).send().await;
-            if comments.map_err(|error| Unsaid { error, is_known: false })?.iter().any(is_it) {
+            let found = issues.comments(issue.number, &is_it).await;
+            if !found.map_err(|error| Unsaid { error, is_known: false })?.0.is_empty() {
                 return Ok(());
             }
         }

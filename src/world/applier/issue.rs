@@ -95,15 +95,14 @@ impl Applier {
                     return Err(error.into());
                 }
             }
-            let comments = issues.comments(issue.number).send().await?;
             let marker = Marker::parse(&body);
-            let is_it = |comment: &gitea::Comment| {
+            let ours = |comment: &gitea::Comment| {
                 let poster = comment.user.as_ref().map_or(0, |user| user.id);
-                here.is_ours(poster) && Marker::parse(&comment.body) == marker
+                (here.is_ours(poster) && Marker::parse(&comment.body) == marker).then(|| written(comment))
             };
-            if let Some(found) = comments.iter().find(|comment| is_it(comment)) {
+            if let Some(found) = issues.comments(issue.number, &ours).await?.0.into_iter().next() {
                 // Its answer was lost, so what was sent counts, whatever stands there by now.
-                let written = Written { body_sha256: sha256(&body), ..written(found) };
+                let written = Written { body_sha256: sha256(&body), ..found };
                 return self.remember_comment(issue, written.posted(status, reposted_at)).await;
             }
         }

@@ -1,7 +1,8 @@
 //! One call to the forge, described first and sent last.
 
 use crate::mission::time::Timestamp;
-use crate::world::gitea::connection::{Answer, Connection, Request};
+use crate::world::gitea::answer::{Answer, Items, Whole, decode};
+use crate::world::gitea::connection::{Connection, Request};
 use crate::world::gitea::error::ForgeError;
 use reqwest::Method;
 use serde::Serialize;
@@ -17,14 +18,18 @@ use std::sync::Arc;
 pub struct Call<T> {
     connection: Arc<Connection>,
     request: Request,
+    /// Whether a long string may be cut.
+    is_cut: bool,
     answer: PhantomData<fn() -> T>,
 }
 
 /// One page of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
-    /// What is on it.
+    /// What is kept of it.
     pub items: Vec<T>,
+    /// How many there are on it, those that are not kept among them.
+    pub count: u64,
     /// How many there are on all pages, where the forge says so.
     pub total: Option<u64>,
     /// What the forge's clock said when it answered.
@@ -36,7 +41,7 @@ impl<T> Call<T> {
         let is_repeatable = method != Method::POST;
         let path = path.iter().map(|&part| part.to_owned()).collect();
         let request = Request { method, path, query: Vec::new(), body: None, is_repeatable };
-        Self { connection: Arc::clone(connection), request, answer: PhantomData }
+        Self { connection: Arc::clone(connection), request, is_cut: true, answer: PhantomData }
     }
 
     pub(super) fn get(connection: &Arc<Connection>, path: &[&str]) -> Self {
@@ -76,8 +81,14 @@ impl<T> Call<T> {
         self
     }
 
-    async fn answer(&self) -> Result<Answer, ForgeError> {
-        self.connection.send(&self.request).await
+    /// Nothing of the answer may be missing.
+    pub(super) fn uncut(mut self) -> Self {
+        self.is_cut = false;
+        self
+    }
+
+    async fn answer(&self) -> Result<Answer<Whole>, ForgeError> {
+        self.connection.send(&self.request, &|| Whole::new(self.is_cut)).await
     }
 }
 
@@ -100,13 +111,19 @@ impl<T: DeserializeOwned> Call<T> {
     }
 }
 
-impl<T: DeserializeOwned> Call<Vec<T>> {
+impl<T: DeserializeOwned + Send> Call<Vec<T>> {
     /// Sends the call and reads its answer with the number of items on all pages.
     pub async fn send_page(self) -> Result<Page<T>, ForgeError> {
-        let answer = self.answer().await?;
-        // An empty list may come as `null`.
-        let items: Option<Vec<T>> = decode(&answer)?;
-        Ok(Page { items: items.unwrap_or_default(), total: answer.total, date: answer.date })
+        self.sift(&Some).await
+    }
+
+    /// The same, but keeps of each item only what `keep` makes of it, as soon as it has arrived.
+    pub(super) async fn sift<U: Send>(self, keep: &(impl Fn(T) -> Option<U> + Sync)) -> Result<Page<U>, ForgeError> {
+        let Answer { tried, next, is_json, total, date, body } =
+            self.connection.send(&self.request, &|| Items::new(keep)).await?;
+        let read = if is_json { body.end() } else { Err("it is not JSON".to_owned()) };
+        let (items, count) = read.map_err(|problem| ForgeError::Protocol { tried, problem, next })?;
+        Ok(Page { items, count, total, date })
     }
 }
 
@@ -115,19 +132,4 @@ impl Call<()> {
     pub async fn done(self) -> Result<(), ForgeError> {
         self.answer().await.map(|_| ())
     }
-}
-
-fn decode<T: DeserializeOwned>(answer: &Answer) -> Result<T, ForgeError> {
-    let wrong = |problem: String| {
-        let Answer { tried, next, .. } = answer;
-        ForgeError::Protocol { tried: tried.clone(), problem, next: next.clone() }
-    };
-    if !answer.is_json {
-        return Err(wrong("it is not JSON".to_owned()));
-    }
-    let mut json = serde_json::Deserializer::from_slice(&answer.body);
-    serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let path = error.path().to_string();
-        wrong(format!("at `{path}`: {}", error.into_inner()))
-    })
 }

@@ -4,6 +4,7 @@ use crate::mission::identity::ForgeUrl;
 use crate::mission::time::Timestamp;
 use crate::world::clock;
 use crate::world::gitea::Gitea;
+use crate::world::gitea::answer::{Answer, Body, Full, Words};
 use crate::world::gitea::cause::{Cause, HostResolver, chain, detail};
 use crate::world::gitea::error::ForgeError;
 use crate::world::gitea::refusal::{Asked, header, no_gitea, refusal};
@@ -19,8 +20,8 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use url::Url;
 
-/// The most of one answer that is ever held, in bytes.
-const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// The most bytes of one answer that are read.
+const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// After so many failed calls in a row no further one is made; the next pass begins afresh.
 const FAILURES_MAX: u32 = 8;
@@ -229,18 +230,6 @@ pub(super) struct Request {
     pub(super) is_repeatable: bool,
 }
 
-/// A success.
-#[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) tried: String,
-    /// What to do if it turns out to be none of a Gitea's.
-    pub(super) next: String,
-    pub(super) is_json: bool,
-    pub(super) total: Option<u64>,
-    pub(super) date: Option<Timestamp>,
-    pub(super) body: Vec<u8>,
-}
-
 #[derive(Debug)]
 pub(super) struct Connection {
     client: Client,
@@ -294,8 +283,12 @@ impl Connection {
         }
     }
 
-    /// Sends a request, again where that can help and does no harm.
-    pub(super) async fn send(&self, request: &Request) -> Result<Answer, ForgeError> {
+    /// Sends a request, again where that can help and does no harm. Each try begins a body of its own.
+    pub(super) async fn send<S: Body>(
+        &self,
+        request: &Request,
+        begin: &(impl Fn() -> S + Sync),
+    ) -> Result<Answer<S>, ForgeError> {
         let url = self.url(request);
         let tried = format!("{} {}", request.method, url.path());
         let failures = self.failures.load(Ordering::Relaxed);
@@ -304,7 +297,7 @@ impl Connection {
         }
         let mut delay = self.patience.first_delay;
         for _ in 1..self.patience.tries {
-            match self.try_once(request, &url, &tried).await {
+            match self.try_once(request, &url, begin).await {
                 Err(error) if may_try_again(request, &error) => {
                     tracing::debug!(%error, "asking again");
                     let jitter = delay.mul_f64(0.5 + random::fraction() / 2.0);
@@ -314,10 +307,10 @@ impl Connection {
                 decided => return self.note(decided),
             }
         }
-        self.note(self.try_once(request, &url, &tried).await)
+        self.note(self.try_once(request, &url, begin).await)
     }
 
-    fn note(&self, outcome: Result<Answer, ForgeError>) -> Result<Answer, ForgeError> {
+    fn note<S>(&self, outcome: Result<Answer<S>, ForgeError>) -> Result<Answer<S>, ForgeError> {
         match &outcome {
             Err(error) if error.is_passing() || error.is_about_the_token() => {
                 self.failures.fetch_add(1, Ordering::Relaxed)
@@ -327,7 +320,13 @@ impl Connection {
         outcome
     }
 
-    async fn try_once(&self, request: &Request, url: &Url, tried: &str) -> Result<Answer, ForgeError> {
+    async fn try_once<S: Body>(
+        &self,
+        request: &Request,
+        url: &Url,
+        begin: &(impl Fn() -> S + Sync),
+    ) -> Result<Answer<S>, ForgeError> {
+        let tried = &format!("{} {}", request.method, url.path());
         let place = self.places.acquire().await;
         let _place = place.expect("the semaphore is never closed");
         let token = self.token.read().unwrap_or_else(PoisonError::into_inner).0.clone();
@@ -344,29 +343,31 @@ impl Connection {
         if let Some(date) = date {
             self.clock_offset.store(clock::now().after(date).num_seconds(), Ordering::Relaxed);
         }
-        let body = match self.read_bounded(response, tried).await {
-            Ok(body) => body,
-            // What went wrong with the words of a refusal does not matter.
-            Err(_) if !status.is_success() => Vec::new(),
-            Err(error) => return Err(error),
-        };
         if status.is_success() {
+            let mut body = begin();
+            self.read(response, &mut body, tried).await?;
             let total = header(&headers, "x-total-count").and_then(|total| total.parse().ok());
             let is_json = header(&headers, CONTENT_TYPE.as_str()).is_some_and(|kind| kind.contains("json"));
-            return Ok(Answer { tried: tried.to_owned(), next: no_gitea(&self.base), is_json, total, date, body });
+            return Ok(Answer { tried: tried.clone(), next: no_gitea(&self.base), is_json, total, date, body });
         }
-        Err(refusal(Asked { tried, url, forge: &self.base }, status, &headers, &body))
+        let mut words = Words::default();
+        // What went wrong with the words of a refusal does not matter.
+        let read = self.read(response, &mut words, tried).await;
+        let words = read.map(|()| words.0).unwrap_or_default();
+        Err(refusal(Asked { tried, url, forge: &self.base }, status, &headers, &words))
     }
 
-    async fn read_bounded(&self, mut response: Response, tried: &str) -> Result<Vec<u8>, ForgeError> {
-        let mut body = Vec::new();
+    async fn read(&self, mut response: Response, body: &mut impl Body, tried: &str) -> Result<(), ForgeError> {
+        let too_large = |limit| ForgeError::TooLarge { tried: tried.to_owned(), limit };
+        let mut read = 0;
         while let Some(chunk) = response.chunk().await.map_err(|error| failed(tried, &self.base, &error))? {
-            if body.len() + chunk.len() > BODY_BYTES_MAX {
-                return Err(ForgeError::TooLarge { tried: tried.to_owned(), limit: BODY_BYTES_MAX });
+            read += chunk.len();
+            if read > ANSWER_BYTES_MAX {
+                return Err(too_large(ANSWER_BYTES_MAX));
             }
-            body.extend_from_slice(&chunk);
+            body.take(&chunk).map_err(|Full { limit }| too_large(limit))?;
         }
-        Ok(body)
+        Ok(())
     }
 
     fn url(&self, request: &Request) -> Url {

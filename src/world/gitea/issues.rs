@@ -6,11 +6,15 @@ use crate::world::gitea::call::{Call, Page};
 use crate::world::gitea::connection::Connection;
 use crate::world::gitea::error::ForgeError;
 use crate::world::gitea::models::{Comment, Issue, Label, ListedComment, TimelineEntry};
+use chrono::TimeDelta;
 use serde_json::json;
 use std::sync::Arc;
 
 /// So many pages of a timeline are read since we spoke.
-const TIMELINE_PAGES_MAX: u64 = 200;
+const TIMELINE_PAGES_MAX: u64 = 2_000;
+
+/// So many lines of a timeline are kept.
+const TIMELINE_KEPT_MAX: usize = 10_000;
 
 /// Which issues a listing holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
@@ -80,9 +84,33 @@ impl Issues {
         self.call(&[&number.to_string(), "labels", &id.to_string()], Call::delete)
     }
 
-    /// The comments of an issue. They come all at once: the forge ignores `page` and `limit` here.
-    pub fn comments(&self, number: i64) -> CommentList {
-        CommentList { issues: self.clone(), number }
+    /// What `keep` makes of each comment of an issue, and how many comments there are. They come all at once: the forge
+    /// ignores `page` and `limit` here. Where that is too much, the comments of the whole repository are read by pages. A
+    /// missing issue answers 500 (go-gitea/gitea `routers/api/v1/repo/issue_comment.go`), so ask only about issues that exist.
+    pub async fn comments<U: Send>(
+        &self,
+        number: i64,
+        keep: &(impl Fn(&Comment) -> Option<U> + Sync),
+    ) -> Result<(Vec<U>, i64), ForgeError> {
+        let call = self.call(&[&number.to_string(), "comments"], Call::<Vec<Comment>>::get);
+        match call.sift(&|comment: Comment| keep(&comment)).await {
+            Ok(Page { items, count, .. }) => Ok((items, i64::try_from(count).unwrap_or(i64::MAX))),
+            Err(ForgeError::TooLarge { .. }) => self.comments_by_pages(number, keep).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn comments_by_pages<U: Send>(
+        &self,
+        number: i64,
+        keep: &(impl Fn(&Comment) -> Option<U> + Sync),
+    ) -> Result<(Vec<U>, i64), ForgeError> {
+        let issue = self.get(number).send().await?;
+        // A comment bears no earlier time than its issue, but for what was committed late.
+        let since = Timestamp::parse(&issue.created_at).map(|created| created.plus(-TimeDelta::minutes(2)));
+        let feed = IssueFeed { issues: self.clone(), since };
+        let kept = feed.sift(&|comment| if comment.number() == Some(number) { keep(comment) } else { None }).await?;
+        Ok((kept, issue.comments))
     }
 
     /// The comments of the whole repository from then on. Deletions do not show.
@@ -98,25 +126,33 @@ impl Issues {
         }
     }
 
-    /// The timeline of an issue from then on. Its total is that of the page alone, so it is read until a page is empty
-    /// (go-gitea/gitea `routers/api/v1/repo/issue_comment.go`).
-    pub async fn timeline(&self, number: i64, since: Option<Timestamp>) -> Result<Vec<TimelineEntry>, ForgeError> {
+    /// What `keep` makes of each line of an issue's timeline from then on. Its total is that of the page alone, so it is read
+    /// until a page is empty (go-gitea/gitea `routers/api/v1/repo/issue_comment.go`).
+    pub async fn timeline<U: Send>(
+        &self,
+        number: i64,
+        since: Option<Timestamp>,
+        keep: &(impl Fn(TimelineEntry) -> Option<U> + Sync),
+    ) -> Result<Vec<U>, ForgeError> {
         let mut entries = Vec::new();
         for page in 1..=TIMELINE_PAGES_MAX {
-            let mut call = self.call(&[&number.to_string(), "timeline"], Call::<Option<Vec<TimelineEntry>>>::get);
+            let mut call = self.call(&[&number.to_string(), "timeline"], Call::<Vec<TimelineEntry>>::get);
             if let Some(since) = since {
                 call = call.query("since", since);
             }
-            // An empty one may be `null`.
-            let read = call.query("page", page).query("limit", 50).send().await?.unwrap_or_default();
-            if read.is_empty() {
+            let read = call.query("page", page).query("limit", 50).sift(keep).await?;
+            if read.count == 0 {
                 return Ok(entries);
             }
-            entries.extend(read);
+            entries.extend(read.items);
+            if entries.len() > TIMELINE_KEPT_MAX {
+                break;
+            }
         }
         let tried = format!("the timeline of issue {number} of {}", self.repository);
-        let problem = format!("it has more than {TIMELINE_PAGES_MAX} pages");
-        Err(ForgeError::Protocol { tried, problem, next: "no more is read of one issue".to_owned() })
+        let problem = format!("it has more than {TIMELINE_PAGES_MAX} pages, or {TIMELINE_KEPT_MAX} changes of labels");
+        let next = "no more is read of one issue: close it, and file the mission again".to_owned();
+        Err(ForgeError::Protocol { tried, problem, next })
     }
 
     /// Posts a comment. Never repeated blindly: look for it first.
@@ -206,19 +242,19 @@ impl CommentFeed {
     }
 }
 
-/// The comments of one issue.
+/// The comments of a whole repository as they are, for those of one issue.
 #[derive(Clone, Debug)]
-#[must_use = "nothing is asked before `send`"]
-pub struct CommentList {
+pub(super) struct IssueFeed {
     issues: Issues,
-    number: i64,
+    since: Option<Timestamp>,
 }
 
-impl CommentList {
-    /// All of them, oldest first. A missing issue answers 500 here
-    /// (go-gitea/gitea `routers/api/v1/repo/issue_comment.go`), so ask only about issues that exist.
-    pub async fn send(self) -> Result<Vec<Comment>, ForgeError> {
-        let call = self.issues.call(&[&self.number.to_string(), "comments"], Call::<Vec<Comment>>::get);
-        Ok(call.send_page().await?.items)
+impl IssueFeed {
+    pub(super) fn page(&self, page: u64, limit: u64) -> Call<Vec<Comment>> {
+        let mut call = self.issues.call(&["comments"], Call::<Vec<Comment>>::get);
+        if let Some(since) = self.since {
+            call = call.query("since", since);
+        }
+        call.query("page", page).query("limit", limit)
     }
 }

@@ -16,15 +16,18 @@
 //! It never follows a redirect (a renamed repository answers 301, and a followed POST would turn into a GET),
 //! never blindly repeats a create, and bounds every wait and every body.
 
+mod answer;
 mod call;
 mod cause;
 mod connection;
 mod error;
+mod held;
 mod issues;
 mod listing;
 mod models;
 mod refusal;
 mod repositories;
+mod shortener;
 mod traffic;
 
 pub use call::{Call, Page};
@@ -33,8 +36,8 @@ pub(in crate::world) use cause::chain;
 pub use connection::{Builder, Patience, Requests, Token};
 pub(in crate::world) use connection::{as_needed_for, install_tls};
 pub use error::ForgeError;
-pub use issues::{CommentFeed, CommentList, IssueList, Issues, State};
-pub use listing::{CommentListing, Listing};
+pub use issues::{CommentFeed, IssueList, Issues, State};
+pub use listing::{CommentListing, HELD_BYTES_MAX, Listing, Wanted};
 pub use models::{
     Branch, Comment, Contents, ExternalTracker, Hook, Issue, IssueConfig, Label, ListedComment, ListedText,
     Permissions, Pull, RemoteFile, Repository, Template, TemplateField, TimelineEntry, User, Version,

@@ -237,6 +237,9 @@ pub struct Issue {
     pub comments: i64,
     /// RFC 3339, in the server's zone.
     #[serde(default, deserialize_with = "or_default")]
+    pub created_at: String,
+    /// The same.
+    #[serde(default, deserialize_with = "or_default")]
     pub updated_at: String,
     /// Its page.
     #[serde(default, deserialize_with = "or_default")]
@@ -257,6 +260,9 @@ pub struct Comment {
     /// Its text, HTML comments included.
     #[serde(default, deserialize_with = "or_default")]
     pub body: String,
+    /// The page of its issue; empty where it is about a pull request.
+    #[serde(default, deserialize_with = "or_default")]
+    pub issue_url: String,
     /// When it was posted.
     #[serde(default, deserialize_with = "or_default")]
     pub created_at: String,
@@ -299,7 +305,18 @@ fn kept_of_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ListedText
     Ok(ListedText { sha256: sha256(&text), marker: Marker::parse(&text) })
 }
 
+/// The number of the issue that a comment is on, by the page of that issue.
+fn number_in(issue_url: &str) -> Option<i64> {
+    issue_url.rsplit('/').next()?.parse().ok()
+}
+
 impl ListedComment {
+    /// The number of its issue.
+    #[must_use]
+    pub fn number(&self) -> Option<i64> {
+        number_in(&self.issue_url)
+    }
+
     /// When it was last edited; else when it was posted.
     #[must_use]
     pub fn updated(&self) -> Timestamp {
@@ -308,6 +325,12 @@ impl ListedComment {
 }
 
 impl Comment {
+    /// The number of its issue.
+    #[must_use]
+    pub fn number(&self) -> Option<i64> {
+        number_in(&self.issue_url)
+    }
+
     /// When it was posted.
     #[must_use]
     pub fn created(&self) -> Timestamp {

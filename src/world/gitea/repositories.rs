@@ -1,6 +1,7 @@
 //! A repository and its labels.
 
 use crate::mission::identity::RepositoryName;
+use crate::mission::label::{Label as OurLabel, SCOPES};
 use crate::world::gitea::call::{Call, Page};
 use crate::world::gitea::connection::Connection;
 use crate::world::gitea::error::ForgeError;
@@ -11,8 +12,14 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// The most labels of one repository that are read.
-const LABELS_MAX: usize = 5_000;
+/// The most labels of one repository that are read by pages.
+const LABELS_MAX: u64 = 100_000;
+
+/// The most labels of one repository that are kept.
+const LABELS_KEPT_MAX: usize = 5_000;
+
+/// The most bytes of a label's name and description together, as a forge has them.
+const LABEL_BYTES_MAX: usize = 4 * 1024;
 
 /// The most pages of collaborators that are read.
 const COLLABORATORS_PAGES_MAX: u32 = 20;
@@ -53,44 +60,57 @@ impl Repositories {
         self.call(&[], Call::get)
     }
 
-    /// Those who may be assigned to issues: whoever may write, and the members of teams.
-    pub fn assignees(&self) -> Call<Vec<User>> {
-        self.call(&["assignees"], Call::get)
-    }
-
-    /// The collaborators, those who may only read among them.
-    pub async fn collaborators(&self) -> Result<Vec<User>, ForgeError> {
-        let mut collaborators: Vec<User> = Vec::new();
+    /// The account with this login among those who may be assigned to issues, who are whoever may write and the members of
+    /// teams, and the collaborators, those who may only read among them.
+    pub async fn worker(&self, login: &str) -> Result<Option<User>, ForgeError> {
+        let is_it = |user: User| user.login.eq_ignore_ascii_case(login).then_some(user);
+        let assignees: Page<User> = self.call(&["assignees"], Call::get).sift(&is_it).await?;
+        if let Some(found) = assignees.items.into_iter().next() {
+            return Ok(Some(found));
+        }
+        let mut seen = 0;
         for page in 1..=COLLABORATORS_PAGES_MAX {
             let call = self.call(&["collaborators"], Call::get).query("page", page).query("limit", 50);
-            let Page { items, total, date: _ } = call.send_page().await?;
-            let is_last = items.is_empty();
-            collaborators.extend(items);
-            if is_last || total.is_some_and(|total| collaborators.len() as u64 >= total) {
-                break;
+            let Page { items, count, total, date: _ } = call.sift(&is_it).await?;
+            seen += count;
+            let is_last = count == 0 || total.is_some_and(|total| seen >= total);
+            if is_last || !items.is_empty() {
+                return Ok(items.into_iter().next());
             }
         }
-        Ok(collaborators)
+        Ok(None)
     }
 
-    /// All labels. Without a page most versions send them all at once; newer ones may not (go-gitea/gitea#21158).
+    /// Our labels, those of hosts, and those that the forge may take off an issue when ours is put on. Without a page most
+    /// versions send them all at once; newer ones may not (go-gitea/gitea#21158).
     pub async fn labels(&self) -> Result<Vec<Label>, ForgeError> {
-        let Page { items: mut labels, total, date: _ } = self.call(&["labels"], Call::get).send_page().await?;
-        if total.is_none_or(|total| labels.len() as u64 >= total) {
-            return Ok(labels);
+        let keep = |label: Label| may_matter(&label).then_some(label);
+        let first: Page<Label> = self.call(&["labels"], Call::get).sift(&keep).await?;
+        if first.total.is_none_or(|total| first.count >= total) {
+            return self.bounded(first.items);
         }
-        labels.clear();
+        let (mut labels, mut count) = (Vec::new(), 0);
         for page in 1.. {
-            let call = self.call(&["labels"], Call::get);
-            let Page { items, total, date: _ } = call.query("page", page).query("limit", 50).send_page().await?;
-            let is_last = items.is_empty();
-            labels.extend(items);
-            let is_all = total.is_some_and(|total| labels.len() as u64 >= total);
-            if is_last || is_all || labels.len() >= LABELS_MAX {
+            let call = self.call(&["labels"], Call::get).query("page", page).query("limit", 50);
+            let read: Page<Label> = call.sift(&keep).await?;
+            labels.extend(read.items);
+            count += read.count;
+            let is_all = read.total.is_some_and(|total| count >= total);
+            if read.count == 0 || is_all || count >= LABELS_MAX || labels.len() > LABELS_KEPT_MAX {
                 break;
             }
         }
-        Ok(labels)
+        self.bounded(labels)
+    }
+
+    fn bounded(&self, labels: Vec<Label>) -> Result<Vec<Label>, ForgeError> {
+        if labels.len() <= LABELS_KEPT_MAX {
+            return Ok(labels);
+        }
+        let tried = format!("the labels of {}", self.name);
+        let problem = format!("more than {LABELS_KEPT_MAX} of them have a scope of ours, such as `host/`");
+        let next = "delete those that nobody needs: the repository, Issues, Labels".to_owned();
+        Err(ForgeError::Protocol { tried, problem, next })
     }
 
     /// Creates a label. The forge accepts a second one of the same name, so this is never repeated blindly.
@@ -131,7 +151,7 @@ impl Repositories {
     /// A file or folder of the default branch.
     pub fn contents(&self, path: &str) -> Call<Contents> {
         let parts: Vec<&str> = ["contents"].into_iter().chain(path.split('/')).collect();
-        self.call(&parts, Call::get)
+        self.call(&parts, Call::get).uncut()
     }
 
     /// Commits files. Needs the scope `write:repository`; the forge refuses a file that has changed meanwhile, so doing it
@@ -174,6 +194,13 @@ impl Repositories {
         let body = hook.body();
         self.call(&["hooks", &id.to_string()], |connection, path| Call::patch(connection, path, &body))
     }
+}
+
+/// Whether a label is ours, a host's, or one that the forge may take off an issue when ours is put on.
+fn may_matter(label: &Label) -> bool {
+    let is_of = |scope: &str| label.name.strip_prefix(scope).is_some_and(|rest| rest.starts_with('/'));
+    let is_near = is_of("host") || (label.exclusive && SCOPES.into_iter().any(is_of));
+    (OurLabel::named(&label.name).is_some() || is_near) && label.name.len() + label.description.len() <= LABEL_BYTES_MAX
 }
 
 /// Files to be committed at once.

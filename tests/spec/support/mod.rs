@@ -4,6 +4,7 @@ pub(crate) mod bodies;
 pub(crate) mod cells;
 pub(crate) mod daemon;
 pub(crate) mod fences;
+pub(crate) mod flood;
 pub(crate) mod forge;
 pub(crate) mod git_forge;
 pub(crate) mod gitea;

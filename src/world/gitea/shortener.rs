@@ -1,0 +1,190 @@
+//! Takes JSON as it arrives and keeps only the first bytes of each string.
+
+/// Whether the rest of a string is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Between strings.
+    Outside,
+    /// In a string.
+    Inside,
+    /// After a backslash.
+    Escaped,
+    /// After `\u` and so many digits, which come to this number.
+    Unicode(u8, u32),
+}
+
+/// Where an array of answers ends and its elements begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Boundary {
+    /// Nothing of the kind.
+    None,
+    /// An element of the outermost array ends.
+    Element,
+    /// The outermost array ends.
+    End,
+}
+
+/// Reads JSON byte by byte. Of a string that is longer than the limit, the limit and at most three bytes are kept, so that
+/// one can tell by its length that it was cut.
+#[derive(Debug)]
+pub(super) struct Shortener {
+    string_bytes_max: usize,
+    place: Place,
+    /// Bytes of the string at hand, without its escapes.
+    length: usize,
+    is_cut: bool,
+    /// Whether the first half of a pair was kept, without which the second means nothing.
+    is_half: bool,
+    depth: usize,
+    /// Whether the outermost of all is an array that is read by its elements.
+    is_list: bool,
+    kept: Vec<u8>,
+}
+
+impl Shortener {
+    pub(super) fn new(string_bytes_max: usize) -> Self {
+        let (place, length, depth, kept) = (Place::Outside, 0, 0, Vec::new());
+        let (is_cut, is_half, is_list) = (false, false, false);
+        Self { string_bytes_max, place, length, is_cut, is_half, depth, is_list, kept }
+    }
+
+    /// What is kept and was not taken.
+    pub(super) fn kept(&self) -> &[u8] {
+        &self.kept
+    }
+
+    /// Forgets what was kept.
+    pub(super) fn clear(&mut self) {
+        self.kept.clear();
+    }
+
+    /// Whether it is inside an array or object.
+    pub(super) fn is_open(&self) -> bool {
+        self.depth > 0
+    }
+
+    /// Reads on until something of the outermost array ends, whose own brackets and commas are not kept; how many bytes were
+    /// read.
+    pub(super) fn read_elements(&mut self, bytes: &[u8]) -> (usize, Boundary) {
+        let mut at = 0;
+        while at < bytes.len() {
+            let byte = bytes[at];
+            if self.place == Place::Outside {
+                at += 1;
+                match (byte, self.depth) {
+                    (b'[', 0) => (self.depth, self.is_list) = (1, true),
+                    (b',', 1) if self.is_list => return (at, Boundary::Element),
+                    (b']', 1) if self.is_list => {
+                        self.depth = 0;
+                        return (at, Boundary::End);
+                    }
+                    _ => self.outside(byte),
+                }
+            } else {
+                at += self.inside(&bytes[at..]);
+            }
+        }
+        (at, Boundary::None)
+    }
+
+    /// Reads all of it.
+    pub(super) fn read(&mut self, bytes: &[u8]) {
+        let mut at = 0;
+        while at < bytes.len() {
+            if self.place == Place::Outside {
+                self.outside(bytes[at]);
+                at += 1;
+            } else {
+                at += self.inside(&bytes[at..]);
+            }
+        }
+    }
+
+    fn outside(&mut self, byte: u8) {
+        match byte {
+            b'"' => {
+                (self.place, self.length) = (Place::Inside, 0);
+                (self.is_cut, self.is_half) = (false, false);
+            }
+            b'[' | b'{' => self.depth += 1,
+            b']' | b'}' => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
+        self.kept.push(byte);
+    }
+
+    /// Reads within a string; how many bytes were read.
+    fn inside(&mut self, bytes: &[u8]) -> usize {
+        match self.place {
+            Place::Outside | Place::Inside => {
+                let plain = plain_length(bytes);
+                if plain > 0 {
+                    self.keep(&bytes[..plain]);
+                    return plain;
+                }
+                if bytes[0] == b'"' {
+                    self.place = Place::Outside;
+                    self.kept.push(b'"');
+                } else {
+                    self.is_cut |= self.length >= self.string_bytes_max && !self.is_half;
+                    self.place = Place::Escaped;
+                    self.keep_escape(b'\\');
+                }
+            }
+            Place::Escaped => {
+                self.keep_escape(bytes[0]);
+                let is_unicode = bytes[0] == b'u';
+                self.place = if is_unicode { Place::Unicode(0, 0) } else { Place::Inside };
+                if !is_unicode {
+                    self.length += 1;
+                    self.is_half = false;
+                }
+            }
+            Place::Unicode(digits, value) => {
+                self.keep_escape(bytes[0]);
+                let value = value * 16 + char::from(bytes[0]).to_digit(16).unwrap_or_default();
+                self.place = if digits == 3 { Place::Inside } else { Place::Unicode(digits + 1, value) };
+                if digits == 3 {
+                    self.length += match value {
+                        0..0x80 => 1,
+                        0x80..0x800 | 0xD800..0xE000 => 2,
+                        _ => 3,
+                    };
+                    self.is_half = (0xD800..0xDC00).contains(&value);
+                }
+            }
+        }
+        1
+    }
+
+    /// Cuts between two characters.
+    fn keep(&mut self, plain: &[u8]) {
+        self.is_half = false;
+        if self.is_cut {
+            return;
+        }
+        let room = self.string_bytes_max.saturating_sub(self.length).min(plain.len());
+        let is_inner = |byte: &u8| byte & 0b1100_0000 == 0b1000_0000;
+        let end = plain[room..].iter().position(|byte| !is_inner(byte)).map_or(plain.len(), |more| room + more);
+        self.is_cut = end < plain.len();
+        self.length += end;
+        self.kept.extend_from_slice(&plain[..end]);
+    }
+
+    fn keep_escape(&mut self, byte: u8) {
+        if !self.is_cut {
+            self.kept.push(byte);
+        }
+    }
+}
+
+/// So many bytes are looked through at a time for what ends a string or is escaped.
+const STRIDE: usize = 1024;
+
+/// How many bytes come before a quote or a backslash. Most of a long text has neither, and is passed by whole strides.
+fn plain_length(bytes: &[u8]) -> usize {
+    let is_plain = |stride: &&[u8]| !stride.contains(&b'"') && !stride.contains(&b'\\');
+    let start = bytes.chunks(STRIDE).take_while(is_plain).count() * STRIDE;
+    let Some(rest) = bytes.get(start..) else { return bytes.len() };
+    rest.iter().position(|byte| matches!(byte, b'"' | b'\\')).map_or(bytes.len(), |at| start + at)
+}
