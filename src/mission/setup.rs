@@ -1,9 +1,13 @@
 //! What has to be right before any issue is touched: the root's own file, and each repository's labels.
 
 use crate::mission::change::Change;
+use crate::mission::failure::Failure;
 use crate::mission::ground::{KnownRepository, RepositoryLabel, RootFile, RootPapers};
-use crate::mission::identity::{ForgeUrl, HostName};
+use crate::mission::identity::{ForgeUrl, HostName, RepositoryId};
 use crate::mission::label::Label;
+use crate::mission::record::Record;
+use crate::mission::repository::RepositoryProblem;
+use crate::mission::time::Timestamp;
 use std::collections::BTreeMap;
 
 /// What this pass found, to be held against what the root remembers.
@@ -21,6 +25,23 @@ pub struct Surroundings {
     pub repositories: Vec<KnownRepository>,
     /// The accounts that the settings name by their logins.
     pub people: BTreeMap<String, i64>,
+}
+
+/// What is remembered of the missions in a repository that is archived: nothing can be written on their issues.
+#[must_use]
+pub fn plan_archived<'a>(
+    records: impl Iterator<Item = &'a Record>,
+    repository: RepositoryId,
+    problem: &RepositoryProblem,
+    now: Timestamp,
+) -> Vec<Change> {
+    let is_frozen = |record: &&Record| {
+        let is_known = record.failure.as_ref().is_some_and(|failure| failure.kind == problem.kind());
+        record.issue.repository_id == repository && record.is_served_here() && record.binding.is_some() && !is_known
+    };
+    let failure = || Box::new(Failure::new(problem.kind(), &problem.to_string(), true, now));
+    let remember = |record: &Record| Change::RememberFailure { issue: record.issue.clone(), failure: Some(failure()) };
+    records.filter(is_frozen).map(remember).collect()
 }
 
 /// What the root's own file needs.

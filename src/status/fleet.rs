@@ -17,6 +17,9 @@ use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
+/// The kind of failure of a repository that refuses every write.
+const ARCHIVED: &str = "repository-archived";
+
 /// A pause that lasts longer may have been forgotten.
 const SUSPENDED_LONG: chrono::TimeDelta = chrono::TimeDelta::days(7);
 
@@ -107,6 +110,8 @@ pub fn fleet(settings: &Settings, now: Timestamp) -> Result<Fleet, RootError> {
     let mut by_issue: Vec<&Record> = records.by_issue.values().collect();
     by_issue.sort_by_key(|record| (record.issue.repository.to_string(), record.issue.number));
     let mut missions: Vec<Mission> = by_issue.iter().map(|record| Mission::of(record, &mut cells)).collect();
+    let failures =
+        by_issue.iter().zip(&missions).filter_map(|(record, mission)| Failing::of(record, mission)).collect();
     let mut left: Vec<CellReport> = cells.into_values().collect();
     left.sort_by_key(|cell| cell.mission_id);
     missions.extend(left.into_iter().map(Mission::without_issue));
@@ -121,7 +126,7 @@ pub fn fleet(settings: &Settings, now: Timestamp) -> Result<Fleet, RootError> {
         host: scanned.host,
         summary,
         missions,
-        failures: by_issue.iter().filter_map(|record| Failing::of(record)).collect(),
+        failures,
         suspended_long: by_issue.into_iter().filter_map(|record| Paused::of(record, now)).collect(),
         damaged: records.damaged.into_values().collect(),
     })
@@ -197,9 +202,13 @@ impl Mission {
 }
 
 impl Failing {
-    fn of(record: &Record) -> Option<Self> {
+    /// Where nothing can be written at all, the comment is out of date as soon as the cell is in another state of health.
+    fn of(record: &Record, mission: &Mission) -> Option<Self> {
         let Failure { kind, message, is_permanent: _, since, is_of_comment } = record.failure.clone()?;
-        Some(Self { issue: record.issue.to_string(), kind, message, since, comment_out_of_date: is_of_comment })
+        let issue = record.issue.to_string();
+        let published = record.published().map(|verdict| verdict.health);
+        let comment_out_of_date = is_of_comment || (kind == ARCHIVED && mission.health != published);
+        Some(Self { issue, kind, message, since, comment_out_of_date })
     }
 }
 

@@ -4,7 +4,7 @@ use crate::install::forms::offers_form;
 use crate::mission::identity::{ForgeUrl, RepositoryId, RepositoryName};
 use crate::mission::observation::Here;
 use crate::mission::repository::{FoundRepository, RepositoryProblem};
-use crate::mission::setup::{Surroundings, plan_labels, plan_root};
+use crate::mission::setup::{Surroundings, plan_archived, plan_labels, plan_root};
 use crate::mission::step::Candidate;
 use crate::survey::{Survey, Surveyed, Surveyor};
 use crate::trouble::{Refusal, Trouble};
@@ -78,6 +78,15 @@ impl Surveyor<'_> {
             return Err(Refusal::Repositories(errors.into_iter().map(|(_, error)| error).collect()));
         }
         self.troubles.extend(errors.iter().map(|(name, error)| Trouble::repository(name, error)));
+        for (name, error) in &errors {
+            let remembered = self.file.as_ref().and_then(|file| file.papers.remembered(name));
+            if let (RepositoryError::Problem(problem @ RepositoryProblem::Archived { .. }), Some(id)) =
+                (error, remembered)
+            {
+                let records = self.records.by_issue.values();
+                survey.setup.extend(plan_archived(records, id, problem, self.here.now));
+            }
+        }
         let found = Surroundings {
             path: self.here.missions_root.clone(),
             host: self.here.host.clone(),

@@ -19,7 +19,7 @@ use reqwest::Method;
 use rustix::io::Errno;
 use serde_json::{Value, json};
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 stories!(
     an_author_who_blocks_the_bot_is_one_missions_trouble,
@@ -124,6 +124,16 @@ async fn an_archived_repository_is_one_repositorys_trouble(forge: Forge) {
     let error = &report["errors"][0];
     assert_eq!((&error["scope"], &error["permanent"]), (&json!("repository"), &json!(true)), "{report:#}");
     assert_eq!(once_over(&host, [&archived, &other], &["--once", "--exit-code"]).await.code, 3);
+    let listed = async || once_over(&host, [&archived, &other], &["status"]).await.stdout;
+    let first = listed().await;
+    assert!(first.contains("is archived") && !first.contains("out of date"), "{first}");
+    let of_archived = |cell: &PathBuf| {
+        let papers = std::fs::read_to_string(cell.join("meta/mission.json")).unwrap();
+        papers.contains(&archived.name)
+    };
+    let cell = host.cells().into_iter().find(of_archived).unwrap();
+    host.beat(&cell, &[]).await;
+    assert!(listed().await.contains("its comment is out of date: the repository `"), "{}", listed().await);
     // Whoever asks for a pass over nothing else has to change the configuration.
     let alone = run(host.reconciler(&archived).arg("--once")).await;
     assert!(alone.code == 2 && alone.stderr.contains("is archived"), "{alone:?}");
