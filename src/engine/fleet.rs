@@ -123,6 +123,10 @@ impl Fleet {
                 self.closed.insert(place);
             }
         }
+        // Each look comes by here, and hardly any finds something closed.
+        if self.closed.is_empty() {
+            return;
+        }
         let closings = self.known.iter().map(|(place, known)| {
             // One that was let through in this pass counts on.
             let is_closed = self.closed.contains(place);
