@@ -18,7 +18,7 @@ pub async fn preview(settings: &Settings, scope: &Scope, now: Timestamp) -> Resu
     let fleet = Mutex::default();
     let (starts, comments) = (Arc::default(), CommentScope::at(now));
     let (starts, comments) = (&starts, &comments);
-    let request = SurveyRequest { settings, scope, now, starts, fleet: &fleet, decides_alerts: true, comments };
+    let request = SurveyRequest { settings, scope, now, starts, fleet: &fleet, is_only_pass: true, comments };
     let survey = survey(request, settings.gitea()?, &root).await?;
     let Survey { here, gitea, mut setup, fleet, candidates, troubles, .. } = survey;
     let results = candidates.into_iter().map(|candidate| MissionResult::of(&here, &imagine(candidate))).collect();

@@ -193,7 +193,7 @@ impl Engine {
             None => Arc::new(self.settings.open_root()?),
         };
         let scope = self.gathered.as_ref().map_or(&Scope::Everything, |gathered| &gathered.scope);
-        let (settings, fleet, decides_alerts) = (&self.settings, &self.fleet, self.gathered.is_some());
+        let (settings, fleet, is_only_pass) = (&self.settings, &self.fleet, self.gathered.is_some());
         let (now, starts) = (self.now(), &self.starts);
         let comments = {
             let mut hold = locked(&forge.hold);
@@ -206,7 +206,7 @@ impl Engine {
             hold.share = Some(hold.share.map_or_else(|| share_at(now), |share| (share + 1) % SHARES));
             CommentScope { share, since: hold.comments_since.clone(), asked_at }
         };
-        let request = SurveyRequest { settings, scope, now, starts, fleet, decides_alerts, comments: &comments };
+        let request = SurveyRequest { settings, scope, now, starts, fleet, is_only_pass, comments: &comments };
         survey(request, forge.gitea.clone(), &root).await
     }
 

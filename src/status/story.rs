@@ -165,7 +165,7 @@ pub async fn story(settings: &Settings, subject: &Subject, now: Timestamp) -> Re
         Ok(gitea) => {
             let (fleet, starts, scope) = (Mutex::default(), Arc::default(), &scope);
             let (starts, comments) = (&starts, &CommentScope::at(now));
-            let request = SurveyRequest { settings, scope, now, starts, fleet: &fleet, decides_alerts: true, comments };
+            let request = SurveyRequest { settings, scope, now, starts, fleet: &fleet, is_only_pass: true, comments };
             survey(request, gitea, &root).await
         }
         Err(error) => Err(Refusal::Settings(error)),

@@ -107,13 +107,13 @@ impl Surveyor<'_> {
     }
 
     /// Holds back what hits too many missions at once.
-    pub(super) fn guard(&mut self, candidates: &mut [Candidate], is_only_pass: bool) {
+    pub(super) fn guard(&mut self, candidates: &mut [Candidate]) {
         let seen = candidates.iter().enumerate();
         let degrading = held(seen.filter_map(|(at, candidate)| Some((at, Guarded::of(&candidate.seen)?))));
         for at in degrading {
             candidates[at].seen.is_braked = true;
         }
-        if is_only_pass {
+        if self.is_only_pass {
             self.guard_clock(candidates);
         }
         self.guard_closings(candidates);

@@ -20,12 +20,7 @@ use tokio::task::JoinSet;
 const LEFT_OUT_SHOWN: usize = 10;
 
 impl Surveyor<'_> {
-    pub(super) async fn survey_issues(
-        &mut self,
-        scope: &Scope,
-        survey: &mut Survey,
-        is_only_pass: bool,
-    ) -> Result<(), Refusal> {
+    pub(super) async fn survey_issues(&mut self, scope: &Scope, survey: &mut Survey) -> Result<(), Refusal> {
         let mut issues = Vec::new();
         let mut gone = Vec::new();
         for Surveyed { known, labels: _ } in &survey.repositories {
@@ -47,7 +42,7 @@ impl Surveyor<'_> {
         issues.extend(gone);
         survey.candidates = self.observe(issues, scope).await;
         if *scope == Scope::Everything {
-            self.guard(&mut survey.candidates, is_only_pass);
+            self.guard(&mut survey.candidates);
         }
         self.ask(&mut survey.candidates).await;
         Ok(())

@@ -91,8 +91,8 @@ struct Surveyor<'a> {
     settings: &'a Settings,
     root: &'a Arc<Root>,
     fleet: &'a Mutex<Fleet>,
-    /// Whether this pass is the only one, so that nobody waits for a repository to be un-archived.
-    is_single: bool,
+    /// As [`SurveyRequest::is_only_pass`].
+    is_only_pass: bool,
     comments: &'a CommentScope,
     file: Option<RootFile>,
     records: Records,
@@ -124,8 +124,9 @@ pub(crate) struct SurveyRequest<'a> {
     pub starts: &'a Arc<Starts>,
     /// The memory of all missions, which is brought up to date.
     pub fleet: &'a Mutex<Fleet>,
-    /// Whether it is decided here who may send an alert, because no sweep does that.
-    pub decides_alerts: bool,
+    /// Whether no other pass and no sweep comes after it, so that it decides all by itself: who may send an alert, what a
+    /// clock earlier than the records means, and whether anybody waits for a repository to be un-archived.
+    pub is_only_pass: bool,
     /// Which comments.
     pub comments: &'a CommentScope,
 }
@@ -133,7 +134,7 @@ pub(crate) struct SurveyRequest<'a> {
 /// Looks at everything in the request's scope. A forge that is out of reach is a trouble; what only a person can mend is a
 /// refusal.
 pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<Root>) -> Result<Survey, Refusal> {
-    let SurveyRequest { settings, scope, now, starts, fleet, decides_alerts, comments } = request;
+    let SurveyRequest { settings, scope, now, starts, fleet, is_only_pass, comments } = request;
     let configured = configured(settings, scope)?;
     check_ground(settings, root, scope)?;
     let observer = Observer::new(gitea.clone(), Arc::clone(root));
@@ -183,7 +184,7 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
         settings,
         root,
         fleet,
-        is_single: decides_alerts,
+        is_only_pass,
         comments,
         file,
         records,
@@ -199,12 +200,12 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
     };
     if surveyor.check_forge(&configured).await? {
         surveyor.survey_repositories(&configured, &mut survey).await?;
-        surveyor.survey_issues(scope, &mut survey, decides_alerts).await?;
+        surveyor.survey_issues(scope, &mut survey).await?;
         surveyor.check_expected_root(&mut survey)?;
         if *scope == Scope::Everything {
             survey.missing_forms = surveyor.find_missing_forms(&survey).await;
         }
-        if decides_alerts {
+        if is_only_pass {
             survey.fleet = surveyor.decide_alerts(&mut survey.candidates).await;
         }
     }

@@ -72,7 +72,7 @@ impl Surveyor<'_> {
         // A daemon goes on with one that is archived: its owner may take that back.
         let is_refused = |error: &RepositoryError| match error {
             RepositoryError::Forge(error) => error.is_about_the_token(),
-            RepositoryError::Problem(_) => self.is_single || !error.is_archived(),
+            RepositoryError::Problem(_) => self.is_only_pass || !error.is_archived(),
         };
         if survey.repositories.is_empty() && errors.iter().all(|(_, error)| is_refused(error)) {
             return Err(Refusal::Repositories(errors.into_iter().map(|(_, error)| error).collect()));
