@@ -143,12 +143,13 @@ impl FailureView {
     /// The message, with what it is about where it does not say so itself.
     #[must_use]
     pub fn message_with_subject(&self) -> String {
-        if self.message.contains(&self.about) {
-            self.message.clone()
-        } else {
-            format!("{}: {}", self.about, self.message)
-        }
+        with_subject(&self.about, &self.message)
     }
+}
+
+/// A message, with what it is about where it does not say so itself.
+pub(crate) fn with_subject(about: &str, message: &str) -> String {
+    if message.contains(about) { message.to_owned() } else { format!("{about}: {message}") }
 }
 
 /// One mission, or one cell that belongs to no issue.

@@ -4,7 +4,7 @@ use crate::mission::change::Change;
 use crate::mission::failure::FailureScope;
 use crate::mission::identity::RepositoryName;
 use crate::settings::SettingsError;
-use crate::snapshot::FailureView;
+use crate::snapshot::{FailureView, with_subject};
 use crate::world::WorldError;
 use crate::world::alert_targets::AlertTargetError;
 use crate::world::gitea::ForgeError;
@@ -64,9 +64,10 @@ impl Trouble {
         Self { about, issue: None, scope, kind, message, is_permanent: false, is_unread: true, needs_a_token: false }
     }
 
-    /// A repository that could not be read, as another pass may.
-    pub(crate) fn unread(name: &RepositoryName, kind: &'static str, message: String) -> Self {
-        Self { scope: FailureScope::Repository, ..Self::service(name.to_string(), kind, message) }
+    /// What went wrong with a repository that can be read all the same.
+    pub(crate) fn of_repository(name: &RepositoryName, kind: &'static str, message: String) -> Self {
+        let scope = FailureScope::Repository;
+        Self { scope, is_unread: false, ..Self::service(name.to_string(), kind, message) }
     }
 
     /// What went wrong with one issue, or its cell, or its record.
@@ -100,7 +101,7 @@ impl Trouble {
     /// The message, with what it is about where it does not say so itself.
     #[must_use]
     pub fn message_with_subject(&self) -> String {
-        FailureView::from(self).message_with_subject()
+        with_subject(&self.about, &self.message)
     }
 
     /// Whether it is over as soon as the forge is well again, or has another token.
@@ -109,16 +110,24 @@ impl Trouble {
         self.needs_a_token || matches!(self.kind, "unreachable" | "timeout" | "unavailable" | "protocol" | "given-up")
     }
 
+    /// Whether a listed repository could not be read for it.
+    #[must_use]
+    pub fn hides_a_repository(&self) -> bool {
+        self.scope == FailureScope::Repository && self.is_unread
+    }
+
+    /// Whether it is a repository's that was read all the same, and only refuses something.
+    #[must_use]
+    pub fn hides_nothing(&self) -> bool {
+        self.scope == FailureScope::Repository && !self.is_unread
+    }
+
     /// Whether the pass is not complete for it: the service fails, or a listed repository cannot be read, which its owner
     /// or the operator causes and nobody else. What a mission or a repository that refuses writes comes to is told, and
     /// keeps nobody's monitoring from working.
     #[must_use]
     pub fn is_of_the_pass(&self) -> bool {
-        match self.scope {
-            FailureScope::Service => true,
-            FailureScope::Repository => self.is_unread,
-            FailureScope::Mission => false,
-        }
+        self.scope == FailureScope::Service || self.hides_a_repository()
     }
 
     /// We ourselves broke down over an issue.
@@ -173,8 +182,9 @@ impl Trouble {
 
 impl From<&Trouble> for FailureView {
     fn from(trouble: &Trouble) -> Self {
-        let Trouble { about, scope, kind, message, is_permanent, .. } = trouble.clone();
-        Self { scope, about, kind, is_permanent, message }
+        let Trouble { about, scope, kind, message, is_permanent, .. } = trouble;
+        let (about, message) = (about.clone(), message.clone());
+        Self { scope: *scope, about, kind, is_permanent: *is_permanent, message }
     }
 }
 

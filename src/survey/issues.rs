@@ -70,8 +70,7 @@ impl Surveyor<'_> {
                 "`{name}`: {skipped}; it is left alone, and as long as it is there no issue of the repository counts as \
                  deleted: close or shorten it"
             );
-            let unread = Trouble::unread(name, "too-large", message);
-            self.troubles.push(Trouble { is_unread: false, ..unread });
+            self.troubles.push(Trouble::of_repository(name, "too-large", message));
         }
         self.report_left_out(repository, &listed);
         let mut issues = listed.issues;
@@ -80,8 +79,7 @@ impl Surveyor<'_> {
             let message =
                 format!("`{about}`: the list of issues kept changing while it was read; the next pass reads it again");
             // Whoever files and closes issues all the time comes to no more than that.
-            let unread = Trouble::unread(&repository.name, "listing-incomplete", message);
-            self.troubles.push(Trouble { is_unread: false, ..unread });
+            self.troubles.push(Trouble::of_repository(&repository.name, "listing-incomplete", message));
         } else if listed.skipped.is_empty() {
             let known = self.troubles.len();
             let missing = self.missing_issues(repository, &listed.seen).await;
@@ -109,9 +107,8 @@ impl Surveyor<'_> {
              the largest are not read; close or shorten them",
             HELD_BYTES_MAX / (1024 * 1024)
         );
-        let unread = Trouble::unread(name, "too-large", message);
         // Whoever files enormous issues comes to no more than that.
-        self.troubles.push(Trouble { is_unread: false, ..unread });
+        self.troubles.push(Trouble::of_repository(name, "too-large", message));
     }
 
     /// Issues of these numbers that are not in a listing of open ones, as far as there are such.

@@ -14,7 +14,6 @@ use crate::engine::fleet::Fleet;
 use crate::mission::admission::shortage;
 use crate::mission::approval::ApprovalPolicy;
 use crate::mission::change::Change;
-use crate::mission::failure::FailureScope;
 use crate::mission::ground::{KnownRepository, RepositoryLabel, RootFile};
 use crate::mission::identity::{HostName, MissionId, RepositoryId, RepositoryName, RootId};
 use crate::mission::observation::{Here, Observation};
@@ -317,8 +316,7 @@ impl Surveyor<'_> {
             return Ok(());
         }
         // Nothing is hidden by a repository that only refuses to be written.
-        let is_all_seen =
-            self.troubles.iter().all(|trouble| trouble.scope == FailureScope::Repository && !trouble.is_unread);
+        let is_all_seen = self.troubles.iter().all(Trouble::hides_nothing);
         if self.file.is_some() || (is_all_seen && !self.has_skipped) {
             return Ok(());
         }
@@ -335,11 +333,9 @@ impl Surveyor<'_> {
 
     /// Why not one of the listed repositories could be read, if that is so.
     fn nothing_read(&self, survey: &Survey) -> Option<String> {
-        let unread =
-            || self.troubles.iter().filter(|trouble| trouble.scope == FailureScope::Repository && trouble.is_unread);
+        let unread = || self.troubles.iter().filter(|trouble| trouble.hides_a_repository());
         let is_read = |name: String| unread().all(|trouble| trouble.about != name);
-        let is_archived =
-            self.troubles.iter().any(|trouble| trouble.scope == FailureScope::Repository && !trouble.is_unread);
+        let is_archived = self.troubles.iter().any(Trouble::hides_nothing);
         let is_any_read = survey.repositories.iter().any(|surveyed| is_read(surveyed.known.name.to_string()));
         if is_any_read || is_archived { None } else { unread().next().map(|trouble| trouble.message.clone()) }
     }

@@ -108,7 +108,7 @@ fn every_kind_of_error_has_a_counter() {
             words.extend(kind.split("=> \"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()));
         }
         // The word is the only text of its own in what makes a trouble.
-        for made in ["Trouble::service(", "Trouble::unread(", "Trouble::mission(", "ErrorReport { kind: "] {
+        for made in ["Trouble::service(", "Trouble::of_repository(", "Trouble::mission(", "ErrorReport { kind: "] {
             let calls = text.split(made).skip(1).map(|rest| rest.lines().next().unwrap());
             words.extend(calls.filter_map(|call| call.split('"').nth(1).map(str::to_owned)));
         }
