@@ -43,7 +43,7 @@ pub(super) struct Hold {
     pub(super) since: BTreeMap<RepositoryId, Timestamp>,
     /// From when on each repository's comments are asked for.
     pub(super) comments_since: BTreeMap<RepositoryId, Timestamp>,
-    /// The share of all comments that the last audit asked for by their ids.
+    /// The share of all comments that the next audit asks for by their ids; the first one asks for none.
     pub(super) share: Option<i64>,
     /// When everything is looked at anew.
     pub(super) audit_due: Option<Timestamp>,

@@ -1,6 +1,6 @@
 //! Holds what is listed, in bounded memory.
 
-use crate::world::gitea::models::{Comment, Issue, Label, ListedComment};
+use crate::world::gitea::models::{Comment, Issue, Label, ListedComment, User};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most issues that one listing reads.
@@ -22,8 +22,10 @@ pub(super) trait Listed {
     /// Unique on the forge; 0 for one that the forge could not load.
     fn id(&self) -> i64;
 
-    /// What it is called where it is listed.
-    fn number(&self) -> i64;
+    /// What it is called where it is listed; a comment by its id.
+    fn number(&self) -> i64 {
+        self.id()
+    }
 
     /// About how many bytes it takes up.
     fn bytes(&self) -> usize;
@@ -45,8 +47,7 @@ impl Listed for Issue {
         let of_label = |label: &Label| size_of::<Label>() + label.name.len() + label.description.len();
         let labels: usize = self.labels.iter().map(of_label).sum();
         let texts = [&self.title, &self.body, &self.html_url, &self.state, &self.created_at, &self.updated_at];
-        let login = self.user.as_ref().map_or(0, |user| user.login.len());
-        size_of::<Self>() + labels + login + texts.into_iter().map(String::len).sum::<usize>()
+        size_of::<Self>() + labels + login_bytes(self.user.as_ref()) + texts.into_iter().map(String::len).sum::<usize>()
     }
 }
 
@@ -58,13 +59,12 @@ impl Listed for ListedComment {
         self.id
     }
 
-    fn number(&self) -> i64 {
-        self.id
-    }
-
     fn bytes(&self) -> usize {
-        let login = self.user.as_ref().map_or(0, |user| user.login.len());
-        size_of::<Self>() + self.issue_url.len() + self.text.sha256.len() + self.updated_at.len() + login
+        size_of::<Self>()
+            + self.issue_url.len()
+            + self.text.sha256.len()
+            + self.updated_at.len()
+            + login_bytes(self.user.as_ref())
     }
 }
 
@@ -76,14 +76,17 @@ impl Listed for Comment {
         self.id
     }
 
-    fn number(&self) -> i64 {
-        self.id
-    }
-
     fn bytes(&self) -> usize {
-        let login = self.user.as_ref().map_or(0, |user| user.login.len());
-        size_of::<Self>() + self.issue_url.len() + self.body.len() + self.updated_at.len() + login
+        size_of::<Self>()
+            + self.issue_url.len()
+            + self.body.len()
+            + self.updated_at.len()
+            + login_bytes(self.user.as_ref())
     }
+}
+
+fn login_bytes(user: Option<&User>) -> usize {
+    user.map_or(0, |user| user.login.len())
 }
 
 /// What is held of a listing, which never takes up more than it may: the largest go first.
