@@ -201,7 +201,7 @@ pub struct MissionView {
     /// Whether health is as it is published there.
     pub is_published: bool,
     /// The last changes, oldest first.
-    pub changes: Vec<Happened>,
+    pub changes: Arc<[Happened]>,
 }
 
 /// Where an issue is.

@@ -166,6 +166,9 @@ impl Fleet {
             known.closing = if before.closing == Hold::Held { Hold::Held } else { known.closing };
             (known.settled, known.looked_at, known.wants_room) = (before.settled, before.looked_at, before.wants_room);
             known.suspect_at = before.suspect_at;
+            if known.changes == before.changes {
+                known.changes = Arc::clone(&before.changes);
+            }
         }
         if let Some(id) = known.mission_id() {
             self.places.insert(id, place);

@@ -5,17 +5,21 @@ use crate::mission::due::needs_turn;
 use crate::mission::health::Verdict;
 use crate::mission::identity::MissionId;
 use crate::mission::mass_change_guard::Guarded;
-use crate::mission::record::{IssueKey, Record};
+use crate::mission::record::{Happened, IssueKey, Record};
 use crate::mission::starts::{Grace, Starts};
 use crate::mission::time::Timestamp;
 use chrono::TimeDelta;
+use std::sync::Arc;
 use tokio::time::Instant;
 
 /// One issue that we have a record of.
 #[derive(Clone, Debug)]
 pub(crate) struct Tracked {
     /// The record, without the objective's text: nothing here reads it, and ten thousand of them would fill the memory.
+    /// Without its last changes, too, which lie beside it.
     pub(crate) record: Box<Record>,
+    /// The last changes, held once for this and for what is shown.
+    pub(super) changes: Arc<[Happened]>,
     /// Whether a sweep held it back.
     pub(super) hold: Hold,
     /// Whether it was found closed together with too many others.
@@ -48,9 +52,10 @@ impl Tracked {
         if let Some(binding) = &mut record.binding {
             binding.spec.objective = String::new();
         }
+        let changes = std::mem::take(&mut record.changes).into();
         let hold = |is_unconfirmed| if is_unconfirmed { Hold::Confirmed } else { Hold::None };
         let (hold, closing) = (hold(record.is_unconfirmed), hold(record.is_closing));
-        Self { record, hold, closing, wants_room: false, settled: None, looked_at: None, suspect_at: None }
+        Self { record, changes, hold, closing, wants_room: false, settled: None, looked_at: None, suspect_at: None }
     }
 
     pub(super) fn issue(&self) -> &IssueKey {

@@ -59,7 +59,7 @@ impl Fleet {
             comment_refusal: known.and_then(refusal),
             is_published: known
                 .is_none_or(|known| known.record.published().is_some_and(|v| v.health == verdict.health)),
-            changes: known.map(|known| known.record.changes.clone()).unwrap_or_default(),
+            changes: known.map(|known| Arc::clone(&known.changes)).unwrap_or_default(),
         };
         if before.is_none_or(|before| **before != view) {
             self.views.insert(id, Arc::new(view));
@@ -175,7 +175,7 @@ fn without_cell(known: &Tracked, (mission_id, path): (MissionId, String), ground
         issue: Some(issue_view(known, ground.forge)),
         comment_refusal: refusal(known),
         is_published: true,
-        changes: record.changes.clone(),
+        changes: Arc::clone(&known.changes),
     }
 }
 

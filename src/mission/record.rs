@@ -129,7 +129,7 @@ pub struct Record {
     pub pause_refused: Option<PauseRefusal>,
     /// What failed in the last turn and stays so until a person does something; belongs to the change that remembers it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failure: Option<Failure>,
+    pub failure: Option<Box<Failure>>,
     /// What lies in the cell's worktree; written only by those who put it there.
     #[serde(default)]
     pub worktree: Worktree,

@@ -221,7 +221,7 @@ impl Turn {
     }
 
     fn remember_failure(&self, seen: &Observation) -> Step {
-        let before = seen.record.as_ref().and_then(|record| record.failure.as_ref());
+        let before = seen.record.as_ref().and_then(|record| record.failure.as_deref());
         let now = self.failed.clone().map(|failed| failed.after(before));
         if now.as_ref() == before {
             return Step::Done;

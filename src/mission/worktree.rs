@@ -86,9 +86,9 @@ pub struct Worktree {
     pub checked_out: Option<CheckedOut>,
     /// What lies in staging for a cell that is about to be created, or is being moved into one. Whoever fails or dies
     /// meanwhile leaves it; it counts only where its directory is found.
-    pub placing: Option<Placing>,
+    pub placing: Option<Box<Placing>>,
     /// The last failure.
-    pub failed: Option<FailedCheckout>,
+    pub failed: Option<Box<FailedCheckout>>,
 }
 
 /// A checkout that could not be made.
@@ -120,7 +120,7 @@ impl Worktree {
     #[must_use]
     pub fn of_new_cell(self, wanted: Option<&WorktreeSource>, staged: Option<&DirectoryId>) -> Self {
         let is_ready =
-            |placing: &Placing| wanted == Some(&placing.checked_out.source) && staged == Some(&placing.directory);
+            |placing: &Box<Placing>| wanted == Some(&placing.checked_out.source) && staged == Some(&placing.directory);
         Self { checked_out: None, placing: self.placing.filter(is_ready), failed: self.failed }
     }
 
@@ -136,7 +136,8 @@ impl Worktree {
         let before = self.failed.take().filter(|failed| failed.source == source);
         let failures = before.map_or(0, |failed| failed.failures).saturating_add(1);
         let pause = RETRY_MIN * 2_i32.pow(failures.saturating_sub(1).min(6));
-        self.failed = Some(FailedCheckout { source, failures, retry_at: now.plus(pause.min(RETRY_MAX)), why });
+        let failed = FailedCheckout { source, failures, retry_at: now.plus(pause.min(RETRY_MAX)), why };
+        self.failed = Some(Box::new(failed));
     }
 
     /// When the next try is due, if one is; at once where there was none yet.

@@ -204,7 +204,7 @@ impl Mission {
 impl Failing {
     /// Where nothing can be written at all, the comment is out of date as soon as the cell is in another state of health.
     fn of(record: &Record, mission: &Mission) -> Option<Self> {
-        let Failure { kind, message, is_permanent: _, since, is_of_comment } = record.failure.clone()?;
+        let Failure { kind, message, is_permanent: _, since, is_of_comment } = *record.failure.clone()?;
         let issue = record.issue.to_string();
         let published = record.published().map(|verdict| verdict.health);
         let comment_out_of_date = is_of_comment || (kind == ARCHIVED && mission.health != published);

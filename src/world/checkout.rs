@@ -110,7 +110,7 @@ impl Order {
         let commit = Git::find()?.check_out(&self.from, destination, self.limits)?;
         let checked_out = CheckedOut { source: source.clone(), commit };
         let placing = Placing { checked_out: checked_out.clone(), directory: writer.identify_staged(&staged)? };
-        writer.remember(issue, |record| record.worktree.placing = Some(placing))?;
+        writer.remember(issue, |record| record.worktree.placing = Some(Box::new(placing)))?;
         Ok(checked_out)
     }
 }

@@ -32,8 +32,8 @@ fn where_a_checkout_goes_is_decided_by_what_is_there_and_remembered() {
     let one = |created| DirectoryId::new(7, created);
     let placing = |directory| Placing { checked_out: checked_out(), directory };
     let untouched = Worktree::default();
-    let placed = Worktree { placing: Some(placing(one(Some(SECOND)))), ..Worktree::default() };
-    let old = Worktree { placing: Some(placing(DirectoryId::default())), ..Worktree::default() };
+    let placed = Worktree { placing: Some(Box::new(placing(one(Some(SECOND))))), ..Worktree::default() };
+    let old = Worktree { placing: Some(Box::new(placing(DirectoryId::default()))), ..Worktree::default() };
     let handed_over = Worktree { checked_out: Some(checked_out()), ..Worktree::default() };
     let both = Worktree { checked_out: Some(checked_out()), ..placed.clone() };
     let taken = |directory| WorktreeSite::Taken { directory };
@@ -66,7 +66,7 @@ fn a_new_cell_gets_what_was_checked_out_for_it_into_the_directory_found() {
     let other = WorktreeSource { git_ref: GitRef::parse("dev").ok(), ..book.source.clone() };
     let mut failed = Worktree { checked_out: Some(book.clone()), ..Worktree::default() };
     failed.fail(book.source.clone(), "no".to_owned(), at(0));
-    let placing = Some(Placing { checked_out: book.clone(), directory: found.clone() });
+    let placing = Some(Box::new(Placing { checked_out: book.clone(), directory: found.clone() }));
     let staged = Worktree { placing: placing.clone(), ..failed.clone() };
     let empty = Worktree { checked_out: None, ..failed.clone() };
     for (name, known, wanted, directory, gets) in [

@@ -186,7 +186,7 @@ fn code_spans_of_messages_are_quoted_where_markdown_is_not_read() {
     let mut snapshot = unwell(mixed(), 3);
     let what = "`merlin` set ``a `b` c`` and `` ` ``";
     snapshot.passes.errors = vec![what.to_owned()];
-    let changes = vec![Happened { at: snapshot.tick.now(), what: what.to_owned() }];
+    let changes = [Happened { at: snapshot.tick.now(), what: what.to_owned() }].into();
     snapshot.missions = vec![Arc::new(MissionView { changes, ..scene::mission(2) })];
     snapshot.passes.forge_error = Some("`GET /x`: 502".to_owned());
     let [fleet, mission] = [fleet(&snapshot, ""), mission(&snapshot, id(2)).unwrap()].map(|html| text(&html));
@@ -366,7 +366,7 @@ fn a_mission_of_which_nothing_is_known_has_a_page_too() {
         name: Some("\u{200b}\u{202e} ".to_owned()),
         repository: None,
         issue: None,
-        changes: Vec::new(),
+        changes: Arc::default(),
     };
     let told = told_of(&nothing);
     has(&told, &format!("← Missions on alpha {} No verdict yet Next: nothing.", id(1)));

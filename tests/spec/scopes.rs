@@ -299,7 +299,7 @@ fn what_fails_for_good_is_remembered_until_it_is_over() {
     seen.issue.labels.retain(|label| !label.name.starts_with("health/"));
     let made = turn(seen.clone(), Some(&refused), is_label);
     assert_eq!(made.last().unwrap(), "remember what failed: forbidden");
-    seen.record.as_mut().unwrap().failure = Some(refused.clone());
+    seen.record.as_mut().unwrap().failure = Some(Box::new(refused.clone()));
     let again = turn(seen.clone(), Some(&refused), is_label);
     assert!(!again.iter().any(|change| change.contains("what failed")), "it is known: {again:?}");
     let over = turn(seen, None, is_label);

@@ -139,7 +139,7 @@ impl Applier {
             Change::PostFleetAlarm { issue, notice, memory } => self.post_fleet_alarm(issue, notice, memory).await,
             Change::RememberFleet { memory } => self.remember_fleet((**memory).clone()).await,
             Change::RememberFailure { issue, failure } => {
-                let failure = failure.as_deref().cloned();
+                let failure = failure.clone();
                 self.alter(issue, |known| known.failure = failure).await
             }
             Change::Remember { record } => self.remember(record).await,

@@ -24,7 +24,7 @@ impl World {
             (Placement::Stage, None) => {
                 let directory = DirectoryId::new(7, None);
                 self.staged = Some(directory.clone());
-                known.placing = Some(Placing { checked_out, directory });
+                known.placing = Some(Box::new(Placing { checked_out, directory }));
             }
             (Placement::Fill, Some(there)) => {
                 note_commit(there, &checked_out);
@@ -39,7 +39,7 @@ impl World {
     pub(super) fn take_staged(&mut self, after: &mut Observation, wanted: Option<&WorktreeSource>) {
         let known = &mut after.record.as_mut().unwrap().worktree;
         *known = std::mem::take(known).of_new_cell(wanted, self.staged.take().as_ref());
-        if let Some(Placing { checked_out, directory: _ }) = known.placing.take() {
+        if let Some(Placing { checked_out, directory: _ }) = known.placing.take().map(|placing| *placing) {
             note_commit(&mut after.sighting, &checked_out);
             known.hand_over(checked_out);
         }

@@ -110,7 +110,7 @@ pub(crate) fn not_checked_out(why: &str) -> Observation {
     let mut observation = with_spellbook();
     if let Some(record) = &mut observation.record {
         let (source, why) = (spellbook(), why.to_owned());
-        record.worktree.failed = Some(FailedCheckout { source, failures: 1, retry_at: at(60), why });
+        record.worktree.failed = Some(Box::new(FailedCheckout { source, failures: 1, retry_at: at(60), why }));
     }
     observation
 }

@@ -74,7 +74,7 @@ pub(super) fn bewitched(number: i64, text: &str) -> MissionView {
         name: Some(text.clone()),
         repository: Some(text.clone()),
         issue: Some(IssueView { name: text.clone(), url: text.clone() }),
-        changes: vec![Happened { at: before(3), what: text }],
+        changes: [Happened { at: before(3), what: text }].into(),
         ..mission(number)
     }
 }

@@ -55,10 +55,11 @@ pub(super) fn mission(number: i64) -> MissionView {
             name: format!("wizards/missions#{number}"),
             url: format!("https://git.example.com/wizards/missions/issues/{number}"),
         }),
-        changes: vec![
+        changes: [
             Happened { at: before(62), what: "the cell was made".to_owned() },
             Happened { at: before(60), what: "uninitialized to healthy".to_owned() },
-        ],
+        ]
+        .into(),
     }
 }
 

@@ -187,7 +187,7 @@ pub(crate) fn make(after: &mut Observation, change: &Change) {
         }
         Change::RememberFailure { issue, failure } => {
             let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
-            record.failure = failure.as_deref().cloned();
+            record.failure.clone_from(failure);
         }
         Change::Remember { record } => {
             let known = after.record.take().unwrap_or_else(|| Record::new(record.issue.clone()));

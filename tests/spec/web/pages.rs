@@ -40,7 +40,7 @@ pub(super) fn view() -> MissionView {
         name: None,
         repository: None,
         issue: None,
-        changes: Vec::new(),
+        changes: Arc::default(),
     }
 }
 
