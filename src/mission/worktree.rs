@@ -120,8 +120,8 @@ impl Worktree {
     #[must_use]
     pub fn of_new_cell(self, wanted: Option<&WorktreeSource>, staged: Option<&DirectoryId>) -> Self {
         let is_ready =
-            |placing: &Box<Placing>| wanted == Some(&placing.checked_out.source) && staged == Some(&placing.directory);
-        Self { checked_out: None, placing: self.placing.filter(is_ready), failed: self.failed }
+            |placing: &Placing| wanted == Some(&placing.checked_out.source) && staged == Some(&placing.directory);
+        Self { checked_out: None, placing: self.placing.filter(|placing| is_ready(placing)), failed: self.failed }
     }
 
     /// Notes that this lies in its cell, and is the wizard's since.
