@@ -24,7 +24,6 @@ use crate::world::crew::blocking;
 use crate::world::gitea::ForgeError;
 use crate::world::mutex::locked;
 use crate::world::observer::KnownIssues;
-use crate::world::root::Records;
 use crate::world::{WorldError, clock};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -81,9 +80,7 @@ impl Engine {
             Ok(survey) => survey,
             Err(refusal) => return self.refused(refusal),
         };
-        let Survey {
-            here, repositories, setup, fleet, mut candidates, mut troubles, records, begun_at, comments, ..
-        } = survey;
+        let Survey { here, repositories, setup, fleet, mut candidates, mut troubles, begun_at, comments, .. } = survey;
         self.hear_of_forge(survey.out_of_reach);
         locked(&self.passes).told.missing_forms = survey.missing_forms;
         if here.me == 0 {
@@ -125,16 +122,13 @@ impl Engine {
         if let Some(gathered) = &self.gathered {
             locked(&gathered.found).alert = fleet;
         }
-        self.take_audit(&records, planned, asked_at);
+        self.take_audit(planned, asked_at);
         troubles
     }
 
     /// Takes note of what an audit has seen, and puts in line what is to be done.
-    fn take_audit(&self, records: &Records, planned: Vec<Planned>, asked_at: Instant) {
+    fn take_audit(&self, planned: Vec<Planned>, asked_at: Instant) {
         let mut fleet = locked(&self.fleet);
-        for record in records.by_issue.values() {
-            fleet.recall(record, asked_at);
-        }
         fleet.show_all_waiting(&self.ground());
         if let Some(gathered) = &self.gathered {
             gathered.expect(planned.len());

@@ -75,8 +75,6 @@ pub struct Survey {
     pub troubles: Vec<Trouble>,
     /// Why the forge as a whole, or not one listed repository, could be read.
     pub out_of_reach: Option<String>,
-    /// What is remembered.
-    pub records: Records,
     /// When the forge was asked for each repository's issues, by its own clock; what is touched later is not among them.
     pub begun_at: BTreeMap<RepositoryId, Timestamp>,
     /// The same of its comments.
@@ -149,7 +147,6 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
         candidates: Vec::new(),
         troubles: Vec::new(),
         out_of_reach: None,
-        records: Records::default(),
         begun_at: BTreeMap::new(),
         missing_forms: Vec::new(),
         comments: BTreeMap::new(),
@@ -210,7 +207,7 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
     }
     survey.out_of_reach = surveyor.out_of_reach.take().or_else(|| surveyor.nothing_read(&survey));
     survey.troubles.append(&mut surveyor.troubles);
-    (survey.records, survey.begun_at) = (surveyor.records, surveyor.begun_at);
+    survey.begun_at = surveyor.begun_at;
     survey.comments = surveyor.comments_begun_at;
     Ok(survey)
 }
