@@ -1,9 +1,9 @@
 //! `lazarus-reconcile`: see `--help`.
 
-use lazarus::arguments::{Reconcile, parse};
+use lazarus::cli::arguments::{Reconcile, parse};
 use lazarus::world::git::guard;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    guard::stand().unwrap_or_else(|| lazarus::run::reconcile(parse::<Reconcile>()).into())
+    guard::stand().unwrap_or_else(|| lazarus::cli::commands::reconcile(parse::<Reconcile>()).into())
 }

@@ -1,9 +1,9 @@
 //! `lazarus-pit`: see `--help`.
 
-use lazarus::arguments::{Pit, parse};
+use lazarus::cli::arguments::{Pit, parse};
 use lazarus::world::git::guard;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    guard::stand().unwrap_or_else(|| lazarus::pit::pit(parse::<Pit>()))
+    guard::stand().unwrap_or_else(|| lazarus::cli::pit::pit(parse::<Pit>()))
 }

@@ -4,18 +4,18 @@
 mod people;
 mod stage;
 
-use crate::beat::{BeatError, Word, beat};
+use crate::agent::heartbeat_file::{BeatError, Word, beat};
+use crate::config::{Environment, Flags, Settings, SettingsError};
+use crate::engine::failure::Refusal;
+use crate::engine::pass;
+use crate::engine::report::Report;
+use crate::engine::survey::Scope;
 use crate::mission::cell::Part;
-use crate::mission::contents::pretty;
-use crate::mission::heartbeat::{Heartbeat, WizardState};
+use crate::mission::cell::heartbeat::{Heartbeat, WizardState};
+use crate::mission::cell::json_file::pretty;
 use crate::mission::identity::RepositoryName;
 use crate::mission::time::Timestamp;
-use crate::pass;
-use crate::report::Report;
 use crate::sandbox::Sandbox;
-use crate::settings::{Environment, Flags, Settings, SettingsError};
-use crate::survey::Scope;
-use crate::trouble::Refusal;
 use crate::world::git::Git;
 use crate::world::random;
 use chrono::TimeDelta;

@@ -1,7 +1,7 @@
 //! What people do on the forge: share a repository, install the form, file proposals on the page, and correct them.
 
 use crate::demo::DemoError;
-use crate::mission::form::FORM;
+use crate::mission::proposal::form::FORM;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, SET_COOKIE};

@@ -1,20 +1,20 @@
 //! Decides about alerts after each sweep: who may send one now, and what one comment says for many.
 
 use crate::engine::Engine;
+use crate::engine::failure::Trouble;
 use crate::engine::fleet::{Fleet, Place, Task};
 use crate::engine::forge::{Forge, span};
+use crate::engine::queue::{Key, Queue};
+use crate::engine::survey::{settle, warn_of_waiting};
 use crate::engine::tracked::{Hold, Tracked};
-use crate::mission::alarm::Ledger;
-use crate::mission::change::Change;
-use crate::mission::muster::{Member, Muster, Orders};
+use crate::mission::alert::fleet::{Member, Muster, Orders};
+use crate::mission::alert::state::Ledger;
 use crate::mission::observation::{Allowance, Here};
-use crate::queue::{Key, Queue};
-use crate::survey::{settle, warn_of_waiting};
-use crate::trouble::Trouble;
+use crate::mission::plan::change::Change;
 use crate::world::applier::Applier;
-use crate::world::crew::blocking;
-use crate::world::ledger;
-use crate::world::mutex::locked;
+use crate::world::blocking_pool::blocking;
+use crate::world::lock_unpoisoned::locked;
+use crate::world::store::alerts;
 use chrono::TimeDelta;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -59,7 +59,7 @@ impl Engine {
         let Some(here) = here.filter(|here| here.notify.is_on() && !self.queue.is_asked(Key::Alarms)) else { return };
         let engine = Arc::clone(self);
         let decided = blocking(move || {
-            let ledger = ledger::read(&engine.root)?;
+            let ledger = alerts::read(&engine.root)?;
             let mut fleet = locked(&engine.fleet);
             if ledger.intended.is_some() {
                 fleet.alarms.task = Some(Task::Settle(ledger));

@@ -3,15 +3,17 @@
 use crate::engine::Engine;
 use crate::engine::fleet::{Fleet, Place};
 use crate::engine::forge::{Forge, OVERLAP};
-use crate::mission::comment_check::{CommentEvent, SeenComment, has_comment, is_suspect, is_suspect_by, look_back};
-use crate::mission::ground::KnownRepository;
+use crate::engine::queue::Key;
 use crate::mission::identity::RepositoryId;
 use crate::mission::observation::Here;
-use crate::queue::Key;
+use crate::mission::root_metadata::KnownRepository;
+use crate::mission::status::comment_check::{
+    CommentEvent, SeenComment, has_comment, is_suspect, is_suspect_by, look_back,
+};
 use crate::world::applier::Applier;
 use crate::world::clock;
-use crate::world::gitea::ForgeError;
-use crate::world::mutex::locked;
+use crate::world::forge::ForgeError;
+use crate::world::lock_unpoisoned::locked;
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;

@@ -1,19 +1,19 @@
 //! The engine as a daemon: ticks come from outside, workers and listeners run until it is told to stop.
 
 use crate::engine::Engine;
-use crate::gateway;
-use crate::mission::host_clock::HostClock;
+use crate::engine::notifiers::gateway;
+use crate::engine::queue::Key;
+use crate::engine::snapshot::GatewayView;
+use crate::mission::fleet::host_clock::HostClock;
 use crate::mission::identity::MissionId;
-use crate::queue::Key;
-use crate::snapshot::GatewayView;
-use crate::world::beats::Beaten;
-use crate::world::cells;
+use crate::world::blocking_pool::apart;
+use crate::world::cells::heartbeats::Beaten;
+use crate::world::cells::look;
 use crate::world::clock;
-use crate::world::courier::Courier;
-use crate::world::crew::apart;
-use crate::world::mutex::locked;
-use crate::world::removal::BUDGET;
-use crate::world::trash;
+use crate::world::http_client::Courier;
+use crate::world::lock_unpoisoned::locked;
+use crate::world::store::removal::BUDGET;
+use crate::world::store::trash;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,7 +102,7 @@ impl Engine {
 
     async fn look_into(self: &Arc<Self>, ids: BTreeSet<MissionId>) {
         let root = Arc::clone(&self.root);
-        let look = move || ids.into_iter().map(|id| (id, cells::look(&*root, id, root.resolver()))).collect::<Vec<_>>();
+        let look = move || ids.into_iter().map(|id| (id, look::look(&*root, id, root.resolver()))).collect::<Vec<_>>();
         let Ok(sightings) = tokio::task::spawn_blocking(look).await else { return };
         let ground = self.ground();
         let mut keys: Vec<Key> = Vec::new();

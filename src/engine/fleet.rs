@@ -1,24 +1,24 @@
 //! The memory of all missions: thrown away with the process, since the records on the disk are the truth.
 
+use crate::engine::queue::Key;
+use crate::engine::snapshot::MissionView;
 use crate::engine::tracked::{Hold, Tracked};
-use crate::mission::admission::{Admission, Capacity, Limit, Limits, Occupant, admit};
-use crate::mission::alarm::Ledger;
+use crate::mission::alert::state::Ledger;
 use crate::mission::cell::Sighting;
-use crate::mission::change::Change;
-use crate::mission::health::{Facts, Verdict, assess};
-use crate::mission::host_clock::waits;
+use crate::mission::cell::health::{Facts, Verdict, assess};
+use crate::mission::cell::starts::Starts;
+use crate::mission::fleet::admission::{Admission, Capacity, Limit, Limits, Occupant, admit};
+use crate::mission::fleet::host_clock::waits;
+use crate::mission::fleet::mass_change_guard::{Closing, has_cell, held, held_closings};
+use crate::mission::fleet::ownership::Claims;
 use crate::mission::identity::{ForgeUrl, MissionId, RepositoryId};
-use crate::mission::mass_change_guard::{Closing, has_cell, held, held_closings};
 use crate::mission::observation::{Allowance, IssueFacts};
-use crate::mission::ownership::Claims;
+use crate::mission::plan::change::Change;
+use crate::mission::plan::step::Candidate;
 use crate::mission::record::{IssueKey, IssueState, Record};
-use crate::mission::situation::is_proposal;
-use crate::mission::starts::Starts;
-use crate::mission::step::Candidate;
+use crate::mission::status::lifecycle::is_proposal;
 use crate::mission::time::Timestamp;
-use crate::queue::Key;
-use crate::snapshot::MissionView;
-use crate::world::watch::{Seen, Watch};
+use crate::world::cells::cell_cache::{Seen, Watch};
 use chrono::TimeDelta;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -1,19 +1,19 @@
 //! The forge as the engine knows it: its repositories, from when on each is listed, and the hands that write.
 
-use crate::mission::ground::KnownRepository;
+use crate::config::{Settings, SettingsError};
+use crate::engine::failure::{Refusal, Trouble};
 use crate::mission::identity::RepositoryId;
 use crate::mission::observation::Here;
+use crate::mission::root_metadata::KnownRepository;
 use crate::mission::time::Timestamp;
-use crate::settings::{Settings, SettingsError};
-use crate::trouble::{Refusal, Trouble};
 use crate::world::applier::Applier;
 use crate::world::checkout::Checkouts;
-use crate::world::entry::Entry;
-use crate::world::gitea::{Gitea, Traffic};
-use crate::world::lock::Access;
-use crate::world::mutex::locked;
+use crate::world::forge::{Gitea, Traffic};
+use crate::world::lock_unpoisoned::locked;
 use crate::world::observer::Observer;
-use crate::world::root::Root;
+use crate::world::store::lock::Access;
+use crate::world::store::open::Entry;
+use crate::world::store::root::Root;
 use chrono::TimeDelta;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -1,10 +1,10 @@
 //! What one pass comes to, gathered until it is reported.
 
-use crate::mission::change::Change;
-use crate::report::{MissionResult, Report};
-use crate::survey::Scope;
-use crate::trouble::{Refusal, Trouble};
-use crate::world::mutex::locked;
+use crate::engine::failure::{Refusal, Trouble};
+use crate::engine::report::{MissionResult, Report};
+use crate::engine::survey::Scope;
+use crate::mission::plan::change::Change;
+use crate::world::lock_unpoisoned::locked;
 use std::sync::Mutex;
 use tokio::sync::watch;
 

@@ -1,14 +1,14 @@
 //! Keeps the book of passes, and publishes how everything is.
 
 use crate::engine::Engine;
+use crate::engine::failure::Trouble;
 use crate::engine::forge::Forge;
+use crate::engine::queue::Key;
+use crate::engine::snapshot::{FailureView, Failures, Passes, Snapshot};
 use crate::mission::failure::FailureScope;
 use crate::mission::time::Timestamp;
-use crate::queue::Key;
-use crate::snapshot::{FailureView, Failures, Passes, Snapshot};
-use crate::trouble::Trouble;
 use crate::world::clock;
-use crate::world::mutex::locked;
+use crate::world::lock_unpoisoned::locked;
 use chrono::TimeDelta;
 use std::collections::BTreeMap;
 use std::sync::Arc;

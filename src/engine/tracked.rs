@@ -1,12 +1,12 @@
 //! What is kept in mind of one mission between looks: its record as it was read last, and how the last look ended.
 
 use crate::mission::cell::Sighting;
-use crate::mission::due::needs_turn;
-use crate::mission::health::Verdict;
+use crate::mission::cell::health::Verdict;
+use crate::mission::cell::starts::{Grace, Starts};
+use crate::mission::fleet::mass_change_guard::Guarded;
 use crate::mission::identity::MissionId;
-use crate::mission::mass_change_guard::Guarded;
+use crate::mission::plan::due::needs_turn;
 use crate::mission::record::{Happened, IssueKey, Record};
-use crate::mission::starts::{Grace, Starts};
 use crate::mission::time::Timestamp;
 use chrono::TimeDelta;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub(crate) struct Tracked {
     pub(super) suspect_at: Option<Instant>,
 }
 
-/// Whether too many changed together with it ([`crate::mission::mass_change_guard`]).
+/// Whether too many changed together with it ([`crate::mission::fleet::mass_change_guard`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hold {
     /// They did not.

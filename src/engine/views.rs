@@ -1,17 +1,17 @@
 //! What the page shows of all missions, kept up to date look by look.
 
 use crate::engine::fleet::{Fleet, Ground, Place};
+use crate::engine::snapshot::{IssueView, MissionView};
 use crate::engine::tracked::Tracked;
-use crate::mission::archive::ArchiveName;
+use crate::mission::cell::archive::ArchiveName;
+use crate::mission::cell::health::{Health, Verdict};
+use crate::mission::cell::heartbeat::{Beat, WizardState};
 use crate::mission::cell::{CellFacts, Sighting};
-use crate::mission::health::{Health, Verdict};
-use crate::mission::heartbeat::{Beat, WizardState};
 use crate::mission::identity::{ForgeUrl, MissionId};
 use crate::mission::paths::{archive_path, cell_path};
-use crate::mission::phase::Phase;
 use crate::mission::record::{IssueKey, IssueState};
+use crate::mission::status::phase::Phase;
 use crate::mission::time::Timestamp;
-use crate::snapshot::{IssueView, MissionView};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -1,11 +1,11 @@
 //! The workers: each takes a key from the queue, does what it stands for, and says how that ended.
 
-use crate::caught::caught;
 use crate::engine::Engine;
+use crate::engine::failure::Trouble;
 use crate::engine::forge::Forge;
-use crate::queue::Key;
-use crate::trouble::Trouble;
-use crate::world::mutex::locked;
+use crate::engine::queue::Key;
+use crate::world::catch_unwind::caught;
+use crate::world::lock_unpoisoned::locked;
 use std::sync::Arc;
 
 impl Engine {

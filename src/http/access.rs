@@ -1,7 +1,7 @@
 //! Who may look at the page, and under which name it may be asked for.
 
+use crate::config::Secret;
 use crate::mission::secret::is_same_secret;
-use crate::settings::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::Request;

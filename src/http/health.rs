@@ -1,11 +1,11 @@
 //! Whether the daemon does its work, and the health report of every cell, as programs read them.
 
+use crate::diagnose::scan::{CellReport, HealthReport};
+use crate::engine::snapshot::{GatewayView, MissionView, Passes, Snapshot};
 use crate::http::reply::{self, Reply};
-use crate::mission::health::Health;
-use crate::mission::phase::Phase;
+use crate::mission::cell::health::Health;
+use crate::mission::status::phase::Phase;
 use crate::mission::time::Timestamp;
-use crate::scan::{CellReport, HealthReport};
-use crate::snapshot::{GatewayView, MissionView, Passes, Snapshot};
 use hyper::StatusCode;
 use serde::Serialize;
 

@@ -1,12 +1,12 @@
 //! A wizard's heartbeat over the network: whoever has the cell's token replaces the cell's heartbeat.
 
+use crate::engine::metrics::HeartbeatResult;
 use crate::http::body::{self, BodyFault};
 use crate::http::reply::{self, Reply};
 use crate::http::{Refusal, Web, access};
-use crate::metrics::HeartbeatResult;
-use crate::mission::contents::FILE_BYTES_MAX;
+use crate::mission::cell::heartbeat_request::SentFault;
+use crate::mission::cell::json_file::FILE_BYTES_MAX;
 use crate::mission::identity::MissionId;
-use crate::mission::sent::SentFault;
 use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
 use std::sync::Arc;

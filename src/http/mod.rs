@@ -3,24 +3,24 @@
 
 mod access;
 mod body;
-mod doors;
+mod connections;
 mod health;
 mod heartbeat;
-pub mod kept;
+mod ingress;
 pub mod page;
-mod places;
+mod pages;
+pub mod render_cache;
 pub mod reply;
 pub mod server;
-mod views;
 mod webhook;
 
-use crate::metrics::Metrics;
-use crate::mission::comment_check::CommentEvent;
-use crate::queue::Queue;
-use crate::settings::Secret;
-use crate::snapshot::Snapshot;
-use crate::world::beats::{Beats, Refusal};
-use kept::Kept;
+use crate::config::Secret;
+use crate::engine::metrics::Metrics;
+use crate::engine::queue::Queue;
+use crate::engine::snapshot::Snapshot;
+use crate::mission::status::comment_check::CommentEvent;
+use crate::world::cells::heartbeats::{Beats, Refusal};
+use render_cache::Kept;
 use server::Limits;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -56,7 +56,7 @@ impl Web {
 /// Serves the webhook, heartbeats, and whether the daemon is well, until told to stop and the last answer is given.
 pub async fn serve_doors(listener: TcpListener, web: Arc<Web>, shutdown: watch::Receiver<bool>) {
     let limits = web.limits;
-    let answer = move |request| doors::answer(Arc::clone(&web), request);
+    let answer = move |request| ingress::answer(Arc::clone(&web), request);
     server::serve(listener, limits, shutdown, answer).await;
 }
 
@@ -67,7 +67,7 @@ pub async fn serve_page(listener: TcpListener, web: Arc<Web>, shutdown: watch::R
     let kept = Arc::new(Kept::default());
     let answer = move |request| {
         let (web, kept) = (Arc::clone(&web), Arc::clone(&kept));
-        async move { views::answer(&web, &kept, is_local, &request) }
+        async move { pages::answer(&web, &kept, is_local, &request) }
     };
     server::serve(listener, limits, shutdown, answer).await;
 }

@@ -1,8 +1,8 @@
 //! Accepts connections and bounds everything about them: how many, from whom, how long, and how large.
 
-use crate::caught::caught;
-use crate::http::places::{Place, Places};
+use crate::http::connections::{Place, Places};
 use crate::http::reply::{self, Reply};
+use crate::world::catch_unwind::caught;
 use crate::world::clock;
 use hyper::Request;
 use hyper::body::Incoming;

@@ -1,17 +1,17 @@
 //! The forge's word that there is news: only "look at this issue" is believed, and only where the signature is right. Of a
 //! comment the engine is told what was done to it and by whom, and compares that with what it remembers.
 
+use crate::config::Secret;
+use crate::engine::metrics::WebhookResult;
+use crate::engine::queue::Key;
 use crate::http::Web;
 use crate::http::body::{self, BodyFault};
 use crate::http::reply::{self, Reply};
-use crate::metrics::WebhookResult;
-use crate::mission::comment_check::{CommentEvent, SeenComment};
 use crate::mission::identity::RepositoryId;
-use crate::mission::marker::Marker;
+use crate::mission::status::comment_check::{CommentEvent, SeenComment};
+use crate::mission::status::marker::Marker;
 use crate::mission::text::sha256;
 use crate::mission::time::Timestamp;
-use crate::queue::Key;
-use crate::settings::Secret;
 use hmac::{Hmac, KeyInit, Mac};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};

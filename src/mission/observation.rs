@@ -1,23 +1,23 @@
 //! The facts about one mission, gathered before anything is decided.
 
-use crate::mission::admission::Admission;
-use crate::mission::alarm::AlarmMarker;
-use crate::mission::approval::ApprovalPolicy;
-use crate::mission::archive::ArchiveName;
+use crate::mission::alert::config::Notify;
+use crate::mission::alert::state::AlarmMarker;
+use crate::mission::approval::policy::ApprovalPolicy;
 use crate::mission::cell::Sighting;
-use crate::mission::effort::Effort;
+use crate::mission::cell::archive::ArchiveName;
+use crate::mission::cell::health::{Place, Verdict};
+use crate::mission::cell::starts::{Grace, Starts};
 use crate::mission::failure::Failure;
-use crate::mission::form::Form;
-use crate::mission::health::{Place, Verdict};
+use crate::mission::fleet::admission::Admission;
 use crate::mission::identity::{ForgeUrl, HostName, MissionId, RepositoryName, RepositoryPattern, RootId};
-use crate::mission::label::Label;
-use crate::mission::marker::Marker;
-use crate::mission::notify::Notify;
 use crate::mission::person::Person;
-use crate::mission::problem::Problem;
+use crate::mission::plan::effort::Effort;
+use crate::mission::proposal::form::Form;
+use crate::mission::proposal::problem::Problem;
 use crate::mission::proposal::{self, Intake, Proposal};
 use crate::mission::record::{Binding, IssueKey, IssueState, Record};
-use crate::mission::starts::{Grace, Starts};
+use crate::mission::status::label::Label;
+use crate::mission::status::marker::Marker;
 use crate::mission::time::Timestamp;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
@@ -238,7 +238,7 @@ pub struct ArchiveSight {
 }
 
 /// Whether an alarm may be said now; the hour's count and those that fail together are known only to whoever sees all
-/// missions ([`crate::mission::muster`]).
+/// missions ([`crate::mission::alert::fleet`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Allowance {
     /// It may.

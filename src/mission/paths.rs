@@ -1,6 +1,6 @@
 //! Paths and commands as people type them.
 
-use crate::mission::archive::ArchiveName;
+use crate::mission::cell::archive::ArchiveName;
 use crate::mission::identity::MissionId;
 use crate::mission::text::shell_word;
 

@@ -1,20 +1,20 @@
 //! What we remember of one issue. The binding in here is the truth; every other copy is for readers.
 
-use crate::mission::alarm::Alarm;
-use crate::mission::approval::{Approval, Asking};
-use crate::mission::archive::ArchiveName;
+use crate::mission::alert::state::Alarm;
+use crate::mission::approval::policy::{Approval, Asking};
 use crate::mission::cell::Sighting;
+use crate::mission::cell::archive::ArchiveName;
+use crate::mission::cell::flap_damping::Flapping;
+use crate::mission::cell::health::{Facts, Place, Verdict, assess};
+use crate::mission::cell::heartbeat::WizardState;
+use crate::mission::cell::heartbeat_fields::Notes;
+use crate::mission::cell::worktree::Worktree;
 use crate::mission::failure::Failure;
-use crate::mission::fields::Notes;
-use crate::mission::flapping::Flapping;
-use crate::mission::health::{Facts, Place, Verdict, assess};
-use crate::mission::heartbeat::WizardState;
 use crate::mission::identity::{HostName, IssueId, MissionId, RepositoryId, RepositoryName, RootId};
 use crate::mission::person::Person;
-use crate::mission::phase::Phase;
 use crate::mission::proposal::{Proposal, Spec};
+use crate::mission::status::phase::Phase;
 use crate::mission::time::Timestamp;
-use crate::mission::worktree::Worktree;
 use serde::{Deserialize, Serialize};
 
 /// How many past changes the comment tells.
@@ -75,11 +75,11 @@ pub struct Record {
     #[serde(default)]
     pub flapping: Flapping,
     /// Whether the last pass saw it vanish or turn stale together with too many others, and told nothing yet
-    /// ([`crate::mission::mass_change_guard`]).
+    /// ([`crate::mission::fleet::mass_change_guard`]).
     #[serde(default)]
     pub is_unconfirmed: bool,
     /// Whether the last pass found it closed together with too many others, and did nothing yet
-    /// ([`crate::mission::mass_change_guard`]).
+    /// ([`crate::mission::fleet::mass_change_guard`]).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_closing: bool,
     /// Since when what is published has been so without a break that an alarm is wanted.
@@ -112,7 +112,7 @@ pub struct Record {
     /// That the cell came back from there, until something else happens.
     #[serde(default)]
     pub restored: Option<Restored>,
-    /// The digest of title and body as they were first read, until there is a cell ([`crate::mission::approval::text_digest`]).
+    /// The digest of title and body as they were first read, until there is a cell ([`crate::mission::approval::policy::text_digest`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_text: Option<String>,
     /// The approval that was given.
@@ -224,7 +224,7 @@ pub struct Spoken {
     /// two roots that speak at once, only that tells the one that lost.
     #[serde(default = "yes")]
     pub is_confirmed: bool,
-    /// What it asks to be approved, and shows all of ([`crate::mission::approval::requested_digest`]).
+    /// What it asks to be approved, and shows all of ([`crate::mission::approval::policy::requested_digest`]).
     #[serde(default)]
     pub asks: Option<String>,
     /// Whether it was written anew since it was posted.

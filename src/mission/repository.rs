@@ -1,7 +1,7 @@
 //! What the forge's answers about a repository mean: whether it can be served, and by which name.
 
-use crate::mission::ground::KnownRepository;
 use crate::mission::identity::{ForgeUrl, NotA, RepositoryId, RepositoryName};
+use crate::mission::root_metadata::KnownRepository;
 use crate::mission::text::shown;
 use std::fmt;
 

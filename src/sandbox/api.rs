@@ -1,9 +1,9 @@
 //! The API: who asks, whether the token's scope and the account's rights allow it, and which handler answers.
 
 use crate::sandbox::accounts::{Actor, Scopes};
-use crate::sandbox::exchange::{PAGE_MAX, Reply, Request, moved};
+use crate::sandbox::http_message::{PAGE_MAX, Reply, Request, moved};
+use crate::sandbox::repo_request::{Answer, Visit, visit};
 use crate::sandbox::state::State;
-use crate::sandbox::visit::{Answer, Visit, visit};
 use crate::sandbox::{comments, issues, labels, repositories, setup, timeline};
 use serde_json::json;
 

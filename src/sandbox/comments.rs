@@ -1,10 +1,10 @@
 //! Comments, with Gitea's odd answers about issues that are not there.
 
-use crate::sandbox::exchange::Reply;
 use crate::sandbox::hooks::Happened;
+use crate::sandbox::http_message::Reply;
+use crate::sandbox::issue::{Entry, Issue, What};
+use crate::sandbox::repo_request::{Answer, Visit};
 use crate::sandbox::state::Right;
-use crate::sandbox::thread::{Entry, Issue, What};
-use crate::sandbox::visit::{Answer, Visit};
 use serde::Deserialize;
 use serde_json::Value;
 

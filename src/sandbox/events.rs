@@ -1,8 +1,8 @@
 //! What happens to a comment, put into the words of a webhook.
 
 use crate::sandbox::hooks::{Delivery, EVENT, Happened};
+use crate::sandbox::issue::{Entry, Issue};
 use crate::sandbox::state::{Right, State};
-use crate::sandbox::thread::{Entry, Issue};
 use serde_json::json;
 
 impl State {

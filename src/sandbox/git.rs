@@ -1,8 +1,8 @@
 //! Git over smart HTTP, for those who clone and fetch (go-gitea/gitea `routers/web/repo/githttp.go`).
 
 use crate::sandbox::accounts::Actor;
-use crate::sandbox::exchange::{Reply, Request, moved};
-use crate::sandbox::shelf::{Shelf, Source, git, run};
+use crate::sandbox::bare_repos::{Shelf, Source, git, run};
+use crate::sandbox::http_message::{Reply, Request, moved};
 use crate::sandbox::state::{Right, State};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,9 +1,9 @@
 //! Issues: listed, filed, read, edited, closed, locked and deleted.
 
-use crate::sandbox::exchange::Reply;
+use crate::sandbox::http_message::Reply;
+use crate::sandbox::issue::{Issue, NewIssue, What};
+use crate::sandbox::repo_request::{Answer, Visit};
 use crate::sandbox::state::Right;
-use crate::sandbox::thread::{Issue, NewIssue, What};
-use crate::sandbox::visit::{Answer, Visit};
 use chrono::{DateTime, Datelike, FixedOffset, NaiveTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;

@@ -1,9 +1,9 @@
 //! Labels of a repository, and labels on an issue.
 
-use crate::sandbox::exchange::Reply;
+use crate::sandbox::http_message::Reply;
+use crate::sandbox::issue::Label;
+use crate::sandbox::repo_request::{Answer, Visit};
 use crate::sandbox::state::Right;
-use crate::sandbox::thread::Label;
-use crate::sandbox::visit::{Answer, Visit};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeSet;

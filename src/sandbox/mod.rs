@@ -19,40 +19,40 @@
 
 mod accounts;
 mod api;
+mod bare_repos;
 mod comments;
 mod events;
-mod exchange;
 mod fault;
 mod form;
 mod git;
 mod hooks;
+mod http_message;
+mod issue;
 mod issues;
 mod labels;
+mod repo_request;
 mod repositories;
 mod seams;
 mod server;
 mod setup;
-mod shelf;
 mod state;
 mod templates;
-mod thread;
 mod timeline;
 mod view;
-mod visit;
 mod web;
 
 pub use fault::{Fault, Logged};
 
 use accounts::{JOB_USER, Scopes};
+use bare_repos::Shelf;
 use chrono::TimeDelta;
 use fault::Faults;
+use issue::NewIssue;
 use server::Server;
-use shelf::Shelf;
 use state::State;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use thread::NewIssue;
 
 /// A running forge. Stops, and forgets everything, when dropped. Git clones from it on a machine that has git.
 #[derive(Debug)]

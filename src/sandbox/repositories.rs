@@ -1,9 +1,9 @@
 //! Repositories: made, described, changed, renamed, shared and filled.
 
-use crate::sandbox::exchange::{Reply, Request};
+use crate::sandbox::http_message::{Reply, Request};
+use crate::sandbox::repo_request::{Answer, Visit};
 use crate::sandbox::setup;
 use crate::sandbox::state::{Repository, Right, State};
-use crate::sandbox::visit::{Answer, Visit};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;

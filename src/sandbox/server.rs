@@ -1,7 +1,7 @@
 //! HTTP on loopback: reads a request whole, lets it meet its fault, and sends what the handlers answer.
 
-use crate::sandbox::exchange::{Reply, Request};
 use crate::sandbox::fault::Fault;
+use crate::sandbox::http_message::{Reply, Request};
 use crate::sandbox::{Shared, api, git, seams, web};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Bytes, Frame, Incoming};

@@ -1,10 +1,10 @@
 //! What makes a repository ready for missions: files by commits, branches, pull requests and webhooks.
 
-use crate::sandbox::exchange::Reply;
-use crate::sandbox::shelf::Files;
+use crate::sandbox::bare_repos::Files;
+use crate::sandbox::http_message::Reply;
+use crate::sandbox::repo_request::{Answer, Visit};
 use crate::sandbox::state::{Hook, Pull, Right};
 use crate::sandbox::templates;
-use crate::sandbox::visit::{Answer, Visit};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -142,7 +142,7 @@ fn open_pull(visit: &mut Visit<'_>) -> Answer {
     let NewPull { head, base, title, body } = visit.body()?;
     files(visit, &head).ok_or_else(|| visit.not_found())?;
     let (author, at) = (visit.user, visit.at);
-    let issue = crate::sandbox::thread::NewIssue { author, title, body, due: None, is_pull: true, labels: Vec::new() };
+    let issue = crate::sandbox::issue::NewIssue { author, title, body, due: None, is_pull: true, labels: Vec::new() };
     let number = visit.state.add_issue(at, issue);
     visit.repository_mut().pulls.push(Pull { number, head, base });
     let pull = visit.repository().pulls.last().map(|pull| pull_json(visit, pull));

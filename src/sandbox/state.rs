@@ -1,10 +1,10 @@
 //! What the sandbox holds, as plain data, and the rules that its data keep whoever changes them.
 
 use crate::sandbox::accounts::{Accounts, Actor, Scopes};
+use crate::sandbox::bare_repos::Files;
 use crate::sandbox::hooks::Delivery;
+use crate::sandbox::issue::{Issue, Label, NewIssue, What};
 use crate::sandbox::seams::now;
-use crate::sandbox::shelf::Files;
-use crate::sandbox::thread::{Issue, Label, NewIssue, What};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

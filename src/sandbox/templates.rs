@@ -1,8 +1,8 @@
 //! What new issues are asked for, as the forge resolves it from its default branch (go-gitea/gitea `services/issue/template.go`).
 
-use crate::sandbox::exchange::Reply;
-use crate::sandbox::shelf::Files;
-use crate::sandbox::visit::Visit;
+use crate::sandbox::bare_repos::Files;
+use crate::sandbox::http_message::Reply;
+use crate::sandbox::repo_request::Visit;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

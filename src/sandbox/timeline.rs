@@ -1,8 +1,8 @@
 //! The timeline of an issue: what was said and done on it, by whom, and when.
 
-use crate::sandbox::exchange::Reply;
-use crate::sandbox::thread::Entry;
-use crate::sandbox::visit::{Answer, Visit};
+use crate::sandbox::http_message::Reply;
+use crate::sandbox::issue::Entry;
+use crate::sandbox::repo_request::{Answer, Visit};
 use serde_json::{Value, json};
 
 /// `…/issues/{number}/timeline`. `X-Total-Count` is the length of the page, not of the whole, and a missing issue is

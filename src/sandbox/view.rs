@@ -1,8 +1,8 @@
 //! How the forge's things look as JSON, key for key as a real Gitea sends them.
 
 use crate::sandbox::accounts::User;
+use crate::sandbox::issue::{Entry, Issue, Label};
 use crate::sandbox::state::{Repository, Right, State};
-use crate::sandbox::thread::{Entry, Issue, Label};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 

@@ -1,10 +1,10 @@
 //! The pages that a proposal is filed through: log in, open the form, post it.
 
 use crate::sandbox::accounts::Actor;
-use crate::sandbox::exchange::{Reply, Request};
 use crate::sandbox::form::Template;
+use crate::sandbox::http_message::{Reply, Request};
+use crate::sandbox::issue::NewIssue;
 use crate::sandbox::state::{Right, State};
-use crate::sandbox::thread::NewIssue;
 use serde_json::json;
 use std::fmt::Write;
 

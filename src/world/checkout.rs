@@ -1,14 +1,14 @@
 //! Has a mission's repository checked out and put where its wizard finds it; so many at once, and no more.
 
-use crate::mission::checkout::{Placement, placement};
+use crate::mission::cell::checkout::{Placement, placement};
+use crate::mission::cell::worktree::{CheckedOut, Placing, Worktree, WorktreeSource};
 use crate::mission::identity::{ForgeUrl, MissionId};
 use crate::mission::record::{IssueKey, Record};
 use crate::mission::time::Timestamp;
-use crate::mission::worktree::{CheckedOut, Placing, Worktree, WorktreeSource};
 use crate::world::WorldError;
+use crate::world::forge::Token;
 use crate::world::git::{Destination, Git, Limits, Source};
-use crate::world::gitea::Token;
-use crate::world::writer::{Placed, WriteError, Writer};
+use crate::world::store::writer::{Placed, WriteError, Writer};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, SemaphorePermit};

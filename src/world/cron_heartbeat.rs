@@ -2,7 +2,7 @@
 //!
 //! Whoever watches calls a job dead when its `timestamp` is older than twice its `interval_seconds`.
 
-use crate::mission::job_status::JobStatus;
+use crate::mission::fleet::job_status::JobStatus;
 use crate::mission::time::Timestamp;
 use chrono::DateTime;
 use rustix::fs::{AtFlags, Mode, OFlags, fchmod, fsync, open, openat, renameat, unlinkat};

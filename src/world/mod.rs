@@ -1,45 +1,30 @@
 //! The effects: the forge and the disk. Everything in here does as it is told; [`crate::mission`] decides.
 
-mod accepted;
-pub mod accounts;
-mod acl;
-pub mod alert_targets;
 pub mod applier;
-pub mod archive;
-pub mod beats;
-pub mod beneath;
+pub mod blocking_pool;
+pub(crate) mod catch_unwind;
 pub mod cells;
 pub mod checkout;
 pub mod clock;
-pub mod courier;
-pub mod crew;
 pub mod cron_heartbeat;
-pub mod entry;
+pub mod forge;
 pub mod git;
-pub mod gitea;
-pub mod journal;
-pub mod ledger;
-pub mod lock;
-pub(crate) mod mutex;
+pub mod http_client;
+pub(crate) mod lock_unpoisoned;
+pub mod log_once;
 pub mod observer;
 pub mod random;
-pub mod removal;
-pub mod repository;
-pub mod root;
 pub mod service;
-pub(crate) mod staged;
-pub mod starts;
-pub mod trash;
-pub mod watch;
-pub mod writer;
+pub mod store;
+pub mod terminal;
 
 use crate::mission::failure::{Failure, FailureScope};
 use crate::mission::identity::{MissionId, RepositoryName};
 use crate::mission::time::Timestamp;
+use crate::world::store::root::RootError;
+use crate::world::store::writer::WriteError;
+use forge::ForgeError;
 use git::CheckoutError;
-use gitea::ForgeError;
-use root::RootError;
-use writer::WriteError;
 
 /// A change that could not be made. The next pass tries again.
 #[derive(Debug, thiserror::Error)]

@@ -1,29 +1,29 @@
 //! Gathers the facts: asks the forge, looks at the disk, decides nothing.
 
-use crate::mission::alarm::AlarmMarker;
+use crate::mission::alert::config::{IssueName, Notify};
+use crate::mission::alert::state::AlarmMarker;
 use crate::mission::cell::{Failure, Sighting};
-use crate::mission::comment_check::SeenComment;
-use crate::mission::ground::{KnownRepository, RepositoryLabel};
 use crate::mission::identity::{MissionId, RepositoryId, RepositoryName};
-use crate::mission::label::Label;
-use crate::mission::marker::Marker;
-use crate::mission::notify::{IssueName, Notify};
 use crate::mission::observation::{
     AttachedLabel, CommentFacts, Here, IssueFacts, LabelEvent, Observation, Origin, Timeline,
 };
 use crate::mission::person::Person;
 use crate::mission::record::{IssueKey, IssueState};
 use crate::mission::repository::FoundRepository;
-use crate::mission::situation::is_filed_as_proposal;
+use crate::mission::root_metadata::{KnownRepository, RepositoryLabel};
+use crate::mission::status::comment_check::SeenComment;
+use crate::mission::status::label::Label;
+use crate::mission::status::lifecycle::is_filed_as_proposal;
+use crate::mission::status::marker::Marker;
 use crate::mission::text::{sha256, shown};
 use crate::mission::time::Timestamp;
-use crate::world::accounts::{AccountError, find_account};
-use crate::world::alert_targets::{AlertTargetError, check_alert_issue, check_alert_targets};
-use crate::world::cells;
-use crate::world::crew::{self, LOOK_PATIENCE, blocking};
-use crate::world::gitea::{self, CommentListing, ForgeError, Gitea, HELD_BYTES_MAX, Issue, Listing, State, Wanted};
-use crate::world::repository::{RepositoryError, find_repository};
-use crate::world::root::Root;
+use crate::world::blocking_pool::{self, LOOK_PATIENCE, blocking};
+use crate::world::cells::look;
+use crate::world::forge::accounts::{AccountError, find_account};
+use crate::world::forge::alert_targets::{AlertTargetError, check_alert_issue, check_alert_targets};
+use crate::world::forge::repository::{RepositoryError, find_repository};
+use crate::world::forge::{self, CommentListing, ForgeError, Gitea, HELD_BYTES_MAX, Issue, Listing, State, Wanted};
+use crate::world::store::root::Root;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -120,7 +120,7 @@ impl Observer {
     pub async fn said_on(&self, whose: &OwnComments, with_timeline: bool) -> Result<Said, ForgeError> {
         let OwnComments { here, issue, remembered } = whose;
         let issues = self.gitea.issues(&issue.repository);
-        let own = |comment: &gitea::Comment| {
+        let own = |comment: &forge::Comment| {
             let facts = comment_facts(comment);
             let is_told = facts.marker.is_some() || facts.alarm.is_some();
             (Some(facts.id) == *remembered || (is_told && here.is_ours(facts.poster))).then_some(facts)
@@ -138,7 +138,7 @@ impl Observer {
     /// One comment of an issue by its id; none where it is gone.
     pub async fn comment(&self, issue: &IssueKey, id: i64) -> Result<Option<SeenComment>, ForgeError> {
         let found = self.gitea.issues(&issue.repository).comment(id).await?;
-        let updated_at = found.as_ref().map_or_else(Timestamp::latest, gitea::Comment::updated);
+        let updated_at = found.as_ref().map_or_else(Timestamp::latest, forge::Comment::updated);
         Ok(found.map(|comment| SeenComment {
             id: comment.id,
             poster: comment.user.map_or(0, |user| user.id),
@@ -163,7 +163,7 @@ impl Observer {
 
     /// Whether an alarm of ours is on an issue.
     pub async fn has_alarm(&self, here: &Here, issue: &IssueName, wanted: &AlarmMarker) -> Result<bool, ForgeError> {
-        let is_it = |comment: &gitea::Comment| is_alarm(here, comment, wanted).then_some(());
+        let is_it = |comment: &forge::Comment| is_alarm(here, comment, wanted).then_some(());
         let (found, _) = self.gitea.issues(&issue.repository).comments(issue.number, &is_it).await?;
         Ok(!found.is_empty())
     }
@@ -222,21 +222,21 @@ impl Observer {
     /// Looks at these cells, several at a time; one that is not seen in time is not seen at all.
     pub async fn look(&self, cells: Vec<MissionId>) -> Vec<Sighting> {
         let (root, count) = (Arc::clone(&self.root), cells.len());
-        let look = move |index: usize| cells::look(&*root, cells[index], root.resolver());
-        let seen = blocking(move || crew::gather(count, LOOK_PATIENCE, look)).await;
+        let look = move |index: usize| look::look(&*root, cells[index], root.resolver());
+        let seen = blocking(move || blocking_pool::gather(count, LOOK_PATIENCE, look)).await;
         seen.into_iter().map(|sighting| sighting.unwrap_or(Sighting::Failed(Failure::Timeout))).collect()
     }
 }
 
-impl From<gitea::Label> for RepositoryLabel {
-    fn from(label: gitea::Label) -> Self {
-        let gitea::Label { id, name, exclusive, is_archived, description } = label;
+impl From<forge::Label> for RepositoryLabel {
+    fn from(label: forge::Label) -> Self {
+        let forge::Label { id, name, exclusive, is_archived, description } = label;
         Self { id, name, is_exclusive: exclusive, description, is_archived }
     }
 }
 
 /// Whether a comment is an alarm of ours.
-pub(in crate::world) fn is_alarm(here: &Here, comment: &gitea::Comment, wanted: &AlarmMarker) -> bool {
+pub(in crate::world) fn is_alarm(here: &Here, comment: &forge::Comment, wanted: &AlarmMarker) -> bool {
     let found = AlarmMarker::parse(&comment.body);
     here.is_ours(comment.user.as_ref().map_or(0, |user| user.id))
         && found.is_some_and(|found| wanted.is_written_as(&found))
@@ -316,7 +316,7 @@ pub struct ListedComments {
     pub begun_at: Option<Timestamp>,
 }
 
-fn comment_facts(comment: &gitea::Comment) -> CommentFacts {
+fn comment_facts(comment: &forge::Comment) -> CommentFacts {
     CommentFacts {
         id: comment.id,
         created_at: comment.created(),
@@ -328,9 +328,9 @@ fn comment_facts(comment: &gitea::Comment) -> CommentFacts {
     }
 }
 
-fn seen_comment(comment: gitea::ListedComment) -> SeenComment {
+fn seen_comment(comment: forge::ListedComment) -> SeenComment {
     let (updated_at, number) = (comment.updated(), comment.number());
-    let gitea::ListedComment { id, user, issue_url: _, text, updated_at: _ } = comment;
+    let forge::ListedComment { id, user, issue_url: _, text, updated_at: _ } = comment;
     SeenComment {
         id,
         poster: user.map_or(0, |user| user.id),
@@ -361,7 +361,7 @@ fn issue_facts(repository: &KnownRepository, issue: Issue) -> Result<IssueFacts,
         number: issue.number,
         author_id: issue.user.map_or(0, |user| user.id),
     };
-    let attached = |label: crate::world::gitea::Label| AttachedLabel {
+    let attached = |label: crate::world::forge::Label| AttachedLabel {
         id: label.id,
         name: label.name,
         is_exclusive: label.exclusive,
@@ -379,7 +379,7 @@ fn issue_facts(repository: &KnownRepository, issue: Issue) -> Result<IssueFacts,
     })
 }
 
-fn label_event(entry: gitea::TimelineEntry) -> Option<LabelEvent> {
+fn label_event(entry: forge::TimelineEntry) -> Option<LabelEvent> {
     if entry.kind != "label" {
         return None;
     }

@@ -2,8 +2,8 @@
 
 use crate::support::host::Host;
 use crate::{Scale, bare, median, peer, spoken, timed};
-use lazarus::world::root::Root;
-use lazarus::world::watch::Watch;
+use lazarus::world::cells::cell_cache::Watch;
+use lazarus::world::store::root::Root;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::process::{Command, Output};

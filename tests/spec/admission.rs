@@ -1,7 +1,9 @@
 //! Who gets a new cell where there is not room for all.
 
 use crate::support::missions::{proposal, settled};
-use lazarus::mission::admission::{Admission, Capacity, Limit, Limits, Occupant, Reserve, Space, admit, shortage};
+use lazarus::mission::fleet::admission::{
+    Admission, Capacity, Limit, Limits, Occupant, Reserve, Space, admit, shortage,
+};
 use lazarus::mission::identity::{ForgeUrl, MissionId};
 use lazarus::mission::record::{IssueKey, IssueState};
 use std::collections::BTreeSet;

@@ -10,14 +10,14 @@ mod words;
 use crate::life::scenes::{closed, here, suspended};
 use crate::support::cells::{at, beaten, seconds, whole};
 use crate::support::missions::{active, missing, planned_status, settled};
-use lazarus::mission::alarm::{Alarm, AlarmMarker, Intended, Kind, Raised};
-use lazarus::mission::alarm_plan::has_passed;
+use lazarus::mission::alert::config::{Cause, IssueName, Login, Notify};
+use lazarus::mission::alert::message::Notice;
+use lazarus::mission::alert::plan::has_passed;
+use lazarus::mission::alert::state::{Alarm, AlarmMarker, Intended, Kind, Raised};
 use lazarus::mission::cell::{CellFacts, Failure, Sighting};
-use lazarus::mission::change::Change;
-use lazarus::mission::notice::Notice;
-use lazarus::mission::notify::{Cause, IssueName, Login, Notify};
 use lazarus::mission::observation::{Allowance, CommentFacts, Comments, Observation};
-use lazarus::mission::step::preview;
+use lazarus::mission::plan::change::Change;
+use lazarus::mission::plan::step::preview;
 use lazarus::mission::text::sha256;
 
 /// Settings with these words and nothing else but defaults.

@@ -4,7 +4,7 @@ use crate::support::forge::Forge;
 use crate::support::host::{Host, changes, run, writes};
 use crate::support::is_thorough;
 use crate::support::missions::body;
-use lazarus::world::crew::gather;
+use lazarus::world::blocking_pool::gather;
 use serde_json::json;
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 use crate::support::golden;
 use crate::support::host::{Host, Run, run};
 use clap::{CommandFactory, Parser};
-use lazarus::arguments::{Pit, Reconcile};
+use lazarus::cli::arguments::{Pit, Reconcile};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::os::unix::fs::PermissionsExt;

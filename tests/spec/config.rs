@@ -1,7 +1,7 @@
 //! `config`: where each setting came from, what may stand in a file, and where a mistake in one is.
 
 use crate::support::host::{Host, Run, run};
-use lazarus::settings::{Environment, Flags, SCHEMA, Settings, SettingsFile};
+use lazarus::config::{Environment, Flags, SCHEMA, Settings, SettingsFile};
 use serde_json::{Value, json};
 
 /// What `config show` says of a key: its value and where that came from.

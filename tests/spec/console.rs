@@ -2,8 +2,8 @@
 
 use crate::support::forge::Forge;
 use crate::support::host::{Host, run};
+use lazarus::mission::selector::IssueArgument;
 use lazarus::sandbox::Fault;
-use lazarus::subject::IssueArgument;
 use serde_json::{Value, json};
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;

@@ -1,7 +1,7 @@
 //! The cron heartbeat, in the format that watchers of jobs know.
 
 use crate::support::host::{Host, Run, run};
-use lazarus::mission::job_status::JobStatus;
+use lazarus::mission::fleet::job_status::JobStatus;
 use lazarus::mission::time::Timestamp;
 use lazarus::world::cron_heartbeat::{Job, Pulse, write};
 use serde_json::Value;

@@ -4,8 +4,8 @@ use crate::life::scenes::{closed, not_checked_out, suspended};
 use crate::support::cells::{at, beaten, seconds};
 use crate::support::missions::{active, settled};
 use lazarus::mission::cell::{FileKind, Part, Sight, Sighting};
-use lazarus::mission::due::needs_turn;
 use lazarus::mission::observation::Observation;
+use lazarus::mission::plan::due::needs_turn;
 use lazarus::mission::record::IssueState;
 
 /// Whether it does, so many seconds after it was looked at.

@@ -4,15 +4,15 @@
 use crate::life::scenes::suspended;
 use crate::support::cells::{at, beaten};
 use crate::support::missions::{active, edit, labelled, planned_cell, settled};
-use lazarus::mission::archive::ArchiveName;
 use lazarus::mission::cell::Sighting;
-use lazarus::mission::change::Change;
-use lazarus::mission::flapping::{Cost, Flapping};
-use lazarus::mission::health::{Health, Reason, Verdict};
-use lazarus::mission::mass_change_guard::{Guarded, held, holds_deletions};
+use lazarus::mission::cell::archive::ArchiveName;
+use lazarus::mission::cell::flap_damping::{Cost, Flapping};
+use lazarus::mission::cell::health::{Health, Reason, Verdict};
+use lazarus::mission::fleet::mass_change_guard::{Guarded, held, holds_deletions};
 use lazarus::mission::observation::Observation;
+use lazarus::mission::plan::change::Change;
+use lazarus::mission::plan::step::preview;
 use lazarus::mission::record::Record;
-use lazarus::mission::step::preview;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -285,7 +285,8 @@ fn a_mission_without_a_cell_to_lose_does_not_count_among_all() {
 fn labels_that_somebody_has_scattered_hold_no_news_back() {
     let mission = active(beaten(-10, "working"));
     let mut scattered = later(&mission, 400, 400, "working");
-    let all: Vec<String> = lazarus::mission::label::Label::ALL.iter().map(|label| label.name().into_owned()).collect();
+    let all: Vec<String> =
+        lazarus::mission::status::label::Label::ALL.iter().map(|label| label.name().into_owned()).collect();
     let all: Vec<&str> = all.iter().map(String::as_str).filter(|name| *name != "health/stale").collect();
     scattered.issue.labels = labelled(&all);
     let (written, after) = pass(&scattered);

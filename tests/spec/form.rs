@@ -1,8 +1,8 @@
 //! The form is the schema, and every body that Gitea renders from it reads as it was answered.
 
-use lazarus::mission::form::{FORM, FieldKind, Form};
 use lazarus::mission::identity::{RepositoryName, RepositoryPattern};
-use lazarus::mission::problem::Problem;
+use lazarus::mission::proposal::form::{FORM, FieldKind, Form};
+use lazarus::mission::proposal::problem::Problem;
 use lazarus::mission::proposal::{BODY_BYTES_MAX, Intake, OBJECTIVE_BYTES_MAX, Proposal, TITLE_CHARS_MAX, parse};
 use serde_json::Value;
 

@@ -4,8 +4,8 @@ use crate::support::forge::{FORM_PATH, Forge};
 use crate::support::host::{Host, changes};
 use crate::support::repository::Repository;
 use crate::support::stories;
-use lazarus::mission::answers::Answers;
-use lazarus::mission::form::{FORM, Form};
+use lazarus::mission::proposal::form::{FORM, Form};
+use lazarus::mission::proposal::form_body::Answers;
 use reqwest::Method;
 use serde_json::json;
 

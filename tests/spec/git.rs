@@ -2,10 +2,10 @@
 
 use crate::support::git_forge::{Bare, GitForge, Manner};
 use crate::support::worktree::{BRANCH, Place, files, rights};
+use lazarus::mission::cell::worktree::CANNOT_BE_HAD;
 use lazarus::mission::identity::{ForgeUrl, GitRef, RepositoryName};
-use lazarus::mission::worktree::CANNOT_BE_HAD;
+use lazarus::world::forge::Token;
 use lazarus::world::git::{CheckoutError, Destination, FLOOR, Git, Limits, Source};
-use lazarus::world::gitea::Token;
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
 

@@ -1,10 +1,10 @@
 //! Health: the table of rules, row by row.
 
 use crate::support::cells::{at, beat, beaten, whole};
+use lazarus::mission::cell::health::{Facts, assess};
+use lazarus::mission::cell::heartbeat::Heartbeat;
+use lazarus::mission::cell::json_file::{Flaw, Found, JsonKind};
 use lazarus::mission::cell::{CellFacts, Failure, FileKind, Part, Sight, Sighting};
-use lazarus::mission::contents::{Flaw, Found, JsonKind};
-use lazarus::mission::health::{Facts, assess};
-use lazarus::mission::heartbeat::Heartbeat;
 use std::time::Duration;
 
 fn verdict(sighting: &Sighting, bound: bool, ever_beat: bool) -> String {

@@ -2,9 +2,9 @@
 
 use crate::support::forge::Forge;
 use crate::support::host::{Host, changes, run, writes};
-use lazarus::mission::contents::{Flaw, Found, JsonKind, parse_object};
-use lazarus::mission::fields::Notes;
-use lazarus::mission::heartbeat::Heartbeat;
+use lazarus::mission::cell::heartbeat::Heartbeat;
+use lazarus::mission::cell::heartbeat_fields::Notes;
+use lazarus::mission::cell::json_file::{Flaw, Found, JsonKind, parse_object};
 use lazarus::mission::record::Said;
 use serde_json::{Value, json};
 use std::ffi::OsString;

@@ -1,9 +1,9 @@
 //! Names and ids are parsed at the door.
 
+use lazarus::mission::alert::config::Login;
 use lazarus::mission::identity::{
     Commit, ForgeUrl, GitRef, HostName, MissionId, RepositoryName, RepositoryPattern, WizardName,
 };
-use lazarus::mission::notify::Login;
 use lazarus::mission::time::{parse_length, spoken_length};
 use std::time::Duration;
 

@@ -6,7 +6,7 @@ use crate::support::repository::Repository;
 use crate::support::stories;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use lazarus::mission::form::FORM;
+use lazarus::mission::proposal::form::FORM;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -73,7 +73,7 @@ async fn text_of(repository: &Repository, path: &str) -> Option<String> {
 
 async fn a_form_of_a_teams_own_is_not_doubled_wherever_it_is(forge: Forge) {
     let own = FORM.replace("name: Mission proposal", "name: Our missions");
-    let headings: Vec<String> = lazarus::mission::form::Form::embedded().fields.iter().map(heading).collect();
+    let headings: Vec<String> = lazarus::mission::proposal::form::Form::embedded().fields.iter().map(heading).collect();
     let marker = "<!-- lazarus:mission-proposal v1 -->";
     let markdown = format!("---\nname: Mission\nabout: By hand\n---\n{marker}\n\n{}", headings.concat());
     for (path, form) in [
@@ -100,7 +100,7 @@ async fn a_form_of_a_teams_own_is_not_doubled_wherever_it_is(forge: Forge) {
     }
 }
 
-fn heading(field: &lazarus::mission::form::Field) -> String {
+fn heading(field: &lazarus::mission::proposal::form::Field) -> String {
     format!("### {}\n\n", field.label)
 }
 

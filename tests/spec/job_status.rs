@@ -1,8 +1,8 @@
 //! What the cron heartbeat says of a run, and which missions fail it, row by row.
 
-use lazarus::mission::health::Health::{self, Healthy, Incomplete, Stale, Uninitialized, Unknown};
-use lazarus::mission::job_status::{JobStatus, fails_a_run, job_status};
-use lazarus::mission::phase::Phase::{self, Active, Closed, Invalid, Pending, Suspended};
+use lazarus::mission::cell::health::Health::{self, Healthy, Incomplete, Stale, Uninitialized, Unknown};
+use lazarus::mission::fleet::job_status::{JobStatus, fails_a_run, job_status};
+use lazarus::mission::status::phase::Phase::{self, Active, Closed, Invalid, Pending, Suspended};
 
 type Mission = (Option<Phase>, Option<Health>);
 

@@ -1,8 +1,8 @@
 //! Labels: one name, one colour, one meaning each.
 
 use lazarus::mission::identity::HostName;
-use lazarus::mission::label::Label;
-use lazarus::mission::phase::Phase;
+use lazarus::mission::status::label::Label;
+use lazarus::mission::status::phase::Phase;
 use std::collections::BTreeSet;
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::support::host::{Host, Run, run};
 use clap::{Command, CommandFactory};
-use lazarus::arguments::{Pit, Reconcile};
+use lazarus::cli::arguments::{Pit, Reconcile};
 use std::collections::BTreeSet;
 use std::path::Path;
 

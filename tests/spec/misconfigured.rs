@@ -4,7 +4,7 @@ use crate::support::forge::{FORM_PATH, Forge};
 use crate::support::host::{Host, Run, run};
 use crate::support::repository::Repository;
 use crate::support::service::{command as command_of, start};
-use lazarus::settings::{Environment, Flags, Places, Settings, SettingsFile};
+use lazarus::config::{Environment, Flags, Places, Settings, SettingsFile};
 use reqwest::Method;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -83,7 +83,7 @@ fn read(name: &str, text: &str) -> Result<SettingsFile, String> {
 
 #[test]
 fn what_editors_add_and_people_comment_out_is_no_mistake() {
-    let cells = |file: SettingsFile| file.limits.cells.map(lazarus::settings::Within::get);
+    let cells = |file: SettingsFile| file.limits.cells.map(lazarus::config::Within::get);
     for (name, text) in [
         ("a.json", "\u{feff}{ \"limits\": { \"cells\": 7 } }"),
         ("a.yaml", "\u{feff}limits: { cells: 7 }\n"),

@@ -3,13 +3,13 @@
 use crate::life::scenes::{AUTHOR, MAINTAINER, as_left, clicked, event, here, in_label_mode};
 use crate::support::cells::{at, beaten, seconds};
 use crate::support::missions::{active, missing, proposal, settled};
-use lazarus::mission::approval::Denial;
+use lazarus::mission::approval::policy::Denial;
 use lazarus::mission::cell::Sighting;
-use lazarus::mission::change::Change;
-use lazarus::mission::label::Label;
 use lazarus::mission::observation::{CommentFacts, Comments, Observation, Timeline};
+use lazarus::mission::plan::change::Change;
+use lazarus::mission::plan::step::preview;
 use lazarus::mission::record::{Record, Spoken};
-use lazarus::mission::step::preview;
+use lazarus::mission::status::label::Label;
 use lazarus::mission::text::sha256;
 
 fn spoken(observation: &Observation) -> &Spoken {

@@ -122,7 +122,7 @@ fn the_package_asks_for_the_git_that_worktrees_need_and_the_image_keeps_its_numb
     {
         assert!(CONTAINER.contains(user), "{user}");
     }
-    let settings = concat!(include_str!("../../src/settings/mod.rs"), include_str!("../../src/settings/layers.rs"));
+    let settings = concat!(include_str!("../../src/config/mod.rs"), include_str!("../../src/config/layers.rs"));
     let variables = CONTAINER.split("LAZARUS_").skip(1).map(|rest| rest.split('=').next().unwrap());
     variables.for_each(|name| assert!(settings.contains(&format!("\"LAZARUS_{name}\"")), "LAZARUS_{name}"));
 }

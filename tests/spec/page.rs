@@ -6,15 +6,15 @@ mod html;
 mod scene;
 
 use html::{links, text};
+use lazarus::engine::snapshot::{MissionView, Snapshot};
 use lazarus::http::page::query::Column;
 use lazarus::http::page::{fleet, mission};
-use lazarus::mission::health::Health;
-use lazarus::mission::heartbeat::WizardState;
+use lazarus::mission::cell::health::Health;
+use lazarus::mission::cell::heartbeat::WizardState;
 use lazarus::mission::identity::{MissionId, WizardName};
-use lazarus::mission::phase::Phase;
 use lazarus::mission::record::Happened;
+use lazarus::mission::status::phase::Phase;
 use lazarus::mission::text::quoted_spans;
-use lazarus::snapshot::{MissionView, Snapshot};
 use scene::{before, everything, fleet_of, id, judged, unwell};
 use std::sync::Arc;
 

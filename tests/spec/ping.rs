@@ -1,8 +1,8 @@
 //! The ping to a watcher elsewhere, and what is told of it.
 
 use crate::support::listener::Listener;
-use lazarus::ping::{Ping, fail_url};
-use lazarus::told::{News, Told};
+use lazarus::engine::notifiers::ping::{Ping, fail_url};
+use lazarus::world::log_once::{News, Told};
 use url::Url;
 
 #[tokio::test]

@@ -5,13 +5,13 @@ use crate::support::cells::{at, beaten, whole};
 use crate::support::missions::{
     active, body, comment, edit, labelled, missing, planned_cell, planned_status, proposal, settled, waiting,
 };
-use lazarus::mission::admission::{Admission, Limit};
 use lazarus::mission::cell::{Failure, FileKind, Part, Sight, Sighting};
-use lazarus::mission::expected::expected;
+use lazarus::mission::fleet::admission::{Admission, Limit};
 use lazarus::mission::observation::{Comments, Observation, Take};
+use lazarus::mission::plan::project::expected;
+use lazarus::mission::plan::step::preview;
 use lazarus::mission::record::IssueState;
-use lazarus::mission::situation::Situation;
-use lazarus::mission::step::preview;
+use lazarus::mission::status::lifecycle::Situation;
 use std::sync::Arc;
 
 const ID: &str = "52985a61-b87c-52fd-9ad8-9a45c2899dd4";

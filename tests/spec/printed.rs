@@ -2,10 +2,10 @@
 
 use crate::support::forge::Forge;
 use crate::support::host::{Host, Run, run};
-use lazarus::job::error_line;
+use lazarus::cli::ci_job::error_line;
 use lazarus::mission::text::{Printable, printable_json, printable_lines};
 use lazarus::sandbox::Fault;
-use lazarus::screen::{Printed, Screen, Tone};
+use lazarus::world::terminal::{Printed, Screen, Tone};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::os::unix::fs::symlink;

@@ -2,8 +2,8 @@
 
 use crate::support::PATIENCE;
 use chrono::TimeDelta;
+use lazarus::engine::queue::{DEBOUNCE, KEYS_MAX, Key, Queue};
 use lazarus::mission::time::Timestamp;
-use lazarus::queue::{DEBOUNCE, KEYS_MAX, Key, Queue};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;

@@ -4,7 +4,7 @@ use crate::support::forge::Forge;
 use crate::support::host::{Host, run};
 use crate::support::service::{command, start};
 use crate::support::{is_thorough, soon};
-use lazarus::world::removal::{BUDGET, Left, remove_tree_at};
+use lazarus::world::store::removal::{BUDGET, Left, remove_tree_at};
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 use serde_json::json;
 use std::fs::Permissions;

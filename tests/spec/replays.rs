@@ -1,8 +1,8 @@
 //! Which heartbeats are new: by time, by number and by session, as values without a disk.
 
 use crate::support::cells::at;
-use lazarus::mission::fields::session_name;
-use lazarus::mission::replay::{Accepted, Marks, Replay, SESSIONS_MAX};
+use lazarus::mission::cell::heartbeat_fields::session_name;
+use lazarus::mission::cell::replay::{Accepted, Marks, Replay, SESSIONS_MAX};
 use lazarus::mission::time::Timestamp;
 use serde_json::json;
 

@@ -1,10 +1,10 @@
 //! What the forge's answers about a repository mean, row by row.
 
-use lazarus::mission::ground::KnownRepository;
 use lazarus::mission::identity::RepositoryName;
 use lazarus::mission::repository::{
     FoundRepository, Lookup, RepositoryAnswer, RepositoryFacts, RepositoryProblem, assess_answer,
 };
+use lazarus::mission::root_metadata::KnownRepository;
 
 const ASKED: &str = "owner/missions";
 

@@ -5,7 +5,7 @@ use crate::support::repository::Repository;
 use crate::support::stories;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use lazarus::mission::form::FORM;
+use lazarus::mission::proposal::form::FORM;
 use reqwest::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
 use reqwest::{Method, Response};
 use rustix::fs::{CWD, FileType, Mode, mknodat};

@@ -1,7 +1,7 @@
 //! Settings: later layers win, the example file says the defaults, and nobody else's file is read.
 
 use crate::support::host::{Host, run};
-use lazarus::settings::{Environment, Flags, Settings, SettingsFile};
+use lazarus::config::{Environment, Flags, Settings, SettingsFile};
 use rustix::fs::{FileType, Mode};
 use serde_json::{Value, json};
 use std::os::unix::fs::symlink;

@@ -6,11 +6,11 @@ use crate::support::forge::Forge;
 use crate::support::host::{Host, beat_at, run};
 use crate::support::repository::Repository;
 use chrono::DateTime;
+use lazarus::mission::cell::starts::{STARTS_MAX, Starts};
 use lazarus::mission::identity::MissionId;
-use lazarus::mission::starts::{STARTS_MAX, Starts};
 use lazarus::mission::time::Timestamp;
-use lazarus::world::beats::Beats;
-use lazarus::world::root::Root;
+use lazarus::world::cells::heartbeats::Beats;
+use lazarus::world::store::root::Root;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
@@ -78,7 +78,7 @@ async fn an_agent_that_was_healthy_is_spared_after_the_first_start_and_no_longer
     for tick in [0, 150, 140] {
         let shown = daemon.tick(tick).await;
         assert!(is(&repository, number, "healthy").await, "after {tick} s more");
-        assert_eq!(shown.missions[0].health.map(lazarus::mission::health::Health::word), Some("healthy"));
+        assert_eq!(shown.missions[0].health.map(lazarus::mission::cell::health::Health::word), Some("healthy"));
     }
     daemon.tick(60).await;
     assert!(is(&repository, number, "stale").await, "one stale-after after the start");

@@ -3,7 +3,7 @@
 use crate::support::forge::{BOT_SCOPES, Forge};
 use crate::support::host::{Host, Run, run};
 use clap::Parser;
-use lazarus::arguments::Reconcile;
+use lazarus::cli::arguments::Reconcile;
 use reqwest::Method;
 use serde_json::json;
 

@@ -5,9 +5,9 @@ use crate::support::host::{Host, changes, run};
 use crate::support::missions::{labelled, proposal, settled};
 use crate::support::repository::Repository;
 use crate::support::stories;
-use lazarus::mission::change::Change;
 use lazarus::mission::observation::{AttachedLabel, Observation};
-use lazarus::mission::step::preview;
+use lazarus::mission::plan::change::Change;
+use lazarus::mission::plan::step::preview;
 use serde_json::Value;
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! On a terminal: colours unless somebody minds, tables that fit; elsewhere neither, so that programs can read it.
 
 use crate::support::host::Host;
-use lazarus::console::progress;
-use lazarus::screen::{Screen, Table, Tone};
+use lazarus::cli::console::progress;
+use lazarus::world::terminal::{Screen, Table, Tone};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use std::io::Read;

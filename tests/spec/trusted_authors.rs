@@ -3,15 +3,15 @@
 
 use crate::life::scenes::{AUTHOR, MAINTAINER, clicked, here, in_label_mode};
 use crate::support::missions::{body, edit, proposal, retitle, settled};
-use lazarus::mission::admission::{Admission, Limit};
-use lazarus::mission::approval::Denial;
+use lazarus::mission::approval::policy::Denial;
 use lazarus::mission::cell::{FileKind, Sighting};
-use lazarus::mission::change::Change;
-use lazarus::mission::comment::render;
+use lazarus::mission::fleet::admission::{Admission, Limit};
 use lazarus::mission::observation::{Comments, Observation};
-use lazarus::mission::situation::{Situation, Waiting};
-use lazarus::mission::status::status;
-use lazarus::mission::step::preview;
+use lazarus::mission::plan::change::Change;
+use lazarus::mission::plan::step::preview;
+use lazarus::mission::status::comment::render;
+use lazarus::mission::status::compose::status;
+use lazarus::mission::status::lifecycle::{Situation, Waiting};
 
 /// A proposal whose author is trusted; approvers are named where some are.
 fn trusted(answers: &[(&str, &str)], approvers: &[i64]) -> Observation {
@@ -99,7 +99,7 @@ fn the_first_text_counts_also_where_it_has_to_wait_or_to_be_corrected() {
 }
 
 fn waits_for_approval(observation: &Observation) -> bool {
-    let waiting = |waits: &lazarus::mission::situation::Waits| matches!(waits.waiting, Waiting::Approval(_));
+    let waiting = |waits: &lazarus::mission::status::lifecycle::Waits| matches!(waits.waiting, Waiting::Approval(_));
     matches!(Situation::of(observation), Situation::Waits(waits) if waiting(&waits))
 }
 

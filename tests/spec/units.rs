@@ -1,7 +1,7 @@
 //! The files for systemd: they name what there is, grant what is needed, and systemd's own tools find nothing wrong.
 
 use clap::Parser;
-use lazarus::arguments::Reconcile;
+use lazarus::cli::arguments::Reconcile;
 use serde_json::Value;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -58,7 +58,7 @@ fn they_start_commands_that_there_are() {
         let words = start.strip_prefix("/usr/local/bin/").unwrap().split(' ');
         let parsed = Reconcile::try_parse_from(words).unwrap();
         assert!(parsed.command.is_none() && parsed.pass.once == is_once, "{start}");
-        let settings = concat!(include_str!("../../src/settings/mod.rs"), include_str!("../../src/settings/layers.rs"));
+        let settings = concat!(include_str!("../../src/config/mod.rs"), include_str!("../../src/config/layers.rs"));
         for variable in values(unit, "Environment") {
             let (name, _) = variable.split_once('=').unwrap();
             assert!(settings.contains(&format!("\"{name}\"")), "{name}");

@@ -1,15 +1,15 @@
 //! Everything that the fleet's page shows, counted, filtered, sorted and cut to one page of rows.
 
+use crate::engine::snapshot::{GatewayView, MissionView, Snapshot};
+use crate::http::page::format::{Frame, Issue, When, brief, outdated};
 use crate::http::page::query::{Column, Order, Query, Stage};
-use crate::http::page::shown::{Frame, Issue, When, brief, outdated};
 use crate::http::page::sort::sorted;
-use crate::mission::health::Health;
-use crate::mission::heartbeat::WizardState;
+use crate::mission::cell::health::Health;
+use crate::mission::cell::heartbeat::WizardState;
 use crate::mission::identity::{ForgeUrl, MissionId};
 use crate::mission::paths::init_cell_command;
-use crate::mission::phase::Phase;
+use crate::mission::status::phase::Phase;
 use crate::mission::time::Timestamp;
-use crate::snapshot::{GatewayView, MissionView, Snapshot};
 use serde::Serialize;
 
 /// So many missions stand on one page.

@@ -1,14 +1,14 @@
 //! Everything that the page of one mission shows.
 
-use crate::http::page::shown::{Frame, Issue, When, message, outdated, whole};
-use crate::mission::health::Health;
+use crate::engine::snapshot::{MissionView, Snapshot};
+use crate::http::page::format::{Frame, Issue, When, message, outdated, whole};
+use crate::mission::cell::health::Health;
 use crate::mission::identity::MissionId;
 use crate::mission::paths::{beat_command, init_cell_command, scan_command};
-use crate::mission::phase::Phase;
 use crate::mission::record::Happened;
+use crate::mission::status::phase::Phase;
 use crate::mission::text::shell_word;
 use crate::mission::time::Timestamp;
-use crate::snapshot::{MissionView, Snapshot};
 use serde::Serialize;
 use url::Url;
 

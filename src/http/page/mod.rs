@@ -4,14 +4,14 @@
 //! what nobody can see and is escaped, by the formatter here and not by the templates; no template can switch that off.
 
 pub mod fleet;
+pub mod format;
 pub mod mission;
 pub mod query;
-pub mod shown;
 pub mod sort;
 
+use crate::engine::snapshot::Snapshot;
 use crate::mission::identity::MissionId;
 use crate::mission::text::without_invisible;
-use crate::snapshot::Snapshot;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, Error, Output, State, UndefinedBehavior, Value, escape_formatter};

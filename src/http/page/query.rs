@@ -1,9 +1,9 @@
 //! What a reader asks to see, in the address: a sort, filters, a page. Unknown words are ignored, never echoed.
 
-use crate::mission::health::Health;
-use crate::mission::heartbeat::WizardState;
-use crate::mission::phase::Phase;
-use crate::snapshot::MissionView;
+use crate::engine::snapshot::MissionView;
+use crate::mission::cell::health::Health;
+use crate::mission::cell::heartbeat::WizardState;
+use crate::mission::status::phase::Phase;
 use std::fmt::Write;
 
 /// A query, parsed.

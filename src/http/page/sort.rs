@@ -1,12 +1,12 @@
 //! The order of the rows: by one column, then the worst first, then the longest, then by id, so that it never jumps.
 
+use crate::engine::snapshot::MissionView;
 use crate::http::page::query::{Column, Order, Query};
-use crate::mission::health::Health;
-use crate::mission::heartbeat::WizardState;
+use crate::mission::cell::health::Health;
+use crate::mission::cell::heartbeat::WizardState;
 use crate::mission::identity::MissionId;
 use crate::mission::text::shown;
 use crate::mission::time::Timestamp;
-use crate::snapshot::MissionView;
 use std::cmp::Ordering;
 use std::sync::Arc;
 

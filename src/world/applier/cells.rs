@@ -1,12 +1,12 @@
 //! What is done to cells: made, taken up, filled, repaired, moved away and back.
 
-use crate::mission::archive::ArchiveName;
 use crate::mission::cell::Part;
-use crate::mission::change::Change;
+use crate::mission::cell::archive::ArchiveName;
+use crate::mission::cell::manifest::CellPapers;
+use crate::mission::cell::worktree::WorktreeSource;
 use crate::mission::identity::MissionId;
-use crate::mission::papers::CellPapers;
+use crate::mission::plan::change::Change;
 use crate::mission::record::{IssueKey, Record};
-use crate::mission::worktree::WorktreeSource;
 use crate::world::WorldError;
 use crate::world::applier::{Applier, logged};
 use crate::world::checkout::{hand_over, keep_worktree, staged_worktree};

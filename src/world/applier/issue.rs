@@ -1,18 +1,18 @@
 //! What is said on an issue: labels put on and taken off, our comment posted, edited and removed.
 
-use crate::mission::comment::render;
-use crate::mission::ground::KnownRepository;
-use crate::mission::label::Label;
-use crate::mission::marker::Marker;
-use crate::mission::meaning::Status;
 use crate::mission::observation::AttachedLabel;
 use crate::mission::record::{IssueKey, Record, Spoken};
+use crate::mission::root_metadata::KnownRepository;
+use crate::mission::status::comment::render;
+use crate::mission::status::label::Label;
+use crate::mission::status::marker::Marker;
+use crate::mission::status::view::Status;
+use crate::mission::status::written::Written;
 use crate::mission::text::sha256;
 use crate::mission::time::Timestamp;
-use crate::mission::written::Written;
 use crate::world::WorldError;
 use crate::world::applier::Applier;
-use crate::world::gitea::{self, ForgeError, NewLabel};
+use crate::world::forge::{self, ForgeError, NewLabel};
 
 /// How often a create is tried whose answer was lost, looking for its work each time before.
 const CREATES_MAX: usize = 3;
@@ -96,7 +96,7 @@ impl Applier {
                 }
             }
             let marker = Marker::parse(&body);
-            let ours = |comment: &gitea::Comment| {
+            let ours = |comment: &forge::Comment| {
                 let poster = comment.user.as_ref().map_or(0, |user| user.id);
                 (here.is_ours(poster) && Marker::parse(&comment.body) == marker).then(|| written(comment))
             };
@@ -183,7 +183,7 @@ fn refused(issue: &IssueKey, id: i64, error: ForgeError) -> WorldError {
     WorldError::CommentOfAnother { id, issue: issue.to_string(), error: error.found() }
 }
 
-fn written(comment: &gitea::Comment) -> Written {
+fn written(comment: &forge::Comment) -> Written {
     Written { id: comment.id, body_sha256: sha256(&comment.body), updated_at: comment.updated() }
 }
 
@@ -192,7 +192,7 @@ fn check_labels(
     issue: &IssueKey,
     wanted: &[Label],
     unwanted: &[AttachedLabel],
-    answer: &[gitea::Label],
+    answer: &[forge::Label],
 ) -> Result<(), WorldError> {
     let has = |name: &str| answer.iter().any(|label| label.name == name);
     let missing = wanted.iter().map(|label| label.name().into_owned()).filter(|name| !has(name));

@@ -1,24 +1,24 @@
 //! Performs one change at a time, and decides nothing.
 
-mod alarm;
+mod alert;
 mod cells;
 mod issue;
 
-use crate::mission::change::Change;
-use crate::mission::ground::{KnownRepository, RepositoryLabel, RootPapers};
 use crate::mission::identity::RepositoryId;
-use crate::mission::label::Label;
 use crate::mission::observation::Here;
+use crate::mission::plan::change::Change;
 use crate::mission::record::{IssueKey, Record};
+use crate::mission::root_metadata::{KnownRepository, RepositoryLabel, RootPapers};
+use crate::mission::status::label::Label;
 use crate::mission::time::Timestamp;
 use crate::world::WorldError;
+use crate::world::blocking_pool::blocking;
 use crate::world::checkout::Checkouts;
-use crate::world::crew::blocking;
-use crate::world::entry::Entry;
-use crate::world::gitea::{ForgeError, Gitea};
-use crate::world::lock::{Access, Ground};
-use crate::world::mutex::locked;
-use crate::world::writer::Writer;
+use crate::world::forge::{ForgeError, Gitea};
+use crate::world::lock_unpoisoned::locked;
+use crate::world::store::lock::{Access, Ground};
+use crate::world::store::open::Entry;
+use crate::world::store::writer::Writer;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 

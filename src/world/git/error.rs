@@ -1,6 +1,6 @@
 //! Why a repository could not be checked out, told apart by who can do something about it.
 
-use crate::mission::worktree::CANNOT_BE_HAD;
+use crate::mission::cell::worktree::CANNOT_BE_HAD;
 use crate::world::git::version::FLOOR;
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! Gives a finished checkout to whoever works in it: group and modes, links never followed, and then on the disk for good.
 
-use crate::world::acl::open_to_owner;
+use crate::world::store::acl::open_to_owner;
 use rustix::fs::{Dir, FileType, Gid, Mode, OFlags, fchmod, fchown, fstat, openat, syncfs};
 use rustix::io::Errno;
 use std::ffi::CStr;

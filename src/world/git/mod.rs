@@ -28,7 +28,7 @@ pub use version::{FLOOR, Version};
 
 use crate::mission::identity::Commit;
 use crate::world::clock;
-use crate::world::removal::{BUDGET, remove_tree_at};
+use crate::world::store::removal::{BUDGET, remove_tree_at};
 use checkout::Checkout;
 use child::Bounds;
 use rustix::fs::{Access, access};

@@ -1,7 +1,7 @@
 //! Where a worktree comes from, where it goes, and how much of it there may be.
 
 use crate::mission::identity::{ForgeUrl, GitRef, RepositoryName};
-use crate::world::gitea::Token;
+use crate::world::forge::Token;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use url::Url;

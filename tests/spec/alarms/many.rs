@@ -3,12 +3,12 @@
 use crate::alarms::on;
 use crate::support::cells::{at, seconds};
 use crate::support::missions::proposal;
-use lazarus::mission::alarm::{Alarm, FleetIntended, Intended, Kind, Ledger, PER_HOUR_MAX, Raised, recent};
-use lazarus::mission::alarm_plan::Standing;
-use lazarus::mission::change::Change;
-use lazarus::mission::muster::{Member, Muster, Orders};
-use lazarus::mission::notify::{Cause, IssueName, Mood, Notify};
+use lazarus::mission::alert::config::{Cause, IssueName, Mood, Notify};
+use lazarus::mission::alert::fleet::{Member, Muster, Orders};
+use lazarus::mission::alert::plan::Standing;
+use lazarus::mission::alert::state::{Alarm, FleetIntended, Intended, Kind, Ledger, PER_HOUR_MAX, Raised, recent};
 use lazarus::mission::observation::{Allowance, Here};
+use lazarus::mission::plan::change::Change;
 use lazarus::mission::record::IssueKey;
 use lazarus::mission::time::Timestamp;
 

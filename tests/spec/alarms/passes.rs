@@ -6,9 +6,9 @@ use crate::support::host::{Host, beat_at, run};
 use crate::support::repository::Repository;
 use crate::support::stories;
 use chrono::{SubsecRound, TimeDelta, Utc};
+use lazarus::engine::pass;
+use lazarus::engine::survey::Scope;
 use lazarus::mission::time::Timestamp;
-use lazarus::pass;
-use lazarus::survey::Scope;
 use serde_json::{Value, json};
 use std::cell::Cell;
 

@@ -7,11 +7,11 @@ use crate::life::scenes::here;
 use crate::support::cells::{at, beat, beaten, beaten_with, seconds, whole};
 use crate::support::golden;
 use crate::support::missions::{active, retitle};
-use lazarus::mission::alarm::Ledger;
+use lazarus::mission::alert::config::{Cause, Login, Notify};
+use lazarus::mission::alert::state::Ledger;
 use lazarus::mission::cell::{CellFacts, Failure, FileKind, Part, Sight, Sighting};
-use lazarus::mission::change::Change;
-use lazarus::mission::notify::{Cause, Login, Notify};
 use lazarus::mission::observation::{Allowance, Observation};
+use lazarus::mission::plan::change::Change;
 use std::fmt::Write;
 
 /// Everything raises an alarm, at once.

@@ -2,8 +2,8 @@
 
 use crate::documents::{Block, documents};
 use clap::{CommandFactory, Parser};
-use lazarus::arguments::{Pit, Reconcile};
-use lazarus::settings::{Environment, Flags, Settings};
+use lazarus::cli::arguments::{Pit, Reconcile};
+use lazarus::config::{Environment, Flags, Settings};
 use serde_json::Value;
 use std::io::Write as _;
 use std::process::{Command, Stdio};

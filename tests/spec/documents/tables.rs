@@ -3,14 +3,14 @@
 use crate::documents::{Document, document, documents};
 use crate::support::site::{Setup, Site, snapshot};
 use clap::{Command, CommandFactory};
-use lazarus::arguments::{Pit, Reconcile};
-use lazarus::doctor::FAULTS;
-use lazarus::exit::Exit;
-use lazarus::metrics::Metrics;
+use lazarus::cli::arguments::{Pit, Reconcile};
+use lazarus::cli::exit::Exit;
+use lazarus::diagnose::doctor::FAULTS;
+use lazarus::engine::metrics::Metrics;
+use lazarus::engine::queue::Queue;
 use lazarus::mission::cell::Part;
-use lazarus::mission::form::{FORM, Form};
-use lazarus::mission::label::Label;
-use lazarus::queue::Queue;
+use lazarus::mission::proposal::form::{FORM, Form};
+use lazarus::mission::status::label::Label;
 use reqwest::Method;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -19,7 +19,7 @@ use std::path::Path;
 const EXAMPLE: &str = include_str!("../../../config/lazarus_pit.json");
 const CI: &str = include_str!("../../../.ci/run");
 const SETTINGS: &str =
-    concat!(include_str!("../../../src/settings/mod.rs"), include_str!("../../../src/settings/layers.rs"));
+    concat!(include_str!("../../../src/config/mod.rs"), include_str!("../../../src/config/layers.rs"));
 
 fn reference() -> Document {
     document("docs/reference.md")
@@ -242,7 +242,7 @@ async fn every_address_of_the_daemon_is_in_its_table() {
             assert_eq!(takes, is_there, "{method} {url}: {}", answer.status());
         }
     }
-    let sources = [include_str!("../../../src/http/doors.rs"), include_str!("../../../src/http/views.rs")].concat();
+    let sources = [include_str!("../../../src/http/ingress.rs"), include_str!("../../../src/http/pages.rs")].concat();
     let written = sources.split('"').skip(1).step_by(2).filter(|text| text.starts_with('/') && text.len() > 1);
     let of_pages = ["/style.css", "/icon.svg"];
     for path in written.filter(|path| !of_pages.contains(path)) {

@@ -2,8 +2,8 @@
 
 use crate::documents::repository;
 use clap::Parser;
-use lazarus::arguments::Reconcile;
-use lazarus::subject::IssueArgument;
+use lazarus::cli::arguments::Reconcile;
+use lazarus::mission::selector::IssueArgument;
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;

@@ -2,11 +2,11 @@
 
 use crate::laws::world::World;
 use lazarus::mission::cell::Sighting;
-use lazarus::mission::checkout::{Placement, WorktreeSite, placement};
+use lazarus::mission::cell::checkout::{Placement, WorktreeSite, placement};
+use lazarus::mission::cell::worktree::{CheckedOut, DirectoryId, Placing, WorktreeSource};
 use lazarus::mission::identity::Commit;
 use lazarus::mission::observation::Observation;
 use lazarus::mission::record::Record;
-use lazarus::mission::worktree::{CheckedOut, DirectoryId, Placing, WorktreeSource};
 use serde_json::json;
 
 impl World {

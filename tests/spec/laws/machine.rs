@@ -4,12 +4,12 @@ use crate::laws::people::OTHER;
 use crate::laws::world::{Half, Meanwhile, World};
 use crate::laws::{WORLDS, for_each_pass, for_each_world};
 use crate::support::missions::{comment, make};
-use lazarus::mission::change::Change;
-use lazarus::mission::missing::MissingFacts;
 use lazarus::mission::observation::{CommentFacts, Comments};
+use lazarus::mission::plan::change::Change;
+use lazarus::mission::plan::missing_facts::MissingFacts;
+use lazarus::mission::plan::step::{Candidate, Simulation, Turn, preview, simulate};
 use lazarus::mission::record::IssueState;
-use lazarus::mission::situation::Situation;
-use lazarus::mission::step::{Candidate, Simulation, Turn, preview, simulate};
+use lazarus::mission::status::lifecycle::Situation;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 

@@ -2,29 +2,29 @@
 
 use crate::support::cells::{at, seconds};
 use crate::support::missions::{body, make, proposal};
-use lazarus::mission::admission::Admission;
-use lazarus::mission::alarm::AlarmMarker;
-use lazarus::mission::archive::ArchiveName;
+use lazarus::mission::alert::state::AlarmMarker;
+use lazarus::mission::cell::archive::ArchiveName;
+use lazarus::mission::cell::worktree::DirectoryId;
 use lazarus::mission::cell::{Failure, Sighting};
-use lazarus::mission::change::Change;
-use lazarus::mission::comment::{marker, render};
-use lazarus::mission::expected::expected;
+use lazarus::mission::fleet::admission::Admission;
+use lazarus::mission::fleet::mass_change_guard::{Closing, Guarded, has_cell, held, held_closings};
 use lazarus::mission::identity::MissionId;
-use lazarus::mission::label::Label;
-use lazarus::mission::mass_change_guard::{Closing, Guarded, has_cell, held, held_closings};
-use lazarus::mission::meaning::Status;
-use lazarus::mission::missing::MissingFacts;
 use lazarus::mission::observation::{
     Allowance, CommentFacts, Comments, Here, IssueFacts, LabelEvent, Observation, Origin, Timeline,
 };
 use lazarus::mission::person::Person;
+use lazarus::mission::plan::change::Change;
+use lazarus::mission::plan::missing_facts::MissingFacts;
+use lazarus::mission::plan::project::expected;
+use lazarus::mission::plan::step::{Candidate, Step};
 use lazarus::mission::record::{IssueKey, IssueState, Record};
-use lazarus::mission::situation::Situation;
-use lazarus::mission::step::{Candidate, Step};
+use lazarus::mission::status::comment::{marker, render};
+use lazarus::mission::status::label::Label;
+use lazarus::mission::status::lifecycle::Situation;
+use lazarus::mission::status::view::Status;
+use lazarus::mission::status::written::Written;
 use lazarus::mission::text::sha256;
 use lazarus::mission::time::Timestamp;
-use lazarus::mission::worktree::DirectoryId;
-use lazarus::mission::written::Written;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@ use crate::support::forge::Forge;
 use crate::support::host::{Host, run};
 use crate::support::missions::body;
 use crate::support::stories;
-use lazarus::mission::phase::Phase;
+use lazarus::mission::status::phase::Phase;
 use serde_json::Value;
 
 stories![

@@ -5,7 +5,7 @@ use crate::support::daemon::{Running, settings};
 use crate::support::forge::Forge;
 use crate::support::host::{Host, changes, run, writes};
 use crate::support::stories;
-use lazarus::mission::phase::Phase;
+use lazarus::mission::status::phase::Phase;
 use lazarus::sandbox::Fault;
 use std::path::Path;
 use std::time::Duration;

@@ -7,16 +7,16 @@ use crate::life::scenes::{
 use crate::support::cells::{at, beaten, whole};
 use crate::support::golden;
 use crate::support::missions::{active, body, edit, planned_cell, proposal, settled};
-use lazarus::mission::admission::{Admission, Limit};
+use lazarus::mission::cell::worktree::CANNOT_BE_HAD;
 use lazarus::mission::cell::{FileKind, Sighting};
-use lazarus::mission::comment::render;
-use lazarus::mission::expected::expected;
-use lazarus::mission::label::Label;
+use lazarus::mission::fleet::admission::{Admission, Limit};
 use lazarus::mission::observation::{Comments, Observation};
-use lazarus::mission::situation::Situation;
-use lazarus::mission::status::status;
+use lazarus::mission::plan::project::expected;
+use lazarus::mission::status::comment::render;
+use lazarus::mission::status::compose::status;
+use lazarus::mission::status::label::Label;
+use lazarus::mission::status::lifecycle::Situation;
 use lazarus::mission::text::sha256;
-use lazarus::mission::worktree::CANNOT_BE_HAD;
 use std::fmt::Write;
 
 /// The comment after the first half of a pass, below the labels.

@@ -3,21 +3,21 @@
 use crate::life::scenes::{MAINTAINER, checked_out, clicked, closed, event, in_label_mode, reopened, suspended};
 use crate::support::cells::{at, beat, beaten, whole};
 use crate::support::missions::{ROOT, active, body, comment, edit, labelled, missing, planned_cell, proposal, settled};
-use lazarus::mission::admission::{Admission, Limit};
+use lazarus::mission::approval::suspension::suspension;
+use lazarus::mission::cell::worktree::Worktree;
 use lazarus::mission::cell::{Failure, FileKind, Part, Sight, Sighting};
-use lazarus::mission::change::Change;
-use lazarus::mission::expected::expected;
-use lazarus::mission::label::Label;
+use lazarus::mission::fleet::admission::{Admission, Limit};
 use lazarus::mission::observation::{Comments, LabelEvent, Observation, Origin, Timeline};
-use lazarus::mission::phase::Phase;
+use lazarus::mission::plan::change::Change;
+use lazarus::mission::plan::project::expected;
+use lazarus::mission::plan::step::{preview, simulate};
 use lazarus::mission::record::IssueState;
-use lazarus::mission::situation::Situation;
-use lazarus::mission::step::{preview, simulate};
-use lazarus::mission::suspension::suspension;
-use lazarus::mission::worktree::Worktree;
+use lazarus::mission::status::label::Label;
+use lazarus::mission::status::lifecycle::Situation;
+use lazarus::mission::status::phase::Phase;
 
 fn planned(observation: &Observation) -> Vec<&'static str> {
-    planned_cell(observation).iter().map(lazarus::mission::change::Change::kind).collect()
+    planned_cell(observation).iter().map(lazarus::mission::plan::change::Change::kind).collect()
 }
 
 #[test]
@@ -214,7 +214,7 @@ fn what_was_approved_is_remembered_before_the_comment_is_edited() {
 fn a_failed_checkout_waits_longer_each_time_but_not_for_another_ref() {
     let source = |git_ref: &str| {
         let answers = [("Repository", "wizards/spellbook"), ("Ref", git_ref)];
-        lazarus::mission::worktree::WorktreeSource::of(&proposal(&answers).proposal().unwrap().spec).unwrap()
+        lazarus::mission::cell::worktree::WorktreeSource::of(&proposal(&answers).proposal().unwrap().spec).unwrap()
     };
     let mut worktree = Worktree::default();
     let mut waits = Vec::new();

@@ -2,15 +2,15 @@
 
 use crate::support::cells::{at, beaten, seconds};
 use crate::support::missions::{active, body, edit, labelled, proposal, settled};
-use lazarus::mission::approval::{ApprovalMode, ApprovalPolicy};
+use lazarus::mission::approval::policy::{ApprovalMode, ApprovalPolicy};
+use lazarus::mission::cell::worktree::{CheckedOut, FailedCheckout, WorktreeSource};
 use lazarus::mission::cell::{CellFacts, Sighting};
 use lazarus::mission::identity::Commit;
-use lazarus::mission::label::Label;
 use lazarus::mission::observation::{CommentFacts, Comments, Here, LabelEvent, Observation, Timeline};
 use lazarus::mission::person::Person;
-use lazarus::mission::phase::Phase;
 use lazarus::mission::record::{IssueState, Suspension};
-use lazarus::mission::worktree::{CheckedOut, FailedCheckout, WorktreeSource};
+use lazarus::mission::status::label::Label;
+use lazarus::mission::status::phase::Phase;
 use std::sync::Arc;
 
 /// The author of every proposal here.
@@ -44,7 +44,7 @@ pub(crate) fn clicked(mut observation: Observation, who: i64, seconds: i64) -> O
 
 /// Our comment as we left it, edited since it was posted.
 pub(crate) fn as_left(observation: &Observation, spoken: &lazarus::mission::record::Spoken) -> CommentFacts {
-    let marker = lazarus::mission::marker::Marker {
+    let marker = lazarus::mission::status::marker::Marker {
         mission: observation.binding().map(|binding| binding.mission_id),
         root: observation.binding().and(observation.here.root),
         host: observation.binding().map(|_| observation.here.host.clone()),

@@ -10,7 +10,7 @@ use crate::support::repository::Repository;
 use crate::support::stories;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use lazarus::mission::worktree::{CANNOT_BE_HAD, DirectoryId};
+use lazarus::mission::cell::worktree::{CANNOT_BE_HAD, DirectoryId};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::os::unix::fs::MetadataExt;
@@ -49,7 +49,7 @@ async fn a_cell_is_born_with_its_repository_checked_out(forge: Forge) {
     let cell = host.cell();
     let worktree = cell.join("worktree");
     let form = std::fs::read_to_string(worktree.join(".gitea/ISSUE_TEMPLATE/mission-proposal.yaml")).unwrap();
-    assert_eq!(form, lazarus::mission::form::FORM);
+    assert_eq!(form, lazarus::mission::proposal::form::FORM);
     let commit = git(&worktree, &["rev-parse", "HEAD"]);
     assert_eq!(git(&worktree, &["status", "--porcelain"]), "");
     let branch = format!("mission/{}", cell.file_name().unwrap().to_str().unwrap());

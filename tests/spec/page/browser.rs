@@ -3,8 +3,8 @@
 
 use crate::page::hostile::{bewitched, strings};
 use crate::page::scene::{everything, fleet_of, id, unwell};
+use lazarus::engine::snapshot::Snapshot;
 use lazarus::http::page::{ICON, STYLE, fleet, mission};
-use lazarus::snapshot::Snapshot;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};

@@ -2,11 +2,11 @@
 
 use crate::page::html::{links, tags, text};
 use crate::page::scene::{before, fleet_of, id, mission, unwell};
+use lazarus::engine::snapshot::{GatewayState, GatewayView, IssueView, MissionView, Snapshot};
 use lazarus::http::page;
 use lazarus::mission::identity::{ForgeUrl, GatewayName, WizardName};
 use lazarus::mission::record::Happened;
 use lazarus::mission::text::without_invisible;
-use lazarus::snapshot::{GatewayState, GatewayView, IssueView, MissionView, Snapshot};
 
 /// Each would set the title or add an element with the id `pwned`, if anything of it were alive.
 const SEEDS: [&str; 36] = [

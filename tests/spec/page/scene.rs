@@ -1,13 +1,13 @@
 //! Fleets to look at: a quiet one to bend, and one in which everything occurs.
 
-use lazarus::mission::health::Health;
-use lazarus::mission::heartbeat::WizardState;
+use lazarus::engine::snapshot::{GatewayState, GatewayView, IssueView, MissionView, Passes, Snapshot, Tick};
+use lazarus::mission::cell::health::Health;
+use lazarus::mission::cell::heartbeat::WizardState;
 use lazarus::mission::identity::{ForgeUrl, GatewayName, HostName, MissionId, WizardName};
-use lazarus::mission::phase::Phase;
 use lazarus::mission::record::Happened;
+use lazarus::mission::status::phase::Phase;
 use lazarus::mission::time::Timestamp;
-use lazarus::snapshot::{GatewayState, GatewayView, IssueView, MissionView, Passes, Snapshot, Tick};
-use lazarus::world::gitea::Traffic;
+use lazarus::world::forge::Traffic;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
 //! Cells as they are seen, without a disk.
 
 use chrono::{DateTime, TimeDelta};
+use lazarus::mission::cell::heartbeat::{Beat, Heartbeat};
+use lazarus::mission::cell::heartbeat_fields::Notes;
 use lazarus::mission::cell::{CellFacts, Part, Sight};
-use lazarus::mission::fields::Notes;
-use lazarus::mission::heartbeat::{Beat, Heartbeat};
 use lazarus::mission::time::Timestamp;
 
 /// So many seconds after the moment at which the tests of the pure parts take place.

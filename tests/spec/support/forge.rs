@@ -6,7 +6,7 @@ use crate::support::repository::Repository;
 use crate::support::soon;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use lazarus::mission::form::FORM;
+use lazarus::mission::proposal::form::FORM;
 use lazarus::sandbox::Sandbox;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use reqwest::{Client, Method};

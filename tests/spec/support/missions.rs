@@ -1,27 +1,27 @@
 //! Missions as they are observed, without a forge.
 
 use crate::support::cells::{at, seconds};
-use lazarus::mission::approval::ApprovalPolicy;
+use lazarus::mission::alert::config::Notify;
+use lazarus::mission::approval::policy::ApprovalPolicy;
 use lazarus::mission::cell::{CellFacts, Sighting};
-use lazarus::mission::cell_plan::plan_cell;
-use lazarus::mission::change::Change;
-use lazarus::mission::comment::render;
-use lazarus::mission::expected::expected;
 use lazarus::mission::identity::{ForgeUrl, HostName, RepositoryName, RepositoryPattern, RootId};
-use lazarus::mission::label::Label;
-use lazarus::mission::marker::Marker;
-use lazarus::mission::meaning::Status;
-use lazarus::mission::missing::{MissingFacts, missing_facts};
-use lazarus::mission::notify::Notify;
 use lazarus::mission::observation::{
     AttachedLabel, CommentFacts, Comments, Here, IssueFacts, Observation, Origin, Take,
 };
+use lazarus::mission::plan::cell::plan_cell;
+use lazarus::mission::plan::change::Change;
+use lazarus::mission::plan::missing_facts::{MissingFacts, missing_facts};
 use lazarus::mission::plan::plan_status;
+use lazarus::mission::plan::project::expected;
+use lazarus::mission::plan::step::preview;
 use lazarus::mission::record::{IssueKey, IssueState, Record, Spoken};
-use lazarus::mission::situation::Situation;
-use lazarus::mission::step::preview;
+use lazarus::mission::status::comment::render;
+use lazarus::mission::status::label::Label;
+use lazarus::mission::status::lifecycle::Situation;
+use lazarus::mission::status::marker::Marker;
+use lazarus::mission::status::view::Status;
+use lazarus::mission::status::written::Written;
 use lazarus::mission::text::sha256;
-use lazarus::mission::written::Written;
 use std::fmt::Write;
 use std::sync::Arc;
 

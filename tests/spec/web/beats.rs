@@ -3,9 +3,9 @@
 use crate::support::cells::at;
 use crate::support::site::{Setup, Site, ask};
 use crate::web::{CELL, NOWHERE};
-use lazarus::mission::contents::{FILE_BYTES_MAX, Flaw};
+use lazarus::mission::cell::json_file::{FILE_BYTES_MAX, Flaw};
 use lazarus::mission::identity::MissionId;
-use lazarus::world::beats::Refusal;
+use lazarus::world::cells::heartbeats::Refusal;
 use rustix::fs::{FileType, Mode};
 use serde_json::{Value, json};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -117,7 +117,7 @@ async fn a_text_that_cannot_stand_as_it_is_costs_no_heartbeat() {
     }
     assert_eq!(message(b"{\"message\": \"caf\xe9\"}").await, "caf\u{fffd}");
     assert_eq!(message(b"{\"message\": \"\\ud800\"}").await, "\u{fffd}");
-    site.snapshot.send_modify(|snapshot| Arc::make_mut(snapshot).tick = lazarus::snapshot::Tick::new(at(100)));
+    site.snapshot.send_modify(|snapshot| Arc::make_mut(snapshot).tick = lazarus::engine::snapshot::Tick::new(at(100)));
     assert_eq!(message("\u{feff}{\"message\": \"marked\"}".as_bytes()).await, "marked");
     let state = json!({ "state": "x".repeat(300) }).to_string();
     assert_eq!(site.beat(CELL, &token, &state).await.status, 204);
@@ -162,7 +162,7 @@ async fn five_at_once_and_one_a_second_whatever_the_clock_does() {
     assert_eq!(accepted(0), 5);
     assert_eq!((accepted(0), accepted(1), accepted(4), accepted(1_000)), (0, 1, 3, 5));
     assert_eq!((accepted(-1_000), accepted(-998)), (0, 2), "a clock set back fills nothing, and goes on");
-    site.snapshot.send_modify(|snapshot| Arc::make_mut(snapshot).tick = lazarus::snapshot::Tick::new(at(-998)));
+    site.snapshot.send_modify(|snapshot| Arc::make_mut(snapshot).tick = lazarus::engine::snapshot::Tick::new(at(-998)));
     // The clock of the snapshot goes on, so one more may be taken now and then.
     let mut answer = site.beat(CELL, &token, "").await;
     while answer.status == 204 {
@@ -234,7 +234,8 @@ async fn beat_with(site: &Site, token: &str, path: &Path, elsewhere: &Path) -> V
         // Another second for the limit.
         site.snapshot.send_modify(|snapshot| {
             let snapshot = Arc::make_mut(snapshot);
-            snapshot.tick = lazarus::snapshot::Tick::new(snapshot.tick.at().plus(chrono::TimeDelta::seconds(10)));
+            snapshot.tick =
+                lazarus::engine::snapshot::Tick::new(snapshot.tick.at().plus(chrono::TimeDelta::seconds(10)));
         });
     }
     std::fs::rename(&aside, path).unwrap();

@@ -3,8 +3,8 @@
 use crate::support::cells::at;
 use crate::support::site::{Setup, Site, ask, snapshot};
 use crate::web::{CELL, NOWHERE};
+use lazarus::engine::snapshot::{Passes, Snapshot};
 use lazarus::mission::identity::ForgeUrl;
-use lazarus::snapshot::{Passes, Snapshot};
 use std::sync::Arc;
 
 #[tokio::test]

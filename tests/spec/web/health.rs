@@ -5,11 +5,13 @@ use crate::support::host::run;
 use crate::support::site::{Setup, Site, snapshot};
 use crate::web::pages::view;
 use crate::web::{CELL, NOWHERE};
+use lazarus::engine::snapshot::{
+    FailureView, Failures, GatewayState, GatewayView, IssueView, MissionView, Passes, Snapshot,
+};
+use lazarus::mission::cell::health::Health;
+use lazarus::mission::cell::heartbeat::WizardState;
 use lazarus::mission::failure::FailureScope;
-use lazarus::mission::health::Health;
-use lazarus::mission::heartbeat::WizardState;
 use lazarus::mission::identity::{GatewayName, MissionId, WizardName};
-use lazarus::snapshot::{FailureView, Failures, GatewayState, GatewayView, IssueView, MissionView, Passes, Snapshot};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;

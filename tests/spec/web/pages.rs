@@ -5,12 +5,12 @@ use crate::support::site::{Setup, Site, ask, snapshot};
 use crate::web::{CELL, NOWHERE};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use lazarus::http::kept::{Asked, KEPT_MAX, Kept};
+use lazarus::engine::snapshot::{MissionView, Snapshot};
 use lazarus::http::page::query::Query;
-use lazarus::mission::health::Health;
+use lazarus::http::render_cache::{Asked, KEPT_MAX, Kept};
+use lazarus::mission::cell::health::Health;
 use lazarus::mission::identity::MissionId;
-use lazarus::mission::phase::Phase;
-use lazarus::snapshot::{MissionView, Snapshot};
+use lazarus::mission::status::phase::Phase;
 use std::sync::Arc;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";

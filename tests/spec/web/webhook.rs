@@ -2,8 +2,8 @@
 
 use crate::support::service::sign;
 use crate::support::site::{Answer, Setup, Site, ask};
+use lazarus::engine::queue::{KEYS_MAX, Key};
 use lazarus::mission::text::sha256;
-use lazarus::queue::{KEYS_MAX, Key};
 use serde_json::{Value, json};
 
 const SECRET: &str = "s3cret-for-tests-32-bytes-long!!";

@@ -7,7 +7,7 @@ use crate::life::hostile::trace::traced;
 use crate::support::forge::Forge;
 use crate::support::host::{Host, changes};
 use crate::support::repository::Repository;
-use lazarus::mission::marker::Marker;
+use lazarus::mission::status::marker::Marker;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};

@@ -7,7 +7,7 @@ use crate::support::forge::Forge;
 use crate::support::host::{Host, Run, changes, run};
 use crate::support::missions::body;
 use crate::support::repository::Repository;
-use lazarus::mission::marker::Marker;
+use lazarus::mission::status::marker::Marker;
 use reqwest::Method;
 use serde_json::json;
 use std::collections::BTreeMap;

@@ -10,7 +10,7 @@ use crate::support::git_forge::{GitForge, Manner};
 use crate::support::host::Host;
 use crate::support::repository::Repository;
 use crate::support::worktree::files;
-use lazarus::mission::marker::Marker;
+use lazarus::mission::status::marker::Marker;
 use reqwest::Method;
 use serde_json::json;
 use std::path::Path;

@@ -1,0 +1,137 @@
+//! The settings in force, each with where it came from.
+
+use crate::config::{Environment, Flags, LogFormat, Places, Settings, SettingsError, TokenSource};
+use crate::mission::text::Printable;
+use crate::world::terminal::{Printed, Screen, Table, Tone};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::fmt::Write;
+use std::path::PathBuf;
+
+/// Every key with its default.
+const DEFAULTS: &str = include_str!("../../config/lazarus_pit.json");
+
+/// What may stand in a settings file.
+pub const SCHEMA: &str = include_str!("../../config/lazarus_pit.schema.json");
+
+/// The JSON document of `config show --json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Shown {
+    /// The settings file that was read, if any.
+    pub file: Option<PathBuf>,
+    /// Every key, sorted.
+    pub settings: Vec<ShownKey>,
+}
+
+/// One setting.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ShownKey {
+    /// Its dotted name.
+    pub key: String,
+    /// What is in force; null where nothing is. Of a token that was given itself only that is told.
+    pub value: Value,
+    /// Where it came from: `default`, `file`, or the name of a flag or variable.
+    pub from: String,
+}
+
+impl Shown {
+    /// A table for people.
+    #[must_use]
+    pub fn render(&self, screen: Screen) -> Printed {
+        let row = |ShownKey { key, value, from }: &ShownKey| {
+            let value = match value {
+                Value::Null => "-".to_owned(),
+                Value::String(text) => text.clone(),
+                Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+            };
+            (Tone::Plain, [key.clone(), value, from.clone()])
+        };
+        let file = self.file.as_ref().map_or("none".to_owned(), |file| format!("`{}`", file.display()));
+        let rows = self.settings.iter().map(row).collect();
+        let mut text = Table { head: ["KEY", "VALUE", "FROM"], rows }.render(screen);
+        let _ = writeln!(text, "settings file: {}", Printable::new(&file));
+        text
+    }
+}
+
+/// The settings in force, once they are known to be good.
+pub fn shown(flags: &Flags, environment: &Environment) -> Result<Shown, SettingsError> {
+    let (settings, file) = Settings::load_from(flags, environment, Places::default())?;
+    let file = serde_json::to_value(file).unwrap_or_default();
+    let defaults: Value = serde_json::from_str(DEFAULTS).unwrap_or_default();
+    let mut shown = Vec::new();
+    for (name, value) in defaults.as_object().into_iter().flatten() {
+        match value.as_object() {
+            None => shown.push(one(name.clone(), (&file[name], value), flags, environment, &settings)),
+            Some(group) => shown.extend(group.iter().map(|(key, value)| {
+                one(format!("{name}.{key}"), (&file[name][key], value), flags, environment, &settings)
+            })),
+        }
+    }
+    Ok(Shown { file: settings.source, settings: shown })
+}
+
+fn one(
+    key: String,
+    (in_file, default): (&Value, &Value),
+    flags: &Flags,
+    environment: &Environment,
+    settings: &Settings,
+) -> ShownKey {
+    let is_in_file = !in_file.is_null();
+    let overridden = overridden(&key, flags, environment, settings.is_job, is_in_file);
+    let from = overridden.unwrap_or(if is_in_file { "file" } else { "default" }).to_owned();
+    let value = effective(&key, settings).unwrap_or_else(|| if is_in_file { in_file } else { default }.clone());
+    ShownKey { key, value, from }
+}
+
+/// The flag or variable that a value came from, in the order in which [`Settings::load`] takes them.
+fn overridden(
+    key: &str,
+    flags: &Flags,
+    environment: &Environment,
+    is_job: bool,
+    is_in_file: bool,
+) -> Option<&'static str> {
+    let (flag, variables, of_job): (_, &[&'static str], _) = match key {
+        "missions_root" => (("--root", flags.missions_root.is_some()), &["LAZARUS_MISSIONS_ROOT"], ""),
+        "forge.url" => (("--gitea-url", flags.gitea_url.is_some()), &["LAZARUS_GITEA_URL"], "GITHUB_SERVER_URL"),
+        "forge.token_file" => {
+            let variables = &["LAZARUS_GITEA_TOKEN", "LAZARUS_GITEA_TOKEN_FILE"];
+            (("--token-file", flags.token_file.is_some()), variables, "GITEA_TOKEN")
+        }
+        "repositories" => (("--repo", !flags.repositories.is_empty()), &["LAZARUS_REPOSITORIES"], "GITHUB_REPOSITORY"),
+        "host.name" => (("", false), &["LAZARUS_HOST"], ""),
+        "daemon.listen" => (("--listen", flags.listen.is_some()), &["LAZARUS_LISTEN"], ""),
+        "daemon.heartbeat_directory" => (("", false), &["LAZARUS_HEARTBEAT_DIRECTORY"], ""),
+        "log.format" => (("--log-format", flags.log_format.is_some()), &["LAZARUS_LOG"], ""),
+        _ => return None,
+    };
+    let is_set = |name: &str| environment.get(name).is_some_and(|value| !value.is_empty());
+    let variable = || variables.iter().copied().find(|name| is_set(name));
+    let of_job = || Some(of_job).filter(|name| is_job && !is_in_file && is_set(name));
+    Some(flag.0).filter(|_| flag.1).or_else(variable).or_else(of_job)
+}
+
+/// What is in force where more than the file can say it.
+fn effective(key: &str, settings: &Settings) -> Option<Value> {
+    let value = match key {
+        "missions_root" => json!(settings.missions_root),
+        "forge.url" => json!(settings.forge_url.as_ref().map(ToString::to_string)),
+        "forge.token_file" => match &settings.token {
+            TokenSource::None => Value::Null,
+            TokenSource::Given(_) => json!("(the token itself, which is not shown)"),
+            TokenSource::File(path) => json!(path),
+        },
+        "repositories" => json!(settings.repositories.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        "host.name" => json!(settings.host.to_string()),
+        "daemon.listen" => json!(settings.daemon.listen),
+        "daemon.heartbeat_directory" => json!(settings.daemon.heartbeat_directory),
+        "log.format" => json!(match settings.log_format {
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        }),
+        _ => return None,
+    };
+    Some(value)
+}

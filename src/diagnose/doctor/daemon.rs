@@ -1,0 +1,162 @@
+//! Whether the daemon runs and does its work, and whether the forge's deliveries reach it.
+
+use crate::config::Settings;
+use crate::diagnose::doctor::check::Check;
+use crate::world::http_client::{Bearer, Courier};
+use crate::world::service::{self, Service};
+use crate::world::store::lock;
+use crate::world::store::root::Root;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use url::Url;
+
+/// How the unit is called.
+const UNIT: &str = "lazarus-reconcile.service";
+
+/// Looks at the service, the daemon and its webhook.
+pub(super) async fn look(settings: &Settings, root: Option<&Root>, checks: &mut Vec<Check>) {
+    checks.push(unit(&service::state(UNIT).await));
+    let holder = root.and_then(lock::writer);
+    let ready = ask(settings.daemon.listen, "readyz", None).await;
+    checks.push(match (&holder, ready) {
+        (_, Ok((200, _))) => Check::pass("daemon", format!("it is ready{}", by(holder.as_deref()))),
+        (_, Ok((503, reason))) => {
+            let found = format!("it runs{}, but is not ready: {}", by(holder.as_deref()), reason.trim());
+            Check::failure("daemon", "daemon-not-ready", found, format!("`journalctl -u {UNIT} -n 50`"))
+        }
+        (Some(writer), _) => {
+            Check::pass("daemon", format!("another process writes in the root at this moment: {writer}"))
+        }
+        (None, Ok((status, _))) => {
+            let found = format!("what answers {status} at `{}` is no daemon of ours", settings.daemon.listen);
+            Check::skipped("daemon", found)
+        }
+        (None, Err(_)) => Check::skipped("daemon", format!("none answers at `{}`", settings.daemon.listen)),
+    });
+    checks.push(webhook(settings).await);
+    checks.push(ping(settings).await);
+}
+
+/// Whether the watcher elsewhere takes a ping. One that leads elsewhere is followed nowhere.
+async fn ping(settings: &Settings) -> Check {
+    let Some(url) = &settings.daemon.ping_url else {
+        return Check::skipped("ping", "there is no `daemon.ping_url`");
+    };
+    let courier = match Courier::to(url.clone()) {
+        Ok(courier) => courier,
+        Err(error) => {
+            return Check::failure("ping", "ping-fails", error.to_string(), "`lazarus-reconcile config show`");
+        }
+    };
+    let whom = courier.whom();
+    match courier.get().await {
+        Ok(200..=299) => Check::pass("ping", format!("{whom} takes it")),
+        Ok(status @ 300..=399) => {
+            let found = format!("{whom} answers {status}, and no redirect is followed: nobody hears of a pass");
+            let next = "set `daemon.ping_url` to the address that it leads to";
+            Check::failure("ping", "ping-redirects", found, next)
+        }
+        Ok(status) => {
+            let found = format!("{whom} answers {status}: nobody hears of a pass");
+            Check::failure("ping", "ping-fails", found, "set `daemon.ping_url` as the watcher names it")
+        }
+        Err(error) => {
+            let next = "check `daemon.ping_url`, and that this host may reach it";
+            Check::failure("ping", "ping-fails", format!("{whom} {error}"), next)
+        }
+    }
+}
+
+fn by(holder: Option<&str>) -> String {
+    holder.map_or(String::new(), |holder| format!(" ({holder})"))
+}
+
+fn unit(service: &Service) -> Check {
+    match service {
+        Service::Unknown(why) => Check::skipped("service", why.clone()),
+        Service::NotInstalled => Check::skipped("service", format!("there is no unit `{UNIT}`")),
+        Service::Known { state, result, restarts } => {
+            let found = format!("`{UNIT}` is {state}, last result {result}, {restarts} restarts");
+            if state == "failed" || (state == "activating" && result != "success") {
+                let next = format!("`journalctl -u {UNIT} -n 50`, then `systemctl restart {UNIT}`");
+                return Check::failure("service", "service-failed", found, next);
+            }
+            Check::pass("service", found)
+        }
+    }
+}
+
+/// A bot cannot list hooks, so what has come in is what tells.
+async fn webhook(settings: &Settings) -> Check {
+    let daemon = &settings.daemon;
+    if daemon.webhook_secret_file.is_none() {
+        return Check::skipped(
+            "webhook",
+            format!("none is set up; news is asked for every {} s", daemon.interval.as_secs()),
+        );
+    }
+    let secret = match daemon.webhook_secret() {
+        Err(error) => {
+            let install = settings.given.command("install --only webhook");
+            let next = format!("`openssl rand -hex 32` makes one; give the same to {install}");
+            return Check::failure("webhook", "webhook-not-set-up", error.to_string(), next);
+        }
+        Ok(secret) => secret,
+    };
+    if secret.is_some() && daemon.public_url.is_none() {
+        let found = "there is a secret, but no `daemon.public_url`, so nobody can say where deliveries go";
+        let next = "set `daemon.public_url` to where the forge reaches `daemon.listen`";
+        return Check::warning("webhook", "webhook-not-set-up", found, next);
+    }
+    let token = daemon.page_token().ok().flatten();
+    let bearer = token.and_then(|token| Bearer::parse(&String::from_utf8_lossy(token.bytes())));
+    match ask(daemon.page_listen, "metrics", bearer.as_ref()).await {
+        Ok((200, metrics)) => deliveries(settings, &metrics),
+        Ok((status, _)) => {
+            Check::skipped("webhook", format!("the daemon's metrics answer {status}, so nobody can tell"))
+        }
+        Err(error) => Check::skipped("webhook", format!("the daemon's metrics {error}, so nobody can tell")),
+    }
+}
+
+/// What the daemon has counted since it started.
+fn deliveries(settings: &Settings, metrics: &str) -> Check {
+    let count = |result: &str| counter(metrics, &format!("lazarus_webhooks_total{{result=\"{result}\"}}"));
+    let good = count("accepted") + count("ignored");
+    let install = settings.given.command("install --only webhook --reset-secret");
+    if count("unsigned") > 0 && good == 0 {
+        let found = format!("{} deliveries came, and no signature was right", count("unsigned"));
+        return Check::failure("webhook", "webhook-unsigned", found, format!("give both sides one secret: {install}"));
+    }
+    if good == 0 {
+        let found = "not one delivery has come since the daemon started";
+        let next = "look at Settings, Webhooks, Recent Deliveries in the repository; a private address needs \
+                    `[webhook] ALLOWED_HOST_LIST` in the forge's app.ini";
+        return Check::warning("webhook", "webhook-silent", found, next);
+    }
+    let last =
+        metrics.lines().find_map(|line| line.strip_prefix("lazarus_last_webhook_timestamp_seconds ")?.parse().ok());
+    let last = last.and_then(|seconds: i64| chrono::DateTime::from_timestamp(seconds, 0));
+    let last = last.map_or(String::new(), |at| format!(", the last at {}", at.format("%Y-%m-%d %H:%M:%S UTC")));
+    // What the bot edits itself is delivered, too.
+    let edits = counter(metrics, "lazarus_requests_total{method=\"patch\",class=\"2xx\"}");
+    if edits > 0 && counter(metrics, "lazarus_comment_webhooks_total") == 0 {
+        let found = format!("{good} deliveries have come since the daemon started, and none about a comment");
+        let next = format!("add the *Issue comment* event: {}", settings.given.command("install --only webhook"));
+        return Check::warning("webhook", "webhook-events-missing", found, next);
+    }
+    Check::pass("webhook", format!("{good} deliveries have come since the daemon started{last}"))
+}
+
+fn counter(metrics: &str, series: &str) -> u64 {
+    let value = |line: &str| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok();
+    metrics.lines().find_map(value).unwrap_or(0)
+}
+
+/// Asks the daemon on this host, also where it listens for everybody.
+async fn ask(at: SocketAddr, path: &str, bearer: Option<&Bearer>) -> Result<(u16, String), String> {
+    let ip = if at.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { at.ip() };
+    let url =
+        Url::parse(&format!("http://{}/{path}", SocketAddr::new(ip, at.port()))).map_err(|error| error.to_string())?;
+    let courier = Courier::to(url).map_err(|error| error.to_string())?;
+    courier.read(bearer).await.map_err(|error| error.to_string())
+}

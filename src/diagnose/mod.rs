@@ -1,0 +1,5 @@
+//! Reads and explains, and changes nothing: `doctor`, `status` and `scan`.
+
+pub mod doctor;
+pub mod scan;
+pub mod status;

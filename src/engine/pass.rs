@@ -1,0 +1,50 @@
+//! One pass from beginning to end, as CI runs it: the engine's first tick and all that it leads to, or what that would be.
+
+use crate::config::Settings;
+use crate::engine::Engine;
+use crate::engine::failure::Refusal;
+use crate::engine::reconcile::imagine;
+use crate::engine::report::{MissionResult, Report};
+use crate::engine::survey::{CommentScope, Scope, Survey, SurveyRequest, survey};
+use crate::mission::time::Timestamp;
+use crate::world::clock;
+use crate::world::store::trash::ASIDE;
+use std::sync::{Arc, Mutex};
+
+/// What a pass would do. Holds no writer.
+pub async fn preview(settings: &Settings, scope: &Scope, now: Timestamp) -> Result<Report, Refusal> {
+    let started = clock::instant();
+    let root = Arc::new(settings.open_root()?);
+    let fleet = Mutex::default();
+    let (starts, comments) = (Arc::default(), CommentScope::at(now));
+    let (starts, comments) = (&starts, &comments);
+    let request = SurveyRequest { settings, scope, now, starts, fleet: &fleet, is_only_pass: true, comments };
+    let survey = survey(request, settings.gitea()?, &root).await?;
+    let Survey { here, gitea, mut setup, fleet, candidates, troubles, .. } = survey;
+    let results = candidates.into_iter().map(|candidate| MissionResult::of(&here, &imagine(candidate))).collect();
+    setup.extend(fleet);
+    let mut report = Report::new(&setup, results, troubles);
+    report.is_preview = true;
+    report.finish(gitea.requests(), clock::instant() - started);
+    Ok(report)
+}
+
+/// Told how many missions of how many are done, each time one is.
+pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
+
+/// Carries a pass out. `clock` is read when nobody else writes in the root any more.
+pub async fn once(
+    settings: &Settings,
+    scope: &Scope,
+    clock: fn() -> Timestamp,
+    progress: Progress<'_>,
+) -> Result<Report, Refusal> {
+    let started = clock::instant();
+    let engine = Engine::for_one_pass(settings.clone(), scope.clone(), clock()).await?;
+    engine.tick(clock()).await;
+    engine.drain(progress).await;
+    engine.empty_trash(ASIDE).await;
+    let mut report = engine.report()?;
+    report.finish(engine.requests(), clock::instant() - started);
+    Ok(report)
+}

@@ -1,0 +1,121 @@
+//! Drives one turn over one mission: fetches what it asks for, makes the changes that it plans, and looks when it says so.
+
+use crate::engine::facts::fetch;
+use crate::mission::observation::Observation;
+use crate::mission::plan::change::Change;
+use crate::mission::plan::missing_facts::MissingFacts;
+use crate::mission::plan::step::{Candidate, Step};
+use crate::mission::record::IssueKey;
+use crate::mission::status::lifecycle::Situation;
+use crate::world::WorldError;
+use crate::world::applier::Applier;
+use crate::world::observer::{Observer, OwnComments};
+
+/// What a turn over one mission came to.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The facts that the status was planned from.
+    pub observation: Observation,
+    /// The mission's situation by them.
+    pub situation: Situation,
+    /// The changes made, or in a preview those that would be.
+    pub changes: Vec<Change>,
+    /// What failed; the next pass tries again.
+    pub errors: Vec<WorldError>,
+}
+
+/// Carries a turn out.
+pub async fn reconcile(observer: &Observer, applier: &Applier, candidate: Candidate) -> Outcome {
+    let mut candidate = candidate;
+    let mut errors = Vec::new();
+    loop {
+        let step = candidate.next_step();
+        let Candidate { seen, turn, .. } = &mut candidate;
+        match step {
+            Step::Ask(missing) => match ask(observer, applier, &missing, seen).await {
+                Ok(()) => turn.answered(),
+                Err(error) => {
+                    tell(&mut errors, error);
+                    turn.unanswered();
+                }
+            },
+            Step::Apply(planned) => {
+                if let Err(error) = prepare(applier, &seen.issue.key, &planned).await {
+                    tell(&mut errors, error);
+                    continue;
+                }
+                for change in planned {
+                    match applier.apply(&change).await {
+                        Ok(()) => turn.made(change),
+                        Err(WorldError::CommentGone { .. }) if turn.found_comment_deleted() => {}
+                        Err(error) if error.is_told_on_the_issue() => {
+                            tracing::warn!(kind = error.kind(), "{}: {error}", seen.issue.key);
+                        }
+                        Err(error) => {
+                            if let Some(failure) = error.lasting(seen.here.now) {
+                                turn.failed(failure.of_comment(change.comment_status().is_some()));
+                            }
+                            tell(&mut errors, error);
+                        }
+                    }
+                }
+            }
+            Step::Look => {
+                seen.sighting = observer.look(vec![seen.mission_id]).await.swap_remove(0);
+                // What was checked out, or why not, is known only now.
+                match applier.remembered(&seen.issue.key).await {
+                    Ok(record) => seen.record = record.or(seen.record.take()),
+                    Err(error) => tell(&mut errors, error),
+                }
+            }
+            Step::Done => break,
+        }
+    }
+    Outcome { errors, ..Outcome::quiet(candidate) }
+}
+
+/// One and the same cause is told once.
+fn tell(errors: &mut Vec<WorldError>, error: WorldError) {
+    if errors.iter().all(|known| known.to_string() != error.to_string()) {
+        errors.push(error);
+    }
+}
+
+/// What is to be written on the issue waits until it is known that it can be remembered.
+async fn prepare(applier: &Applier, issue: &IssueKey, planned: &[Change]) -> Result<(), WorldError> {
+    if !planned.iter().any(Change::writes_on_issue) {
+        return Ok(());
+    }
+    applier.prepare(issue, planned.iter().find_map(Change::comment_status)).await
+}
+
+async fn ask(
+    observer: &Observer,
+    applier: &Applier,
+    missing: &MissingFacts,
+    seen: &mut Observation,
+) -> Result<(), WorldError> {
+    fetch(observer, &OwnComments::of(seen), missing).await.fill(seen)?;
+    if missing.record {
+        seen.record = applier.remembered(&seen.issue.key).await?;
+    }
+    Ok(())
+}
+
+impl Outcome {
+    /// Of a turn in which there was nothing to do.
+    #[must_use]
+    pub fn quiet(candidate: Candidate) -> Self {
+        let Candidate { seen, turn, .. } = candidate;
+        let (situation, changes) = turn.end(&seen);
+        Self { observation: seen, situation, changes, errors: Vec::new() }
+    }
+}
+
+/// What [`reconcile`] would do. Holds nothing that could do it.
+#[must_use]
+pub fn imagine(candidate: Candidate) -> Outcome {
+    let simulation = candidate.simulate();
+    let (observation, situation, changes) = (simulation.seen, simulation.situation, simulation.changes);
+    Outcome { observation, situation, changes, errors: Vec::new() }
+}

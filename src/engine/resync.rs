@@ -1,0 +1,364 @@
+//! Asks the forge what is new: by an audit, which looks at everything now and then as a single pass does, and by listings in
+//! between. What is not as it should be is put in line.
+
+use crate::engine::Engine;
+use crate::engine::failure::{Refusal, Trouble};
+use crate::engine::fleet::{fingerprint, place_of};
+use crate::engine::forge::{Forge, OVERLAP, span};
+use crate::engine::queue::Key;
+use crate::engine::reconcile::Outcome;
+use crate::engine::report::MissionResult;
+use crate::engine::survey::{CommentScope, Scope, Survey, SurveyRequest, survey};
+use crate::mission::fleet::admission::Admission;
+use crate::mission::identity::{MissionId, RepositoryId};
+use crate::mission::observation::{Here, IssueFacts};
+use crate::mission::plan::change::Change;
+use crate::mission::plan::step::Candidate;
+use crate::mission::record::IssueKey;
+use crate::mission::root_metadata::KnownRepository;
+use crate::mission::status::comment_check::{SHARES, Share, share_at};
+use crate::mission::status::lifecycle::Situation;
+use crate::mission::time::Timestamp;
+use crate::world::applier::Applier;
+use crate::world::blocking_pool::blocking;
+use crate::world::forge::ForgeError;
+use crate::world::lock_unpoisoned::locked;
+use crate::world::observer::KnownIssues;
+use crate::world::{WorldError, clock};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The most turns that a daemon's audit leaves begun; the others are looked at again when they are taken.
+const TURNS_MAX: usize = 256;
+
+/// How long after an audit that could not do everything the next one comes, at first.
+const AUDIT_RETRY: Duration = Duration::from_secs(30);
+
+/// What is wrong with the forge or a repository for as long as it is away. One issue that cannot be read comes again by
+/// itself.
+fn outages(troubles: &[Trouble]) -> impl Iterator<Item = &Trouble> {
+    troubles.iter().filter(|trouble| trouble.issue.is_none() && trouble.is_outage())
+}
+
+impl Forge {
+    /// Takes note of an audit. What it could not do is tried again with the next tick while the forge is to blame, and
+    /// later and later where a person has to act.
+    fn audited(
+        &self,
+        served: Vec<KnownRepository>,
+        since: BTreeMap<RepositoryId, Timestamp>,
+        troubles: &[Trouble],
+        now: Timestamp,
+        interval: Duration,
+    ) {
+        let mut hold = locked(&self.hold);
+        let is_outage = outages(troubles).next().is_some();
+        let is_new = |known: &KnownRepository| served.iter().all(|other| other.id != known.id);
+        let is_out = |known: &KnownRepository| outages(troubles).any(|trouble| trouble.about == known.name.to_string());
+        // One that did not answer this time is asked on.
+        let kept: Vec<KnownRepository> =
+            hold.repositories.iter().filter(|known| is_new(known) && is_out(known)).cloned().collect();
+        hold.repositories = served.into_iter().chain(kept).collect();
+        hold.since.extend(since);
+        hold.standing = troubles.iter().filter(|trouble| trouble.issue.is_none()).cloned().collect();
+        hold.audit_failures = if troubles.is_empty() { 0 } else { hold.audit_failures.saturating_add(1) };
+        let pause = match hold.audit_failures {
+            0 => interval,
+            failures => AUDIT_RETRY.saturating_mul(1 << failures.min(16)).min(interval),
+        };
+        hold.audit_due = (!is_outage).then(|| now.plus(span(pause)));
+    }
+}
+
+impl Engine {
+    /// Looks at everything, plans each turn's first step, and puts in line what is not as it should be.
+    pub(super) async fn audit(&self, forge: &Forge) -> Vec<Trouble> {
+        let asked_at = clock::instant();
+        let survey = match self.survey(forge, asked_at).await {
+            Ok(survey) => survey,
+            Err(refusal) => return self.refused(refusal),
+        };
+        let Survey { here, repositories, setup, fleet, mut candidates, mut troubles, begun_at, comments, .. } = survey;
+        self.hear_of_forge(survey.out_of_reach);
+        locked(&self.passes).told.missing_forms = survey.missing_forms;
+        if here.me == 0 {
+            return troubles;
+        }
+        let Some(applier) = forge.hands(&here) else { return troubles };
+        for surveyed in &repositories {
+            applier.know_labels(&surveyed.known, &surveyed.labels);
+        }
+        let mut changes = Vec::new();
+        let failed = set_up(&applier, setup, &mut changes).await;
+        self.tell(changes);
+        let failed = match failed {
+            Ok(failed) => failed,
+            Err(refusal) => return troubles.into_iter().chain(self.refused(refusal)).collect(),
+        };
+        let is_served = |id: RepositoryId| !failed.contains_key(&id);
+        let served = repositories.into_iter().map(|surveyed| surveyed.known).filter(|known| is_served(known.id));
+        let since = begun_at.into_iter().map(|(id, begun_at)| (id, begun_at.plus(-OVERLAP))).collect();
+        let comments_since = comments.into_iter().map(|(id, begun_at)| (id, begun_at.plus(-OVERLAP)));
+        locked(&forge.hold).comments_since.extend(comments_since);
+        troubles.extend(failed.values().cloned());
+        // What was not found has to be asked for once more.
+        let is_soon = candidates.iter_mut().any(|candidate| matches!(candidate.situation(), Situation::Missing));
+        let interval = if is_soon { AUDIT_RETRY } else { self.settings.daemon.audit_interval };
+        forge.audited(served.collect(), since, &troubles, here.now, interval);
+        // Of those that are held back here the next sweep decides, if there is one.
+        let is_held = |candidate: &Candidate| {
+            let is_held = candidate.seen.is_braked || locked(&self.fleet).is_held(place_of(&candidate.seen.issue.key));
+            is_held && self.gathered.is_none()
+        };
+        candidates.retain(|candidate| is_served(candidate.seen.issue.key.repository_id) && !is_held(candidate));
+        let here = applier.here();
+        let (count, effort) = (candidates.len(), Arc::clone(&here.effort));
+        let is_once = self.gathered.is_some();
+        let planned = blocking(move || plan(candidates, &here, is_once)).await;
+        let (bodies_parsed, situations_found) = (effort.bodies_parsed(), effort.situations_found());
+        tracing::debug!(bodies_parsed, situations_found, "planned the turns of {count} missions");
+        if let Some(gathered) = &self.gathered {
+            locked(&gathered.found).alert = fleet;
+        }
+        self.take_audit(planned, asked_at);
+        troubles
+    }
+
+    /// Takes note of what an audit has seen, and puts in line what is to be done.
+    fn take_audit(&self, planned: Vec<Planned>, asked_at: Instant) {
+        let mut fleet = locked(&self.fleet);
+        fleet.show_all_waiting(&self.ground());
+        if let Some(gathered) = &self.gathered {
+            gathered.expect(planned.len());
+        }
+        for Planned { key, mission_id, fingerprint, wants_room, is_admitted, next } in planned {
+            let place = place_of(&key);
+            if let Some(known) =
+                fleet.known.get_mut(&place).filter(|known| known.looked_at.is_none_or(|at| at < asked_at))
+            {
+                let is_settled = matches!(next, Next::Nothing(_));
+                known.settled = is_settled.then_some(fingerprint);
+                if is_settled {
+                    known.forget_suspicion(asked_at);
+                }
+                known.wants_room = wants_room;
+            }
+            let is_news = match next {
+                Next::Nothing(result) => {
+                    self.gather_quiet(result);
+                    false
+                }
+                Next::Turn(candidate) => fleet.offer_ready(*candidate, asked_at),
+                Next::Look(facts) => fleet.offer(*facts, asked_at),
+            };
+            if is_news {
+                if wants_room && is_admitted {
+                    fleet.reserve(&key, mission_id);
+                }
+                self.queue.add(Key::Issue { repository: place.0, number: place.1 });
+            }
+        }
+    }
+
+    fn gather_quiet(&self, result: Option<Box<MissionResult>>) {
+        if let (Some(gathered), Some(result)) = (&self.gathered, result) {
+            locked(&gathered.found).results.push(*result);
+            gathered.step(true);
+        }
+    }
+
+    /// Changes that belong to no single issue were made.
+    pub(super) fn tell(&self, changes: Vec<Change>) {
+        for change in changes {
+            if let Some(gathered) = &self.gathered {
+                locked(&gathered.found).changes.push(change);
+            } else {
+                tracing::info!(kind = change.kind(), "{change}");
+            }
+        }
+    }
+
+    async fn survey(&self, forge: &Forge, asked_at: Instant) -> Result<Survey, Refusal> {
+        // By its path again, since another one may have been mounted there.
+        let root = match &self.gathered {
+            Some(_) => Arc::clone(&self.root),
+            None => Arc::new(self.settings.open_root()?),
+        };
+        let scope = self.gathered.as_ref().map_or(&Scope::Everything, |gathered| &gathered.scope);
+        let (settings, fleet, is_only_pass) = (&self.settings, &self.fleet, self.gathered.is_some());
+        let (now, starts) = (self.now(), &self.starts);
+        let comments = {
+            let mut hold = locked(&forge.hold);
+            // The first one, after a start, has seen what was changed while nobody looked; the rotation begins with the next.
+            let share = match (&self.gathered, hold.share) {
+                (Some(_), _) => Share::OfTheOld(share_at(now)),
+                (None, None) => Share::None,
+                (None, Some(share)) => Share::Of(share),
+            };
+            hold.share = Some(hold.share.map_or_else(|| share_at(now), |share| (share + 1) % SHARES));
+            CommentScope { share, since: hold.comments_since.clone(), asked_at }
+        };
+        let request = SurveyRequest { settings, scope, now, starts, fleet, is_only_pass, comments: &comments };
+        survey(request, forge.gitea.clone(), &root).await
+    }
+
+    /// There was no audit, and a person has to act.
+    fn refused(&self, refusal: Refusal) -> Vec<Trouble> {
+        let message = refusal.to_string();
+        if let Some(gathered) = &self.gathered {
+            locked(&gathered.found).refusal = Some(refusal);
+            return Vec::new();
+        }
+        locked(&self.passes).told.forge_error = Some(message.clone());
+        let about = self.settings.missions_root.display().to_string();
+        vec![Trouble::service(about, "refused", message)]
+    }
+
+    pub(super) fn hear_of_forge(&self, error: Option<String>) {
+        let mut passes = locked(&self.passes);
+        let is_back = error.is_none() && passes.told.forge_error.is_some();
+        passes.told.forge_error = error;
+        drop(passes);
+        if is_back {
+            tracing::info!("the forge is back");
+            self.queue.release_all();
+        }
+    }
+
+    /// Asks each repository what was touched since it was asked last: two requests, where nothing was.
+    pub(super) async fn list(&self, forge: &Forge) -> Vec<Trouble> {
+        let (repositories, since) = {
+            let hold = locked(&forge.hold);
+            (hold.repositories.clone(), hold.since.clone())
+        };
+        let (mut troubles, mut read) = (Vec::new(), 0);
+        let mut told = Vec::new();
+        for repository in repositories {
+            // Until an audit has seen all of it, there is nothing to begin from.
+            let Some(since) = since.get(&repository.id) else { continue };
+            // Its comments first, so that what is found suspect is looked at after that.
+            let heard = self.find_changed_comments(forge, &repository).await;
+            let asked_at = clock::instant();
+            let listed = self.list_issues(forge, &repository, *since).await;
+            read += usize::from(listed.is_ok());
+            let listed = listed.map(|issues| told.push((issues, asked_at)));
+            // One cause is told once.
+            match listed.and(heard) {
+                Ok(()) => {}
+                Err(error) => {
+                    // It was renamed, or is gone: an audit finds out.
+                    if matches!(error, ForgeError::Moved { .. } | ForgeError::NotFound { .. }) {
+                        self.queue.add(Key::Audit);
+                    }
+                    troubles.push(Trouble::of_listing(&repository.name, &error));
+                }
+            }
+        }
+        self.offer(told);
+        // As long as any of them can be read, the forge is there.
+        let unread = troubles.first().filter(|_| read == 0);
+        self.hear_of_forge(unread.map(|trouble| trouble.message.clone()));
+        troubles
+    }
+
+    async fn list_issues(
+        &self,
+        forge: &Forge,
+        repository: &KnownRepository,
+        since: Timestamp,
+    ) -> Result<Vec<IssueFacts>, ForgeError> {
+        let ids = locked(&self.fleet).issues_of(repository.id);
+        let known = KnownIssues { ids, repositories: locked(&forge.hold).repositories.len() };
+        let listed = forge.observer.issues_since(repository, since, known).await?;
+        let begun_at = listed.begun_at.filter(|_| listed.is_complete);
+        if let Some(begun_at) = begun_at {
+            locked(&forge.hold).since.insert(repository.id, begun_at.plus(-OVERLAP));
+        }
+        // For these there was no room beside the others; each is asked for by itself.
+        for number in listed.left_out.into_iter().take(TURNS_MAX) {
+            self.queue.add(Key::Issue { repository: repository.id, number });
+        }
+        Ok(listed.issues)
+    }
+
+    /// Takes what all repositories told, since whether too many issues are closed at once shows only in all of it.
+    fn offer(&self, told: Vec<(Vec<IssueFacts>, Instant)>) {
+        let mut fleet = locked(&self.fleet);
+        fleet.find_closed(told.iter().flat_map(|(issues, _)| issues));
+        for (facts, asked_at) in told.into_iter().flat_map(|(issues, at)| issues.into_iter().map(move |it| (it, at))) {
+            let key = Key::Issue { repository: facts.key.repository_id, number: facts.key.number };
+            if fleet.offer(facts, asked_at) {
+                self.queue.add(key);
+            }
+        }
+    }
+}
+
+/// What an audit makes of one mission.
+struct Planned {
+    key: IssueKey,
+    mission_id: MissionId,
+    fingerprint: u64,
+    wants_room: bool,
+    is_admitted: bool,
+    next: Next,
+}
+
+enum Next {
+    /// Nothing is to be done; for a single pass, what it reports.
+    Nothing(Option<Box<MissionResult>>),
+    /// Its turn has begun.
+    Turn(Box<Candidate>),
+    /// It is to be looked at: a daemon keeps no more turns than [`TURNS_MAX`] in memory.
+    Look(Box<IssueFacts>),
+}
+
+/// Plans the first step of each turn. A root that was initialised just now has a name by now.
+fn plan(candidates: Vec<Candidate>, here: &Arc<Here>, is_once: bool) -> Vec<Planned> {
+    let mut turns = 0;
+    let plan = |mut candidate: Candidate| {
+        candidate.seen.here = Arc::clone(here);
+        let wants_room = candidate.turn.situation(&candidate.seen).wants_room(&candidate.seen);
+        let (key, mission_id) = (candidate.seen.issue.key.clone(), candidate.seen.mission_id);
+        let fingerprint = fingerprint(&candidate.seen.issue);
+        let is_admitted = candidate.seen.admission == Admission::Admitted;
+        // One that is blocked is said to be at each look.
+        let is_quiet = candidate.is_quiet() && !matches!(candidate.situation_in_fleet(), Situation::Blocked(_));
+        let next = if is_quiet {
+            Next::Nothing(is_once.then(|| Box::new(MissionResult::of(here, &Outcome::quiet(candidate)))))
+        } else if is_once || turns < TURNS_MAX {
+            turns += 1;
+            Next::Turn(Box::new(candidate))
+        } else {
+            Next::Look(Box::new(candidate.seen.issue))
+        };
+        Planned { key, mission_id, fingerprint, wants_room, is_admitted, next }
+    };
+    candidates.into_iter().map(plan).collect()
+}
+
+/// Without its root there is no pass; without its labels a repository waits for the next one.
+async fn set_up(
+    applier: &Applier,
+    setup: Vec<Change>,
+    changes: &mut Vec<Change>,
+) -> Result<BTreeMap<RepositoryId, Trouble>, Refusal> {
+    let mut failed = BTreeMap::new();
+    for change in setup {
+        let error = match applier.apply(&change).await {
+            Ok(()) => {
+                changes.push(change);
+                continue;
+            }
+            Err(WorldError::Root(error)) => return Err(Refusal::Root(error)),
+            Err(error) => error,
+        };
+        if let Change::CreateLabel { repository, .. } | Change::CorrectLabel { repository, .. } = &change {
+            let trouble = Trouble::unmade(repository.name.to_string(), &change, &error);
+            failed.entry(repository.id).or_insert(trouble);
+        }
+    }
+    Ok(failed)
+}

@@ -1,0 +1,351 @@
+//! Looks at everything that a pass is about, before anything is written.
+
+mod alarms;
+mod comments;
+mod ended;
+mod issues;
+mod people;
+mod repositories;
+
+pub(crate) use alarms::{settle, warn_of_waiting};
+pub(crate) use comments::CommentScope;
+
+use crate::config::Settings;
+use crate::engine::failure::{Refusal, Trouble};
+use crate::engine::fleet::Fleet;
+use crate::mission::approval::policy::ApprovalPolicy;
+use crate::mission::cell::starts::Starts;
+use crate::mission::fleet::admission::shortage;
+use crate::mission::identity::{HostName, MissionId, RepositoryId, RepositoryName, RootId};
+use crate::mission::observation::{Here, Observation};
+use crate::mission::plan::change::Change;
+use crate::mission::plan::step::Candidate;
+use crate::mission::root_metadata::{KnownRepository, RepositoryLabel, RootFile};
+use crate::mission::text::shell_word;
+use crate::mission::time::Timestamp;
+use crate::world::blocking_pool::blocking;
+use crate::world::clock;
+use crate::world::forge::Gitea;
+use crate::world::lock_unpoisoned::locked;
+use crate::world::observer::Observer;
+use crate::world::store::root::{Records, Root, RootError};
+use chrono::TimeDelta;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+/// Which issues a pass is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All open issues of all repositories.
+    Everything,
+    /// One issue.
+    Issue {
+        /// Its repository; none where there is only one.
+        repository: Option<RepositoryName>,
+        /// Its number.
+        number: i64,
+    },
+}
+
+/// A repository with its labels.
+#[derive(Clone, Debug)]
+pub struct Surveyed {
+    /// Which.
+    pub known: KnownRepository,
+    /// Its labels.
+    pub labels: Vec<RepositoryLabel>,
+}
+
+/// All that was seen.
+#[derive(Debug)]
+pub struct Survey {
+    /// What is the same for all missions.
+    pub here: Arc<Here>,
+    /// The client, which counts its requests.
+    pub gitea: Gitea,
+    /// The repositories that can be served.
+    pub repositories: Vec<Surveyed>,
+    /// What has to be right before any issue is touched.
+    pub setup: Vec<Change>,
+    /// What is to be said for many missions in one comment, or remembered of it, after them.
+    pub fleet: Option<Change>,
+    /// Every proposal, and every issue that was one, by repository and number, with all facts that its turn begins with.
+    pub candidates: Vec<Candidate>,
+    /// What could not be seen.
+    pub troubles: Vec<Trouble>,
+    /// Why the forge as a whole, or not one listed repository, could be read.
+    pub out_of_reach: Option<String>,
+    /// When the forge was asked for each repository's issues, by its own clock; what is touched later is not among them.
+    pub begun_at: BTreeMap<RepositoryId, Timestamp>,
+    /// The same of its comments.
+    pub comments: BTreeMap<RepositoryId, Timestamp>,
+    /// The commands that install a form, one for each repository in which there is neither one nor any mission.
+    pub missing_forms: Vec<String>,
+}
+
+/// A survey that is being taken.
+struct Surveyor<'a> {
+    settings: &'a Settings,
+    root: &'a Arc<Root>,
+    fleet: &'a Mutex<Fleet>,
+    /// As [`SurveyRequest::is_only_pass`].
+    is_only_pass: bool,
+    comments: &'a CommentScope,
+    file: Option<RootFile>,
+    records: Records,
+    /// The cells that lie in the root, whether or not they belong to an issue.
+    existing: BTreeSet<MissionId>,
+    observer: Observer,
+    here: Arc<Here>,
+    /// The accounts that the settings name by their logins.
+    people: BTreeMap<String, i64>,
+    troubles: Vec<Trouble>,
+    /// As [`Survey::out_of_reach`].
+    out_of_reach: Option<String>,
+    begun_at: BTreeMap<RepositoryId, Timestamp>,
+    comments_begun_at: BTreeMap<RepositoryId, Timestamp>,
+    /// Whether an issue was left alone because it, or what is said on it, is too large.
+    has_skipped: bool,
+}
+
+/// What a survey is to look at, and from where.
+#[derive(Clone, Copy)]
+pub(crate) struct SurveyRequest<'a> {
+    /// The settings.
+    pub settings: &'a Settings,
+    /// Which issues.
+    pub scope: &'a Scope,
+    /// When.
+    pub now: Timestamp,
+    /// When the daemon was started; empty in a single pass.
+    pub starts: &'a Arc<Starts>,
+    /// The memory of all missions, which is brought up to date.
+    pub fleet: &'a Mutex<Fleet>,
+    /// Whether no other pass and no sweep comes after it, so that it decides all by itself: who may send an alert, what a
+    /// clock earlier than the records means, and whether anybody waits for a repository to be un-archived.
+    pub is_only_pass: bool,
+    /// Which comments.
+    pub comments: &'a CommentScope,
+}
+
+/// Looks at everything in the request's scope. A forge that is out of reach is a trouble; what only a person can mend is a
+/// refusal.
+pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<Root>) -> Result<Survey, Refusal> {
+    let SurveyRequest { settings, scope, now, starts, fleet, is_only_pass, comments } = request;
+    let configured = configured(settings, scope)?;
+    check_ground(settings, root, scope)?;
+    let observer = Observer::new(gitea.clone(), Arc::clone(root));
+    let file = root.file().cloned();
+    let (records, existing) = recall(root, fleet, settings).await?;
+    let mut here = Here { starts: Arc::clone(starts), ..here(settings, root, file.as_ref(), now)? };
+    let mut survey = Survey {
+        here: Arc::new(here.clone()),
+        gitea,
+        repositories: Vec::new(),
+        setup: Vec::new(),
+        fleet: None,
+        candidates: Vec::new(),
+        troubles: Vec::new(),
+        out_of_reach: None,
+        begun_at: BTreeMap::new(),
+        missing_forms: Vec::new(),
+        comments: BTreeMap::new(),
+    };
+    here.me = match observer.me().await {
+        Ok(me) => me,
+        Err(error) if error.is_about_the_token() => return Err(Refusal::Token(error)),
+        Err(error) => {
+            survey.out_of_reach = Some(error.to_string());
+            survey.troubles.push(Trouble::forge(settings.forge_url()?.to_string(), &error));
+            return Ok(survey);
+        }
+    };
+    let known = file.as_ref().map(|file| file.papers.people.clone()).unwrap_or_default();
+    let people = match people::look_up(&observer, settings, known).await? {
+        Ok(people) => people,
+        Err(error) => {
+            survey.out_of_reach = Some(error.to_string());
+            survey.troubles.push(Trouble::forge(settings.forge_url()?.to_string(), &error));
+            return Ok(survey);
+        }
+    };
+    here.approval.authors = people::ids(&settings.approval.authors, &people);
+    here.approval.approvers = people::ids(&settings.approval.approvers, &people);
+    survey.troubles.extend(alarms::check_targets(&observer, settings, &mut here.notify).await);
+    let here = Arc::new(here);
+    survey.here = Arc::clone(&here);
+    let (troubles, out_of_reach, begun_at, has_skipped) = (Vec::new(), None, BTreeMap::new(), false);
+    let comments_begun_at = BTreeMap::new();
+    let mut surveyor = Surveyor {
+        settings,
+        root,
+        fleet,
+        is_only_pass,
+        comments,
+        file,
+        records,
+        existing,
+        observer,
+        here,
+        people,
+        troubles,
+        out_of_reach,
+        begun_at,
+        comments_begun_at,
+        has_skipped,
+    };
+    if surveyor.check_forge(&configured).await? {
+        surveyor.survey_repositories(&configured, &mut survey).await?;
+        surveyor.survey_issues(scope, &mut survey).await?;
+        surveyor.check_expected_root(&mut survey)?;
+        if *scope == Scope::Everything {
+            survey.missing_forms = surveyor.find_missing_forms(&survey).await;
+        }
+        if is_only_pass {
+            survey.fleet = surveyor.decide_alerts(&mut survey.candidates).await;
+        }
+    }
+    survey.out_of_reach = surveyor.out_of_reach.take().or_else(|| surveyor.nothing_read(&survey));
+    survey.troubles.append(&mut surveyor.troubles);
+    survey.begun_at = surveyor.begun_at;
+    survey.comments = surveyor.comments_begun_at;
+    Ok(survey)
+}
+
+/// What is remembered, and the cells that lie in the root; the fleet is told of both. Reading blocks.
+async fn recall(
+    root: &Arc<Root>,
+    fleet: &Mutex<Fleet>,
+    settings: &Settings,
+) -> Result<(Records, BTreeSet<MissionId>), RootError> {
+    let read_at = clock::instant();
+    let (held, limits) = (Arc::clone(root), settings.limits);
+    let read = blocking(move || {
+        let cells: BTreeSet<MissionId> = held.cells()?.into_iter().collect();
+        Ok((held.records()?, cells, held.space().and_then(|space| shortage(space, limits))))
+    });
+    let (records, existing, shortage) = read.await?;
+    let mut fleet = locked(fleet);
+    for record in records.by_issue.values() {
+        fleet.recall(record, read_at);
+    }
+    fleet.existing.clone_from(&existing);
+    fleet.shortage = shortage;
+    Ok((records, existing))
+}
+
+fn here(settings: &Settings, root: &Root, file: Option<&RootFile>, now: Timestamp) -> Result<Here, Refusal> {
+    let papers = file.map(|file| &file.papers);
+    let forge = papers.and_then(|papers| papers.forge.as_ref()).unwrap_or(settings.forge_url()?);
+    Ok(Here {
+        now,
+        root: file.map(|file| file.root_id),
+        replaced: file.map(|file| file.papers.replaced.clone()).unwrap_or_default(),
+        missions_root: root.path().display().to_string(),
+        host: settings.host.clone(),
+        forge: forge.clone(),
+        web_url: papers.and_then(|papers| papers.web_url.as_ref()).unwrap_or(forge).clone(),
+        me: 0,
+        trusted_posters: settings.trusted_posters.clone(),
+        worktrees: settings.worktrees.clone(),
+        take: settings.take,
+        has_label: settings.has_host_label,
+        approval: ApprovalPolicy { mode: settings.approval.mode, ..ApprovalPolicy::default() },
+        close_grace: TimeDelta::from_std(settings.close_grace).unwrap_or(TimeDelta::MAX),
+        notify: settings.notify.clone(),
+        starts: Arc::default(),
+        effort: Arc::default(),
+    })
+}
+
+fn configured(settings: &Settings, scope: &Scope) -> Result<Vec<RepositoryName>, Refusal> {
+    let Scope::Issue { repository, number: _ } = scope else {
+        return Ok(settings.repositories()?.to_vec());
+    };
+    match repository {
+        Some(name) if settings.repositories.is_empty() => Ok(vec![name.clone()]),
+        Some(name) if settings.repositories.iter().any(|known| known.is_same(name)) => Ok(vec![name.clone()]),
+        Some(name) => Err(Refusal::Issue(format!("`{name}` is not one of the `repositories`"))),
+        None => match settings.repositories()? {
+            [only] => Ok(vec![only.clone()]),
+            several => {
+                let example = &several[0];
+                Err(Refusal::Issue(format!("there are {} repositories; say which, as `{example}#1`", several.len())))
+            }
+        },
+    }
+}
+
+/// A root is never initialised on the side: not in a job, where it may be gone tomorrow, and not by a look at one issue,
+/// which cannot tell whether another root is expected here.
+fn check_ground(settings: &Settings, root: &Root, scope: &Scope) -> Result<(), RootError> {
+    if root.file().is_some() {
+        return Ok(());
+    }
+    root.check_can_be_initialised()?;
+    let (path, flags) = (root.path().display().to_string(), settings.given.beside("--root"));
+    if settings.is_job {
+        return Err(RootError::NotInitialised { path, why: "a job does not do that", flags });
+    }
+    match scope {
+        Scope::Everything => Ok(()),
+        Scope::Issue { .. } => {
+            Err(RootError::NotInitialised { path, why: "a look at one issue does not do that", flags })
+        }
+    }
+}
+
+impl Surveyor<'_> {
+    /// A root that holds no mission yet, on a host whose missions are on another one, is a disk that is not mounted. Only
+    /// a pass that has seen everything can tell, and so only such a pass makes a root.
+    fn check_expected_root(&mut self, survey: &mut Survey) -> Result<(), Refusal> {
+        let path = self.root.path().display().to_string();
+        let seen = survey.candidates.iter().map(|candidate| &candidate.seen);
+        let expected = seen.into_iter().find_map(|seen| Some((seen, self.other_root_of_this_host(seen)?)));
+        if let Some((observation, root)) = expected {
+            let (issue, host) = (observation.issue.key.to_string(), self.here.host.to_string());
+            let flags = self.settings.given.beside("--root");
+            let error = RootError::AnotherRootExpected { path, issue, host, root, flags };
+            if self.records.by_issue.values().all(|record| record.binding.is_none()) {
+                return Err(Refusal::Root(error));
+            }
+            tracing::warn!("{error}");
+            return Ok(());
+        }
+        // Nothing is hidden by a repository that only refuses to be written.
+        let is_all_seen = self.troubles.iter().all(Trouble::hides_nothing);
+        if self.file.is_some() || (is_all_seen && !self.has_skipped) {
+            return Ok(());
+        }
+        survey.setup.clear();
+        survey.candidates.clear();
+        let message = format!(
+            "the missions root `{path}` is new, and only a pass that saw everything makes it one: the missions of this host \
+             may be on a disk that is not mounted; the next pass looks again, or run {}",
+            self.settings.given.command(&format!("init --root {}", shell_word(&path)))
+        );
+        self.troubles.push(Trouble::service(path, "root-not-initialised", message));
+        Ok(())
+    }
+
+    /// Why not one of the listed repositories could be read, if that is so.
+    fn nothing_read(&self, survey: &Survey) -> Option<String> {
+        let unread = || self.troubles.iter().filter(|trouble| trouble.hides_a_repository());
+        let is_read = |name: String| unread().all(|trouble| trouble.about != name);
+        let is_archived = self.troubles.iter().any(Trouble::hides_nothing);
+        let is_any_read = survey.repositories.iter().any(|surveyed| is_read(surveyed.known.name.to_string()));
+        if is_any_read || is_archived { None } else { unread().next().map(|trouble| trouble.message.clone()) }
+    }
+
+    /// Another root that a comment of ours, or our memory of it, says is on this very host.
+    fn other_root_of_this_host(&self, observation: &Observation) -> Option<RootId> {
+        let is_here = |host: Option<&HostName>| host.is_some_and(|host| host.is_same(&self.here.host));
+        let remembered = observation.record.as_ref().and_then(|record| record.elsewhere.as_ref());
+        let remembered =
+            remembered.filter(|elsewhere| is_here(elsewhere.host.as_ref())).map(|elsewhere| elsewhere.root);
+        let markers = observation.our_comments().into_iter().filter_map(|comment| comment.marker.as_ref());
+        let said = markers.filter(|marker| is_here(marker.host.as_ref()));
+        let mut roots = said.filter_map(|marker| marker.root).chain(remembered);
+        roots.find(|root| !self.here.is_this_root(*root))
+    }
+}

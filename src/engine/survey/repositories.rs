@@ -1,0 +1,169 @@
+//! The forge and its repositories: whether they are the ones that this root knows, and what their labels need.
+
+use crate::engine::failure::{Refusal, Trouble};
+use crate::engine::survey::{Survey, Surveyed, Surveyor};
+use crate::mission::identity::{ForgeUrl, RepositoryId, RepositoryName};
+use crate::mission::observation::Here;
+use crate::mission::plan::root::{Surroundings, plan_archived, plan_labels, plan_root};
+use crate::mission::plan::step::Candidate;
+use crate::mission::repository::{FoundRepository, RepositoryProblem};
+use crate::world::forge::issue_forms::offers_form;
+use crate::world::forge::repository::RepositoryError;
+use crate::world::store::root::RootError;
+use std::sync::Arc;
+
+impl Surveyor<'_> {
+    /// A root may be asked for by several addresses of its forge, but never by another forge's. Whether this pass may go on.
+    pub(super) async fn check_forge(&mut self, configured: &[RepositoryName]) -> Result<bool, Refusal> {
+        let asked = self.settings.forge_url()?;
+        let Some(papers) = self.file.as_ref().map(|file| &file.papers) else { return Ok(true) };
+        let Some(remembered) = papers.forge.as_ref().filter(|forge| *forge != asked) else {
+            return Ok(true);
+        };
+        let served = configured.iter().filter_map(|name| Some((name.clone(), papers.remembered(name)?)));
+        let mut known: Vec<_> = served.collect();
+        if known.is_empty() {
+            known.extend(papers.repositories.iter().map(|repository| (repository.name.clone(), repository.id)));
+        }
+        for (name, id) in known {
+            match self.observer.repository(&name, Some(id)).await {
+                Ok(_) => {}
+                Err(RepositoryError::Problem(problem)) if problem.is_still_ours() => {}
+                Err(RepositoryError::Forge(error)) if error.is_about_the_token() => return Err(Refusal::Token(error)),
+                // That it could not be asked is no answer.
+                Err(RepositoryError::Forge(error)) => {
+                    self.out_of_reach = Some(error.to_string());
+                    self.troubles.push(Trouble::forge(asked.to_string(), &error));
+                    return Ok(false);
+                }
+                Err(RepositoryError::Problem(_)) => {
+                    return Err(Refusal::Root(RootError::Foreign {
+                        path: self.here.missions_root.clone(),
+                        remembered: remembered.to_string(),
+                        found: asked.to_string(),
+                    }));
+                }
+            }
+        }
+        tracing::info!(
+            "`{asked}` is asked, which has the repositories of `{remembered}`; that stays the forge of this root"
+        );
+        Ok(true)
+    }
+
+    pub(super) async fn survey_repositories(
+        &mut self,
+        configured: &[RepositoryName],
+        survey: &mut Survey,
+    ) -> Result<(), Refusal> {
+        let mut errors = Vec::new();
+        for name in configured {
+            match self.survey_repository(name, configured).await {
+                // Two names may mean one repository, which is served once.
+                Ok((surveyed, _)) if survey.repositories.iter().any(|other| other.known.id == surveyed.known.id) => {}
+                Ok((surveyed, web_url)) => {
+                    survey.repositories.push(surveyed);
+                    self.learn_where_people_see(web_url);
+                }
+                Err(error) => errors.push((name, error)),
+            }
+        }
+        survey.here = Arc::clone(&self.here);
+        // A daemon goes on with one that is archived: its owner may take that back.
+        let is_refused = |error: &RepositoryError| match error {
+            RepositoryError::Forge(error) => error.is_about_the_token(),
+            RepositoryError::Problem(_) => self.is_only_pass || !error.is_archived(),
+        };
+        if survey.repositories.is_empty() && errors.iter().all(|(_, error)| is_refused(error)) {
+            return Err(Refusal::Repositories(errors.into_iter().map(|(_, error)| error).collect()));
+        }
+        self.troubles.extend(errors.iter().map(|(name, error)| Trouble::repository(name, error)));
+        for (name, error) in &errors {
+            let remembered = self.file.as_ref().and_then(|file| file.papers.remembered(name));
+            if let (RepositoryError::Problem(problem @ RepositoryProblem::Archived { .. }), Some(id)) =
+                (error, remembered)
+            {
+                let records = self.records.by_issue.values();
+                survey.setup.extend(plan_archived(records, id, problem, self.here.now));
+            }
+        }
+        let found = Surroundings {
+            path: self.here.missions_root.clone(),
+            host: self.here.host.clone(),
+            forge: self.here.forge.clone(),
+            web_url: (!survey.repositories.is_empty()).then(|| self.here.web_url.clone()),
+            people: self.people.clone(),
+            repositories: survey.repositories.iter().map(|surveyed| surveyed.known.clone()).collect(),
+        };
+        survey.setup.extend(plan_root(self.file.as_ref(), &found));
+        for Surveyed { known, labels } in &survey.repositories {
+            let host = self.here.has_label.then_some(&self.here.host);
+            survey.setup.extend(plan_labels(known, labels, host));
+        }
+        Ok(())
+    }
+
+    /// Where nobody can file a mission. A repository in which there is one has had a form.
+    pub(super) async fn find_missing_forms(&self, survey: &Survey) -> Vec<String> {
+        let mut commands = Vec::new();
+        for Surveyed { known, labels: _ } in &survey.repositories {
+            let is_of_it = |candidate: &Candidate| candidate.seen.issue.key.repository_id == known.id;
+            let has_record = self.records.by_issue.values().any(|record| record.issue.repository_id == known.id);
+            // That it cannot be asked is told by what else is asked of it.
+            if has_record
+                || survey.candidates.iter().any(is_of_it)
+                || offers_form(&survey.gitea, &known.name).await.unwrap_or(true)
+            {
+                continue;
+            }
+            let command = self.settings.given.command(&format!("install --repo {} --only form", known.name));
+            tracing::warn!(
+                "`{}` has no Mission proposal form, so nobody can file one: {command} puts it there, with a token of the owner",
+                known.name
+            );
+            commands.push(command.trim_matches('`').to_owned());
+        }
+        commands
+    }
+
+    async fn survey_repository(
+        &self,
+        name: &RepositoryName,
+        configured: &[RepositoryName],
+    ) -> Result<(Surveyed, Option<ForgeUrl>), RepositoryError> {
+        let remembered = self.file.as_ref().and_then(|file| file.papers.remembered(name));
+        let found = match self.observer.repository(name, remembered).await {
+            // Whoever configures ours by its new name means another one by the old name.
+            Err(RepositoryError::Problem(RepositoryProblem::TakenOver { remembered, .. }))
+                if self.is_served_as(remembered, name, configured) =>
+            {
+                self.observer.repository(name, None).await
+            }
+            found => found,
+        };
+        let FoundRepository { known, asked_for, web_url } = found?;
+        if let Some(old) = asked_for {
+            tracing::warn!("the repository `{old}` is called `{}` now; set its new name in `repositories`", known.name);
+        }
+        let labels = self.observer.labels(&known.name).await?;
+        Ok((Surveyed { known, labels }, web_url))
+    }
+
+    /// Where people see the forge is what it says first. One that says whatever it is asked by, as a Gitea does from 1.26 on
+    /// (`[server] PUBLIC_URL_DETECTION`), is seen where the root remembers it.
+    fn learn_where_people_see(&mut self, told: Option<ForgeUrl>) {
+        let is_known = self.file.as_ref().is_some_and(|file| file.papers.web_url.is_some());
+        let asked = self.settings.forge_url().ok();
+        let Some(web_url) = told.filter(|told| !is_known && Some(told) != asked) else { return };
+        if self.here.web_url == self.here.forge {
+            self.here = Arc::new(Here { web_url, ..(*self.here).clone() });
+        }
+    }
+
+    /// Whether a repository is configured by a name of its own, other than this one.
+    fn is_served_as(&self, id: RepositoryId, name: &RepositoryName, configured: &[RepositoryName]) -> bool {
+        let known = self.file.iter().flat_map(|file| &file.papers.repositories).find(|known| known.id == id);
+        known
+            .is_some_and(|known| !known.name.is_same(name) && configured.iter().any(|other| other.is_same(&known.name)))
+    }
+}

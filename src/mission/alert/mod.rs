@@ -1,0 +1,8 @@
+//! Decides about alerts: conditions, state, schedule across the fleet, and messages.
+
+pub mod condition;
+pub mod config;
+pub mod fleet;
+pub mod message;
+pub mod plan;
+pub mod state;

@@ -1,0 +1,220 @@
+//! The fields of a heartbeat as somebody else wrote them: what is used of each, and what is wrong with it.
+
+use crate::mission::cell::json_file::{Found, JsonKind, Mended, RIGHT_TIME};
+use crate::mission::proposal::digest;
+use crate::mission::text::{cut, without_invisible};
+use crate::mission::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::fmt;
+
+/// The longest text of a heartbeat, and so the longest message.
+pub const MESSAGE_CHARS_MAX: usize = 200;
+
+/// So much of a digest tells the names of two sessions apart.
+const SESSION_DIGEST_CHARS: usize = 16;
+
+/// A field of a heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// `timestamp`
+    Timestamp,
+    /// `state`
+    State,
+    /// `sequence`
+    Sequence,
+    /// `message`
+    Message,
+    /// `session`
+    Session,
+}
+
+impl Field {
+    /// As it stands in the object.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Timestamp => "timestamp",
+            Self::State => "state",
+            Self::Sequence => "sequence",
+            Self::Message => "message",
+            Self::Session => "session",
+        }
+    }
+
+    /// What it should be.
+    fn right(self) -> &'static str {
+        match self {
+            Self::Timestamp => RIGHT_TIME,
+            Self::State | Self::Message | Self::Session => "a text",
+            Self::Sequence => "a whole number from 0 upwards",
+        }
+    }
+
+    /// What stands in it; null is as good as nothing.
+    fn value(self, object: &Map<String, Value>) -> Option<&Value> {
+        object.get(self.name()).filter(|value| !value.is_null())
+    }
+}
+
+/// A field that cannot be used as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    /// Which.
+    pub field: Field,
+    /// What stands in it.
+    pub found: Found,
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { field, found } = self;
+        write!(f, "`{}` {found}, and should be {}", field.name(), field.right())
+    }
+}
+
+/// The time in this object, if there is one.
+pub fn timestamp(object: &Map<String, Value>) -> Result<Option<Timestamp>, Misfit> {
+    let field = Field::Timestamp;
+    match field.value(object) {
+        None => Ok(None),
+        Some(Value::String(text)) => match Timestamp::parse(text) {
+            Some(timestamp) => Ok(Some(timestamp)),
+            None if Timestamp::lacks_a_zone(text) => Err(Misfit { field, found: Found::NoZone }),
+            None => Err(Misfit { field, found: Found::NoTime }),
+        },
+        Some(other) => Err(Misfit { field, found: Found::Kind(JsonKind::of(other)) }),
+    }
+}
+
+/// The number in this object, if there is one.
+pub fn sequence(object: &Map<String, Value>) -> Result<Option<u64>, Misfit> {
+    let field = Field::Sequence;
+    match field.value(object) {
+        None => Ok(None),
+        Some(Value::Number(number)) => number.as_u64().map(Some).ok_or(Misfit { field, found: Found::Number }),
+        Some(other) => Err(Misfit { field, found: Found::Kind(JsonKind::of(other)) }),
+    }
+}
+
+/// A text in this object, if there is one: without what nobody can see, cut where it is too long, and whether it was.
+pub fn text(object: &Map<String, Value>, field: Field) -> Result<Option<(String, bool)>, Misfit> {
+    match field.value(object) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(bounded(text))),
+        Some(other) => Err(Misfit { field, found: Found::Kind(JsonKind::of(other)) }),
+    }
+}
+
+/// The session in this object, if there is one; an empty name names none.
+pub fn session(object: &Map<String, Value>) -> Result<Option<String>, Misfit> {
+    let field = Field::Session;
+    match field.value(object) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(session_name(text)),
+        Some(other) => Err(Misfit { field, found: Found::Kind(JsonKind::of(other)) }),
+    }
+}
+
+/// A session's name as a heartbeat carries it. One that is too long ends in its digest, so that two names that begin alike
+/// stay two.
+#[must_use]
+pub fn session_name(text: &str) -> Option<String> {
+    let (name, _) = without_invisible(text);
+    if name.chars().count() <= MESSAGE_CHARS_MAX {
+        return Some(name).filter(|name| !name.is_empty());
+    }
+    let digest = digest(&name);
+    let mark = &digest[..SESSION_DIGEST_CHARS];
+    Some(cut(name, MESSAGE_CHARS_MAX - SESSION_DIGEST_CHARS).0 + mark)
+}
+
+/// A text as a heartbeat carries it, and whether it was cut.
+#[must_use]
+pub fn bounded(text: &str) -> (String, bool) {
+    cut(without_invisible(text).0, MESSAGE_CHARS_MAX)
+}
+
+/// What is remarkable about a heartbeat that counts nevertheless.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Notes {
+    /// It begins with a byte order mark.
+    #[serde(skip_serializing_if = "is_no")]
+    pub bom: bool,
+    /// It is not all UTF-8.
+    #[serde(skip_serializing_if = "is_no")]
+    pub replaced: bool,
+    /// Of its `state`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<Remark>,
+    /// Of its `sequence`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<Remark>,
+    /// Of its `message`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<Remark>,
+    /// Of its `session`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<Remark>,
+}
+
+/// What became of one field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Remark {
+    /// It was too long.
+    Cut,
+    /// It was left out, since it is something else than it should be.
+    LeftOut(Found),
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_no(is_so: &bool) -> bool {
+    !is_so
+}
+
+impl Notes {
+    /// Those of the text as a whole.
+    #[must_use]
+    pub fn of(mended: Mended) -> Self {
+        let Mended { bom, replaced } = mended;
+        Self { bom, replaced, ..Self::default() }
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Those that a mistake of the program behind the heartbeat leads to, and not the length of its words.
+    #[must_use]
+    pub fn of_mistakes(self) -> Self {
+        let mistake = |remark: Option<Remark>| remark.filter(|remark| *remark != Remark::Cut);
+        Self { state: mistake(self.state), sequence: mistake(self.sequence), message: mistake(self.message), ..self }
+    }
+
+    /// In words, one thing a line.
+    #[must_use]
+    pub fn lines(self) -> Vec<String> {
+        let Self { bom, replaced, state, sequence, message, session } = self;
+        let bom = bom
+            .then(|| "the heartbeat begins with a byte order mark, which is skipped; write it without one".to_owned());
+        let replaced =
+            replaced.then(|| "the heartbeat is not all UTF-8; what is not is replaced by `\u{fffd}`".to_owned());
+        let fields =
+            [(Field::State, state), (Field::Sequence, sequence), (Field::Message, message), (Field::Session, session)];
+        let remarks = fields.into_iter().filter_map(|(field, remark)| Some(told(field, remark?)));
+        bom.into_iter().chain(replaced).chain(remarks).collect()
+    }
+}
+
+fn told(field: Field, remark: Remark) -> String {
+    match remark {
+        Remark::Cut => {
+            format!("the heartbeat's `{}` has more than {MESSAGE_CHARS_MAX} characters and is cut", field.name())
+        }
+        Remark::LeftOut(found) => format!("the heartbeat's {}; it is left out", Misfit { field, found }),
+    }
+}

@@ -1,0 +1,7 @@
+//! Decisions over many missions at once.
+
+pub mod admission;
+pub mod host_clock;
+pub mod job_status;
+pub mod mass_change_guard;
+pub mod ownership;

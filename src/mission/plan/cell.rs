@@ -1,0 +1,190 @@
+//! Decides what a mission's cell needs: the first half of a pass over it.
+
+use crate::mission::approval::policy::Approval;
+use crate::mission::cell::archive::ArchiveName;
+use crate::mission::cell::checkout::{Wish, wish};
+use crate::mission::cell::manifest::CellPapers;
+use crate::mission::cell::manifest::updated;
+use crate::mission::cell::teardown::Ending;
+use crate::mission::cell::worktree::WorktreeSource;
+use crate::mission::cell::{CellFacts, Part, Sight, Sighting};
+use crate::mission::observation::Observation;
+use crate::mission::plan::change::Change;
+use crate::mission::proposal::Proposal;
+use crate::mission::record::{Binding, Record, Restored};
+use crate::mission::status::compose::{current, papers, phase};
+use crate::mission::status::lifecycle::{Active, Situation};
+use crate::mission::status::phase::Phase;
+use crate::mission::time::Timestamp;
+
+/// What the cell needs: the first half of a turn.
+#[must_use]
+pub fn plan_cell(observation: &Observation, situation: &Situation) -> Vec<Change> {
+    if observation.is_braked {
+        return Vec::new();
+    }
+    match situation {
+        Situation::Active(active) => plan_active(observation, active),
+        Situation::Closed(ending) | Situation::Gone(ending) | Situation::Elsewhere(_, ending) => {
+            plan_end(observation, *ending)
+        }
+        Situation::Waits(waits) => keep_approval(observation, waits.approval.as_ref()).into_iter().collect(),
+        Situation::NotAProposal
+        | Situation::ForAnotherHost
+        | Situation::Missing
+        | Situation::Invalid(_)
+        | Situation::Blocked(_) => Vec::new(),
+    }
+}
+
+fn plan_active(observation: &Observation, active: &Active) -> Vec<Change> {
+    let papers = Box::new(papers(observation, &active.proposal, phase(active)));
+    let is_paused = active.suspension.is_some();
+    let kept = observation.record.as_ref().and_then(|record| record.archive).zip(observation.archive.kept.as_ref());
+    if let Some((name, kept)) = kept.filter(|_| !matches!(observation.sighting, Sighting::Failed(_))) {
+        return vec![restore_cell(observation, active, papers, name, kept)];
+    }
+    match &observation.sighting {
+        Sighting::Failed(_) | Sighting::NotADirectory(_) => Vec::new(),
+        Sighting::Absent if is_paused => Vec::new(),
+        Sighting::Absent => {
+            let worktree = source(observation, active, true);
+            let check_out = worktree.clone().map(|source| check_out(observation, source));
+            let record = Box::new(bind(observation, active));
+            let create = Change::CreateCell { papers, worktree, record };
+            check_out.into_iter().chain([create]).collect()
+        }
+        Sighting::Cell(cell) => {
+            // What was approved is remembered before the comment is edited, since after that the click is too old to count.
+            let known = observation.record.as_ref().and_then(|record| record.approval.as_ref());
+            let is_news = observation.binding().is_none() || known != active.approval.as_ref();
+            let bind = is_news.then(|| Change::BindCell { record: Box::new(bind(observation, active)) });
+            let source = source(observation, active, false).filter(|_| !is_paused);
+            let check_out = source.map(|source| check_out(observation, source));
+            let parts = Part::ALL.into_iter().filter(|part| !is_paused || *cell.part(*part) != Sight::Missing);
+            let repairs = parts.filter_map(|part| repair(observation, cell, part, &papers));
+            bind.into_iter().chain(repairs).chain(check_out).collect()
+        }
+    }
+}
+
+/// What was approved and has no room yet is remembered before the comment is edited: after that the click is too old to
+/// count.
+fn keep_approval(observation: &Observation, approval: Option<&Approval>) -> Option<Change> {
+    let known = observation.record.as_ref().and_then(|record| record.approval.as_ref());
+    let approval = approval.filter(|approval| known != Some(approval))?;
+    let record = Record { approval: Some(approval.clone()), ..current(observation) };
+    Some(Change::Remember { record: Box::new(record) })
+}
+
+/// The repository to be checked out now, if one is.
+fn source(observation: &Observation, active: &Active, is_new: bool) -> Option<WorktreeSource> {
+    match wish(observation, &active.proposal.spec, is_new) {
+        Wish::CheckOut(source) => Some(source),
+        Wish::Nothing | Wish::Ask(_) | Wish::Refused(_) => None,
+    }
+}
+
+fn check_out(observation: &Observation, source: WorktreeSource) -> Change {
+    Change::CheckOut { issue: observation.issue.key.clone(), mission_id: observation.mission_id, source }
+}
+
+/// A cell that nobody needs any more moves away; while its wizard is still at work, its papers tell it the end.
+fn plan_end(observation: &Observation, ending: Ending) -> Vec<Change> {
+    let Some(binding) = observation.binding() else { return Vec::new() };
+    let proposal = binding.proposal();
+    let papers = papers(observation, &proposal, Phase::Closed);
+    let Sighting::Cell(cell) = &observation.sighting else { return Vec::new() };
+    match ending {
+        Ending::NoCell | Ending::Archived(_) | Ending::Deleted => Vec::new(),
+        Ending::StaysUntil(_) => repair(observation, cell, Part::Mission, &papers)
+            .filter(|change| matches!(change, Change::UpdateFile { .. }))
+            .into_iter()
+            .collect(),
+        Ending::Due => {
+            let name = observation.archive.free;
+            let record = observation.record.clone().map(|record| Record { archive: Some(name), ..record });
+            let archive = |record| Change::ArchiveCell { papers: Box::new(papers), name, record: Box::new(record) };
+            record.map(archive).into_iter().collect()
+        }
+    }
+}
+
+fn restore_cell(
+    observation: &Observation,
+    active: &Active,
+    papers: Box<CellPapers>,
+    name: ArchiveName,
+    kept: &Sighting,
+) -> Change {
+    let missing = match kept {
+        Sighting::Cell(cell) if active.suspension.is_none() => {
+            Part::ALL.into_iter().filter(|part| lacks(observation.record.as_ref(), cell, *part)).collect()
+        }
+        Sighting::Cell(_) | Sighting::Absent | Sighting::NotADirectory(_) | Sighting::Failed(_) => Vec::new(),
+    };
+    let displaced = (observation.sighting != Sighting::Absent).then_some(observation.archive.free);
+    let mut record = bind(observation, active);
+    record.archive = None;
+    record.restored = Some(Restored { at: observation.here.now, displaced });
+    Change::RestoreCell { papers, name, displaced, missing, record: Box::new(record) }
+}
+
+fn bind(observation: &Observation, active: &Active) -> Record {
+    let mut record = current(observation);
+    record.approval.clone_from(&active.approval);
+    if record.binding.is_none()
+        && let Some(comment) = &mut record.comment
+    {
+        // It names no root yet. Whatever ends this turn, it is read before it is edited to name this one: another root may have
+        // been quicker.
+        comment.is_confirmed = false;
+    }
+    let Proposal { name, spec, invisible, outside: _ } = active.proposal.clone();
+    let born = || born(&observation.sighting).unwrap_or(observation.here.now);
+    record.binding.get_or_insert_with(|| Binding {
+        mission_id: observation.mission_id,
+        created_at: born(),
+        name,
+        spec,
+        invisible,
+        seen_whole: false,
+        ever_beat: false,
+    });
+    record
+}
+
+/// When a cell that is taken over says that it was made.
+fn born(sighting: &Sighting) -> Option<Timestamp> {
+    let Sighting::Cell(cell) = sighting else { return None };
+    Timestamp::parse(cell.mission.as_ref()?.get("created_at")?.as_str()?)
+}
+
+/// Whether a part is missing and is created again.
+#[must_use]
+pub fn lacks(record: Option<&Record>, cell: &CellFacts, part: Part) -> bool {
+    // A wizard that has beaten knows more of its heartbeat than an empty file would say, and what lay in a worktree nobody
+    // knows but its wizard.
+    let has_beaten = record.and_then(|record| record.binding.as_ref()).is_some_and(|binding| binding.ever_beat);
+    let was_filled = record.is_some_and(|record| record.worktree.checked_out.is_some());
+    let is_beyond_us = (part == Part::Heartbeat && has_beaten) || (part == Part::Worktree && was_filled);
+    !is_beyond_us && cell.can_be_made_again(part)
+}
+
+/// What is missing is made again; what exists is never overwritten, but for files of ours that are out of date.
+fn repair(observation: &Observation, cell: &CellFacts, part: Part, papers: &CellPapers) -> Option<Change> {
+    let mission_id = papers.mission_id;
+    match (cell.part(part), part) {
+        (Sight::Missing, _) => lacks(observation.record.as_ref(), cell, part)
+            .then(|| Change::RestorePart { papers: Box::new(papers.clone()), part }),
+        (Sight::Present, Part::Mission) => {
+            let contents = updated(cell.mission.as_ref()?, &papers.mission_file())?;
+            Some(Change::UpdateFile { mission_id, part, contents })
+        }
+        (Sight::Present, Part::Cell) => {
+            let contents = updated(cell.config.as_ref()?, &papers.cell_file())?;
+            Some(Change::UpdateFile { mission_id, part, contents })
+        }
+        (Sight::Present | Sight::WrongType(_) | Sight::Unreadable(_) | Sight::Failed(_), _) => None,
+    }
+}

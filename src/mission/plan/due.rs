@@ -1,0 +1,63 @@
+//! Whether a mission needs a turn, by its record and its cell alone: what time and the disk lead to, without the forge.
+
+use crate::mission::cell::flap_damping::Cost;
+use crate::mission::cell::health::Verdict;
+use crate::mission::cell::teardown::{Ending, Progress, ending_of};
+use crate::mission::cell::{Part, Sighting};
+use crate::mission::plan::cell::lacks;
+use crate::mission::record::Record;
+use crate::mission::status::compose::PublishedHealth;
+use crate::mission::time::Timestamp;
+use chrono::TimeDelta;
+
+/// Whether what is there differs from what was published, such that a turn may change that.
+#[must_use]
+pub fn needs_turn(
+    record: &Record,
+    sighting: &Sighting,
+    verdict: Verdict,
+    (now, close_grace): (Timestamp, TimeDelta),
+) -> bool {
+    if record.ended_at.is_some() {
+        // Of archives, only whoever looks at everything finds that one is deleted.
+        let is_archive_there = record.archive.is_some();
+        let progress = Progress { record, sighting, is_archive_there, verdict: Some(verdict), now, close_grace };
+        return matches!(sighting, Sighting::Cell(_)) && ending_of(&progress) == Ending::Due;
+    }
+    if record.said.is_none() || !record.is_served_here() || record.binding.is_none() {
+        return false;
+    }
+    let is_due = match &record.suspension {
+        Some(suspension) => suspension.until.is_some_and(|until| until <= now),
+        None => is_broken(record, sighting) || is_checkout_due(record, now),
+    };
+    is_due || has_news_of_health(record, sighting, verdict, now)
+}
+
+/// Whether something is missing that is created again.
+fn is_broken(record: &Record, sighting: &Sighting) -> bool {
+    match sighting {
+        Sighting::Absent => true,
+        Sighting::Cell(cell) => Part::ALL.into_iter().any(|part| lacks(Some(record), cell, part)),
+        Sighting::NotADirectory(_) | Sighting::Failed(_) => false,
+    }
+}
+
+fn is_checkout_due(record: &Record, now: Timestamp) -> bool {
+    let wants_one = record.binding.as_ref().is_some_and(|binding| binding.spec.repository.is_some());
+    let retry_at = record.worktree.retry_at(now);
+    wants_one && retry_at.is_some_and(|retry_at| retry_at <= now)
+}
+
+/// Whether health or the wizard's words would be published otherwise now, and the hour allows it, or something is to be
+/// noted of them.
+fn has_news_of_health(record: &Record, sighting: &Sighting, verdict: Verdict, now: Timestamp) -> bool {
+    let mut flapping = record.flapping.clone();
+    let damped = flapping.watch(verdict, now);
+    if flapping != record.flapping {
+        return true;
+    }
+    let published = PublishedHealth::new(damped, sighting, record.said.as_ref());
+    let is_news = PublishedHealth::before(record) != Some(published);
+    is_news && flapping.allows(Cost { label_writes: 1, comment_edits: 1 }, now)
+}

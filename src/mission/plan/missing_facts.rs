@@ -1,0 +1,130 @@
+//! Which facts a plan depends on and nobody has asked the forge for yet.
+
+use crate::mission::approval::suspension::is_to_be_asked;
+use crate::mission::cell::Sighting;
+use crate::mission::cell::checkout::{Wish, wish};
+use crate::mission::identity::RepositoryName;
+use crate::mission::observation::{Comments, Observation, Take, Timeline};
+use crate::mission::plan::cell::plan_cell;
+use crate::mission::plan::plan_status;
+use crate::mission::record::Record;
+use crate::mission::status::label::Label;
+use crate::mission::status::lifecycle::Situation;
+
+/// What is to be fetched.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MissingFacts {
+    /// The issue's comments, also where they were read before.
+    pub comments: bool,
+    /// Our comment alone, by its id.
+    pub comment: Option<i64>,
+    /// Who set which label, and when.
+    pub timeline: bool,
+    /// What the forge says of the repository that a worktree is wanted from.
+    pub origin: Option<RepositoryName>,
+    /// Our record of the issue.
+    pub record: bool,
+}
+
+impl MissingFacts {
+    /// Whether there is nothing to fetch.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What a turn has to know before it plans.
+#[must_use]
+pub fn missing_facts(observation: &Observation, situation: &Situation) -> MissingFacts {
+    let timeline = needs_timeline(observation, situation);
+    MissingFacts {
+        comments: timeline || needs_comments(observation, situation),
+        comment: observation.comment_to_check().filter(|_| !is_told_nothing(situation)),
+        timeline,
+        origin: needs_origin(observation, situation),
+        record: false,
+    }
+}
+
+/// Whether the plan depends on comments that have not been read: on an issue without a cell of ours,
+/// another root may have spoken, and what we said may not be known to us.
+fn needs_comments(observation: &Observation, situation: &Situation) -> bool {
+    if observation.comments != Comments::Unread {
+        return false;
+    }
+    if is_told_nothing(situation) || (*situation == Situation::ForAnotherHost && observation.here.take == Take::Named) {
+        return false;
+    }
+    let Some(record) = &observation.record else { return true };
+    let issue = &observation.issue;
+    if let Some(elsewhere) = &record.elsewhere {
+        let is_old = elsewhere.updated_at != issue.updated_at || elsewhere.comments != issue.comments;
+        return observation.here.is_this_root(elsewhere.root) || (is_old && issue.is_open());
+    }
+    if record.yielded_at.is_some() {
+        // What the other host said is of no use once it is not for it to answer.
+        return record.yielded_at != Some(issue.updated_at) || !matches!(situation, Situation::ForAnotherHost);
+    }
+    let is_unsure = record.comment.as_ref().is_none_or(|comment| !comment.is_confirmed) || has_lost_a_comment(record);
+    if is_unsure || observation.is_comment_suspect || has_lost_an_alarm(observation) {
+        return true;
+    }
+    let is_asking = record.asking.is_some();
+    if is_asking && record.comment.as_ref().is_none_or(|comment| comment.body_sha256.is_none()) {
+        return true;
+    }
+    // Before a request is shown otherwise, it has to be known whether what was shown so far was ours.
+    let depends = record.binding.is_none() || is_asking;
+    needs_timeline(observation, situation) || (depends && writes_anything(observation, situation))
+}
+
+/// Whether nobody knows if our comment says what it was meant to say.
+fn has_lost_a_comment(record: &Record) -> bool {
+    record.intended.is_some() || record.intended_body.is_some()
+}
+
+/// Whether nothing is said on the issue, whatever its comments are.
+fn is_told_nothing(situation: &Situation) -> bool {
+    matches!(situation, Situation::NotAProposal | Situation::Missing | Situation::Gone(_))
+}
+
+/// Whether nobody knows if an alarm of a mission that goes on was said.
+fn has_lost_an_alarm(observation: &Observation) -> bool {
+    let is_open = observation.issue.is_open() && observation.binding().is_some();
+    is_open && observation.record.as_ref().is_some_and(|record| record.alarm.intended.is_some())
+}
+
+/// Whether the plan depends on who put a label on the issue, and when; then it depends on the comments, too.
+fn needs_timeline(observation: &Observation, situation: &Situation) -> bool {
+    if observation.timeline != Timeline::Unread || !observation.issue.is_open() {
+        return false;
+    }
+    let has_spoken = observation.record.as_ref().is_some_and(|record| record.comment.is_some());
+    let is_edited = matches!(situation, Situation::Active(active) if active.edit.is_some());
+    let is_granted =
+        (is_edited || situation.waits_for_approval()) && has_spoken && observation.issue.has(&Label::ApprovalGranted);
+    is_granted || is_to_be_asked(observation)
+}
+
+/// The repository that the plan depends on and that the forge was not asked about.
+fn needs_origin(observation: &Observation, situation: &Situation) -> Option<RepositoryName> {
+    let Situation::Active(active) = situation else { return None };
+    let is_new = match observation.sighting {
+        // A cell that comes back brings its worktree along.
+        Sighting::Absent => observation.archive.kept.is_none(),
+        Sighting::Cell(_) => false,
+        // Nothing can be filled there, whatever the answer.
+        Sighting::NotADirectory(_) | Sighting::Failed(_) => return None,
+    };
+    match wish(observation, &active.proposal.spec, is_new) {
+        Wish::Ask(repository) if active.suspension.is_none() => Some(repository),
+        Wish::Ask(_) | Wish::Nothing | Wish::Refused(_) | Wish::CheckOut(_) => None,
+    }
+}
+
+/// Whether the plan as it stands would change more than our memory.
+fn writes_anything(observation: &Observation, situation: &Situation) -> bool {
+    let planned = plan_cell(observation, situation).into_iter().chain(plan_status(observation, situation));
+    planned.into_iter().any(|change| !change.is_memory())
+}

@@ -1,0 +1,217 @@
+//! The world as it will be once a cell's changes have been made: what a preview sees instead of a second look.
+
+use crate::mission::alert::message::Notice;
+use crate::mission::cell::health::Place;
+use crate::mission::cell::heartbeat::{Beat, Heartbeat};
+use crate::mission::cell::heartbeat_fields::Notes;
+use crate::mission::cell::json_file::parse_object;
+use crate::mission::cell::manifest::CellPapers;
+use crate::mission::cell::manifest::updated;
+use crate::mission::cell::{CellFacts, Part, Sight, Sighting};
+use crate::mission::observation::{CommentFacts, Comments, Observation, Timeline};
+use crate::mission::plan::change::Change;
+use crate::mission::record::Record;
+use crate::mission::status::comment::{marker, render};
+use crate::mission::status::view::Status;
+use crate::mission::status::written::Written;
+use crate::mission::text::sha256;
+use crate::mission::time::Timestamp;
+
+/// The world as it will be once `changes` have been made; what a preview sees instead of a second look.
+#[must_use]
+pub fn expected(observation: &Observation, changes: &[Change]) -> Observation {
+    let mut after = observation.clone();
+    for change in changes {
+        expect(&mut after, change);
+    }
+    after
+}
+
+fn expect(after: &mut Observation, change: &Change) {
+    match change {
+        Change::CreateCell { papers, worktree: _, record } => {
+            if after.binding().is_some_and(|binding| binding.seen_whole) {
+                after.repaired.push(Place::Whole);
+            }
+            after.sighting = Sighting::Cell(Box::new(new_cell(after, papers)));
+            let mut record = keeping_worktree(after, record);
+            record.worktree.checked_out = None;
+            after.record = Some(record);
+        }
+        Change::BindCell { record } => after.record = Some(keeping_worktree(after, record)),
+        Change::CheckOut { issue, mission_id: _, source } => {
+            // Which commit it will be nobody knows yet; that it is not tried again at this moment is known.
+            let now = after.here.now;
+            let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
+            record.worktree.fail(source.clone(), String::new(), now);
+        }
+        Change::ArchiveCell { papers: _, name, record } => {
+            after.archive.kept = Some(std::mem::replace(&mut after.sighting, Sighting::Absent));
+            after.archive.free = name.next();
+            after.record = Some(keeping_worktree(after, record));
+        }
+        Change::RestoreCell { papers, name: _, displaced: _, missing, record } => {
+            after.sighting = after.archive.kept.take().unwrap_or(Sighting::Absent);
+            for part in missing {
+                after.repaired.extend(part.is_required().then_some(Place::Part(*part)));
+                restore(after, papers, *part);
+            }
+            bring_up_to_date(after, papers);
+            after.record = Some(keeping_worktree(after, record));
+        }
+        Change::RestorePart { papers, part } => {
+            after.repaired.extend(part.is_required().then_some(Place::Part(*part)));
+            restore(after, papers, *part);
+        }
+        Change::UpdateFile { mission_id: _, part, contents } => {
+            if let Sighting::Cell(cell) = &mut after.sighting {
+                fill(cell, *part, contents);
+            }
+        }
+        Change::InitialiseRoot { .. }
+        | Change::UpdateRoot { .. }
+        | Change::CreateLabel { .. }
+        | Change::CorrectLabel { .. }
+        | Change::AddLabels { .. }
+        | Change::RemoveLabel { .. }
+        | Change::ReplaceLabels { .. }
+        | Change::PostFleetAlarm { .. }
+        | Change::RememberFleet { .. } => {}
+        Change::PostComment { issue: _, status, is_repost } => post(after, status, *is_repost),
+        Change::EditComment { issue: _, id, status, is_claim, requested_at } => {
+            edit(after, *id, status, (!is_claim, *requested_at));
+        }
+        Change::RemoveComment { issue: _, id } => {
+            if let Comments::Read(comments) = &mut after.comments {
+                comments.retain(|comment| comment.id != *id);
+            }
+        }
+        Change::RememberComment { issue, comment } => {
+            let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
+            record.remember_comment(comment.clone());
+        }
+        Change::RememberFailure { issue, failure } => {
+            let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
+            record.failure.clone_from(failure);
+        }
+        Change::Remember { record } => {
+            let known = after.record.take().unwrap_or_else(|| Record::new(record.issue.clone()));
+            after.record = Some((**record).clone().keeping_what_was_said(known));
+        }
+        Change::PostAlarm { issue, notice, memory } => {
+            let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
+            record.alarm = memory.said(notice.intended);
+            sound(after, notice);
+        }
+        Change::RememberAlarm { issue, memory } => {
+            let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
+            record.alarm = (**memory).clone();
+        }
+    }
+}
+
+/// A new comment gets an id after all others, and after all clicks: comments and the timeline's lines share one sequence of
+/// ids (go-gitea/gitea `models/issues/comment.go`).
+fn next_id(after: &Observation) -> i64 {
+    let clicks = if let Timeline::Read(events) = &after.timeline { events.as_slice() } else { &[] };
+    let comments = if let Comments::Read(comments) = &after.comments { comments.as_slice() } else { &[] };
+    let ids = comments.iter().map(|comment| comment.id).chain(clicks.iter().map(|event| event.id));
+    ids.max().unwrap_or_default() + 1
+}
+
+fn post(after: &mut Observation, status: &Status, is_repost: bool) {
+    let id = if after.comments == Comments::Unread { 0 } else { next_id(after) };
+    let written = stand(after, id, status);
+    let reposted_at = is_repost.then_some(after.here.now);
+    let comment = written.posted(status, reposted_at);
+    let record = after.record.get_or_insert_with(|| Record::new(after.issue.key.clone()));
+    (record.comment, record.intended, record.intended_body) = (Some(comment), None, None);
+}
+
+fn edit(after: &mut Observation, id: i64, status: &Status, (is_confirmed, requested_at): (bool, Option<Timestamp>)) {
+    let written = stand(after, id, status);
+    let record = after.record.get_or_insert_with(|| Record::new(after.issue.key.clone()));
+    let comment = written.edited(status, is_confirmed, requested_at, record.comment.as_ref());
+    (record.comment, record.intended, record.intended_body) = (Some(comment), None, None);
+}
+
+/// The comment as it will stand on the issue.
+fn stand(after: &mut Observation, id: i64, status: &Status) -> Written {
+    // The forge's clock may be ahead of ours.
+    let now = after.here.now.max(after.issue.updated_at);
+    let (poster, marker) = (after.here.me, Some(marker(&after.here, status)));
+    let body_sha256 = sha256(&render(&after.here, status));
+    if let Comments::Read(comments) = &mut after.comments {
+        if let Some(found) = comments.iter_mut().find(|comment| comment.id == id) {
+            (found.marker, found.updated_at) = (marker, now);
+            found.body_sha256.clone_from(&body_sha256);
+        } else {
+            let (alarm, body_sha256) = (None, body_sha256.clone());
+            comments.push(CommentFacts { id, poster, marker, alarm, body_sha256, created_at: now, updated_at: now });
+        }
+    }
+    Written { id, body_sha256, updated_at: now }
+}
+
+/// An alarm is one more comment.
+fn sound(after: &mut Observation, notice: &Notice) {
+    let now = after.here.now.max(after.issue.updated_at);
+    let (id, poster, alarm) = (next_id(after), after.here.me, Some(notice.marker()));
+    if let Comments::Read(comments) = &mut after.comments {
+        let body_sha256 = String::new();
+        let (marker, created_at, updated_at) = (None, now, now);
+        comments.push(CommentFacts { id, poster, marker, alarm, body_sha256, created_at, updated_at });
+    }
+}
+
+/// What is remembered of the worktree belongs to the changes that fill it.
+fn keeping_worktree(after: &Observation, record: &Record) -> Record {
+    let worktree = after.record.as_ref().map(|known| known.worktree.clone());
+    Record { worktree: worktree.unwrap_or_default(), ..record.clone() }
+}
+
+fn bring_up_to_date(after: &mut Observation, papers: &CellPapers) {
+    let Sighting::Cell(cell) = &mut after.sighting else { return };
+    for (part, wanted) in [(Part::Mission, papers.mission_file()), (Part::Cell, papers.cell_file())] {
+        let found = if part == Part::Mission { &cell.mission } else { &cell.config };
+        if let Some(contents) = found.as_ref().and_then(|found| updated(found, &wanted)) {
+            fill(cell, part, &contents);
+        }
+    }
+}
+
+fn new_cell(observation: &Observation, papers: &CellPapers) -> CellFacts {
+    let mut cell = CellFacts::empty();
+    for part in Part::ALL {
+        cell.see(part, Sight::Present);
+        fill(&mut cell, part, &papers.contents(part).unwrap_or_default());
+    }
+    cell.heartbeat = Some(unborn(observation.here.now));
+    cell
+}
+
+fn restore(after: &mut Observation, papers: &CellPapers, part: Part) {
+    let now = after.here.now;
+    let Sighting::Cell(cell) = &mut after.sighting else { return };
+    // Making a file makes its directory where that is missing too.
+    for made in part.parent().into_iter().chain([part]) {
+        cell.see(made, Sight::Present);
+    }
+    fill(cell, part, &papers.contents(part).unwrap_or_default());
+    if part == Part::Heartbeat {
+        cell.heartbeat = Some(unborn(now));
+    }
+}
+
+fn unborn(now: Timestamp) -> Beat {
+    Beat { heartbeat: Heartbeat::unborn(), notes: Notes::default(), written_at: now, seen_at: now }
+}
+
+fn fill(cell: &mut CellFacts, part: Part, contents: &str) {
+    let object = parse_object(contents.as_bytes()).ok();
+    if part == Part::Mission {
+        cell.mission = object;
+    } else if part == Part::Cell {
+        cell.config = object;
+    }
+}

@@ -1,0 +1,137 @@
+//! What has to be right before any issue is touched: the root's own file, and each repository's labels.
+
+use crate::mission::failure::Failure;
+use crate::mission::identity::{ForgeUrl, HostName, RepositoryId};
+use crate::mission::plan::change::Change;
+use crate::mission::record::Record;
+use crate::mission::repository::RepositoryProblem;
+use crate::mission::root_metadata::{KnownRepository, RepositoryLabel, RootFile, RootPapers};
+use crate::mission::status::label::Label;
+use crate::mission::time::Timestamp;
+use std::collections::BTreeMap;
+
+/// What this pass found, to be held against what the root remembers.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// The root's path, as people type it.
+    pub path: String,
+    /// This host.
+    pub host: HostName,
+    /// The forge, by the address that is remembered, if one is.
+    pub forge: ForgeUrl,
+    /// Where people see it; none before a repository of it was seen.
+    pub web_url: Option<ForgeUrl>,
+    /// The repositories as the forge tells them now.
+    pub repositories: Vec<KnownRepository>,
+    /// The accounts that the settings name by their logins.
+    pub people: BTreeMap<String, i64>,
+}
+
+/// What is remembered of the missions in a repository that is archived: nothing can be written on their issues.
+#[must_use]
+pub fn plan_archived<'a>(
+    records: impl Iterator<Item = &'a Record>,
+    repository: RepositoryId,
+    problem: &RepositoryProblem,
+    now: Timestamp,
+) -> Vec<Change> {
+    let is_frozen = |record: &&Record| {
+        let is_known = record.failure.as_ref().is_some_and(|failure| failure.kind == problem.kind());
+        record.issue.repository_id == repository && record.is_served_here() && record.binding.is_some() && !is_known
+    };
+    let failure = || Box::new(Failure::new(problem.kind(), &problem.to_string(), true, now));
+    let remember = |record: &Record| Change::RememberFailure { issue: record.issue.clone(), failure: Some(failure()) };
+    records.filter(is_frozen).map(remember).collect()
+}
+
+/// What the root's own file needs.
+#[must_use]
+pub fn plan_root(file: Option<&RootFile>, found: &Surroundings) -> Option<Change> {
+    let Some(file) = file else {
+        let root = Box::new(RootPapers {
+            host: found.host.clone(),
+            forge: Some(found.forge.clone()),
+            web_url: found.web_url.clone(),
+            repositories: found.repositories.clone(),
+            former_names: Vec::new(),
+            people: found.people.clone(),
+            replaced: Vec::new(),
+        });
+        return Some(Change::InitialiseRoot { path: found.path.clone(), root });
+    };
+    let mut root = file.papers.clone();
+    let mut what = Vec::new();
+    if root.host != found.host {
+        what.push(format!("host `{}`", found.host));
+        root.host = found.host.clone();
+    }
+    // Two addresses of one forge would take turns; another one is remembered only when `init` is told so.
+    if root.forge.is_none() {
+        what.push(format!("forge `{}`", found.forge));
+        root.forge = Some(found.forge.clone());
+    }
+    if let (None, Some(web_url)) = (&root.web_url, &found.web_url) {
+        what.push(format!("its pages are at `{web_url}`"));
+        root.web_url = Some(web_url.clone());
+    }
+    for repository in &found.repositories {
+        if root.repositories.contains(repository) {
+            continue;
+        }
+        what.push(format!("repository `{}` is {}", repository.name, repository.id));
+        let (before, others) = root.repositories.into_iter().partition(|known| known.id == repository.id);
+        root.repositories = others;
+        root.repositories.push(repository.clone());
+        root.former_names.extend::<Vec<KnownRepository>>(before);
+        root.former_names.retain(|former| !former.name.is_same(&repository.name));
+    }
+    if root.people != found.people {
+        let is_new = |(login, id): &(&String, &i64)| root.people.get(*login) != Some(id);
+        let new = found.people.iter().filter(is_new).map(|(login, id)| format!("account `{login}` is {id}"));
+        what.extend(new);
+        if what.is_empty() {
+            what.push("fewer accounts".to_owned());
+        }
+        root.people.clone_from(&found.people);
+    }
+    (!what.is_empty()).then(|| Change::UpdateRoot { root: Box::new(root), what: what.join(", ") })
+}
+
+/// What a repository's labels need. Colours and descriptions stay as people made them.
+#[must_use]
+pub fn plan_labels(repository: &KnownRepository, found: &[RepositoryLabel], host: Option<&HostName>) -> Vec<Change> {
+    let host = host.cloned().map(Label::Host);
+    let missing = Label::ALL.into_iter().chain(host).filter_map(|label| {
+        let exists = found.iter().any(|known| known.name == label.name());
+        (!exists).then(|| Change::CreateLabel { repository: repository.clone(), label })
+    });
+    let wrong = found.iter().filter_map(|known| {
+        let label = Label::named(&known.name)?;
+        let found = known.clone();
+        (known.is_exclusive != label.is_exclusive()).then(|| Change::CorrectLabel {
+            repository: repository.clone(),
+            label,
+            found,
+        })
+    });
+    missing.chain(wrong).collect()
+}
+
+/// A team's own labels that the forge drops from an issue when one of ours is added, each with the scope that they share. The
+/// labels of other hosts, which say the same of themselves as this one's, are not among them.
+#[must_use]
+pub fn displaced_labels(found: &[RepositoryLabel], host: Option<&HostName>) -> BTreeMap<String, &'static str> {
+    let host = host.cloned().map(Label::Host);
+    let is_of_a_host = |known: &RepositoryLabel| {
+        let is_like =
+            |host: &Label| host.displaces(&known.name, true) && known.description == host.appearance().meaning;
+        host.as_ref().is_some_and(is_like)
+    };
+    let theirs = found.iter().filter(|known| Label::named(&known.name).is_none() && !is_of_a_host(known));
+    let displaced = theirs.filter_map(|known| {
+        let mut ours = Label::ALL.iter().chain(&host);
+        let label = ours.find(|label| label.displaces(&known.name, known.is_exclusive))?;
+        Some((known.name.clone(), label.scope()))
+    });
+    displaced.collect()
+}

@@ -1,0 +1,14 @@
+//! What is published of a mission: its lifecycle, labels and one comment.
+
+pub mod comment;
+pub mod comment_check;
+pub mod compose;
+pub mod fence;
+pub mod label;
+pub mod lifecycle;
+pub mod marker;
+pub mod own_comment;
+pub mod phase;
+pub(crate) mod templates;
+pub mod view;
+pub mod written;

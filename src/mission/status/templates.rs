@@ -1,0 +1,57 @@
+//! What all templates of comments have in common: how they treat text, lengths and times.
+
+use crate::mission::status::fence;
+use crate::mission::text;
+use crate::mission::time::{Timestamp, spoken_length};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
+use serde::Serialize;
+use std::time::Duration;
+
+/// The templates of all comments.
+const TEMPLATES: [(&str, &str); 3] = [
+    ("comment.md", include_str!("../../../templates/comment.md")),
+    ("alarm.md", include_str!("../../../templates/alarm.md")),
+    ("fleet_alarm.md", include_str!("../../../templates/fleet_alarm.md")),
+];
+
+static ENVIRONMENT: std::sync::LazyLock<Environment<'static>> = std::sync::LazyLock::new(environment);
+
+/// One of the templates, filled in.
+pub(crate) fn fill(template: &str, context: &impl Serialize) -> String {
+    let words = ENVIRONMENT
+        .get_template(template)
+        .and_then(|template| template.render(Serde(context)))
+        .expect("an embedded template always renders: tests/spec/comment.rs and alarm.rs render every situation");
+    words.trim().to_owned()
+}
+
+fn environment() -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_syntax(syntax());
+    environment.add_filter("code", |text: String| text::code_span(&text));
+    environment.add_filter("message", |text: String| text::message_span(&text));
+    environment.add_filter("whole", |ours: String| text::whole_span(&ours));
+    environment.add_filter("fenced", |text: String| fence::fenced(&text));
+    environment.add_filter("extent", |text: String| fence::extent(&text));
+    environment.add_filter("bytes", |bytes: u64| text::spoken_bytes(bytes));
+    environment.add_filter("spoken", spoken);
+    environment.add_filter("length", |seconds: u64| spoken_length(Duration::from_secs(seconds)));
+    for (name, text) in TEMPLATES {
+        environment.add_template(name, text).expect("an embedded template always parses: tests/spec/comment.rs");
+    }
+    environment
+}
+
+/// Lines that hold only a tag leave no blank line behind.
+fn syntax() -> SyntaxConfig {
+    let built = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+    built.expect("the default delimiters are always valid")
+}
+
+fn spoken(time: &str) -> Result<String, Error> {
+    let time = Timestamp::parse(time);
+    time.map(Timestamp::spoken).ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "not a time"))
+}

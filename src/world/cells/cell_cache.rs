@@ -1,0 +1,183 @@
+//! Looks at every cell of a root again and again, and reads only those in which something has moved.
+//!
+//! A cell has moved when inode, size or times of one of the things that are watched in it have: whatever is made, replaced
+//! or deleted in one of its directories moves that directory's own times. What is only written in place shows for the
+//! heartbeat; for files of ours, which nobody else may write, it shows at the next [`Watch::forget`].
+
+use crate::mission::cell::{CellFacts, Failure, Sighting};
+use crate::mission::identity::MissionId;
+use crate::world::blocking_pool::{self, LOOK_PATIENCE};
+use crate::world::cells::look;
+use crate::world::clock;
+use crate::world::lock_unpoisoned::locked;
+use crate::world::store::root::{Root, RootError};
+use rustix::fs::{AtFlags, Stat, fstat, stat, statat};
+use rustix::io::Errno;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hasher};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// What is asked for its times, below a cell.
+const WATCHED: [&str; 6] = ["", "/meta", "/config", "/state", "/logs", "/state/heartbeat.json"];
+
+/// The times of a file may be this coarse, so what moved so recently may move again without a trace.
+const COARSE: Duration = Duration::from_millis(100);
+
+/// Everything that is known of the cells of one root.
+#[derive(Debug)]
+pub struct Watch {
+    root: Arc<Root>,
+    seen: HashMap<MissionId, Seen>,
+    /// The cells that a thread is looking at. One that is still among them at the next sweep hangs, and gets no more threads.
+    under_way: Arc<Mutex<HashSet<MissionId>>>,
+}
+
+/// What was seen of one cell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// What is there; the contents of `meta/mission.json` and `config/cell.json` are left out.
+    pub sighting: Sighting,
+    /// The heartbeat's limit as the cell's own configuration has it, in seconds.
+    pub own_limit: Option<u64>,
+    /// By which it is recognised; none where it has to be looked at again.
+    print: Option<u64>,
+}
+
+enum Look {
+    Same,
+    Anew(Box<Seen>),
+}
+
+impl Watch {
+    /// Begins to watch; nothing is known yet.
+    #[must_use]
+    pub fn new(root: Arc<Root>) -> Self {
+        Self { root, seen: HashMap::new(), under_way: Arc::default() }
+    }
+
+    /// What is known of a cell; none of one that no sweep has been asked for.
+    #[must_use]
+    pub fn seen(&self, id: MissionId) -> Option<&Seen> {
+        self.seen.get(&id)
+    }
+
+    /// Everything that the last sweep saw.
+    pub fn all(&self) -> impl Iterator<Item = (MissionId, &Seen)> {
+        self.seen.iter().map(|(id, seen)| (*id, seen))
+    }
+
+    /// Makes the next sweep read every cell.
+    pub fn forget(&mut self) {
+        for seen in self.seen.values_mut() {
+            seen.print = None;
+        }
+    }
+
+    /// Looks at every cell in the root, and in the places of those that should be there. Those that had to be read, whether
+    /// or not they look different now.
+    pub fn sweep(&mut self, expected: impl IntoIterator<Item = MissionId>) -> Result<Vec<MissionId>, RootError> {
+        self.check_place()?;
+        let mut ids: BTreeSet<MissionId> = self.root.cells()?.into_iter().collect();
+        ids.extend(expected);
+        self.seen.retain(|id, _| ids.contains(id));
+        let ids: Arc<[MissionId]> = ids.into_iter().collect();
+        let known = |id: &MissionId| self.seen.get(id).and_then(|seen| seen.print);
+        let prints: Vec<Option<u64>> = ids.iter().map(known).collect();
+        let (root, at, under_way) = (Arc::clone(&self.root), Arc::clone(&ids), Arc::clone(&self.under_way));
+        let looks = blocking_pool::gather(ids.len(), LOOK_PATIENCE, move |index| {
+            let id = at[index];
+            if !locked(&under_way).insert(id) {
+                return None;
+            }
+            let look = look(&root, id, prints[index]);
+            locked(&under_way).remove(&id);
+            Some(look)
+        });
+        let mut moved = Vec::new();
+        for (id, look) in ids.iter().zip(looks) {
+            let seen = match look.flatten() {
+                Some(Look::Same) => continue,
+                Some(Look::Anew(seen)) => *seen,
+                None => Seen { sighting: Sighting::Failed(Failure::Timeout), own_limit: None, print: None },
+            };
+            moved.push(*id);
+            self.seen.insert(*id, seen);
+        }
+        Ok(moved)
+    }
+
+    /// A root that was unmounted, or mounted over, is not the one that we hold open.
+    fn check_place(&self) -> Result<(), RootError> {
+        let path = || self.root.path().display().to_string();
+        let unusable = |cause: Errno| RootError::Unusable { path: path(), cause: cause.to_string() };
+        let held = fstat(&self.root).map_err(unusable)?;
+        let found = match stat(self.root.path()) {
+            Err(Errno::NOENT) => return Err(RootError::Missing { path: path(), flags: String::new() }),
+            found => found.map_err(unusable)?,
+        };
+        if (held.st_dev, held.st_ino) == (found.st_dev, found.st_ino) {
+            return Ok(());
+        }
+        let cause = "another directory is in its place than the daemon began with; mount the right one, or restart it";
+        Err(RootError::Unusable { path: path(), cause: cause.to_owned() })
+    }
+}
+
+fn look(root: &Root, id: MissionId, known: Option<u64>) -> Look {
+    let print = print(root, id, clock::since_epoch());
+    if print.is_some() && print == known {
+        return Look::Same;
+    }
+    let mut sighting = look::look(root, id, root.resolver());
+    let own_limit = match &mut sighting {
+        Sighting::Cell(cell) => slim(cell),
+        Sighting::Absent | Sighting::NotADirectory(_) | Sighting::Failed(_) => None,
+    };
+    let print = print.filter(|_| look::failure(&sighting).is_none() && !look::is_refused(&sighting));
+    Look::Anew(Box::new(Seen { sighting, own_limit, print }))
+}
+
+/// Lets go of what only a plan needs, but for the limit.
+fn slim(cell: &mut CellFacts) -> Option<u64> {
+    cell.mission = None;
+    cell.config.take()?.get("stale_after_seconds")?.as_u64()
+}
+
+/// What a cell is recognised by; none where something failed, or moved just now.
+fn print(root: &Root, id: MissionId, now: Duration) -> Option<u64> {
+    let mut hasher = DefaultHasher::new();
+    let mut path = id.to_string();
+    let length = path.len();
+    for below in WATCHED {
+        path.truncate(length);
+        path.push_str(below);
+        match statat(root, path.as_str(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(status) => {
+                let newest = since_epoch(status.st_mtime, status.st_mtime_nsec)
+                    .max(since_epoch(status.st_ctime, status.st_ctime_nsec));
+                if newest + COARSE > now {
+                    return None;
+                }
+                take_print(&mut hasher, &status);
+            }
+            Err(Errno::NOENT | Errno::NOTDIR) => hasher.write_u8(0),
+            Err(_) => return None,
+        }
+    }
+    Some(hasher.finish())
+}
+
+fn take_print(hasher: &mut DefaultHasher, status: &Stat) {
+    hasher.write_u64(status.st_ino);
+    hasher.write_i64(status.st_size);
+    for part in [status.st_mtime, status.st_ctime] {
+        hasher.write_i64(part);
+    }
+    hasher.write_u64(status.st_mtime_nsec);
+    hasher.write_u64(status.st_ctime_nsec);
+}
+
+fn since_epoch(seconds: i64, nanoseconds: u64) -> Duration {
+    Duration::from_secs(u64::try_from(seconds).unwrap_or_default()) + Duration::from_nanos(nanoseconds)
+}

@@ -1,0 +1,199 @@
+//! Looks at cells on the disk. Reads a fixed number of small files each, and never what a wizard made.
+
+use crate::mission::cell::heartbeat::{Beat, Heartbeat};
+use crate::mission::cell::json_file::{FILE_BYTES_MAX, Flaw, parse_object};
+use crate::mission::cell::{CellFacts, Failure, FileKind, Part, Sight, Sighting};
+use crate::mission::identity::MissionId;
+use crate::mission::time::Timestamp;
+use crate::world::cells::accepted;
+use crate::world::cells::safe_open::{self, Contents, Resolver};
+use crate::world::clock;
+use chrono::{DateTime, TimeDelta};
+use rustix::fs::{Access, AtFlags, Mode, OFlags, Stat, accessat, fstat, openat};
+use rustix::io::Errno;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+/// How long a heartbeat that was written this moment gets to become whole.
+const SETTLING: Duration = Duration::from_millis(20);
+
+/// Looks at the cell of this id in a missions root. A failure of our own is tried a second time before it is one;
+/// so is a heartbeat that is being written in place while we look.
+pub fn look(root: impl AsFd, id: MissionId, resolver: Resolver) -> Sighting {
+    look_at(root, &id.to_string(), resolver)
+}
+
+/// The same in another place, where cells have other names.
+pub(in crate::world) fn look_at(directory: impl AsFd, name: &str, resolver: Resolver) -> Sighting {
+    let look = || look_once(directory.as_fd(), name, resolver);
+    let first = look();
+    if is_being_written(&first, directory.as_fd(), name, resolver) {
+        clock::block_for(SETTLING);
+        return look();
+    }
+    if failure(&first).is_some() { look() } else { first }
+}
+
+/// Whether the heartbeat looks as one does that is half written, and was changed within the last two seconds.
+fn is_being_written(sighting: &Sighting, root: BorrowedFd<'_>, name: &str, resolver: Resolver) -> bool {
+    let Sighting::Cell(cell) = sighting else { return false };
+    if !matches!(cell.part(Part::Heartbeat), Sight::Unreadable(flaw) if flaw.may_pass()) {
+        return false;
+    }
+    let path = format!("{name}/{}", Part::Heartbeat.path());
+    let status = safe_open::open(root, &path, OFlags::PATH, resolver).and_then(fstat);
+    let age = |status: Stat| clock::precise_now().after(written_at(&status));
+    status.is_ok_and(|status| age(status) < TimeDelta::seconds(2))
+}
+
+/// Why a look failed, if it or a part of it did.
+pub(super) fn failure(sighting: &Sighting) -> Option<Failure> {
+    let is_failed = |sight: &Sight| match sight {
+        Sight::Failed(failure) => Some(*failure),
+        Sight::Present | Sight::Missing | Sight::WrongType(_) | Sight::Unreadable(_) => None,
+    };
+    match sighting {
+        Sighting::Failed(failure) => Some(*failure),
+        Sighting::Cell(cell) => Part::ALL.into_iter().find_map(|part| is_failed(cell.part(part))),
+        Sighting::Absent | Sighting::NotADirectory(_) => None,
+    }
+}
+
+/// Whether a part refuses us, which may end without anything of it moving.
+pub(super) fn is_refused(sighting: &Sighting) -> bool {
+    let refused = Sight::Unreadable(Flaw::Refused);
+    sighting.cell().is_some_and(|cell| Part::ALL.into_iter().any(|part| *cell.part(part) == refused))
+}
+
+fn look_once(root: BorrowedFd<'_>, name: &str, resolver: Resolver) -> Sighting {
+    match open_directory(root, name) {
+        Ok(cell) => Sighting::Cell(Box::new(look_inside(cell.as_fd(), resolver))),
+        Err(Errno::NOENT) => Sighting::Absent,
+        Err(Errno::NOTDIR | Errno::LOOP) => match safe_open::kind_at(root, name) {
+            Ok(kind) => Sighting::NotADirectory(kind),
+            Err(error) => Sighting::Failed(failed(error)),
+        },
+        Err(error) => Sighting::Failed(failed(error)),
+    }
+}
+
+/// Opens a directory as a place to start from; a link in its place is no directory.
+pub(in crate::world) fn open_directory(at: impl AsFd, name: &str) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(at, name.trim_end_matches('/'), flags, Mode::empty())
+}
+
+fn look_inside(cell: BorrowedFd<'_>, resolver: Resolver) -> CellFacts {
+    let mut facts = CellFacts::empty();
+    for part in [Part::Artifacts, Part::Worktree] {
+        facts.see(part, look_at_directory(cell, part));
+    }
+    for part in [Part::Mission, Part::Cell, Part::Heartbeat] {
+        let sight = look_at_file(cell, part, resolver, &mut facts);
+        facts.see(part, sight);
+        let parent = part.parent().expect("every file has a directory, always: Part::parent");
+        // A file that was opened without following a link vouches for its directory.
+        let is_reached = match sight {
+            Sight::Present => true,
+            Sight::Unreadable(flaw) => flaw != Flaw::Refused,
+            Sight::Missing | Sight::WrongType(_) | Sight::Failed(_) => false,
+        };
+        facts.see(parent, if is_reached { Sight::Present } else { look_at_directory(cell, parent) });
+    }
+    facts.received_at = accepted::received_at(cell, resolver);
+    facts.see(Part::Logs, look_at_directory(cell, Part::Logs));
+    for part in [Part::Log, Part::Token] {
+        let is_reached = part.parent().is_some_and(|parent| *facts.part(parent) == Sight::Present);
+        facts.see(part, if is_reached { look_at_kind(cell, part) } else { Sight::Missing });
+    }
+    facts
+}
+
+fn look_at_directory(cell: BorrowedFd<'_>, part: Part) -> Sight {
+    match safe_open::kind_at(cell, part.path()) {
+        Ok(FileKind::Directory) => Sight::Present,
+        Ok(kind) => Sight::WrongType(kind),
+        Err(error) => not_seen(cell, part, error),
+    }
+}
+
+fn look_at_file(cell: BorrowedFd<'_>, part: Part, resolver: Resolver, facts: &mut CellFacts) -> Sight {
+    match safe_open::read(cell, part.path(), FILE_BYTES_MAX, resolver) {
+        Ok(Contents::Whole(bytes, status)) => match understand(part, &bytes, &status, facts) {
+            Ok(()) => Sight::Present,
+            Err(flaw) => Sight::Unreadable(flaw),
+        },
+        Ok(Contents::TooLarge) => Sight::Unreadable(Flaw::TooLarge),
+        Ok(Contents::WrongType(kind)) => Sight::WrongType(kind),
+        Err(error) => not_seen(cell, part, error),
+    }
+}
+
+/// Whether there is a file; nothing is opened, so it does not matter what a link on the way would lead to, and the
+/// directory on the way is looked at by itself.
+fn look_at_kind(cell: BorrowedFd<'_>, part: Part) -> Sight {
+    match safe_open::kind_at(cell, part.path()) {
+        Ok(FileKind::File) => Sight::Present,
+        Ok(kind) => Sight::WrongType(kind),
+        Err(error) => not_seen(cell, part, error),
+    }
+}
+
+fn understand(part: Part, bytes: &[u8], status: &Stat, facts: &mut CellFacts) -> Result<(), Flaw> {
+    if part == Part::Heartbeat {
+        let (heartbeat, notes) = Heartbeat::parse(bytes)?;
+        let (written_at, seen_at) = (written_at(status), clock::precise_now());
+        facts.heartbeat = Some(Beat { heartbeat, notes, written_at, seen_at });
+    } else if part == Part::Mission {
+        facts.mission = Some(parse_object(bytes)?);
+    } else {
+        facts.config = Some(parse_object(bytes)?);
+    }
+    Ok(())
+}
+
+fn written_at(status: &Stat) -> Timestamp {
+    let nanoseconds = u32::try_from(status.st_mtime_nsec).unwrap_or_default();
+    Timestamp::from(DateTime::from_timestamp(status.st_mtime, nanoseconds).unwrap_or_default())
+}
+
+/// Under a root that answers, ENOENT is a fact about the cell; so is a file where a directory should be, and what refuses us
+/// where only the agent can have made it so.
+fn not_seen(cell: BorrowedFd<'_>, part: Part, error: Errno) -> Sight {
+    match error {
+        Errno::NOENT | Errno::NOTDIR => Sight::Missing,
+        error if is_refusal(error) && is_agents_doing(cell, part) => Sight::Unreadable(Flaw::Refused),
+        error => Sight::Failed(failed(error)),
+    }
+}
+
+/// By modes and access lists, by a lease, and by a file system of the agent's own that is mounted there.
+fn is_refusal(error: Errno) -> bool {
+    [Errno::ACCESS, Errno::PERM, Errno::AGAIN, Errno::NOTCONN].contains(&error)
+}
+
+/// Whether everything up to a part that the agent may replace lets us pass, so that the part itself refuses us. The
+/// directories in a cell are our own, so that their modes are no agent's doing.
+fn is_agents_doing(cell: BorrowedFd<'_>, part: Part) -> bool {
+    if !part.is_for_the_agent() {
+        return false;
+    }
+    match part.parent().map(|parent| (parent, safe_open::kind_at(cell, parent.path()))) {
+        None => may_search(cell, "."),
+        Some((parent, Ok(_))) => may_search(cell, parent.path()),
+        Some((_, Err(error))) => is_refusal(error) && may_search(cell, "."),
+    }
+}
+
+fn may_search(cell: BorrowedFd<'_>, path: &str) -> bool {
+    let directory = openat(cell, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW, Mode::empty());
+    directory.is_ok_and(|directory| accessat(directory, ".", Access::EXEC_OK, AtFlags::empty()).is_ok())
+}
+
+pub(in crate::world) fn failed(error: Errno) -> Failure {
+    match error {
+        Errno::ACCESS | Errno::PERM => Failure::Permission,
+        Errno::TIMEDOUT => Failure::Timeout,
+        _ => Failure::Io,
+    }
+}

@@ -1,0 +1,138 @@
+//! The Gitea client: the calls that a reconciler needs, in the builder grammar of octocrab and gitea-sdk.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use lazarus::mission::identity::{ForgeUrl, RepositoryName};
+//! use lazarus::world::forge::{Gitea, State, Token};
+//!
+//! let gitea = Gitea::builder(ForgeUrl::parse("https://git.example.com")?, Token::parse("…")?).build()?;
+//! let missions = RepositoryName::parse("owner/missions")?;
+//! let page = gitea.issues(&missions).list().state(State::Open).limit(50).send().await?;
+//! println!("{} of {:?} issues", page.items.len(), page.total);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! It never follows a redirect (a renamed repository answers 301, and a followed POST would turn into a GET),
+//! never blindly repeats a create, and bounds every wait and every body.
+
+pub mod accounts;
+pub mod alert_targets;
+mod answer;
+mod call;
+mod cause;
+mod connection;
+mod error;
+mod held;
+pub mod issue_forms;
+mod issues;
+mod listing;
+mod models;
+mod refusal;
+mod repositories;
+pub mod repository;
+mod shortener;
+mod traffic;
+
+pub use call::{Call, Page};
+pub use cause::Cause;
+pub(in crate::world) use cause::chain;
+pub use connection::{Builder, Patience, Requests, Token};
+pub(in crate::world) use connection::{as_needed_for, install_tls};
+pub use error::ForgeError;
+pub use issues::{CommentFeed, IssueList, Issues, State};
+pub use listing::{CommentListing, HELD_BYTES_MAX, Listing, Wanted};
+pub use models::{
+    Branch, Comment, Contents, ExternalTracker, Hook, Issue, IssueConfig, Label, ListedComment, ListedText,
+    Permissions, Pull, RemoteFile, Repository, Template, TemplateField, TimelineEntry, User, Version,
+};
+pub use repositories::{Commit, NewHook, NewLabel, Repositories};
+pub use traffic::Traffic;
+
+use crate::mission::identity::{ForgeUrl, RepositoryId, RepositoryName};
+use connection::Connection;
+use std::sync::Arc;
+
+/// A Gitea, reached as one account. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Gitea(Arc<Connection>);
+
+impl Gitea {
+    /// Starts to describe a connection; nothing is sent before the first call.
+    #[must_use]
+    pub fn builder(url: ForgeUrl, token: Token) -> Builder {
+        Builder::new(url, token)
+    }
+
+    /// What the forge is. Needs no scope, and a token only where the forge shows nothing to strangers.
+    pub fn version(&self) -> Call<Version> {
+        Call::get(&self.0, &["version"])
+    }
+
+    /// The notifications of the account, of which one at most is asked for; a bot's token has no use for the scope.
+    pub fn notifications(&self) -> Call<Vec<serde_json::Value>> {
+        Call::get(&self.0, &["notifications"]).query("limit", 1)
+    }
+
+    /// The account that the token belongs to. Needs the scope `read:user`.
+    pub fn user(&self) -> Call<User> {
+        Call::get(&self.0, &["user"])
+    }
+
+    /// An account by its login. Needs the scope `read:user`.
+    pub fn user_named(&self, login: &str) -> Call<User> {
+        Call::get(&self.0, &["users", login])
+    }
+
+    /// The address that it is asked by.
+    #[must_use]
+    pub fn url(&self) -> ForgeUrl {
+        self.0.base()
+    }
+
+    /// The token as it is now.
+    #[must_use]
+    pub fn token(&self) -> Token {
+        self.0.token()
+    }
+
+    /// A repository by its name.
+    #[must_use]
+    pub fn repository(&self, name: &RepositoryName) -> Repositories {
+        Repositories::new(&self.0, name)
+    }
+
+    /// A repository by its id, which survives a rename.
+    pub fn repository_by_id(&self, id: RepositoryId) -> Call<Repository> {
+        Call::get(&self.0, &["repositories", &id.to_string()])
+    }
+
+    /// The issues of a repository, their labels and comments.
+    #[must_use]
+    pub fn issues(&self, repository: &RepositoryName) -> Issues {
+        Issues::new(&self.0, repository)
+    }
+
+    /// Makes a new beginning after failures, with another token if one is given.
+    pub fn begin_anew(&self, token: Option<Token>) {
+        self.0.begin_anew(token);
+    }
+
+    /// How many requests were sent so far, by method and by what came back.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        self.0.traffic()
+    }
+
+    /// By how many seconds this host's clock is ahead of the forge's, by its last answer.
+    #[must_use]
+    pub fn clock_offset(&self) -> Option<i64> {
+        self.0.clock_offset()
+    }
+
+    /// How many requests were sent so far, by method.
+    #[must_use]
+    pub fn requests(&self) -> Requests {
+        self.0.requests()
+    }
+}

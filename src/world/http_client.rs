@@ -1,0 +1,119 @@
+//! Small requests to whoever is not the forge: short, bounded, never redirected and never repeated.
+
+use crate::world::forge::{as_needed_for, chain, install_tls};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::{Client, RequestBuilder};
+use serde::Serialize;
+use std::error::Error;
+use std::time::Duration;
+use url::Url;
+
+/// How long a connection may take.
+const CONNECT_MAX: Duration = Duration::from_secs(2);
+
+/// How long a request may take as a whole.
+const TOTAL_MAX: Duration = Duration::from_secs(5);
+
+/// The most that is read of an answer.
+const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+
+/// Why there was no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CourierError {
+    /// TLS could not be set up.
+    #[error("the HTTP client cannot be set up: {0}; where no CAs are found, install `ca-certificates`")]
+    Client(String),
+    /// No connection, or one that broke.
+    #[error("cannot be reached: {0}")]
+    Unreachable(String),
+    /// No answer in time.
+    #[error("did not answer within {} seconds", TOTAL_MAX.as_secs())]
+    TimedOut,
+}
+
+/// What shows that we may: a bearer token. It is sent in a header and shown nowhere.
+#[derive(Clone, derive_more::Debug)]
+#[debug("Bearer(…)")]
+pub struct Bearer(HeaderValue);
+
+impl Bearer {
+    /// Takes a token as it stands in a file; blanks around it are no part of it.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let is_token = !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic());
+        let mut header = HeaderValue::from_str(&format!("Bearer {text}")).ok().filter(|_| is_token)?;
+        header.set_sensitive(true);
+        Some(Self(header))
+    }
+}
+
+/// Whoever carries requests to one address.
+#[derive(Clone, Debug)]
+pub struct Courier {
+    client: Client,
+    address: Url,
+}
+
+impl Courier {
+    /// Sets up TLS; sends nothing.
+    pub fn to(address: Url) -> Result<Self, CourierError> {
+        // Another user of the library may have installed a provider; either serves.
+        install_tls();
+        let client = Client::builder()
+            .user_agent(concat!("lazarus-reconcile/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .connect_timeout(CONNECT_MAX)
+            .timeout(TOTAL_MAX);
+        let client = as_needed_for(&address, client).build().map_err(|error| CourierError::Client(chain(&error)))?;
+        Ok(Self { client, address })
+    }
+
+    /// Whom it goes to, without the path and whatever else may be secret in an address.
+    #[must_use]
+    pub fn whom(&self) -> String {
+        self.address.origin().ascii_serialization()
+    }
+
+    /// Asks for the address, and brings the status of the answer.
+    pub async fn get(&self) -> Result<u16, CourierError> {
+        answer(self.client.get(self.address.clone())).await
+    }
+
+    /// Asks for the address, and brings the status and the beginning of the answer.
+    pub async fn read(&self, bearer: Option<&Bearer>) -> Result<(u16, String), CourierError> {
+        let mut request = self.client.get(self.address.clone());
+        if let Some(bearer) = bearer {
+            request = request.header(AUTHORIZATION, bearer.0.clone());
+        }
+        let mut response = request.send().await.map_err(lost)?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(lost)? {
+            body.extend_from_slice(&chunk[..chunk.len().min(ANSWER_BYTES_MAX - body.len())]);
+            if body.len() >= ANSWER_BYTES_MAX {
+                break;
+            }
+        }
+        Ok((response.status().as_u16(), String::from_utf8_lossy(&body).into_owned()))
+    }
+
+    /// Hands over a document, and brings the status of the answer.
+    pub async fn post(&self, bearer: &Bearer, document: &impl Serialize) -> Result<u16, CourierError> {
+        let request = self.client.post(self.address.clone()).header(AUTHORIZATION, bearer.0.clone());
+        answer(request.json(document)).await
+    }
+}
+
+async fn answer(request: RequestBuilder) -> Result<u16, CourierError> {
+    request.send().await.map(|response| response.status().as_u16()).map_err(lost)
+}
+
+fn lost(error: reqwest::Error) -> CourierError {
+    if error.is_timeout() {
+        return CourierError::TimedOut;
+    }
+    // The outermost layer only repeats the address, which may be secret.
+    let error = error.without_url();
+    CourierError::Unreachable(error.source().map_or_else(|| chain(&error), chain))
+}

@@ -1,0 +1,28 @@
+//! Reads what is remembered of the fleet's alarm.
+
+use crate::mission::alert::state::Ledger;
+use crate::world::cells::safe_open::{self, Contents};
+use crate::world::store::root::{OWN, Root};
+use rustix::io::Errno;
+
+/// Where it is, in the service's own directory.
+pub(super) const ALARMS: &str = "alarms.json";
+
+/// The most that is read of it; it names each mission three times at most, and a root holds a million.
+const BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What is remembered; where that cannot be read, why.
+pub fn read(root: &Root) -> Result<Ledger, String> {
+    let path = format!("{OWN}/{ALARMS}");
+    let read = match safe_open::read(root, &path, BYTES_MAX, root.resolver()) {
+        Ok(Contents::Whole(bytes, _)) => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
+        Ok(Contents::TooLarge) => Err("it is far too large".to_owned()),
+        Ok(Contents::WrongType(kind)) => Err(format!("it is {kind}")),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(Ledger::default()),
+        Err(error) => Err(error.to_string()),
+    };
+    let shown = root.path().join(path);
+    read.map_err(|cause| {
+        format!("`{}` cannot be used: {cause}; move it away, no alarm is raised before that", shown.display())
+    })
+}

@@ -1,0 +1,239 @@
+//! One writer a root at a time: the locks, and who holds them.
+
+use crate::world::clock;
+use crate::world::store::root::{LOCK, OWN, RESIDENCE, Root, RootError, make_directory, names_in, open_lock};
+use rustix::fs::{AtFlags, Mode, OFlags, fstat, openat, unlinkat};
+use rustix::io::Errno;
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How the lock's file ends while a daemon holds the root.
+const DAEMON: &str = " (daemon)";
+
+/// The most that is read of the lock's file.
+const HOLDER_BYTES_MAX: u64 = 4096;
+
+/// How often a lock that is held is tried again.
+const LOCK_POLL: Duration = Duration::from_millis(50);
+
+/// How often the lock of a directory that is no root yet is tried, since it may be removed meanwhile.
+const TRIES_MAX: u32 = 100;
+
+/// How a writer takes hold of a root.
+#[derive(Clone, Copy, Debug)]
+pub struct Access {
+    /// How long to wait for another writer that will end.
+    pub lock_wait: Duration,
+    /// Whether the root is held for as long as the process lives, so that there is no use in waiting for it.
+    pub is_lasting: bool,
+    /// The group that new cells are handed to.
+    pub group: Option<u32>,
+}
+
+/// Sole hold of a directory that may become a root, by the lock that its writers hold later.
+#[derive(Debug)]
+pub struct Ground {
+    pub(super) root: Arc<Root>,
+    /// Held for as long as this lives; none where the directory cannot become a root.
+    lock: Option<File>,
+    _former: Option<File>,
+}
+
+impl Ground {
+    pub(super) fn take(root: Root, access: Access) -> Result<Self, RootError> {
+        let can_be_root = root.check_can_be_initialised().is_ok();
+        let lock = if can_be_root { Some(take_unmade(&root, access)?) } else { None };
+        let former = take_former(&root, access.lock_wait, "its first pass")?;
+        Ok(Self { root: Arc::new(root), lock, _former: former })
+    }
+
+    /// The writer's lock, which is held until both this and what is returned are dropped.
+    pub(super) fn lock(&self, own: BorrowedFd<'_>, access: Access) -> Result<File, RootError> {
+        match &self.lock {
+            Some(lock) => lock.try_clone().map_err(|error| self.root.unwritable(&error)),
+            None => take(&self.root, own, access),
+        }
+    }
+}
+
+impl Drop for Ground {
+    /// Leaves nothing behind in a directory that did not become a root.
+    fn drop(&mut self) {
+        if self.lock.is_none() {
+            return;
+        }
+        let Ok(own) = self.root.open_own() else { return };
+        if names_in(own.as_fd(), ".").is_ok_and(|names| names == [LOCK]) {
+            let removed = unlinkat(&own, LOCK, AtFlags::empty());
+            let removed = removed.and_then(|()| unlinkat(&*self.root, OWN, AtFlags::REMOVEDIR));
+            if let Err(error) = removed {
+                tracing::debug!("`{}/{OWN}` is left: {error}", self.root.path().display());
+            }
+        }
+    }
+}
+
+/// Takes the writer's lock where there is no root yet. Whoever held it before may have removed it with its directory.
+fn take_unmade(root: &Root, access: Access) -> Result<File, RootError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        make_directory(root.as_fd(), OWN, 0o700).map_err(|cause| root.unwritable(&cause))?;
+        let taken = root.open_own().map_err(|cause| root.unwritable(&cause)).and_then(|own| {
+            let lock = take(root, own.as_fd(), access)?;
+            let is_there = fstat(&lock).is_ok_and(|status| status.st_nlink > 0);
+            if is_there { Ok(lock) } else { Err(root.unwritable(&Errno::NOENT)) }
+        });
+        match taken {
+            Err(RootError::Unwritable { .. }) if tries < TRIES_MAX => {}
+            taken => return taken,
+        }
+    }
+}
+
+/// The word that a daemon lives in a root, also one that has no forge and so lets others write in it.
+#[derive(Debug)]
+pub struct Residence {
+    _lock: File,
+    _former: Option<File>,
+}
+
+impl Residence {
+    /// Takes up residence, unless another daemon has.
+    pub fn take(root: &Root) -> Result<Self, RootError> {
+        let access = Access { lock_wait: Duration::ZERO, is_lasting: true, group: None };
+        let own = root.open_own().map_err(|cause| root.unwritable(&cause))?;
+        let lock = take_named(root, own.as_fd(), RESIDENCE, access)?;
+        Ok(Self { _lock: lock, _former: take_former(root, Duration::ZERO, "a daemon")? })
+    }
+}
+
+/// Takes the lock of versions before this one, which was the directory itself. Whoever may read the directory can hold that
+/// one, so it counts only where our own account does. For one version.
+fn take_former(root: &Root, wait: Duration, whose: &str) -> Result<Option<File>, RootError> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let directory = openat(root, ".", flags, Mode::empty()).map(File::from);
+    let directory = directory.map_err(|cause| root.unwritable(&cause))?;
+    let is_a_strangers = || own_holder(&directory).is_none();
+    match wait_for(&directory, wait, is_a_strangers).map_err(|error| root.unwritable(&error))? {
+        Ok(()) => Ok(Some(directory)),
+        Err(taken) => match own_holder(&directory) {
+            Some(pid) => Err(taken.of(root, pid, whose.to_owned())),
+            None => Ok(None),
+        },
+    }
+}
+
+/// The process of our own account that holds a lock without having written its number anywhere.
+fn own_holder(locked: &File) -> Option<String> {
+    holders(locked).into_iter().find(|pid| is_our_account(pid))
+}
+
+/// The processes that hold a lock, as the kernel tells it.
+fn holders(locked: &File) -> Vec<String> {
+    let Ok(status) = locked.metadata() else { return Vec::new() };
+    let (device, inode) = (status.dev(), status.ino());
+    let place = format!("{:02x}:{:02x}:{inode}", rustix::fs::major(device), rustix::fs::minor(device));
+    let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+    let holder = |line: &str| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let is_it = fields.get(1) == Some(&"FLOCK") && fields.get(5) == Some(&place.as_str());
+        is_it.then(|| fields[4].to_owned())
+    };
+    locks.lines().filter_map(holder).collect()
+}
+
+/// Whether a process runs as our account, and was not only made to by a program that changes accounts.
+fn is_our_account(pid: &str) -> bool {
+    let user = rustix::process::geteuid().as_raw().to_string();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let users = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    users.is_some_and(|users| users.split_whitespace().all(|id| id == user))
+}
+
+/// A lock that others hold, and how long it was waited for.
+struct Taken(Duration);
+
+impl Taken {
+    fn of(self, root: &Root, pid: String, command: String) -> RootError {
+        let waited = if self.0.is_zero() { String::new() } else { format!(", waited {} s", self.0.as_secs()) };
+        RootError::Locked { path: root.path().display().to_string(), pid, command, waited }
+    }
+}
+
+/// A `--once` will end, so it is waited for; a daemon will not.
+fn wait_for(lock: &File, wait: Duration, is_in_vain: impl Fn() -> bool) -> std::io::Result<Result<(), Taken>> {
+    let started = clock::blocking_instant();
+    let mut is_told = false;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => return Ok(Ok(())),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if is_in_vain() => return Ok(Err(Taken(Duration::ZERO))),
+            Err(TryLockError::WouldBlock) if clock::blocking_instant() - started >= wait => {
+                return Ok(Err(Taken(wait)));
+            }
+            Err(TryLockError::WouldBlock) => {
+                if !is_told {
+                    is_told = true;
+                    tracing::info!("another process writes in the missions root; waiting {} s for it", wait.as_secs());
+                }
+                clock::block_for(LOCK_POLL);
+            }
+        }
+    }
+}
+
+/// Takes the lock of a root, and writes down who holds it.
+pub(super) fn take(root: &Root, own: BorrowedFd<'_>, access: Access) -> Result<File, RootError> {
+    take_named(root, own, LOCK, access)
+}
+
+fn take_named(root: &Root, own: BorrowedFd<'_>, name: &str, access: Access) -> Result<File, RootError> {
+    let mut lock = open_lock(own, name).map_err(|cause| root.unwritable(&cause))?;
+    let unwritable = |error: std::io::Error| RootError::Unwritable {
+        path: format!("{}/{OWN}/{name}", root.path().display()),
+        cause: error.to_string(),
+    };
+    let is_daemon = || read_holder(&lock).ends_with(DAEMON);
+    if let Err(taken) = wait_for(&lock, access.lock_wait, is_daemon).map_err(unwritable)? {
+        let holder = read_holder(&lock);
+        let (pid, command) = holder.trim().split_once(' ').unwrap_or(("unknown", "unknown"));
+        return Err(taken.of(root, pid.to_owned(), command.to_owned()));
+    }
+    let lasting = if access.is_lasting { DAEMON } else { "" };
+    let holder = format!("{} {}{lasting}\n", std::process::id(), command());
+    let written = lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| lock.write_all(holder.as_bytes()));
+    written.map_err(unwritable)?;
+    Ok(lock)
+}
+
+/// What the lock's file says; another process may be writing it.
+fn read_holder(mut lock: &File) -> String {
+    let mut holder = String::new();
+    let read = lock.rewind().and_then(|()| lock.take(HOLDER_BYTES_MAX).read_to_string(&mut holder));
+    read.map(|_| holder.trim().to_owned()).unwrap_or_default()
+}
+
+/// The process that writes in a root at this moment: its id and what it is. Takes no lock.
+#[must_use]
+pub fn writer(root: &Root) -> Option<String> {
+    let own = root.open_own().ok()?;
+    let lock = openat(&own, LOCK, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let lock = File::from(lock);
+    let pid = holders(&lock).into_iter().next()?;
+    let said = read_holder(&lock);
+    Some(format!("pid {}", if said.is_empty() { pid } else { said }))
+}
+
+/// How this process was called, for the one who finds the lock taken.
+fn command() -> String {
+    let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let program = words.next().unwrap_or_default();
+    let program = program.rsplit('/').next().unwrap_or_default().to_owned();
+    std::iter::once(program).chain(words.take(2)).collect::<Vec<_>>().join(" ")
+}
