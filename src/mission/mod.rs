@@ -2,7 +2,7 @@
 //!
 //! Nothing in here reads a file, a socket, a clock or the environment, and nothing is async. Facts
 //! come in as an [`observation::Observation`], a list of
-//! [`change::Change`] values goes out; everything between can be
+//! [`plan::change::Change`] values goes out; everything between can be
 //! tested with plain values.
 
 pub mod alert;

@@ -48,7 +48,7 @@ pub struct Heartbeat {
     /// Rises with every heartbeat of a session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<u64>,
-    /// For people, at most [`fields::MESSAGE_CHARS_MAX`] characters.
+    /// For people, at most [`heartbeat_fields::MESSAGE_CHARS_MAX`] characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
