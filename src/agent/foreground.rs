@@ -22,14 +22,14 @@ const HANDED_ON: [Signal; 6] =
 
 /// How a command ended.
 #[derive(Debug)]
-pub enum Ended {
+pub enum CommandEnd {
     /// By itself, or by a signal.
     Status(ExitStatus),
     /// Before it began.
     NotStarted(std::io::Error),
 }
 
-impl Ended {
+impl CommandEnd {
     /// The exit code, as shells, `env` and `timeout` have it.
     #[must_use]
     pub fn code(&self) -> u8 {
@@ -79,17 +79,18 @@ impl Foreground {
     }
 
     /// Starts a command, with these variables besides those that we have.
-    pub fn start(&self, command: &[OsString], variables: &[(&str, &OsStr)]) -> Result<Child, Ended> {
-        let (program, arguments) = command.split_first().ok_or(Ended::NotStarted(ErrorKind::InvalidInput.into()))?;
-        Command::new(program).args(arguments).envs(variables.iter().copied()).spawn().map_err(Ended::NotStarted)
+    pub fn start(&self, command: &[OsString], variables: &[(&str, &OsStr)]) -> Result<Child, CommandEnd> {
+        let (program, arguments) =
+            command.split_first().ok_or(CommandEnd::NotStarted(ErrorKind::InvalidInput.into()))?;
+        Command::new(program).args(arguments).envs(variables.iter().copied()).spawn().map_err(CommandEnd::NotStarted)
     }
 
     /// Waits for the end of the command, and hands on what comes until then.
-    pub async fn wait(&mut self, mut child: Child) -> std::io::Result<Ended> {
+    pub async fn wait(&mut self, mut child: Child) -> std::io::Result<CommandEnd> {
         loop {
             tokio::select! {
                 biased;
-                status = child.wait() => return status.map(Ended::Status),
+                status = child.wait() => return status.map(CommandEnd::Status),
                 signal = self.next() => hand_on(&child, signal),
             }
         }

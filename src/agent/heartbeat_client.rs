@@ -1,13 +1,13 @@
 //! How a heartbeat reaches its cell: by the cell's file, or over HTTP by the daemon.
 
-use crate::agent::heartbeat_file::{BeatError, Word, beat, find_cell};
+use crate::agent::heartbeat_file::{BeatError, HeartbeatPayload, beat, find_cell};
 use crate::mission::cell::Part;
 use crate::mission::cell::heartbeat_fields::bounded;
 use crate::mission::cell::json_file::{FILE_BYTES_MAX, parse_object};
 use crate::mission::identity::MissionId;
 use crate::mission::time::Timestamp;
-use crate::world::cells::safe_open::{self, Contents, Resolver};
-use crate::world::http_client::{Bearer, Courier, CourierError};
+use crate::world::cells::safe_open::{self, FileRead, Resolver};
+use crate::world::http_client::{Bearer, HttpClient, HttpClientError};
 use serde_json::{Map, Value};
 use std::fs::File;
 use std::io::Read;
@@ -20,7 +20,7 @@ const TOKEN_BYTES_MAX: u64 = 4 * 1024;
 
 /// What a command line says of the way.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted<'a> {
+pub struct HeartbeatTarget<'a> {
     /// The cell, if one was named.
     pub cell: Option<&'a Path>,
     /// The daemon, or the whole address of the cell's heartbeat there.
@@ -33,7 +33,7 @@ pub struct Wanted<'a> {
 
 /// Why a heartbeat was not delivered.
 #[derive(Debug, thiserror::Error)]
-pub enum MessengerError {
+pub enum HeartbeatClientError {
     /// The cell, or its file.
     #[error(transparent)]
     Beat(#[from] BeatError),
@@ -54,7 +54,7 @@ pub enum MessengerError {
         /// Where.
         whom: String,
         /// Why not.
-        cause: CourierError,
+        cause: HttpClientError,
     },
     /// The daemon did not take it.
     #[error("the daemon at {whom} answered {status}{}", meaning(*.status))]
@@ -69,7 +69,7 @@ pub enum MessengerError {
     Defect(String),
 }
 
-impl MessengerError {
+impl HeartbeatClientError {
     /// Whether trying again is of no use before somebody does something.
     #[must_use]
     pub fn needs_a_person(&self) -> bool {
@@ -97,23 +97,23 @@ fn meaning(status: u16) -> &'static str {
 
 /// Delivers heartbeats for one cell.
 #[derive(Clone, Debug)]
-pub struct Messenger {
-    way: Way,
+pub struct HeartbeatClient {
+    way: Transport,
     cell: Option<PathBuf>,
     stale_after: Option<Duration>,
 }
 
 #[derive(Clone, Debug)]
-enum Way {
+enum Transport {
     /// The cell's own file.
     File(PathBuf),
     /// The daemon. The token is read for each heartbeat, since it may be replaced.
-    Http { courier: Courier, token_file: PathBuf },
+    Http { courier: HttpClient, token_file: PathBuf },
 }
 
-impl Messenger {
+impl HeartbeatClient {
     /// Finds the way, and that it can be taken; sends nothing.
-    pub fn find(wanted: Wanted<'_>) -> Result<Self, MessengerError> {
+    pub fn find(wanted: HeartbeatTarget<'_>) -> Result<Self, HeartbeatClientError> {
         let cell = find_cell(wanted.cell, wanted.here);
         let config = cell.as_ref().ok().and_then(|cell| config(cell));
         let is_its_own = wanted.url.is_none_or(|url| is_address_of(url, config.as_ref()));
@@ -121,13 +121,13 @@ impl Messenger {
         let config = config.filter(|_| is_its_own);
         let limit = config.as_ref().and_then(|config| config.get("stale_after_seconds")?.as_u64());
         let way = match wanted.url {
-            None => Way::File(cell?),
+            None => Transport::File(cell?),
             Some(url) => {
                 let (url, token_file) = address(wanted, url, cell, config.as_ref())?;
                 bearer(&token_file)?;
                 let whom = url.origin().ascii_serialization();
-                let courier = Courier::to(url).map_err(|cause| MessengerError::Courier { whom, cause })?;
-                Way::Http { courier, token_file }
+                let courier = HttpClient::to(url).map_err(|cause| HeartbeatClientError::Courier { whom, cause })?;
+                Transport::Http { courier, token_file }
             }
         };
         Ok(Self { way, cell: place, stale_after: limit.map(Duration::from_secs) })
@@ -146,15 +146,15 @@ impl Messenger {
     }
 
     /// Delivers one heartbeat.
-    pub async fn deliver(&self, word: &Word, now: Timestamp) -> Result<(), MessengerError> {
+    pub async fn deliver(&self, word: &HeartbeatPayload, now: Timestamp) -> Result<(), HeartbeatClientError> {
         match &self.way {
-            Way::File(cell) => {
+            Transport::File(cell) => {
                 let (cell, word) = (cell.clone(), word.clone());
                 let beating = tokio::task::spawn_blocking(move || beat(&cell, &word, now));
-                let beaten = beating.await.map_err(|error| MessengerError::Defect(error.to_string()))?;
+                let beaten = beating.await.map_err(|error| HeartbeatClientError::Defect(error.to_string()))?;
                 Ok(beaten?)
             }
-            Way::Http { courier, token_file } => post(courier, token_file, word).await,
+            Transport::Http { courier, token_file } => post(courier, token_file, word).await,
         }
     }
 }
@@ -175,23 +175,23 @@ fn absolute(cell: &Path) -> PathBuf {
     cell.canonicalize().or_else(|_| std::path::absolute(cell)).unwrap_or_else(|_| cell.to_owned())
 }
 
-async fn post(courier: &Courier, token_file: &Path, word: &Word) -> Result<(), MessengerError> {
-    let word = Word { message: word.message.as_deref().map(|message| bounded(message).0), ..word.clone() };
+async fn post(courier: &HttpClient, token_file: &Path, word: &HeartbeatPayload) -> Result<(), HeartbeatClientError> {
+    let word = HeartbeatPayload { message: word.message.as_deref().map(|message| bounded(message).0), ..word.clone() };
     let whom = || courier.whom();
     match courier.post(&bearer(token_file)?, &word).await {
         Ok(204) => Ok(()),
-        Ok(status) => Err(MessengerError::Refused { whom: whom(), status }),
-        Err(cause) => Err(MessengerError::Courier { whom: whom(), cause }),
+        Ok(status) => Err(HeartbeatClientError::Refused { whom: whom(), status }),
+        Err(cause) => Err(HeartbeatClientError::Courier { whom: whom(), cause }),
     }
 }
 
 /// The whole address and the token's file; what was not said comes from the cell.
 fn address(
-    wanted: Wanted<'_>,
+    wanted: HeartbeatTarget<'_>,
     url: &Url,
     cell: Result<PathBuf, BeatError>,
     config: Option<&Map<String, Value>>,
-) -> Result<(Url, PathBuf), MessengerError> {
+) -> Result<(Url, PathBuf), HeartbeatClientError> {
     let is_whole = url.path().ends_with("/heartbeat");
     if let (true, Some(token_file)) = (is_whole, wanted.token_file) {
         return Ok((url.clone(), token_file.to_owned()));
@@ -201,7 +201,7 @@ fn address(
     if is_whole {
         return Ok((url.clone(), token_file));
     }
-    let id = mission_id(config).ok_or_else(|| MessengerError::NoId(cell.join(Part::Cell.path())))?;
+    let id = mission_id(config).ok_or_else(|| HeartbeatClientError::NoId(cell.join(Part::Cell.path())))?;
     let mut url = url.clone();
     if let Ok(mut path) = url.path_segments_mut() {
         path.pop_if_empty().extend(["missions", &id.to_string(), "heartbeat"]);
@@ -212,15 +212,15 @@ fn address(
 fn config(cell: &Path) -> Option<Map<String, Value>> {
     let directory = File::open(cell).ok()?;
     match safe_open::read(directory, Part::Cell.path(), FILE_BYTES_MAX, Resolver::Kernel) {
-        Ok(Contents::Whole(bytes, _)) => parse_object(&bytes).ok(),
-        Ok(Contents::TooLarge | Contents::WrongType(_)) | Err(_) => None,
+        Ok(FileRead::Whole(bytes, _)) => parse_object(&bytes).ok(),
+        Ok(FileRead::TooLarge | FileRead::WrongType(_)) | Err(_) => None,
     }
 }
 
-fn bearer(path: &Path) -> Result<Bearer, MessengerError> {
+fn bearer(path: &Path) -> Result<Bearer, HeartbeatClientError> {
     let mut text = String::new();
     let read = File::open(path).and_then(|file| file.take(TOKEN_BYTES_MAX).read_to_string(&mut text));
-    let unusable = |cause: String| MessengerError::Token { path: path.to_owned(), cause };
+    let unusable = |cause: String| HeartbeatClientError::Token { path: path.to_owned(), cause };
     read.map_err(|error| unusable(error.to_string()))?;
     Bearer::parse(&text).ok_or_else(|| unusable("it holds no token".to_owned()))
 }

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// What a wizard says with a heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Word {
+pub struct HeartbeatPayload {
     /// How it is.
     pub state: WizardState,
     /// Which run of it says so.
@@ -30,7 +30,7 @@ pub struct Word {
     pub message: Option<String>,
 }
 
-impl Word {
+impl HeartbeatPayload {
     /// One that belongs to whatever session there is.
     #[must_use]
     pub fn new(state: WizardState, message: Option<&str>) -> Self {
@@ -90,7 +90,7 @@ pub fn find_cell(named: Option<&Path>, here: &Path) -> Result<PathBuf, BeatError
 
 /// Writes a heartbeat in place of the last one, with the next number of its session; one that names no session belongs to
 /// that of the last one. A message that is too long is cut.
-pub fn beat(cell: &Path, word: &Word, now: Timestamp) -> Result<(), BeatError> {
+pub fn beat(cell: &Path, word: &HeartbeatPayload, now: Timestamp) -> Result<(), BeatError> {
     let failed = |cause| BeatError::Write { path: cell.join(Part::Heartbeat.path()), cause };
     let directory = File::open(cell).map(OwnedFd::from);
     let directory = directory.map_err(|error| failed(Errno::from_io_error(&error).unwrap_or(Errno::IO)))?;

@@ -4,9 +4,9 @@ use crate::config::{Flags, LogFormat};
 use crate::engine::survey::Scope;
 use crate::mission::cell::health::Health;
 use crate::mission::identity::{MissionId, NotA, RootId, WizardName};
-use crate::mission::selector::{IssueArgument, Subject};
+use crate::mission::selector::{IssueArgument, MissionSelector};
 use crate::mission::time::parse_short_length;
-use crate::provision::install::plan::Part;
+use crate::provision::install::plan::InstallPart;
 use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -128,7 +128,7 @@ pub enum Command {
     Doctor(Doctor),
     /// Show all missions of this root, or tell one from issue to heartbeat
     #[command(before_help = "Example: lazarus-reconcile status owner/missions#12")]
-    Status(Status),
+    Status(StatusArguments),
     /// Show the settings in force, or what may stand in a settings file
     #[command(before_help = "Example: lazarus-reconcile config show")]
     Config {
@@ -225,10 +225,10 @@ pub enum ConfigCommand {
 
 /// `status`
 #[derive(Clone, Debug, Args)]
-pub struct Status {
+pub struct StatusArguments {
     /// One mission, by its issue or its id
     #[arg(value_name = "[OWNER/NAME#]N|UUID")]
-    pub mission: Option<Subject>,
+    pub mission: Option<MissionSelector>,
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
@@ -245,7 +245,7 @@ pub struct Install {
     pub dry_run: bool,
     /// Only these parts; else all but the workflow
     #[arg(long, value_name = "PART", value_delimiter = ',')]
-    pub only: Vec<Part>,
+    pub only: Vec<InstallPart>,
     /// Set the webhook's secret again, which nobody can compare
     #[arg(long)]
     pub reset_secret: bool,
@@ -377,7 +377,7 @@ pub enum PitCommand {
     #[command(
         before_help = "Example: lazarus-pit beat --cell /var/missions/123e4567-e89b-12d3-a456-426614174000 --state working"
     )]
-    Beat(Beat),
+    Beat(BeatArguments),
     /// Beat while a command lives, then say how it ended, and exit as it did
     ///
     /// The command finds the cell's absolute path in the variable `MISSION_CELL`.
@@ -401,7 +401,7 @@ pub struct BeatFor {
 
 /// `lazarus-pit beat`
 #[derive(Clone, Debug, Args)]
-pub struct Beat {
+pub struct BeatArguments {
     /// Where.
     #[command(flatten)]
     pub beat_for: BeatFor,

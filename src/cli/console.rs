@@ -157,11 +157,11 @@ impl<W: Write> Write for OneLine<W> {
 
 /// Work that takes its time shows on a terminal how far it is; the line is cleared at the end.
 #[derive(Debug)]
-pub struct Progress {
+pub struct ProgressLine {
     started: Instant,
 }
 
-impl Progress {
+impl ProgressLine {
     /// Begins now.
     #[must_use]
     pub fn begin() -> Self {

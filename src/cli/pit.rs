@@ -1,9 +1,9 @@
 //! `lazarus-pit`, from its command line to its exit code.
 
-use crate::agent::heartbeat_client::{Messenger, MessengerError, Wanted};
-use crate::agent::heartbeat_file::Word;
-use crate::agent::supervise::{Errand, run_command};
-use crate::cli::arguments::{Beat, BeatFor, Pit, PitCommand, Run, Scan, StateArgument};
+use crate::agent::heartbeat_client::{HeartbeatClient, HeartbeatClientError, HeartbeatTarget};
+use crate::agent::heartbeat_file::HeartbeatPayload;
+use crate::agent::supervise::{SupervisedCommand, run_command};
+use crate::cli::arguments::{BeatArguments, BeatFor, Pit, PitCommand, Run, Scan, StateArgument};
 use crate::cli::commands::{print_scan, run_scan, with_settings};
 use crate::cli::console::{Console, say_beside};
 use crate::cli::exit::Exit;
@@ -89,8 +89,8 @@ fn status(scanned: Option<&HealthReport>) -> JobStatus {
     job_status(scanned.is_some(), false, found)
 }
 
-fn beat_once(arguments: Beat) -> Exit {
-    let Beat { beat_for, state, message, session } = arguments;
+fn beat_once(arguments: BeatArguments) -> Exit {
+    let BeatArguments { beat_for, state, message, session } = arguments;
     let state = match state {
         StateArgument::Working => WizardState::Working,
         StateArgument::Waiting => WizardState::Waiting,
@@ -99,7 +99,7 @@ fn beat_once(arguments: Beat) -> Exit {
     };
     let message = message.map(|message| usable(&message));
     let session = session.and_then(|session| session_name(&decoded("--session", &session)));
-    let word = Word { state, session, sequence: None, message };
+    let word = HeartbeatPayload { state, session, sequence: None, message };
     let beaten = messenger(beat_for).and_then(|messenger| {
         let runtime = runtime()?;
         runtime.block_on(messenger.deliver(&word, now()))
@@ -131,7 +131,7 @@ fn run(arguments: Run) -> ExitCode {
         Ok(found) => found,
         Err(error) => return ended_by(&error).into(),
     };
-    let code = runtime.block_on(run_command(Errand { messenger, every, command, tell: say_beside }, now));
+    let code = runtime.block_on(run_command(SupervisedCommand { messenger, every, command, tell: say_beside }, now));
     // A heartbeat that hangs on a dead disk holds up nobody.
     runtime.shutdown_background();
     match code {
@@ -140,18 +140,23 @@ fn run(arguments: Run) -> ExitCode {
     }
 }
 
-fn ended_by(error: &MessengerError) -> Exit {
+fn ended_by(error: &HeartbeatClientError) -> Exit {
     let console = Console::default();
     if error.needs_a_person() { console.refused(error) } else { console.failed(error) }
 }
 
-fn messenger(beat_for: BeatFor) -> Result<Messenger, MessengerError> {
+fn messenger(beat_for: BeatFor) -> Result<HeartbeatClient, HeartbeatClientError> {
     let BeatFor { cell, url, token_file } = beat_for;
     let around = || std::env::var_os("MISSION_CELL").filter(|cell| !cell.is_empty()).map(PathBuf::from);
     let (cell, here) = (cell.or_else(around), std::env::current_dir().unwrap_or_default());
-    Messenger::find(Wanted { cell: cell.as_deref(), url: url.as_ref(), token_file: token_file.as_deref(), here: &here })
+    HeartbeatClient::find(HeartbeatTarget {
+        cell: cell.as_deref(),
+        url: url.as_ref(),
+        token_file: token_file.as_deref(),
+        here: &here,
+    })
 }
 
-fn runtime() -> Result<Runtime, MessengerError> {
-    Builder::new_current_thread().enable_all().build().map_err(|error| MessengerError::Defect(error.to_string()))
+fn runtime() -> Result<Runtime, HeartbeatClientError> {
+    Builder::new_current_thread().enable_all().build().map_err(|error| HeartbeatClientError::Defect(error.to_string()))
 }

@@ -1,8 +1,8 @@
 //! The settings in force, each with where it came from.
 
-use crate::config::{Environment, Flags, LogFormat, Places, Settings, SettingsError, TokenSource};
+use crate::config::{ConfigPaths, Environment, Flags, LogFormat, Settings, SettingsError, TokenSource};
 use crate::mission::text::Printable;
-use crate::world::terminal::{Printed, Screen, Table, Tone};
+use crate::world::terminal::{Printed, Table, Terminal, Tone};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -16,16 +16,16 @@ pub const SCHEMA: &str = include_str!("../../config/lazarus_pit.schema.json");
 
 /// The JSON document of `config show --json`.
 #[derive(Clone, Debug, Serialize)]
-pub struct Shown {
+pub struct ExplainedConfig {
     /// The settings file that was read, if any.
     pub file: Option<PathBuf>,
     /// Every key, sorted.
-    pub settings: Vec<ShownKey>,
+    pub settings: Vec<ExplainedKey>,
 }
 
 /// One setting.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ShownKey {
+pub struct ExplainedKey {
     /// Its dotted name.
     pub key: String,
     /// What is in force; null where nothing is. Of a token that was given itself only that is told.
@@ -34,11 +34,11 @@ pub struct ShownKey {
     pub from: String,
 }
 
-impl Shown {
+impl ExplainedConfig {
     /// A table for people.
     #[must_use]
-    pub fn render(&self, screen: Screen) -> Printed {
-        let row = |ShownKey { key, value, from }: &ShownKey| {
+    pub fn render(&self, screen: Terminal) -> Printed {
+        let row = |ExplainedKey { key, value, from }: &ExplainedKey| {
             let value = match value {
                 Value::Null => "-".to_owned(),
                 Value::String(text) => text.clone(),
@@ -55,8 +55,8 @@ impl Shown {
 }
 
 /// The settings in force, once they are known to be good.
-pub fn shown(flags: &Flags, environment: &Environment) -> Result<Shown, SettingsError> {
-    let (settings, file) = Settings::load_from(flags, environment, Places::default())?;
+pub fn shown(flags: &Flags, environment: &Environment) -> Result<ExplainedConfig, SettingsError> {
+    let (settings, file) = Settings::load_from(flags, environment, ConfigPaths::default())?;
     let file = serde_json::to_value(file).unwrap_or_default();
     let defaults: Value = serde_json::from_str(DEFAULTS).unwrap_or_default();
     let mut shown = Vec::new();
@@ -68,7 +68,7 @@ pub fn shown(flags: &Flags, environment: &Environment) -> Result<Shown, Settings
             })),
         }
     }
-    Ok(Shown { file: settings.source, settings: shown })
+    Ok(ExplainedConfig { file: settings.source, settings: shown })
 }
 
 fn one(
@@ -77,12 +77,12 @@ fn one(
     flags: &Flags,
     environment: &Environment,
     settings: &Settings,
-) -> ShownKey {
+) -> ExplainedKey {
     let is_in_file = !in_file.is_null();
     let overridden = overridden(&key, flags, environment, settings.is_job, is_in_file);
     let from = overridden.unwrap_or(if is_in_file { "file" } else { "default" }).to_owned();
     let value = effective(&key, settings).unwrap_or_else(|| if is_in_file { in_file } else { default }.clone());
-    ShownKey { key, value, from }
+    ExplainedKey { key, value, from }
 }
 
 /// The flag or variable that a value came from, in the order in which [`Settings::load`] takes them.

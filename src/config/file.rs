@@ -2,7 +2,7 @@
 
 use crate::config::SettingsError;
 use crate::config::parse::{Mistake, from_json, from_yaml};
-use crate::mission::alert::config::{Cause, IssueName, Login};
+use crate::mission::alert::config::{AlertCause, IssueName, Login};
 use crate::mission::alert::state::PER_HOUR_MAX;
 use crate::mission::approval::policy::ApprovalMode;
 use crate::mission::identity::{ForgeUrl, GatewayName, HostName, RepositoryName, RepositoryPattern};
@@ -209,7 +209,7 @@ pub struct GatewayKeys {
 #[serde(default, deny_unknown_fields)]
 pub struct NotifyKeys {
     /// What raises an alarm.
-    pub on: Option<Vec<Cause>>,
+    pub on: Option<Vec<AlertCause>>,
     /// How long it has to be so without a break.
     pub after_seconds: Option<Within<0, 2_592_000>>,
     /// How often it is said again while it stays so; never if 0.

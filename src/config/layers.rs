@@ -17,14 +17,14 @@ const HOST_FILE: &str = "/etc/lazarus/lazarus_pit.json";
 
 /// The settings files that are looked for where none is named.
 #[derive(Clone, Copy, Debug)]
-pub struct Places<'a> {
+pub struct ConfigPaths<'a> {
     /// The one of the host.
     pub host: &'a Path,
     /// The one of the working directory.
     pub local: &'a Path,
 }
 
-impl Default for Places<'_> {
+impl Default for ConfigPaths<'_> {
     fn default() -> Self {
         Self { host: Path::new(HOST_FILE), local: Path::new(LOCAL_FILE) }
     }
@@ -45,12 +45,12 @@ pub(super) fn used_file(
     flags: &Flags,
     is_job: bool,
     named_root: Option<&Path>,
-    places: Places<'_>,
+    places: ConfigPaths<'_>,
 ) -> Result<Used, SettingsError> {
     if let Some(path) = &flags.config {
         return Ok(Used { source: Some(path.clone()), file: SettingsFile::read(path)?, unread: None });
     }
-    let Places { host, local } = places;
+    let ConfigPaths { host, local } = places;
     let root = |file: &SettingsFile| named_root.or(file.missions_root.as_deref()).map(Path::to_owned);
     let is_local =
         |root: Option<PathBuf>| !is_job && is_trustworthy(local, root.as_deref().unwrap_or(Path::new(DEFAULT_ROOT)));
@@ -80,7 +80,7 @@ fn is_trustworthy(path: &Path, root: &Path) -> bool {
     metadata.is_file() && (metadata.uid() == user || metadata.uid() == 0) && !is_inside
 }
 
-/// Comments and papers name the root's path, so it must mean the same everywhere.
+/// Comments and manifest name the root's path, so it must mean the same everywhere.
 pub(super) fn absolute(root: Option<PathBuf>) -> PathBuf {
     let root = root.unwrap_or_else(|| PathBuf::from(DEFAULT_ROOT));
     std::path::absolute(&root).unwrap_or(root)

@@ -9,14 +9,14 @@ mod notify;
 mod parse;
 
 pub use daemon::{DaemonSettings, Gateway, Secret};
-pub use explain::{SCHEMA, Shown, ShownKey, shown};
+pub use explain::{ExplainedConfig, ExplainedKey, SCHEMA, shown};
 pub use file::{Account, LogFormat, SettingsFile, Within};
 pub use flags::Given;
-pub use layers::Places;
+pub use layers::ConfigPaths;
 
 use crate::mission::alert::config::Notify;
 use crate::mission::approval::policy::ApprovalMode;
-use crate::mission::fleet::admission::{Limits, Reserve};
+use crate::mission::fleet::admission::{CapacityLimits, Reserve};
 use crate::mission::identity::{ForgeUrl, HostName, NotA, RepositoryName, RepositoryPattern};
 use crate::mission::observation::Take;
 use crate::world::checkout::Checkouts;
@@ -170,7 +170,7 @@ pub struct Settings {
     /// `cells.group`
     pub group: Option<String>,
     /// `limits.cells`, `.cells_per_author`, `.new_cells_per_pass`, `.free_bytes`, `.free_inodes`
-    pub limits: Limits,
+    pub limits: CapacityLimits,
     /// `limits.concurrent_missions`
     pub concurrent_missions: usize,
     /// `limits.requests_in_flight`
@@ -218,14 +218,14 @@ pub enum TokenSource {
 impl Settings {
     /// Puts the layers together.
     pub fn load(flags: &Flags, environment: &Environment) -> Result<Self, SettingsError> {
-        Self::load_from(flags, environment, Places::default()).map(|(settings, _)| settings)
+        Self::load_from(flags, environment, ConfigPaths::default()).map(|(settings, _)| settings)
     }
 
     /// The same where the settings files are at these places, with what the file alone says.
     pub fn load_from(
         flags: &Flags,
         environment: &Environment,
-        places: Places<'_>,
+        places: ConfigPaths<'_>,
     ) -> Result<(Self, SettingsFile), SettingsError> {
         let variable = |name: &str| environment.get(name).filter(|value| !value.is_empty());
         let is_job = variable("GITEA_ACTIONS").is_some_and(|value| value == "true");
@@ -270,7 +270,7 @@ impl Settings {
             stale_after: Duration::from_secs(file.health.stale_after_seconds.map_or(300, Within::get)),
             worktrees: file.worktrees.repositories.unwrap_or_default(),
             group: file.cells.group,
-            limits: Limits {
+            limits: CapacityLimits {
                 cells: limits.cells.map_or(10_000, Within::count),
                 cells_per_author: limits.cells_per_author.map_or(1_000, Within::count),
                 new_cells_per_pass: limits.new_cells_per_pass.map_or(1_000, Within::count),

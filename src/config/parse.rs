@@ -35,8 +35,8 @@ pub(super) fn from_json<T: DeserializeOwned>(text: &str, example: &Value) -> Res
     }
     let mut json = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut json);
-    let value = value.map_err(|error| told(text, (&error.path().to_string(), example), error.inner()))?;
-    json.end().map_err(|error| told(text, ("", example), &error))?;
+    let value = value.map_err(|error| mistake(text, (&error.path().to_string(), example), error.inner()))?;
+    json.end().map_err(|error| mistake(text, ("", example), &error))?;
     Ok(value)
 }
 
@@ -59,10 +59,10 @@ pub(super) fn from_yaml<T: DeserializeOwned + Default>(text: &str, example: &Val
         })
     });
     // The parser would draw its own picture of the file.
-    value.map_err(|error| told(text, (&key, example), error.without_snippet()))
+    value.map_err(|error| mistake(text, (&key, example), error.without_snippet()))
 }
 
-fn told(text: &str, (key, example): (&str, &Value), error: &impl fmt::Display) -> Mistake {
+fn mistake(text: &str, (key, example): (&str, &Value), error: &impl fmt::Display) -> Mistake {
     let error = error.to_string();
     let is_key = !matches!(key, "" | "." | "?");
     let suggestion = suggestion(key, example).filter(|_| error.contains("unknown field"));

@@ -4,9 +4,9 @@
 mod people;
 mod stage;
 
-use crate::agent::heartbeat_file::{BeatError, Word, beat};
+use crate::agent::heartbeat_file::{BeatError, HeartbeatPayload, beat};
 use crate::config::{Environment, Flags, Settings, SettingsError};
-use crate::engine::failure::Refusal;
+use crate::engine::failure::FatalError;
 use crate::engine::pass;
 use crate::engine::report::Report;
 use crate::engine::survey::Scope;
@@ -20,7 +20,7 @@ use crate::world::git::Git;
 use crate::world::random;
 use chrono::TimeDelta;
 use people::{People, REPOSITORY};
-use stage::Stage;
+use stage::DemoStage;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -46,7 +46,7 @@ pub enum DemoError {
     Settings(#[from] SettingsError),
     /// A pass that was refused.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(#[from] FatalError),
     /// A pass that was incomplete.
     #[error("a pass of the demo was incomplete: {0}")]
     Incomplete(String),
@@ -68,7 +68,7 @@ pub async fn demo<W: Write>(
     directory: &Directory,
     clock: fn() -> Timestamp,
 ) -> Result<(), DemoError> {
-    let mut story = Story::begin(Stage::new(out, has_colours), &directory.path, clock).await?;
+    let mut story = Story::begin(DemoStage::new(out, has_colours), &directory.path, clock).await?;
     story.tell().await?;
     if directory.keep {
         story.stage.say(&format!("\nKept: {}", directory.path.display()))?;
@@ -105,7 +105,7 @@ impl Drop for Directory {
 }
 
 struct Story<W> {
-    stage: Stage<W>,
+    stage: DemoStage<W>,
     people: People,
     settings: Settings,
     clock: fn() -> Timestamp,
@@ -121,7 +121,7 @@ const SILENT: i64 = 4;
 const DAMAGED: i64 = 5;
 
 impl<W: Write> Story<W> {
-    async fn begin(mut stage: Stage<W>, directory: &Path, clock: fn() -> Timestamp) -> Result<Self, DemoError> {
+    async fn begin(mut stage: DemoStage<W>, directory: &Path, clock: fn() -> Timestamp) -> Result<Self, DemoError> {
         let sandbox = Sandbox::start().await?;
         for login in ["owner", "bot", "reader"] {
             sandbox.user(login);
@@ -193,7 +193,7 @@ impl<W: Write> Story<W> {
 
     async fn disturb(&mut self) -> Result<(), DemoError> {
         let now = (self.clock)();
-        beat(&self.cell(BEATING).await?, &Word::new(WizardState::Working, Some("all quiet")), now)?;
+        beat(&self.cell(BEATING).await?, &HeartbeatPayload::new(WizardState::Working, Some("all quiet")), now)?;
         let hour_ago = Some(now.plus(TimeDelta::hours(-1)));
         let heartbeat = Heartbeat {
             timestamp: hour_ago,
@@ -205,7 +205,7 @@ impl<W: Write> Story<W> {
         };
         std::fs::write(self.cell(SILENT).await?.join(Part::Heartbeat.path()), pretty(&heartbeat))?;
         let damaged = self.cell(DAMAGED).await?;
-        beat(&damaged, &Word::new(WizardState::Working, None), now)?;
+        beat(&damaged, &HeartbeatPayload::new(WizardState::Working, None), now)?;
         std::fs::remove_dir_all(damaged.join(Part::Artifacts.path()))?;
         self.stage.say("   lazarus-pit beat --cell …         in the cell of #3, by merlin")?;
         self.stage.say("   (no beat for an hour)             in the cell of #4")?;
@@ -217,7 +217,11 @@ impl<W: Write> Story<W> {
         let corrections =
             [("wizards spellbook", REPOSITORY), ("### Stale after\n\n_No response_", "### Stale after\n\n1 hour")];
         self.people.correct(WRONG, &corrections).await?;
-        beat(&self.cell(SILENT).await?, &Word::new(WizardState::Done, Some("there are many")), (self.clock)())?;
+        beat(
+            &self.cell(SILENT).await?,
+            &HeartbeatPayload::new(WizardState::Done, Some("there are many")),
+            (self.clock)(),
+        )?;
         self.stage.say("   the reader edits #2 and saves")?;
         self.stage.say("   lazarus-pit beat --state done     in the cell of #4, by circe\n")?;
         Ok(())

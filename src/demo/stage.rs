@@ -6,13 +6,13 @@ use std::path::Path;
 
 /// Where the story is told.
 #[derive(Debug)]
-pub(super) struct Stage<W> {
+pub(super) struct DemoStage<W> {
     out: W,
     has_colours: bool,
     chapter: u32,
 }
 
-impl<W: Write> Stage<W> {
+impl<W: Write> DemoStage<W> {
     pub(super) fn new(out: W, has_colours: bool) -> Self {
         Self { out, has_colours, chapter: 0 }
     }

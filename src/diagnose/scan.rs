@@ -3,16 +3,16 @@
 use crate::config::Settings;
 use crate::engine::report::counted;
 use crate::mission::cell::health::{Facts, Health, Verdict, age, assess};
-use crate::mission::cell::heartbeat::{Beat, WizardState};
-use crate::mission::cell::{Failure, Sighting};
+use crate::mission::cell::heartbeat::{ObservedHeartbeat, WizardState};
+use crate::mission::cell::{CellObservation, ReadFailure};
 use crate::mission::identity::{MissionId, WizardName};
-use crate::mission::record::{IssueState, Record, Said};
+use crate::mission::record::{IssueState, Published, Record};
 use crate::mission::text::Printable;
-use crate::mission::time::{Timestamp, spoken_age};
+use crate::mission::time::{Timestamp, format_age};
 use crate::world::blocking_pool::{self, LOOK_PATIENCE};
 use crate::world::cells::look;
 use crate::world::store::root::{Root, RootError};
-use crate::world::terminal::{Printed, Screen, Table, Tone};
+use crate::world::terminal::{Printed, Table, Terminal, Tone};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
@@ -104,14 +104,15 @@ pub fn scan(settings: &Settings, filter: &Filter, now: Timestamp) -> Result<Heal
 }
 
 fn had_a_cell(record: &Record) -> bool {
-    record.state == IssueState::Open && record.binding.as_ref().is_some_and(|binding| binding.seen_whole)
+    record.state == IssueState::Open && record.binding.as_ref().is_some_and(|binding| binding.was_complete)
 }
 
 fn judge_all(judge: &Arc<Judge>, ids: Vec<MissionId>) -> Vec<CellReport> {
     let ids: Arc<[MissionId]> = ids.into();
     let (at, judging) = (Arc::clone(&ids), Arc::clone(judge));
-    let judged = blocking_pool::gather(ids.len(), LOOK_PATIENCE, move |index| judging.look_and_judge(at[index]));
-    let unseen = Sighting::Failed(Failure::Timeout);
+    let judged =
+        blocking_pool::map_with_stall_timeout(ids.len(), LOOK_PATIENCE, move |index| judging.look_and_judge(at[index]));
+    let unseen = CellObservation::Failed(ReadFailure::Timeout);
     judged.into_iter().zip(&*ids).map(|(cell, id)| cell.unwrap_or_else(|| judge.judge(*id, &unseen))).collect()
 }
 
@@ -128,7 +129,7 @@ impl Judge {
         self.judge(id, &look::look(&*self.root, id, self.root.resolver()))
     }
 
-    fn judge(&self, id: MissionId, sighting: &Sighting) -> CellReport {
+    fn judge(&self, id: MissionId, sighting: &CellObservation) -> CellReport {
         let record = self.bound.get(&id);
         let binding = record.and_then(|record| record.binding.as_ref());
         let facts = sighting.cell();
@@ -137,13 +138,13 @@ impl Judge {
         let verdict = assess(&Facts {
             sighting,
             bound: binding.is_some(),
-            ever_beat: binding.is_some_and(|binding| binding.ever_beat),
+            ever_heartbeat: binding.is_some_and(|binding| binding.ever_heartbeat),
             stale_after: stale_after.or(own_limit.map(Duration::from_secs)).unwrap_or(self.stale_after),
             now: self.now,
         });
         let beat = facts.and_then(|cell| cell.heartbeat.as_ref());
         let stamped = beat.and_then(|beat| Some((beat.heartbeat.timestamp?, beat)));
-        let said = record.and_then(|record| record.said.as_ref());
+        let said = record.and_then(|record| record.published.as_ref());
         CellReport {
             mission_id: id,
             health: verdict.health,
@@ -151,8 +152,8 @@ impl Judge {
             problem: verdict.problem(),
             path: self.root.path().join(id.to_string()).display().to_string(),
             heartbeat_age_seconds: stamped.map(|(stamp, beat)| age(stamp, beat, self.now).num_seconds()),
-            state: stamped.map(|(_, beat)| beat.heartbeat.says()),
-            notes: beat.map_or_else(Vec::new, Beat::remarks),
+            state: stamped.map(|(_, beat)| beat.heartbeat.agent_state()),
+            notes: beat.map_or_else(Vec::new, ObservedHeartbeat::remarks),
             phase: said.map(|said| said.phase.word()),
             wizard: binding.and_then(|binding| binding.spec.wizard.clone()),
             since: said.and_then(|said| since(said, verdict)),
@@ -161,7 +162,7 @@ impl Judge {
     }
 }
 
-fn since(said: &Said, verdict: Verdict) -> Option<Timestamp> {
+fn since(said: &Published, verdict: Verdict) -> Option<Timestamp> {
     let is_same = said.verdict.is_some_and(|known| known.health == verdict.health);
     is_same.then_some(said.since)
 }
@@ -181,7 +182,7 @@ impl HealthReport {
 impl HealthReport {
     /// A table for people.
     #[must_use]
-    pub fn render(&self, screen: Screen) -> Printed {
+    pub fn render(&self, screen: Terminal) -> Printed {
         let rows = self.cells.iter().map(|cell| (tone(cell.health), cell.row())).collect();
         let mut text = Table { head: ["HEALTH", "REASON", "HEARTBEAT", "WIZARD", "CELL"], rows }.render(screen);
         let counts = counted(&self.summary);
@@ -211,7 +212,7 @@ pub fn tone(health: Health) -> Tone {
 
 impl CellReport {
     fn row(&self) -> [String; 5] {
-        let age = self.heartbeat_age_seconds.map_or("never".to_owned(), spoken_age);
+        let age = self.heartbeat_age_seconds.map_or("never".to_owned(), format_age);
         let wizard = self.wizard.as_ref().map_or("-".to_owned(), ToString::to_string);
         let cell = match &self.issue {
             Some(issue) => format!("{} {issue}", self.mission_id),

@@ -1,12 +1,12 @@
 //! Finds out that somebody has changed or deleted a comment of ours, and puts its issue in line.
 
 use crate::engine::Engine;
-use crate::engine::fleet::{Fleet, Place};
+use crate::engine::fleet::{Fleet, IssueRef};
 use crate::engine::forge::{Forge, OVERLAP};
 use crate::engine::queue::Key;
 use crate::mission::identity::RepositoryId;
-use crate::mission::observation::Here;
-use crate::mission::root_metadata::KnownRepository;
+use crate::mission::observation::PassContext;
+use crate::mission::root_metadata::RepositoryRef;
 use crate::mission::status::comment_check::{
     CommentEvent, SeenComment, has_comment, is_suspect, is_suspect_by, look_back,
 };
@@ -24,15 +24,15 @@ impl Fleet {
     pub(crate) fn suspect_listed(
         &mut self,
         repository: RepositoryId,
-        (here, asked_at): (&Here, Instant),
+        (here, asked_at): (&PassContext, Instant),
         comments: &[SeenComment],
-    ) -> Vec<Place> {
+    ) -> Vec<IssueRef> {
         if comments.is_empty() {
             return Vec::new();
         }
         let of_repository = || self.known.range((repository, i64::MIN)..=(repository, i64::MAX));
         let remembered = of_repository().filter_map(|(place, known)| Some((known.record.comment.as_ref()?.id, *place)));
-        let remembered: HashMap<i64, Place> = remembered.collect();
+        let remembered: HashMap<i64, IssueRef> = remembered.collect();
         let mut suspect = Vec::new();
         for seen in comments {
             let marked = seen.number.filter(|_| seen.marker.is_some()).map(|number| (repository, number));
@@ -51,7 +51,7 @@ impl Fleet {
         known.any(|(_, known)| has_comment(&known.record))
     }
 
-    fn suspect(&mut self, places: &[Place], at: Instant) {
+    fn suspect(&mut self, places: &[IssueRef], at: Instant) {
         for place in places {
             if let Some(known) = self.known.get_mut(place) {
                 known.suspect_at = known.suspect_at.max(Some(at));
@@ -60,12 +60,12 @@ impl Fleet {
     }
 
     /// Whether a mission's comment is suspect.
-    pub(crate) fn is_comment_suspect(&self, place: Place) -> bool {
+    pub(crate) fn is_comment_suspect(&self, place: IssueRef) -> bool {
         self.known.get(&place).is_some_and(|known| known.suspect_at.is_some())
     }
 
     /// The mission whose comment an event makes suspect.
-    fn suspect_by(&self, here: &Here, event: &CommentEvent) -> Option<Place> {
+    fn suspect_by(&self, here: &PassContext, event: &CommentEvent) -> Option<IssueRef> {
         let repository = event.repository_id;
         let mut known = self.known.range((repository, i64::MIN)..=(repository, i64::MAX));
         known.find(|(_, known)| is_suspect_by(&known.record, here, event)).map(|(place, _)| *place)
@@ -78,7 +78,7 @@ impl Engine {
     pub(super) async fn find_changed_comments(
         &self,
         forge: &Forge,
-        repository: &KnownRepository,
+        repository: &RepositoryRef,
     ) -> Result<(), ForgeError> {
         let Some(applier) = forge.applier() else { return Ok(()) };
         let has_comments = locked(&self.fleet).has_comments(repository.id);
@@ -108,9 +108,9 @@ impl Engine {
         }
         if listed.has_more {
             tracing::warn!("{}: more comments have changed than are read at once; an audit follows", repository.name);
-            self.queue.add(Key::Audit);
+            self.queue.add(Key::Resync);
         }
-        self.remember_anew(&applier, repository.id, &listed.comments).await;
+        self.record_comments(&applier, repository.id, &listed.comments).await;
         let here = applier.here();
         let suspect = locked(&self.fleet).suspect_listed(repository.id, (&here, asked_at), &listed.comments);
         for (repository, number) in suspect {
@@ -120,7 +120,7 @@ impl Engine {
     }
 
     /// What a turn under way has written is on the disk before it is in mind.
-    async fn remember_anew(&self, applier: &Applier, repository: RepositoryId, comments: &[SeenComment]) {
+    async fn record_comments(&self, applier: &Applier, repository: RepositoryId, comments: &[SeenComment]) {
         let here = applier.here();
         let differing = {
             let fleet = locked(&self.fleet);
@@ -140,7 +140,7 @@ impl Engine {
     }
 
     /// Hears for as long as this lives what webhooks tell of comments.
-    pub(super) async fn hear_comments(self: Arc<Self>) {
+    pub(super) async fn receive_comments(self: Arc<Self>) {
         let Some(mut events) = locked(&self.commented).take() else { return };
         while let Some(event) = events.recv().await {
             let here = self.forge.as_ref().and_then(|forge| forge.here(self.now()));

@@ -7,10 +7,10 @@ use crate::engine::snapshot::GatewayView;
 use crate::mission::fleet::host_clock::HostClock;
 use crate::mission::identity::MissionId;
 use crate::world::blocking_pool::apart;
-use crate::world::cells::heartbeats::Beaten;
+use crate::world::cells::heartbeats::HeartbeatEvent;
 use crate::world::cells::look;
 use crate::world::clock;
-use crate::world::http_client::Courier;
+use crate::world::http_client::HttpClient;
 use crate::world::lock_unpoisoned::locked;
 use crate::world::store::removal::BUDGET;
 use crate::world::store::trash;
@@ -34,7 +34,7 @@ impl Engine {
     /// Asks one gateway again and again, for as long as this lives.
     async fn watch_gateway(self: Arc<Self>, at: usize) {
         let Some(gateway) = self.settings.daemon.gateways.get(at) else { return };
-        let Ok(courier) = Courier::to(gateway.url.clone()) else { return };
+        let Ok(courier) = HttpClient::to(gateway.url.clone()) else { return };
         let mut beats = clock::interval(gateway.interval);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -83,24 +83,24 @@ impl Engine {
     }
 
     /// Hears for as long as this lives.
-    pub(super) async fn hear_beats(self: Arc<Self>) {
+    pub(super) async fn receive_heartbeats(self: Arc<Self>) {
         let Some(mut beats) = locked(&self.beaten).take() else { return };
         let mut heard = Vec::new();
         while beats.recv_many(&mut heard, BEATS_MAX).await > 0 {
             let news = self.news_of(&mut heard);
             if !news.is_empty() {
-                self.look_into(news).await;
+                self.recheck(news).await;
             }
         }
     }
 
     /// The cells of which something else is shown than what was heard. Most beats only say that all is as it was.
-    fn news_of(&self, heard: &mut Vec<Beaten>) -> BTreeSet<MissionId> {
+    fn news_of(&self, heard: &mut Vec<HeartbeatEvent>) -> BTreeSet<MissionId> {
         let fleet = locked(&self.fleet);
         heard.drain(..).filter(|(id, says)| !fleet.is_shown(*id, *says)).map(|(id, _)| id).collect()
     }
 
-    async fn look_into(self: &Arc<Self>, ids: BTreeSet<MissionId>) {
+    async fn recheck(self: &Arc<Self>, ids: BTreeSet<MissionId>) {
         let root = Arc::clone(&self.root);
         let look = move || ids.into_iter().map(|id| (id, look::look(&*root, id, root.resolver()))).collect::<Vec<_>>();
         let Ok(sightings) = tokio::task::spawn_blocking(look).await else { return };
@@ -108,7 +108,7 @@ impl Engine {
         let mut keys: Vec<Key> = Vec::new();
         {
             let mut fleet = locked(&self.fleet);
-            keys.extend(sightings.iter().filter_map(|(id, sighting)| fleet.notice(*id, sighting, &ground)));
+            keys.extend(sightings.iter().filter_map(|(id, sighting)| fleet.observe(*id, sighting, &ground)));
         }
         for key in keys {
             self.queue.add(key);
@@ -126,8 +126,8 @@ pub async fn run<T: Into<HostClock>>(
 ) {
     let mut shutdown = std::pin::pin!(shutdown);
     let mut workers = JoinSet::new();
-    workers.spawn(Arc::clone(&engine).hear_beats());
-    workers.spawn(Arc::clone(&engine).hear_comments());
+    workers.spawn(Arc::clone(&engine).receive_heartbeats());
+    workers.spawn(Arc::clone(&engine).receive_comments());
     workers.spawn(Arc::clone(&engine).renew_token());
     workers.spawn(Arc::clone(&engine).keep_trash_empty());
     for at in 0..engine.settings.daemon.gateways.len() {

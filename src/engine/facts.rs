@@ -4,12 +4,12 @@ use crate::mission::observation::{Comments, Observation, Origin, Timeline};
 use crate::mission::plan::missing_facts::MissingFacts;
 use crate::mission::status::comment_check::SeenComment;
 use crate::world::forge::ForgeError;
-use crate::world::observer::{Observer, OwnComments, Said};
+use crate::world::observer::{IssueThread, Observer, OwnComments};
 
 /// What the forge answered.
 #[derive(Debug)]
 pub(crate) struct FetchedFacts {
-    said: Option<Result<Said, ForgeError>>,
+    said: Option<Result<IssueThread, ForgeError>>,
     comment: Option<Result<Option<SeenComment>, ForgeError>>,
     origin: Option<Result<Origin, ForgeError>>,
 }
@@ -45,7 +45,7 @@ impl FetchedFacts {
             seen.take_checked_comment(found?.as_ref());
         }
         let Some(said) = self.said else { return Ok(()) };
-        let Said { comments, count, timeline } = said?;
+        let IssueThread { comments, count, timeline } = said?;
         // A comment of ours may be newer than the listing that the issue came from.
         let ours = i64::try_from(comments.len()).unwrap_or(i64::MAX);
         (seen.issue.comments, seen.other_comments) = (count, count.saturating_sub(ours).max(0));

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 /// Why no pass takes place: a person has to act, and nothing has been written.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub enum FatalError {
     /// A setting.
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -34,7 +34,7 @@ pub enum Refusal {
 
 /// Something that went wrong, with what it went wrong about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Trouble {
+pub struct Failure {
     /// A repository, or an issue as `owner/name#N`.
     pub about: String,
     /// The issue, where it is about one.
@@ -57,7 +57,7 @@ pub struct Trouble {
     pub needs_a_token: bool,
 }
 
-impl Trouble {
+impl Failure {
     /// What went wrong with the service: its root, or the forge as a whole.
     pub(crate) fn service(about: String, kind: &'static str, message: String) -> Self {
         let scope = FailureScope::Service;
@@ -180,9 +180,9 @@ impl Trouble {
     }
 }
 
-impl From<&Trouble> for FailureView {
-    fn from(trouble: &Trouble) -> Self {
-        let Trouble { about, scope, kind, message, is_permanent, .. } = trouble;
+impl From<&Failure> for FailureView {
+    fn from(trouble: &Failure) -> Self {
+        let Failure { about, scope, kind, message, is_permanent, .. } = trouble;
         let (about, message) = (about.clone(), message.clone());
         Self { scope: *scope, about, kind, is_permanent: *is_permanent, message }
     }

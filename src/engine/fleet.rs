@@ -2,23 +2,23 @@
 
 use crate::engine::queue::Key;
 use crate::engine::snapshot::MissionView;
-use crate::engine::tracked::{Hold, Tracked};
-use crate::mission::alert::state::Ledger;
-use crate::mission::cell::Sighting;
+use crate::engine::tracked::{HoldState, Tracked};
+use crate::mission::alert::state::FleetAlertRecord;
+use crate::mission::cell::CellObservation;
 use crate::mission::cell::health::{Facts, Verdict, assess};
 use crate::mission::cell::starts::Starts;
-use crate::mission::fleet::admission::{Admission, Capacity, Limit, Limits, Occupant, admit};
+use crate::mission::fleet::admission::{Admission, Capacity, CapacityLimit, CapacityLimits, Occupant, admit};
 use crate::mission::fleet::host_clock::waits;
 use crate::mission::fleet::mass_change_guard::{Closing, has_cell, held, held_closings};
 use crate::mission::fleet::ownership::Claims;
 use crate::mission::identity::{ForgeUrl, MissionId, RepositoryId};
-use crate::mission::observation::{Allowance, IssueFacts};
+use crate::mission::observation::{AlertPermit, IssueFacts};
 use crate::mission::plan::change::Change;
 use crate::mission::plan::step::Candidate;
 use crate::mission::record::{IssueKey, IssueState, Record};
 use crate::mission::status::lifecycle::is_proposal;
 use crate::mission::time::Timestamp;
-use crate::world::cells::cell_cache::{Seen, Watch};
+use crate::world::cells::cell_cache::{CellCache, Seen};
 use chrono::TimeDelta;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -27,43 +27,43 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// A repository's id and an issue's number in it.
-pub(crate) type Place = (RepositoryId, i64);
+pub(crate) type IssueRef = (RepositoryId, i64);
 
 /// Everything that is kept in mind.
 #[derive(Debug, Default)]
 pub(crate) struct Fleet {
-    pub(super) known: BTreeMap<Place, Tracked>,
-    pub(super) places: HashMap<MissionId, Place>,
+    pub(super) known: BTreeMap<IssueRef, Tracked>,
+    pub(super) places: HashMap<MissionId, IssueRef>,
     pub(super) views: BTreeMap<MissionId, Arc<MissionView>>,
     pub(crate) existing: BTreeSet<MissionId>,
     /// What listings have just told, so that a thousand changes cost no thousand requests.
-    news: HashMap<Place, News>,
+    news: HashMap<IssueRef, News>,
     /// What the root's file system was short of when it was asked last.
-    pub(crate) shortage: Option<Limit>,
+    pub(crate) shortage: Option<CapacityLimit>,
     /// Whether this host's clock has jumped since the pass before.
     pub(super) is_clock_unsure: bool,
     /// New cells since the last tick.
     pub(super) new_cells: usize,
     /// Capacity that was promised to those that are being looked at.
-    promised: BTreeMap<Place, Occupant>,
+    promised: BTreeMap<IssueRef, Occupant>,
     /// Missions with cells that were found closed since the last tick.
-    closed: BTreeSet<Place>,
+    closed: BTreeSet<IssueRef>,
     /// Cells that those take over that are being looked at.
     claims: Claims,
     /// Who may raise an alarm.
-    pub(super) alarms: Alarms,
+    pub(super) alerts: Alerts,
 }
 
 /// An issue as a listing told it.
 #[derive(Debug)]
 struct News {
-    told: Told,
+    told: ListedFacts,
     asked_at: Instant,
 }
 
 /// How much is known of it.
 #[derive(Debug)]
-pub(super) enum Told {
+pub(super) enum ListedFacts {
     /// The issue alone.
     Facts(Box<IssueFacts>),
     /// All that a turn needs; it has begun.
@@ -71,7 +71,7 @@ pub(super) enum Told {
 }
 
 /// What all cells have in common in the light of what is known.
-pub(super) struct Ground<'a> {
+pub(super) struct ViewContext<'a> {
     pub(super) missions_root: &'a str,
     pub(super) forge: Option<&'a ForgeUrl>,
     pub(super) stale_after: Duration,
@@ -80,7 +80,7 @@ pub(super) struct Ground<'a> {
     pub(super) close_grace: TimeDelta,
 }
 
-impl Ground<'_> {
+impl ViewContext<'_> {
     /// The time, and when it began for this daemon.
     pub(super) fn time(&self) -> (Timestamp, &Starts) {
         (self.now, self.starts)
@@ -89,15 +89,15 @@ impl Ground<'_> {
 
 impl Fleet {
     /// Takes note of a record as an audit has read it, unless its issue was looked at since.
-    pub(crate) fn recall(&mut self, record: &Record, read_at: Instant) {
+    pub(crate) fn load(&mut self, record: &Record, read_at: Instant) {
         let before = self.known.get(&place_of(&record.issue));
         if before.and_then(|before| before.looked_at).is_some_and(|looked_at| looked_at >= read_at) {
             return;
         }
         // It is in the record only once the issue is looked at.
-        let hold = before.map(|before| before.hold).filter(|hold| *hold != Hold::None);
-        let closing = before.map(|before| before.closing).filter(|closing| *closing != Hold::None);
-        let known = self.know(record);
+        let hold = before.map(|before| before.hold).filter(|hold| *hold != HoldState::None);
+        let closing = before.map(|before| before.closing).filter(|closing| *closing != HoldState::None);
+        let known = self.track(record);
         known.hold = hold.unwrap_or(known.hold);
         known.closing = closing.unwrap_or(known.closing);
     }
@@ -106,9 +106,9 @@ impl Fleet {
     pub(super) fn begin_pass(&mut self) -> Vec<Key> {
         self.new_cells = 0;
         self.closed.clear();
-        let held = self.known.iter_mut().filter(|(_, known)| known.closing == Hold::Held);
+        let held = self.known.iter_mut().filter(|(_, known)| known.closing == HoldState::Held);
         let confirmed = held.map(|((repository, number), known)| {
-            known.closing = Hold::Confirmed;
+            known.closing = HoldState::Confirmed;
             Key::Issue { repository: *repository, number: *number }
         });
         confirmed.collect()
@@ -118,7 +118,7 @@ impl Fleet {
     pub(crate) fn find_closed<'a>(&mut self, found: impl IntoIterator<Item = &'a IssueFacts>) {
         for facts in found.into_iter().filter(|facts| facts.state == IssueState::Closed) {
             let place = place_of(&facts.key);
-            let is_news = |known: &Tracked| known.closing != Hold::Confirmed && has_cell(&known.record);
+            let is_news = |known: &Tracked| known.closing != HoldState::Confirmed && has_cell(&known.record);
             if self.known.get(&place).is_some_and(is_news) {
                 self.closed.insert(place);
             }
@@ -131,14 +131,14 @@ impl Fleet {
             // One that was let through in this pass counts on.
             let is_closed = self.closed.contains(place);
             let has_cell = is_closed || has_cell(&known.record);
-            (*place, Closing { has_cell, is_closed, awaits_confirmation: known.closing == Hold::Confirmed })
+            (*place, Closing { has_cell, is_closed, awaits_confirmation: known.closing == HoldState::Confirmed })
         });
         let held = held_closings(closings);
         let mut count = 0;
         for place in &held {
             let Some(known) = self.known.get_mut(place).filter(|known| has_cell(&known.record)) else { continue };
-            count += usize::from(known.closing != Hold::Held);
-            known.closing = Hold::Held;
+            count += usize::from(known.closing != HoldState::Held);
+            known.closing = HoldState::Held;
         }
         if count > 0 {
             tracing::warn!(
@@ -150,21 +150,22 @@ impl Fleet {
 
     /// Whether a mission degraded or was closed together with too many others and waits for the next pass, or its cell is
     /// about to be moved away by a clock that has jumped.
-    pub(crate) fn is_held(&self, place: Place) -> bool {
-        let is_held = |known: &Tracked| known.hold == Hold::Held || known.closing == Hold::Held;
+    pub(crate) fn is_held(&self, place: IssueRef) -> bool {
+        let is_held = |known: &Tracked| known.hold == HoldState::Held || known.closing == HoldState::Held;
         let is_moved_away = |known: &Tracked| self.is_clock_unsure && known.record.ended_at.is_some();
         self.known.get(&place).is_some_and(|known| is_held(known) || is_moved_away(known))
     }
 
     /// Takes note of a record as it is now.
-    pub(super) fn know(&mut self, record: &Record) -> &mut Tracked {
+    pub(super) fn track(&mut self, record: &Record) -> &mut Tracked {
         let place = place_of(&record.issue);
         let mut known = Tracked::new(record);
         if let Some(before) = self.known.get(&place) {
             // Only the next sweep lets go of it.
-            known.hold = if before.hold == Hold::Held { Hold::Held } else { known.hold };
-            known.closing = if before.closing == Hold::Held { Hold::Held } else { known.closing };
-            (known.settled, known.looked_at, known.wants_room) = (before.settled, before.looked_at, before.wants_room);
+            known.hold = if before.hold == HoldState::Held { HoldState::Held } else { known.hold };
+            known.closing = if before.closing == HoldState::Held { HoldState::Held } else { known.closing };
+            (known.settled, known.looked_at, known.wants_capacity) =
+                (before.settled, before.looked_at, before.wants_capacity);
             known.suspect_at = before.suspect_at;
             if known.changes == before.changes {
                 known.changes = Arc::clone(&before.changes);
@@ -187,7 +188,7 @@ impl Fleet {
     /// The cells that should be there.
     pub(super) fn expected(&self) -> Vec<MissionId> {
         let ours = self.known.values().filter(|known| known.record.is_served_here());
-        let whole = ours.filter_map(|known| known.record.binding.as_ref().filter(|binding| binding.seen_whole));
+        let whole = ours.filter_map(|known| known.record.binding.as_ref().filter(|binding| binding.was_complete));
         whole.map(|binding| binding.mission_id).collect()
     }
 
@@ -198,28 +199,28 @@ impl Fleet {
     }
 
     /// Takes what a listing told of an issue; whether it is news.
-    pub(super) fn offer(&mut self, facts: IssueFacts, asked_at: Instant) -> bool {
+    pub(super) fn enqueue_if_changed(&mut self, facts: IssueFacts, asked_at: Instant) -> bool {
         let place = place_of(&facts.key);
-        let is_news = self.is_news(&facts, asked_at);
+        let is_news = self.is_event(&facts, asked_at);
         if is_news {
-            self.news.insert(place, News { told: Told::Facts(Box::new(facts)), asked_at });
+            self.news.insert(place, News { told: ListedFacts::Facts(Box::new(facts)), asked_at });
         }
         is_news
     }
 
     /// Takes a mission whose turn has begun, unless its issue was looked at since; whether it did. A cell that it is about to
     /// have is its own from then on.
-    pub(super) fn offer_ready(&mut self, mut candidate: Candidate, asked_at: Instant) -> bool {
+    pub(super) fn enqueue_candidate(&mut self, mut candidate: Candidate, asked_at: Instant) -> bool {
         let place = place_of(&candidate.seen.issue.key);
-        let is_news = self.is_news(&candidate.seen.issue, asked_at);
+        let is_news = self.is_event(&candidate.seen.issue, asked_at);
         if is_news {
             self.confirms(&mut candidate);
-            self.news.insert(place, News { told: Told::Ready(Box::new(candidate)), asked_at });
+            self.news.insert(place, News { told: ListedFacts::Ready(Box::new(candidate)), asked_at });
         }
         is_news
     }
 
-    fn is_news(&self, facts: &IssueFacts, asked_at: Instant) -> bool {
+    fn is_event(&self, facts: &IssueFacts, asked_at: Instant) -> bool {
         match self.known.get(&place_of(&facts.key)) {
             None => facts.is_open() && is_proposal(facts),
             Some(known) => {
@@ -230,7 +231,7 @@ impl Fleet {
     }
 
     /// What a listing told of an issue, unless it was looked at since; each is taken once.
-    pub(super) fn take_news(&mut self, place: Place) -> Option<(Told, Instant)> {
+    pub(super) fn take_news(&mut self, place: IssueRef) -> Option<(ListedFacts, Instant)> {
         let News { told, asked_at } = self.news.remove(&place)?;
         let looked_at = self.known.get(&place).and_then(|known| known.looked_at);
         looked_at.is_none_or(|looked_at| looked_at < asked_at).then_some((told, asked_at))
@@ -250,7 +251,7 @@ impl Fleet {
     }
 
     /// What was reserved was taken, by a new cell, or is not needed any more.
-    pub(super) fn release(&mut self, place: Place, new_cell: Option<MissionId>) {
+    pub(super) fn release(&mut self, place: IssueRef, new_cell: Option<MissionId>) {
         self.promised.remove(&place);
         self.claims.release(place);
         self.new_cells += usize::from(new_cell.is_some());
@@ -264,11 +265,11 @@ impl Fleet {
 
     /// Finds the owner of the cell, and whether there is capacity for one that wants it, beside all others that wait; if so,
     /// it is reserved.
-    pub(super) fn place(&mut self, candidate: &mut Candidate, limits: Limits) {
+    pub(super) fn place(&mut self, candidate: &mut Candidate, limits: CapacityLimits) {
         let alone = candidate.turn.situation(&candidate.seen);
         let bound = self.places.get(&candidate.seen.mission_id).and_then(|place| self.known.get(place));
         candidate.seen.owner = self.claims.owner(&candidate.seen, alone, bound.map(Tracked::issue));
-        if !alone.wants_room(&candidate.seen) {
+        if !alone.wants_capacity(&candidate.seen) {
             return;
         }
         let (key, place) = (&candidate.seen.issue.key, place_of(&candidate.seen.issue.key));
@@ -286,12 +287,12 @@ impl Fleet {
         }
     }
 
-    fn waiting(&self) -> impl Iterator<Item = (&Place, &Tracked)> {
-        self.known.iter().filter(|(_, known)| known.wants_room && known.record.is_served_here())
+    fn waiting(&self) -> impl Iterator<Item = (&IssueRef, &Tracked)> {
+        self.known.iter().filter(|(_, known)| known.wants_capacity && known.record.is_served_here())
     }
 
     /// Those that waited for capacity and have it now.
-    pub(super) fn admitted(&self, limits: Limits) -> Vec<Key> {
+    pub(super) fn admitted(&self, limits: CapacityLimits) -> Vec<Key> {
         let admissions = self.admit(self.waiting().map(|(_, known)| known.issue()), limits);
         let has_room = |known: &Tracked| {
             let key = known.issue();
@@ -305,7 +306,7 @@ impl Fleet {
     pub(crate) fn admit<'a>(
         &self,
         candidates: impl Iterator<Item = &'a IssueKey>,
-        limits: Limits,
+        limits: CapacityLimits,
     ) -> HashMap<(RepositoryId, i64), Admission> {
         let new_cells = self.new_cells + self.promised.len();
         let occupants =
@@ -315,8 +316,9 @@ impl Fleet {
     }
 
     /// Judges every cell after a sweep; the missions that have to be looked at.
-    pub(super) fn judge(&mut self, watch: &Watch, ground: &Ground<'_>) -> Vec<Key> {
-        self.existing = watch.all().filter(|(_, seen)| seen.sighting != Sighting::Absent).map(|(id, _)| id).collect();
+    pub(super) fn judge(&mut self, watch: &CellCache, ground: &ViewContext<'_>) -> Vec<Key> {
+        self.existing =
+            watch.all().filter(|(_, seen)| seen.sighting != CellObservation::Absent).map(|(id, _)| id).collect();
         self.views.retain(|id, view| watch.seen(*id).is_some() || !view.has_cell);
         self.show_all_archived(ground);
         let verdicts: Vec<(MissionId, Verdict)> =
@@ -336,11 +338,11 @@ impl Fleet {
             let Some(place) = self.places.get(&id).copied() else { continue };
             let Some(known) = self.known.get_mut(&place) else { continue };
             if held.contains(&id) {
-                known.hold = Hold::Held;
+                known.hold = HoldState::Held;
                 continue;
             }
-            if known.hold == Hold::Held {
-                known.hold = Hold::Confirmed;
+            if known.hold == HoldState::Held {
+                known.hold = HoldState::Confirmed;
             }
             let is_unsure = self.is_clock_unsure && known.record.ended_at.is_some();
             if !is_unsure && known.needs_turn(verdict, &seen.sighting, (ground.now, ground.close_grace)) {
@@ -360,17 +362,22 @@ impl Fleet {
         self.known.get(self.places.get(&id)?)
     }
 
-    fn verdict(&self, id: MissionId, seen: &Seen, ground: &Ground<'_>) -> Verdict {
+    fn verdict(&self, id: MissionId, seen: &Seen, ground: &ViewContext<'_>) -> Verdict {
         let sighting = &seen.sighting;
         if let Some(verdict) = self.of_mission(id).and_then(|known| known.verdict(sighting, ground.time())) {
             return verdict;
         }
         let stale_after = seen.own_limit.map_or(ground.stale_after, Duration::from_secs);
-        assess(&Facts { sighting, bound: false, ever_beat: false, stale_after, now: ground.now })
+        assess(&Facts { sighting, bound: false, ever_heartbeat: false, stale_after, now: ground.now })
     }
 
     /// Takes note of how one cell looks; its issue, if that has to be looked at.
-    pub(super) fn notice(&mut self, id: MissionId, sighting: &Sighting, ground: &Ground<'_>) -> Option<Key> {
+    pub(super) fn observe(
+        &mut self,
+        id: MissionId,
+        sighting: &CellObservation,
+        ground: &ViewContext<'_>,
+    ) -> Option<Key> {
         let place = *self.places.get(&id)?;
         let verdict = self.known.get(&place)?.verdict(sighting, ground.time())?;
         self.show(id, sighting, verdict, ground);
@@ -380,7 +387,7 @@ impl Fleet {
     }
 }
 
-pub(crate) fn place_of(key: &IssueKey) -> Place {
+pub(crate) fn place_of(key: &IssueKey) -> IssueRef {
     (key.repository_id, key.number)
 }
 
@@ -397,9 +404,9 @@ pub(crate) fn fingerprint(facts: &IssueFacts) -> u64 {
 
 /// What is kept in mind of alarms.
 #[derive(Debug, Default)]
-pub(super) struct Alarms {
+pub(super) struct Alerts {
     /// Who may speak, by repository and number, until somebody has looked at it.
-    pub(super) allowed: BTreeMap<Place, Allowance>,
+    pub(super) permits: BTreeMap<IssueRef, AlertPermit>,
     /// What is to be done for many.
     pub(super) task: Option<Task>,
     /// How many waited for another hour at the last sweep.
@@ -410,19 +417,19 @@ pub(super) struct Alarms {
 #[derive(Debug)]
 pub(super) enum Task {
     /// Find out whether a comment was posted.
-    Settle(Ledger),
+    Settle(FleetAlertRecord),
     /// Say it, or remember it.
     Do(Change),
 }
 
-impl Alarms {
+impl Alerts {
     /// Whether a mission may speak in the look that is under way.
-    pub(super) fn allowance(&self, place: Place) -> Allowance {
-        self.allowed.get(&place).copied().unwrap_or(Allowance::Held)
+    pub(super) fn allowance(&self, place: IssueRef) -> AlertPermit {
+        self.permits.get(&place).copied().unwrap_or(AlertPermit::Denied)
     }
 
     /// The look at it has ended, whatever came of it.
-    pub(super) fn end(&mut self, place: Place) {
-        self.allowed.remove(&place);
+    pub(super) fn end(&mut self, place: IssueRef) {
+        self.permits.remove(&place);
     }
 }

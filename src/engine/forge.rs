@@ -1,18 +1,18 @@
 //! The forge as the engine knows it: its repositories, from when on each is listed, and the hands that write.
 
 use crate::config::{Settings, SettingsError};
-use crate::engine::failure::{Refusal, Trouble};
+use crate::engine::failure::{Failure, FatalError};
 use crate::mission::identity::RepositoryId;
-use crate::mission::observation::Here;
-use crate::mission::root_metadata::KnownRepository;
+use crate::mission::observation::PassContext;
+use crate::mission::root_metadata::RepositoryRef;
 use crate::mission::time::Timestamp;
 use crate::world::applier::Applier;
 use crate::world::checkout::Checkouts;
 use crate::world::forge::{Gitea, Traffic};
 use crate::world::lock_unpoisoned::locked;
 use crate::world::observer::Observer;
-use crate::world::store::lock::Access;
-use crate::world::store::open::Entry;
+use crate::world::store::lock::LockOptions;
+use crate::world::store::open::RootAccess;
 use crate::world::store::root::Root;
 use chrono::TimeDelta;
 use std::collections::BTreeMap;
@@ -27,18 +27,18 @@ pub(super) const OVERLAP: TimeDelta = TimeDelta::seconds(120);
 pub(super) struct Forge {
     pub(super) gitea: Gitea,
     pub(super) observer: Observer,
-    access: Access,
+    access: LockOptions,
     checkouts: Checkouts,
-    pub(super) hold: Mutex<Hold>,
+    pub(super) hold: Mutex<ForgeState>,
 }
 
 #[derive(Debug)]
-pub(super) struct Hold {
+pub(super) struct ForgeState {
     /// Until the first audit.
-    entry: Option<Entry>,
+    entry: Option<RootAccess>,
     /// From then on.
     applier: Option<Arc<Applier>>,
-    pub(super) repositories: Vec<KnownRepository>,
+    pub(super) repositories: Vec<RepositoryRef>,
     /// From when on each repository's issues are asked for.
     pub(super) since: BTreeMap<RepositoryId, Timestamp>,
     /// From when on each repository's comments are asked for.
@@ -48,7 +48,7 @@ pub(super) struct Hold {
     /// When everything is looked at anew.
     pub(super) audit_due: Option<Timestamp>,
     /// What the last audit could not do, and no listing tries.
-    pub(super) standing: Vec<Trouble>,
+    pub(super) standing: Vec<Failure>,
     /// How many audits in a row could not do all they should.
     pub(super) audit_failures: u32,
 }
@@ -57,15 +57,15 @@ impl Forge {
     pub(super) fn new(
         settings: &Settings,
         root: Arc<Root>,
-        entry: Entry,
-        access: Access,
+        entry: RootAccess,
+        access: LockOptions,
     ) -> Result<Self, SettingsError> {
         if access.is_lasting {
             settings.repositories()?;
         }
         let gitea = settings.gitea()?;
         let observer = Observer::new(gitea.clone(), root);
-        let hold = Hold {
+        let hold = ForgeState {
             entry: Some(entry),
             applier: None,
             repositories: Vec::new(),
@@ -80,9 +80,9 @@ impl Forge {
         Ok(Self { gitea, observer, access, checkouts, hold: Mutex::new(hold) })
     }
 
-    pub(super) async fn check_token(&self) -> Result<(), Refusal> {
+    pub(super) async fn check_token(&self) -> Result<(), FatalError> {
         match self.observer.me().await {
-            Err(error) if error.is_about_the_token() => Err(Refusal::Token(error)),
+            Err(error) if error.is_about_the_token() => Err(FatalError::Token(error)),
             Ok(_) | Err(_) => Ok(()),
         }
     }
@@ -103,7 +103,7 @@ impl Forge {
     }
 
     /// What is wrong until the next audit finds it right.
-    pub(super) fn standing(&self) -> Vec<Trouble> {
+    pub(super) fn standing(&self) -> Vec<Failure> {
         locked(&self.hold).standing.clone()
     }
 
@@ -111,12 +111,12 @@ impl Forge {
         self.gitea.traffic()
     }
 
-    pub(super) fn repository(&self, id: RepositoryId) -> Option<KnownRepository> {
+    pub(super) fn repository(&self, id: RepositoryId) -> Option<RepositoryRef> {
         locked(&self.hold).repositories.iter().find(|known| known.id == id).cloned()
     }
 
     /// What is the same for all missions now; none before the first audit.
-    pub(super) fn here(&self, now: Timestamp) -> Option<Arc<Here>> {
+    pub(super) fn here(&self, now: Timestamp) -> Option<Arc<PassContext>> {
         Some(self.applier()?.at(now).here())
     }
 
@@ -125,7 +125,7 @@ impl Forge {
     }
 
     /// The hands that write, made when we know who we are.
-    pub(super) fn hands(&self, here: &Arc<Here>) -> Option<Arc<Applier>> {
+    pub(super) fn hands(&self, here: &Arc<PassContext>) -> Option<Arc<Applier>> {
         let mut hold = locked(&self.hold);
         if let Some(applier) = &hold.applier {
             applier.know_here(Arc::clone(here));

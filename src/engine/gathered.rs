@@ -1,6 +1,6 @@
 //! What one pass comes to, gathered until it is reported.
 
-use crate::engine::failure::{Refusal, Trouble};
+use crate::engine::failure::{Failure, FatalError};
 use crate::engine::report::{MissionResult, Report};
 use crate::engine::survey::Scope;
 use crate::mission::plan::change::Change;
@@ -13,19 +13,19 @@ use tokio::sync::watch;
 pub(super) struct Gathered {
     /// What the pass is about.
     pub(super) scope: Scope,
-    pub(super) found: Mutex<Found>,
+    pub(super) found: Mutex<PassFindings>,
     /// How many turns of how many have ended.
     progress: watch::Sender<(usize, usize)>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct PassFindings {
     /// Why there was no pass.
-    pub(super) refusal: Option<Refusal>,
+    pub(super) fatal: Option<FatalError>,
     /// Changes that belong to no single issue.
     pub(super) changes: Vec<Change>,
     pub(super) results: Vec<MissionResult>,
-    pub(super) troubles: Vec<Trouble>,
+    pub(super) failures: Vec<Failure>,
     /// What is to be said for many, after all else.
     pub(super) alert: Option<Change>,
 }
@@ -49,8 +49,9 @@ impl Gathered {
         self.progress.send_modify(|progress| progress.0 += usize::from(is_mission));
     }
 
-    pub(super) fn report(&self) -> Result<Report, Refusal> {
-        let Found { refusal, changes, results, troubles, alert: _ } = std::mem::take(&mut *locked(&self.found));
+    pub(super) fn report(&self) -> Result<Report, FatalError> {
+        let PassFindings { fatal: refusal, changes, results, failures: troubles, alert: _ } =
+            std::mem::take(&mut *locked(&self.found));
         match refusal {
             Some(refusal) => Err(refusal),
             None => Ok(Report::new(&changes, results, troubles)),

@@ -31,7 +31,7 @@ mod work;
 pub use daemon::run;
 
 use crate::config::Settings;
-use crate::engine::failure::{Refusal, Trouble};
+use crate::engine::failure::{Failure, FatalError};
 use crate::engine::metrics::Metrics;
 use crate::engine::notifiers::gateway;
 use crate::engine::queue::{Key, Queue};
@@ -45,18 +45,18 @@ use crate::mission::identity::ForgeUrl;
 use crate::mission::status::comment_check::CommentEvent;
 use crate::mission::time::Timestamp;
 use crate::world::blocking_pool::blocking;
-use crate::world::cells::cell_cache::Watch;
-use crate::world::cells::heartbeats::{Beaten, Beats};
+use crate::world::cells::cell_cache::CellCache;
+use crate::world::cells::heartbeats::{HeartbeatEvent, HeartbeatReceiver};
 use crate::world::forge::{Requests, Traffic};
 use crate::world::lock_unpoisoned::locked;
-use crate::world::store::lock::{Access, Residence};
-use crate::world::store::open::Entry;
+use crate::world::store::lock::{DaemonLock, LockOptions};
+use crate::world::store::open::RootAccess;
 use crate::world::store::root::{Root, RootError};
 use crate::world::store::starts;
-use fleet::{Fleet, Ground};
+use fleet::{Fleet, ViewContext};
 use forge::Forge;
 use gathered::Gathered;
-use passes::{PassBook, Published};
+use passes::{PassBook, PublishTimes};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -75,60 +75,60 @@ pub struct Engine {
     known_as: Option<ForgeUrl>,
     queue: Arc<Queue>,
     fleet: Mutex<Fleet>,
-    cells: Arc<Mutex<Watch>>,
+    cells: Arc<Mutex<CellCache>>,
     forge: Option<Forge>,
     /// One daemon a root.
-    _residence: Option<Residence>,
+    _residence: Option<DaemonLock>,
     passes: Mutex<PassBook>,
     tick: Mutex<Tick>,
     clock_watch: Mutex<ClockWatch>,
     /// None in a single pass.
     starts: Arc<Starts>,
     gateways: Mutex<Vec<GatewayView>>,
-    beats: Arc<Beats>,
+    beats: Arc<HeartbeatReceiver>,
     /// Until somebody hears them.
-    beaten: Mutex<Option<mpsc::Receiver<Beaten>>>,
+    beaten: Mutex<Option<mpsc::Receiver<HeartbeatEvent>>>,
     comment_events: mpsc::Sender<CommentEvent>,
     /// Until somebody hears them.
     commented: Mutex<Option<mpsc::Receiver<CommentEvent>>>,
     root: Arc<Root>,
     metrics: Arc<Metrics>,
     snapshot: watch::Sender<Arc<Snapshot>>,
-    published: Mutex<Published>,
+    published: Mutex<PublishTimes>,
     /// What its one pass comes to; none for a daemon, which passes again and again.
     gathered: Option<Gathered>,
 }
 
 impl Engine {
     /// Takes hold of the root, for as long as this lives, and recalls what the records say. Sends nothing to the forge.
-    pub async fn start(settings: Settings, now: Timestamp) -> Result<Arc<Self>, Refusal> {
+    pub async fn start(settings: Settings, now: Timestamp) -> Result<Arc<Self>, FatalError> {
         let engine = Self::open(settings, None, now).await?;
         {
             let mut fleet = locked(&engine.fleet);
             for record in engine.root.records()?.by_issue.values() {
-                fleet.know(record);
+                fleet.track(record);
             }
         }
         Ok(engine)
     }
 
     /// An engine for one pass over everything in `scope`.
-    pub async fn for_one_pass(settings: Settings, scope: Scope, now: Timestamp) -> Result<Arc<Self>, Refusal> {
+    pub async fn for_one_pass(settings: Settings, scope: Scope, now: Timestamp) -> Result<Arc<Self>, FatalError> {
         Self::open(settings, Some(Gathered::new(scope)), now).await
     }
 
-    async fn open(settings: Settings, gathered: Option<Gathered>, now: Timestamp) -> Result<Arc<Self>, Refusal> {
+    async fn open(settings: Settings, gathered: Option<Gathered>, now: Timestamp) -> Result<Arc<Self>, FatalError> {
         let is_lasting = gathered.is_none();
-        let access = Access { lock_wait: settings.lock_wait, is_lasting, group: settings.group_id()? };
+        let access = LockOptions { lock_wait: settings.lock_wait, is_lasting, group: settings.group_id()? };
         let entry = enter(&settings, access).await?;
         let root = entry.root();
-        let cells = Arc::new(Mutex::new(Watch::new(Arc::clone(&root))));
+        let cells = Arc::new(Mutex::new(CellCache::new(Arc::clone(&root))));
         let (listener, beaten) = mpsc::channel(BEATS_MAX);
         let (comment_events, commented) = mpsc::channel(COMMENT_EVENTS_MAX);
-        let beats = Arc::new(Beats::new(Arc::clone(&root)).heard_by(listener));
+        let beats = Arc::new(HeartbeatReceiver::new(Arc::clone(&root)).heard_by(listener));
         // On new ground the entry itself keeps everybody out, and a pit alone finds nothing there to keep.
-        let residence = root.file().filter(|_| is_lasting).map(|_| Residence::take(&root)).transpose()?;
-        let remembered = root.file().and_then(|file| file.papers.forge.clone());
+        let residence = root.file().filter(|_| is_lasting).map(|_| DaemonLock::take(&root)).transpose()?;
+        let remembered = root.file().and_then(|file| file.manifest.forge.clone());
         let known_as = settings.forge_url.clone().map(|configured| remembered.unwrap_or(configured));
         let starts = if is_lasting { note_start(&entry, now) } else { Starts::default() };
         let forge = match &settings.forge_url {
@@ -177,14 +177,14 @@ impl Engine {
             root,
             metrics: Arc::default(),
             snapshot: watch::Sender::new(Arc::new(snapshot)),
-            published: Mutex::new(Published::now()),
+            published: Mutex::new(PublishTimes::now()),
             gathered,
             settings,
         }))
     }
 
     /// Whether the forge takes the token. That it cannot be reached is no answer, and nothing to stop for.
-    pub async fn check_token(&self) -> Result<(), Refusal> {
+    pub async fn check_token(&self) -> Result<(), FatalError> {
         match &self.forge {
             Some(forge) => forge.check_token().await,
             None => Ok(()),
@@ -199,7 +199,7 @@ impl Engine {
 
     /// The way to replace a heartbeat.
     #[must_use]
-    pub fn beats(&self) -> Arc<Beats> {
+    pub fn beats(&self) -> Arc<HeartbeatReceiver> {
         Arc::clone(&self.beats)
     }
 
@@ -219,8 +219,8 @@ impl Engine {
         locked(&self.tick).now()
     }
 
-    fn ground(&self) -> Ground<'_> {
-        Ground {
+    fn ground(&self) -> ViewContext<'_> {
+        ViewContext {
             missions_root: self.settings.missions_root.to_str().unwrap_or_default(),
             forge: self.known_as.as_ref(),
             stale_after: self.settings.stale_after,
@@ -241,7 +241,7 @@ impl Engine {
     /// # Errors
     ///
     /// What kept it from taking place, which only a person can mend.
-    pub fn report(&self) -> Result<Report, Refusal> {
+    pub fn report(&self) -> Result<Report, FatalError> {
         self.gathered.as_ref().map_or_else(|| Ok(Report::new(&[], Vec::new(), Vec::new())), Gathered::report)
     }
 
@@ -255,7 +255,7 @@ impl Engine {
         let confirmed = locked(&self.fleet).begin_pass();
         let has_jumped = self.watch_clock(reading);
         let door = self.forge.as_ref().map(|forge| self.door(forge, now));
-        if door == Some(Key::Audit)
+        if door == Some(Key::Resync)
             && let Ok(mut cells) = self.cells.try_lock()
         {
             cells.forget();
@@ -299,7 +299,7 @@ impl Engine {
     fn door(&self, forge: &Forge, now: Timestamp) -> Key {
         forge.begin_anew(&self.settings);
         let is_due = forge.is_audit_due(now, self.settings.daemon.audit_interval);
-        if is_due { Key::Audit } else { Key::Listing }
+        if is_due { Key::Resync } else { Key::Listing }
     }
 
     /// Works until nothing is left in line; `progress` is told how many turns of how many have ended, each time one does.
@@ -321,8 +321,8 @@ impl Engine {
             // What is said for many comes after what is said of each.
             let change = self.gathered.as_ref().and_then(|gathered| locked(&gathered.found).alert.take());
             let Some(change) = change else { break };
-            locked(&self.fleet).alarms.task = Some(fleet::Task::Do(change));
-            self.queue.add(Key::Alarms);
+            locked(&self.fleet).alerts.task = Some(fleet::Task::Do(change));
+            self.queue.add(Key::Alerts);
         }
         workers.shutdown().await;
     }
@@ -336,7 +336,7 @@ impl Engine {
             Err(error) => {
                 let error = self.settings.refused_root(error);
                 let about = self.settings.missions_root.display().to_string();
-                self.note(&[Trouble::service(about, error.kind(), error.to_string())]);
+                self.note(&[Failure::service(about, error.kind(), error.to_string())]);
                 return false;
             }
         }
@@ -358,8 +358,8 @@ impl Engine {
 }
 
 /// A root that is made only by the first pass has no agents yet.
-fn note_start(entry: &Entry, now: Timestamp) -> Starts {
-    let Entry::Known(writer) = entry else { return Starts::default() };
+fn note_start(entry: &RootAccess, now: Timestamp) -> Starts {
+    let RootAccess::Known(writer) = entry else { return Starts::default() };
     starts::note_start(writer, now).unwrap_or_else(|error| {
         tracing::warn!("{error}; no agent is spared for having been silent while this was away");
         Starts::default()
@@ -367,8 +367,8 @@ fn note_start(entry: &Entry, now: Timestamp) -> Starts {
 }
 
 /// Waiting for another writer to end blocks.
-async fn enter(settings: &Settings, access: Access) -> Result<Entry, Refusal> {
+async fn enter(settings: &Settings, access: LockOptions) -> Result<RootAccess, FatalError> {
     let path = settings.missions_root.clone();
-    let entered = blocking(move || Entry::to(&path, access)).await;
+    let entered = blocking(move || RootAccess::to(&path, access)).await;
     Ok(entered.map_err(|error| settings.refused_root(error))?)
 }

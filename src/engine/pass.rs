@@ -2,8 +2,8 @@
 
 use crate::config::Settings;
 use crate::engine::Engine;
-use crate::engine::failure::Refusal;
-use crate::engine::reconcile::imagine;
+use crate::engine::failure::FatalError;
+use crate::engine::reconcile::simulate;
 use crate::engine::report::{MissionResult, Report};
 use crate::engine::survey::{CommentScope, Scope, Survey, SurveyRequest, survey};
 use crate::mission::time::Timestamp;
@@ -12,7 +12,7 @@ use crate::world::store::trash::ASIDE;
 use std::sync::{Arc, Mutex};
 
 /// What a pass would do. Holds no writer.
-pub async fn preview(settings: &Settings, scope: &Scope, now: Timestamp) -> Result<Report, Refusal> {
+pub async fn preview(settings: &Settings, scope: &Scope, now: Timestamp) -> Result<Report, FatalError> {
     let started = clock::instant();
     let root = Arc::new(settings.open_root()?);
     let fleet = Mutex::default();
@@ -20,8 +20,8 @@ pub async fn preview(settings: &Settings, scope: &Scope, now: Timestamp) -> Resu
     let (starts, comments) = (&starts, &comments);
     let request = SurveyRequest { settings, scope, now, starts, fleet: &fleet, is_only_pass: true, comments };
     let survey = survey(request, settings.gitea()?, &root).await?;
-    let Survey { here, gitea, mut setup, fleet, candidates, troubles, .. } = survey;
-    let results = candidates.into_iter().map(|candidate| MissionResult::of(&here, &imagine(candidate))).collect();
+    let Survey { here, gitea, mut setup, fleet, candidates, failures: troubles, .. } = survey;
+    let results = candidates.into_iter().map(|candidate| MissionResult::of(&here, &simulate(candidate))).collect();
     setup.extend(fleet);
     let mut report = Report::new(&setup, results, troubles);
     report.is_preview = true;
@@ -30,15 +30,15 @@ pub async fn preview(settings: &Settings, scope: &Scope, now: Timestamp) -> Resu
 }
 
 /// Told how many missions of how many are done, each time one is.
-pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
+pub type PassProgress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
 /// Carries a pass out. `clock` is read when nobody else writes in the root any more.
 pub async fn once(
     settings: &Settings,
     scope: &Scope,
     clock: fn() -> Timestamp,
-    progress: Progress<'_>,
-) -> Result<Report, Refusal> {
+    progress: PassProgress<'_>,
+) -> Result<Report, FatalError> {
     let started = clock::instant();
     let engine = Engine::for_one_pass(settings.clone(), scope.clone(), clock()).await?;
     engine.tick(clock()).await;

@@ -1,10 +1,10 @@
 //! Keeps the book of passes, and publishes how everything is.
 
 use crate::engine::Engine;
-use crate::engine::failure::Trouble;
+use crate::engine::failure::Failure;
 use crate::engine::forge::Forge;
 use crate::engine::queue::Key;
-use crate::engine::snapshot::{FailureView, Failures, Passes, Snapshot};
+use crate::engine::snapshot::{FailureCounts, FailureView, Passes, Snapshot};
 use crate::mission::failure::FailureScope;
 use crate::mission::time::Timestamp;
 use crate::world::clock;
@@ -35,17 +35,17 @@ pub(super) struct PassBook {
     /// Whether the service failed in it, or a repository could not be read.
     is_incomplete: bool,
     /// What the service failed with last, other than by the forge, and whether that was in this pass.
-    failed: Option<Trouble>,
+    failed: Option<Failure>,
     has_failed: bool,
     /// What the last look at each key failed with, as long as no look has succeeded since.
-    failing: BTreeMap<Key, Vec<Trouble>>,
+    failing: BTreeMap<Key, Vec<Failure>>,
     /// How many looks had ended and requests been made when one was last seen to, and when that was.
     moved: (u64, Timestamp),
 }
 
 /// How a pass ended.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ended {
+pub(super) struct PassEnd {
     pub(super) number: u64,
     pub(super) is_complete: bool,
     pub(super) duration: Duration,
@@ -74,21 +74,21 @@ impl PassBook {
         self.errors.clear();
     }
 
-    pub(super) fn note(&mut self, troubles: &[Trouble]) {
-        self.is_incomplete |= troubles.iter().any(Trouble::is_of_the_pass);
+    pub(super) fn note(&mut self, troubles: &[Failure]) {
+        self.is_incomplete |= troubles.iter().any(Failure::is_of_the_pass);
         // That the forge fails is told by what it was asked last.
-        let is_ours = |trouble: &&Trouble| trouble.scope == FailureScope::Service && !trouble.is_outage();
+        let is_ours = |trouble: &&Failure| trouble.scope == FailureScope::Service && !trouble.is_outage();
         if let Some(failed) = troubles.iter().find(is_ours) {
             self.has_failed = true;
             self.told.service_error = Some(failed.message_with_subject());
             self.failed = Some(failed.clone());
         }
         let room = ERRORS_MAX.saturating_sub(self.errors.len());
-        self.errors.extend(troubles.iter().take(room).map(Trouble::message_with_subject));
+        self.errors.extend(troubles.iter().take(room).map(Failure::message_with_subject));
     }
 
     /// Takes note of how the look at a key ended.
-    pub(super) fn note_look(&mut self, key: Key, troubles: &[Trouble]) {
+    pub(super) fn note_look(&mut self, key: Key, troubles: &[Failure]) {
         if troubles.is_empty() {
             self.failing.remove(&key);
         } else {
@@ -115,12 +115,12 @@ impl PassBook {
     }
 
     /// What fails now, each thing once.
-    fn failures(&self, standing: &[Trouble]) -> Failures {
-        let mut failing: Vec<&Trouble> = self.failing.values().flatten().chain(standing).chain(&self.failed).collect();
+    fn failures(&self, standing: &[Failure]) -> FailureCounts {
+        let mut failing: Vec<&Failure> = self.failing.values().flatten().chain(standing).chain(&self.failed).collect();
         failing.sort_by(|a, b| (a.scope, &a.about).cmp(&(b.scope, &b.about)));
         failing.dedup_by(|a, b| (a.scope, &a.about) == (b.scope, &b.about));
         let count = |scope| failing.iter().filter(|trouble| trouble.scope == scope).count();
-        Failures {
+        FailureCounts {
             service: count(FailureScope::Service),
             repository: count(FailureScope::Repository),
             mission: count(FailureScope::Mission),
@@ -129,7 +129,7 @@ impl PassBook {
     }
 
     /// Ends the pass, with so many issues that failed and come again later; none where there was none.
-    pub(super) fn close(&mut self, now: Timestamp, delayed: usize) -> Option<Ended> {
+    pub(super) fn close(&mut self, now: Timestamp, delayed: usize) -> Option<PassEnd> {
         let begun = self.begun.take()?;
         if delayed > 0 && self.errors.is_empty() {
             self.errors.push(format!("{delayed} that failed before are tried again later"));
@@ -147,18 +147,18 @@ impl PassBook {
             self.told.complete_at = Some(now);
         }
         let number = self.told.complete + self.told.incomplete;
-        Some(Ended { number, is_complete: !self.is_incomplete, duration: clock::instant() - begun, delayed })
+        Some(PassEnd { number, is_complete: !self.is_incomplete, duration: clock::instant() - begun, delayed })
     }
 }
 
 /// When the snapshot was replaced last, and whether something has changed since.
 #[derive(Debug)]
-pub(super) struct Published {
+pub(super) struct PublishTimes {
     at: Instant,
     is_outdated: bool,
 }
 
-impl Published {
+impl PublishTimes {
     pub(super) fn now() -> Self {
         Self { at: clock::instant(), is_outdated: false }
     }
@@ -166,15 +166,15 @@ impl Published {
 
 impl Engine {
     /// Takes note of how the look at a key ended.
-    pub(super) fn note_look(&self, key: Key, troubles: &[Trouble]) {
+    pub(super) fn note_look(&self, key: Key, troubles: &[Failure]) {
         locked(&self.passes).note_look(key, troubles);
         self.note(troubles);
     }
 
     /// Takes note of what went wrong.
-    pub(super) fn note(&self, troubles: &[Trouble]) {
+    pub(super) fn note(&self, troubles: &[Failure]) {
         if let Some(gathered) = &self.gathered {
-            locked(&gathered.found).troubles.extend_from_slice(troubles);
+            locked(&gathered.found).failures.extend_from_slice(troubles);
             return;
         }
         for trouble in troubles {
@@ -191,7 +191,7 @@ impl Engine {
             let mut passes = locked(&self.passes);
             let is_idle = self.queue.is_idle();
             if is_overdue && !is_idle {
-                let is_unread = self.queue.is_asked(Key::Audit) || self.queue.is_asked(Key::Listing);
+                let is_unread = self.queue.is_asked(Key::Resync) || self.queue.is_asked(Key::Listing);
                 passes.give_up(self.queue.depth(), is_unread);
             }
             // One in which nothing at all has moved for so long is stuck, and whoever watches us has to see that.
@@ -200,7 +200,7 @@ impl Engine {
             let is_over = (is_overdue && !is_stuck) || (passes.is_swept && is_idle);
             is_over.then(|| passes.close(now, self.queue.delayed())).flatten()
         };
-        if let Some(Ended { number, is_complete, duration, delayed }) = ended {
+        if let Some(PassEnd { number, is_complete, duration, delayed }) = ended {
             self.metrics.pass_ended(is_complete, duration);
             if self.gathered.is_some() {
                 return;
@@ -235,7 +235,7 @@ impl Engine {
     pub(super) fn publish(&self) {
         // Held to the end, so that no older snapshot follows a newer one.
         let mut published = locked(&self.published);
-        *published = Published::now();
+        *published = PublishTimes::now();
         let before = Arc::clone(&self.snapshot.borrow());
         // Of the others, one lock at a time.
         let tick = *locked(&self.tick);

@@ -35,11 +35,11 @@ const REPEAT_PAUSE: Duration = Duration::from_secs(10);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
     /// Everything, anew.
-    Audit,
+    Resync,
     /// What the forge has that is new.
     Listing,
     /// What is to be said for many missions at once.
-    Alarms,
+    Alerts,
     /// One issue.
     Issue {
         /// Its repository.
@@ -51,7 +51,7 @@ pub enum Key {
 
 /// Where a key is.
 #[derive(Clone, Copy, Debug)]
-enum Place {
+enum KeyState {
     /// In line; because somebody said that there is news, or not, and after so many looks on end.
     Ready { is_news: bool, repeats: u8 },
     /// Being looked at, for the same reasons; and whether it was asked for again meanwhile, and if so because of news.
@@ -63,7 +63,7 @@ enum Place {
 #[derive(Debug, Default)]
 struct State {
     line: VecDeque<(Key, Instant)>,
-    places: HashMap<Key, Place>,
+    places: HashMap<Key, KeyState>,
     failures: HashMap<Key, u32>,
     under_way: usize,
     ended: u64,
@@ -124,14 +124,14 @@ impl Queue {
 
     /// Whether somebody said that there is news about a key that is under way, so that nothing older than that will do.
     #[must_use]
-    pub fn is_news(&self, key: Key) -> bool {
-        self.state(|state| matches!(state.places.get(&key), Some(Place::UnderWay { is_news: true, .. })))
+    pub fn is_event(&self, key: Key) -> bool {
+        self.state(|state| matches!(state.places.get(&key), Some(KeyState::UnderWay { is_news: true, .. })))
     }
 
     /// Whether a key is in line or under way.
     #[must_use]
     pub fn is_asked(&self, key: Key) -> bool {
-        self.state(|state| matches!(state.places.get(&key), Some(Place::Ready { .. } | Place::UnderWay { .. })))
+        self.state(|state| matches!(state.places.get(&key), Some(KeyState::Ready { .. } | KeyState::UnderWay { .. })))
     }
 
     /// Whether a key is in line, under way, or waits after a failure.
@@ -187,8 +187,8 @@ impl Queue {
     fn release_if(&self, is_due: impl Fn(Timestamp) -> bool) {
         self.state(|state| {
             let due = state.places.iter().filter_map(|(key, place)| match place {
-                Place::Delayed { due } if is_due(*due) => Some(*key),
-                Place::Delayed { .. } | Place::Ready { .. } | Place::UnderWay { .. } => None,
+                KeyState::Delayed { due } if is_due(*due) => Some(*key),
+                KeyState::Delayed { .. } | KeyState::Ready { .. } | KeyState::UnderWay { .. } => None,
             });
             let mut due: Vec<Key> = due.collect();
             due.sort_unstable();
@@ -230,30 +230,30 @@ impl Queue {
 
 impl State {
     fn make_ready(&mut self, key: Key, is_news: bool, repeats: u8) {
-        self.places.insert(key, Place::Ready { is_news, repeats });
+        self.places.insert(key, KeyState::Ready { is_news, repeats });
         self.line.push_back((key, clock::instant()));
     }
 
     fn put(&mut self, key: Key, is_urgent: bool) {
         match self.places.get_mut(&key) {
-            Some(Place::Ready { is_news, .. }) => *is_news |= is_urgent,
-            Some(Place::UnderWay { again, has_news, .. }) => (*again, *has_news) = (true, *has_news || is_urgent),
-            Some(Place::Delayed { .. }) if !is_urgent => {}
-            Some(Place::Delayed { .. }) | None if self.line.len() >= KEYS_MAX => self.overflow(),
-            Some(Place::Delayed { .. }) | None => self.make_ready(key, is_urgent, 0),
+            Some(KeyState::Ready { is_news, .. }) => *is_news |= is_urgent,
+            Some(KeyState::UnderWay { again, has_news, .. }) => (*again, *has_news) = (true, *has_news || is_urgent),
+            Some(KeyState::Delayed { .. }) if !is_urgent => {}
+            Some(KeyState::Delayed { .. }) | None if self.line.len() >= KEYS_MAX => self.overflow(),
+            Some(KeyState::Delayed { .. }) | None => self.make_ready(key, is_urgent, 0),
         }
     }
 
     fn take(&mut self, now: Instant) -> Option<Key> {
         let (key, _) = self.line.pop_front()?;
         let (is_news, repeats) = match self.places.get(&key) {
-            Some(Place::Ready { is_news, repeats }) => (*is_news, *repeats),
-            Some(Place::UnderWay { .. } | Place::Delayed { .. }) | None => (false, 0),
+            Some(KeyState::Ready { is_news, repeats }) => (*is_news, *repeats),
+            Some(KeyState::UnderWay { .. } | KeyState::Delayed { .. }) | None => (false, 0),
         };
-        self.places.insert(key, Place::UnderWay { is_news, repeats, again: false, has_news: false });
+        self.places.insert(key, KeyState::UnderWay { is_news, repeats, again: false, has_news: false });
         self.under_way += 1;
         self.looks.push_back((now, key));
-        self.forget_looks(now);
+        self.forget_runs(now);
         Some(key)
     }
 
@@ -261,10 +261,10 @@ impl State {
     fn end(&mut self, key: Key, due: Option<Timestamp>) {
         self.under_way -= 1;
         self.ended += 1;
-        let Some(Place::UnderWay { repeats, again, has_news, .. }) = self.places.remove(&key) else { return };
+        let Some(KeyState::UnderWay { repeats, again, has_news, .. }) = self.places.remove(&key) else { return };
         match due {
             Some(due) if !has_news => {
-                self.places.insert(key, Place::Delayed { due });
+                self.places.insert(key, KeyState::Delayed { due });
             }
             _ if again && repeats < REPEATS_MAX => self.make_ready(key, has_news, repeats + 1),
             _ if again => {
@@ -276,17 +276,17 @@ impl State {
 
     /// Until when news about a key has to wait, if it has to. One that is in line needs no more.
     fn held_until(&mut self, key: Key, now: Instant) -> Option<Instant> {
-        if matches!(self.places.get(&key), Some(Place::Ready { .. })) {
+        if matches!(self.places.get(&key), Some(KeyState::Ready { .. })) {
             return None;
         }
-        self.forget_looks(now);
+        self.forget_runs(now);
         let debounced = self.looks.iter().rfind(|(_, looked_at)| *looked_at == key).map(|(begun, _)| *begun + DEBOUNCE);
         let paused = self.held.iter().rfind(|(_, held)| *held == key).map(|(due, _)| *due);
         debounced.max(paused)
     }
 
     /// Those that hold nothing back any more.
-    fn forget_looks(&mut self, now: Instant) {
+    fn forget_runs(&mut self, now: Instant) {
         while self.looks.front().is_some_and(|(begun, _)| *begun + DEBOUNCE <= now) {
             self.looks.pop_front();
         }
@@ -305,9 +305,9 @@ impl State {
         for (key, _) in self.line.drain(..) {
             self.places.remove(&key);
         }
-        match self.places.get_mut(&Key::Audit) {
-            Some(Place::UnderWay { again, .. }) => *again = true,
-            Some(Place::Ready { .. } | Place::Delayed { .. }) | None => self.make_ready(Key::Audit, false, 0),
+        match self.places.get_mut(&Key::Resync) {
+            Some(KeyState::UnderWay { again, .. }) => *again = true,
+            Some(KeyState::Ready { .. } | KeyState::Delayed { .. }) | None => self.make_ready(Key::Resync, false, 0),
         }
     }
 }

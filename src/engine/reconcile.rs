@@ -6,18 +6,18 @@ use crate::mission::plan::change::Change;
 use crate::mission::plan::missing_facts::MissingFacts;
 use crate::mission::plan::step::{Candidate, Step};
 use crate::mission::record::IssueKey;
-use crate::mission::status::lifecycle::Situation;
+use crate::mission::status::lifecycle::Lifecycle;
 use crate::world::WorldError;
 use crate::world::applier::Applier;
 use crate::world::observer::{Observer, OwnComments};
 
 /// What a turn over one mission came to.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct TurnOutcome {
     /// The facts that the status was planned from.
     pub observation: Observation,
     /// The mission's situation by them.
-    pub situation: Situation,
+    pub lifecycle: Lifecycle,
     /// The changes made, or in a preview those that would be.
     pub changes: Vec<Change>,
     /// What failed; the next pass tries again.
@@ -25,7 +25,7 @@ pub struct Outcome {
 }
 
 /// Carries a turn out.
-pub async fn reconcile(observer: &Observer, applier: &Applier, candidate: Candidate) -> Outcome {
+pub async fn reconcile(observer: &Observer, applier: &Applier, candidate: Candidate) -> TurnOutcome {
     let mut candidate = candidate;
     let mut errors = Vec::new();
     loop {
@@ -35,13 +35,13 @@ pub async fn reconcile(observer: &Observer, applier: &Applier, candidate: Candid
             Step::Ask(missing) => match ask(observer, applier, &missing, seen).await {
                 Ok(()) => turn.answered(),
                 Err(error) => {
-                    tell(&mut errors, error);
+                    note_error(&mut errors, error);
                     turn.unanswered();
                 }
             },
             Step::Apply(planned) => {
                 if let Err(error) = prepare(applier, &seen.issue.key, &planned).await {
-                    tell(&mut errors, error);
+                    note_error(&mut errors, error);
                     continue;
                 }
                 for change in planned {
@@ -55,7 +55,7 @@ pub async fn reconcile(observer: &Observer, applier: &Applier, candidate: Candid
                             if let Some(failure) = error.lasting(seen.here.now) {
                                 turn.failed(failure.of_comment(change.comment_status().is_some()));
                             }
-                            tell(&mut errors, error);
+                            note_error(&mut errors, error);
                         }
                     }
                 }
@@ -65,17 +65,17 @@ pub async fn reconcile(observer: &Observer, applier: &Applier, candidate: Candid
                 // What was checked out, or why not, is known only now.
                 match applier.remembered(&seen.issue.key).await {
                     Ok(record) => seen.record = record.or(seen.record.take()),
-                    Err(error) => tell(&mut errors, error),
+                    Err(error) => note_error(&mut errors, error),
                 }
             }
             Step::Done => break,
         }
     }
-    Outcome { errors, ..Outcome::quiet(candidate) }
+    TurnOutcome { errors, ..TurnOutcome::quiet(candidate) }
 }
 
 /// One and the same cause is told once.
-fn tell(errors: &mut Vec<WorldError>, error: WorldError) {
+fn note_error(errors: &mut Vec<WorldError>, error: WorldError) {
     if errors.iter().all(|known| known.to_string() != error.to_string()) {
         errors.push(error);
     }
@@ -102,20 +102,20 @@ async fn ask(
     Ok(())
 }
 
-impl Outcome {
+impl TurnOutcome {
     /// Of a turn in which there was nothing to do.
     #[must_use]
     pub fn quiet(candidate: Candidate) -> Self {
         let Candidate { seen, turn, .. } = candidate;
         let (situation, changes) = turn.end(&seen);
-        Self { observation: seen, situation, changes, errors: Vec::new() }
+        Self { observation: seen, lifecycle: situation, changes, errors: Vec::new() }
     }
 }
 
 /// What [`reconcile`] would do. Holds nothing that could do it.
 #[must_use]
-pub fn imagine(candidate: Candidate) -> Outcome {
+pub fn simulate(candidate: Candidate) -> TurnOutcome {
     let simulation = candidate.simulate();
     let (observation, situation, changes) = (simulation.seen, simulation.situation, simulation.changes);
-    Outcome { observation, situation, changes, errors: Vec::new() }
+    TurnOutcome { observation, lifecycle: situation, changes, errors: Vec::new() }
 }

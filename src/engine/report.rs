@@ -1,15 +1,15 @@
 //! What a pass came to: for people as text, for programs as one JSON document, for scripts as an exit code.
 
-use crate::engine::failure::Trouble;
-use crate::engine::reconcile::Outcome;
-use crate::mission::cell::Failure;
+use crate::engine::failure::Failure;
+use crate::engine::reconcile::TurnOutcome;
+use crate::mission::cell::ReadFailure;
 use crate::mission::cell::health::Health;
 use crate::mission::fleet::job_status::fails_a_run;
-use crate::mission::observation::{Here, Observation};
+use crate::mission::observation::{Observation, PassContext};
 use crate::mission::paths::cell_path;
 use crate::mission::plan::change::Change;
 use crate::mission::status::compose::status;
-use crate::mission::status::lifecycle::{Obstacle, Situation};
+use crate::mission::status::lifecycle::{Lifecycle, Obstacle};
 use crate::mission::status::phase::Phase;
 use crate::world::forge::Requests;
 use serde::Serialize;
@@ -30,7 +30,7 @@ pub struct Report {
     /// Every proposal, by repository and number.
     pub missions: Vec<MissionReport>,
     /// What went wrong, one entry each.
-    pub errors: Vec<Trouble>,
+    pub errors: Vec<Failure>,
     /// How many there are of each kind.
     pub summary: Summary,
     /// Requests sent to the forge.
@@ -57,7 +57,7 @@ pub struct MissionReport {
     pub issue: i64,
     /// Its id, with a cell.
     pub mission_id: Option<String>,
-    /// One of the five phases, or `elsewhere`; null where the issue is not open, or could not be seen.
+    /// One of the five phases, or `other-host`; null where the issue is not open, or could not be seen.
     pub phase: Option<&'static str>,
     /// The verdict, with a cell of this root.
     pub health: Option<Health>,
@@ -85,22 +85,22 @@ pub struct ErrorReport {
 /// Counts by phase and by health; every key is always there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// The five phases, and `elsewhere`.
+    /// The five phases, and `other-host`.
     pub phase: BTreeMap<&'static str, usize>,
     /// The five verdicts.
     pub health: BTreeMap<&'static str, usize>,
 }
 
 /// The word for a mission that another root serves.
-const ELSEWHERE: &str = "elsewhere";
+const OTHER_HOST: &str = "other-host";
 
 impl Report {
     /// Puts a report together.
     #[must_use]
-    pub fn new(changes: &[Change], results: Vec<MissionResult>, mut troubles: Vec<Trouble>) -> Self {
+    pub fn new(changes: &[Change], results: Vec<MissionResult>, mut troubles: Vec<Failure>) -> Self {
         let mut missions: Vec<MissionReport> = Vec::new();
         for result in results {
-            troubles.extend(result.troubles);
+            troubles.extend(result.failures);
             missions.push(result.mission);
         }
         for trouble in &troubles {
@@ -114,7 +114,7 @@ impl Report {
         missions.sort_by(|a, b| (&a.repository, a.issue).cmp(&(&b.repository, b.issue)));
         Self {
             is_preview: false,
-            complete: !troubles.iter().any(Trouble::is_of_the_pass),
+            complete: !troubles.iter().any(Failure::is_of_the_pass),
             changes: changes.iter().map(ChangeReport::of).collect(),
             summary: Summary::of(&missions),
             missions,
@@ -166,7 +166,7 @@ impl Report {
 
     /// Whether an active mission is not well.
     #[must_use]
-    pub fn has_alarm(&self) -> bool {
+    pub fn has_alert(&self) -> bool {
         let phase = |mission: &MissionReport| mission.phase.and_then(Phase::named);
         self.missions.iter().any(|mission| fails_a_run(phase(mission), mission.health))
     }
@@ -180,7 +180,7 @@ impl ChangeReport {
 
 impl Summary {
     fn of(missions: &[MissionReport]) -> Self {
-        let phases = Phase::ALL.map(Phase::word).into_iter().chain([ELSEWHERE]);
+        let phases = Phase::ALL.map(Phase::word).into_iter().chain([OTHER_HOST]);
         let mut summary = Self {
             phase: phases.map(|phase| (phase, 0)).collect(),
             health: Health::ALL.map(|health| (health.word(), 0)).into_iter().collect(),
@@ -209,21 +209,21 @@ pub struct MissionResult {
     /// The mission's entry.
     pub mission: MissionReport,
     /// What went wrong with it.
-    pub troubles: Vec<Trouble>,
+    pub failures: Vec<Failure>,
 }
 
 impl MissionResult {
     /// What an outcome comes to.
     #[must_use]
-    pub fn of(here: &Here, outcome: &Outcome) -> Self {
+    pub fn of(here: &PassContext, outcome: &TurnOutcome) -> Self {
         let mission = mission_report(here, outcome);
-        let troubles = mission_troubles(&mission, outcome);
-        Self { mission, troubles }
+        let troubles = mission_failures(&mission, outcome);
+        Self { mission, failures: troubles }
     }
 }
 
-fn mission_report(here: &Here, outcome: &Outcome) -> MissionReport {
-    let Outcome { observation, situation, .. } = outcome;
+fn mission_report(here: &PassContext, outcome: &TurnOutcome) -> MissionReport {
+    let TurnOutcome { observation, lifecycle: situation, .. } = outcome;
     let key = &observation.issue.key;
     let mut report = MissionReport {
         repository: key.repository.to_string(),
@@ -231,13 +231,13 @@ fn mission_report(here: &Here, outcome: &Outcome) -> MissionReport {
         changes: outcome.changes.iter().map(ChangeReport::of).collect(),
         ..MissionReport::default()
     };
-    if let Situation::Elsewhere(elsewhere, _) = situation {
-        report.phase = Some(ELSEWHERE);
+    if let Lifecycle::OwnedByOtherRoot(elsewhere, _) = situation {
+        report.phase = Some(OTHER_HOST);
         report.mission_id = Some(elsewhere.mission_id.to_string());
         report.host = elsewhere.host.as_ref().map(ToString::to_string);
     } else if let Some((status, record)) = status(observation, situation) {
-        let meaning = status.meaning;
-        report.problem = record.said.as_ref().and_then(|said| said.verdict?.problem());
+        let meaning = status.view;
+        report.problem = record.published.as_ref().and_then(|said| said.verdict?.problem());
         report.phase = Some(meaning.phase.word());
         report.mission_id = meaning.mission.map(|id| id.to_string());
         report.host = meaning.mission.map(|_| here.host.to_string());
@@ -249,13 +249,13 @@ fn mission_report(here: &Here, outcome: &Outcome) -> MissionReport {
     }
     let first = outcome.errors.first();
     report.error = first.map(|error| ErrorReport { kind: error.kind(), message: error.to_string() });
-    if let Situation::Blocked(obstacle) = situation {
+    if let Lifecycle::Blocked(obstacle) = situation {
         report.error.get_or_insert(blocked(observation, here, obstacle));
     }
     report
 }
 
-pub(crate) fn blocked(observation: &Observation, here: &Here, obstacle: &Obstacle) -> ErrorReport {
+pub(crate) fn blocked(observation: &Observation, here: &PassContext, obstacle: &Obstacle) -> ErrorReport {
     let path = cell_path(&here.missions_root, observation.mission_id);
     let message = match obstacle {
         Obstacle::NotADirectory(kind) => {
@@ -271,23 +271,23 @@ pub(crate) fn blocked(observation: &Observation, here: &Here, obstacle: &Obstacl
     ErrorReport { kind: "cell-in-the-way", message }
 }
 
-fn mission_troubles(mission: &MissionReport, outcome: &Outcome) -> Vec<Trouble> {
+fn mission_failures(mission: &MissionReport, outcome: &TurnOutcome) -> Vec<Failure> {
     let key = &outcome.observation.issue.key;
     match (outcome.errors.as_slice(), &mission.error) {
         ([], Some(error)) => {
-            let blocked = Trouble::mission(&key.repository, key.number, error.kind, error.message.clone());
-            vec![Trouble { is_permanent: !is_passing(&outcome.situation), ..blocked }]
+            let blocked = Failure::mission(&key.repository, key.number, error.kind, error.message.clone());
+            vec![Failure { is_permanent: !is_passing(&outcome.lifecycle), ..blocked }]
         }
-        (errors, _) => errors.iter().map(|error| Trouble::of_turn(&key.repository, key.number, error)).collect(),
+        (errors, _) => errors.iter().map(|error| Failure::of_turn(&key.repository, key.number, error)).collect(),
     }
 }
 
 /// Whether what is in the way of a mission may be over with the next look.
-fn is_passing(situation: &Situation) -> bool {
-    matches!(situation, Situation::Blocked(Obstacle::Unseen(Failure::Io | Failure::Timeout)))
+fn is_passing(situation: &Lifecycle) -> bool {
+    matches!(situation, Lifecycle::Blocked(Obstacle::Unseen(ReadFailure::Io | ReadFailure::Timeout)))
 }
 
-fn unseen_mission(repository: String, issue: i64, trouble: &Trouble) -> MissionReport {
+fn unseen_mission(repository: String, issue: i64, trouble: &Failure) -> MissionReport {
     let error = Some(ErrorReport { kind: trouble.kind, message: trouble.message.clone() });
     MissionReport { repository, issue, error, ..MissionReport::default() }
 }

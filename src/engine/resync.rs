@@ -2,22 +2,22 @@
 //! between. What is not as it should be is put in line.
 
 use crate::engine::Engine;
-use crate::engine::failure::{Refusal, Trouble};
+use crate::engine::failure::{Failure, FatalError};
 use crate::engine::fleet::{fingerprint, place_of};
 use crate::engine::forge::{Forge, OVERLAP, span};
 use crate::engine::queue::Key;
-use crate::engine::reconcile::Outcome;
+use crate::engine::reconcile::TurnOutcome;
 use crate::engine::report::MissionResult;
 use crate::engine::survey::{CommentScope, Scope, Survey, SurveyRequest, survey};
 use crate::mission::fleet::admission::Admission;
 use crate::mission::identity::{MissionId, RepositoryId};
-use crate::mission::observation::{Here, IssueFacts};
+use crate::mission::observation::{IssueFacts, PassContext};
 use crate::mission::plan::change::Change;
 use crate::mission::plan::step::Candidate;
 use crate::mission::record::IssueKey;
-use crate::mission::root_metadata::KnownRepository;
+use crate::mission::root_metadata::RepositoryRef;
 use crate::mission::status::comment_check::{SHARES, Share, share_at};
-use crate::mission::status::lifecycle::Situation;
+use crate::mission::status::lifecycle::Lifecycle;
 use crate::mission::time::Timestamp;
 use crate::world::applier::Applier;
 use crate::world::blocking_pool::blocking;
@@ -38,7 +38,7 @@ const AUDIT_RETRY: Duration = Duration::from_secs(30);
 
 /// What is wrong with the forge or a repository for as long as it is away. One issue that cannot be read comes again by
 /// itself.
-fn outages(troubles: &[Trouble]) -> impl Iterator<Item = &Trouble> {
+fn outages(troubles: &[Failure]) -> impl Iterator<Item = &Failure> {
     troubles.iter().filter(|trouble| trouble.issue.is_none() && trouble.is_outage())
 }
 
@@ -47,18 +47,18 @@ impl Forge {
     /// later and later where a person has to act.
     fn audited(
         &self,
-        served: Vec<KnownRepository>,
+        served: Vec<RepositoryRef>,
         since: BTreeMap<RepositoryId, Timestamp>,
-        troubles: &[Trouble],
+        troubles: &[Failure],
         now: Timestamp,
         interval: Duration,
     ) {
         let mut hold = locked(&self.hold);
         let is_outage = outages(troubles).next().is_some();
-        let is_new = |known: &KnownRepository| served.iter().all(|other| other.id != known.id);
-        let is_out = |known: &KnownRepository| outages(troubles).any(|trouble| trouble.about == known.name.to_string());
+        let is_new = |known: &RepositoryRef| served.iter().all(|other| other.id != known.id);
+        let is_out = |known: &RepositoryRef| outages(troubles).any(|trouble| trouble.about == known.name.to_string());
         // One that did not answer this time is asked on.
-        let kept: Vec<KnownRepository> =
+        let kept: Vec<RepositoryRef> =
             hold.repositories.iter().filter(|known| is_new(known) && is_out(known)).cloned().collect();
         hold.repositories = served.into_iter().chain(kept).collect();
         hold.since.extend(since);
@@ -74,14 +74,16 @@ impl Forge {
 
 impl Engine {
     /// Looks at everything, plans each turn's first step, and puts in line what is not as it should be.
-    pub(super) async fn audit(&self, forge: &Forge) -> Vec<Trouble> {
+    pub(super) async fn resync(&self, forge: &Forge) -> Vec<Failure> {
         let asked_at = clock::instant();
         let survey = match self.survey(forge, asked_at).await {
             Ok(survey) => survey,
             Err(refusal) => return self.refused(refusal),
         };
-        let Survey { here, repositories, setup, fleet, mut candidates, mut troubles, begun_at, comments, .. } = survey;
-        self.hear_of_forge(survey.out_of_reach);
+        let Survey {
+            here, repositories, setup, fleet, mut candidates, failures: mut troubles, begun_at, comments, ..
+        } = survey;
+        self.note_forge_state(survey.out_of_reach);
         locked(&self.passes).told.missing_forms = survey.missing_forms;
         if here.me == 0 {
             return troubles;
@@ -92,7 +94,7 @@ impl Engine {
         }
         let mut changes = Vec::new();
         let failed = set_up(&applier, setup, &mut changes).await;
-        self.tell(changes);
+        self.log_changes(changes);
         let failed = match failed {
             Ok(failed) => failed,
             Err(refusal) => return troubles.into_iter().chain(self.refused(refusal)).collect(),
@@ -104,12 +106,12 @@ impl Engine {
         locked(&forge.hold).comments_since.extend(comments_since);
         troubles.extend(failed.values().cloned());
         // What was not found has to be asked for once more.
-        let is_soon = candidates.iter_mut().any(|candidate| matches!(candidate.situation(), Situation::Missing));
+        let is_soon = candidates.iter_mut().any(|candidate| matches!(candidate.situation(), Lifecycle::Missing));
         let interval = if is_soon { AUDIT_RETRY } else { self.settings.daemon.audit_interval };
         forge.audited(served.collect(), since, &troubles, here.now, interval);
         // Of those that are held back here the next sweep decides, if there is one.
         let is_held = |candidate: &Candidate| {
-            let is_held = candidate.seen.is_braked || locked(&self.fleet).is_held(place_of(&candidate.seen.issue.key));
+            let is_held = candidate.seen.is_held || locked(&self.fleet).is_held(place_of(&candidate.seen.issue.key));
             is_held && self.gathered.is_none()
         };
         candidates.retain(|candidate| is_served(candidate.seen.issue.key.repository_id) && !is_held(candidate));
@@ -122,12 +124,12 @@ impl Engine {
         if let Some(gathered) = &self.gathered {
             locked(&gathered.found).alert = fleet;
         }
-        self.take_audit(planned, asked_at);
+        self.take_resync(planned, asked_at);
         troubles
     }
 
     /// Takes note of what an audit has seen, and puts in line what is to be done.
-    fn take_audit(&self, planned: Vec<Planned>, asked_at: Instant) {
+    fn take_resync(&self, planned: Vec<Planned>, asked_at: Instant) {
         let mut fleet = locked(&self.fleet);
         fleet.show_all_waiting(&self.ground());
         if let Some(gathered) = &self.gathered {
@@ -143,15 +145,15 @@ impl Engine {
                 if is_settled {
                     known.forget_suspicion(asked_at);
                 }
-                known.wants_room = wants_room;
+                known.wants_capacity = wants_room;
             }
             let is_news = match next {
                 Next::Nothing(result) => {
                     self.gather_quiet(result);
                     false
                 }
-                Next::Turn(candidate) => fleet.offer_ready(*candidate, asked_at),
-                Next::Look(facts) => fleet.offer(*facts, asked_at),
+                Next::Turn(candidate) => fleet.enqueue_candidate(*candidate, asked_at),
+                Next::Look(facts) => fleet.enqueue_if_changed(*facts, asked_at),
             };
             if is_news {
                 if wants_room && is_admitted {
@@ -170,7 +172,7 @@ impl Engine {
     }
 
     /// Changes that belong to no single issue were made.
-    pub(super) fn tell(&self, changes: Vec<Change>) {
+    pub(super) fn log_changes(&self, changes: Vec<Change>) {
         for change in changes {
             if let Some(gathered) = &self.gathered {
                 locked(&gathered.found).changes.push(change);
@@ -180,7 +182,7 @@ impl Engine {
         }
     }
 
-    async fn survey(&self, forge: &Forge, asked_at: Instant) -> Result<Survey, Refusal> {
+    async fn survey(&self, forge: &Forge, asked_at: Instant) -> Result<Survey, FatalError> {
         // By its path again, since another one may have been mounted there.
         let root = match &self.gathered {
             Some(_) => Arc::clone(&self.root),
@@ -205,18 +207,18 @@ impl Engine {
     }
 
     /// There was no audit, and a person has to act.
-    fn refused(&self, refusal: Refusal) -> Vec<Trouble> {
+    fn refused(&self, refusal: FatalError) -> Vec<Failure> {
         let message = refusal.to_string();
         if let Some(gathered) = &self.gathered {
-            locked(&gathered.found).refusal = Some(refusal);
+            locked(&gathered.found).fatal = Some(refusal);
             return Vec::new();
         }
         locked(&self.passes).told.forge_error = Some(message.clone());
         let about = self.settings.missions_root.display().to_string();
-        vec![Trouble::service(about, "refused", message)]
+        vec![Failure::service(about, "refused", message)]
     }
 
-    pub(super) fn hear_of_forge(&self, error: Option<String>) {
+    pub(super) fn note_forge_state(&self, error: Option<String>) {
         let mut passes = locked(&self.passes);
         let is_back = error.is_none() && passes.told.forge_error.is_some();
         passes.told.forge_error = error;
@@ -228,7 +230,7 @@ impl Engine {
     }
 
     /// Asks each repository what was touched since it was asked last: two requests, where nothing was.
-    pub(super) async fn list(&self, forge: &Forge) -> Vec<Trouble> {
+    pub(super) async fn list(&self, forge: &Forge) -> Vec<Failure> {
         let (repositories, since) = {
             let hold = locked(&forge.hold);
             (hold.repositories.clone(), hold.since.clone())
@@ -250,23 +252,23 @@ impl Engine {
                 Err(error) => {
                     // It was renamed, or is gone: an audit finds out.
                     if matches!(error, ForgeError::Moved { .. } | ForgeError::NotFound { .. }) {
-                        self.queue.add(Key::Audit);
+                        self.queue.add(Key::Resync);
                     }
-                    troubles.push(Trouble::of_listing(&repository.name, &error));
+                    troubles.push(Failure::of_listing(&repository.name, &error));
                 }
             }
         }
-        self.offer(told);
+        self.enqueue_if_changed(told);
         // As long as any of them can be read, the forge is there.
         let unread = troubles.first().filter(|_| read == 0);
-        self.hear_of_forge(unread.map(|trouble| trouble.message.clone()));
+        self.note_forge_state(unread.map(|trouble| trouble.message.clone()));
         troubles
     }
 
     async fn list_issues(
         &self,
         forge: &Forge,
-        repository: &KnownRepository,
+        repository: &RepositoryRef,
         since: Timestamp,
     ) -> Result<Vec<IssueFacts>, ForgeError> {
         let ids = locked(&self.fleet).issues_of(repository.id);
@@ -284,12 +286,12 @@ impl Engine {
     }
 
     /// Takes what all repositories told, since whether too many issues are closed at once shows only in all of it.
-    fn offer(&self, told: Vec<(Vec<IssueFacts>, Instant)>) {
+    fn enqueue_if_changed(&self, told: Vec<(Vec<IssueFacts>, Instant)>) {
         let mut fleet = locked(&self.fleet);
         fleet.find_closed(told.iter().flat_map(|(issues, _)| issues));
         for (facts, asked_at) in told.into_iter().flat_map(|(issues, at)| issues.into_iter().map(move |it| (it, at))) {
             let key = Key::Issue { repository: facts.key.repository_id, number: facts.key.number };
-            if fleet.offer(facts, asked_at) {
+            if fleet.enqueue_if_changed(facts, asked_at) {
                 self.queue.add(key);
             }
         }
@@ -316,18 +318,18 @@ enum Next {
 }
 
 /// Plans the first step of each turn. A root that was initialised just now has a name by now.
-fn plan(candidates: Vec<Candidate>, here: &Arc<Here>, is_once: bool) -> Vec<Planned> {
+fn plan(candidates: Vec<Candidate>, here: &Arc<PassContext>, is_once: bool) -> Vec<Planned> {
     let mut turns = 0;
     let plan = |mut candidate: Candidate| {
         candidate.seen.here = Arc::clone(here);
-        let wants_room = candidate.turn.situation(&candidate.seen).wants_room(&candidate.seen);
+        let wants_room = candidate.turn.situation(&candidate.seen).wants_capacity(&candidate.seen);
         let (key, mission_id) = (candidate.seen.issue.key.clone(), candidate.seen.mission_id);
         let fingerprint = fingerprint(&candidate.seen.issue);
         let is_admitted = candidate.seen.admission == Admission::Admitted;
         // One that is blocked is said to be at each look.
-        let is_quiet = candidate.is_quiet() && !matches!(candidate.situation_in_fleet(), Situation::Blocked(_));
+        let is_quiet = candidate.is_quiet() && !matches!(candidate.situation_in_fleet(), Lifecycle::Blocked(_));
         let next = if is_quiet {
-            Next::Nothing(is_once.then(|| Box::new(MissionResult::of(here, &Outcome::quiet(candidate)))))
+            Next::Nothing(is_once.then(|| Box::new(MissionResult::of(here, &TurnOutcome::quiet(candidate)))))
         } else if is_once || turns < TURNS_MAX {
             turns += 1;
             Next::Turn(Box::new(candidate))
@@ -344,7 +346,7 @@ async fn set_up(
     applier: &Applier,
     setup: Vec<Change>,
     changes: &mut Vec<Change>,
-) -> Result<BTreeMap<RepositoryId, Trouble>, Refusal> {
+) -> Result<BTreeMap<RepositoryId, Failure>, FatalError> {
     let mut failed = BTreeMap::new();
     for change in setup {
         let error = match applier.apply(&change).await {
@@ -352,11 +354,11 @@ async fn set_up(
                 changes.push(change);
                 continue;
             }
-            Err(WorldError::Root(error)) => return Err(Refusal::Root(error)),
+            Err(WorldError::Root(error)) => return Err(FatalError::Root(error)),
             Err(error) => error,
         };
         if let Change::CreateLabel { repository, .. } | Change::CorrectLabel { repository, .. } = &change {
-            let trouble = Trouble::unmade(repository.name.to_string(), &change, &error);
+            let trouble = Failure::unmade(repository.name.to_string(), &change, &error);
             failed.entry(repository.id).or_insert(trouble);
         }
     }

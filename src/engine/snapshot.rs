@@ -4,7 +4,7 @@ use crate::mission::cell::health::Health;
 use crate::mission::cell::heartbeat::WizardState;
 use crate::mission::failure::FailureScope;
 use crate::mission::identity::{ForgeUrl, GatewayName, HostName, MissionId, WizardName};
-use crate::mission::record::Happened;
+use crate::mission::record::Event;
 use crate::mission::status::phase::Phase;
 use crate::mission::time::Timestamp;
 use crate::world::clock;
@@ -92,7 +92,7 @@ pub struct Passes {
     /// What else keeps the service from its work: its root, or a defect.
     pub service_error: Option<String>,
     /// What fails now.
-    pub failures: Failures,
+    pub failures: FailureCounts,
     /// The commands that install a form, one for each repository in which there is neither one nor any mission.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing_forms: Vec<String>,
@@ -100,7 +100,7 @@ pub struct Passes {
 
 /// What fails now: what the last pass met, and what failed before and has not been tried again since.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Failures {
+pub struct FailureCounts {
     /// Failures of the service itself.
     pub service: usize,
     /// Repositories that something fails for.
@@ -111,7 +111,7 @@ pub struct Failures {
     pub first: Vec<FailureView>,
 }
 
-impl Failures {
+impl FailureCounts {
     /// How many there are of one scope.
     #[must_use]
     pub fn count(&self, scope: FailureScope) -> usize {
@@ -175,15 +175,15 @@ pub struct MissionView {
     /// Since when health is what it is.
     pub since: Option<Timestamp>,
     /// The last heartbeat, by its stamp or by its file, whichever is older.
-    pub beaten_at: Option<Timestamp>,
+    pub last_heartbeat_at: Option<Timestamp>,
     /// Whether there ever was one, also where none can be read now.
-    pub ever_beat: bool,
+    pub ever_heartbeat: bool,
     /// Whether an edit of it waits for approval.
-    pub asks: bool,
+    pub needs_a_person: bool,
     /// What the wizard says of itself, once it has beaten.
-    pub says: Option<WizardState>,
+    pub agent_state: Option<WizardState>,
     /// Since when it says so.
-    pub says_since: Option<Timestamp>,
+    pub agent_state_since: Option<Timestamp>,
     /// The wizard's last message for people.
     pub message: Option<String>,
     /// What is remarkable about the last heartbeat, one thing a line.
@@ -201,7 +201,7 @@ pub struct MissionView {
     /// Whether health is as it is published there.
     pub is_published: bool,
     /// The last changes, oldest first.
-    pub changes: Arc<[Happened]>,
+    pub changes: Arc<[Event]>,
 }
 
 /// Where an issue is.

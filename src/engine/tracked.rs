@@ -1,12 +1,12 @@
 //! What is kept in mind of one mission between looks: its record as it was read last, and how the last look ended.
 
-use crate::mission::cell::Sighting;
+use crate::mission::cell::CellObservation;
 use crate::mission::cell::health::Verdict;
 use crate::mission::cell::starts::{Grace, Starts};
 use crate::mission::fleet::mass_change_guard::Guarded;
 use crate::mission::identity::MissionId;
 use crate::mission::plan::due::needs_turn;
-use crate::mission::record::{Happened, IssueKey, Record};
+use crate::mission::record::{Event, IssueKey, Record};
 use crate::mission::time::Timestamp;
 use chrono::TimeDelta;
 use std::sync::Arc;
@@ -19,13 +19,13 @@ pub(crate) struct Tracked {
     /// Without its last changes, too, which lie beside it.
     pub(crate) record: Box<Record>,
     /// The last changes, held once for this and for what is shown.
-    pub(super) changes: Arc<[Happened]>,
+    pub(super) changes: Arc<[Event]>,
     /// Whether a sweep held it back.
-    pub(super) hold: Hold,
+    pub(super) hold: HoldState,
     /// Whether it was found closed together with too many others.
-    pub(super) closing: Hold,
+    pub(super) closing: HoldState,
     /// Whether it waits for capacity.
-    pub(super) wants_room: bool,
+    pub(super) wants_capacity: bool,
     /// The issue's fingerprint when nothing was left to do.
     pub(super) settled: Option<u64>,
     /// When it was last looked at; what a listing told before is old.
@@ -36,7 +36,7 @@ pub(crate) struct Tracked {
 
 /// Whether too many changed together with it ([`crate::mission::fleet::mass_change_guard`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hold {
+pub(super) enum HoldState {
     /// They did not.
     None,
     /// They did in this pass: until the next one nothing is published.
@@ -53,9 +53,9 @@ impl Tracked {
             binding.spec.objective = String::new();
         }
         let changes = std::mem::take(&mut record.changes).into();
-        let hold = |is_unconfirmed| if is_unconfirmed { Hold::Confirmed } else { Hold::None };
-        let (hold, closing) = (hold(record.is_unconfirmed), hold(record.is_closing));
-        Self { record, changes, hold, closing, wants_room: false, settled: None, looked_at: None, suspect_at: None }
+        let hold = |is_unconfirmed| if is_unconfirmed { HoldState::Confirmed } else { HoldState::None };
+        let (hold, closing) = (hold(record.awaits_confirmation), hold(record.is_closing));
+        Self { record, changes, hold, closing, wants_capacity: false, settled: None, looked_at: None, suspect_at: None }
     }
 
     pub(super) fn issue(&self) -> &IssueKey {
@@ -73,7 +73,7 @@ impl Tracked {
     }
 
     /// The verdict on its cell.
-    pub(super) fn verdict(&self, sighting: &Sighting, (now, starts): (Timestamp, &Starts)) -> Option<Verdict> {
+    pub(super) fn verdict(&self, sighting: &CellObservation, (now, starts): (Timestamp, &Starts)) -> Option<Verdict> {
         let binding = self.record.binding.as_ref()?;
         let (stale_after, published) = (binding.spec.stale_after(), self.record.published());
         let grace = Grace { starts, published, sighting, stale_after, now };
@@ -81,19 +81,19 @@ impl Tracked {
     }
 
     /// As the mass change guard sees it.
-    pub(super) fn guarded<'a>(&'a self, verdict: Verdict, sighting: &'a Sighting) -> Guarded<'a> {
+    pub(super) fn guarded<'a>(&'a self, verdict: Verdict, sighting: &'a CellObservation) -> Guarded<'a> {
         let (record, is_open) = (&self.record, self.record.is_served_here());
-        Guarded { record, is_open, verdict, sighting, awaits_confirmation: self.hold != Hold::None }
+        Guarded { record, is_open, verdict, sighting, awaits_confirmation: self.hold != HoldState::None }
     }
 
     /// Whether its cell leads to a turn.
     pub(super) fn needs_turn(
         &self,
         verdict: Verdict,
-        sighting: &Sighting,
+        sighting: &CellObservation,
         (now, close_grace): (Timestamp, TimeDelta),
     ) -> bool {
-        let is_confirmed = self.hold == Hold::Confirmed && self.record.is_served_here();
+        let is_confirmed = self.hold == HoldState::Confirmed && self.record.is_served_here();
         is_confirmed || needs_turn(&self.record, sighting, verdict, (now, close_grace))
     }
 }

@@ -1,12 +1,12 @@
 //! What the page shows of all missions, kept up to date look by look.
 
-use crate::engine::fleet::{Fleet, Ground, Place};
+use crate::engine::fleet::{Fleet, IssueRef, ViewContext};
 use crate::engine::snapshot::{IssueView, MissionView};
 use crate::engine::tracked::Tracked;
 use crate::mission::cell::archive::ArchiveName;
 use crate::mission::cell::health::{Health, Verdict};
-use crate::mission::cell::heartbeat::{Beat, WizardState};
-use crate::mission::cell::{CellFacts, Sighting};
+use crate::mission::cell::heartbeat::{ObservedHeartbeat, WizardState};
+use crate::mission::cell::{CellFacts, CellObservation};
 use crate::mission::identity::{ForgeUrl, MissionId};
 use crate::mission::paths::{archive_path, cell_path};
 use crate::mission::record::{IssueKey, IssueState};
@@ -17,21 +17,27 @@ use std::sync::Arc;
 
 impl Fleet {
     /// Brings what is shown of a cell up to date.
-    pub(super) fn show(&mut self, id: MissionId, sighting: &Sighting, verdict: Verdict, ground: &Ground<'_>) {
+    pub(super) fn show(
+        &mut self,
+        id: MissionId,
+        sighting: &CellObservation,
+        verdict: Verdict,
+        ground: &ViewContext<'_>,
+    ) {
         let before = self.views.get(&id);
         let cell = sighting.cell();
         let known = self.of_mission(id);
-        let said = known.and_then(|known| known.record.said.as_ref());
+        let said = known.and_then(|known| known.record.published.as_ref());
         let is_same_as_said = said.is_some_and(|said| said.verdict.is_some_and(|v| v.health == verdict.health));
         let since = match before.filter(|before| before.health == Some(verdict.health)) {
             _ if is_same_as_said => said.map(|said| said.since),
             Some(before) => before.since,
             None => Some(ground.now),
         };
-        let says = cell.and_then(says);
-        let says_since = match before.filter(|before| before.says == says) {
-            _ if said.is_some_and(|said| said.says == says) => said.and_then(|said| said.says_since),
-            Some(before) => before.says_since,
+        let says = cell.and_then(agent_state);
+        let says_since = match before.filter(|before| before.agent_state == says) {
+            _ if said.is_some_and(|said| said.agent_state == says) => said.and_then(|said| said.agent_state_since),
+            Some(before) => before.agent_state_since,
             None => says.map(|_| ground.now),
         };
         let bound = known.and_then(|known| known.record.binding.as_ref());
@@ -44,13 +50,13 @@ impl Fleet {
             health: Some(verdict.health),
             reason: Some(verdict.reason.to_string()),
             since,
-            beaten_at: cell.and_then(stamp),
-            ever_beat: bound.is_some_and(|bound| bound.ever_beat),
-            asks: known.is_some_and(|known| known.record.asking.is_some()),
-            says,
-            says_since,
+            last_heartbeat_at: cell.and_then(stamp),
+            ever_heartbeat: bound.is_some_and(|bound| bound.ever_heartbeat),
+            needs_a_person: known.is_some_and(|known| known.record.approval_request.is_some()),
+            agent_state: says,
+            agent_state_since: says_since,
             problem: verdict.problem(),
-            notes: cell.and_then(|cell| cell.heartbeat.as_ref()).map_or_else(Vec::new, Beat::remarks),
+            notes: cell.and_then(|cell| cell.heartbeat.as_ref()).map_or_else(Vec::new, ObservedHeartbeat::remarks),
             message: cell.and_then(|cell| cell.heartbeat.as_ref()?.heartbeat.message.clone()),
             wizard: bound.and_then(|bound| bound.spec.wizard.clone()),
             name: known.and_then(|known| known.record.name().map(str::to_owned)),
@@ -69,11 +75,11 @@ impl Fleet {
     /// Whether a cell is shown as well, with a wizard that says this.
     pub(super) fn is_shown(&self, id: MissionId, says: WizardState) -> bool {
         let view = self.views.get(&id);
-        view.is_some_and(|view| view.health == Some(Health::Healthy) && view.says == Some(says))
+        view.is_some_and(|view| view.health == Some(Health::Healthy) && view.agent_state == Some(says))
     }
 
     /// Shows a proposal that has no cell.
-    pub(super) fn show_waiting(&mut self, id: MissionId, place: Place, ground: &Ground<'_>) {
+    pub(super) fn show_waiting(&mut self, id: MissionId, place: IssueRef, ground: &ViewContext<'_>) {
         let Some(known) = self.known.get(&place) else { return };
         if let Some(cell) = self.views.get(&id).filter(|view| view.has_cell) {
             let (phase, issue) = (phase(known), Some(issue_view(known, ground.forge)));
@@ -87,8 +93,8 @@ impl Fleet {
     }
 
     /// Shows every mission that has ended and whose cell lies in the archive, and none whose archive is deleted.
-    pub(super) fn show_all_archived(&mut self, ground: &Ground<'_>) {
-        let archived: BTreeMap<MissionId, Place> =
+    pub(super) fn show_all_archived(&mut self, ground: &ViewContext<'_>) {
+        let archived: BTreeMap<MissionId, IssueRef> =
             self.known.keys().filter_map(|place| Some((self.archived(*place)?.0, *place))).collect();
         self.views.retain(|id, view| !view.is_archived || archived.contains_key(id));
         for place in archived.into_values() {
@@ -97,7 +103,7 @@ impl Fleet {
     }
 
     /// Shows a mission whose cell lies in the archive, if it is one.
-    pub(super) fn show_archived(&mut self, place: Place, ground: &Ground<'_>) {
+    pub(super) fn show_archived(&mut self, place: IssueRef, ground: &ViewContext<'_>) {
         let Some((id, known, name)) = self.archived(place) else { return };
         if self.views.get(&id).is_some_and(|view| view.has_cell || view.is_archived) {
             return;
@@ -107,19 +113,20 @@ impl Fleet {
         self.views.insert(id, Arc::new(view));
     }
 
-    fn archived(&self, place: Place) -> Option<(MissionId, &Tracked, ArchiveName)> {
+    fn archived(&self, place: IssueRef) -> Option<(MissionId, &Tracked, ArchiveName)> {
         let known = self.known.get(&place)?;
         let (id, name) = known.mission_id().zip(known.record.kept_archive())?;
         (self.places.get(&id) == Some(&place)).then_some((id, known, name))
     }
 
     /// Shows every proposal that waits without a cell, and none that does not wait any more.
-    pub(super) fn show_all_waiting(&mut self, ground: &Ground<'_>) {
+    pub(super) fn show_all_waiting(&mut self, ground: &ViewContext<'_>) {
         let Some(forge) = ground.forge else { return };
         let is_waiting = |known: &Tracked| known.record.is_served_here() && known.record.binding.is_none();
         let waiting = self.known.iter().filter(|(_, known)| is_waiting(known));
         let id = |issue: &IssueKey| MissionId::of_issue(forge, issue.repository_id, issue.issue_id);
-        let waiting: BTreeMap<MissionId, Place> = waiting.map(|(place, known)| (id(known.issue()), *place)).collect();
+        let waiting: BTreeMap<MissionId, IssueRef> =
+            waiting.map(|(place, known)| (id(known.issue()), *place)).collect();
         self.views.retain(|id, view| view.has_cell || view.is_archived || waiting.contains_key(id));
         for (id, place) in waiting {
             self.show_waiting(id, place, ground);
@@ -149,7 +156,7 @@ fn refusal(known: &Tracked) -> Option<String> {
 }
 
 /// A mission whose cell is not in its place; `path` is where it lies, or would.
-fn without_cell(known: &Tracked, (mission_id, path): (MissionId, String), ground: &Ground<'_>) -> MissionView {
+fn without_cell(known: &Tracked, (mission_id, path): (MissionId, String), ground: &ViewContext<'_>) -> MissionView {
     let record = &known.record;
     let bound = record.binding.as_ref();
     MissionView {
@@ -160,12 +167,12 @@ fn without_cell(known: &Tracked, (mission_id, path): (MissionId, String), ground
         phase: phase(known),
         health: None,
         reason: None,
-        since: record.said.as_ref().map(|said| said.since),
-        beaten_at: None,
-        ever_beat: bound.is_some_and(|bound| bound.ever_beat),
-        asks: record.asking.is_some(),
-        says: None,
-        says_since: None,
+        since: record.published.as_ref().map(|said| said.since),
+        last_heartbeat_at: None,
+        ever_heartbeat: bound.is_some_and(|bound| bound.ever_heartbeat),
+        needs_a_person: record.approval_request.is_some(),
+        agent_state: None,
+        agent_state_since: None,
         problem: None,
         notes: Vec::new(),
         message: None,
@@ -182,7 +189,7 @@ fn without_cell(known: &Tracked, (mission_id, path): (MissionId, String), ground
 /// What was said last; an issue that is closed is left alone and says nothing new.
 fn phase(known: &Tracked) -> Option<Phase> {
     let is_open = known.record.state == IssueState::Open;
-    if is_open { known.record.said.as_ref().map(|said| said.phase) } else { Some(Phase::Closed) }
+    if is_open { known.record.published.as_ref().map(|said| said.phase) } else { Some(Phase::Closed) }
 }
 
 fn issue_view(known: &Tracked, forge: Option<&ForgeUrl>) -> IssueView {
@@ -192,8 +199,8 @@ fn issue_view(known: &Tracked, forge: Option<&ForgeUrl>) -> IssueView {
 }
 
 /// What the wizard says, once there was a heartbeat.
-fn says(cell: &CellFacts) -> Option<WizardState> {
-    stamp(cell).and(cell.heartbeat.as_ref()).map(|beat| beat.heartbeat.says())
+fn agent_state(cell: &CellFacts) -> Option<WizardState> {
+    stamp(cell).and(cell.heartbeat.as_ref()).map(|beat| beat.heartbeat.agent_state())
 }
 
 /// When the last heartbeat was, by its timestamp or its file, whichever is older.

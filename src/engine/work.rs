@@ -1,10 +1,10 @@
 //! The workers: each takes a key from the queue, does what it stands for, and says how that ended.
 
 use crate::engine::Engine;
-use crate::engine::failure::Trouble;
+use crate::engine::failure::Failure;
 use crate::engine::forge::Forge;
 use crate::engine::queue::Key;
-use crate::world::catch_unwind::caught;
+use crate::world::catch_unwind::catch_unwind;
 use crate::world::lock_unpoisoned::locked;
 use std::sync::Arc;
 
@@ -14,14 +14,14 @@ impl Engine {
         loop {
             let key = self.queue.next().await;
             // A defect costs one look, and not the worker.
-            let handled = Box::pin(caught(self.handle(forge, key))).await;
+            let handled = Box::pin(catch_unwind(self.handle(forge, key))).await;
             let troubles = handled.unwrap_or_else(|()| vec![self.breakdown(key)]);
             self.note_look(key, &troubles);
             match (troubles.is_empty(), key) {
                 (false, Key::Issue { .. }) if self.is_away(&troubles) => self.queue.put_off(key, self.now()),
                 (false, Key::Issue { .. }) => self.queue.failed(key, self.now()),
                 // The next tick asks for the others again.
-                (true, _) | (false, Key::Audit | Key::Listing | Key::Alarms) => {
+                (true, _) | (false, Key::Resync | Key::Listing | Key::Alerts) => {
                     // What failed before and does no longer may be over for others as well.
                     if self.queue.done(key) {
                         self.queue.release_all();
@@ -37,26 +37,26 @@ impl Engine {
     }
 
     /// Whether the forge as a whole is to blame, which one question a tick finds out to be over.
-    fn is_away(&self, troubles: &[Trouble]) -> bool {
-        troubles.iter().all(Trouble::is_outage) && locked(&self.passes).told.forge_error.is_some()
+    fn is_away(&self, troubles: &[Failure]) -> bool {
+        troubles.iter().all(Failure::is_outage) && locked(&self.passes).told.forge_error.is_some()
     }
 
-    async fn handle(&self, forge: &Forge, key: Key) -> Vec<Trouble> {
+    async fn handle(&self, forge: &Forge, key: Key) -> Vec<Failure> {
         match key {
-            Key::Audit => self.audit(forge).await,
+            Key::Resync => self.resync(forge).await,
             Key::Listing => self.list(forge).await,
-            Key::Alarms => self.speak_for_many(forge).await,
-            Key::Issue { repository, number } => self.look_at(forge, (repository, number)).await,
+            Key::Alerts => self.post_fleet_alert(forge).await,
+            Key::Issue { repository, number } => self.reconcile_issue(forge, (repository, number)).await,
         }
     }
 
-    fn breakdown(&self, key: Key) -> Trouble {
+    fn breakdown(&self, key: Key) -> Failure {
         let Key::Issue { repository, number } = key else {
-            return Trouble::breakdown("a look at everything".to_owned());
+            return Failure::breakdown("a look at everything".to_owned());
         };
         match self.forge.as_ref().and_then(|forge| forge.repository(repository)) {
-            Some(known) => Trouble::defect(&known.name, number),
-            None => Trouble::breakdown(format!("issue {number} of repository {repository}")),
+            Some(known) => Failure::defect(&known.name, number),
+            None => Failure::breakdown(format!("issue {number} of repository {repository}")),
         }
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 /// All places of one listener.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct ConnectionSlots {
     /// How many there are.
     most: usize,
     /// How many somebody may have who is not on this very machine.
@@ -26,15 +26,15 @@ struct Taken {
 
 /// A connection's place; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Place {
-    places: Arc<Places>,
+pub(super) struct ConnectionSlot {
+    places: Arc<ConnectionSlots>,
     peer: IpAddr,
     /// Changes only while `places` is locked.
     turn: AtomicU64,
     leave: Arc<Notify>,
 }
 
-impl Places {
+impl ConnectionSlots {
     pub(super) fn new(most: usize, most_per_peer: usize) -> Self {
         Self { most, most_per_peer, taken: Mutex::default() }
     }
@@ -52,11 +52,11 @@ impl Taken {
     }
 }
 
-impl Place {
+impl ConnectionSlot {
     /// A place for somebody, unless he has too many. If all are taken, whoever has been still for longest leaves for him: so
     /// nobody who only holds places keeps others out, not even from this very machine.
-    pub(super) fn take(places: &Arc<Places>, address: IpAddr) -> Option<Self> {
-        let peer = household(address);
+    pub(super) fn take(places: &Arc<ConnectionSlots>, address: IpAddr) -> Option<Self> {
+        let peer = ip_prefix(address);
         let mut taken = places.taken();
         let of_peer = taken.by_peer.get(&peer).copied().unwrap_or_default();
         if !peer.is_loopback() && of_peer >= places.most_per_peer {
@@ -87,7 +87,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         let mut taken = self.places.taken();
         taken.by_turn.remove(&self.turn.load(Ordering::Relaxed));
@@ -101,7 +101,7 @@ impl Drop for Place {
 }
 
 /// One peer: an address, or the /64 that somebody with an IPv6 address has for himself.
-fn household(address: IpAddr) -> IpAddr {
+fn ip_prefix(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) if !address.is_loopback() => {
             IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)))

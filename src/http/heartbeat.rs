@@ -3,8 +3,8 @@
 use crate::engine::metrics::HeartbeatResult;
 use crate::http::body::{self, BodyFault};
 use crate::http::reply::{self, Reply};
-use crate::http::{Refusal, Web, access};
-use crate::mission::cell::heartbeat_request::SentFault;
+use crate::http::{HeartbeatRejected, Web, access};
+use crate::mission::cell::heartbeat_request::HeartbeatRequestError;
 use crate::mission::cell::json_file::FILE_BYTES_MAX;
 use crate::mission::identity::MissionId;
 use hyper::body::Incoming;
@@ -38,19 +38,19 @@ async fn receive(web: &Web, cell: &str, request: Request<Incoming>) -> (Heartbea
     }
 }
 
-fn refused(mission_id: MissionId, refusal: &Refusal) -> (HeartbeatResult, Reply) {
+fn refused(mission_id: MissionId, refusal: &HeartbeatRejected) -> (HeartbeatResult, Reply) {
     let line = refusal.to_string();
     match refusal {
-        Refusal::Unknown => (HeartbeatResult::Unknown, reply::not_found()),
-        Refusal::TooOften => (HeartbeatResult::TooOften, reply::too_many(&line)),
-        Refusal::TooLarge => (HeartbeatResult::TooLarge, BodyFault::TooLarge.reply()),
-        Refusal::Fault(SentFault::Replayed(_)) => {
+        HeartbeatRejected::Unknown => (HeartbeatResult::Unknown, reply::not_found()),
+        HeartbeatRejected::TooOften => (HeartbeatResult::TooOften, reply::too_many(&line)),
+        HeartbeatRejected::TooLarge => (HeartbeatResult::TooLarge, BodyFault::TooLarge.reply()),
+        HeartbeatRejected::Fault(HeartbeatRequestError::Replayed(_)) => {
             (HeartbeatResult::NotRising, reply::text(StatusCode::CONFLICT, &line))
         }
-        Refusal::Fault(SentFault::NotAnObject(_) | SentFault::Field(_)) => {
+        HeartbeatRejected::Fault(HeartbeatRequestError::NotAnObject(_) | HeartbeatRequestError::Field(_)) => {
             (HeartbeatResult::Malformed, reply::text(StatusCode::BAD_REQUEST, &line))
         }
-        Refusal::Failed(error) => {
+        HeartbeatRejected::Failed(error) => {
             tracing::debug!(%mission_id, %error, "a heartbeat could not be written");
             (HeartbeatResult::Failed, reply::text(StatusCode::SERVICE_UNAVAILABLE, &line))
         }

@@ -19,9 +19,9 @@ use crate::engine::metrics::Metrics;
 use crate::engine::queue::Queue;
 use crate::engine::snapshot::Snapshot;
 use crate::mission::status::comment_check::CommentEvent;
-use crate::world::cells::heartbeats::{Beats, Refusal};
+use crate::world::cells::heartbeats::{HeartbeatReceiver, HeartbeatRejected};
 use render_cache::Kept;
-use server::Limits;
+use server::ConnectionLimits;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -36,7 +36,7 @@ pub struct Web {
     /// Where a webhook tells of comments.
     pub comments: mpsc::Sender<CommentEvent>,
     /// How a heartbeat is replaced.
-    pub beats: Arc<Beats>,
+    pub beats: Arc<HeartbeatReceiver>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// What the forge signs with; without it there is no webhook.
@@ -44,7 +44,7 @@ pub struct Web {
     /// What the page asks for, if anything.
     pub page_token: Option<Secret>,
     /// How long and how much of everything.
-    pub limits: Limits,
+    pub limits: ConnectionLimits,
 }
 
 impl Web {

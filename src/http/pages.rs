@@ -1,7 +1,7 @@
 //! The listener for whoever looks: pages for people, the health report and the metrics for programs.
 
 use crate::http::page::query::Query;
-use crate::http::render_cache::{Asked, Kept};
+use crate::http::render_cache::{Kept, Page};
 use crate::http::reply::{self, Reply};
 use crate::http::{Web, access, ingress, page};
 use crate::mission::identity::MissionId;
@@ -58,11 +58,11 @@ fn show(web: &Web, kept: &Kept, view: &View, query: &str) -> Reply {
     let snapshot = web.snapshot();
     let shown = |asked| kept.show(&snapshot, snapshot.tick.now(), asked);
     match view {
-        View::Fleet => shown(Asked::Fleet(Query::parse(query))).map_or_else(reply::not_found, reply::html),
-        View::Mission(mission_id) => shown(Asked::Mission(*mission_id)).map_or_else(reply::not_found, reply::html),
+        View::Fleet => shown(Page::Fleet(Query::parse(query))).map_or_else(reply::not_found, reply::html),
+        View::Mission(mission_id) => shown(Page::Mission(*mission_id)).map_or_else(reply::not_found, reply::html),
         View::Style => reply::css(page::STYLE),
         View::Icon => reply::svg(page::ICON),
-        View::Health => shown(Asked::Health).map_or_else(reply::broken, reply::json),
+        View::Health => shown(Page::Health).map_or_else(reply::broken, reply::json),
         View::Metrics => reply::metrics(web.metrics.render(&snapshot, &web.queue)),
         View::Lives => reply::text(StatusCode::OK, "ok"),
     }

@@ -18,7 +18,7 @@ const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum Page {
     /// The page of the fleet, as its query is understood.
     Fleet(Query),
     /// The page of one mission.
@@ -27,7 +27,7 @@ pub enum Asked {
     Health,
 }
 
-impl Asked {
+impl Page {
     fn render(self, snapshot: &Snapshot) -> Option<Bytes> {
         match self {
             Self::Fleet(query) => Some(page::fleet_of(snapshot, &query).into()),
@@ -48,14 +48,14 @@ struct Rendered {
     /// As long as this is held, no other snapshot is at its address.
     of: Weak<Snapshot>,
     at: Option<Timestamp>,
-    pages: VecDeque<(Asked, Bytes)>,
+    pages: VecDeque<(Page, Bytes)>,
     bytes: usize,
 }
 
 impl Kept {
     /// What was asked for, rendered at most once for each snapshot and second; none where there is no such thing. One is
     /// rendered at a time, and whoever asks meanwhile waits for it.
-    pub fn show(&self, snapshot: &Arc<Snapshot>, now: Timestamp, asked: Asked) -> Option<Bytes> {
+    pub fn show(&self, snapshot: &Arc<Snapshot>, now: Timestamp, asked: Page) -> Option<Bytes> {
         // A page that broke down left nothing behind.
         let mut rendered = self.rendered.lock().unwrap_or_else(PoisonError::into_inner);
         if rendered.of.as_ptr() != Arc::as_ptr(snapshot) || rendered.at != Some(now) {
@@ -72,7 +72,7 @@ impl Kept {
 }
 
 impl Rendered {
-    fn keep(&mut self, asked: Asked, page: Bytes) {
+    fn keep(&mut self, asked: Page, page: Bytes) {
         self.bytes += page.len();
         self.pages.push_back((asked, page));
         while self.pages.len() > KEPT_MAX || self.bytes > KEPT_BYTES_MAX {

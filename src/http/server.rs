@@ -1,8 +1,8 @@
 //! Accepts connections and bounds everything about them: how many, from whom, how long, and how large.
 
-use crate::http::connections::{Place, Places};
+use crate::http::connections::{ConnectionSlot, ConnectionSlots};
 use crate::http::reply::{self, Reply};
-use crate::world::catch_unwind::caught;
+use crate::world::catch_unwind::catch_unwind;
 use crate::world::clock;
 use hyper::Request;
 use hyper::body::Incoming;
@@ -27,7 +27,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long and how many.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct ConnectionLimits {
     /// Connections at once; for one more, the one that has been still for longest is closed.
     pub connections: usize,
     /// Connections at once of one address. Loopback may have them all: there stands a reverse proxy, through which
@@ -43,7 +43,7 @@ pub struct Limits {
     pub idle: Duration,
 }
 
-impl Default for Limits {
+impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
             connections: 256,
@@ -58,12 +58,16 @@ impl Default for Limits {
 
 /// Serves until `shutdown` is true or nobody is left who could say so, and then until every connection has ended, which
 /// its deadline sees to.
-pub async fn serve<F, A>(listener: TcpListener, limits: Limits, mut shutdown: watch::Receiver<bool>, answer: F)
-where
+pub async fn serve<F, A>(
+    listener: TcpListener,
+    limits: ConnectionLimits,
+    mut shutdown: watch::Receiver<bool>,
+    answer: F,
+) where
     F: Fn(Request<Incoming>) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Reply> + Send + 'static,
 {
-    let places = Arc::new(Places::new(limits.connections, limits.connections_per_peer));
+    let places = Arc::new(ConnectionSlots::new(limits.connections, limits.connections_per_peer));
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -75,7 +79,7 @@ where
             clock::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        if let Some(place) = Place::take(&places, address.ip()) {
+        if let Some(place) = ConnectionSlot::take(&places, address.ip()) {
             // Without it small answers wait for each other.
             let _ = stream.set_nodelay(true);
             let (answer, shutdown) = (answer.clone(), shutdown.clone());
@@ -95,8 +99,8 @@ async fn told_to_stop(shutdown: &mut watch::Receiver<bool>) {
 /// Serves one connection until it ends, its deadline passes, or we stop.
 async fn converse<F, A>(
     stream: TcpStream,
-    place: &Place,
-    limits: Limits,
+    place: &ConnectionSlot,
+    limits: ConnectionLimits,
     mut shutdown: watch::Receiver<bool>,
     answer: F,
 ) where
@@ -135,7 +139,7 @@ async fn converse<F, A>(
 
 /// An answer, or the word that we broke down over it: a panic costs one request, and its connection.
 async fn guarded(answer: impl Future<Output = Reply>) -> Reply {
-    caught(answer).await.unwrap_or_else(|()| {
+    catch_unwind(answer).await.unwrap_or_else(|()| {
         let mut reply = reply::broken();
         reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         reply

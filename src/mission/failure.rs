@@ -29,7 +29,7 @@ impl FailureScope {
 
 /// What failed in the last turn of a mission, kept until a turn succeeds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
+pub struct MissionFailure {
     /// The fixed word.
     pub kind: String,
     /// What was tried, what happened, what to do.
@@ -46,7 +46,7 @@ pub struct Failure {
 /// The most characters of a message that are kept of a failure.
 const MESSAGE_CHARS_MAX: usize = 1_000;
 
-impl Failure {
+impl MissionFailure {
     /// A failure that was met just now.
     #[must_use]
     pub fn new(kind: &str, message: &str, is_permanent: bool, now: Timestamp) -> Self {

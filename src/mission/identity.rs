@@ -268,10 +268,10 @@ impl From<GitRef> for String {
 /// A commit by its whole id, as git prints it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, derive_more::Display)]
 #[serde(try_from = "String", into = "String")]
-pub struct Commit(String);
-as_text!(Commit);
+pub struct CommitId(String);
+as_text!(CommitId);
 
-impl Commit {
+impl CommitId {
     /// 40 lower-case hexadecimal digits, or 64 where the repository uses SHA-256.
     pub fn parse(text: &str) -> Result<Self, NotA> {
         let is_hex = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));

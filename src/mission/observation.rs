@@ -1,13 +1,13 @@
 //! The facts about one mission, gathered before anything is decided.
 
 use crate::mission::alert::config::Notify;
-use crate::mission::alert::state::AlarmMarker;
+use crate::mission::alert::state::AlertMarker;
 use crate::mission::approval::policy::ApprovalPolicy;
-use crate::mission::cell::Sighting;
+use crate::mission::cell::CellObservation;
 use crate::mission::cell::archive::ArchiveName;
-use crate::mission::cell::health::{Place, Verdict};
+use crate::mission::cell::health::{CellPath, Verdict};
 use crate::mission::cell::starts::{Grace, Starts};
-use crate::mission::failure::Failure;
+use crate::mission::failure::MissionFailure;
 use crate::mission::fleet::admission::Admission;
 use crate::mission::identity::{ForgeUrl, HostName, MissionId, RepositoryName, RepositoryPattern, RootId};
 use crate::mission::person::Person;
@@ -36,7 +36,7 @@ pub enum Take {
 
 /// What is the same for all missions of one pass.
 #[derive(Clone, Debug)]
-pub struct Here {
+pub struct PassContext {
     /// The one reading of the clock in this pass.
     pub now: Timestamp,
     /// This missions root; none before it is initialised.
@@ -73,7 +73,7 @@ pub struct Here {
     pub effort: Arc<Effort>,
 }
 
-impl Here {
+impl PassContext {
     /// Whether a comment that names this root speaks of us.
     #[must_use]
     pub fn is_this_root(&self, root: RootId) -> bool {
@@ -131,14 +131,14 @@ pub struct IssueFacts {
 impl IssueFacts {
     /// What is left of an issue that the forge says is not there.
     #[must_use]
-    pub fn gone(record: &Record, now: Timestamp) -> Self {
+    pub fn deleted(record: &Record, now: Timestamp) -> Self {
         Self {
             key: record.issue.clone(),
             title: String::new(),
             body: String::new(),
             url: String::new(),
             labels: Vec::new(),
-            state: IssueState::Gone,
+            state: IssueState::Deleted,
             due_at: None,
             updated_at: now,
             comments: 0,
@@ -179,7 +179,7 @@ pub struct CommentFacts {
     /// Its first line, where that is a marker of ours.
     pub marker: Option<Marker>,
     /// Its first two lines, where they are those of an alarm of ours; then it is no status comment.
-    pub alarm: Option<AlarmMarker>,
+    pub alert: Option<AlertMarker>,
     /// The SHA-256 of its body.
     pub body_sha256: String,
     /// When it was posted.
@@ -232,7 +232,7 @@ pub enum Origin {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArchiveSight {
     /// What lies under the name that we remember; none where there is nothing, or we remember none.
-    pub kept: Option<Sighting>,
+    pub kept: Option<CellObservation>,
     /// A name that nothing lies under.
     pub free: ArchiveName,
 }
@@ -240,14 +240,14 @@ pub struct ArchiveSight {
 /// Whether an alarm may be said now; the hour's count and those that fail together are known only to whoever sees all
 /// missions ([`crate::mission::alert::fleet`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Allowance {
+pub enum AlertPermit {
     /// It may.
     Granted {
         /// How many others have to wait then.
         others: usize,
     },
     /// It waits, or somebody speaks for it.
-    Held,
+    Denied,
 }
 
 /// The comments of an issue are read only where the plan depends on them.
@@ -274,7 +274,7 @@ pub enum CommentCheck {
 #[derive(Clone, Debug)]
 pub struct Observation {
     /// What is the same for all missions.
-    pub here: Arc<Here>,
+    pub here: Arc<PassContext>,
     /// The issue.
     pub issue: IssueFacts,
     /// What its title and body ask for: read once, when the observation begins.
@@ -294,7 +294,7 @@ pub struct Observation {
     /// The id of this mission: the bound one, else the cell that it wants to take over, else the one that the issue gives.
     pub mission_id: MissionId,
     /// The cell's place on the disk.
-    pub sighting: Sighting,
+    pub sighting: CellObservation,
     /// Its place in the archive.
     pub archive: ArchiveSight,
     /// Another issue that this cell belongs to.
@@ -304,19 +304,19 @@ pub struct Observation {
     /// Whether there is room for a new cell.
     pub admission: Admission,
     /// What this pass has made again.
-    pub repaired: Vec<Place>,
+    pub repaired: Vec<CellPath>,
     /// What could not be done about the cell in this turn, and only a person can mend.
-    pub obstructed: Option<Failure>,
+    pub obstructed: Option<MissionFailure>,
     /// Whether it vanished, turned stale or was closed together with too many others, so that the next pass has to confirm it.
-    pub is_braked: bool,
+    pub is_held: bool,
     /// Whether it may raise or end an alarm now.
-    pub allowance: Allowance,
+    pub alert_permit: AlertPermit,
 }
 
 impl Observation {
     /// An issue with what we remember of it, and nothing else seen yet.
     #[must_use]
-    pub fn new(here: Arc<Here>, issue: IssueFacts, record: Option<Record>) -> Self {
+    pub fn new(here: Arc<PassContext>, issue: IssueFacts, record: Option<Record>) -> Self {
         let bound = record.as_ref().and_then(|record| record.binding.as_ref()).map(|binding| binding.mission_id);
         let asked = parse(&here, &issue);
         let wanted = || asked.as_ref().ok().and_then(|proposal| proposal.spec.cell);
@@ -333,15 +333,15 @@ impl Observation {
             timeline: Timeline::Unread,
             record,
             mission_id,
-            sighting: Sighting::Absent,
+            sighting: CellObservation::Absent,
             archive: ArchiveSight { kept: None, free: ArchiveName::first(mission_id) },
             owner: None,
             origin: Origin::Unasked,
             admission: Admission::Admitted,
             repaired: Vec::new(),
             obstructed: None,
-            is_braked: false,
-            allowance: Allowance::Held,
+            is_held: false,
+            alert_permit: AlertPermit::Denied,
         }
     }
 
@@ -368,7 +368,7 @@ impl Observation {
     /// Whether it was open until now, and too many were closed together with it for that to be believed.
     #[must_use]
     pub fn is_closing_held(&self) -> bool {
-        self.is_braked && self.record.as_ref().is_some_and(|record| record.state == IssueState::Open)
+        self.is_held && self.record.as_ref().is_some_and(|record| record.state == IssueState::Open)
     }
 
     /// The cell that belongs to the issue, if one does.
@@ -391,7 +391,7 @@ impl Observation {
     }
 }
 
-fn parse(here: &Here, issue: &IssueFacts) -> Result<Proposal, Vec<Problem>> {
+fn parse(here: &PassContext, issue: &IssueFacts) -> Result<Proposal, Vec<Problem>> {
     here.effort.parse();
     let intake = Intake { repository: &issue.key.repository, worktrees: &here.worktrees };
     proposal::parse(Form::embedded(), &issue.title, &issue.body, intake)

@@ -18,7 +18,7 @@ pub fn archive_path(missions_root: &str, name: ArchiveName) -> String {
 
 /// The shell command that beats for a cell.
 #[must_use]
-pub fn beat_command(missions_root: &str, mission_id: MissionId) -> String {
+pub fn heartbeat_command(missions_root: &str, mission_id: MissionId) -> String {
     format!("lazarus-pit beat --cell {}", shell_word(&cell_path(missions_root, mission_id)))
 }
 

@@ -1,15 +1,15 @@
 //! What we remember of one issue. The binding in here is the truth; every other copy is for readers.
 
-use crate::mission::alert::state::Alarm;
-use crate::mission::approval::policy::{Approval, Asking};
-use crate::mission::cell::Sighting;
+use crate::mission::alert::state::AlertRecord;
+use crate::mission::approval::policy::{Approval, ApprovalRequest};
+use crate::mission::cell::CellObservation;
 use crate::mission::cell::archive::ArchiveName;
-use crate::mission::cell::flap_damping::Flapping;
-use crate::mission::cell::health::{Facts, Place, Verdict, assess};
+use crate::mission::cell::flap_damping::FlapDamping;
+use crate::mission::cell::health::{CellPath, Facts, Verdict, assess};
 use crate::mission::cell::heartbeat::WizardState;
 use crate::mission::cell::heartbeat_fields::Notes;
 use crate::mission::cell::worktree::Worktree;
-use crate::mission::failure::Failure;
+use crate::mission::failure::MissionFailure;
 use crate::mission::identity::{HostName, IssueId, MissionId, RepositoryId, RepositoryName, RootId};
 use crate::mission::person::Person;
 use crate::mission::proposal::{Proposal, Spec};
@@ -50,56 +50,56 @@ pub struct Record {
     pub binding: Option<Binding>,
     /// Our comment.
     #[serde(default)]
-    pub comment: Option<Spoken>,
+    pub comment: Option<StatusComment>,
     /// The digest of a comment that is being written; a process that dies meanwhile, or cannot remember that it was written,
     /// leaves it. Then the comment is read before anything is written again, and is not taken for another host's.
-    #[serde(default)]
-    pub intended: Option<String>,
+    #[serde(default, alias = "intended")]
+    pub comment_intent: Option<String>,
     /// The SHA-256 of that comment's text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub intended_body: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "intended_body")]
+    pub comment_intent_body: Option<String>,
     /// How many comments the issue had when we last looked at ours; a deletion shows in nothing else. None where an earlier
     /// version has not counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comments: Option<i64>,
     /// What our labels and comment said last.
-    #[serde(default)]
-    pub said: Option<Said>,
+    #[serde(default, alias = "said")]
+    pub published: Option<Published>,
     /// The last repair, until something else happens.
     #[serde(default)]
     pub repair: Option<Repair>,
     /// The last changes, oldest first, at most [`CHANGES_MAX`].
     #[serde(default)]
-    pub changes: Vec<Happened>,
+    pub changes: Vec<Event>,
     /// How restless its health was lately.
-    #[serde(default)]
-    pub flapping: Flapping,
+    #[serde(default, alias = "flapping")]
+    pub flap_damping: FlapDamping,
     /// Whether the last pass saw it vanish or turn stale together with too many others, and told nothing yet
     /// ([`crate::mission::fleet::mass_change_guard`]).
-    #[serde(default)]
-    pub is_unconfirmed: bool,
+    #[serde(default, alias = "is_unconfirmed")]
+    pub awaits_confirmation: bool,
     /// Whether the last pass found it closed together with too many others, and did nothing yet
     /// ([`crate::mission::fleet::mass_change_guard`]).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_closing: bool,
     /// Since when what is published has been so without a break that an alarm is wanted.
-    #[serde(default)]
-    pub bad_since: Option<Timestamp>,
+    #[serde(default, alias = "bad_since")]
+    pub failing_since: Option<Timestamp>,
     /// What was posted of that; belongs to the changes that post.
-    #[serde(default)]
-    pub alarm: Alarm,
+    #[serde(default, alias = "alarm")]
+    pub alert: AlertRecord,
     /// What the forge last said of the issue.
     pub state: IssueState,
     /// The other root that serves this issue, if one does.
-    #[serde(default)]
-    pub elsewhere: Option<Elsewhere>,
+    #[serde(default, alias = "elsewhere")]
+    pub other_owner: Option<OwnedByOtherRoot>,
     /// The issue's `updated_at` when another host was found to have spoken on it that has no cell for it yet; when it moves,
     /// that is read again.
-    #[serde(default)]
-    pub yielded_at: Option<Timestamp>,
+    #[serde(default, alias = "yielded_at")]
+    pub deferred_at: Option<Timestamp>,
     /// How many passes in a row asked for the issue and were told that there is none.
-    #[serde(default)]
-    pub misses: u32,
+    #[serde(default, alias = "misses")]
+    pub not_found_count: u32,
     /// Since when its cell is not wanted here: the issue is closed, gone, or served by another root.
     #[serde(default)]
     pub ended_at: Option<Timestamp>,
@@ -119,8 +119,8 @@ pub struct Record {
     #[serde(default)]
     pub approval: Option<Approval>,
     /// The approval that is asked for.
-    #[serde(default)]
-    pub asking: Option<Asking>,
+    #[serde(default, alias = "asking")]
+    pub approval_request: Option<ApprovalRequest>,
     /// That a person has paused it.
     #[serde(default)]
     pub suspension: Option<Suspension>,
@@ -129,7 +129,7 @@ pub struct Record {
     pub pause_refused: Option<PauseRefusal>,
     /// What failed in the last turn and stays so until a person does something; belongs to the change that remembers it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failure: Option<Box<Failure>>,
+    pub failure: Option<Box<MissionFailure>>,
     /// What lies in the cell's worktree; written only by those who put it there.
     #[serde(default)]
     pub worktree: Worktree,
@@ -191,19 +191,19 @@ pub struct Binding {
     #[serde(default)]
     pub invisible: usize,
     /// Whether the cell was ever seen with all its parts; if not, it has not vanished but was never made.
-    #[serde(default)]
-    pub seen_whole: bool,
+    #[serde(default, alias = "seen_whole")]
+    pub was_complete: bool,
     /// Whether a wizard ever beat in it.
-    #[serde(default)]
-    pub ever_beat: bool,
+    #[serde(default, alias = "ever_beat")]
+    pub ever_heartbeat: bool,
 }
 
 impl Binding {
     /// The verdict on its cell, before anything is damped or held back.
     #[must_use]
-    pub fn judge(&self, sighting: &Sighting, now: Timestamp) -> Verdict {
-        let (ever_beat, stale_after) = (self.ever_beat, self.spec.stale_after());
-        assess(&Facts { sighting, bound: true, ever_beat, stale_after, now })
+    pub fn judge(&self, sighting: &CellObservation, now: Timestamp) -> Verdict {
+        let (ever_beat, stale_after) = (self.ever_heartbeat, self.spec.stale_after());
+        assess(&Facts { sighting, bound: true, ever_heartbeat: ever_beat, stale_after, now })
     }
 
     /// The proposal as it was accepted last.
@@ -215,7 +215,7 @@ impl Binding {
 
 /// Our comment as we left it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Spoken {
+pub struct StatusComment {
     /// Its id on the forge.
     pub id: i64,
     /// The digest of what it means.
@@ -225,8 +225,8 @@ pub struct Spoken {
     #[serde(default = "yes")]
     pub is_confirmed: bool,
     /// What it asks to be approved, and shows all of ([`crate::mission::approval::policy::requested_digest`]).
-    #[serde(default)]
-    pub asks: Option<String>,
+    #[serde(default, alias = "asks")]
+    pub requested_digest: Option<String>,
     /// Whether it was written anew since it was posted.
     #[serde(default = "yes")]
     pub is_edited: bool,
@@ -250,7 +250,7 @@ fn yes() -> bool {
 
 /// What we said last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Said {
+pub struct Published {
     /// The phase.
     pub phase: Phase,
     /// The verdict, with a cell.
@@ -258,11 +258,11 @@ pub struct Said {
     /// Since when phase and health are what they are.
     pub since: Timestamp,
     /// What the wizard says of itself, once it has beaten.
-    #[serde(default)]
-    pub says: Option<WizardState>,
+    #[serde(default, alias = "says")]
+    pub agent_state: Option<WizardState>,
     /// Since when it says so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub says_since: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "says_since")]
+    pub agent_state_since: Option<Timestamp>,
     /// Its message, where it waits for people or has failed, as people read it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
@@ -280,12 +280,12 @@ pub struct Repair {
     /// When.
     pub at: Timestamp,
     /// What; the whole cell is `.`.
-    pub places: Vec<Place>,
+    pub places: Vec<CellPath>,
 }
 
 /// One line of history.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Happened {
+pub struct Event {
     /// When we saw it.
     pub at: Timestamp,
     /// In our own words.
@@ -301,12 +301,13 @@ pub enum IssueState {
     /// Closed.
     Closed,
     /// Not there any more when asked for by number.
-    Gone,
+    #[serde(alias = "gone")]
+    Deleted,
 }
 
 /// Another root's claim to an issue, as its comment states it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Elsewhere {
+pub struct OwnedByOtherRoot {
     /// The mission there.
     pub mission_id: MissionId,
     /// The root there.
@@ -328,28 +329,28 @@ impl Record {
             title: None,
             binding: None,
             comment: None,
-            intended: None,
-            intended_body: None,
+            comment_intent: None,
+            comment_intent_body: None,
             comments: None,
-            said: None,
+            published: None,
             repair: None,
             changes: Vec::new(),
-            flapping: Flapping::default(),
-            is_unconfirmed: false,
+            flap_damping: FlapDamping::default(),
+            awaits_confirmation: false,
             is_closing: false,
-            bad_since: None,
-            alarm: Alarm::default(),
+            failing_since: None,
+            alert: AlertRecord::default(),
             state: IssueState::Open,
-            elsewhere: None,
-            yielded_at: None,
-            misses: 0,
+            other_owner: None,
+            deferred_at: None,
+            not_found_count: 0,
             ended_at: None,
             archive: None,
             archive_deleted_at: None,
             restored: None,
             first_text: None,
             approval: None,
-            asking: None,
+            approval_request: None,
             suspension: None,
             pause_refused: None,
             failure: None,
@@ -360,14 +361,16 @@ impl Record {
     /// Whether its issue is open, as far as we know, and no other root serves it.
     #[must_use]
     pub fn is_served_here(&self) -> bool {
-        self.state == IssueState::Open && self.elsewhere.is_none()
+        self.state == IssueState::Open && self.other_owner.is_none()
     }
 
     /// The same, but what belongs to the changes that speak is as another one has it.
     #[must_use]
-    pub fn keeping_what_was_said(self, known: Self) -> Self {
-        let Self { comment, intended, intended_body, alarm, failure, .. } = known;
-        Self { comment, intended, intended_body, alarm, failure, ..self }
+    pub fn with_publish_state_of(self, known: Self) -> Self {
+        let Self {
+            comment, comment_intent: intended, comment_intent_body: intended_body, alert: alarm, failure, ..
+        } = known;
+        Self { comment, comment_intent: intended, comment_intent_body: intended_body, alert: alarm, failure, ..self }
     }
 
     /// Why our comment does not say what is so, where the forge refuses that it is written.
@@ -379,7 +382,7 @@ impl Record {
     /// The verdict that was published last.
     #[must_use]
     pub fn published(&self) -> Option<Verdict> {
-        self.said.as_ref().and_then(|said| said.verdict)
+        self.published.as_ref().and_then(|said| said.verdict)
     }
 
     /// The mission's title: as accepted, else as it was read last.
@@ -391,7 +394,7 @@ impl Record {
     /// The archive in which the cell of an ended mission lies, as far as we know.
     #[must_use]
     pub fn kept_archive(&self) -> Option<ArchiveName> {
-        let has_ended = self.state != IssueState::Open && self.elsewhere.is_none();
+        let has_ended = self.state != IssueState::Open && self.other_owner.is_none();
         self.archive.filter(|_| has_ended && self.archive_deleted_at.is_none())
     }
 
@@ -404,13 +407,13 @@ impl Record {
     }
 
     /// Our comment was written or read, and stands as it was meant.
-    pub fn remember_comment(&mut self, comment: Spoken) {
-        (self.comment, self.intended, self.intended_body) = (Some(comment), None, None);
+    pub fn remember_comment(&mut self, comment: StatusComment) {
+        (self.comment, self.comment_intent, self.comment_intent_body) = (Some(comment), None, None);
     }
 
     /// Adds a line of history and lets the oldest go.
     pub fn note(&mut self, at: Timestamp, what: String) {
-        self.changes.push(Happened { at, what });
+        self.changes.push(Event { at, what });
         let surplus = self.changes.len().saturating_sub(CHANGES_MAX);
         self.changes.drain(..surplus);
     }

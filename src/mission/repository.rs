@@ -1,7 +1,7 @@
 //! What the forge's answers about a repository mean: whether it can be served, and by which name.
 
 use crate::mission::identity::{ForgeUrl, NotA, RepositoryId, RepositoryName};
-use crate::mission::root_metadata::KnownRepository;
+use crate::mission::root_metadata::RepositoryRef;
 use crate::mission::text::shown;
 use std::fmt;
 
@@ -40,7 +40,7 @@ pub struct RepositoryFacts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundRepository {
     /// Its id and its name now.
-    pub known: KnownRepository,
+    pub known: RepositoryRef,
     /// The name that it was asked for by, where it has another one now.
     pub asked_for: Option<RepositoryName>,
     /// Where people see the forge, as it says itself.
@@ -201,7 +201,7 @@ fn assess_facts(
         Ok(now) => {
             let asked_for = (!now.is_same(&name)).then_some(name);
             let web_url = html_url.strip_suffix(&format!("/{full_name}")).and_then(|url| ForgeUrl::parse(url).ok());
-            Lookup::Found(FoundRepository { known: KnownRepository { id: *id, name: now }, asked_for, web_url })
+            Lookup::Found(FoundRepository { known: RepositoryRef { id: *id, name: now }, asked_for, web_url })
         }
         Err(error) => Lookup::Misnamed(*id, error),
     })

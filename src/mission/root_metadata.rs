@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 /// A repository as a root remembers it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KnownRepository {
+pub struct RepositoryRef {
     /// Its id, which survives a rename.
     pub id: RepositoryId,
     /// Its name when last seen.
@@ -16,7 +16,7 @@ pub struct KnownRepository {
 
 /// What a root says of itself, but for its id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RootPapers {
+pub struct RootMetadata {
     /// The host that it is on.
     pub host: HostName,
     /// The forge that its missions come from, by the address that it was first asked by, or that `init` has named since; none
@@ -28,10 +28,10 @@ pub struct RootPapers {
     pub web_url: Option<ForgeUrl>,
     /// The repositories that its missions come from.
     #[serde(default)]
-    pub repositories: Vec<KnownRepository>,
+    pub repositories: Vec<RepositoryRef>,
     /// The names that they had before, so that another one by such a name is never taken for ours.
     #[serde(default)]
-    pub former_names: Vec<KnownRepository>,
+    pub former_names: Vec<RepositoryRef>,
     /// The accounts that the settings name by their logins, with the ids that those had when they were first looked up.
     #[serde(default)]
     pub people: BTreeMap<String, i64>,
@@ -40,7 +40,7 @@ pub struct RootPapers {
     pub replaced: Vec<RootId>,
 }
 
-impl RootPapers {
+impl RootMetadata {
     /// The repository that had this name when we last saw it, or had it before.
     #[must_use]
     pub fn remembered(&self, name: &RepositoryName) -> Option<RepositoryId> {
@@ -58,7 +58,7 @@ pub struct RootFile {
     pub created_at: Timestamp,
     /// The rest.
     #[serde(flatten)]
-    pub papers: RootPapers,
+    pub manifest: RootMetadata,
 }
 
 /// A label as a repository has it.

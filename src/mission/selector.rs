@@ -29,14 +29,14 @@ impl FromStr for IssueArgument {
 
 /// Which mission is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub enum MissionSelector {
     /// By its issue.
     Issue(IssueArgument),
     /// By its id.
     Mission(MissionId),
 }
 
-impl FromStr for Subject {
+impl FromStr for MissionSelector {
     type Err = NotA;
 
     fn from_str(text: &str) -> Result<Self, NotA> {

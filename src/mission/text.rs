@@ -137,7 +137,7 @@ pub fn cut(text: String, chars_max: usize) -> (String, bool) {
 
 /// A number of bytes for people: `512 B`, `1.5 GiB`.
 #[must_use]
-pub fn spoken_bytes(bytes: u64) -> String {
+pub fn format_bytes(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if bytes < 1_024 {
         return format!("{bytes} B");

@@ -56,7 +56,7 @@ impl Timestamp {
 
     /// As a sentence in a comment says it: `2026-11-23 14:02:11 UTC`.
     #[must_use]
-    pub fn spoken(self) -> String {
+    pub fn formatted(self) -> String {
         self.0.format("%Y-%m-%d %H:%M:%S UTC").to_string()
     }
 }
@@ -83,7 +83,7 @@ impl<'de> Deserialize<'de> for Timestamp {
 
 /// A length of time in the words of the form's options: `5 minutes`, `1 day`, `90 seconds`.
 #[must_use]
-pub fn spoken_length(length: Duration) -> String {
+pub fn format_length(length: Duration) -> String {
     let seconds = length.as_secs();
     let (count, unit) = [(86_400, "day"), (3_600, "hour"), (60, "minute")]
         .into_iter()
@@ -120,8 +120,8 @@ pub fn parse_short_length(text: &str) -> Option<Duration> {
 
 /// How long ago something was, in seconds, as exactly as somebody wants to know: `3 minutes ago`.
 #[must_use]
-pub fn spoken_age(seconds: i64) -> String {
+pub fn format_age(seconds: i64) -> String {
     let Ok(seconds) = u64::try_from(seconds) else { return "ahead of the clock".to_owned() };
     let unit = [86_400, 3_600, 60].into_iter().find(|unit| seconds >= 2 * unit).unwrap_or(1);
-    format!("{} ago", spoken_length(Duration::from_secs(seconds / unit * unit)))
+    format!("{} ago", format_length(Duration::from_secs(seconds / unit * unit)))
 }

@@ -5,10 +5,10 @@ use crate::config::{Settings, SettingsError};
 use crate::mission::cell::archive::{Archive, ArchiveName};
 use crate::mission::record::Record;
 use crate::mission::text::Printable;
-use crate::mission::time::{Timestamp, spoken_age, spoken_length};
+use crate::mission::time::{Timestamp, format_age, format_length};
 use crate::world::store::archive::{self, Archives};
-use crate::world::store::lock::Access;
-use crate::world::store::open::Entry;
+use crate::world::store::lock::LockOptions;
+use crate::world::store::open::RootAccess;
 use crate::world::store::removal::BUDGET;
 use crate::world::store::root::{Root, RootError, user_name};
 use crate::world::store::trash;
@@ -40,7 +40,7 @@ pub struct ArchiveReport {
     /// The age that was asked for.
     pub older_than_seconds: Option<u64>,
     /// Every archive, the oldest first.
-    pub archives: Vec<Listed>,
+    pub archives: Vec<ListedArchive>,
     /// What else stands among them, and is left alone.
     pub others: Vec<String>,
     /// What is left of what was deleted, and why.
@@ -51,7 +51,7 @@ pub struct ArchiveReport {
 
 /// One archive.
 #[derive(Clone, Debug, Serialize)]
-pub struct Listed {
+pub struct ListedArchive {
     /// What it is called.
     pub archive: ArchiveName,
     /// Where it is, or was.
@@ -140,10 +140,10 @@ pub fn sweep(
 /// Notes in the records what was deleted, so that the next pass says so on the issues. A pass finds out by itself what could
 /// not be noted, as beside a daemon, which alone writes the records then.
 fn note_deleted(settings: &Settings, report: &ArchiveReport, now: Timestamp) -> Result<(), GcError> {
-    let access = Access { lock_wait: settings.lock_wait, is_lasting: false, group: settings.group_id()? };
-    let writer = match Entry::to(&settings.missions_root, access) {
-        Ok(Entry::Known(writer)) => writer,
-        Ok(Entry::New(_)) | Err(RootError::Locked { .. }) => return Ok(()),
+    let access = LockOptions { lock_wait: settings.lock_wait, is_lasting: false, group: settings.group_id()? };
+    let writer = match RootAccess::to(&settings.missions_root, access) {
+        Ok(RootAccess::Known(writer)) => writer,
+        Ok(RootAccess::New(_)) | Err(RootError::Locked { .. }) => return Ok(()),
         Err(error) => return Err(settings.refused_root(error).into()),
     };
     let deleted = report.archives.iter().filter(|listed| listed.fate == Fate::Deleted);
@@ -169,7 +169,7 @@ fn note_in_records(writer: &Writer, deleted: &BTreeSet<ArchiveName>, now: Timest
 impl ArchiveReport {
     fn of(root: &Root, found: Archives, older_than: Option<Duration>, now: Timestamp) -> Self {
         let Archives { archives, others } = found;
-        let listed = archives.into_iter().map(|archive| Listed::of(root, archive, older_than, now)).collect();
+        let listed = archives.into_iter().map(|archive| ListedArchive::of(root, archive, older_than, now)).collect();
         Self {
             generated_at: now,
             missions_root: root.path().display().to_string(),
@@ -193,7 +193,7 @@ impl ArchiveReport {
     }
 }
 
-impl Listed {
+impl ListedArchive {
     fn of(root: &Root, archive: Archive, older_than: Option<Duration>, now: Timestamp) -> Self {
         let is_due = older_than.is_some_and(|age| archive.is_as_old_as(age, now));
         let Archive { name, archived_at, measure } = archive;
@@ -249,8 +249,8 @@ impl fmt::Display for ArchiveReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:8}  {:20}  {:18}  {:>10}  {:>7}  ARCHIVE", "", "ARCHIVED", "AGE", "SIZE", "FILES")?;
         for listed in &self.archives {
-            let Listed { archive, archived_at, age_seconds, bytes, files, is_more, fate, .. } = listed;
-            let (age, more) = (spoken_age(*age_seconds), if *is_more { ">" } else { "" });
+            let ListedArchive { archive, archived_at, age_seconds, bytes, files, is_more, fate, .. } = listed;
+            let (age, more) = (format_age(*age_seconds), if *is_more { ">" } else { "" });
             let (size, files) = (format!("{more}{}", size(*bytes)), format!("{more}{files}"));
             writeln!(f, "{fate:8}  {archived_at}  {age:18}  {size:>10}  {files:>7}  {archive}")?;
         }
@@ -262,7 +262,7 @@ impl fmt::Display for ArchiveReport {
         }
         let (count, size) = self.sum(Fate::VARIANTS);
         writeln!(f, "{} in {}: {size}", archives(count), Printable::new(&self.missions_root))?;
-        let Some(age) = self.older_than_seconds.map(Duration::from_secs).map(spoken_length) else { return Ok(()) };
+        let Some(age) = self.older_than_seconds.map(Duration::from_secs).map(format_length) else { return Ok(()) };
         let (count, size) = self.sum(if self.is_sweep { &[Fate::Deleted] } else { &[Fate::Due] });
         let count = archives(count);
         if self.is_sweep {

@@ -1,16 +1,16 @@
 //! Makes a missions root on purpose, and scaffolds of cells that belong to no issue.
 
 use crate::config::{Settings, SettingsError};
-use crate::mission::cell::manifest::CellPapers;
-use crate::mission::cell::{Part, Sight, Sighting};
+use crate::mission::cell::manifest::CellManifest;
+use crate::mission::cell::{CellObservation, Part, PartObservation};
 use crate::mission::identity::{ForgeUrl, MissionId, RootId};
-use crate::mission::paths::beat_command;
-use crate::mission::root_metadata::RootPapers;
+use crate::mission::paths::heartbeat_command;
+use crate::mission::root_metadata::RootMetadata;
 use crate::mission::status::phase::Phase;
 use crate::mission::time::Timestamp;
 use crate::world::cells::look;
-use crate::world::store::lock::Access;
-use crate::world::store::open::Entry;
+use crate::world::store::lock::LockOptions;
+use crate::world::store::open::RootAccess;
 use crate::world::store::root::{ROOT_MODE, Root, RootError};
 use crate::world::store::writer::{WriteError, Writer};
 use serde::Serialize;
@@ -81,15 +81,16 @@ pub fn init(settings: &Settings, replaced: Option<RootId>, now: Timestamp) -> Re
     if replaced == Some(file.root_id) {
         return Err(InitError::Itself(file.root_id));
     }
-    let mut papers = file.papers.clone();
-    papers.replaced.extend(replaced.filter(|old| !file.papers.replaced.contains(old)));
-    let moved_to = settings.forge_url.clone().filter(|forge| papers.forge.as_ref().is_some_and(|known| known != forge));
+    let mut manifest = file.manifest.clone();
+    manifest.replaced.extend(replaced.filter(|old| !file.manifest.replaced.contains(old)));
+    let moved_to =
+        settings.forge_url.clone().filter(|forge| manifest.forge.as_ref().is_some_and(|known| known != forge));
     if let Some(forge) = &moved_to {
         // Where people see it, it says itself.
-        (papers.forge, papers.web_url) = (Some(forge.clone()), None);
+        (manifest.forge, manifest.web_url) = (Some(forge.clone()), None);
     }
-    if papers != file.papers {
-        writer.update_root(papers)?;
+    if manifest != file.manifest {
+        writer.update_root(manifest)?;
     }
     Ok(Initialised { root_id: file.root_id, is_new, moved_to })
 }
@@ -104,12 +105,12 @@ fn make_root(path: &Path) -> std::io::Result<()> {
 }
 
 fn open(settings: &Settings, now: Timestamp) -> Result<(Arc<Writer>, bool), InitError> {
-    let access = Access { lock_wait: settings.lock_wait, is_lasting: false, group: settings.group_id()? };
-    let ground = match Entry::to(&settings.missions_root, access).map_err(|error| settings.refused_root(error))? {
-        Entry::Known(writer) => return Ok((writer, false)),
-        Entry::New(ground) => ground,
+    let access = LockOptions { lock_wait: settings.lock_wait, is_lasting: false, group: settings.group_id()? };
+    let ground = match RootAccess::to(&settings.missions_root, access).map_err(|error| settings.refused_root(error))? {
+        RootAccess::Known(writer) => return Ok((writer, false)),
+        RootAccess::New(ground) => ground,
     };
-    let papers = RootPapers {
+    let manifest = RootMetadata {
         host: settings.host.clone(),
         forge: settings.forge_url.clone(),
         web_url: None,
@@ -118,7 +119,7 @@ fn open(settings: &Settings, now: Timestamp) -> Result<(Arc<Writer>, bool), Init
         people: BTreeMap::new(),
         replaced: Vec::new(),
     };
-    Ok((Arc::new(Writer::initialise(&ground, papers, now, access)?), true))
+    Ok((Arc::new(Writer::initialise(&ground, manifest, now, access)?), true))
 }
 
 /// The JSON document of `lazarus-pit --init-cell UUID --json`.
@@ -141,31 +142,34 @@ pub fn init_cell(settings: &Settings, mission_id: MissionId, now: Timestamp) -> 
     let root = Arc::clone(writer.root());
     let had_beaten = had_beaten(&root, mission_id)?;
     let path = root.path().join(mission_id.to_string()).display().to_string();
-    let papers = papers(settings, &root, mission_id, now);
+    let manifest = manifest(settings, &root, mission_id, now);
     let blocked = |why: String| InitError::InTheWay { path: path.clone(), why };
     let mut scaffold = Scaffold { mission_id, path: path.clone(), created: false, restored: Vec::new() };
     match look::look(&*root, mission_id, root.resolver()) {
-        Sighting::Absent => {
-            writer.create_cell(&papers, None, now)?;
+        CellObservation::Absent => {
+            writer.create_cell(&manifest, None, now)?;
             scaffold.created = true;
         }
-        Sighting::Cell(cell) => {
+        CellObservation::Cell(cell) => {
             let taken = Part::ALL.into_iter().find_map(|part| match cell.part(part) {
-                Sight::WrongType(kind) => Some((part, *kind)),
-                Sight::Missing | Sight::Present | Sight::Unreadable(_) | Sight::Failed(_) => None,
+                PartObservation::WrongType(kind) => Some((part, *kind)),
+                PartObservation::Missing
+                | PartObservation::Present
+                | PartObservation::Unreadable(_)
+                | PartObservation::Failed(_) => None,
             });
             if let Some((part, kind)) = taken {
                 return Err(blocked(format!("{kind} is in the place of `{}`", part.path())));
             }
-            let lost = Part::ALL.into_iter().filter(|part| *cell.part(*part) == Sight::Missing);
+            let lost = Part::ALL.into_iter().filter(|part| *cell.part(*part) == PartObservation::Missing);
             // A wizard that has beaten knows more of its heartbeat than an empty file would say.
             for part in lost.filter(|part| !(had_beaten && *part == Part::Heartbeat)) {
-                writer.restore_part(&papers, part)?;
+                writer.restore_part(&manifest, part)?;
                 scaffold.restored.push(part.path());
             }
         }
-        Sighting::NotADirectory(kind) => return Err(blocked(format!("{kind} is in its place"))),
-        Sighting::Failed(_) => return Err(blocked("its place cannot be looked at".to_owned())),
+        CellObservation::NotADirectory(kind) => return Err(blocked(format!("{kind} is in its place"))),
+        CellObservation::Failed(_) => return Err(blocked("its place cannot be looked at".to_owned())),
     }
     Ok(scaffold)
 }
@@ -183,11 +187,11 @@ fn check_ground(settings: &Settings) -> Result<(), RootError> {
 fn had_beaten(root: &Root, mission_id: MissionId) -> Result<bool, RootError> {
     let records = root.records()?.by_issue;
     let mut bindings = records.values().filter_map(|record| record.binding.as_ref());
-    Ok(bindings.any(|binding| binding.mission_id == mission_id && binding.ever_beat))
+    Ok(bindings.any(|binding| binding.mission_id == mission_id && binding.ever_heartbeat))
 }
 
-fn papers(settings: &Settings, root: &Root, mission_id: MissionId, now: Timestamp) -> CellPapers {
-    CellPapers {
+fn manifest(settings: &Settings, root: &Root, mission_id: MissionId, now: Timestamp) -> CellManifest {
+    CellManifest {
         mission_id,
         created_at: now,
         phase: Phase::Active,
@@ -197,6 +201,6 @@ fn papers(settings: &Settings, root: &Root, mission_id: MissionId, now: Timestam
         spec: None,
         commit: None,
         stale_after_seconds: settings.stale_after.as_secs(),
-        beat_command: beat_command(&root.path().display().to_string(), mission_id),
+        beat_command: heartbeat_command(&root.path().display().to_string(), mission_id),
     }
 }

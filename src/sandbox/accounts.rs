@@ -9,7 +9,7 @@ pub(super) const JOB_USER: i64 = -2;
 
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the forge")]
-pub(super) struct User {
+pub(super) struct SandboxUser {
     pub(super) id: i64,
     pub(super) login: String,
     /// Owns every repository of the site.
@@ -22,7 +22,7 @@ pub(super) struct User {
     pub(super) is_private: bool,
 }
 
-impl User {
+impl SandboxUser {
     fn new(id: i64, login: &str, is_admin: bool) -> Self {
         let login = login.to_owned();
         Self { id, login, is_admin, is_prohibited: false, must_change_password: false, is_private: false }
@@ -72,7 +72,7 @@ impl Scopes {
 /// All accounts.
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
-    users: Vec<User>,
+    users: Vec<SandboxUser>,
     /// By login in lower case: who had it before.
     former_logins: BTreeMap<String, i64>,
     tokens: BTreeMap<String, Actor>,
@@ -85,24 +85,24 @@ pub(super) struct Accounts {
 impl Accounts {
     pub(super) fn add(&mut self, login: &str, is_admin: bool) {
         self.last_id += 1;
-        self.users.push(User::new(self.last_id, login, is_admin));
+        self.users.push(SandboxUser::new(self.last_id, login, is_admin));
     }
 
-    pub(super) fn named(&self, login: &str) -> Option<&User> {
+    pub(super) fn named(&self, login: &str) -> Option<&SandboxUser> {
         self.users.iter().find(|user| user.login.eq_ignore_ascii_case(login))
     }
 
     /// An account by its id; what is not known is a ghost.
-    pub(super) fn get(&self, id: i64) -> User {
+    pub(super) fn get(&self, id: i64) -> SandboxUser {
         if id == JOB_USER {
-            return User::new(id, "gitea-actions", false);
+            return SandboxUser::new(id, "gitea-actions", false);
         }
         let known = self.users.iter().find(|user| user.id == id).cloned();
-        known.unwrap_or_else(|| User::new(-1, "Ghost", false))
+        known.unwrap_or_else(|| SandboxUser::new(-1, "Ghost", false))
     }
 
     /// Changes an account, if there is one of this login.
-    pub(super) fn edit(&mut self, login: &str, edit: AccountEdit) -> Option<User> {
+    pub(super) fn edit(&mut self, login: &str, edit: AccountEdit) -> Option<SandboxUser> {
         let AccountEdit { prohibit_login, must_change_password, visibility } = edit;
         let user = self.users.iter_mut().find(|user| user.login.eq_ignore_ascii_case(login))?;
         user.is_prohibited = prohibit_login.unwrap_or(user.is_prohibited);

@@ -1,26 +1,26 @@
 //! The API: who asks, whether the token's scope and the account's rights allow it, and which handler answers.
 
 use crate::sandbox::accounts::{Actor, Scopes};
-use crate::sandbox::http_message::{PAGE_MAX, Reply, Request, moved};
-use crate::sandbox::repo_request::{Answer, Visit, visit};
-use crate::sandbox::state::State;
+use crate::sandbox::http_message::{PAGE_MAX, SandboxReply, SandboxRequest, moved};
+use crate::sandbox::repo_request::{Handled, RepoRequest, visit};
+use crate::sandbox::state::SandboxState;
 use crate::sandbox::{comments, issues, labels, repositories, setup, timeline};
 use serde_json::json;
 
-pub(super) fn answer(state: &mut State, request: &Request) -> Reply {
+pub(super) fn answer(state: &mut SandboxState, request: &SandboxRequest) -> SandboxReply {
     route(state, request).unwrap_or_else(|refusal| refusal)
 }
 
-fn route(state: &mut State, request: &Request) -> Answer {
+fn route(state: &mut SandboxState, request: &SandboxRequest) -> Handled {
     let actor = authenticate(state, request)?;
     let segments = request.segments();
     let segments = segments.strip_prefix(&["api", "v1"]).unwrap_or_default();
     check_account(state, actor.as_ref())?;
     check_scope(state, actor.as_ref(), request, segments)?;
     match (request.method.as_str(), segments) {
-        ("GET", ["version"]) => Ok(Reply::json(200, &json!({ "version": state.version }))),
+        ("GET", ["version"]) => Ok(SandboxReply::json(200, &json!({ "version": state.version }))),
         ("GET", ["settings", "api"]) => {
-            Ok(Reply::json(200, &json!({ "max_response_items": PAGE_MAX, "default_paging_num": 30 })))
+            Ok(SandboxReply::json(200, &json!({ "max_response_items": PAGE_MAX, "default_paging_num": 30 })))
         }
         ("GET", ["user"]) => {
             let user = signed_in(state, actor.as_ref())?;
@@ -28,25 +28,25 @@ fn route(state: &mut State, request: &Request) -> Answer {
             let mut json = state.user_json(&user);
             // Only to themselves it is told.
             json["is_admin"] = json!(user.is_admin);
-            Ok(Reply::json(200, &json))
+            Ok(SandboxReply::json(200, &json))
         }
         ("PUT", ["user", "blocks", login]) => {
             let user = signed_in(state, actor.as_ref())?;
             let blocked = state.accounts.named(login).map(|user| user.id);
-            let blocked = blocked.ok_or_else(|| Reply::not_found(&state.url))?;
+            let blocked = blocked.ok_or_else(|| SandboxReply::not_found(&state.url))?;
             state.accounts.block(user, blocked);
-            Ok(Reply::empty(204))
+            Ok(SandboxReply::empty(204))
         }
         ("DELETE", ["user", "blocks", login]) => {
             let user = signed_in(state, actor.as_ref())?;
             let blocked = state.accounts.named(login).map(|user| user.id);
-            let blocked = blocked.ok_or_else(|| Reply::not_found(&state.url))?;
+            let blocked = blocked.ok_or_else(|| SandboxReply::not_found(&state.url))?;
             state.accounts.unblock(user, blocked);
-            Ok(Reply::empty(204))
+            Ok(SandboxReply::empty(204))
         }
         ("GET", ["notifications"]) => {
             signed_in(state, actor.as_ref())?;
-            Ok(Reply::json(200, &json!([])))
+            Ok(SandboxReply::json(200, &json!([])))
         }
         ("POST", ["user", "repos"]) => {
             let user = signed_in(state, actor.as_ref())?;
@@ -65,16 +65,16 @@ fn route(state: &mut State, request: &Request) -> Answer {
             }
             visit(state, request, actor.as_ref(), at).and_then(|mut visit| about_repository(&mut visit, rest))
         }
-        _ => Err(Reply::not_found(&state.url)),
+        _ => Err(SandboxReply::not_found(&state.url)),
     }
 }
 
-fn about_repository(visit: &mut Visit<'_>, rest: &[&str]) -> Answer {
+fn about_repository(visit: &mut RepoRequest<'_>, rest: &[&str]) -> Handled {
     match rest {
         ["issues" | "labels", ..]
             if !visit.repository().has_issues || visit.repository().external_tracker.is_some() =>
         {
-            Err(Reply::not_found(&visit.state.url))
+            Err(SandboxReply::not_found(&visit.state.url))
         }
         ["labels", rest @ ..] => labels::route(visit, rest),
         ["issues", "comments"] => comments::of_repository(visit),
@@ -89,17 +89,17 @@ fn about_repository(visit: &mut Visit<'_>, rest: &[&str]) -> Answer {
     }
 }
 
-fn authenticate(state: &State, request: &Request) -> Result<Option<Actor>, Reply> {
+fn authenticate(state: &SandboxState, request: &SandboxRequest) -> Result<Option<Actor>, SandboxReply> {
     let Some(header) = request.header("authorization") else { return Ok(None) };
     let token = header.strip_prefix("token ").or_else(|| header.strip_prefix("Bearer "));
     let actor = token.and_then(|token| state.accounts.actor(token));
-    let refused = || Reply::refusal(&state.url, 401, "user does not exist [uid: 0, name: ]");
+    let refused = || SandboxReply::refusal(&state.url, 401, "user does not exist [uid: 0, name: ]");
     actor.map(Some).ok_or_else(refused)
 }
 
 /// An account as a whole is refused before anything is looked at, without the address of the documentation
 /// (go-gitea/gitea `routers/api/v1/api.go`).
-fn check_account(state: &State, actor: Option<&Actor>) -> Result<(), Reply> {
+fn check_account(state: &SandboxState, actor: Option<&Actor>) -> Result<(), SandboxReply> {
     let Some(actor) = actor else { return Ok(()) };
     let user = state.accounts.get(actor.user);
     let message = if user.is_prohibited {
@@ -109,25 +109,30 @@ fn check_account(state: &State, actor: Option<&Actor>) -> Result<(), Reply> {
     } else {
         return Ok(());
     };
-    Err(Reply::json(403, &json!({ "message": message })))
+    Err(SandboxReply::json(403, &json!({ "message": message })))
 }
 
-fn edit_account(state: &mut State, request: &Request, actor: Option<&Actor>, login: &str) -> Answer {
+fn edit_account(state: &mut SandboxState, request: &SandboxRequest, actor: Option<&Actor>, login: &str) -> Handled {
     if !state.accounts.get(signed_in(state, actor)?).is_admin {
-        return Err(Reply::refusal(&state.url, 403, "user should be the site admin"));
+        return Err(SandboxReply::refusal(&state.url, 403, "user should be the site admin"));
     }
     let edit = request.json(&state.url)?;
     let edited = state.accounts.edit(login, edit);
-    let user = edited.ok_or_else(|| Reply::not_found(&state.url))?;
-    Ok(Reply::json(200, &state.user_json(&user)))
+    let user = edited.ok_or_else(|| SandboxReply::not_found(&state.url))?;
+    Ok(SandboxReply::json(200, &state.user_json(&user)))
 }
 
-fn signed_in(state: &State, actor: Option<&Actor>) -> Result<i64, Reply> {
-    actor.map(|actor| actor.user).ok_or_else(|| Reply::refusal(&state.url, 401, "token is required"))
+fn signed_in(state: &SandboxState, actor: Option<&Actor>) -> Result<i64, SandboxReply> {
+    actor.map(|actor| actor.user).ok_or_else(|| SandboxReply::refusal(&state.url, 401, "token is required"))
 }
 
 /// Which scope a call needs goes by its path and method (go-gitea/gitea `routers/api/v1/api.go`).
-fn check_scope(state: &State, actor: Option<&Actor>, request: &Request, segments: &[&str]) -> Result<(), Reply> {
+fn check_scope(
+    state: &SandboxState,
+    actor: Option<&Actor>,
+    request: &SandboxRequest,
+    segments: &[&str],
+) -> Result<(), SandboxReply> {
     let Some(Actor { scopes: Scopes::Some(scopes), .. }) = actor else { return Ok(()) };
     let category = match segments {
         ["repos", _, _, "issues" | "labels", ..] => "issue",
@@ -144,17 +149,17 @@ fn check_scope(state: &State, actor: Option<&Actor>, request: &Request, segments
         "token does not have at least one of required scope(s), required=[{access}:{category}], token scope={}",
         scopes.join(",")
     );
-    Err(Reply::refusal(&state.url, 403, &message))
+    Err(SandboxReply::refusal(&state.url, 403, &message))
 }
 
 /// A private profile is shown to its owner and to administrators; whoever follows nobody is told that there is none
 /// (go-gitea/gitea `routers/api/v1/user/user.go`).
-fn account(state: &State, request: &Request, actor: Option<&Actor>, login: &str) -> Answer {
+fn account(state: &SandboxState, request: &SandboxRequest, actor: Option<&Actor>, login: &str) -> Handled {
     let asks = actor.map(|actor| state.accounts.get(actor.user));
-    let unknown = || Reply::refusal(&state.url, 404, &format!("user does not exist [uid: 0, name: {login}]"));
+    let unknown = || SandboxReply::refusal(&state.url, 404, &format!("user does not exist [uid: 0, name: {login}]"));
     if let Some(user) = state.accounts.named(login) {
         let is_shown = !user.is_private || asks.is_some_and(|asks| asks.is_admin || asks.id == user.id);
-        return if is_shown { Ok(Reply::json(200, &state.user_json(user))) } else { Err(unknown()) };
+        return if is_shown { Ok(SandboxReply::json(200, &state.user_json(user))) } else { Err(unknown()) };
     }
     if let Some(now) = state.accounts.moved_to(login) {
         return Err(moved(request, 307, login, now));
@@ -163,7 +168,7 @@ fn account(state: &State, request: &Request, actor: Option<&Actor>, login: &str)
 }
 
 /// A renamed account answers 307 and a renamed repository 301 (go-gitea/gitea#34005), each with a path only.
-fn stays(state: &State, request: &Request, owner: &str, name: &str) -> Result<(), Reply> {
+fn stays(state: &SandboxState, request: &SandboxRequest, owner: &str, name: &str) -> Result<(), SandboxReply> {
     if let Some(now) = state.accounts.moved_to(owner) {
         return Err(moved(request, 307, owner, now));
     }

@@ -22,7 +22,7 @@ pub(super) type Files = BTreeMap<String, Vec<u8>>;
 
 /// What a repository is served from.
 #[derive(Debug)]
-pub(super) enum Source {
+pub(super) enum RepoSource {
     /// Its files, made a commit on `main`.
     Files { id: i64, files: Files },
     /// A bare repository that somebody else keeps.
@@ -57,10 +57,10 @@ impl Shelf {
     }
 
     /// The bare repository of a source; made, or made anew, if it must be.
-    pub(super) fn find(&self, source: &Source) -> io::Result<PathBuf> {
+    pub(super) fn find(&self, source: &RepoSource) -> io::Result<PathBuf> {
         let (id, files) = match source {
-            Source::Files { id, files } => (id, files),
-            Source::At(path) => return Ok(path.clone()),
+            RepoSource::Files { id, files } => (id, files),
+            RepoSource::At(path) => return Ok(path.clone()),
         };
         let mut shelved = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let path = shelved.opened()?.join(format!("{id}.git"));

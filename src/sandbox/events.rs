@@ -1,21 +1,21 @@
 //! What happens to a comment, put into the words of a webhook.
 
-use crate::sandbox::hooks::{Delivery, EVENT, Happened};
-use crate::sandbox::issue::{Entry, Issue};
-use crate::sandbox::state::{Right, State};
+use crate::sandbox::hooks::{Delivery, EVENT, HookEvent};
+use crate::sandbox::issue::{SandboxIssue, TimelineEntry};
+use crate::sandbox::state::{Right, SandboxState};
 use serde_json::json;
 
-impl State {
+impl SandboxState {
     /// Tells each webhook that is sent for comments what somebody did to one; comments of pull requests are another event
     /// (go-gitea/gitea `services/webhook/notifier.go`).
     pub(super) fn deliver(
         &mut self,
         (at, doer, right): (usize, i64, Right),
         number: i64,
-        (entry, what): (Entry, Happened),
+        (entry, what): (TimelineEntry, HookEvent),
     ) {
         let repository = &self.repositories[at];
-        let is_it = |issue: &&Issue| issue.number == number && !issue.is_pull;
+        let is_it = |issue: &&SandboxIssue| issue.number == number && !issue.is_pull;
         let Some(issue) = repository.issues.iter().find(is_it) else { return };
         let mut payload = json!({
             "action": what.action(), "issue": self.issue_json(repository, issue),
@@ -23,7 +23,7 @@ impl State {
             "repository": self.repository_json(repository, right),
             "sender": self.user_json(&self.accounts.get(doer)), "is_pull": false,
         });
-        if let Happened::Edited(before) = what {
+        if let HookEvent::Edited(before) = what {
             payload["changes"] = json!({ "body": { "from": before }, "added_labels": null, "removed_labels": null });
         }
         let body = serde_json::to_string_pretty(&payload).unwrap_or_default();

@@ -8,7 +8,7 @@ const NO_RESPONSE: &str = "_No response_\n";
 
 /// A form file, as far as rendering and the page need it.
 #[derive(Debug, Deserialize)]
-pub(super) struct Template {
+pub(super) struct FormTemplate {
     #[serde(default)]
     pub(super) title: String,
     #[serde(default)]
@@ -52,7 +52,7 @@ enum Choice {
 /// The answers as a browser posts them, by input name.
 pub(super) type Posted = BTreeMap<String, String>;
 
-impl Template {
+impl FormTemplate {
     pub(super) fn parse(yaml: &[u8]) -> Option<Self> {
         serde_yaml::from_str(std::str::from_utf8(yaml).ok()?).ok()
     }

@@ -1,9 +1,9 @@
 //! Git over smart HTTP, for those who clone and fetch (go-gitea/gitea `routers/web/repo/githttp.go`).
 
 use crate::sandbox::accounts::Actor;
-use crate::sandbox::bare_repos::{Shelf, Source, git, run};
-use crate::sandbox::http_message::{Reply, Request, moved};
-use crate::sandbox::state::{Right, State};
+use crate::sandbox::bare_repos::{RepoSource, Shelf, git, run};
+use crate::sandbox::http_message::{SandboxReply, SandboxRequest, moved};
+use crate::sandbox::state::{Right, SandboxState};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::io;
@@ -14,8 +14,8 @@ const RECEIVE: &str = "git-receive-pack";
 
 /// Something for git to do.
 #[derive(Debug)]
-pub(super) struct Call {
-    source: Source,
+pub(super) struct GitCall {
+    source: RepoSource,
     /// Whether it is asked what there is, and not for it.
     is_advertisement: bool,
     protocol: Option<String>,
@@ -24,7 +24,7 @@ pub(super) struct Call {
 }
 
 /// The owner, the repository and the service that a request of git names; none where it is none of git's.
-pub(super) fn asked(request: &Request) -> Option<(&str, &str, &str)> {
+pub(super) fn asked(request: &SandboxRequest) -> Option<(&str, &str, &str)> {
     let (owner, name, service) = match (request.method.as_str(), request.segments().as_slice()) {
         ("GET", [owner, name, "info", "refs"]) => (*owner, *name, request.query("service").unwrap_or_default()),
         ("POST", [owner, name, service @ (UPLOAD | RECEIVE)]) => (*owner, *name, *service),
@@ -36,11 +36,11 @@ pub(super) fn asked(request: &Request) -> Option<(&str, &str, &str)> {
 /// Looks whether whoever asks may have it. Nobody in particular learns nothing of a repository that is private or not
 /// there.
 pub(super) fn admit(
-    state: &State,
-    request: &Request,
+    state: &SandboxState,
+    request: &SandboxRequest,
     (owner, name, service): (&str, &str, &str),
-) -> Result<Call, Reply> {
-    let not_found = || Reply::text(404, "Repository not found\n");
+) -> Result<GitCall, SandboxReply> {
+    let not_found = || SandboxReply::text(404, "Repository not found\n");
     let caller = caller(state, request)?;
     let at = find(state, request, owner, name)?;
     let is_public = at.is_some_and(|at| !state.repositories[at].is_private);
@@ -49,14 +49,14 @@ pub(super) fn admit(
         // Whatever the scheme: before 1.26.2 the scopes of a token that comes as `Authorization: token …` were not asked for
         // (go-gitea/gitea#37583).
         if !actor.scopes.allow(if service == RECEIVE { "write" } else { "read" }, "repository") {
-            return Err(Reply::text(403, "Forbidden\n"));
+            return Err(SandboxReply::text(403, "Forbidden\n"));
         }
         at.filter(|at| state.right(Some(&actor), *at) > Right::None).ok_or_else(not_found)?;
     }
     let repository = &state.repositories[at.filter(|_| service == UPLOAD).ok_or_else(not_found)?];
-    let files = || Source::Files { id: repository.id, files: repository.files.clone() };
-    Ok(Call {
-        source: repository.git.clone().map_or_else(files, Source::At),
+    let files = || RepoSource::Files { id: repository.id, files: repository.files.clone() };
+    Ok(GitCall {
+        source: repository.git.clone().map_or_else(files, RepoSource::At),
         is_advertisement: request.method == "GET",
         protocol: request.header("git-protocol").filter(|text| is_safe(text)).map(str::to_owned),
         body: request.body.clone(),
@@ -64,10 +64,15 @@ pub(super) fn admit(
     })
 }
 
-fn find(state: &State, request: &Request, owner: &str, name: &str) -> Result<Option<usize>, Reply> {
+fn find(
+    state: &SandboxState,
+    request: &SandboxRequest,
+    owner: &str,
+    name: &str,
+) -> Result<Option<usize>, SandboxReply> {
     if state.accounts.named(owner).is_none() {
         let now = state.accounts.moved_to(owner);
-        return Err(now.map_or_else(|| Reply::html(404, "Not Found"), |now| moved(request, 307, owner, now)));
+        return Err(now.map_or_else(|| SandboxReply::html(404, "Not Found"), |now| moved(request, 307, owner, now)));
     }
     let at = state.repository_named(owner, name);
     if at.is_none()
@@ -80,13 +85,13 @@ fn find(state: &State, request: &Request, owner: &str, name: &str) -> Result<Opt
 }
 
 /// Whoever is nobody is asked to sign in, and git then asks its user.
-fn sign_in() -> Reply {
-    Reply::text(401, "Unauthorized\n").with("www-authenticate", "Basic realm=\"Gitea\"")
+fn sign_in() -> SandboxReply {
+    SandboxReply::text(401, "Unauthorized\n").with("www-authenticate", "Basic realm=\"Gitea\"")
 }
 
 /// Who asks; none is nobody in particular. Whoever says something that is wrong is refused even where nobody need say
 /// anything.
-fn caller(state: &State, request: &Request) -> Result<Option<Actor>, Reply> {
+fn caller(state: &SandboxState, request: &SandboxRequest) -> Result<Option<Actor>, SandboxReply> {
     let Some((scheme, text)) = request.header("authorization").and_then(|header| header.split_once(' ')) else {
         return Ok(None);
     };
@@ -95,13 +100,13 @@ fn caller(state: &State, request: &Request) -> Result<Option<Actor>, Reply> {
         "token" | "bearer" => state.accounts.actor(text),
         _ => return Ok(None),
     };
-    let refused = || Reply::text(401, "Failed to authenticate user\n");
+    let refused = || SandboxReply::text(401, "Failed to authenticate user\n");
     actor.map(Some).ok_or_else(refused)
 }
 
 /// The token is the password of whatever user, or the user without a password; else it is a password
 /// (go-gitea/gitea `services/auth/basic.go`).
-fn basic(state: &State, encoded: &str) -> Option<Actor> {
+fn basic(state: &SandboxState, encoded: &str) -> Option<Actor> {
     let decoded = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
     let (user, password) = decoded.split_once(':')?;
     let token = if password.is_empty() || password == "x-oauth-basic" { user } else { password };
@@ -114,22 +119,22 @@ fn is_safe(protocol: &str) -> bool {
 }
 
 /// Lets git answer, on a thread of its own: a runtime's threads may all be taken by those who wait for this answer.
-pub(super) async fn serve(shelf: std::sync::Arc<Shelf>, call: Call) -> Reply {
+pub(super) async fn serve(shelf: std::sync::Arc<Shelf>, call: GitCall) -> SandboxReply {
     let (say, heard) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || say.send(answer(&shelf, &call)));
-    heard.await.unwrap_or_else(|_| Reply::empty(500))
+    heard.await.unwrap_or_else(|_| SandboxReply::empty(500))
 }
 
 /// On a machine without git there are no repositories.
-fn answer(shelf: &Shelf, call: &Call) -> Reply {
+fn answer(shelf: &Shelf, call: &GitCall) -> SandboxReply {
     match upload(shelf, call) {
         Ok(reply) => reply,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Reply::text(404, "Repository not found\n"),
-        Err(_) => Reply::empty(500),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => SandboxReply::text(404, "Repository not found\n"),
+        Err(_) => SandboxReply::empty(500),
     }
 }
 
-fn upload(shelf: &Shelf, call: &Call) -> io::Result<Reply> {
+fn upload(shelf: &Shelf, call: &GitCall) -> io::Result<SandboxReply> {
     let path = shelf.find(&call.source)?;
     // What Gitea sets for all of its repositories (go-gitea/gitea `modules/git/config.go`).
     let mut command = git();
@@ -149,6 +154,6 @@ fn upload(shelf: &Shelf, call: &Call) -> io::Result<Reply> {
     Ok(packets("application/x-git-upload-pack-result", body))
 }
 
-fn packets(kind: &str, body: Vec<u8>) -> Reply {
-    Reply { body, ..Reply::empty(200).with("content-type", kind) }
+fn packets(kind: &str, body: Vec<u8>) -> SandboxReply {
+    SandboxReply { body, ..SandboxReply::empty(200).with("content-type", kind) }
 }

@@ -17,7 +17,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What happened to a comment.
 #[derive(Clone, Debug)]
-pub(super) enum Happened {
+pub(super) enum HookEvent {
     Created,
     /// With the text before.
     Edited(String),
@@ -25,7 +25,7 @@ pub(super) enum Happened {
     Deleted,
 }
 
-impl Happened {
+impl HookEvent {
     pub(super) fn action(&self) -> &'static str {
         match self {
             Self::Created => "created",

@@ -14,7 +14,7 @@ const PAGE_DEFAULT: usize = 30;
 
 /// A request, read whole.
 #[derive(Debug)]
-pub(super) struct Request {
+pub(super) struct SandboxRequest {
     pub(super) method: MethodName,
     /// The path without the query, as it was sent.
     pub(super) path: String,
@@ -27,7 +27,7 @@ pub(super) struct Request {
     pub(super) body: Vec<u8>,
 }
 
-impl Request {
+impl SandboxRequest {
     /// Reads a request's target; what cannot be read is the root of the site.
     pub(super) fn new(method: MethodName, target: &str) -> Self {
         let url = Url::options().base_url(Url::parse("http://sandbox").ok().as_ref()).parse(target).ok();
@@ -66,8 +66,8 @@ impl Request {
     }
 
     /// The body as JSON; a real Gitea answers 422 to what is none.
-    pub(super) fn json<T: DeserializeOwned>(&self, url: &str) -> Result<T, Reply> {
-        serde_json::from_slice(&self.body).map_err(|error| Reply::refusal(url, 422, &format!("[]: {error}")))
+    pub(super) fn json<T: DeserializeOwned>(&self, url: &str) -> Result<T, SandboxReply> {
+        serde_json::from_slice(&self.body).map_err(|error| SandboxReply::refusal(url, 422, &format!("[]: {error}")))
     }
 
     /// The body as a browser posts a form.
@@ -92,13 +92,13 @@ fn decoded(segment: &str) -> String {
 
 /// A reply.
 #[derive(Clone, Debug)]
-pub(super) struct Reply {
+pub(super) struct SandboxReply {
     pub(super) status: u16,
     pub(super) headers: Vec<(&'static str, String)>,
     pub(super) body: Vec<u8>,
 }
 
-impl Reply {
+impl SandboxReply {
     pub(super) fn json(status: u16, value: &Value) -> Self {
         let headers = vec![("content-type", "application/json;charset=utf-8".to_owned())];
         Self { status, headers, body: value.to_string().into_bytes() }
@@ -144,13 +144,13 @@ impl Reply {
 }
 
 /// Leads to where something has gone, as Go's own redirects look; the location is a path without a host.
-pub(super) fn moved(request: &Request, status: u16, before: &str, now: &str) -> Reply {
+pub(super) fn moved(request: &SandboxRequest, status: u16, before: &str, now: &str) -> SandboxReply {
     let path = request.path.replacen(before, now, 1);
     let target = if request.query_text.is_empty() { path } else { format!("{path}?{}", request.query_text) };
     if request.method != "GET" {
-        return Reply::redirect(status, &target);
+        return SandboxReply::redirect(status, &target);
     }
     let text = if status == 307 { "Temporary Redirect" } else { "Moved Permanently" };
     let link = format!("<a href=\"{}\">{text}</a>.\n\n", target.replace('&', "&amp;"));
-    Reply::html(status, &link).with("location", &target)
+    SandboxReply::html(status, &link).with("location", &target)
 }

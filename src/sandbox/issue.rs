@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeSet;
 
 #[derive(Clone, Debug)]
-pub(super) struct Label {
+pub(super) struct SandboxLabel {
     pub(super) id: i64,
     pub(super) name: String,
     pub(super) color: String,
@@ -13,7 +13,7 @@ pub(super) struct Label {
     pub(super) is_archived: bool,
 }
 
-impl Label {
+impl SandboxLabel {
     /// Everything before the last slash (go-gitea/gitea `models/issues/label.go`).
     fn scope(&self) -> Option<&str> {
         let (scope, value) = self.name.rsplit_once('/')?;
@@ -26,7 +26,7 @@ impl Label {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Issue {
+pub(super) struct SandboxIssue {
     pub(super) id: i64,
     pub(super) number: i64,
     pub(super) author: i64,
@@ -40,7 +40,7 @@ pub(super) struct Issue {
     pub(super) labels: BTreeSet<i64>,
     pub(super) created: DateTime<Utc>,
     pub(super) updated: DateTime<Utc>,
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<TimelineEntry>,
 }
 
 /// An issue to be filed.
@@ -56,7 +56,7 @@ pub(super) struct NewIssue {
 
 /// A comment, or a line of the timeline.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct TimelineEntry {
     pub(super) id: i64,
     pub(super) author: i64,
     pub(super) created: DateTime<Utc>,
@@ -115,21 +115,21 @@ impl What {
     }
 }
 
-impl Issue {
-    pub(super) fn comments(&self) -> impl Iterator<Item = &Entry> {
+impl SandboxIssue {
+    pub(super) fn comments(&self) -> impl Iterator<Item = &TimelineEntry> {
         self.entries.iter().filter(|entry| matches!(entry.what, What::Comment(_)))
     }
 
     /// Adds an entry, which moves the issue's own time.
     pub(super) fn note(&mut self, id: i64, author: i64, what: What, at: DateTime<Utc>) {
         self.updated = at;
-        self.entries.push(Entry { id, author, created: at, updated: at, what });
+        self.entries.push(TimelineEntry { id, author, created: at, updated: at, what });
     }
 
     /// What putting labels on it does, in the order of their names. Only a label that was not there before drops its
     /// siblings (go-gitea/gitea `models/issues/issue_label.go`).
-    pub(super) fn put_labels(&mut self, known: &[Label], ids: &[i64]) -> Vec<What> {
-        let mut new: Vec<&Label> = known.iter().filter(|label| ids.contains(&label.id)).collect();
+    pub(super) fn put_labels(&mut self, known: &[SandboxLabel], ids: &[i64]) -> Vec<What> {
+        let mut new: Vec<&SandboxLabel> = known.iter().filter(|label| ids.contains(&label.id)).collect();
         new.sort_by(|a, b| a.name.cmp(&b.name));
         let mut done = Vec::new();
         for label in new {

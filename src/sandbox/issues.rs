@@ -1,8 +1,8 @@
 //! Issues: listed, filed, read, edited, closed, locked and deleted.
 
-use crate::sandbox::http_message::Reply;
-use crate::sandbox::issue::{Issue, NewIssue, What};
-use crate::sandbox::repo_request::{Answer, Visit};
+use crate::sandbox::http_message::SandboxReply;
+use crate::sandbox::issue::{NewIssue, SandboxIssue, What};
+use crate::sandbox::repo_request::{Handled, RepoRequest};
 use crate::sandbox::state::Right;
 use chrono::{DateTime, Datelike, FixedOffset, NaiveTime, Utc};
 use serde::Deserialize;
@@ -28,7 +28,7 @@ struct IssueEdit {
     unset_due_date: Option<bool>,
 }
 
-pub(super) fn route(visit: &mut Visit<'_>, rest: &[&str]) -> Answer {
+pub(super) fn route(visit: &mut RepoRequest<'_>, rest: &[&str]) -> Handled {
     match (visit.request.method.as_str(), rest) {
         ("GET", []) => list(visit),
         ("POST", []) => create(visit),
@@ -38,30 +38,30 @@ pub(super) fn route(visit: &mut Visit<'_>, rest: &[&str]) -> Answer {
         ("PUT", [number, "lock"]) => {
             visit.needs(Right::Write, "write permission is required")?;
             visit.issue_mut(number)?.is_locked = true;
-            Ok(Reply::empty(204))
+            Ok(SandboxReply::empty(204))
         }
         _ => Err(visit.not_found()),
     }
 }
 
 /// Newest first; a page past the end is empty.
-fn list(visit: &Visit<'_>) -> Answer {
+fn list(visit: &RepoRequest<'_>) -> Handled {
     let mut issues = filtered(visit)?;
     issues.sort_by_key(|issue| std::cmp::Reverse(issue.id));
     let (size, page) = (visit.request.page_size(), visit.request.number("page").unwrap_or(1).max(1));
     let total = issues.len();
     let shown = issues.into_iter().skip((page - 1) * size).take(size);
     let json: Value = shown.map(|issue| visit.state.issue_json(visit.repository(), issue)).collect();
-    let reply = Reply::json(200, &json).with("x-total-count", &total.to_string());
+    let reply = SandboxReply::json(200, &json).with("x-total-count", &total.to_string());
     Ok(if page * size < total { reply.with("link", &next_link(visit, page + 1)) } else { reply })
 }
 
-fn filtered<'a>(visit: &'a Visit<'_>) -> Result<Vec<&'a Issue>, Reply> {
+fn filtered<'a>(visit: &'a RepoRequest<'_>) -> Result<Vec<&'a SandboxIssue>, SandboxReply> {
     let request = visit.request;
     let (state, kind) = (request.query("state").unwrap_or("open"), request.query("type"));
     let period = visit.period()?;
     let labels = known_labels(visit, request.query("labels").unwrap_or_default());
-    let is_wanted = |issue: &&Issue| {
+    let is_wanted = |issue: &&SandboxIssue| {
         let of_state = match state {
             "closed" => issue.closed.is_some(),
             "all" => true,
@@ -78,13 +78,13 @@ fn filtered<'a>(visit: &'a Visit<'_>) -> Result<Vec<&'a Issue>, Reply> {
 }
 
 /// Unknown names are dropped from the filter, so that it may vanish (go-gitea/gitea `routers/api/v1/repo/issue.go`).
-fn known_labels(visit: &Visit<'_>, names: &str) -> Vec<i64> {
+fn known_labels(visit: &RepoRequest<'_>, names: &str) -> Vec<i64> {
     let names: Vec<&str> = names.split(',').collect();
     let known = visit.repository().labels.iter();
     known.filter(|label| names.contains(&label.name.as_str())).map(|label| label.id).collect()
 }
 
-fn next_link(visit: &Visit<'_>, page: usize) -> String {
+fn next_link(visit: &RepoRequest<'_>, page: usize) -> String {
     let mut query = visit.request.query.clone();
     query.insert("page".to_owned(), page.to_string());
     let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&query).finish();
@@ -92,7 +92,7 @@ fn next_link(visit: &Visit<'_>, page: usize) -> String {
 }
 
 /// Who may not write gets an issue without the labels and the due date that were asked for, and 201 all the same.
-fn create(visit: &mut Visit<'_>) -> Answer {
+fn create(visit: &mut RepoRequest<'_>) -> Handled {
     let ApiIssue { title, body, labels, due_date } = visit.body()?;
     visit.needs_life()?;
     if title.is_empty() {
@@ -106,16 +106,16 @@ fn create(visit: &mut Visit<'_>) -> Answer {
     shown(visit, &number.to_string(), 201)
 }
 
-fn shown(visit: &Visit<'_>, number: &str, status: u16) -> Answer {
+fn shown(visit: &RepoRequest<'_>, number: &str, status: u16) -> Handled {
     let issue = visit.issue(number)?;
-    Ok(Reply::json(status, &visit.state.issue_json(visit.repository(), issue)))
+    Ok(SandboxReply::json(status, &visit.state.issue_json(visit.repository(), issue)))
 }
 
 /// The author may edit, close and reopen without any right to write. An edit of the body leaves no trace but the body.
-fn edit(visit: &mut Visit<'_>, number: &str) -> Answer {
+fn edit(visit: &mut RepoRequest<'_>, number: &str) -> Handled {
     let is_author = visit.issue(number)?.author == visit.user;
     if !is_author && visit.right < Right::Write {
-        return Err(Reply::empty(403));
+        return Err(SandboxReply::empty(403));
     }
     let IssueEdit { title, body, state, due_date, unset_due_date } = visit.body()?;
     let now = visit.state.now();
@@ -139,7 +139,7 @@ fn edit(visit: &mut Visit<'_>, number: &str) -> Answer {
 
 /// Sets another due date, or none. Only the day counts, in the zone that it was written in, and the issue is due at
 /// its end (go-gitea/gitea `routers/api/v1/repo/issue.go`).
-fn set_due(visit: &mut Visit<'_>, number: &str, due: Option<DateTime<FixedOffset>>) -> Result<(), Reply> {
+fn set_due(visit: &mut RepoRequest<'_>, number: &str, due: Option<DateTime<FixedOffset>>) -> Result<(), SandboxReply> {
     let after = due.and_then(end_of_day);
     let issue = visit.issue_mut(number)?;
     let before = std::mem::replace(&mut issue.due, after);
@@ -156,7 +156,7 @@ fn end_of_day(day: DateTime<FixedOffset>) -> Option<DateTime<Utc>> {
     day.with_time(last_second).single().filter(|_| day.year() > 1).map(|time| time.to_utc())
 }
 
-fn set_state(visit: &mut Visit<'_>, number: &str, state: &str) -> Result<(), Reply> {
+fn set_state(visit: &mut RepoRequest<'_>, number: &str, state: &str) -> Result<(), SandboxReply> {
     let issue = visit.issue(number)?;
     let (index, is_open) = (issue.number, issue.closed.is_none());
     let (closed, what) = match state {
@@ -171,9 +171,9 @@ fn set_state(visit: &mut Visit<'_>, number: &str, state: &str) -> Result<(), Rep
     Ok(())
 }
 
-fn delete(visit: &mut Visit<'_>, number: &str) -> Answer {
+fn delete(visit: &mut RepoRequest<'_>, number: &str) -> Handled {
     visit.needs(Right::Own, "user should be an owner or a collaborator with admin write of a repository")?;
     let number = visit.issue(number)?.number;
     visit.repository_mut().issues.retain(|issue| issue.number != number);
-    Ok(Reply::empty(204))
+    Ok(SandboxReply::empty(204))
 }

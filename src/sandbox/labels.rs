@@ -1,8 +1,8 @@
 //! Labels of a repository, and labels on an issue.
 
-use crate::sandbox::http_message::Reply;
-use crate::sandbox::issue::Label;
-use crate::sandbox::repo_request::{Answer, Visit};
+use crate::sandbox::http_message::SandboxReply;
+use crate::sandbox::issue::SandboxLabel;
+use crate::sandbox::repo_request::{Handled, RepoRequest};
 use crate::sandbox::state::Right;
 use serde::Deserialize;
 use serde_json::Value;
@@ -37,7 +37,7 @@ struct Named {
 
 const MAY_NOT: &str = "user should have a permission to write to a repo";
 
-pub(super) fn route(visit: &mut Visit<'_>, rest: &[&str]) -> Answer {
+pub(super) fn route(visit: &mut RepoRequest<'_>, rest: &[&str]) -> Handled {
     match (visit.request.method.as_str(), rest) {
         ("GET", []) => Ok(list(visit)),
         ("POST", []) => create(visit),
@@ -48,9 +48,9 @@ pub(super) fn route(visit: &mut Visit<'_>, rest: &[&str]) -> Answer {
 }
 
 /// By name; without a page all at once (go-gitea/gitea `models/issues/label.go`).
-fn list(visit: &Visit<'_>) -> Reply {
+fn list(visit: &RepoRequest<'_>) -> SandboxReply {
     let repository = visit.repository();
-    let mut labels: Vec<&Label> = repository.labels.iter().collect();
+    let mut labels: Vec<&SandboxLabel> = repository.labels.iter().collect();
     labels.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
     let total = labels.len();
     if let Some(page) = visit.request.number("page") {
@@ -58,19 +58,20 @@ fn list(visit: &Visit<'_>) -> Reply {
         labels = labels.into_iter().skip(page.saturating_sub(1) * size).take(size).collect();
     }
     let json = labels.into_iter().map(|label| visit.state.label_json(repository, label)).collect();
-    Reply::json(200, &json).with("x-total-count", &total.to_string())
+    SandboxReply::json(200, &json).with("x-total-count", &total.to_string())
 }
 
 /// A second label of one name is accepted.
-fn create(visit: &mut Visit<'_>) -> Answer {
+fn create(visit: &mut RepoRequest<'_>) -> Handled {
     visit.needs(Right::Write, MAY_NOT)?;
     let NewLabel { name, color, description, exclusive: is_exclusive, is_archived } = visit.body()?;
     let color = checked_color(visit, &color)?;
-    let id = visit.state.add_label(visit.at, Label { id: 0, name, color, description, is_exclusive, is_archived });
+    let id =
+        visit.state.add_label(visit.at, SandboxLabel { id: 0, name, color, description, is_exclusive, is_archived });
     shown(visit, id, 201)
 }
 
-fn edit(visit: &mut Visit<'_>, id: &str) -> Answer {
+fn edit(visit: &mut RepoRequest<'_>, id: &str) -> Handled {
     visit.needs(Right::Write, MAY_NOT)?;
     let LabelEdit { name, color, description, exclusive, is_archived } = visit.body()?;
     let color = color.map(|color| checked_color(visit, &color)).transpose()?;
@@ -87,7 +88,7 @@ fn edit(visit: &mut Visit<'_>, id: &str) -> Answer {
 }
 
 /// Issues lose it, and their timelines forget it, without a word.
-fn delete(visit: &mut Visit<'_>, id: &str) -> Answer {
+fn delete(visit: &mut RepoRequest<'_>, id: &str) -> Handled {
     visit.needs(Right::Write, MAY_NOT)?;
     let id: i64 = id.parse().map_err(|_| visit.not_found())?;
     let repository = visit.repository_mut();
@@ -96,21 +97,21 @@ fn delete(visit: &mut Visit<'_>, id: &str) -> Answer {
         issue.labels.remove(&id);
         issue.entries.retain(|entry| entry.what.label() != Some(id));
     }
-    Ok(Reply::empty(204))
+    Ok(SandboxReply::empty(204))
 }
 
-fn shown(visit: &Visit<'_>, id: i64, status: u16) -> Answer {
+fn shown(visit: &RepoRequest<'_>, id: i64, status: u16) -> Handled {
     let label = visit.repository().labels.iter().find(|label| label.id == id).ok_or_else(|| visit.not_found())?;
-    Ok(Reply::json(status, &visit.state.label_json(visit.repository(), label)))
+    Ok(SandboxReply::json(status, &visit.state.label_json(visit.repository(), label)))
 }
 
-fn checked_color(visit: &Visit<'_>, color: &str) -> Result<String, Reply> {
+fn checked_color(visit: &RepoRequest<'_>, color: &str) -> Result<String, SandboxReply> {
     let digits = color.trim_start_matches('#');
     let is_color = matches!(digits.len(), 3 | 6) && digits.chars().all(|c| c.is_ascii_hexdigit());
     if is_color { Ok(digits.to_lowercase()) } else { Err(visit.refusal(422, &format!("invalid color: #{digits}"))) }
 }
 
-pub(super) fn of_issue(visit: &mut Visit<'_>, number: &str, rest: &[&str]) -> Answer {
+pub(super) fn of_issue(visit: &mut RepoRequest<'_>, number: &str, rest: &[&str]) -> Handled {
     let method = visit.request.method.clone();
     visit.issue(number)?;
     if method != "GET" {
@@ -124,13 +125,13 @@ pub(super) fn of_issue(visit: &mut Visit<'_>, number: &str, rest: &[&str]) -> An
     }
 }
 
-fn on_issue(visit: &Visit<'_>, number: &str) -> Answer {
+fn on_issue(visit: &RepoRequest<'_>, number: &str) -> Handled {
     let issue = visit.issue(number)?;
-    Ok(Reply::json(200, &visit.state.issue_labels_json(visit.repository(), issue)))
+    Ok(SandboxReply::json(200, &visit.state.issue_labels_json(visit.repository(), issue)))
 }
 
 /// The answer is the whole list afterwards, whatever became of what was asked for.
-fn write(visit: &mut Visit<'_>, number: &str, replace: bool) -> Answer {
+fn write(visit: &mut RepoRequest<'_>, number: &str, replace: bool) -> Handled {
     let mut ids = wanted(visit)?;
     if replace {
         drop_siblings(&visit.repository().labels, &mut ids);
@@ -147,13 +148,13 @@ fn write(visit: &mut Visit<'_>, number: &str, replace: bool) -> Answer {
 }
 
 /// All ids or all names; what is unknown is dropped without a word (go-gitea/gitea `routers/api/v1/repo/issue_label.go`).
-fn wanted(visit: &Visit<'_>) -> Result<BTreeSet<i64>, Reply> {
+fn wanted(visit: &RepoRequest<'_>) -> Result<BTreeSet<i64>, SandboxReply> {
     let Named { labels } = visit.body()?;
     let known = &visit.repository().labels;
     let ids: Vec<i64> = labels.iter().filter_map(Value::as_i64).collect();
     let names: Vec<&str> = labels.iter().filter_map(Value::as_str).collect();
     if ids.len() == labels.len() || names.len() == labels.len() {
-        let is_named = |label: &&Label| ids.contains(&label.id) || names.contains(&label.name.as_str());
+        let is_named = |label: &&SandboxLabel| ids.contains(&label.id) || names.contains(&label.name.as_str());
         return Ok(known.iter().filter(is_named).map(|label| label.id).collect());
     }
     Err(visit.refusal(400, "labels should be an array of strings or integers"))
@@ -161,8 +162,8 @@ fn wanted(visit: &Visit<'_>) -> Result<BTreeSet<i64>, Reply> {
 
 /// Of several labels of one exclusive scope in a whole list the last by its name is kept, also where another one was on the
 /// issue before (go-gitea/gitea `models/issues/issue_label.go`).
-fn drop_siblings(known: &[Label], ids: &mut BTreeSet<i64>) {
-    let mut listed: Vec<&Label> = known.iter().filter(|label| ids.contains(&label.id)).collect();
+fn drop_siblings(known: &[SandboxLabel], ids: &mut BTreeSet<i64>) {
+    let mut listed: Vec<&SandboxLabel> = known.iter().filter(|label| ids.contains(&label.id)).collect();
     listed.sort_by(|a, b| a.name.cmp(&b.name));
     for (at, label) in listed.iter().enumerate() {
         if listed[at + 1..].iter().any(|later| later.is_sibling_of(label)) {
@@ -171,7 +172,7 @@ fn drop_siblings(known: &[Label], ids: &mut BTreeSet<i64>) {
     }
 }
 
-fn take_off(visit: &mut Visit<'_>, number: &str, id: &str) -> Answer {
+fn take_off(visit: &mut RepoRequest<'_>, number: &str, id: &str) -> Handled {
     let id: i64 = id.parse().map_err(|_| visit.not_found())?;
     if !visit.repository().labels.iter().any(|label| label.id == id) {
         return Err(visit.refusal(422, "label does not exist [label_id: 0]"));
@@ -182,5 +183,5 @@ fn take_off(visit: &mut Visit<'_>, number: &str, id: &str) -> Answer {
     }
     let number = visit.issue(number)?.number;
     visit.state.take_label(visit.at, number, visit.user, id);
-    Ok(Reply::empty(204))
+    Ok(SandboxReply::empty(204))
 }

@@ -49,7 +49,7 @@ use chrono::TimeDelta;
 use fault::Faults;
 use issue::NewIssue;
 use server::Server;
-use state::State;
+use state::SandboxState;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -64,13 +64,13 @@ pub struct Sandbox {
 /// What the server's connections and the handle have in common.
 #[derive(Debug)]
 struct Shared {
-    state: Mutex<State>,
+    state: Mutex<SandboxState>,
     faults: Mutex<Faults>,
     shelf: Arc<Shelf>,
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SandboxState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -86,7 +86,7 @@ impl Sandbox {
         let address = listener.local_addr()?;
         let url = format!("http://{address}");
         let shelf = Arc::new(Shelf::new(address.port()));
-        let shared = Arc::new(Shared { state: Mutex::new(State::new(url)), faults: Mutex::default(), shelf });
+        let shared = Arc::new(Shared { state: Mutex::new(SandboxState::new(url)), faults: Mutex::default(), shelf });
         let servers = Mutex::new(vec![Server::start(listener, Arc::clone(&shared))]);
         Ok(Self { shared, servers })
     }

@@ -1,9 +1,9 @@
 //! Repositories: made, described, changed, renamed, shared and filled.
 
-use crate::sandbox::http_message::{Reply, Request};
-use crate::sandbox::repo_request::{Answer, Visit};
+use crate::sandbox::http_message::{SandboxReply, SandboxRequest};
+use crate::sandbox::repo_request::{Handled, RepoRequest};
 use crate::sandbox::setup;
-use crate::sandbox::state::{Repository, Right, State};
+use crate::sandbox::state::{Right, SandboxRepository, SandboxState};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -48,38 +48,38 @@ struct NewFile {
     content: String,
 }
 
-pub(super) fn create(state: &mut State, request: &Request, owner: i64) -> Answer {
+pub(super) fn create(state: &mut SandboxState, request: &SandboxRequest, owner: i64) -> Handled {
     let NewRepository { name, auto_init, private } = request.json(&state.url)?;
     let login = state.accounts.get(owner).login;
     if state.repository_named(&login, &name).is_some() {
-        return Err(Reply::refusal(&state.url, 409, "The repository with the same name already exists."));
+        return Err(SandboxReply::refusal(&state.url, 409, "The repository with the same name already exists."));
     }
     let at = state.add_repository(owner, &name);
     state.repositories[at].is_private = private.unwrap_or_default();
     if auto_init.unwrap_or_default() {
         state.repositories[at].files.insert("README.md".to_owned(), format!("# {name}\n\n").into_bytes());
     }
-    Ok(Reply::json(201, &state.repository_json(&state.repositories[at], Right::Own)))
+    Ok(SandboxReply::json(201, &state.repository_json(&state.repositories[at], Right::Own)))
 }
 
-pub(super) fn route(visit: &mut Visit<'_>, rest: &[&str]) -> Answer {
+pub(super) fn route(visit: &mut RepoRequest<'_>, rest: &[&str]) -> Handled {
     match (visit.request.method.as_str(), rest) {
         ("GET", []) => {
             let json = visit.state.repository_json(visit.repository(), visit.right);
-            Ok(Reply::json(200, &json))
+            Ok(SandboxReply::json(200, &json))
         }
         ("PATCH", []) => edit(visit),
         ("DELETE", []) => {
             visit.needs(Right::Own, "user should be the owner of the repo")?;
             visit.state.repositories.remove(visit.at);
-            Ok(Reply::empty(204))
+            Ok(SandboxReply::empty(204))
         }
         ("POST", ["transfer"]) => offer(visit),
         ("POST", ["transfer", "accept"]) => accept(visit),
         ("GET", ["assignees"]) => {
             let writers = visit.repository().writers.iter().copied();
             let who: BTreeSet<i64> = writers.chain([visit.repository().owner]).collect();
-            Ok(Reply::json(200, &people(visit, who)))
+            Ok(SandboxReply::json(200, &people(visit, who)))
         }
         ("GET", ["collaborators"]) => Ok(collaborators(visit)),
         ("PUT", ["collaborators", login]) => {
@@ -90,7 +90,7 @@ pub(super) fn route(visit: &mut Visit<'_>, rest: &[&str]) -> Answer {
             let repository = visit.repository_mut();
             let list = if permission == "read" { &mut repository.readers } else { &mut repository.writers };
             list.insert(user);
-            Ok(Reply::empty(204))
+            Ok(SandboxReply::empty(204))
         }
         ("DELETE", ["collaborators", login]) => {
             visit.needs(Right::Own, "user should be an owner or a collaborator with admin write of a repository")?;
@@ -98,7 +98,7 @@ pub(super) fn route(visit: &mut Visit<'_>, rest: &[&str]) -> Answer {
             let repository = visit.repository_mut();
             repository.readers.retain(|reader| Some(*reader) != user);
             repository.writers.retain(|writer| Some(*writer) != user);
-            Ok(Reply::empty(204))
+            Ok(SandboxReply::empty(204))
         }
         ("POST", ["contents", path @ ..]) => write_file(visit, &path.join("/")),
         ("GET", ["contents", path @ ..]) => read_file(visit, &path.join("/")),
@@ -107,20 +107,20 @@ pub(super) fn route(visit: &mut Visit<'_>, rest: &[&str]) -> Answer {
 }
 
 /// Who works in a repository is told to whoever may read there, private profiles included.
-fn people(visit: &Visit<'_>, who: impl IntoIterator<Item = i64>) -> Value {
+fn people(visit: &RepoRequest<'_>, who: impl IntoIterator<Item = i64>) -> Value {
     let accounts = &visit.state.accounts;
     who.into_iter().map(|id| visit.state.user_json(&accounts.get(id))).collect()
 }
 
-fn collaborators(visit: &Visit<'_>) -> Reply {
-    let Repository { readers, writers, .. } = visit.repository();
+fn collaborators(visit: &RepoRequest<'_>) -> SandboxReply {
+    let SandboxRepository { readers, writers, .. } = visit.repository();
     let (size, page) = (visit.request.page_size(), visit.request.number("page").unwrap_or(1).max(1));
     let all: BTreeSet<i64> = readers.union(writers).copied().collect();
     let shown = all.iter().copied().skip((page - 1) * size).take(size);
-    Reply::json(200, &people(visit, shown)).with("x-total-count", &all.len().to_string())
+    SandboxReply::json(200, &people(visit, shown)).with("x-total-count", &all.len().to_string())
 }
 
-fn edit(visit: &mut Visit<'_>) -> Answer {
+fn edit(visit: &mut RepoRequest<'_>) -> Handled {
     visit.needs(Right::Own, "user should be an owner or a collaborator with admin write of a repository")?;
     let RepositoryEdit { name, private, archived, has_issues, external_tracker } = visit.body()?;
     if let Some(name) = name.filter(|name| *name != visit.repository().name) {
@@ -134,17 +134,17 @@ fn edit(visit: &mut Visit<'_>) -> Answer {
         repository.has_issues = has_issues;
         repository.external_tracker = external_tracker.map(|tracker| tracker.external_tracker_url);
     }
-    Ok(Reply::json(200, &visit.state.repository_json(visit.repository(), visit.right)))
+    Ok(SandboxReply::json(200, &visit.state.repository_json(visit.repository(), visit.right)))
 }
 
 /// An administrator's transfer happens at once, anybody else's when the new owner accepts it, who may read until then
 /// (go-gitea/gitea `services/repository/transfer.go`).
-fn offer(visit: &mut Visit<'_>) -> Answer {
+fn offer(visit: &mut RepoRequest<'_>) -> Handled {
     visit.needs(Right::Own, "user should be the owner of the repo")?;
     let Offer { new_owner } = visit.body()?;
     let unknown = || visit.refusal(404, "The new owner does not exist or cannot be found");
     let new_owner = visit.state.accounts.named(&new_owner).ok_or_else(unknown)?.clone();
-    let Repository { name, offered_to, .. } = visit.repository();
+    let SandboxRepository { name, offered_to, .. } = visit.repository();
     if offered_to.is_some() {
         return Err(visit.refusal(409, "repository is already being transferred [uname: , name: ]"));
     }
@@ -163,7 +163,7 @@ fn offer(visit: &mut Visit<'_>) -> Answer {
     Ok(described(visit, 201))
 }
 
-fn accept(visit: &mut Visit<'_>) -> Answer {
+fn accept(visit: &mut RepoRequest<'_>) -> Handled {
     match visit.repository().offered_to {
         None => Err(visit.not_found()),
         Some(user) if user != visit.user => Err(visit.refusal(403, "permission denied")),
@@ -174,11 +174,11 @@ fn accept(visit: &mut Visit<'_>) -> Answer {
     }
 }
 
-fn described(visit: &Visit<'_>, status: u16) -> Reply {
-    Reply::json(status, &visit.state.repository_json(visit.repository(), Right::Own))
+fn described(visit: &RepoRequest<'_>, status: u16) -> SandboxReply {
+    SandboxReply::json(status, &visit.state.repository_json(visit.repository(), Right::Own))
 }
 
-fn write_file(visit: &mut Visit<'_>, path: &str) -> Answer {
+fn write_file(visit: &mut RepoRequest<'_>, path: &str) -> Handled {
     visit.needs(Right::Write, "user should have a permission to write to the target branch")?;
     visit.needs_life()?;
     let NewFile { content } = visit.body()?;
@@ -187,21 +187,21 @@ fn write_file(visit: &mut Visit<'_>, path: &str) -> Answer {
         return Err(visit.refusal(422, &format!("repository file already exists [path: {path}]")));
     }
     visit.repository_mut().files.insert(path.to_owned(), decoded);
-    Ok(Reply::json(201, &json!({ "content": { "name": file_name(path), "path": path, "type": "file" } })))
+    Ok(SandboxReply::json(201, &json!({ "content": { "name": file_name(path), "path": path, "type": "file" } })))
 }
 
-fn read_file(visit: &Visit<'_>, path: &str) -> Answer {
+fn read_file(visit: &RepoRequest<'_>, path: &str) -> Handled {
     let Some(contents) = visit.repository().files.get(path) else { return folder(visit, path) };
     let content = STANDARD.encode(contents);
     let name = file_name(path);
     let sha = setup::blob_id(contents);
     let json =
         json!({ "name": name, "path": path, "type": "file", "sha": sha, "encoding": "base64", "content": content });
-    Ok(Reply::json(200, &json))
+    Ok(SandboxReply::json(200, &json))
 }
 
 /// What is in a folder, and not below it.
-fn folder(visit: &Visit<'_>, path: &str) -> Answer {
+fn folder(visit: &RepoRequest<'_>, path: &str) -> Handled {
     let inside = visit.repository().files.iter().filter_map(|(file, contents)| {
         let below = if path.is_empty() { file } else { file.strip_prefix(path)?.strip_prefix('/')? };
         Some(match below.split_once('/') {
@@ -217,7 +217,7 @@ fn folder(visit: &Visit<'_>, path: &str) -> Answer {
         json!({ "name": name, "path": at, "type": kind, "sha": sha, "content": null })
     };
     let entries: Vec<_> = entries.into_iter().map(entry).collect();
-    if entries.is_empty() { Err(visit.not_found()) } else { Ok(Reply::json(200, &json!(entries))) }
+    if entries.is_empty() { Err(visit.not_found()) } else { Ok(SandboxReply::json(200, &json!(entries))) }
 }
 
 fn file_name(path: &str) -> &str {

@@ -1,7 +1,7 @@
 //! HTTP on loopback: reads a request whole, lets it meet its fault, and sends what the handlers answer.
 
 use crate::sandbox::fault::Fault;
-use crate::sandbox::http_message::{Reply, Request};
+use crate::sandbox::http_message::{SandboxReply, SandboxRequest};
 use crate::sandbox::{Shared, api, git, seams, web};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Bytes, Frame, Incoming};
@@ -53,7 +53,7 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
 
 async fn respond(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> io::Result<Response<Sent>> {
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
-    let mut asked = Request::new(request.method().as_str().to_owned(), &target);
+    let mut asked = SandboxRequest::new(request.method().as_str().to_owned(), &target);
     asked.headers = request.headers().clone();
     let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await;
     asked.body = body.map_err(io::Error::other)?.to_bytes().to_vec();
@@ -70,18 +70,20 @@ async fn respond(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> io::
             seams::sleep(delay).await;
             answer(&shared, &asked).await
         }
-        Some(Fault::Refuse(status)) => Reply::refusal(&shared.state().url, status, ""),
-        Some(Fault::Answer(status, body)) => Reply::text(status, body),
-        Some(Fault::TooManyRequests(seconds)) => Reply::empty(429).with("retry-after", &seconds.to_string()),
+        Some(Fault::Refuse(status)) => SandboxReply::refusal(&shared.state().url, status, ""),
+        Some(Fault::Answer(status, body)) => SandboxReply::text(status, body),
+        Some(Fault::TooManyRequests(seconds)) => SandboxReply::empty(429).with("retry-after", &seconds.to_string()),
         Some(Fault::Overcount) => overcounted(answer(&shared, &asked).await),
         Some(Fault::Rewrite(from, to)) => rewritten(answer(&shared, &asked).await, from, to),
-        Some(Fault::Empty) => Reply::json(200, &serde_json::json!([])).with("x-total-count", "0"),
-        Some(Fault::Html) => Reply::html(200, "<!DOCTYPE html><title>Welcome</title><p>Please accept our terms."),
+        Some(Fault::Empty) => SandboxReply::json(200, &serde_json::json!([])).with("x-total-count", "0"),
+        Some(Fault::Html) => {
+            SandboxReply::html(200, "<!DOCTYPE html><title>Welcome</title><p>Please accept our terms.")
+        }
     };
     response(reply, fault == Some(Fault::Truncate))
 }
 
-async fn answer(shared: &Shared, request: &Request) -> Reply {
+async fn answer(shared: &Shared, request: &SandboxRequest) -> SandboxReply {
     let Some(wanted) = git::asked(request) else {
         let mut state = shared.state();
         state.asked_at(request.header("host"));
@@ -100,7 +102,7 @@ async fn answer(shared: &Shared, request: &Request) -> Reply {
     }
 }
 
-fn overcounted(mut reply: Reply) -> Reply {
+fn overcounted(mut reply: SandboxReply) -> SandboxReply {
     for (name, value) in &mut reply.headers {
         if *name == "x-total-count" {
             *value = value.parse().map_or_else(|_| value.clone(), |total: u64| (total + 1).to_string());
@@ -109,13 +111,13 @@ fn overcounted(mut reply: Reply) -> Reply {
     reply
 }
 
-fn rewritten(mut reply: Reply, from: &str, to: &str) -> Reply {
+fn rewritten(mut reply: SandboxReply, from: &str, to: &str) -> SandboxReply {
     reply.body = String::from_utf8_lossy(&reply.body).replace(from, to).into_bytes();
     reply
 }
 
-fn response(reply: Reply, is_cut: bool) -> io::Result<Response<Sent>> {
-    let Reply { status, headers, body } = reply;
+fn response(reply: SandboxReply, is_cut: bool) -> io::Result<Response<Sent>> {
+    let SandboxReply { status, headers, body } = reply;
     let status = StatusCode::from_u16(status).map_err(io::Error::other)?;
     let mut response = Response::builder().status(status).header(CONTENT_LENGTH, body.len());
     for (name, value) in headers {

@@ -1,9 +1,9 @@
 //! What makes a repository ready for missions: files by commits, branches, pull requests and webhooks.
 
 use crate::sandbox::bare_repos::Files;
-use crate::sandbox::http_message::Reply;
-use crate::sandbox::repo_request::{Answer, Visit};
-use crate::sandbox::state::{Hook, Pull, Right};
+use crate::sandbox::http_message::SandboxReply;
+use crate::sandbox::repo_request::{Handled, RepoRequest};
+use crate::sandbox::state::{RegisteredHook, Right, SandboxPull};
 use crate::sandbox::templates;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -52,7 +52,7 @@ struct HookBody {
     config: BTreeMap<String, String>,
 }
 
-pub(super) fn route(visit: &mut Visit<'_>, rest: &[&str]) -> Answer {
+pub(super) fn route(visit: &mut RepoRequest<'_>, rest: &[&str]) -> Handled {
     match (visit.request.method.as_str(), rest) {
         ("GET", ["issue_templates"]) => Ok(templates::list(visit)),
         ("GET", ["issue_config"]) => Ok(templates::config(visit)),
@@ -63,12 +63,12 @@ pub(super) fn route(visit: &mut Visit<'_>, rest: &[&str]) -> Answer {
         ("GET", ["pulls", base, head]) => {
             let pulls = &visit.repository().pulls;
             let pull = pulls.iter().find(|pull| pull.base == *base && pull.head == *head);
-            pull.map(|pull| Reply::json(200, &pull_json(visit, pull))).ok_or_else(|| visit.not_found())
+            pull.map(|pull| SandboxReply::json(200, &pull_json(visit, pull))).ok_or_else(|| visit.not_found())
         }
         ("POST", ["pulls"]) => open_pull(visit),
         ("GET", ["hooks"]) => {
             visit.needs(Right::Own, ADMIN_ONLY)?;
-            Ok(Reply::json(200, &visit.repository().hooks.iter().map(hook_json).collect()))
+            Ok(SandboxReply::json(200, &visit.repository().hooks.iter().map(hook_json).collect()))
         }
         ("POST", ["hooks"]) => make_hook(visit),
         ("PATCH", ["hooks", id]) => edit_hook(visit, id),
@@ -85,7 +85,7 @@ pub(super) fn blob_id(contents: &[u8]) -> String {
     })
 }
 
-fn commit(visit: &mut Visit<'_>) -> Answer {
+fn commit(visit: &mut RepoRequest<'_>) -> Handled {
     visit.needs(Right::Write, "user should have a permission to write to the target branch")?;
     visit.needs_life()?;
     let Commit { new_branch, files: changes } = visit.body()?;
@@ -115,64 +115,64 @@ fn commit(visit: &mut Visit<'_>) -> Answer {
         }
         None => repository.files = files,
     }
-    Ok(Reply::json(201, &json!({ "files": [] })))
+    Ok(SandboxReply::json(201, &json!({ "files": [] })))
 }
 
-fn files<'a>(visit: &'a Visit<'_>, branch: &str) -> Option<&'a Files> {
+fn files<'a>(visit: &'a RepoRequest<'_>, branch: &str) -> Option<&'a Files> {
     let repository = visit.repository();
     if branch == "main" { Some(&repository.files) } else { repository.branches.get(branch) }
 }
 
-fn branch(visit: &Visit<'_>, name: &str) -> Answer {
+fn branch(visit: &RepoRequest<'_>, name: &str) -> Handled {
     files(visit, name).ok_or_else(|| visit.not_found())?;
     let is_protected = name == "main" && visit.repository().is_protected;
     let may_push = visit.right >= Right::Write && !is_protected;
-    Ok(Reply::json(200, &json!({ "name": name, "protected": is_protected, "user_can_push": may_push })))
+    Ok(SandboxReply::json(200, &json!({ "name": name, "protected": is_protected, "user_can_push": may_push })))
 }
 
-fn protect(visit: &mut Visit<'_>) -> Answer {
+fn protect(visit: &mut RepoRequest<'_>) -> Handled {
     visit.needs(Right::Own, ADMIN_ONLY)?;
     let Protection { rule_name } = visit.body()?;
     visit.repository_mut().is_protected = true;
-    Ok(Reply::json(201, &json!({ "rule_name": rule_name, "enable_push": false })))
+    Ok(SandboxReply::json(201, &json!({ "rule_name": rule_name, "enable_push": false })))
 }
 
-fn open_pull(visit: &mut Visit<'_>) -> Answer {
+fn open_pull(visit: &mut RepoRequest<'_>) -> Handled {
     visit.needs_life()?;
     let NewPull { head, base, title, body } = visit.body()?;
     files(visit, &head).ok_or_else(|| visit.not_found())?;
     let (author, at) = (visit.user, visit.at);
     let issue = crate::sandbox::issue::NewIssue { author, title, body, due: None, is_pull: true, labels: Vec::new() };
     let number = visit.state.add_issue(at, issue);
-    visit.repository_mut().pulls.push(Pull { number, head, base });
+    visit.repository_mut().pulls.push(SandboxPull { number, head, base });
     let pull = visit.repository().pulls.last().map(|pull| pull_json(visit, pull));
-    Ok(Reply::json(201, &pull.unwrap_or_default()))
+    Ok(SandboxReply::json(201, &pull.unwrap_or_default()))
 }
 
-fn pull_json(visit: &Visit<'_>, pull: &Pull) -> Value {
-    let (repository, Pull { number, head, base }) = (visit.repository(), pull);
+fn pull_json(visit: &RepoRequest<'_>, pull: &SandboxPull) -> Value {
+    let (repository, SandboxPull { number, head, base }) = (visit.repository(), pull);
     let page = format!("{}/{}/{}/pulls/{number}", visit.state.url, repository.owner_login, repository.name);
     json!({ "number": number, "html_url": page, "head": { "ref": head }, "base": { "ref": base }, "state": "open" })
 }
 
-fn make_hook(visit: &mut Visit<'_>) -> Answer {
+fn make_hook(visit: &mut RepoRequest<'_>) -> Handled {
     visit.needs(Right::Own, ADMIN_ONLY)?;
     let HookBody { active, events, config } = visit.body()?;
     let hooks = &mut visit.repository_mut().hooks;
     let id = hooks.last().map_or(1, |hook| hook.id + 1);
-    hooks.push(Hook { id, is_active: active, events: expanded(events), config });
+    hooks.push(RegisteredHook { id, is_active: active, events: expanded(events), config });
     let json = hooks.last().map(hook_json);
-    Ok(Reply::json(201, &json.unwrap_or_default()))
+    Ok(SandboxReply::json(201, &json.unwrap_or_default()))
 }
 
-fn edit_hook(visit: &mut Visit<'_>, id: &str) -> Answer {
+fn edit_hook(visit: &mut RepoRequest<'_>, id: &str) -> Handled {
     visit.needs(Right::Own, ADMIN_ONLY)?;
     let HookBody { active, events, config } = visit.body()?;
     let not_found = visit.not_found();
     let hooks = visit.repository_mut().hooks.iter_mut();
     let hook = hooks.into_iter().find(|hook| hook.id.to_string() == id).ok_or(not_found)?;
-    *hook = Hook { id: hook.id, is_active: active, events: expanded(events), config };
-    Ok(Reply::json(200, &hook_json(hook)))
+    *hook = RegisteredHook { id: hook.id, is_active: active, events: expanded(events), config };
+    Ok(SandboxReply::json(200, &hook_json(hook)))
 }
 
 /// `issues` means all events of issues, and `issues_only` the plain ones, which are called `issues` where hooks are listed
@@ -187,8 +187,8 @@ fn expanded(events: Vec<String>) -> Vec<String> {
 }
 
 /// Without its secret.
-fn hook_json(hook: &Hook) -> Value {
-    let Hook { id, is_active, events, config } = hook;
+fn hook_json(hook: &RegisteredHook) -> Value {
+    let RegisteredHook { id, is_active, events, config } = hook;
     let shown: BTreeMap<_, _> = config.iter().filter(|(key, _)| *key != "secret").collect();
     json!({ "id": id, "type": "gitea", "active": is_active, "events": events, "config": shown })
 }

@@ -3,7 +3,7 @@
 use crate::sandbox::accounts::{Accounts, Actor, Scopes};
 use crate::sandbox::bare_repos::Files;
 use crate::sandbox::hooks::Delivery;
-use crate::sandbox::issue::{Issue, Label, NewIssue, What};
+use crate::sandbox::issue::{NewIssue, SandboxIssue, SandboxLabel, What};
 use crate::sandbox::seams::now;
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 /// Everything.
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct SandboxState {
     /// By which it calls itself in the answer to the request at hand.
     pub(super) url: String,
     /// Where it answers; the first is its `ROOT_URL`.
@@ -21,7 +21,7 @@ pub(super) struct State {
     /// What it says that it is.
     pub(super) version: String,
     pub(super) accounts: Accounts,
-    pub(super) repositories: Vec<Repository>,
+    pub(super) repositories: Vec<SandboxRepository>,
     /// What waits to be sent to webhooks.
     pub(super) deliveries: Vec<Delivery>,
     /// By owner and former name in lower case: the id of the repository.
@@ -56,7 +56,7 @@ pub(super) enum Right {
 
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the forge")]
-pub(super) struct Repository {
+pub(super) struct SandboxRepository {
     pub(super) id: i64,
     pub(super) owner: i64,
     pub(super) owner_login: String,
@@ -79,16 +79,16 @@ pub(super) struct Repository {
     pub(super) branches: BTreeMap<String, Files>,
     /// Whether nobody may push to the default branch.
     pub(super) is_protected: bool,
-    pub(super) pulls: Vec<Pull>,
-    pub(super) hooks: Vec<Hook>,
-    pub(super) labels: Vec<Label>,
-    pub(super) issues: Vec<Issue>,
+    pub(super) pulls: Vec<SandboxPull>,
+    pub(super) hooks: Vec<RegisteredHook>,
+    pub(super) labels: Vec<SandboxLabel>,
+    pub(super) issues: Vec<SandboxIssue>,
     numbers: i64,
 }
 
 /// A pull request that was opened with a branch.
 #[derive(Debug)]
-pub(super) struct Pull {
+pub(super) struct SandboxPull {
     pub(super) number: i64,
     pub(super) head: String,
     pub(super) base: String,
@@ -96,14 +96,14 @@ pub(super) struct Pull {
 
 /// A webhook. The sandbox sends what happens to comments, and nothing else.
 #[derive(Debug)]
-pub(super) struct Hook {
+pub(super) struct RegisteredHook {
     pub(super) id: i64,
     pub(super) is_active: bool,
     pub(super) events: Vec<String>,
     pub(super) config: BTreeMap<String, String>,
 }
 
-impl State {
+impl SandboxState {
     /// The time now, by the forge's clock.
     pub(super) fn now(&self) -> DateTime<Utc> {
         now() + self.ahead
@@ -142,7 +142,7 @@ impl State {
         let owner_login = self.accounts.get(owner).login;
         // Whoever takes a former name ends its redirect.
         self.former_names.remove(&(owner, name.to_lowercase()));
-        self.repositories.push(Repository {
+        self.repositories.push(SandboxRepository {
             id: next(&mut self.ids.repository),
             owner,
             owner_login,
@@ -150,7 +150,7 @@ impl State {
             has_issues: true,
             external_tracker: None,
             created: self.now(),
-            ..Repository::default()
+            ..SandboxRepository::default()
         });
         self.repositories.len() - 1
     }
@@ -175,7 +175,7 @@ impl State {
 
     /// The name that a repository has will lead to it when it has another.
     fn leave_name(&mut self, at: usize) {
-        let Repository { id, owner, name, .. } = &self.repositories[at];
+        let SandboxRepository { id, owner, name, .. } = &self.repositories[at];
         self.former_names.insert((*owner, name.to_lowercase()), *id);
     }
 
@@ -224,7 +224,7 @@ impl State {
         }
     }
 
-    pub(super) fn add_label(&mut self, at: usize, mut label: Label) -> i64 {
+    pub(super) fn add_label(&mut self, at: usize, mut label: SandboxLabel) -> i64 {
         label.id = next(&mut self.ids.label);
         let id = label.id;
         self.repositories[at].labels.push(label);
@@ -238,7 +238,7 @@ impl State {
         let now = self.now();
         let repository = &mut self.repositories[at];
         let number = next(&mut repository.numbers);
-        let mut issue = Issue {
+        let mut issue = SandboxIssue {
             id: next(&mut self.ids.issue),
             number,
             author,
@@ -272,7 +272,7 @@ impl State {
     /// Puts labels on an issue.
     pub(super) fn put_labels(&mut self, at: usize, number: i64, author: i64, ids: &[i64]) {
         let now = self.now();
-        let Repository { labels, issues, .. } = &mut self.repositories[at];
+        let SandboxRepository { labels, issues, .. } = &mut self.repositories[at];
         let Some(issue) = issues.iter_mut().find(|issue| issue.number == number) else { return };
         for what in issue.put_labels(labels, ids) {
             issue.note(next(&mut self.ids.entry), author, what, now);

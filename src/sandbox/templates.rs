@@ -1,8 +1,8 @@
 //! What new issues are asked for, as the forge resolves it from its default branch (go-gitea/gitea `services/issue/template.go`).
 
 use crate::sandbox::bare_repos::Files;
-use crate::sandbox::http_message::Reply;
-use crate::sandbox::repo_request::Visit;
+use crate::sandbox::http_message::SandboxReply;
+use crate::sandbox::repo_request::RepoRequest;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -29,13 +29,13 @@ const CONFIGS: [&str; 4] = [
 ];
 
 /// Every form and template that is valid; how many are not stands in a header.
-pub(super) fn list(visit: &Visit<'_>) -> Reply {
+pub(super) fn list(visit: &RepoRequest<'_>) -> SandboxReply {
     let files = &visit.repository().files;
     let read: Vec<Option<Value>> = FOLDERS.iter().flat_map(|folder| in_folder(files, folder)).collect();
     let invalid = read.iter().filter(|template| template.is_none()).count();
     let templates: Vec<Value> = read.into_iter().flatten().collect();
     // An empty list is `null`.
-    let reply = Reply::json(200, &if templates.is_empty() { Value::Null } else { json!(templates) });
+    let reply = SandboxReply::json(200, &if templates.is_empty() { Value::Null } else { json!(templates) });
     if invalid == 0 {
         return reply;
     }
@@ -134,14 +134,14 @@ fn shown(at: usize, field: &Value) -> Option<Value> {
 }
 
 /// What the chooser says: whatever is wrong with its file, the usual.
-pub(super) fn config(visit: &Visit<'_>) -> Reply {
-    Reply::json(200, &read_config(&visit.repository().files).unwrap_or_else(|_| usual()))
+pub(super) fn config(visit: &RepoRequest<'_>) -> SandboxReply {
+    SandboxReply::json(200, &read_config(&visit.repository().files).unwrap_or_else(|_| usual()))
 }
 
 /// Whether the chooser's file is right, and what is wrong with it.
-pub(super) fn check_config(visit: &Visit<'_>) -> Reply {
+pub(super) fn check_config(visit: &RepoRequest<'_>) -> SandboxReply {
     let wrong = read_config(&visit.repository().files).err();
-    Reply::json(200, &json!({ "valid": wrong.is_none(), "message": wrong.unwrap_or_default() }))
+    SandboxReply::json(200, &json!({ "valid": wrong.is_none(), "message": wrong.unwrap_or_default() }))
 }
 
 fn usual() -> Value {

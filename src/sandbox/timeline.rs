@@ -1,16 +1,16 @@
 //! The timeline of an issue: what was said and done on it, by whom, and when.
 
-use crate::sandbox::http_message::Reply;
-use crate::sandbox::issue::Entry;
-use crate::sandbox::repo_request::{Answer, Visit};
+use crate::sandbox::http_message::SandboxReply;
+use crate::sandbox::issue::TimelineEntry;
+use crate::sandbox::repo_request::{Handled, RepoRequest};
 use serde_json::{Value, json};
 
 /// `…/issues/{number}/timeline`. `X-Total-Count` is the length of the page, not of the whole, and a missing issue is
 /// "internal" (go-gitea/gitea `routers/api/v1/repo/issue_comment.go`); without a page everything comes at once.
-pub(super) fn of_issue(visit: &Visit<'_>, number: &str) -> Answer {
+pub(super) fn of_issue(visit: &RepoRequest<'_>, number: &str) -> Handled {
     let period = visit.period()?;
     let issue = visit.find_issue(number).ok_or_else(|| visit.internal())?;
-    let shown = |entry: &Entry| {
+    let shown = |entry: &TimelineEntry| {
         let mut json = visit.state.comment_json(visit.repository(), issue, entry);
         json["type"] = json!(entry.what.kind());
         let label = visit.repository().labels.iter().find(|known| Some(known.id) == entry.what.label());
@@ -23,5 +23,5 @@ pub(super) fn of_issue(visit: &Visit<'_>, number: &str) -> Answer {
         entries = entries.into_iter().skip(page.saturating_sub(1) * size).take(size).collect();
     }
     let count = entries.len().to_string();
-    Ok(Reply::json(200, &Value::Array(entries)).with("x-total-count", &count))
+    Ok(SandboxReply::json(200, &Value::Array(entries)).with("x-total-count", &count))
 }

@@ -1,8 +1,8 @@
 //! How the forge's things look as JSON, key for key as a real Gitea sends them.
 
-use crate::sandbox::accounts::User;
-use crate::sandbox::issue::{Entry, Issue, Label};
-use crate::sandbox::state::{Repository, Right, State};
+use crate::sandbox::accounts::SandboxUser;
+use crate::sandbox::issue::{SandboxIssue, SandboxLabel, TimelineEntry};
+use crate::sandbox::state::{Right, SandboxRepository, SandboxState};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
@@ -12,9 +12,9 @@ fn time(at: DateTime<Utc>) -> String {
 
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
-impl State {
-    pub(super) fn user_json(&self, user: &User) -> Value {
-        let User { id, login, is_admin: _, is_prohibited, must_change_password: _, is_private } = user;
+impl SandboxState {
+    pub(super) fn user_json(&self, user: &SandboxUser) -> Value {
+        let SandboxUser { id, login, is_admin: _, is_prohibited, must_change_password: _, is_private } = user;
         let visibility = if *is_private { "private" } else { "public" };
         let url = &self.url;
         json!({
@@ -27,8 +27,9 @@ impl State {
         })
     }
 
-    pub(super) fn repository_json(&self, repository: &Repository, right: Right) -> Value {
-        let Repository { id, owner, owner_login, name, is_private, is_archived, has_issues, created, .. } = repository;
+    pub(super) fn repository_json(&self, repository: &SandboxRepository, right: Right) -> Value {
+        let SandboxRepository { id, owner, owner_login, name, is_private, is_archived, has_issues, created, .. } =
+            repository;
         let full_name = format!("{owner_login}/{name}");
         let open = |is_pull| repository.issues.iter().filter(|i| i.closed.is_none() && i.is_pull == is_pull).count();
         let mut shown = json!({
@@ -49,9 +50,9 @@ impl State {
         shown
     }
 
-    pub(super) fn label_json(&self, repository: &Repository, label: &Label) -> Value {
-        let Label { id, name, color, description, is_exclusive, is_archived } = label;
-        let Repository { owner_login, name: repository, .. } = repository;
+    pub(super) fn label_json(&self, repository: &SandboxRepository, label: &SandboxLabel) -> Value {
+        let SandboxLabel { id, name, color, description, is_exclusive, is_archived } = label;
+        let SandboxRepository { owner_login, name: repository, .. } = repository;
         json!({
             "id": id, "name": name, "exclusive": is_exclusive, "is_archived": is_archived, "color": color,
             "description": description,
@@ -60,17 +61,18 @@ impl State {
     }
 
     /// The labels on an issue, by name.
-    pub(super) fn issue_labels_json(&self, repository: &Repository, issue: &Issue) -> Value {
-        let mut labels: Vec<&Label> =
+    pub(super) fn issue_labels_json(&self, repository: &SandboxRepository, issue: &SandboxIssue) -> Value {
+        let mut labels: Vec<&SandboxLabel> =
             repository.labels.iter().filter(|label| issue.labels.contains(&label.id)).collect();
         labels.sort_by(|a, b| a.name.cmp(&b.name));
         labels.into_iter().map(|label| self.label_json(repository, label)).collect()
     }
 
-    pub(super) fn issue_json(&self, repository: &Repository, issue: &Issue) -> Value {
-        let Repository { id: repository_id, owner_login, name, .. } = repository;
+    pub(super) fn issue_json(&self, repository: &SandboxRepository, issue: &SandboxIssue) -> Value {
+        let SandboxRepository { id: repository_id, owner_login, name, .. } = repository;
         let full_name = format!("{owner_login}/{name}");
-        let Issue { id, number, author, title, body, closed, due, is_locked, is_pull, created, updated, .. } = issue;
+        let SandboxIssue { id, number, author, title, body, closed, due, is_locked, is_pull, created, updated, .. } =
+            issue;
         let page = if *is_pull { "pulls" } else { "issues" };
         let html_url = format!("{}/{full_name}/{page}/{number}", self.url);
         let pull_request = is_pull.then(|| json!({ "merged": false, "merged_at": null, "html_url": html_url }));
@@ -88,8 +90,13 @@ impl State {
         })
     }
 
-    pub(super) fn comment_json(&self, repository: &Repository, issue: &Issue, entry: &Entry) -> Value {
-        let Repository { owner_login, name, .. } = repository;
+    pub(super) fn comment_json(
+        &self,
+        repository: &SandboxRepository,
+        issue: &SandboxIssue,
+        entry: &TimelineEntry,
+    ) -> Value {
+        let SandboxRepository { owner_login, name, .. } = repository;
         let page = format!("{}/{owner_login}/{name}", self.url);
         let of_issue = format!("{page}/issues/{}", issue.number);
         let of_pull = format!("{page}/pulls/{}", issue.number);

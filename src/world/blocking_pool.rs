@@ -28,7 +28,7 @@ impl<T, W: Fn(usize) -> T> Shared<T, W> {
         self.done.load(Ordering::Acquire) == self.results.len()
     }
 
-    fn toil(&self) {
+    fn run(&self) {
         loop {
             let index = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(result) = self.results.get(index) else { return };
@@ -45,7 +45,7 @@ impl<T, W: Fn(usize) -> T> Shared<T, W> {
 /// Does `work` for each number below `count`. Whenever nothing at all has been finished for `patience`, another thread
 /// takes up what nobody has begun, until `THREADS_MAX` hang; what is still under way then stays `None`. So a disk that
 /// hangs costs its own cells a verdict, and not the pass its end.
-pub fn gather<T, W>(count: usize, patience: Duration, work: W) -> Vec<Option<T>>
+pub fn map_with_stall_timeout<T, W>(count: usize, patience: Duration, work: W) -> Vec<Option<T>>
 where
     T: Send + 'static,
     W: Fn(usize) -> T + Send + Sync + 'static,
@@ -60,7 +60,7 @@ where
     });
     let hire = || {
         let shared = Arc::clone(&shared);
-        std::thread::spawn(move || shared.toil());
+        std::thread::spawn(move || shared.run());
     };
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let mut threads = processors.min(THREADS_MAX).min(count);

@@ -7,7 +7,7 @@ use crate::mission::record::{IssueKey, Record};
 use crate::mission::time::Timestamp;
 use crate::world::WorldError;
 use crate::world::forge::Token;
-use crate::world::git::{Destination, Git, Limits, Source};
+use crate::world::git::{CheckoutLimits, CheckoutSource, Destination, Git};
 use crate::world::store::writer::{Placed, WriteError, Writer};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,14 +21,14 @@ const CHECKOUTS_MAX: usize = 2;
 pub struct Checkouts {
     turns: Arc<Semaphore>,
     ca_file: Option<PathBuf>,
-    limits: Limits,
+    limits: CheckoutLimits,
 }
 
 impl Checkouts {
     /// With the private CA of the forge, if it has one.
     #[must_use]
     pub fn new(ca_file: Option<PathBuf>) -> Self {
-        Self { turns: Arc::new(Semaphore::new(CHECKOUTS_MAX)), ca_file, limits: Limits::default() }
+        Self { turns: Arc::new(Semaphore::new(CHECKOUTS_MAX)), ca_file, limits: CheckoutLimits::default() }
     }
 
     /// Waits for those before.
@@ -36,22 +36,28 @@ impl Checkouts {
         self.turns.acquire().await.ok()
     }
 
-    pub(super) fn order(&self, forge: &ForgeUrl, source: &WorktreeSource, token: Token, group: Option<u32>) -> Order {
-        let from = Source::new(forge, &source.repository).at(source.git_ref.clone());
+    pub(super) fn order(
+        &self,
+        forge: &ForgeUrl,
+        source: &WorktreeSource,
+        token: Token,
+        group: Option<u32>,
+    ) -> CheckoutRequest {
+        let from = CheckoutSource::new(forge, &source.repository).at(source.git_ref.clone());
         let from = from.read_with(Some(token)).trusting(self.ca_file.clone());
-        Order { from, limits: self.limits, group }
+        CheckoutRequest { from, limits: self.limits, group }
     }
 }
 
 /// One checkout, to be carried out where waiting harms nobody.
 #[derive(Debug)]
-pub(super) struct Order {
-    from: Source,
-    limits: Limits,
+pub(super) struct CheckoutRequest {
+    from: CheckoutSource,
+    limits: CheckoutLimits,
     group: Option<u32>,
 }
 
-impl Order {
+impl CheckoutRequest {
     /// Checks out, and fills the cell's worktree; where there is no cell yet, what was checked out waits in staging. A
     /// failure is remembered with the time of the next try.
     pub(super) fn into_cell(

@@ -19,7 +19,7 @@ const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
 /// Why there was no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CourierError {
+pub enum HttpClientError {
     /// TLS could not be set up.
     #[error("the HTTP client cannot be set up: {0}; where no CAs are found, install `ca-certificates`")]
     Client(String),
@@ -50,14 +50,14 @@ impl Bearer {
 
 /// Whoever carries requests to one address.
 #[derive(Clone, Debug)]
-pub struct Courier {
+pub struct HttpClient {
     client: Client,
     address: Url,
 }
 
-impl Courier {
+impl HttpClient {
     /// Sets up TLS; sends nothing.
-    pub fn to(address: Url) -> Result<Self, CourierError> {
+    pub fn to(address: Url) -> Result<Self, HttpClientError> {
         // Another user of the library may have installed a provider; either serves.
         install_tls();
         let client = Client::builder()
@@ -66,7 +66,7 @@ impl Courier {
             .retry(reqwest::retry::never())
             .connect_timeout(CONNECT_MAX)
             .timeout(TOTAL_MAX);
-        let client = as_needed_for(&address, client).build().map_err(|error| CourierError::Client(chain(&error)))?;
+        let client = as_needed_for(&address, client).build().map_err(|error| HttpClientError::Client(chain(&error)))?;
         Ok(Self { client, address })
     }
 
@@ -77,12 +77,12 @@ impl Courier {
     }
 
     /// Asks for the address, and brings the status of the answer.
-    pub async fn get(&self) -> Result<u16, CourierError> {
+    pub async fn get(&self) -> Result<u16, HttpClientError> {
         answer(self.client.get(self.address.clone())).await
     }
 
     /// Asks for the address, and brings the status and the beginning of the answer.
-    pub async fn read(&self, bearer: Option<&Bearer>) -> Result<(u16, String), CourierError> {
+    pub async fn read(&self, bearer: Option<&Bearer>) -> Result<(u16, String), HttpClientError> {
         let mut request = self.client.get(self.address.clone());
         if let Some(bearer) = bearer {
             request = request.header(AUTHORIZATION, bearer.0.clone());
@@ -99,21 +99,21 @@ impl Courier {
     }
 
     /// Hands over a document, and brings the status of the answer.
-    pub async fn post(&self, bearer: &Bearer, document: &impl Serialize) -> Result<u16, CourierError> {
+    pub async fn post(&self, bearer: &Bearer, document: &impl Serialize) -> Result<u16, HttpClientError> {
         let request = self.client.post(self.address.clone()).header(AUTHORIZATION, bearer.0.clone());
         answer(request.json(document)).await
     }
 }
 
-async fn answer(request: RequestBuilder) -> Result<u16, CourierError> {
+async fn answer(request: RequestBuilder) -> Result<u16, HttpClientError> {
     request.send().await.map(|response| response.status().as_u16()).map_err(lost)
 }
 
-fn lost(error: reqwest::Error) -> CourierError {
+fn lost(error: reqwest::Error) -> HttpClientError {
     if error.is_timeout() {
-        return CourierError::TimedOut;
+        return HttpClientError::TimedOut;
     }
     // The outermost layer only repeats the address, which may be secret.
     let error = error.without_url();
-    CourierError::Unreachable(error.source().map_or_else(|| chain(&error), chain))
+    HttpClientError::Unreachable(error.source().map_or_else(|| chain(&error), chain))
 }

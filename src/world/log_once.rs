@@ -2,26 +2,26 @@
 
 /// Remembers what was told last.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct LogOnce {
     trouble: Option<String>,
 }
 
 /// What is worth telling.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
+pub enum LogChange {
     /// A trouble that was not told before, or was another one.
-    Trouble(String),
+    Failing(String),
     /// The trouble that was told is over.
-    Over,
+    Resolved,
 }
 
-impl Told {
+impl LogOnce {
     /// Takes in how it went this time. A trouble has to say the same as long as it is the same.
-    pub fn hear(&mut self, trouble: Option<String>) -> Option<News> {
+    pub fn observe(&mut self, trouble: Option<String>) -> Option<LogChange> {
         if trouble == self.trouble {
             return None;
         }
         self.trouble.clone_from(&trouble);
-        Some(trouble.map_or(News::Over, News::Trouble))
+        Some(trouble.map_or(LogChange::Resolved, LogChange::Failing))
     }
 }

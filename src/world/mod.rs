@@ -18,7 +18,7 @@ pub mod service;
 pub mod store;
 pub mod terminal;
 
-use crate::mission::failure::{Failure, FailureScope};
+use crate::mission::failure::{FailureScope, MissionFailure};
 use crate::mission::identity::{MissionId, RepositoryName};
 use crate::mission::time::Timestamp;
 use crate::world::store::root::RootError;
@@ -120,9 +120,9 @@ impl WorldError {
 
     /// What is remembered of it, where it is one mission's or one repository's and stays so until a person does something.
     #[must_use]
-    pub fn lasting(&self, now: Timestamp) -> Option<Failure> {
+    pub fn lasting(&self, now: Timestamp) -> Option<MissionFailure> {
         let is_lasting = self.needs_a_person() && self.scope() != FailureScope::Service;
-        is_lasting.then(|| Failure::new(self.kind(), &self.to_string(), true, now))
+        is_lasting.then(|| MissionFailure::new(self.kind(), &self.to_string(), true, now))
     }
 
     /// Whose trouble it is where it came up in the turn of one mission.

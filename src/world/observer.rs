@@ -1,16 +1,16 @@
 //! Gathers the facts: asks the forge, looks at the disk, decides nothing.
 
 use crate::mission::alert::config::{IssueName, Notify};
-use crate::mission::alert::state::AlarmMarker;
-use crate::mission::cell::{Failure, Sighting};
+use crate::mission::alert::state::AlertMarker;
+use crate::mission::cell::{CellObservation, ReadFailure};
 use crate::mission::identity::{MissionId, RepositoryId, RepositoryName};
 use crate::mission::observation::{
-    AttachedLabel, CommentFacts, Here, IssueFacts, LabelEvent, Observation, Origin, Timeline,
+    AttachedLabel, CommentFacts, IssueFacts, LabelEvent, Observation, Origin, PassContext, Timeline,
 };
 use crate::mission::person::Person;
 use crate::mission::record::{IssueKey, IssueState};
 use crate::mission::repository::FoundRepository;
-use crate::mission::root_metadata::{KnownRepository, RepositoryLabel};
+use crate::mission::root_metadata::{RepositoryLabel, RepositoryRef};
 use crate::mission::status::comment_check::SeenComment;
 use crate::mission::status::label::Label;
 use crate::mission::status::lifecycle::is_filed_as_proposal;
@@ -22,7 +22,9 @@ use crate::world::cells::look;
 use crate::world::forge::accounts::{AccountError, find_account};
 use crate::world::forge::alert_targets::{AlertTargetError, check_alert_issue, check_alert_targets};
 use crate::world::forge::repository::{RepositoryError, find_repository};
-use crate::world::forge::{self, CommentListing, ForgeError, Gitea, HELD_BYTES_MAX, Issue, Listing, State, Wanted};
+use crate::world::forge::{
+    self, CommentListing, ForgeError, Gitea, HELD_BYTES_MAX, Issue, IssueFilter, Listing, ListingFilter,
+};
 use crate::world::store::root::Root;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -64,26 +66,26 @@ impl Observer {
     /// The open issues of a repository that are proposals, or known to us.
     pub async fn open_issues(
         &self,
-        repository: &KnownRepository,
+        repository: &RepositoryRef,
         known: KnownIssues,
     ) -> Result<ListedIssues, ForgeError> {
-        self.listed(repository, State::Open, None, known).await
+        self.listed(repository, IssueFilter::Open, None, known).await
     }
 
     /// The same issues, open or not, that were touched since then.
     pub async fn issues_since(
         &self,
-        repository: &KnownRepository,
+        repository: &RepositoryRef,
         since: Timestamp,
         known: KnownIssues,
     ) -> Result<ListedIssues, ForgeError> {
-        self.listed(repository, State::All, Some(since), known).await
+        self.listed(repository, IssueFilter::All, Some(since), known).await
     }
 
     async fn listed(
         &self,
-        repository: &KnownRepository,
-        state: State,
+        repository: &RepositoryRef,
+        state: IssueFilter,
         since: Option<Timestamp>,
         known: KnownIssues,
     ) -> Result<ListedIssues, ForgeError> {
@@ -92,7 +94,7 @@ impl Observer {
             let labels = issue.labels.iter().map(|label| label.name.as_str());
             ids.contains(&issue.id) || is_filed_as_proposal(&issue.body, labels)
         };
-        let wanted = Wanted { is_wanted: Arc::new(is_wanted), bytes_max: HELD_BYTES_MAX / repositories.max(1) };
+        let wanted = ListingFilter { is_wanted: Arc::new(is_wanted), bytes_max: HELD_BYTES_MAX / repositories.max(1) };
         let listing = self.gitea.issues(&repository.name).list().state(state).since(since).all(wanted).await?;
         let Listing { issues, seen, left_out, mut skipped, is_complete, begun_at } = listing;
         let issues = issues.into_iter().map(|issue| issue_facts(repository, issue)).collect::<Result<_, _>>()?;
@@ -106,7 +108,7 @@ impl Observer {
     }
 
     /// One issue, open or not; none where there is none.
-    pub async fn issue(&self, repository: &KnownRepository, number: i64) -> Result<Option<IssueFacts>, ForgeError> {
+    pub async fn issue(&self, repository: &RepositoryRef, number: i64) -> Result<Option<IssueFacts>, ForgeError> {
         match self.gitea.issues(&repository.name).get(number).send().await {
             Ok(issue) if issue.pull_request.is_some() => Ok(None),
             Ok(issue) => issue_facts(repository, issue).map(Some),
@@ -117,22 +119,22 @@ impl Observer {
 
     /// What of ours is said on an issue, how many comments it has, and where that is asked for, who has set which label since
     /// we spoke.
-    pub async fn said_on(&self, whose: &OwnComments, with_timeline: bool) -> Result<Said, ForgeError> {
+    pub async fn said_on(&self, whose: &OwnComments, with_timeline: bool) -> Result<IssueThread, ForgeError> {
         let OwnComments { here, issue, remembered } = whose;
         let issues = self.gitea.issues(&issue.repository);
         let own = |comment: &forge::Comment| {
             let facts = comment_facts(comment);
-            let is_told = facts.marker.is_some() || facts.alarm.is_some();
+            let is_told = facts.marker.is_some() || facts.alert.is_some();
             (Some(facts.id) == *remembered || (is_told && here.is_ours(facts.poster))).then_some(facts)
         };
         let (comments, count) = issues.comments(issue.number, &own).await?;
         if !with_timeline {
-            return Ok(Said { comments, count, timeline: Timeline::Unread });
+            return Ok(IssueThread { comments, count, timeline: Timeline::Unread });
         }
         let marked = comments.iter().filter(|comment| comment.marker.is_some());
         let since = marked.map(|comment| comment.created_at).min();
         let events = issues.timeline(issue.number, since, &label_event).await?;
-        Ok(Said { comments, count, timeline: Timeline::Read(events) })
+        Ok(IssueThread { comments, count, timeline: Timeline::Read(events) })
     }
 
     /// One comment of an issue by its id; none where it is gone.
@@ -152,7 +154,7 @@ impl Observer {
     /// The comments on issues of a repository that were posted or edited since then.
     pub async fn comments_since(
         &self,
-        repository: &KnownRepository,
+        repository: &RepositoryRef,
         since: Timestamp,
     ) -> Result<ListedComments, ForgeError> {
         let listing = self.gitea.issues(&repository.name).comments_since(since).all().await?;
@@ -162,8 +164,13 @@ impl Observer {
     }
 
     /// Whether an alarm of ours is on an issue.
-    pub async fn has_alarm(&self, here: &Here, issue: &IssueName, wanted: &AlarmMarker) -> Result<bool, ForgeError> {
-        let is_it = |comment: &forge::Comment| is_alarm(here, comment, wanted).then_some(());
+    pub async fn has_alarm(
+        &self,
+        here: &PassContext,
+        issue: &IssueName,
+        wanted: &AlertMarker,
+    ) -> Result<bool, ForgeError> {
+        let is_it = |comment: &forge::Comment| is_alert(here, comment, wanted).then_some(());
         let (found, _) = self.gitea.issues(&issue.repository).comments(issue.number, &is_it).await?;
         Ok(!found.is_empty())
     }
@@ -202,7 +209,7 @@ impl Observer {
         }
         let is_asked = |observation: &Observation| {
             let record = observation.record.as_ref();
-            let has_moved = record.is_some_and(|record| record.archive.is_some() || record.elsewhere.is_some());
+            let has_moved = record.is_some_and(|record| record.archive.is_some() || record.other_owner.is_some());
             observation.binding().is_some() && (has_moved || !observation.issue.is_open())
         };
         for observation in observations {
@@ -220,24 +227,24 @@ impl Observer {
     }
 
     /// Looks at these cells, several at a time; one that is not seen in time is not seen at all.
-    pub async fn look(&self, cells: Vec<MissionId>) -> Vec<Sighting> {
+    pub async fn look(&self, cells: Vec<MissionId>) -> Vec<CellObservation> {
         let (root, count) = (Arc::clone(&self.root), cells.len());
         let look = move |index: usize| look::look(&*root, cells[index], root.resolver());
-        let seen = blocking(move || blocking_pool::gather(count, LOOK_PATIENCE, look)).await;
-        seen.into_iter().map(|sighting| sighting.unwrap_or(Sighting::Failed(Failure::Timeout))).collect()
+        let seen = blocking(move || blocking_pool::map_with_stall_timeout(count, LOOK_PATIENCE, look)).await;
+        seen.into_iter().map(|sighting| sighting.unwrap_or(CellObservation::Failed(ReadFailure::Timeout))).collect()
     }
 }
 
-impl From<forge::Label> for RepositoryLabel {
-    fn from(label: forge::Label) -> Self {
-        let forge::Label { id, name, exclusive, is_archived, description } = label;
+impl From<forge::ForgeLabel> for RepositoryLabel {
+    fn from(label: forge::ForgeLabel) -> Self {
+        let forge::ForgeLabel { id, name, exclusive, is_archived, description } = label;
         Self { id, name, is_exclusive: exclusive, description, is_archived }
     }
 }
 
 /// Whether a comment is an alarm of ours.
-pub(in crate::world) fn is_alarm(here: &Here, comment: &forge::Comment, wanted: &AlarmMarker) -> bool {
-    let found = AlarmMarker::parse(&comment.body);
+pub(in crate::world) fn is_alert(here: &PassContext, comment: &forge::Comment, wanted: &AlertMarker) -> bool {
+    let found = AlertMarker::parse(&comment.body);
     here.is_ours(comment.user.as_ref().map_or(0, |user| user.id))
         && found.is_some_and(|found| wanted.is_written_as(&found))
 }
@@ -246,7 +253,7 @@ pub(in crate::world) fn is_alarm(here: &Here, comment: &forge::Comment, wanted: 
 #[derive(Clone, Debug)]
 pub struct OwnComments {
     /// Who we are.
-    pub here: Arc<Here>,
+    pub here: Arc<PassContext>,
     /// Where.
     pub issue: IssueKey,
     /// The id of our comment, where one is remembered.
@@ -265,7 +272,7 @@ impl OwnComments {
 
 /// What is said on an issue.
 #[derive(Clone, Debug)]
-pub struct Said {
+pub struct IssueThread {
     /// The comments that may be ours.
     pub comments: Vec<CommentFacts>,
     /// How many there are, everybody's.
@@ -323,7 +330,7 @@ fn comment_facts(comment: &forge::Comment) -> CommentFacts {
         updated_at: comment.updated(),
         poster: comment.user.as_ref().map_or(0, |user| user.id),
         marker: Marker::parse(&comment.body),
-        alarm: AlarmMarker::parse(&comment.body),
+        alert: AlertMarker::parse(&comment.body),
         body_sha256: sha256(&comment.body),
     }
 }
@@ -341,7 +348,7 @@ fn seen_comment(comment: forge::ListedComment) -> SeenComment {
     }
 }
 
-fn issue_facts(repository: &KnownRepository, issue: Issue) -> Result<IssueFacts, ForgeError> {
+fn issue_facts(repository: &RepositoryRef, issue: Issue) -> Result<IssueFacts, ForgeError> {
     let updated_at = Timestamp::parse(&issue.updated_at).ok_or_else(|| {
         let what = format!("`updated_at` is `{}`", shown(&issue.updated_at));
         ForgeError::protocol(format!("issue {} of {}", issue.number, repository.name), what)
@@ -361,7 +368,7 @@ fn issue_facts(repository: &KnownRepository, issue: Issue) -> Result<IssueFacts,
         number: issue.number,
         author_id: issue.user.map_or(0, |user| user.id),
     };
-    let attached = |label: crate::world::forge::Label| AttachedLabel {
+    let attached = |label: crate::world::forge::ForgeLabel| AttachedLabel {
         id: label.id,
         name: label.name,
         is_exclusive: label.exclusive,

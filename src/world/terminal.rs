@@ -10,7 +10,7 @@ const COLUMN_CHARS_MIN: usize = 8;
 
 /// Where something is shown.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Screen {
+pub struct Terminal {
     /// How many characters fit into a line; none where nobody looks, as in a pipe or a file.
     pub width: Option<usize>,
     /// Whether colours are seen, and nobody minds.
@@ -41,7 +41,7 @@ impl Tone {
     }
 }
 
-impl Screen {
+impl Terminal {
     /// Standard output. `no_color` is the variable `NO_COLOR`, which minds by being there (no-color.org).
     #[must_use]
     pub fn of_stdout(no_color: Option<&str>) -> Self {
@@ -60,7 +60,7 @@ pub struct Printed(String);
 
 impl Printed {
     /// Adds a word in its colour.
-    pub fn paint(&mut self, text: &str, tone: Tone, screen: Screen) {
+    pub fn paint(&mut self, text: &str, tone: Tone, screen: Terminal) {
         let text = printable_lines(text);
         match tone.code().filter(|_| screen.has_colours) {
             Some(code) => {
@@ -112,7 +112,7 @@ pub struct Table<const N: usize> {
 impl<const N: usize> Table<N> {
     /// The table as text. Where it is too wide, the widest columns lose their ends, and say so by `…`.
     #[must_use]
-    pub fn render(&self, screen: Screen) -> Printed {
+    pub fn render(&self, screen: Terminal) -> Printed {
         let mut text = Printed::default();
         let head = (Tone::Plain, self.head.map(str::to_owned));
         let printable = |row: &[String; N]| row.each_ref().map(|cell| Printable::new(cell).to_string());

@@ -7,10 +7,10 @@ use crate::support::host::Host;
 use lazarus::config::{Flags, Settings};
 use lazarus::engine::metrics::Metrics;
 use lazarus::engine::queue::Queue;
-use lazarus::http::server::Limits;
+use lazarus::http::server::ConnectionLimits;
 use lazarus::http::{Web, serve_doors};
 use lazarus::provision::init::init;
-use lazarus::world::cells::heartbeats::Beats;
+use lazarus::world::cells::heartbeats::HeartbeatReceiver;
 use lazarus::world::store::root::Root;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -71,11 +71,11 @@ async fn beats_per_second(host: &Host, names: &Arc<Vec<String>>) -> f64 {
         snapshot: shown,
         queue: Arc::new(Queue::default()),
         comments: tokio::sync::mpsc::channel(1).0,
-        beats: Arc::new(Beats::new(Arc::new(Root::open(&host.root()).unwrap()))),
+        beats: Arc::new(HeartbeatReceiver::new(Arc::new(Root::open(&host.root()).unwrap()))),
         metrics: Arc::new(Metrics::default()),
         webhook_secret: None,
         page_token: None,
-        limits: Limits::default(),
+        limits: ConnectionLimits::default(),
     };
     let server = tokio::spawn(serve_doors(listener, Arc::new(web), stop));
     let (next, total) = (Arc::new(AtomicUsize::new(0)), names.len() * BEATS_PER_CELL);

@@ -2,7 +2,7 @@
 
 use crate::support::host::Host;
 use crate::{Scale, bare, median, peer, spoken, timed};
-use lazarus::world::cells::cell_cache::Watch;
+use lazarus::world::cells::cell_cache::CellCache;
 use lazarus::world::store::root::Root;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -42,7 +42,7 @@ pub(crate) async fn measure(scale: Scale) {
     let (_, seen) = timed(ours()).await;
     assert_eq!(counts(&seen, "summary"), counts(&timed(python()).await.1, "counts"));
     timed(bare()).await;
-    let mut watch = Watch::new(Arc::new(Root::open(&host.root()).unwrap()));
+    let mut watch = CellCache::new(Arc::new(Root::open(&host.root()).unwrap()));
     // What moved just now is read again; by the second sweep all of it is long enough ago.
     watch.sweep([]).unwrap();
     let (mut times, mut slower, mut above) = ([const { Vec::new() }; 4], [Vec::new(), Vec::new()], Vec::new());
@@ -77,7 +77,7 @@ pub(crate) async fn measure(scale: Scale) {
 }
 
 /// A sweep that reads next to nothing has to miss nothing either.
-fn find_what_is_deleted(host: &Host, watch: &mut Watch) {
+fn find_what_is_deleted(host: &Host, watch: &mut CellCache) {
     let cells = host.cells();
     let files = ["meta/mission.json", "config/cell.json", "state/heartbeat.json", "logs/daemon.log"];
     for (cell, file) in cells.iter().step_by(7).zip(files) {

@@ -2,13 +2,13 @@
 
 use crate::support::missions::{proposal, settled};
 use lazarus::mission::fleet::admission::{
-    Admission, Capacity, Limit, Limits, Occupant, Reserve, Space, admit, shortage,
+    Admission, Capacity, CapacityLimit, CapacityLimits, Occupant, Reserve, Space, admit, shortage,
 };
 use lazarus::mission::identity::{ForgeUrl, MissionId};
 use lazarus::mission::record::{IssueKey, IssueState};
 use std::collections::BTreeSet;
 
-const LIMITS: Limits = Limits {
+const LIMITS: CapacityLimits = CapacityLimits {
     cells: 100,
     cells_per_author: 100,
     new_cells_per_pass: 100,
@@ -30,7 +30,11 @@ fn occupant(number: i64, author_id: i64) -> Occupant {
 }
 
 /// The numbers of those that are admitted, and what the first one that is not waits for.
-fn admitted(candidates: &[IssueKey], occupants: &[Occupant], capacity: Capacity<'_>) -> (Vec<i64>, Option<Limit>) {
+fn admitted(
+    candidates: &[IssueKey],
+    occupants: &[Occupant],
+    capacity: Capacity<'_>,
+) -> (Vec<i64>, Option<CapacityLimit>) {
     let admissions = admit(candidates, occupants.iter().copied(), capacity);
     let admission = |key: &IssueKey| admissions[&(key.repository_id, key.issue_id)];
     let mut sorted: Vec<&IssueKey> = candidates.iter().collect();
@@ -43,18 +47,18 @@ fn admitted(candidates: &[IssueKey], occupants: &[Occupant], capacity: Capacity<
     (sorted.into_iter().map(|key| key.number).collect(), full)
 }
 
-fn capacity(existing: &BTreeSet<MissionId>, limits: Limits) -> Capacity<'_> {
+fn capacity(existing: &BTreeSet<MissionId>, limits: CapacityLimits) -> Capacity<'_> {
     Capacity { existing, limits, shortage: None, new_cells: 0 }
 }
 
 #[test]
 fn the_smallest_number_goes_first_in_whatever_order_they_come() {
     let existing = BTreeSet::new();
-    let limits = Limits { cells: 2, ..LIMITS };
+    let limits = CapacityLimits { cells: 2, ..LIMITS };
     for numbers in [[5, 1, 9, 3], [9, 5, 3, 1], [1, 3, 5, 9]] {
         let candidates = numbers.map(|number| key(number, 4));
         let (admitted, full) = admitted(&candidates, &[], capacity(&existing, limits));
-        assert_eq!((admitted, full), (vec![1, 3], Some(Limit::Cells(2))), "{numbers:?}");
+        assert_eq!((admitted, full), (vec![1, 3], Some(CapacityLimit::Cells(2))), "{numbers:?}");
     }
 }
 
@@ -63,7 +67,7 @@ fn of_two_repositories_with_one_number_the_older_one_goes_first() {
     let existing = BTreeSet::new();
     let older = IssueKey { repository_id: 6, ..key(1, 4) };
     let candidates = [key(1, 4), older.clone()];
-    let admissions = admit(&candidates, [], capacity(&existing, Limits { cells: 1, ..LIMITS }));
+    let admissions = admit(&candidates, [], capacity(&existing, CapacityLimits { cells: 1, ..LIMITS }));
     assert_eq!(admissions[&(older.repository_id, older.issue_id)], Admission::Admitted);
 }
 
@@ -74,18 +78,18 @@ fn each_limit_is_met_by_the_last_that_fits() {
     let candidates = [key(3, 4), key(4, 4), key(5, 4)];
     let by = |limits| admitted(&candidates, &occupants, capacity(&existing, limits));
     for (limit, fits) in [(2, vec![]), (3, vec![3]), (4, vec![3, 4])] {
-        let cells = by(Limits { cells: limit, ..LIMITS });
-        assert_eq!(cells, (fits, Some(Limit::Cells(limit))), "two there are");
+        let cells = by(CapacityLimits { cells: limit, ..LIMITS });
+        assert_eq!(cells, (fits, Some(CapacityLimit::Cells(limit))), "two there are");
     }
     for (limit, fits) in [(1, vec![]), (2, vec![3]), (3, vec![3, 4])] {
-        let of_author = by(Limits { cells_per_author: limit, ..LIMITS });
-        assert_eq!(of_author, (fits, Some(Limit::CellsPerAuthor(limit))), "one has the author");
+        let of_author = by(CapacityLimits { cells_per_author: limit, ..LIMITS });
+        assert_eq!(of_author, (fits, Some(CapacityLimit::CellsPerAuthor(limit))), "one has the author");
     }
     for (limit, fits) in [(0, vec![]), (1, vec![3]), (2, vec![3, 4])] {
-        let new = by(Limits { new_cells_per_pass: limit, ..LIMITS });
-        assert_eq!(new, (fits, Some(Limit::NewCellsPerPass(limit))));
+        let new = by(CapacityLimits { new_cells_per_pass: limit, ..LIMITS });
+        assert_eq!(new, (fits, Some(CapacityLimit::NewCellsPerPass(limit))));
     }
-    let capacity = Capacity { new_cells: 1, ..capacity(&existing, Limits { new_cells_per_pass: 2, ..LIMITS }) };
+    let capacity = Capacity { new_cells: 1, ..capacity(&existing, CapacityLimits { new_cells_per_pass: 2, ..LIMITS }) };
     assert_eq!(admitted(&candidates, &occupants, capacity).0, [3], "one was made before");
 }
 
@@ -93,7 +97,7 @@ fn each_limit_is_met_by_the_last_that_fits() {
 fn what_lies_there_takes_room_and_so_does_what_is_about_to() {
     let full = |existing: &[MissionId], occupants: &[Occupant]| {
         let existing = existing.iter().copied().collect();
-        admitted(&[key(3, 4)], occupants, capacity(&existing, Limits { cells: 1, ..LIMITS })).1.is_some()
+        admitted(&[key(3, 4)], occupants, capacity(&existing, CapacityLimits { cells: 1, ..LIMITS })).1.is_some()
     };
     assert!(!full(&[], &[]));
     assert!(full(&[cell(9)], &[]), "a cell that belongs to no issue");
@@ -101,7 +105,7 @@ fn what_lies_there_takes_room_and_so_does_what_is_about_to() {
     assert!(full(&[], &[occupant(1, 5)]), "its cell has vanished, and comes back");
     let ended = Occupant { is_open: false, ..occupant(1, 5) };
     assert!(!full(&[], &[ended]) && full(&[cell(1)], &[ended]), "only as long as it lies there");
-    let limits = Limits { cells_per_author: 1, ..LIMITS };
+    let limits = CapacityLimits { cells_per_author: 1, ..LIMITS };
     let existing = BTreeSet::from([cell(9)]);
     assert_eq!(admitted(&[key(3, 4)], &[], capacity(&existing, limits)).1, None, "nobody's cell is not the author's");
 }
@@ -119,21 +123,21 @@ fn a_mission_takes_room_by_its_record_as_long_as_it_is_served_here() {
 
 #[test]
 fn a_file_system_is_short_of_what_is_less_than_its_reserve() {
-    let limits = Limits { free_bytes: Reserve::Exactly(1_000), free_inodes: Reserve::AtMost(50), ..LIMITS };
+    let limits = CapacityLimits { free_bytes: Reserve::Exactly(1_000), free_inodes: Reserve::AtMost(50), ..LIMITS };
     let space = |bytes, inodes| Space { bytes: (bytes, 100_000), inodes };
     for (space, short) in [
         (space(1_000, None), None),
-        (space(999, None), Some(Limit::FreeBytes(1_000))),
-        (space(999, Some((0, 10_000))), Some(Limit::FreeBytes(1_000))),
+        (space(999, None), Some(CapacityLimit::FreeBytes(1_000))),
+        (space(999, Some((0, 10_000))), Some(CapacityLimit::FreeBytes(1_000))),
         (space(1_000, Some((50, 10_000))), None),
-        (space(1_000, Some((49, 10_000))), Some(Limit::FreeInodes(50))),
+        (space(1_000, Some((49, 10_000))), Some(CapacityLimit::FreeInodes(50))),
         // Of few there are, a twentieth is enough.
         (space(1_000, Some((10, 200))), None),
-        (space(1_000, Some((9, 200))), Some(Limit::FreeInodes(10))),
+        (space(1_000, Some((9, 200))), Some(CapacityLimit::FreeInodes(10))),
     ] {
         assert_eq!(shortage(space, limits), short, "{space:?}");
     }
     let existing = BTreeSet::new();
-    let capacity = Capacity { shortage: Some(Limit::FreeBytes(1)), ..capacity(&existing, LIMITS) };
-    assert_eq!(admitted(&[key(3, 4)], &[], capacity), (vec![], Some(Limit::FreeBytes(1))));
+    let capacity = Capacity { shortage: Some(CapacityLimit::FreeBytes(1)), ..capacity(&existing, LIMITS) };
+    assert_eq!(admitted(&[key(3, 4)], &[], capacity), (vec![], Some(CapacityLimit::FreeBytes(1))));
 }

@@ -8,18 +8,18 @@ use crate::support::forge::Forge;
 use crate::support::host::run;
 use crate::support::missions::{active, settled};
 use crate::support::stories;
-use lazarus::mission::alert::config::{Cause, Notify};
-use lazarus::mission::alert::state::Kind;
+use lazarus::mission::alert::config::{AlertCause, Notify};
+use lazarus::mission::alert::state::Notification;
 use lazarus::mission::cell::health::Reason;
-use lazarus::mission::cell::{CellFacts, Sighting};
+use lazarus::mission::cell::{CellFacts, CellObservation};
 use lazarus::mission::fleet::mass_change_guard::{Guarded, held};
-use lazarus::mission::observation::{Allowance, Observation};
+use lazarus::mission::observation::{AlertPermit, Observation};
 use lazarus::mission::plan::change::Change;
 use lazarus::mission::plan::step::preview;
-use lazarus::mission::record::{Record, Said};
+use lazarus::mission::record::{Published, Record};
 use lazarus::mission::status::comment::render;
 use lazarus::mission::status::compose::status;
-use lazarus::mission::status::lifecycle::Situation;
+use lazarus::mission::status::lifecycle::Lifecycle;
 use lazarus::mission::text::MESSAGE_SHOWN_MAX;
 use serde_json::json;
 
@@ -28,22 +28,22 @@ stories![what_an_agent_says_to_people_reaches_them];
 /// The same mission so many seconds after the beginning, with this cell.
 fn later(mission: &Observation, now: i64, mut cell: CellFacts) -> Observation {
     let mut later = here(mission.clone(), |here| here.now = at(now));
-    if let Sighting::Cell(papers) = &mission.sighting {
-        (cell.mission, cell.config) = (papers.mission.clone(), papers.config.clone());
+    if let CellObservation::Cell(manifest) = &mission.sighting {
+        (cell.mission, cell.config) = (manifest.mission.clone(), manifest.config.clone());
     }
-    later.sighting = Sighting::Cell(Box::new(cell));
+    later.sighting = CellObservation::Cell(Box::new(cell));
     later
 }
 
 /// What is written on the issue, and the mission after it.
 fn pass(mission: &Observation) -> (Vec<String>, Observation) {
-    let is_written = |change: &&Change| !change.is_memory() && !matches!(change, Change::UpdateFile { .. });
+    let is_written = |change: &&Change| !change.is_record_only() && !matches!(change, Change::UpdateFile { .. });
     let written = preview(mission).iter().filter(is_written).map(ToString::to_string).collect();
     (written, settled(mission.clone()))
 }
 
 fn comment(mission: &Observation) -> String {
-    let (status, _) = status(mission, &Situation::of(mission)).unwrap();
+    let (status, _) = status(mission, &Lifecycle::of(mission)).unwrap();
     render(&mission.here, &status)
 }
 
@@ -51,8 +51,8 @@ fn headline(mission: &Observation) -> String {
     comment(mission).lines().nth(1).unwrap().to_owned()
 }
 
-fn said(mission: &Observation) -> &Said {
-    mission.record.as_ref().unwrap().said.as_ref().unwrap()
+fn said(mission: &Observation) -> &Published {
+    mission.record.as_ref().unwrap().published.as_ref().unwrap()
 }
 
 /// A mission whose agent has worked until now.
@@ -67,7 +67,7 @@ fn a_question_stands_in_the_headline_with_who_asks_it_and_since_when() {
     assert!(headline(&waiting).starts_with(&asked), "{}", headline(&waiting));
     let (written, after) = pass(&waiting);
     assert_eq!(written.last().unwrap(), "edit the comment: active, healthy (beating)");
-    assert_eq!((said(&after).message.as_deref(), said(&after).says_since), (Some(QUESTION), Some(at(100))));
+    assert_eq!((said(&after).message.as_deref(), said(&after).agent_state_since), (Some(QUESTION), Some(at(100))));
     let history = &after.record.as_ref().unwrap().changes;
     assert_eq!(history.last().unwrap().what, format!("the wizard says `waiting`: `{QUESTION}`"));
     assert_eq!(pass(&later(&after, 200, beaten_with(190, "waiting", QUESTION))).0, [""; 0], "nothing is new");
@@ -85,7 +85,7 @@ fn a_question_that_changes_is_edited_six_times_an_hour_at_most() {
         shown = said(&mission).message.clone().unwrap();
     }
     assert_eq!((edits, shown.as_str()), ((61..=66).collect(), "question 66"));
-    assert_eq!(said(&mission).says_since, Some(at(61 * 60)), "it has waited all the while");
+    assert_eq!(said(&mission).agent_state_since, Some(at(61 * 60)), "it has waited all the while");
     let (written, after) = pass(&later(&mission, 121 * 60, beaten_with(121 * 60, "waiting", "the last")));
     assert_eq!((written.len(), said(&after).message.as_deref()), (1, Some("the last")));
 }
@@ -153,11 +153,15 @@ fn a_record_of_an_earlier_version_is_read() {
     let fields = record["said"].as_object_mut().unwrap();
     assert!(fields.remove("says_since").is_some() && !fields.contains_key("message"));
     let record: Record = serde_json::from_value(record).unwrap();
-    assert_eq!((&record.said.as_ref().unwrap().message, record.said.as_ref().unwrap().says_since), (&None, None));
+    assert_eq!(
+        (&record.published.as_ref().unwrap().message, record.published.as_ref().unwrap().agent_state_since),
+        (&None, None)
+    );
     let old = Observation { record: Some(record), ..waiting };
-    assert_eq!(said(&pass(&old).1).says_since, Some(at(0)), "it is known since then");
-    let silent: Said = serde_json::from_value(json!({ "phase": "active", "since": "2026-11-18T11:06:40Z" })).unwrap();
-    assert_eq!((silent.says, silent.message), (None, None));
+    assert_eq!(said(&pass(&old).1).agent_state_since, Some(at(0)), "it is known since then");
+    let silent: Published =
+        serde_json::from_value(json!({ "phase": "active", "since": "2026-11-18T11:06:40Z" })).unwrap();
+    assert_eq!((silent.agent_state, silent.message), (None, None));
 }
 
 #[test]
@@ -192,26 +196,29 @@ fn an_agent_that_fails_again_and_again_is_damped_as_any_other() {
         mission = pass(&later(&mission, minute * 60, beaten(minute * 60, state))).1;
         reasons.push(said(&mission).verdict.unwrap().reason);
     }
-    let (failed, beating) = (Reason::AgentFailed, Reason::Beating);
+    let (failed, beating) = (Reason::AgentFailed, Reason::HeartbeatOk);
     assert_eq!(reasons, [failed, beating, failed, beating, Reason::Flapping, Reason::Flapping]);
 }
 
 /// The causes of what is posted while an agent fails, is silent about it, and works again.
-fn alerts(words: &[&str]) -> Vec<(Kind, String)> {
-    let on = words.iter().map(|word| Cause::parse(word).unwrap()).collect();
+fn alerts(words: &[&str]) -> Vec<(Notification, String)> {
+    let on = words.iter().map(|word| AlertCause::parse(word).unwrap()).collect();
     let notify = Notify { on, after: seconds(60), ..Notify::default() };
     let mut mission = here(active(beaten(-10, "working")), |here| here.notify = notify);
-    mission.allowance = Allowance::Granted { others: 0 };
+    mission.alert_permit = AlertPermit::Granted { others: 0 };
     let mut posted = Vec::new();
     let failed = |at| beaten_with(at, "failed", "the crypt is empty");
     for (now, cell) in [(100, failed(95)), (160, failed(95)), (10_000, failed(95)), (10_100, beaten(10_090, "working"))]
     {
         let now = later(&mission, now, cell);
         for change in preview(&now) {
-            if let Change::PostAlarm { notice, .. } = change {
+            if let Change::PostAlert { notice, .. } = change {
                 let rendered = notice.render();
-                assert!(notice.intended.kind == Kind::Over || rendered.contains("**Failed:** `the crypt is empty`"));
-                posted.push((notice.intended.kind, notice.intended.alarm.cause.to_string()));
+                assert!(
+                    notice.intent.kind == Notification::Resolved
+                        || rendered.contains("**Failed:** `the crypt is empty`")
+                );
+                posted.push((notice.intent.kind, notice.intent.alert.cause.to_string()));
             }
         }
         mission = settled(now);
@@ -221,7 +228,7 @@ fn alerts(words: &[&str]) -> Vec<(Kind, String)> {
 
 #[test]
 fn a_failure_raises_the_alert_that_is_listed_and_never_two() {
-    let both = |cause: &str| vec![(Kind::Raised, cause.to_owned()), (Kind::Over, cause.to_owned())];
+    let both = |cause: &str| vec![(Notification::Firing, cause.to_owned()), (Notification::Resolved, cause.to_owned())];
     assert_eq!(alerts(&["stale"]), both("stale"));
     assert_eq!(alerts(&["wizard/failed"]), both("wizard/failed"));
     assert_eq!(alerts(&["stale", "wizard/failed"]), both("wizard/failed"));

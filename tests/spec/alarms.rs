@@ -10,45 +10,47 @@ mod words;
 use crate::life::scenes::{closed, here, suspended};
 use crate::support::cells::{at, beaten, seconds, whole};
 use crate::support::missions::{active, missing, planned_status, settled};
-use lazarus::mission::alert::config::{Cause, IssueName, Login, Notify};
-use lazarus::mission::alert::message::Notice;
+use lazarus::mission::alert::config::{AlertCause, IssueName, Login, Notify};
+use lazarus::mission::alert::message::AlertMessage;
 use lazarus::mission::alert::plan::has_passed;
-use lazarus::mission::alert::state::{Alarm, AlarmMarker, Intended, Kind, Raised};
-use lazarus::mission::cell::{CellFacts, Failure, Sighting};
-use lazarus::mission::observation::{Allowance, CommentFacts, Comments, Observation};
+use lazarus::mission::alert::state::{AlertIntent, AlertMarker, AlertRecord, FiringAlert, Notification};
+use lazarus::mission::cell::{CellFacts, CellObservation, ReadFailure};
+use lazarus::mission::observation::{AlertPermit, CommentFacts, Comments, Observation};
 use lazarus::mission::plan::change::Change;
 use lazarus::mission::plan::step::preview;
 use lazarus::mission::text::sha256;
 
 /// Settings with these words and nothing else but defaults.
 fn on(words: &[&str]) -> Notify {
-    Notify { on: words.iter().map(|word| Cause::parse(word).unwrap()).collect(), ..Notify::default() }
+    Notify { on: words.iter().map(|word| AlertCause::parse(word).unwrap()).collect(), ..Notify::default() }
 }
 
 /// A mission whose alarms are wanted and allowed.
 fn loud(mission: Observation, notify: &Notify) -> Observation {
     let mut loud = here(mission, |here| here.notify = notify.clone());
-    loud.allowance = Allowance::Granted { others: 0 };
+    loud.alert_permit = AlertPermit::Granted { others: 0 };
     loud
 }
 
 /// The same mission so many seconds after the beginning, with this cell.
 fn later(mission: &Observation, now: i64, cell: CellFacts) -> Observation {
     let mut later = here(mission.clone(), |here| here.now = at(now));
-    let (Sighting::Cell(new), Sighting::Cell(papers)) = (Sighting::Cell(Box::new(cell)), &mission.sighting) else {
+    let (CellObservation::Cell(new), CellObservation::Cell(manifest)) =
+        (CellObservation::Cell(Box::new(cell)), &mission.sighting)
+    else {
         unreachable!("it has a cell")
     };
     let mut new = new;
-    (new.mission, new.config) = (papers.mission.clone(), papers.config.clone());
-    later.sighting = Sighting::Cell(new);
+    (new.mission, new.config) = (manifest.mission.clone(), manifest.config.clone());
+    later.sighting = CellObservation::Cell(new);
     later
 }
 
 /// What a pass says in new comments besides the status, and the mission after it.
-fn pass(mission: &Observation) -> (Vec<Notice>, Observation) {
+fn pass(mission: &Observation) -> (Vec<AlertMessage>, Observation) {
     let mut notices = Vec::new();
     for change in preview(mission) {
-        if let Change::PostAlarm { issue: _, notice, memory: _ } = change {
+        if let Change::PostAlert { issue: _, notice, memory: _ } = change {
             notices.push(*notice);
         }
     }
@@ -122,9 +124,9 @@ fn that_nothing_is_known_is_neither_the_end_of_an_alarm_nor_a_break() {
     let raised = pass(&later(&stale, 800, beaten(0, "working")));
     assert_eq!(raised.0.len(), 1);
     for before in [stale, raised.1] {
-        let has_alarm = before.record.as_ref().unwrap().alarm.raised.is_some();
+        let has_alarm = before.record.as_ref().unwrap().alert.firing.is_some();
         let mut unseen = here(before, |here| here.now = at(900));
-        unseen.sighting = Sighting::Failed(Failure::Io);
+        unseen.sighting = CellObservation::Failed(ReadFailure::Io);
         let (notices, after) = pass(&unseen);
         assert!(notices.is_empty());
         let back = later(&Observation { sighting: mission.sighting.clone(), ..after }, 950, beaten(0, "working"));
@@ -156,14 +158,14 @@ fn what_is_paused_raises_none_and_an_alert_of_a_closed_mission_is_resolved() {
     for (quiet, said) in [(suspended(beaten(-400, "working")), None), (closed(beaten(-400, "working")), Some(resolved))]
     {
         let mut quiet = loud(quiet, &notify);
-        let alarm = Raised { at: at(-100), since: at(-200), cause: Cause::parse("stale").unwrap() };
+        let alarm = FiringAlert { at: at(-100), since: at(-200), cause: AlertCause::parse("stale").unwrap() };
         for raised in [None, Some(alarm)] {
-            quiet.record.as_mut().unwrap().alarm.raised = raised;
+            quiet.record.as_mut().unwrap().alert.firing = raised;
             let (notices, after) = pass(&quiet);
-            let told: Vec<String> = notices.iter().map(Notice::summary).collect();
+            let told: Vec<String> = notices.iter().map(AlertMessage::summary).collect();
             let wanted: Vec<&str> = said.filter(|_| raised.is_some()).into_iter().collect();
             assert_eq!(
-                (told, after.record.unwrap().alarm.raised),
+                (told, after.record.unwrap().alert.firing),
                 (wanted.iter().map(ToString::to_string).collect(), None)
             );
         }
@@ -177,19 +179,19 @@ fn an_alarm_that_is_not_wanted_any_more_is_let_go_without_a_word() {
         400,
         beaten(0, "working"),
     ));
-    assert!(raised.record.as_ref().unwrap().alarm.raised.is_some());
+    assert!(raised.record.as_ref().unwrap().alert.firing.is_some());
     for notify in [Notify::default(), on(&["incomplete"])] {
         let (notices, after) = pass(&loud(raised.clone(), &notify));
-        assert_eq!((notices.len(), after.record.unwrap().alarm.raised), (0, None));
+        assert_eq!((notices.len(), after.record.unwrap().alert.firing), (0, None));
     }
 }
 
 #[test]
 fn a_clock_that_was_wrong_keeps_no_alarm_for_ever() {
     let mut mission = loud(active(beaten(-400, "working")), &on(&["stale"]));
-    mission.record.as_mut().unwrap().bad_since = Some(at(1_000_000));
+    mission.record.as_mut().unwrap().failing_since = Some(at(1_000_000));
     let (_, after) = pass(&mission);
-    assert_eq!(after.record.as_ref().unwrap().bad_since, Some(at(0)));
+    assert_eq!(after.record.as_ref().unwrap().failing_since, Some(at(0)));
     assert_eq!(pass(&later(&after, 300, beaten(-400, "working"))).0.len(), 1);
 }
 
@@ -206,34 +208,38 @@ fn a_span_has_passed_from_its_last_second_on_or_where_it_would_begin_too_far_ahe
     }
     for (raised_at, again) in [(4_401, 1), (4_400, 0)] {
         let mut ahead = later(&mission, 800, beaten(0, "working"));
-        ahead.record.as_mut().unwrap().alarm.raised.as_mut().unwrap().at = at(raised_at);
+        ahead.record.as_mut().unwrap().alert.firing.as_mut().unwrap().at = at(raised_at);
         assert_eq!(pass(&ahead).0.len(), again, "said at {raised_at}, which is not yet");
     }
 }
 
 /// A mission that was killed while it raised an alarm, with these comments on its issue.
-fn killed(comments: impl FnOnce(&Observation, AlarmMarker) -> Vec<CommentFacts>) -> Observation {
+fn killed(comments: impl FnOnce(&Observation, AlertMarker) -> Vec<CommentFacts>) -> Observation {
     let notify = on(&["stale"]);
     let stale = pass(&later(&loud(active(beaten(-10, "working")), &notify), 400, beaten(0, "working"))).1;
     let mut mission = later(&stale, 800, beaten(0, "working"));
-    let raised = Raised { at: at(760), since: at(400), cause: Cause::parse("stale").unwrap() };
-    let intended = Intended { kind: Kind::Raised, at: at(760), alarm: raised };
-    mission.record.as_mut().unwrap().alarm = Alarm { intended: Some(intended), ..Alarm::default() };
+    let raised = FiringAlert { at: at(760), since: at(400), cause: AlertCause::parse("stale").unwrap() };
+    let intended = AlertIntent { kind: Notification::Firing, at: at(760), alert: raised };
+    mission.record.as_mut().unwrap().alert = AlertRecord { intent: Some(intended), ..AlertRecord::default() };
     assert!(missing(&mission).comments, "nobody knows whether it was said");
-    assert!(!preview(&mission).iter().any(|change| matches!(change, Change::PostAlarm { .. })));
-    let marker =
-        AlarmMarker { kind: Kind::Raised, mission: Some(mission.mission_id), root: mission.here.root, at: at(760) };
+    assert!(!preview(&mission).iter().any(|change| matches!(change, Change::PostAlert { .. })));
+    let marker = AlertMarker {
+        kind: Notification::Firing,
+        mission: Some(mission.mission_id),
+        root: mission.here.root,
+        at: at(760),
+    };
     mission.comments = Comments::Read(comments(&mission, marker));
     mission
 }
 
-fn said(poster: i64, alarm: AlarmMarker) -> CommentFacts {
+fn said(poster: i64, alarm: AlertMarker) -> CommentFacts {
     let body_sha256 = sha256(&alarm.to_string());
     CommentFacts {
         id: 90,
         poster,
         marker: None,
-        alarm: Some(alarm),
+        alert: Some(alarm),
         body_sha256,
         created_at: at(760),
         updated_at: at(760),
@@ -245,24 +251,24 @@ fn an_alarm_whose_fate_is_unknown_is_looked_for_before_it_is_posted_again() {
     let found = killed(|seen, marker| vec![said(seen.here.me, marker)]);
     let (notices, after) = pass(&found);
     assert_eq!(notices.len(), 0);
-    let alarm = after.record.unwrap().alarm;
-    assert_eq!((alarm.raised.unwrap().at, alarm.posted, alarm.intended), (at(760), vec![at(760)], None));
-    let other = AlarmMarker { at: at(759), ..killed(|_, _| Vec::new()).record.map(|_| found_marker(&found)).unwrap() };
+    let alarm = after.record.unwrap().alert;
+    assert_eq!((alarm.firing.unwrap().at, alarm.posted, alarm.intent), (at(760), vec![at(760)], None));
+    let other = AlertMarker { at: at(759), ..killed(|_, _| Vec::new()).record.map(|_| found_marker(&found)).unwrap() };
     for comments in [vec![], vec![said(99, found_marker(&found))], vec![said(3, other)]] {
         let (notices, after) = pass(&killed(|_, _| comments));
-        assert_eq!((notices.len(), after.record.unwrap().alarm.posted), (1, vec![at(800)]));
+        assert_eq!((notices.len(), after.record.unwrap().alert.posted), (1, vec![at(800)]));
     }
 }
 
-fn found_marker(found: &Observation) -> AlarmMarker {
+fn found_marker(found: &Observation) -> AlertMarker {
     let Comments::Read(comments) = &found.comments else { unreachable!() };
-    comments[0].alarm.unwrap()
+    comments[0].alert.unwrap()
 }
 
 #[test]
 fn an_alarm_is_no_status_comment_and_is_never_edited_or_removed() {
     let found = killed(|seen, marker| {
-        vec![said(seen.here.me, marker), said(seen.here.me, AlarmMarker { root: None, ..marker })]
+        vec![said(seen.here.me, marker), said(seen.here.me, AlertMarker { root: None, ..marker })]
     });
     assert_eq!(found.our_comments(), Vec::<&CommentFacts>::new());
     let touches =
@@ -275,9 +281,9 @@ fn the_two_lines_of_an_alarm_read_as_they_were_written_and_nothing_else_does() {
     let marker = found_marker(&killed(|seen, marker| vec![said(seen.here.me, marker)]));
     let text = marker.to_string();
     assert_eq!(text.lines().next(), Some("<!-- lazarus:alarm v1 -->"));
-    assert_eq!(AlarmMarker::parse(&format!("{text}\nwords")), Some(marker));
-    let fleet = AlarmMarker { mission: None, root: None, ..marker };
-    assert_eq!(AlarmMarker::parse(&fleet.to_string()), Some(fleet));
+    assert_eq!(AlertMarker::parse(&format!("{text}\nwords")), Some(marker));
+    let fleet = AlertMarker { mission: None, root: None, ..marker };
+    assert_eq!(AlertMarker::parse(&fleet.to_string()), Some(fleet));
     let spoilt = [
         text.replace("v1", "v2"),
         text.replace("raised", "razed"),
@@ -287,17 +293,17 @@ fn the_two_lines_of_an_alarm_read_as_they_were_written_and_nothing_else_does() {
     for wrong in
         spoilt.iter().map(String::as_str).chain([text.lines().last().unwrap(), "", "<!-- lazarus:alarm v1 -->"])
     {
-        assert_eq!(AlarmMarker::parse(wrong), None, "{wrong}");
+        assert_eq!(AlertMarker::parse(wrong), None, "{wrong}");
     }
 }
 
 #[test]
 fn only_words_logins_and_issues_that_are_meant_are_taken() {
     for word in ["stale", "incomplete", "unknown", "uninitialized", "wizard/waiting", "wizard/failed"] {
-        assert_eq!(Cause::parse(word).unwrap().to_string(), word);
+        assert_eq!(AlertCause::parse(word).unwrap().to_string(), word);
     }
     for wrong in ["healthy", "wizard/working", "Stale", "health/stale", ""] {
-        assert!(Cause::parse(wrong).is_err(), "{wrong}");
+        assert!(AlertCause::parse(wrong).is_err(), "{wrong}");
     }
     for right in ["merlin", "m", "the-grey_one.2"] {
         assert_eq!(Login::parse(right).unwrap().to_string(), right);

@@ -4,15 +4,15 @@ use crate::life::scenes::{MAINTAINER, clicked, in_label_mode};
 use crate::support::bodies::{Filed, bodies};
 use crate::support::fences::{Fence, fences};
 use crate::support::missions::{body, edit, labelled, proposal, retitle, settled};
-use lazarus::mission::approval::decision::{Consent, consent};
-use lazarus::mission::approval::policy::asked_digest;
+use lazarus::mission::approval::decision::{ApprovalState, approval_state};
+use lazarus::mission::approval::policy::approval_digest;
 use lazarus::mission::observation::Observation;
 use lazarus::mission::plan::change::Change;
 use lazarus::mission::plan::step::preview;
 use lazarus::mission::status::comment::render;
 use lazarus::mission::status::compose::status;
 use lazarus::mission::status::fence::{LINE_CHARS_MAX, break_mark, extent, fenced};
-use lazarus::mission::status::lifecycle::Situation;
+use lazarus::mission::status::lifecycle::Lifecycle;
 use serde_json::Value;
 
 const FORM_BODIES: &str = include_str!("../fixtures/gitea/form-bodies.json");
@@ -29,7 +29,7 @@ fn filed(filed: &Filed) -> Observation {
 }
 
 fn comment(observation: &Observation) -> String {
-    let (status, _) = status(observation, &Situation::of(observation)).unwrap();
+    let (status, _) = status(observation, &Lifecycle::of(observation)).unwrap();
     render(&observation.here, &status)
 }
 
@@ -37,8 +37,8 @@ fn comment(observation: &Observation) -> String {
 fn approved(observation: Observation) -> (String, String) {
     let changes = preview(&clicked(settled(observation), MAINTAINER, 5));
     let made = changes.iter().find_map(|change| {
-        let Change::CreateCell { papers, worktree: _, record: _ } = change else { return None };
-        Some(papers.mission_file())
+        let Change::CreateCell { manifest, worktree: _, record: _ } = change else { return None };
+        Some(manifest.mission_file())
     });
     let file = made.unwrap_or_else(|| panic!("no cell is made: {changes:?}"));
     let text = |key: &str| file[key].as_str().unwrap().to_owned();
@@ -79,7 +79,7 @@ fn every_answer_that_counts_is_shown_whole_while_an_approval_is_asked_for() {
     ];
     let mut observation = in_label_mode(proposal(&answers), &[]);
     observation.mission_id = observation.proposal().unwrap().spec.cell.unwrap();
-    observation.sighting = lazarus::mission::cell::Sighting::Cell(Box::new(crate::support::cells::whole()));
+    observation.sighting = lazarus::mission::cell::CellObservation::Cell(Box::new(crate::support::cells::whole()));
     let comment = comment(&observation);
     for line in [
         &format!("- Worktree: `wizards/spellbook` at `{git_ref}`, to be checked out"),
@@ -156,26 +156,26 @@ fn a_line_over_two_hundred_characters_is_broken_by_a_mark_of_its_own() {
 #[test]
 fn what_was_approved_before_stays_approved() {
     let mut observation = settled(in_label_mode(proposal(&[]), &[]));
-    let digest = asked_digest(observation.proposal().unwrap());
+    let digest = approval_digest(observation.proposal().unwrap());
     assert_eq!(digest, "f4d53455387de98de82e4b58fe0f98534df8e1653872ee29d0dcdbc7b76ccfbc");
     let given = settled(clicked(observation.clone(), MAINTAINER, 5)).record.unwrap().approval.unwrap();
     assert_eq!(given.digest, digest, "as earlier versions remember it");
     observation.record.as_mut().unwrap().approval = Some(given.clone());
     let wanted = observation.proposal().unwrap().clone();
-    assert_eq!(consent(&observation, &wanted), Consent::Given(given));
+    assert_eq!(approval_state(&observation, &wanted), ApprovalState::Approved(given));
 }
 
 /// Earlier versions asked without the objective, and remembered the digest alone.
 #[test]
 fn what_an_earlier_version_asked_for_is_shown_before_it_is_approved() {
     let mut observation = settled(in_label_mode(proposal(&[]), &[]));
-    let digest = asked_digest(observation.proposal().unwrap());
+    let digest = approval_digest(observation.proposal().unwrap());
     let comment = observation.record.as_mut().unwrap().comment.as_mut().unwrap();
-    assert_ne!(comment.asks.as_ref(), Some(&digest));
-    comment.asks = Some(digest);
+    assert_ne!(comment.requested_digest.as_ref(), Some(&digest));
+    comment.requested_digest = Some(digest);
     let clicked = clicked(observation, MAINTAINER, 5);
     let told: Vec<String> = preview(&clicked).iter().map(ToString::to_string).collect();
     assert!(!told.iter().any(|change| change.contains("cell")), "{told:?}");
     let wanted = clicked.proposal().unwrap().clone();
-    assert!(matches!(consent(&clicked, &wanted), Consent::Asked(asking) if asking.denial.is_some()));
+    assert!(matches!(approval_state(&clicked, &wanted), ApprovalState::Requested(asking) if asking.denial.is_some()));
 }

@@ -4,7 +4,7 @@ use crate::support::forge::Forge;
 use crate::support::host::{Host, changes, run, writes};
 use crate::support::is_thorough;
 use crate::support::missions::body;
-use lazarus::world::blocking_pool::gather;
+use lazarus::world::blocking_pool::map_with_stall_timeout;
 use serde_json::json;
 use std::time::Duration;
 
@@ -109,7 +109,7 @@ fn hang_if(hangs: bool) {
 /// Work on the fifth number never ends; the others are not kept waiting for it.
 #[test]
 fn law_8_bounded_one_cell_that_hangs_costs_only_its_own_verdict() {
-    let seen = gather(64, Duration::from_millis(200), |at| {
+    let seen = map_with_stall_timeout(64, Duration::from_millis(200), |at| {
         hang_if(at == 5);
         at
     });
@@ -119,7 +119,7 @@ fn law_8_bounded_one_cell_that_hangs_costs_only_its_own_verdict() {
 
 #[test]
 fn law_8_bounded_as_many_cells_as_there_are_threads_may_hang() {
-    let seen = gather(64, Duration::from_millis(100), |at| {
+    let seen = map_with_stall_timeout(64, Duration::from_millis(100), |at| {
         hang_if(at % 16 == 5);
         at
     });

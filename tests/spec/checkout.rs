@@ -8,14 +8,14 @@ use crate::support::missions::{planned_cell, proposal};
 use crate::support::repository::Repository;
 use lazarus::mission::cell::checkout::{Placement, WorktreeSite, placement};
 use lazarus::mission::cell::worktree::{CheckedOut, DirectoryId, Placing, Worktree, WorktreeSource};
-use lazarus::mission::identity::{Commit, ForgeUrl, GitRef};
+use lazarus::mission::identity::{CommitId, ForgeUrl, GitRef};
 use lazarus::mission::observation::Observation;
 use lazarus::mission::plan::change::Change;
 use lazarus::world::applier::Applier;
 use lazarus::world::checkout::Checkouts;
 use lazarus::world::forge::{Gitea, Token};
-use lazarus::world::store::lock::Access;
-use lazarus::world::store::open::Entry;
+use lazarus::world::store::lock::LockOptions;
+use lazarus::world::store::open::RootAccess;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn checked_out() -> CheckedOut {
     let source = WorktreeSource::of(&proposal(&[("Repository", "wizards/spellbook")]).proposal().unwrap().spec);
-    CheckedOut { source: source.unwrap(), commit: Commit::parse(&"5a".repeat(20)).unwrap() }
+    CheckedOut { source: source.unwrap(), commit: CommitId::parse(&"5a".repeat(20)).unwrap() }
 }
 
 #[test]
@@ -111,8 +111,8 @@ impl Scene {
     fn applier(&self) -> Applier {
         let token = Token::parse(self.repository.forge.token("bot")).unwrap();
         let gitea = Gitea::builder(self.seen.here.forge.clone(), token).build().unwrap();
-        let access = Access { lock_wait: PATIENCE, is_lasting: false, group: None };
-        let entry = Entry::to(&self.host.root(), access).unwrap();
+        let access = LockOptions { lock_wait: PATIENCE, is_lasting: false, group: None };
+        let entry = RootAccess::to(&self.host.root(), access).unwrap();
         Applier::new(gitea, Arc::clone(&self.seen.here), access, entry, Checkouts::new(None))
     }
 
@@ -217,8 +217,8 @@ async fn a_cell_that_wants_another_repository_gets_nothing_that_lies_ready() {
         let scene = Scene::new().await;
         let applier = scene.applier();
         applier.apply(&scene.check_out).await.unwrap();
-        let Change::CreateCell { papers, worktree: _, record } = scene.create_cell.clone() else { unreachable!() };
-        applier.apply(&Change::CreateCell { papers, worktree: wanted, record }).await.unwrap();
+        let Change::CreateCell { manifest, worktree: _, record } = scene.create_cell.clone() else { unreachable!() };
+        applier.apply(&Change::CreateCell { manifest, worktree: wanted, record }).await.unwrap();
         assert_eq!(scene.remembered(&applier).await, Worktree::default());
         assert!(!scene.is_filled() && scene.staged() == 0);
     }

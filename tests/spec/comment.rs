@@ -3,16 +3,16 @@
 use crate::support::cells::{at, beat, beaten, beaten_with, whole};
 use crate::support::golden;
 use crate::support::missions::{active, body, edit, labelled, planned_cell, proposal, retitle};
-use lazarus::mission::cell::flap_damping::Fall;
+use lazarus::mission::cell::flap_damping::Degradation;
 use lazarus::mission::cell::health::Health;
 use lazarus::mission::cell::json_file::Flaw;
-use lazarus::mission::cell::{CellFacts, Failure, FileKind, Part, Sight, Sighting};
-use lazarus::mission::fleet::admission::{Admission, Limit};
+use lazarus::mission::cell::{CellFacts, CellObservation, FileKind, Part, PartObservation, ReadFailure};
+use lazarus::mission::fleet::admission::{Admission, CapacityLimit};
 use lazarus::mission::observation::Observation;
-use lazarus::mission::plan::project::expected;
+use lazarus::mission::plan::project::project;
 use lazarus::mission::status::comment::render;
 use lazarus::mission::status::compose::status;
-use lazarus::mission::status::lifecycle::Situation;
+use lazarus::mission::status::lifecycle::Lifecycle;
 use lazarus::mission::status::marker::Marker;
 use lazarus::mission::text::shown;
 use std::fmt::Write;
@@ -22,48 +22,48 @@ pub(crate) const QUESTION: &str = "May I delete the 3 quarantined tests?";
 
 /// The comment after the first half of a pass.
 fn said(observation: &Observation) -> String {
-    let after = expected(observation, &planned_cell(observation));
-    let (status, _) = status(&after, &Situation::of(&after)).unwrap();
+    let after = project(observation, &planned_cell(observation));
+    let (status, _) = status(&after, &Lifecycle::of(&after)).unwrap();
     render(&after.here, &status)
 }
 
 fn beaten_cell(change: impl Fn(&mut CellFacts)) -> Observation {
     let mut observation = active(beaten(-10, "working"));
-    if let Sighting::Cell(cell) = &mut observation.sighting {
+    if let CellObservation::Cell(cell) = &mut observation.sighting {
         change(cell);
     }
     observation
 }
 
 fn without_files_of_ours(cell: &mut CellFacts) {
-    cell.see(Part::Mission, Sight::Missing);
+    cell.see(Part::Mission, PartObservation::Missing);
     cell.mission = None;
-    cell.see(Part::Token, Sight::Missing);
+    cell.see(Part::Token, PartObservation::Missing);
 }
 
-fn heartbeat(sight: Sight) -> Observation {
+fn heartbeat(sight: PartObservation) -> Observation {
     beaten_cell(|cell| {
         cell.see(Part::Heartbeat, sight);
         cell.heartbeat = None;
     })
 }
 
-fn seen(sighting: Sighting) -> Observation {
+fn seen(sighting: CellObservation) -> Observation {
     let mut observation = active(beaten(-10, "working"));
     observation.sighting = sighting;
     observation
 }
 
 fn falling_again() -> Observation {
-    let mut observation = seen(Sighting::Cell(Box::new(beaten(-400, "working"))));
-    let fall = |shift| Fall { at: at(shift), to: Health::Stale };
+    let mut observation = seen(CellObservation::Cell(Box::new(beaten(-400, "working"))));
+    let fall = |shift| Degradation { at: at(shift), to: Health::Stale };
     if let Some(record) = &mut observation.record {
-        record.flapping.falls = vec![fall(-900), fall(-600)];
+        record.flap_damping.degradations = vec![fall(-900), fall(-600)];
     }
     observation
 }
 
-fn full(limit: Limit) -> Observation {
+fn full(limit: CapacityLimit) -> Observation {
     let mut observation = proposal(&[("Repository", "wizards/spellbook")]);
     observation.admission = Admission::Full(limit);
     observation
@@ -88,7 +88,7 @@ fn edited(answers: &[(&str, &str)]) -> Observation {
 fn every_situation_is_told_with_what_to_do_next() {
     let existing = "123e4567-e89b-12d3-a456-426614174000";
     let asked = [("Repository", "wizards/spellbook"), ("Ref", "main"), ("Wizard", "merlin")];
-    let link = Sight::WrongType(FileKind::Link);
+    let link = PartObservation::WrongType(FileKind::Link);
     let situations = vec![
         ("a new mission", proposal(&[])),
         ("a new mission for a repository and a wizard", proposal(&asked)),
@@ -97,9 +97,9 @@ fn every_situation_is_told_with_what_to_do_next() {
         ("filed without the form", formless("Mission: by hand")),
         ("filed without the form, and without a title", formless("Mission:")),
         ("another host", proposal(&[("Host", "beta")])),
-        ("no room on this root", full(Limit::Cells(7))),
-        ("no room for this author", full(Limit::CellsPerAuthor(7))),
-        ("no room in this pass", full(Limit::NewCellsPerPass(7))),
+        ("no room on this root", full(CapacityLimit::Cells(7))),
+        ("no room for this author", full(CapacityLimit::CellsPerAuthor(7))),
+        ("no room in this pass", full(CapacityLimit::NewCellsPerPass(7))),
         ("beating", active(beaten(-10, "working"))),
         ("beating, and waiting", active(beaten(-10, "waiting"))),
         ("waiting for an answer", active(beaten_with(-10, "waiting", QUESTION))),
@@ -109,15 +109,15 @@ fn every_situation_is_told_with_what_to_do_next() {
         ("finished", active(beaten(-10, "done"))),
         ("silent", active(beaten(-400, "working"))),
         ("silent for the third time within an hour", falling_again()),
-        ("a null beat after a known one", seen(Sighting::Cell(Box::new(whole())))),
+        ("a null beat after a known one", seen(CellObservation::Cell(Box::new(whole())))),
         ("from the future", active(beat(Some(400), "waiting", 0))),
-        ("unreadable to us", seen(Sighting::Failed(Failure::Permission))),
-        ("vanished, made again", seen(Sighting::Absent)),
-        ("something else in its place", seen(Sighting::NotADirectory(FileKind::File))),
-        ("no heartbeat", heartbeat(Sight::Missing)),
+        ("unreadable to us", seen(CellObservation::Failed(ReadFailure::Permission))),
+        ("vanished, made again", seen(CellObservation::Absent)),
+        ("something else in its place", seen(CellObservation::NotADirectory(FileKind::File))),
+        ("no heartbeat", heartbeat(PartObservation::Missing)),
         ("a link for a heartbeat", heartbeat(link)),
-        ("an unreadable heartbeat", heartbeat(Sight::Unreadable(Flaw::TooLarge))),
-        ("no logs, made again", beaten_cell(|cell| cell.see(Part::Logs, Sight::Missing))),
+        ("an unreadable heartbeat", heartbeat(PartObservation::Unreadable(Flaw::TooLarge))),
+        ("no logs, made again", beaten_cell(|cell| cell.see(Part::Logs, PartObservation::Missing))),
         ("no mission file and no token, made again", beaten_cell(without_files_of_ours)),
         ("a link for the worktree", beaten_cell(|cell| cell.see(Part::Worktree, link))),
         ("an edit that asks for what cannot be", edited(&[("Host", "beta"), ("Existing cell", existing)])),

@@ -47,8 +47,8 @@ async fn everything_shows_with_the_next_tick(forge: Forge) {
     assert!(cell.join("logs/daemon.log").is_file() && repository.comment(number).await.contains("Made again at"));
     repository.edit("reader", number, |body| body.replace("5 minutes", "1 hour")).await;
     let last = daemon.tick(30).await;
-    let papers = std::fs::read_to_string(cell.join("meta/mission.json")).unwrap();
-    assert!(papers.contains("\"stale_after_seconds\": 3600"), "{papers}");
+    let manifest = std::fs::read_to_string(cell.join("meta/mission.json")).unwrap();
+    assert!(manifest.contains("\"stale_after_seconds\": 3600"), "{manifest}");
     assert_eq!(last.missions.len(), 1);
     let view = &last.missions[0];
     assert_eq!((view.name.as_deref(), view.health.map(Health::word)), (Some("raise the dead"), Some("healthy")));
@@ -150,7 +150,7 @@ async fn away(fault: Fault) {
         let away = daemon.tick(30).await;
         assert!(away.passes.forge_error.is_some() && away.readiness().is_err(), "{fault:?}: {:?}", away.passes);
         let view = away.missions.iter().find(|view| view.name.as_deref() == Some("x")).unwrap();
-        let says = view.says.map(|says| says.to_string());
+        let says = view.agent_state.map(|says| says.to_string());
         assert_eq!(says.as_deref(), Some("failed"), "the root is looked at all the same");
     }
     forge.engine().heal();

@@ -276,13 +276,13 @@ async fn what_is_wrong_with_the_root_is_told() {
     clinic.with(json!({ "limits": { "free_bytes": 1_u64 << 60 } })).await.fails_by("root-full");
     clinic.with(json!({ "limits": { "free_inodes": 1_u64 << 60 } })).await.fails_by("root-full");
     let file = root.join(".lazarus/root.json");
-    let papers = std::fs::read_to_string(&file).unwrap();
-    let moved = papers.replace(&clinic.repository.forge.url, "http://git.example.com");
+    let manifest = std::fs::read_to_string(&file).unwrap();
+    let moved = manifest.replace(&clinic.repository.forge.url, "http://git.example.com");
     std::fs::write(&file, moved).unwrap();
     clinic.now().await.warns_of("root-foreign");
     std::fs::write(&file, "{").unwrap();
     clinic.now().await.fails_by("root-damaged");
-    std::fs::write(&file, papers).unwrap();
+    std::fs::write(&file, manifest).unwrap();
     std::fs::write(root.join(".lazarus/missions/7-8.json"), "{").unwrap();
     clinic.now().await.fails_by("record-damaged");
     std::fs::remove_file(root.join(".lazarus/missions/7-8.json")).unwrap();
@@ -300,7 +300,7 @@ async fn what_is_wrong_with_the_root_is_told() {
 async fn what_is_wrong_with_the_host_is_told() {
     let clinic = Clinic::on_the_sandbox().await;
     let broken = clinic.with(json!({ "no_such_key": 1 })).await;
-    assert_eq!((broken.faults(), broken.code), (vec![("settings-unusable", "failure")], 2));
+    assert_eq!((broken.faults(), broken.code), (vec![("configuration-unusable", "failure")], 2));
     clinic.with(json!({ "cells": { "group": "no-such-group-here" } })).await.fails_by("group-missing");
     let heartbeats = json!({ "daemon": { "heartbeat_directory": "/nowhere" } });
     clinic.with(heartbeats).await.fails_by("heartbeat-directory");

@@ -3,7 +3,7 @@
 use crate::life::scenes::{closed, not_checked_out, suspended};
 use crate::support::cells::{at, beaten, seconds};
 use crate::support::missions::{active, settled};
-use lazarus::mission::cell::{FileKind, Part, Sight, Sighting};
+use lazarus::mission::cell::{CellObservation, FileKind, Part, PartObservation};
 use lazarus::mission::observation::Observation;
 use lazarus::mission::plan::due::needs_turn;
 use lazarus::mission::record::IssueState;
@@ -31,11 +31,11 @@ fn a_pause_is_over_in_the_second_of_its_due_date() {
     assert!(!is_due(&paused, 280));
     paused.record.as_mut().unwrap().suspension.as_mut().unwrap().until = Some(at(100));
     check(&paused, 99);
-    paused.sighting = Sighting::Absent;
+    paused.sighting = CellObservation::Absent;
     paused.record.as_mut().unwrap().suspension.as_mut().unwrap().until = None;
-    let Sighting::Cell(cell) = &mut suspended(beaten(-10, "working")).sighting else { unreachable!() };
-    cell.see(Part::Artifacts, Sight::Missing);
-    let lacking = Observation { sighting: Sighting::Cell(cell.clone()), ..suspended(beaten(-10, "working")) };
+    let CellObservation::Cell(cell) = &mut suspended(beaten(-10, "working")).sighting else { unreachable!() };
+    cell.see(Part::Artifacts, PartObservation::Missing);
+    let lacking = Observation { sighting: CellObservation::Cell(cell.clone()), ..suspended(beaten(-10, "working")) };
     assert!(!is_due(&settled(lacking), 1), "nothing is created again meanwhile");
 }
 
@@ -55,13 +55,13 @@ fn a_checkout_that_failed_is_tried_again_in_its_second_and_none_is_tried_where_n
 fn a_cell_that_has_ended_is_due_once_its_grace_is_over_or_its_wizard_is_silent() {
     let ended = |last: i64| {
         let mut ended = settled(closed(beaten(-10, "working")));
-        let Sighting::Cell(cell) = &mut ended.sighting else { unreachable!() };
+        let CellObservation::Cell(cell) = &mut ended.sighting else { unreachable!() };
         cell.heartbeat = beaten(last, "working").heartbeat;
         ended
     };
     check(&ended(890), 899);
     check(&ended(-10), 290);
-    let gone = Observation { sighting: Sighting::Absent, ..ended(-10) };
+    let gone = Observation { sighting: CellObservation::Absent, ..ended(-10) };
     assert!(!is_due(&gone, 10_000), "there is nothing to be moved away");
 }
 
@@ -69,21 +69,21 @@ fn a_cell_that_has_ended_is_due_once_its_grace_is_over_or_its_wizard_is_silent()
 fn what_is_created_again_is_due_at_once_and_what_is_in_the_way_never() {
     let mission = active(beaten(-10, "working"));
     let with = |sighting| Observation { sighting, ..mission.clone() };
-    assert!(is_due(&with(Sighting::Absent), 0));
+    assert!(is_due(&with(CellObservation::Absent), 0));
     let mut lacking = mission.clone();
-    let Sighting::Cell(cell) = &mut lacking.sighting else { unreachable!() };
-    cell.see(Part::Token, Sight::Missing);
+    let CellObservation::Cell(cell) = &mut lacking.sighting else { unreachable!() };
+    cell.see(Part::Token, PartObservation::Missing);
     assert!(is_due(&lacking, 0), "though it is no news of health");
-    let told = settled(with(Sighting::NotADirectory(FileKind::File)));
+    let told = settled(with(CellObservation::NotADirectory(FileKind::File)));
     assert!(!is_due(&told, 0));
 }
 
 #[test]
 fn what_is_not_served_here_has_no_news_of_health() {
-    let silent = Observation { sighting: Sighting::Absent, ..active(beaten(-10, "working")) };
+    let silent = Observation { sighting: CellObservation::Absent, ..active(beaten(-10, "working")) };
     let mut elsewhere = silent.clone();
     elsewhere.record.as_mut().unwrap().state = IssueState::Closed;
     let mut unsaid = silent.clone();
-    unsaid.record.as_mut().unwrap().said = None;
+    unsaid.record.as_mut().unwrap().published = None;
     assert_eq!([silent, elsewhere, unsaid].map(|mission| is_due(&mission, 0)), [true, false, false]);
 }

@@ -4,9 +4,9 @@
 use crate::life::scenes::suspended;
 use crate::support::cells::{at, beaten};
 use crate::support::missions::{active, edit, labelled, planned_cell, settled};
-use lazarus::mission::cell::Sighting;
+use lazarus::mission::cell::CellObservation;
 use lazarus::mission::cell::archive::ArchiveName;
-use lazarus::mission::cell::flap_damping::{Cost, Flapping};
+use lazarus::mission::cell::flap_damping::{Cost, FlapDamping};
 use lazarus::mission::cell::health::{Health, Reason, Verdict};
 use lazarus::mission::fleet::mass_change_guard::{Guarded, held, holds_deletions};
 use lazarus::mission::observation::Observation;
@@ -22,21 +22,21 @@ fn later(mission: &Observation, seconds: i64, age: i64, state: &str) -> Observat
     let mut here = (*later.here).clone();
     here.now = at(seconds);
     later.here = Arc::new(here);
-    if let (Sighting::Cell(cell), Sighting::Cell(papers)) =
-        (Sighting::Cell(Box::new(beaten(seconds - age, state))), &mission.sighting)
+    if let (CellObservation::Cell(cell), CellObservation::Cell(manifest)) =
+        (CellObservation::Cell(Box::new(beaten(seconds - age, state))), &mission.sighting)
     {
         let mut cell = cell;
-        (cell.mission, cell.config) = (papers.mission.clone(), papers.config.clone());
-        later.sighting = Sighting::Cell(cell);
+        (cell.mission, cell.config) = (manifest.mission.clone(), manifest.config.clone());
+        later.sighting = CellObservation::Cell(cell);
     }
     later
 }
 
 /// A pass: what it writes on the issue, and the mission after it.
 fn pass(mission: &Observation) -> (Vec<String>, Observation) {
-    let is_written = |change: &&Change| !matches!(change, Change::Remember { .. } | Change::UpdateFile { .. });
+    let is_written = |change: &&Change| !matches!(change, Change::WriteRecord { .. } | Change::UpdateFile { .. });
     let written = preview(mission).iter().filter(is_written).map(ToString::to_string).collect();
-    (written, Observation { is_braked: false, ..settled(mission.clone()) })
+    (written, Observation { is_held: false, ..settled(mission.clone()) })
 }
 
 fn labels(mission: &Observation) -> Vec<&str> {
@@ -74,9 +74,9 @@ fn of_stale_and_incomplete_incomplete_is_held() {
         mission = pass(&later(&mission, minute * 60, age, "working")).1;
     }
     let mut lost = later(&mission, 300, 10, "working");
-    if let Sighting::Cell(cell) = &mut lost.sighting {
+    if let CellObservation::Cell(cell) = &mut lost.sighting {
         let part = lazarus::mission::cell::Part::Heartbeat;
-        cell.see(part, lazarus::mission::cell::Sight::Missing);
+        cell.see(part, lazarus::mission::cell::PartObservation::Missing);
         cell.heartbeat = None;
     }
     let (written, after) = pass(&lost);
@@ -130,11 +130,11 @@ fn answers_are_told_though_health_has_to_wait() {
 
 /// Falls of a cell at these seconds; whether the last one is held.
 fn is_held_after(falls: &[i64]) -> bool {
-    let verdict = |health| Verdict { health, reason: Reason::Silent };
-    let mut flapping = Flapping::default();
+    let verdict = |health| Verdict { health, reason: Reason::HeartbeatTimeout };
+    let mut flapping = FlapDamping::default();
     for fall in falls {
-        flapping.watch(verdict(Health::Healthy), at(*fall - 1));
-        flapping.watch(verdict(Health::Stale), at(*fall));
+        flapping.observe(verdict(Health::Healthy), at(*fall - 1));
+        flapping.observe(verdict(Health::Stale), at(*fall));
     }
     flapping.held.is_some()
 }
@@ -149,21 +149,21 @@ fn three_falls_count_together_up_to_the_second_in_which_their_hour_ends() {
 }
 
 /// A verdict that is held since the cell fell ill, and a cell that has been well since then.
-fn held_and_well_since(well_since: i64) -> Flapping {
-    Flapping {
+fn held_and_well_since(well_since: i64) -> FlapDamping {
+    FlapDamping {
         seen: Some(Health::Healthy),
         held: Some(Health::Stale),
-        well_since: Some(at(well_since)),
-        ..Flapping::default()
+        stable_since: Some(at(well_since)),
+        ..FlapDamping::default()
     }
 }
 
 #[test]
 fn a_held_verdict_is_let_go_in_the_second_in_which_its_quarter_of_an_hour_ends() {
-    let well = Verdict { health: Health::Healthy, reason: Reason::Beating };
+    let well = Verdict { health: Health::Healthy, reason: Reason::HeartbeatOk };
     let told = |well_since: i64, moments: &[i64]| {
         let mut flapping = held_and_well_since(well_since);
-        let told: Vec<Health> = moments.iter().map(|moment| flapping.watch(well, at(*moment)).health).collect();
+        let told: Vec<Health> = moments.iter().map(|moment| flapping.observe(well, at(*moment)).health).collect();
         told[moments.len() - 1]
     };
     assert_eq!([told(0, &[899]), told(0, &[900])], [Health::Stale, Health::Healthy]);
@@ -178,7 +178,7 @@ fn a_held_verdict_is_let_go_in_the_second_in_which_its_quarter_of_an_hour_ends()
 #[test]
 fn an_hour_allows_six_writes_of_each_kind_and_has_sixty_minutes() {
     let cost = |label_writes, comment_edits| Cost { label_writes, comment_edits };
-    let mut flapping = Flapping::default();
+    let mut flapping = FlapDamping::default();
     flapping.spend(cost(5, 4), at(0));
     for (wanted, now, is_allowed) in [
         (cost(1, 2), 10, true),
@@ -214,7 +214,7 @@ fn fleet(turning: usize, all: usize, spoil: impl Fn(&Observation) -> Observation
 }
 
 fn vanished(mission: &Observation) -> Observation {
-    Observation { sighting: Sighting::Absent, ..mission.clone() }
+    Observation { sighting: CellObservation::Absent, ..mission.clone() }
 }
 
 fn silent(mission: &Observation) -> Observation {
@@ -225,7 +225,7 @@ fn silent(mission: &Observation) -> Observation {
 fn guard(fleet: &mut [Observation]) {
     let guarded = fleet.iter().enumerate().filter_map(|(at, mission)| Some((at, Guarded::of(mission)?)));
     for at in held(guarded) {
-        fleet[at].is_braked = true;
+        fleet[at].is_held = true;
     }
 }
 
@@ -235,7 +235,7 @@ fn more_than_three_and_a_fifth_that_turn_at_once_are_told_when_seen_twice() {
         for (turning, all, is_held) in [(3, 3, false), (4, 20, false), (4, 19, true), (50, 100, true)] {
             let mut seen = fleet(turning, all, spoil);
             guard(&mut seen);
-            let held = seen.iter().filter(|mission| mission.is_braked).count();
+            let held = seen.iter().filter(|mission| mission.is_held).count();
             assert_eq!(held, if is_held { turning } else { 0 }, "{turning} of {all}");
             if !is_held {
                 continue;
@@ -245,12 +245,14 @@ fn more_than_three_and_a_fifth_that_turn_at_once_are_told_when_seen_twice() {
             assert!(written.is_empty(), "{written:?}");
             let mut confirmed: Vec<Observation> = seen.iter().map(|mission| pass(mission).1).collect();
             guard(&mut confirmed);
-            assert!(confirmed.iter().all(|mission| !mission.is_braked));
+            assert!(confirmed.iter().all(|mission| !mission.is_held));
             let (written, _) = pass(&confirmed[0]);
             assert!(written.contains(&"edit the comment: active, stale (silent)".to_owned()), "{written:?}");
             let back = Observation { sighting: fleet(0, 1, spoil)[0].sighting.clone(), ..after.clone() };
             let well = later(&back, 20, 10, "working");
-            assert!(pass(&well).0.is_empty() && pass(&well).1.record.unwrap().said == after.record.unwrap().said);
+            assert!(
+                pass(&well).0.is_empty() && pass(&well).1.record.unwrap().published == after.record.unwrap().published
+            );
         }
     }
 }
@@ -261,7 +263,7 @@ fn a_mission_without_a_cell_to_lose_does_not_count_among_all() {
     let changes: [fn(&mut Record); 4] = [
         |record| record.archive = Some(ArchiveName::first(record.binding.as_ref().unwrap().mission_id)),
         |record| record.suspension = suspended(beaten(-10, "working")).record.unwrap().suspension,
-        |record| record.binding.as_mut().unwrap().seen_whole = false,
+        |record| record.binding.as_mut().unwrap().was_complete = false,
         |record| record.binding = None,
     ];
     for (at, change) in changes.iter().enumerate() {
@@ -273,10 +275,10 @@ fn a_mission_without_a_cell_to_lose_does_not_count_among_all() {
         let mut quiet = fleet(4, 4, vanished);
         quiet.extend(fleet(16, 16, uncounted));
         guard(&mut quiet);
-        assert_eq!(quiet.iter().filter(|mission| mission.is_braked).count(), 4, "{at}: 4 of 4 are too many");
+        assert_eq!(quiet.iter().filter(|mission| mission.is_held).count(), 4, "{at}: 4 of 4 are too many");
         let mut lost = fleet(50, 50, |mission| uncounted(&vanished(mission)));
         guard(&mut lost);
-        assert!(!lost.iter().any(|mission| mission.is_braked), "{at}: none of them has a cell to lose");
+        assert!(!lost.iter().any(|mission| mission.is_held), "{at}: none of them has a cell to lose");
     }
 }
 

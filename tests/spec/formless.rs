@@ -5,7 +5,7 @@ use crate::support::host::{Host, changes};
 use crate::support::repository::Repository;
 use crate::support::stories;
 use lazarus::mission::proposal::form::{FORM, Form};
-use lazarus::mission::proposal::form_body::Answers;
+use lazarus::mission::proposal::form_body::FormAnswers;
 use reqwest::Method;
 use serde_json::json;
 
@@ -63,11 +63,11 @@ async fn whoever_has_a_heading_is_told_what_is_missing(forge: Forge) {
 #[test]
 fn what_is_shown_to_answer_by_hand_is_what_the_form_makes_of_no_answer() {
     let form = Form::embedded();
-    let answers = Answers::read(form, &form.unanswered());
+    let answers = FormAnswers::read(form, &form.unanswered());
     assert!(answers.has_headings && answers.problems.is_empty());
     let answered: Vec<&str> = form.fields.iter().map(|field| answers.get(&field.id).unwrap_or_default()).collect();
     let box_of = FORM.rsplit_once("- label: \"").unwrap().1.split_once('"').unwrap().0;
     assert_eq!(answered, ["", "", "5 minutes", "", "", "", "", &format!("- [ ] {box_of}")]);
-    assert!(!Answers::read(form, "### Steps\n\nSay the words.\n").has_headings);
-    assert!(Answers::read(form, "### Host\n\n_No response_\n").has_headings, "an empty answer is one, too");
+    assert!(!FormAnswers::read(form, "### Steps\n\nSay the words.\n").has_headings);
+    assert!(FormAnswers::read(form, "### Host\n\n_No response_\n").has_headings, "an empty answer is one, too");
 }

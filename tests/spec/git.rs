@@ -5,7 +5,7 @@ use crate::support::worktree::{BRANCH, Place, files, rights};
 use lazarus::mission::cell::worktree::CANNOT_BE_HAD;
 use lazarus::mission::identity::{ForgeUrl, GitRef, RepositoryName};
 use lazarus::world::forge::Token;
-use lazarus::world::git::{CheckoutError, Destination, FLOOR, Git, Limits, Source};
+use lazarus::world::git::{CheckoutError, CheckoutLimits, CheckoutSource, Destination, FLOOR, Git};
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
 
@@ -97,7 +97,7 @@ fn a_worktree_belongs_to_its_group_with_its_owners_rights() {
     let is_root = rustix::process::geteuid().is_root();
     let group = if is_root { 4_242 } else { rustix::process::getegid().as_raw() };
     let place = Place::new();
-    place.check_out_within(&book.forge.source(NAME), Limits::default(), Some(group)).unwrap();
+    place.check_out_within(&book.forge.source(NAME), CheckoutLimits::default(), Some(group)).unwrap();
     let worktree = place.worktree();
     assert_eq!(rights(&worktree), format!("{group} 42770"));
     for path in files(&worktree) {
@@ -185,8 +185,8 @@ fn a_forge_that_cannot_serve_is_told_from_one_that_has_nothing() {
         (refusing(500), "The requested URL returned error: 500"),
         (refusing(503), "The requested URL returned error: 503"),
         (refusing(429), "The requested URL returned error: 429"),
-        (Source::new(&closed, &name), "Failed to connect to 127.0.0.1"),
-        (Source::new(&without_tls, &name), ""),
+        (CheckoutSource::new(&closed, &name), "Failed to connect to 127.0.0.1"),
+        (CheckoutSource::new(&without_tls, &name), ""),
     ];
     for (source, cause) in sources {
         let error = Place::new().check_out(&source).unwrap_err();
@@ -225,7 +225,8 @@ fn what_stands_where_the_worktree_should_go_is_left_alone() {
     std::fs::create_dir(place.worktree()).unwrap();
     std::fs::write(place.worktree().join("mine"), "mine").unwrap();
     let destination = Destination { directory: &place.worktree(), branch: BRANCH, group: None };
-    let error = Git::find().unwrap().check_out(&book.forge.source(NAME), destination, Limits::default()).unwrap_err();
+    let error =
+        Git::find().unwrap().check_out(&book.forge.source(NAME), destination, CheckoutLimits::default()).unwrap_err();
     assert_eq!(error.to_string(), "cannot make the worktree: File exists (os error 17)");
     assert_eq!(place.files(), ["mine"]);
 }

@@ -5,7 +5,7 @@ use crate::support::host::appoint_guard;
 use crate::support::worktree::{BRANCH, Place, files};
 use lazarus::mission::identity::{ForgeUrl, RepositoryName};
 use lazarus::world::forge::Token;
-use lazarus::world::git::{Destination, Git, Limits, Source};
+use lazarus::world::git::{CheckoutLimits, CheckoutSource, Destination, Git};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -24,9 +24,9 @@ fn in_a_process_of_its_own() {
     appoint_guard();
     let (url, directory) = order.split_once(' ').unwrap();
     let token = Token::parse(TOKEN).unwrap();
-    let source = Source::new(&ForgeUrl::parse(url).unwrap(), &RepositoryName::parse(NAME).unwrap());
+    let source = CheckoutSource::new(&ForgeUrl::parse(url).unwrap(), &RepositoryName::parse(NAME).unwrap());
     let destination = Destination { directory: Path::new(directory), branch: BRANCH, group: None };
-    let came = Git::find().unwrap().check_out(&source.read_with(Some(token)), destination, Limits::default());
+    let came = Git::find().unwrap().check_out(&source.read_with(Some(token)), destination, CheckoutLimits::default());
     std::io::stdout().write_all(format!("came: {came:?}\n").as_bytes()).unwrap();
 }
 

@@ -2,7 +2,7 @@
 
 use crate::support::git_forge::{Bare, GitForge, Manner};
 use crate::support::worktree::Place;
-use lazarus::world::git::{CheckoutError, ENTRIES_MAX, Limits};
+use lazarus::world::git::{CheckoutError, CheckoutLimits, ENTRIES_MAX};
 use std::time::Duration;
 
 const NAME: &str = "wizards/bomb";
@@ -12,7 +12,7 @@ const MIB: usize = 1024 * 1024;
 const FAST: Duration = Duration::from_secs(20);
 
 /// What becomes of a repository that holds a tree.
-fn outcome(limits: Limits, plant: impl FnOnce(&Bare) -> String) -> Result<Vec<String>, CheckoutError> {
+fn outcome(limits: CheckoutLimits, plant: impl FnOnce(&Bare) -> String) -> Result<Vec<String>, CheckoutError> {
     let forge = GitForge::new(Manner::Open);
     let bare = forge.repository(NAME);
     bare.publish(&plant(&bare));
@@ -39,30 +39,30 @@ fn noise(count: usize) -> Vec<u8> {
 
 #[test]
 fn law_8_bounded_a_million_paths_are_counted_before_one_is_made() {
-    let limits = Limits { time: FAST, ..Limits::default() };
+    let limits = CheckoutLimits { time: FAST, ..CheckoutLimits::default() };
     let too_many = Err(CheckoutError::TooManyEntries { limit: ENTRIES_MAX });
     assert_eq!(outcome(limits, |bare| nested(bare, &bare.blob("x"), "100644", 6)), too_many);
     assert_eq!(outcome(limits, |bare| nested(bare, &bare.tree(&[]), "40000", 6)), too_many, "empty directories");
-    let exactly = Limits { entries: 110, ..limits };
+    let exactly = CheckoutLimits { entries: 110, ..limits };
     assert_eq!(outcome(exactly, |bare| nested(bare, &bare.blob("x"), "100644", 2)).unwrap().len(), 110);
-    let less = Limits { entries: 109, ..limits };
+    let less = CheckoutLimits { entries: 109, ..limits };
     let refused = outcome(less, |bare| nested(bare, &bare.blob("x"), "100644", 2));
     assert_eq!(refused, Err(CheckoutError::TooManyEntries { limit: 109 }));
 }
 
 #[test]
 fn law_8_bounded_bytes_are_counted_before_one_is_written() {
-    let limits = Limits { time: FAST, ..Limits::default() };
+    let limits = CheckoutLimits { time: FAST, ..CheckoutLimits::default() };
     let of = |limit: u64| Err(CheckoutError::TooLarge { limit });
     let many = outcome(limits, |bare| nested(bare, &bare.blob(vec![0; 4 * MIB]), "100644", 3));
     assert_eq!(many, of(limits.bytes), "one blob of 4 MiB a thousand times");
-    let small = Limits { bytes: 8 * 1024 * 1024, ..limits };
+    let small = CheckoutLimits { bytes: 8 * 1024 * 1024, ..limits };
     let one = outcome(small, |bare| bare.tree(&[("100644", "zeros", &bare.blob(vec![0; 20 * MIB]))]));
     assert_eq!(one, of(small.bytes), "a blob of 20 MiB in a pack of 20 KiB");
-    let tiny = Limits { bytes: 1024 * 1024, ..limits };
+    let tiny = CheckoutLimits { bytes: 1024 * 1024, ..limits };
     let pack = outcome(tiny, |bare| bare.tree(&[("100644", "noise", &bare.blob(noise(3 * MIB)))]));
     assert_eq!(pack, of(tiny.bytes), "the pack itself is too large a file");
-    let enough = Limits { bytes: 4 * 1024 * 1024, ..limits };
+    let enough = CheckoutLimits { bytes: 4 * 1024 * 1024, ..limits };
     let fits = outcome(enough, |bare| bare.tree(&[("100644", "noise", &bare.blob(noise(3 * MIB)))]));
     assert_eq!(fits, Ok(vec!["noise".to_owned()]));
 }
@@ -70,20 +70,21 @@ fn law_8_bounded_bytes_are_counted_before_one_is_written() {
 #[test]
 fn law_8_bounded_directories_in_each_other_and_names_have_a_length() {
     let deep = |levels: usize| {
-        outcome(Limits::default(), |bare| {
+        outcome(CheckoutLimits::default(), |bare| {
             (0..levels).fold(bare.tree(&[("100644", "x", &bare.blob("x"))]), |id, _| bare.tree(&[("40000", "d", &id)]))
         })
     };
     assert_eq!(deep(63).unwrap().len(), 64);
     let flaw = |outcome: Result<Vec<String>, CheckoutError>| outcome.unwrap_err().to_string();
     assert!(flaw(deep(64)).contains("` lies too deep; put that right in the repository"));
-    let named = |name: String| outcome(Limits::default(), |bare| bare.tree(&[("100644", &name, &bare.blob("x"))]));
+    let named =
+        |name: String| outcome(CheckoutLimits::default(), |bare| bare.tree(&[("100644", &name, &bare.blob("x"))]));
     assert_eq!(named("n".repeat(255)).unwrap().len(), 1);
     assert!(flaw(named("n".repeat(256))).contains("…` has a name that is too long"));
     assert!(flaw(named("n".repeat(70_000))).contains("…` is far too long"));
     let long = |levels: usize| {
         let name = "n".repeat(200);
-        outcome(Limits::default(), |bare| {
+        outcome(CheckoutLimits::default(), |bare| {
             (0..levels)
                 .fold(bare.tree(&[("100644", "x", &bare.blob("x"))]), |id, _| bare.tree(&[("40000", &name, &id)]))
         })
@@ -96,8 +97,9 @@ fn law_8_bounded_directories_in_each_other_and_names_have_a_length() {
 fn law_8_bounded_a_forge_that_says_nothing_is_not_waited_for() {
     let forge = GitForge::new(Manner::Silent);
     let time = Duration::from_millis(300);
-    let error =
-        Place::new().check_out_within(&forge.source(NAME), Limits { time, ..Limits::default() }, None).unwrap_err();
+    let error = Place::new()
+        .check_out_within(&forge.source(NAME), CheckoutLimits { time, ..CheckoutLimits::default() }, None)
+        .unwrap_err();
     assert_eq!((&error, error.kind()), (&CheckoutError::TooSlow { limit: time }, "worktree-too-slow"));
     assert_eq!(
         error.to_string(),

@@ -3,22 +3,22 @@
 use crate::support::cells::{at, beat, beaten, whole};
 use lazarus::mission::cell::health::{Facts, assess};
 use lazarus::mission::cell::heartbeat::Heartbeat;
-use lazarus::mission::cell::json_file::{Flaw, Found, JsonKind};
-use lazarus::mission::cell::{CellFacts, Failure, FileKind, Part, Sight, Sighting};
+use lazarus::mission::cell::json_file::{Flaw, FoundValue, JsonKind};
+use lazarus::mission::cell::{CellFacts, CellObservation, FileKind, Part, PartObservation, ReadFailure};
 use std::time::Duration;
 
-fn verdict(sighting: &Sighting, bound: bool, ever_beat: bool) -> String {
-    let facts = Facts { sighting, bound, ever_beat, stale_after: Duration::from_secs(300), now: at(0) };
+fn verdict(sighting: &CellObservation, bound: bool, ever_beat: bool) -> String {
+    let facts = Facts { sighting, bound, ever_heartbeat: ever_beat, stale_after: Duration::from_secs(300), now: at(0) };
     let verdict = assess(&facts);
     format!("{}: {}", verdict.health, verdict.reason)
 }
 
 /// A bound cell that has beaten before.
 fn check(cell: CellFacts, expected: &str) {
-    assert_eq!(verdict(&Sighting::Cell(Box::new(cell)), true, true), expected);
+    assert_eq!(verdict(&CellObservation::Cell(Box::new(cell)), true, true), expected);
 }
 
-fn with(part: Part, sight: Sight) -> CellFacts {
+fn with(part: Part, sight: PartObservation) -> CellFacts {
     let mut cell = beaten(0, "working");
     cell.see(part, sight);
     cell
@@ -26,7 +26,7 @@ fn with(part: Part, sight: Sight) -> CellFacts {
 
 #[test]
 fn a_cell_that_nobody_beat_in_is_uninitialized() {
-    assert_eq!(verdict(&Sighting::Cell(Box::new(whole())), true, false), "uninitialized: never-beaten");
+    assert_eq!(verdict(&CellObservation::Cell(Box::new(whole())), true, false), "uninitialized: never-beaten");
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_beat_that_came_while_a_pass_went_on_is_not_from_the_future() {
 fn a_stamp_that_could_not_be_written_again_is_no_stamp() {
     for stamp in ["0000-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"] {
         let bytes = format!(r#"{{"timestamp":"{stamp}","state":"working"}}"#);
-        assert_eq!(Heartbeat::parse(bytes.as_bytes()), Err(Flaw::Timestamp(Found::NoTime)), "{stamp}");
+        assert_eq!(Heartbeat::parse(bytes.as_bytes()), Err(Flaw::Timestamp(FoundValue::NoTime)), "{stamp}");
     }
 }
 
@@ -90,51 +90,53 @@ fn a_wizard_that_failed_is_stale_immediately_and_however_old_that_grows() {
         check(beaten(age, "failed"), "stale: agent-failed");
     }
     check(beat(Some(999), "failed", 0), "stale: agent-failed");
-    check(with(Part::Heartbeat, Sight::Missing), "incomplete: missing state/heartbeat.json");
+    check(with(Part::Heartbeat, PartObservation::Missing), "incomplete: missing state/heartbeat.json");
     let mut broken = beaten(0, "failed");
-    broken.see(Part::Logs, Sight::Missing);
+    broken.see(Part::Logs, PartObservation::Missing);
     check(broken, "incomplete: missing logs/");
 }
 
 #[test]
 fn each_required_part_that_is_missing_or_of_the_wrong_kind_is_named() {
     for part in Part::ALL.into_iter().filter(|part| part.is_required()) {
-        check(with(part, Sight::Missing), &format!("incomplete: missing {}", part.path()));
-        let link = Sight::WrongType(FileKind::Link);
+        check(with(part, PartObservation::Missing), &format!("incomplete: missing {}", part.path()));
+        let link = PartObservation::WrongType(FileKind::Link);
         check(with(part, link), &format!("incomplete: wrong-type {}", part.path()));
     }
-    check(with(Part::Token, Sight::Missing), "healthy: beating");
+    check(with(Part::Token, PartObservation::Missing), "healthy: beating");
 }
 
 #[test]
 fn garbage_is_unreadable_wherever_it_is() {
-    for flaw in [Flaw::TooLarge, Flaw::NotJson, Flaw::OtherJson(JsonKind::List), Flaw::Timestamp(Found::Missing)] {
-        check(with(Part::Heartbeat, Sight::Unreadable(flaw)), "incomplete: unreadable state/heartbeat.json");
+    for flaw in [Flaw::TooLarge, Flaw::NotJson, Flaw::OtherJson(JsonKind::List), Flaw::Timestamp(FoundValue::Missing)] {
+        check(with(Part::Heartbeat, PartObservation::Unreadable(flaw)), "incomplete: unreadable state/heartbeat.json");
     }
-    check(with(Part::Mission, Sight::Unreadable(Flaw::NotJson)), "incomplete: unreadable meta/mission.json");
+    check(with(Part::Mission, PartObservation::Unreadable(Flaw::NotJson)), "incomplete: unreadable meta/mission.json");
 }
 
 #[test]
 fn our_own_failure_is_no_verdict_about_the_cell() {
-    for (failure, word) in [(Failure::Permission, "permission"), (Failure::Io, "io"), (Failure::Timeout, "timeout")] {
+    for (failure, word) in
+        [(ReadFailure::Permission, "permission"), (ReadFailure::Io, "io"), (ReadFailure::Timeout, "timeout")]
+    {
         let expected = format!("unknown: {word}");
-        let mut cell = with(Part::Logs, Sight::Missing);
-        cell.see(Part::Heartbeat, Sight::Failed(failure));
+        let mut cell = with(Part::Logs, PartObservation::Missing);
+        cell.see(Part::Heartbeat, PartObservation::Failed(failure));
         check(cell, &expected);
-        assert_eq!(verdict(&Sighting::Failed(failure), true, true), expected);
+        assert_eq!(verdict(&CellObservation::Failed(failure), true, true), expected);
     }
 }
 
 #[test]
 fn a_cell_that_is_gone_or_no_directory_is_incomplete_as_a_whole() {
-    assert_eq!(verdict(&Sighting::Absent, true, true), "incomplete: missing .");
-    let file = Sighting::NotADirectory(FileKind::File);
+    assert_eq!(verdict(&CellObservation::Absent, true, true), "incomplete: missing .");
+    let file = CellObservation::NotADirectory(FileKind::File);
     assert_eq!(verdict(&file, true, true), "incomplete: wrong-type .");
 }
 
 #[test]
 fn a_directory_without_papers_that_no_issue_owns_is_not_scaffolded() {
-    let bare = Sighting::Cell(Box::new(with(Part::Mission, Sight::Missing)));
+    let bare = CellObservation::Cell(Box::new(with(Part::Mission, PartObservation::Missing)));
     assert_eq!(verdict(&bare, false, false), "uninitialized: not-scaffolded");
     assert_eq!(verdict(&bare, true, false), "incomplete: missing meta/mission.json");
 }

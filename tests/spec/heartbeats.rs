@@ -4,8 +4,8 @@ use crate::support::forge::Forge;
 use crate::support::host::{Host, changes, run, writes};
 use lazarus::mission::cell::heartbeat::Heartbeat;
 use lazarus::mission::cell::heartbeat_fields::Notes;
-use lazarus::mission::cell::json_file::{Flaw, Found, JsonKind, parse_object};
-use lazarus::mission::record::Said;
+use lazarus::mission::cell::json_file::{Flaw, FoundValue, JsonKind, parse_object};
+use lazarus::mission::record::Published;
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -57,13 +57,13 @@ fn heartbeats_are_read_leniently_but_their_time_strictly() {
         ("[]", Flaw::OtherJson(JsonKind::List)),
         ("\"2026-11-23T14:02:11Z\"", Flaw::OtherJson(JsonKind::Text)),
         ("1795000000", Flaw::OtherJson(JsonKind::Number)),
-        ("{}", Flaw::Timestamp(Found::Missing)),
-        (r#"{"timestamp":1763942400}"#, Flaw::Timestamp(Found::Kind(JsonKind::Number))),
-        (r#"{"timestamp":{"seconds":7}}"#, Flaw::Timestamp(Found::Kind(JsonKind::Object))),
-        (r#"{"timestamp":"2026-11-24T01:02:03"}"#, Flaw::Timestamp(Found::NoZone)),
-        (r#"{"timestamp":"2026-11-24 01:02:03"}"#, Flaw::Timestamp(Found::NoZone)),
-        (r#"{"timestamp":"yesterday"}"#, Flaw::Timestamp(Found::NoTime)),
-        (r#"{"timestamp":""}"#, Flaw::Timestamp(Found::NoTime)),
+        ("{}", Flaw::Timestamp(FoundValue::Missing)),
+        (r#"{"timestamp":1763942400}"#, Flaw::Timestamp(FoundValue::Kind(JsonKind::Number))),
+        (r#"{"timestamp":{"seconds":7}}"#, Flaw::Timestamp(FoundValue::Kind(JsonKind::Object))),
+        (r#"{"timestamp":"2026-11-24T01:02:03"}"#, Flaw::Timestamp(FoundValue::NoZone)),
+        (r#"{"timestamp":"2026-11-24 01:02:03"}"#, Flaw::Timestamp(FoundValue::NoZone)),
+        (r#"{"timestamp":"yesterday"}"#, Flaw::Timestamp(FoundValue::NoTime)),
+        (r#"{"timestamp":""}"#, Flaw::Timestamp(FoundValue::NoTime)),
     ] {
         assert_eq!(read(text), Err(flaw), "{text}");
     }
@@ -82,10 +82,10 @@ fn heartbeats_are_read_leniently_but_their_time_strictly() {
 fn every_flaw_names_what_was_found_and_what_is_right() {
     let time = "and should be an RFC 3339 time with a zone, such as `2026-11-23T14:02:11Z`";
     let of = |found| Flaw::Timestamp(found).to_string();
-    assert_eq!(of(Found::Missing), format!("its `timestamp` is missing, {time}"));
-    assert_eq!(of(Found::Kind(JsonKind::Number)), format!("its `timestamp` is a number, {time}"));
-    assert_eq!(of(Found::NoZone), format!("its `timestamp` has no zone, {time}"));
-    assert_eq!(of(Found::NoTime), format!("its `timestamp` is a text that is no time, {time}"));
+    assert_eq!(of(FoundValue::Missing), format!("its `timestamp` is missing, {time}"));
+    assert_eq!(of(FoundValue::Kind(JsonKind::Number)), format!("its `timestamp` is a number, {time}"));
+    assert_eq!(of(FoundValue::NoZone), format!("its `timestamp` has no zone, {time}"));
+    assert_eq!(of(FoundValue::NoTime), format!("its `timestamp` is a text that is no time, {time}"));
     assert_eq!(Flaw::OtherJson(JsonKind::List).to_string(), "it is a list, and should be a JSON object");
     for flaw in
         [Flaw::TooLarge, Flaw::Empty, Flaw::Utf16, Flaw::CutOff, Flaw::MoreFollows, Flaw::NotJson, Flaw::Refused]
@@ -157,7 +157,7 @@ fn what_earlier_versions_have_remembered_can_still_be_read() {
             "phase": "active", "since": TIME,
             "verdict": { "health": "incomplete", "reason": { "unreadable": [{ "part": "heartbeat" }, flaw] } },
         });
-        serde_json::from_value::<Said>(said).unwrap()
+        serde_json::from_value::<Published>(said).unwrap()
     };
     for flaw in ["too-large", "not-json", "not-an-object", "no-timestamp", "bad-timestamp"] {
         let said = remembered(flaw);

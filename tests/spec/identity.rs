@@ -2,9 +2,9 @@
 
 use lazarus::mission::alert::config::Login;
 use lazarus::mission::identity::{
-    Commit, ForgeUrl, GitRef, HostName, MissionId, RepositoryName, RepositoryPattern, WizardName,
+    CommitId, ForgeUrl, GitRef, HostName, MissionId, RepositoryName, RepositoryPattern, WizardName,
 };
-use lazarus::mission::time::{parse_length, spoken_length};
+use lazarus::mission::time::{format_length, parse_length};
 use std::time::Duration;
 
 #[test]
@@ -91,9 +91,9 @@ fn a_pattern_allows_one_repository_or_those_of_one_owner() {
 #[test]
 fn lengths_are_read_as_they_are_spoken() {
     for text in ["1 minute", "5 minutes", "15 minutes", "1 hour", "6 hours", "1 day"] {
-        assert_eq!(spoken_length(parse_length(text).unwrap()), text);
+        assert_eq!(format_length(parse_length(text).unwrap()), text);
     }
-    assert_eq!(spoken_length(Duration::from_secs(90)), "90 seconds");
+    assert_eq!(format_length(Duration::from_secs(90)), "90 seconds");
     assert_eq!(parse_length("soon"), None);
 }
 
@@ -101,9 +101,9 @@ fn lengths_are_read_as_they_are_spoken() {
 fn a_commit_is_a_whole_id() {
     let whole = "0123456789".repeat(4);
     for text in [whole.as_str(), &"a".repeat(64)] {
-        let commit = Commit::parse(text).unwrap();
+        let commit = CommitId::parse(text).unwrap();
         assert_eq!(serde_json::to_string(&commit).unwrap(), format!("\"{text}\""));
-        assert_eq!(serde_json::from_str::<Commit>(&format!("\"{text}\"")).unwrap(), commit);
+        assert_eq!(serde_json::from_str::<CommitId>(&format!("\"{text}\"")).unwrap(), commit);
     }
     for text in [
         "",
@@ -114,6 +114,6 @@ fn a_commit_is_a_whole_id() {
         &whole.replace('0', "g"),
         &format!(" {}", &whole[1..]),
     ] {
-        assert!(Commit::parse(text).is_err(), "{text}");
+        assert!(CommitId::parse(text).is_err(), "{text}");
     }
 }

@@ -100,7 +100,7 @@ async fn a_form_of_a_teams_own_is_not_doubled_wherever_it_is(forge: Forge) {
     }
 }
 
-fn heading(field: &lazarus::mission::proposal::form::Field) -> String {
+fn heading(field: &lazarus::mission::proposal::form::FormField) -> String {
     format!("### {}\n\n", field.label)
 }
 

@@ -9,16 +9,16 @@ use crate::laws::people::world;
 use crate::laws::world::{AUTHOR, Half, World};
 use crate::support::missions::missing;
 use fastrand::Rng;
-use lazarus::mission::approval::policy::{Approval, ApprovalMode, asked_digest, requested_digest};
+use lazarus::mission::approval::policy::{Approval, ApprovalMode, approval_digest, requested_digest};
 use lazarus::mission::cell::health::Health;
-use lazarus::mission::cell::{CellFacts, Part, Sight, Sighting};
+use lazarus::mission::cell::{CellFacts, CellObservation, Part, PartObservation};
 use lazarus::mission::observation::{CommentFacts, Comments, Observation, Origin};
 use lazarus::mission::plan::change::Change;
 use lazarus::mission::plan::step::preview;
 use lazarus::mission::proposal::{Proposal, Spec};
 use lazarus::mission::record::{Binding, IssueState, Record};
 use lazarus::mission::status::label::Label;
-use lazarus::mission::status::lifecycle::Situation;
+use lazarus::mission::status::lifecycle::Lifecycle;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -49,13 +49,13 @@ fn for_each_world(check: impl Fn(&mut Rng, World)) {
 
 /// What a pass over it would do; none where nobody looks at it.
 fn previewed(world: &World) -> Vec<Change> {
-    let is_seen = world.record.is_some() || world.issue.state != IssueState::Gone;
+    let is_seen = world.record.is_some() || world.issue.state != IssueState::Deleted;
     if is_seen { preview(&world.observed()) } else { Vec::new() }
 }
 
 fn check_still(world: &World) {
     let said: Vec<String> = previewed(world).iter().map(ToString::to_string).collect();
-    assert_eq!(said, [""; 0], "{:#?}", Situation::of(&world.observed()));
+    assert_eq!(said, [""; 0], "{:#?}", Lifecycle::of(&world.observed()));
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn law_2_preview_is_truth() {
         let mut made: Vec<Change> = halves.into_iter().flat_map(|half| half.made).collect();
         // That a comment was found to be ours is a part of having posted it.
         if made.iter().any(|change| matches!(change, Change::PostComment { .. })) {
-            made.retain(|change| !matches!(change, Change::RememberComment { .. }));
+            made.retain(|change| !matches!(change, Change::RecordComment { .. }));
         }
         let made: Vec<String> = made.iter().map(ToString::to_string).collect();
         assert!(!is_known || made == previewed, "{made:#?} {previewed:#?}");
@@ -99,7 +99,7 @@ fn law_3_settled_one_pass_leads_to_an_empty_plan() {
         let missing = missing(&seen);
         let asks = missing.comments || missing.timeline;
         // What is in the way of a cell may be gone at any time.
-        let is_blocked = matches!(Situation::of(&world.observed()), Situation::Blocked(_));
+        let is_blocked = matches!(Lifecycle::of(&world.observed()), Lifecycle::Blocked(_));
         // A repair that the hour has no room for waits for the next audit.
         let comment = world.record.as_ref().and_then(|record| record.comment.as_ref());
         let is_doubted = comment.is_some_and(|comment| !comment.is_confirmed);
@@ -113,17 +113,17 @@ fn law_4_quiet_nothing_published_ticks_while_the_verdict_holds() {
     for_each_world(|random, mut world| {
         world.settle();
         let told =
-            |world: &World| world.record.as_ref().and_then(|record| record.said.as_ref()).map(|said| said.verdict);
-        let before = (Situation::of(&world.observed()), told(&world));
+            |world: &World| world.record.as_ref().and_then(|record| record.published.as_ref()).map(|said| said.verdict);
+        let before = (Lifecycle::of(&world.observed()), told(&world));
         world.later(random.i64(1..100));
         let failed = world.record.as_ref().and_then(|record| record.worktree.failed.as_ref());
         let is_due = failed.is_some_and(|failed| failed.retry_at <= world.here.now);
         let mut later = world.clone();
         later.pass();
-        if !is_due && (Situation::of(&world.observed()), told(&later)) == before {
+        if !is_due && (Lifecycle::of(&world.observed()), told(&later)) == before {
             // An alarm is due by the mere passing of time; once it is said, all is still.
-            if previewed(&world).iter().any(|change| matches!(change, Change::PostAlarm { .. })) {
-                let spoken = previewed(&world).into_iter().filter(|change| !change.is_memory());
+            if previewed(&world).iter().any(|change| matches!(change, Change::PostAlert { .. })) {
+                let spoken = previewed(&world).into_iter().filter(|change| !change.is_record_only());
                 assert_eq!(spoken.count(), 1);
                 world.settle();
             }
@@ -187,7 +187,7 @@ fn ours(world: &World) -> Vec<&str> {
 }
 
 fn phase(world: &World) -> Option<(String, Option<Health>)> {
-    let said = world.record.as_ref()?.said.as_ref()?;
+    let said = world.record.as_ref()?.published.as_ref()?;
     Some((said.phase.to_string(), said.verdict.map(|verdict| verdict.health)))
 }
 
@@ -210,7 +210,7 @@ fn law_6_ours_only_no_plan_names_a_label_or_comment_of_others() {
     for_each_world(|_, world| {
         let seen = world.observed();
         // Nor is an alarm ever touched again.
-        let stays = |comment: &&CommentFacts| !seen.here.is_ours(comment.poster) || comment.alarm.is_some();
+        let stays = |comment: &&CommentFacts| !seen.here.is_ours(comment.poster) || comment.alert.is_some();
         let theirs = world.comments.iter().filter(stays);
         let theirs: Vec<i64> = theirs.map(|comment| comment.id).collect();
         for change in previewed(&world) {
@@ -234,19 +234,19 @@ fn law_7_say_what_you_saw_the_labels_tell_the_verdict() {
         world.pass();
         let Some((phase, health)) = phase(&world).filter(|_| world.issue.state == IssueState::Open) else { return };
         let record = world.record.as_ref().unwrap();
-        let is_silent = matches!(Situation::of(&world.observed()), Situation::ForAnotherHost);
-        if record.elsewhere.is_some() || is_silent {
+        let is_silent = matches!(Lifecycle::of(&world.observed()), Lifecycle::NotForThisHost);
+        if record.other_owner.is_some() || is_silent {
             return;
         }
         let mut wanted = vec!["kind/mission-proposal".to_owned(), format!("mission/{phase}")];
         wanted.extend(health.map(|health| format!("health/{health}")));
-        let approval = match (&record.asking, &record.approval) {
+        let approval = match (&record.approval_request, &record.approval) {
             (Some(_), _) => Some("approval/needed"),
             (None, Some(_)) => Some("approval/granted"),
             (None, None) => None,
         };
         wanted.extend(approval.filter(|_| phase != "invalid").map(str::to_owned));
-        wanted.extend(record.said.as_ref().and_then(|said| said.says).map(|says| format!("wizard/{says}")));
+        wanted.extend(record.published.as_ref().and_then(|said| said.agent_state).map(|says| format!("wizard/{says}")));
         wanted.extend(health.filter(|_| world.here.has_label).map(|_| "host/alpha".to_owned()));
         wanted.sort_unstable();
         assert_eq!(ours(&world), wanted);
@@ -268,8 +268,8 @@ fn for_each_pass(check: impl Fn(&World, &[Half], &World)) {
 fn belongings(world: &World) -> BTreeMap<String, CellFacts> {
     let cells = world.cells.values().chain(world.archives.values());
     let marked = cells.filter_map(|place| match place {
-        Sighting::Cell(cell) => Some((cell.config.as_ref()?.get("mark")?.to_string(), (**cell).clone())),
-        Sighting::Absent | Sighting::NotADirectory(_) | Sighting::Failed(_) => None,
+        CellObservation::Cell(cell) => Some((cell.config.as_ref()?.get("mark")?.to_string(), (**cell).clone())),
+        CellObservation::Absent | CellObservation::NotADirectory(_) | CellObservation::Failed(_) => None,
     });
     marked.collect()
 }
@@ -279,13 +279,13 @@ fn law_8_nothing_is_lost_and_whole_cells_are_all_that_moves() {
     for_each_pass(|before, halves, after| {
         let others = |world: &World| {
             let places = world.cells.values().chain(world.archives.values());
-            places.filter(|place| matches!(place, Sighting::NotADirectory(_))).count()
+            places.filter(|place| matches!(place, CellObservation::NotADirectory(_))).count()
         };
         assert_eq!(others(before), others(after));
         let kept = belongings(after);
         for (mark, cell) in belongings(before) {
             let found = &kept[&mark];
-            for part in Part::ALL.into_iter().filter(|part| *cell.part(*part) != Sight::Missing) {
+            for part in Part::ALL.into_iter().filter(|part| *cell.part(*part) != PartObservation::Missing) {
                 assert_eq!(found.part(part), cell.part(part), "{part:?}");
             }
             assert!(cell.heartbeat.is_none() || found.heartbeat == cell.heartbeat);
@@ -310,10 +310,10 @@ fn law_8_no_cell_is_moved_away_on_absence_alone_or_while_its_wizard_works() {
         let record = seen.record.as_ref().unwrap();
         let was_told = match before.issue.state {
             IssueState::Closed => true,
-            IssueState::Gone => before.told_gone >= 1 || record.state != IssueState::Open || is_elsewhere(seen),
+            IssueState::Deleted => before.told_gone >= 1 || record.state != IssueState::Open || is_elsewhere(seen),
             IssueState::Open => is_elsewhere(seen),
         };
-        assert!(was_told && !seen.is_braked);
+        assert!(was_told && !seen.is_held);
         let now = seen.here.now;
         let had_time = record.ended_at.is_some_and(|ended_at| now >= ended_at.plus(seen.here.close_grace));
         assert!(had_time || seen.here.close_grace.is_zero() || !is_beating(seen), "its wizard is at work");
@@ -322,7 +322,7 @@ fn law_8_no_cell_is_moved_away_on_absence_alone_or_while_its_wizard_works() {
 
 /// Whether another root has the first comment of ours, or had it when the comments were read last.
 fn is_elsewhere(seen: &Observation) -> bool {
-    let is_known = seen.record.as_ref().is_some_and(|record| record.elsewhere.is_some());
+    let is_known = seen.record.as_ref().is_some_and(|record| record.other_owner.is_some());
     let first = seen.our_comments().first().and_then(|comment| comment.marker.as_ref()?.root);
     match seen.comments {
         Comments::Unread => is_known,
@@ -332,7 +332,7 @@ fn is_elsewhere(seen: &Observation) -> bool {
 
 /// Whether a whole cell has a beat that is young by the shortest of all limits.
 fn is_beating(seen: &Observation) -> bool {
-    let Sighting::Cell(cell) = &seen.sighting else { return false };
+    let CellObservation::Cell(cell) = &seen.sighting else { return false };
     let Some(beat) = cell.heartbeat.as_ref().filter(|_| cell.is_whole()) else { return false };
     let is_at_work = !["done", "failed"].contains(&beat.heartbeat.state.as_str());
     let age = |at| seen.here.now.after(at).num_seconds();
@@ -354,7 +354,7 @@ fn law_9_nothing_that_needs_an_approval_is_made_without_one() {
             let is_news = bound.as_ref().is_none_or(|bound| bound.spec != spec || bound.name != name);
             let is_needed = is_asked || (bound.is_none() && spec.cell.is_some());
             if is_news && is_needed {
-                let digest = asked_digest(&Proposal { name, spec, invisible: 0, outside: 0 });
+                let digest = approval_digest(&Proposal { name, spec, invisible: 0, outside: 0 });
                 assert_eq!(approval.map(|approval| approval.digest), Some(digest.clone()), "{change}");
                 assert!(
                     before.approved.contains(&requested_digest(&digest)),
@@ -378,10 +378,10 @@ fn is_as_filed(world: &World) -> bool {
 
 /// What a change accepts for a mission, and on which approval.
 fn accepted(change: &Change) -> Option<(Proposal, Option<Approval>)> {
-    let (Change::CreateCell { papers: _, worktree: _, record }
-    | Change::RestoreCell { papers: _, name: _, displaced: _, missing: _, record }
+    let (Change::CreateCell { manifest: _, worktree: _, record }
+    | Change::RestoreCell { manifest: _, name: _, displaced: _, missing: _, record }
     | Change::BindCell { record }
-    | Change::Remember { record }) = change
+    | Change::WriteRecord { record }) = change
     else {
         return None;
     };
@@ -402,7 +402,7 @@ fn check_files(before: &World, halves: &[Half]) {
         let spec: Spec = serde_json::from_value(file["spec"].clone()).unwrap();
         let name = file["name"].as_str().unwrap().to_owned();
         let is_accepted = bound.spec == spec && bound.name == name;
-        let digest = asked_digest(&Proposal { name, spec, invisible: 0, outside: 0 });
+        let digest = approval_digest(&Proposal { name, spec, invisible: 0, outside: 0 });
         assert!(is_accepted || before.approved.contains(&requested_digest(&digest)), "{change}");
     }
 }

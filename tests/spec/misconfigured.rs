@@ -4,7 +4,7 @@ use crate::support::forge::{FORM_PATH, Forge};
 use crate::support::host::{Host, Run, run};
 use crate::support::repository::Repository;
 use crate::support::service::{command as command_of, start};
-use lazarus::config::{Environment, Flags, Places, Settings, SettingsFile};
+use lazarus::config::{ConfigPaths, Environment, Flags, Settings, SettingsFile};
 use reqwest::Method;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -117,7 +117,7 @@ fn yaml_in_a_file_that_is_called_json_is_told_as_such() {
 fn a_hosts_file_goes_before_the_one_of_a_checkout_which_is_named() {
     let host = Host::new();
     let [of_host, local] = ["etc.json", "local.json"].map(|name| host.path().join(name));
-    let places = Places { host: &of_host, local: &local };
+    let places = ConfigPaths { host: &of_host, local: &local };
     let load = |flags: &Flags| Settings::load_from(flags, &Environment::new(), places).unwrap().0;
     let cells = |cells: u64| json!({ "limits": { "cells": cells } }).to_string();
     std::fs::write(&local, cells(1)).unwrap();

@@ -52,10 +52,10 @@ async fn a_filed_form_becomes_a_cell_two_writes_and_then_silence(forge: Forge) {
     assert!(comment.contains("**Active, waiting for the first heartbeat.**"), "{comment}");
     assert!(comment.contains(&format!("lazarus-pit beat --cell {}", cell.display())), "{comment}");
     check_whole(&cell);
-    let papers: Value =
+    let manifest: Value =
         serde_json::from_str(&std::fs::read_to_string(cell.join("meta/mission.json")).unwrap()).unwrap();
-    assert_eq!((&papers["name"], &papers["status"]), (&json!("raise the dead"), &json!("active")));
-    assert_eq!((&papers["spec"]["wizard"], &papers["issue"]["number"]), (&json!("merlin"), &json!(number)));
+    assert_eq!((&manifest["name"], &manifest["status"]), (&json!("raise the dead"), &json!("active")));
+    assert_eq!((&manifest["spec"]["wizard"], &manifest["issue"]["number"]), (&json!("merlin"), &json!(number)));
 
     let quiet = host.once(&repository).await;
     assert_eq!((writes(&quiet), changes(&quiet)), (0, 0), "{quiet}");

@@ -4,15 +4,15 @@ use crate::life::scenes::{AUTHOR, MAINTAINER, as_left, clicked, event, here, in_
 use crate::support::cells::{at, beaten, seconds};
 use crate::support::missions::{active, missing, proposal, settled};
 use lazarus::mission::approval::policy::Denial;
-use lazarus::mission::cell::Sighting;
+use lazarus::mission::cell::CellObservation;
 use lazarus::mission::observation::{CommentFacts, Comments, Observation, Timeline};
 use lazarus::mission::plan::change::Change;
 use lazarus::mission::plan::step::preview;
-use lazarus::mission::record::{Record, Spoken};
+use lazarus::mission::record::{Record, StatusComment};
 use lazarus::mission::status::label::Label;
 use lazarus::mission::text::sha256;
 
-fn spoken(observation: &Observation) -> &Spoken {
+fn spoken(observation: &Observation) -> &StatusComment {
     observation.record.as_ref().unwrap().comment.as_ref().unwrap()
 }
 
@@ -41,7 +41,7 @@ fn later(observation: Observation, shift: i64) -> Observation {
 
 /// What is written on the issue.
 fn written(observation: &Observation) -> Vec<String> {
-    preview(observation).iter().filter(|change| !change.is_memory()).map(ToString::to_string).collect()
+    preview(observation).iter().filter(|change| !change.is_record_only()).map(ToString::to_string).collect()
 }
 
 fn record(observation: &mut Observation) -> &mut Record {
@@ -80,7 +80,7 @@ fn repairs_are_among_the_six_edits_of_an_hour_and_the_next_audit_looks_again() {
     observation.comments = Comments::Unread;
     assert!(missing(&observation).comments, "it is looked at again");
     let mut next = later(read(observation, forge), 3_700);
-    if let Sighting::Cell(cell) = &mut next.sighting {
+    if let CellObservation::Cell(cell) = &mut next.sighting {
         cell.heartbeat = beaten(3_690, "working").heartbeat;
     }
     assert_eq!(written(&next).len(), 1);
@@ -100,7 +100,7 @@ fn a_comment_that_was_deleted_is_posted_again_at_most_once_an_hour() {
     let mut once_more = deleted(posted);
     assert_eq!(written(&once_more), [""; 0]);
     // Also for news.
-    once_more.sighting = Sighting::Cell(Box::new(beaten(-400, "working")));
+    once_more.sighting = CellObservation::Cell(Box::new(beaten(-400, "working")));
     assert_eq!(written(&once_more), ["add `health/stale`"]);
     let mut waiting = settled(once_more);
     waiting.comments = Comments::Unread;
@@ -114,7 +114,7 @@ fn the_remembered_comment_is_ours_also_after_a_change_of_account() {
     let former = |comment: &mut CommentFacts| comment.poster = 77;
     assert_eq!(preview(&read(active(beaten(-10, "working")), former)), []);
     let mut stale = read(active(beaten(-10, "working")), former);
-    stale.sighting = Sighting::Cell(Box::new(beaten(-400, "working")));
+    stale.sighting = CellObservation::Cell(Box::new(beaten(-400, "working")));
     let written = written(&stale);
     assert!(written.contains(&"edit the comment: active, stale (silent)".to_owned()), "{written:?}");
     assert!(!written.iter().any(|change| change.starts_with("post")), "{written:?}");
@@ -153,7 +153,7 @@ fn asked() -> Observation {
 }
 
 fn denial(observation: &Observation) -> Option<Denial> {
-    settled(observation.clone()).record.unwrap().asking.unwrap().denial
+    settled(observation.clone()).record.unwrap().approval_request.unwrap().denial
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn edited() -> Observation {
 }
 
 fn beat(mut observation: Observation, shift: i64) -> Observation {
-    if let Sighting::Cell(cell) = &mut observation.sighting {
+    if let CellObservation::Cell(cell) = &mut observation.sighting {
         cell.heartbeat = beaten(shift, "working").heartbeat;
     }
     observation

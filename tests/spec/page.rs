@@ -12,7 +12,7 @@ use lazarus::http::page::{fleet, mission};
 use lazarus::mission::cell::health::Health;
 use lazarus::mission::cell::heartbeat::WizardState;
 use lazarus::mission::identity::{MissionId, WizardName};
-use lazarus::mission::record::Happened;
+use lazarus::mission::record::Event;
 use lazarus::mission::status::phase::Phase;
 use lazarus::mission::text::quoted_spans;
 use scene::{before, everything, fleet_of, id, judged, unwell};
@@ -61,8 +61,8 @@ fn the_worst_come_first_and_of_those_the_longest() {
 fn every_column_sorts_both_ways_and_what_has_nothing_there_comes_last() {
     let change = |number: i64, wizard: &str, minutes: Option<i64>, says| MissionView {
         wizard: WizardName::parse(wizard).ok(),
-        beaten_at: minutes.map(before),
-        says,
+        last_heartbeat_at: minutes.map(before),
+        agent_state: says,
         name: Some(format!("mission {}", 9 - number)),
         since: Some(before(number)),
         ..scene::mission(number)
@@ -186,7 +186,7 @@ fn code_spans_of_messages_are_quoted_where_markdown_is_not_read() {
     let mut snapshot = unwell(mixed(), 3);
     let what = "`merlin` set ``a `b` c`` and `` ` ``";
     snapshot.passes.errors = vec![what.to_owned()];
-    let changes = [Happened { at: snapshot.tick.now(), what: what.to_owned() }].into();
+    let changes = [Event { at: snapshot.tick.now(), what: what.to_owned() }].into();
     snapshot.missions = vec![Arc::new(MissionView { changes, ..scene::mission(2) })];
     snapshot.passes.forge_error = Some("`GET /x`: 502".to_owned());
     let [fleet, mission] = [fleet(&snapshot, ""), mission(&snapshot, id(2)).unwrap()].map(|html| text(&html));
@@ -233,7 +233,8 @@ fn a_mission_tells_its_facts_and_what_to_do_next() {
 
 #[test]
 fn a_cell_that_had_a_heartbeat_never_looks_as_if_it_had_none() {
-    let lost = MissionView { beaten_at: None, ever_beat: true, ..judged(1, Health::Incomplete, "missing", 90) };
+    let lost =
+        MissionView { last_heartbeat_at: None, ever_heartbeat: true, ..judged(1, Health::Incomplete, "missing", 90) };
     let told = told_of(&lost);
     has(&told, "Last heartbeat there was one, and none can be read now");
     assert!(!told.contains("never"), "{told}");
@@ -242,7 +243,7 @@ fn a_cell_that_had_a_heartbeat_never_looks_as_if_it_had_none() {
 
 #[test]
 fn an_edit_that_waits_for_approval_is_what_comes_next() {
-    let told = told_of(&MissionView { asks: true, ..judged(1, Health::Healthy, "beating", 90) });
+    let told = told_of(&MissionView { needs_a_person: true, ..judged(1, Health::Healthy, "beating", 90) });
     has(&told, "Next: read the edit that waits for approval, in the comment on the issue.");
 }
 
@@ -306,7 +307,7 @@ fn every_verdict_has_its_words_and_its_next_step() {
 #[test]
 fn a_question_stands_on_the_page_with_who_asks_it_and_since_when() {
     let message = Some("May I delete the <b>3</b> tests?".to_owned());
-    let waiting = MissionView { says: Some(WizardState::Waiting), message, ..scene::mission(1) };
+    let waiting = MissionView { agent_state: Some(WizardState::Waiting), message, ..scene::mission(1) };
     has(&told_of(&waiting), "Waiting for you: May I delete the <b>3</b> tests? Asked by merlin , since 2026-");
     has(&told_of(&waiting), "Next: answer it on alpha ;");
     has(
@@ -317,7 +318,7 @@ fn a_question_stands_on_the_page_with_who_asks_it_and_since_when() {
     has(&told_of(&silent), "Stale: the wizard is silent Waiting for you: May I delete the <b>3</b> tests? . Asked by");
     has(&told_of(&MissionView { message: None, ..waiting }), "Waiting for you: the wizard left no message");
     let failed = MissionView {
-        says: Some(WizardState::Failed),
+        agent_state: Some(WizardState::Failed),
         message: Some("no more mana".to_owned()),
         wizard: None,
         ..judged(1, Health::Stale, "agent-failed", 90)
@@ -344,8 +345,8 @@ fn a_page_tells_what_is_wrong_and_what_is_remarkable_without_backticks() {
 fn a_mission_of_which_nothing_is_known_has_a_page_too() {
     let known = scene::mission(1);
     let nothing = MissionView {
-        asks: false,
-        ever_beat: false,
+        needs_a_person: false,
+        ever_heartbeat: false,
         mission_id: known.mission_id,
         has_cell: false,
         is_archived: false,
@@ -357,9 +358,9 @@ fn a_mission_of_which_nothing_is_known_has_a_page_too() {
         reason: None,
         problem: None,
         since: None,
-        beaten_at: None,
-        says: None,
-        says_since: None,
+        last_heartbeat_at: None,
+        agent_state: None,
+        agent_state_since: None,
         message: None,
         notes: Vec::new(),
         wizard: None,

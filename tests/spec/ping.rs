@@ -2,7 +2,7 @@
 
 use crate::support::listener::Listener;
 use lazarus::engine::notifiers::ping::{Ping, fail_url};
-use lazarus::world::log_once::{News, Told};
+use lazarus::world::log_once::{LogChange, LogOnce};
 use url::Url;
 
 #[tokio::test]
@@ -33,11 +33,14 @@ fn the_address_of_failures_keeps_its_query() {
 
 #[test]
 fn a_trouble_is_told_when_it_comes_changes_and_goes() {
-    let mut told = Told::default();
+    let mut told = LogOnce::default();
     let heard = ["", "down", "down", "slow", "slow", "", "", "down"].map(|trouble| {
         let trouble = Some(trouble.to_owned()).filter(|trouble| !trouble.is_empty());
-        told.hear(trouble)
+        told.observe(trouble)
     });
-    let trouble = |what: &str| Some(News::Trouble(what.to_owned()));
-    assert_eq!(heard, [None, trouble("down"), None, trouble("slow"), None, Some(News::Over), None, trouble("down")]);
+    let trouble = |what: &str| Some(LogChange::Failing(what.to_owned()));
+    assert_eq!(
+        heard,
+        [None, trouble("down"), None, trouble("slow"), None, Some(LogChange::Resolved), None, trouble("down")]
+    );
 }

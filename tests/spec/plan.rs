@@ -5,13 +5,13 @@ use crate::support::cells::{at, beaten, whole};
 use crate::support::missions::{
     active, body, comment, edit, labelled, missing, planned_cell, planned_status, proposal, settled, waiting,
 };
-use lazarus::mission::cell::{Failure, FileKind, Part, Sight, Sighting};
-use lazarus::mission::fleet::admission::{Admission, Limit};
+use lazarus::mission::cell::{CellObservation, FileKind, Part, PartObservation, ReadFailure};
+use lazarus::mission::fleet::admission::{Admission, CapacityLimit};
 use lazarus::mission::observation::{Comments, Observation, Take};
-use lazarus::mission::plan::project::expected;
+use lazarus::mission::plan::project::project;
 use lazarus::mission::plan::step::preview;
 use lazarus::mission::record::IssueState;
-use lazarus::mission::status::lifecycle::Situation;
+use lazarus::mission::status::lifecycle::Lifecycle;
 use std::sync::Arc;
 
 const ID: &str = "52985a61-b87c-52fd-9ad8-9a45c2899dd4";
@@ -23,7 +23,7 @@ fn check(observation: &Observation, expected: &[&str]) {
 
 fn with_cell(change: impl Fn(&mut lazarus::mission::cell::CellFacts)) -> Observation {
     let mut observation = active(beaten(-10, "working"));
-    if let Sighting::Cell(cell) = &mut observation.sighting {
+    if let CellObservation::Cell(cell) = &mut observation.sighting {
         change(cell);
     }
     observation
@@ -55,11 +55,11 @@ fn a_proposal_waits_for_its_host_and_for_room() {
     let pending = &["add `kind/mission-proposal`, `mission/pending`", "post the comment: pending", "remember: pending"];
     check(&proposal(&[("Host", "beta")]), pending);
     for limit in [
-        Limit::Cells(1),
-        Limit::CellsPerAuthor(1),
-        Limit::NewCellsPerPass(1),
-        Limit::FreeBytes(1),
-        Limit::FreeInodes(1),
+        CapacityLimit::Cells(1),
+        CapacityLimit::CellsPerAuthor(1),
+        CapacityLimit::NewCellsPerPass(1),
+        CapacityLimit::FreeBytes(1),
+        CapacityLimit::FreeInodes(1),
     ] {
         let mut full = proposal(&[]);
         full.admission = Admission::Full(limit);
@@ -75,7 +75,7 @@ fn an_issue_that_is_no_proposal_or_not_open_is_left_alone() {
     let quoted = format!("I quote:\n{}", other.issue.body);
     edit(&mut other, &quoted);
     other.issue.labels = labelled(&["health/stale", "bug"]);
-    assert_eq!(Situation::of(&other), Situation::NotAProposal);
+    assert_eq!(Lifecycle::of(&other), Lifecycle::NotAProposal);
     check(&other, &[]);
     let mut closed = proposal(&[]);
     closed.issue.state = IssueState::Closed;
@@ -113,7 +113,7 @@ fn a_quiet_mission_needs_nothing() {
 #[test]
 fn a_change_of_health_costs_one_label_write_and_one_edit() {
     let mut observation = active(beaten(-10, "working"));
-    observation.sighting = Sighting::Cell(Box::new(beaten(-400, "working")));
+    observation.sighting = CellObservation::Cell(Box::new(beaten(-400, "working")));
     check(
         &observation,
         &["add `health/stale`", "edit the comment: active, stale (silent)", "remember: active, stale (silent)"],
@@ -123,7 +123,7 @@ fn a_change_of_health_costs_one_label_write_and_one_edit() {
 #[test]
 fn what_is_missing_is_made_again_and_told() {
     check(
-        &with_cell(|cell| cell.see(Part::Artifacts, Sight::Missing)),
+        &with_cell(|cell| cell.see(Part::Artifacts, PartObservation::Missing)),
         &[
             "make `artifacts/` again in the cell `ID`",
             "edit the comment: active, healthy (beating)",
@@ -131,11 +131,11 @@ fn what_is_missing_is_made_again_and_told() {
         ],
     );
     check(
-        &with_cell(|cell| cell.see(Part::Token, Sight::Missing)),
+        &with_cell(|cell| cell.see(Part::Token, PartObservation::Missing)),
         &["make `config/heartbeat.token` again in the cell `ID`"],
     );
     let mut vanished = active(beaten(-10, "working"));
-    vanished.sighting = Sighting::Absent;
+    vanished.sighting = CellObservation::Absent;
     check(
         &vanished,
         &[
@@ -150,7 +150,7 @@ fn what_is_missing_is_made_again_and_told() {
 #[test]
 fn a_heartbeat_that_had_beaten_is_never_made_again_and_wrong_things_are_never_replaced() {
     let gone = with_cell(|cell| {
-        cell.see(Part::Heartbeat, Sight::Missing);
+        cell.see(Part::Heartbeat, PartObservation::Missing);
         cell.heartbeat = None;
     });
     check(
@@ -162,8 +162,8 @@ fn a_heartbeat_that_had_beaten_is_never_made_again_and_wrong_things_are_never_re
         ],
     );
     let linked = with_cell(|cell| {
-        cell.see(Part::Logs, Sight::WrongType(FileKind::Link));
-        cell.see(Part::Log, Sight::Missing);
+        cell.see(Part::Logs, PartObservation::WrongType(FileKind::Link));
+        cell.see(Part::Log, PartObservation::Missing);
     });
     check(
         &linked,
@@ -178,8 +178,8 @@ fn a_heartbeat_that_had_beaten_is_never_made_again_and_wrong_things_are_never_re
 #[test]
 fn an_unborn_heartbeat_is_made_again() {
     let mut observation = active(whole());
-    if let Sighting::Cell(cell) = &mut observation.sighting {
-        cell.see(Part::Heartbeat, Sight::Missing);
+    if let CellObservation::Cell(cell) = &mut observation.sighting {
+        cell.see(Part::Heartbeat, PartObservation::Missing);
         cell.heartbeat = None;
     }
     check(
@@ -195,7 +195,7 @@ fn an_unborn_heartbeat_is_made_again() {
 #[test]
 fn our_own_failure_repairs_nothing() {
     let mut observation = active(beaten(-10, "working"));
-    observation.sighting = Sighting::Failed(Failure::Io);
+    observation.sighting = CellObservation::Failed(ReadFailure::Io);
     check(
         &observation,
         &["add `health/unknown`", "edit the comment: active, unknown (io)", "remember: active, unknown (io)"],
@@ -283,7 +283,7 @@ fn a_second_label_of_one_name_is_surplus() {
 #[test]
 fn of_a_cell_that_could_not_be_made_nothing_new_is_said() {
     let mut failed = proposal(&[]);
-    let made = expected(&failed, &planned_cell(&failed));
+    let made = project(&failed, &planned_cell(&failed));
     failed.record = made.record;
     assert_eq!(planned_status(&failed), []);
     check(
@@ -382,14 +382,14 @@ fn comments_are_asked_for_only_where_the_plan_depends_on_them() {
 #[test]
 fn what_stands_in_a_cells_place_is_never_touched() {
     let mut blocked = proposal(&[]);
-    blocked.sighting = Sighting::NotADirectory(FileKind::File);
+    blocked.sighting = CellObservation::NotADirectory(FileKind::File);
     check(
         &blocked,
         &["add `kind/mission-proposal`, `mission/pending`", "post the comment: pending", "remember: pending"],
     );
     check(&settled(blocked), &[]);
     let mut known = proposal(&[]);
-    known.sighting = Sighting::Cell(Box::new(whole()));
+    known.sighting = CellObservation::Cell(Box::new(whole()));
     assert_eq!(preview(&known)[0].to_string(), format!("take up the cell `{ID}`"));
 }
 

@@ -5,7 +5,7 @@ use crate::support::host::{Host, Run, run};
 use lazarus::cli::ci_job::error_line;
 use lazarus::mission::text::{Printable, printable_json, printable_lines};
 use lazarus::sandbox::Fault;
-use lazarus::world::terminal::{Printed, Screen, Tone};
+use lazarus::world::terminal::{Printed, Terminal, Tone};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::os::unix::fs::symlink;
@@ -44,7 +44,7 @@ fn what_is_foreign_is_printed_on_one_line_and_can_still_be_told() {
 
 #[test]
 fn only_our_own_colours_reach_a_terminal() {
-    let screen = Screen { width: None, has_colours: true };
+    let screen = Terminal { width: None, has_colours: true };
     let mut text = Printed::default();
     text.paint("\u{1b}[2Jbad", Tone::Bad, screen);
     writeln!(text, " {}", HOSTILE[0]).unwrap();

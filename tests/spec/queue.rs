@@ -183,7 +183,7 @@ async fn more_than_fit_become_one_look_at_everything_and_nothing_is_lost() {
     queue.add(issue(most + 1));
     queue.add(issue(most + 2));
     let left: BTreeSet<Key> = drain(&queue).await.into_iter().collect();
-    assert_eq!(left, BTreeSet::from([Key::Audit, issue(most + 2)]));
+    assert_eq!(left, BTreeSet::from([Key::Resync, issue(most + 2)]));
 }
 
 #[tokio::test]

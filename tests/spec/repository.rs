@@ -4,7 +4,7 @@ use lazarus::mission::identity::RepositoryName;
 use lazarus::mission::repository::{
     FoundRepository, Lookup, RepositoryAnswer, RepositoryFacts, RepositoryProblem, assess_answer,
 };
-use lazarus::mission::root_metadata::KnownRepository;
+use lazarus::mission::root_metadata::RepositoryRef;
 
 const ASKED: &str = "owner/missions";
 
@@ -26,7 +26,7 @@ fn moved() -> RepositoryAnswer {
 /// What an answer comes to, in one line.
 fn told(remembered: Option<i64>, answer: RepositoryAnswer) -> String {
     match assess_answer(&name(ASKED), remembered, answer) {
-        Ok(Lookup::Found(FoundRepository { known: KnownRepository { id, name }, asked_for, web_url: _ })) => {
+        Ok(Lookup::Found(FoundRepository { known: RepositoryRef { id, name }, asked_for, web_url: _ })) => {
             let renamed = asked_for.map_or(String::new(), |old| format!(", was {old}"));
             format!("{name} ({id}){renamed}")
         }

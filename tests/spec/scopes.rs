@@ -7,8 +7,8 @@ use crate::support::missions::active;
 use crate::support::repository::Repository;
 use crate::support::{cells, soon, stories};
 use lazarus::engine::snapshot::Passes;
-use lazarus::http::page::mission::Mission;
-use lazarus::mission::failure::{Failure, FailureScope};
+use lazarus::http::page::mission::MissionPage;
+use lazarus::mission::failure::{FailureScope, MissionFailure};
 use lazarus::mission::identity::RepositoryName;
 use lazarus::mission::observation::{Comments, Observation};
 use lazarus::mission::plan::change::Change;
@@ -89,7 +89,7 @@ async fn a_comment_that_the_forge_refuses_is_out_of_date_and_labels_go_on(forge:
     assert_eq!(repository.comment(number).await, comment);
     let refusal = shown.missions[0].comment_refusal.clone().unwrap();
     assert!(refusal.contains("user is blocked"), "{refusal}");
-    let page = Mission::find(&shown, shown.missions[0].mission_id).unwrap();
+    let page = MissionPage::find(&shown, shown.missions[0].mission_id).unwrap();
     let page = serde_json::to_value(&page).unwrap();
     assert!(page["outdated"].as_str().unwrap().contains("user is blocked"), "{page:#}");
     daemon.stop().await;
@@ -128,8 +128,8 @@ async fn an_archived_repository_is_one_repositorys_trouble(forge: Forge) {
     let first = listed().await;
     assert!(first.contains("is archived") && !first.contains("out of date"), "{first}");
     let of_archived = |cell: &PathBuf| {
-        let papers = std::fs::read_to_string(cell.join("meta/mission.json")).unwrap();
-        papers.contains(&archived.name)
+        let manifest = std::fs::read_to_string(cell.join("meta/mission.json")).unwrap();
+        manifest.contains(&archived.name)
     };
     let cell = host.cells().into_iter().find(of_archived).unwrap();
     host.beat(&cell, &[]).await;
@@ -266,7 +266,7 @@ fn a_write_error_tells_whose_trouble_it_is_and_whether_it_passes() {
 }
 
 /// Takes a whole turn in which each change that `fails` names fails with this.
-fn turn(seen: Observation, failure: Option<&Failure>, fails: fn(&Change) -> bool) -> Vec<String> {
+fn turn(seen: Observation, failure: Option<&MissionFailure>, fails: fn(&Change) -> bool) -> Vec<String> {
     let mut candidate = Candidate::new(seen);
     let mut made = Vec::new();
     loop {
@@ -293,7 +293,7 @@ fn turn(seen: Observation, failure: Option<&Failure>, fails: fn(&Change) -> bool
 
 #[test]
 fn what_fails_for_good_is_remembered_until_it_is_over() {
-    let refused = Failure::new("forbidden", "user is blocked", true, cells::at(0));
+    let refused = MissionFailure::new("forbidden", "user is blocked", true, cells::at(0));
     let is_label = |change: &Change| change.is_about_labels();
     let mut seen = active(cells::beaten(-10, "working"));
     seen.issue.labels.retain(|label| !label.name.starts_with("health/"));
@@ -304,6 +304,6 @@ fn what_fails_for_good_is_remembered_until_it_is_over() {
     assert!(!again.iter().any(|change| change.contains("what failed")), "it is known: {again:?}");
     let over = turn(seen, None, is_label);
     assert_eq!(over.last().unwrap(), "remember that nothing fails");
-    let later = Failure::new("forbidden", "user is blocked", true, cells::at(60)).after(Some(&refused));
+    let later = MissionFailure::new("forbidden", "user is blocked", true, cells::at(60)).after(Some(&refused));
     assert_eq!(later.since, cells::at(0));
 }

@@ -8,8 +8,8 @@ use crate::support::soon;
 use chrono::{TimeDelta, Utc};
 use lazarus::mission::cell::clock_skew::ClockOffset;
 use lazarus::mission::cell::health::{Facts, assess};
-use lazarus::mission::cell::heartbeat_request::{Before, SentBeat};
-use lazarus::mission::cell::{CellFacts, Sighting};
+use lazarus::mission::cell::heartbeat_request::{Before, HeartbeatRequest};
+use lazarus::mission::cell::{CellFacts, CellObservation};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -34,7 +34,7 @@ fn a_clock_is_off_beyond_two_minutes_and_told_in_one_unit() {
     ] {
         assert_eq!(told(shift), wanted, "{shift}");
     }
-    let year_9999 = SentBeat::parse(br#"{"timestamp": "9999-12-31T23:59:59Z"}"#).unwrap();
+    let year_9999 = HeartbeatRequest::parse(br#"{"timestamp": "9999-12-31T23:59:59Z"}"#).unwrap();
     let heartbeat = year_9999.following(Before::default(), at(0)).unwrap().heartbeat;
     assert!(heartbeat.clock_offset().unwrap().to_string().ends_with(" d ahead"));
 }
@@ -43,7 +43,7 @@ fn a_clock_is_off_beyond_two_minutes_and_told_in_one_unit() {
 fn a_sent_heartbeat_counts_from_when_it_came() {
     for shift in [-86_400, -121, -90, 0, 90, 121, 86_400] {
         let body = json!({ "timestamp": at(shift) }).to_string();
-        let sent = SentBeat::parse(body.as_bytes()).unwrap();
+        let sent = HeartbeatRequest::parse(body.as_bytes()).unwrap();
         let heartbeat = sent.following(Before::default(), at(0)).unwrap().heartbeat;
         assert_eq!(heartbeat.timestamp, Some(at(0)), "{shift}");
         assert_eq!(heartbeat.sender_timestamp, (shift.abs() > 120).then(|| at(shift)));
@@ -53,9 +53,9 @@ fn a_sent_heartbeat_counts_from_when_it_came() {
 #[test]
 fn the_senders_own_time_decides_nothing() {
     let verdict = |cell: CellFacts| {
-        let sighting = Sighting::Cell(Box::new(cell));
+        let sighting = CellObservation::Cell(Box::new(cell));
         let stale_after = Duration::from_secs(300);
-        assess(&Facts { sighting: &sighting, bound: true, ever_beat: true, stale_after, now: at(0) })
+        assess(&Facts { sighting: &sighting, bound: true, ever_heartbeat: true, stale_after, now: at(0) })
     };
     for cell in [beaten(-10, "working"), beaten(-301, "working"), beaten(-301, "done"), beat(Some(121), "waiting", 0)] {
         for shift in [-86_400, 0, 86_400] {

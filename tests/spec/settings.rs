@@ -112,7 +112,7 @@ fn a_token_may_come_from_standard_input() {
         let mut child = command.args(arguments).stdin(piped()).stdout(piped()).stderr(piped()).spawn().unwrap();
         std::io::Write::write_all(&mut child.stdin.take().unwrap(), given.as_bytes()).unwrap();
         let told = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
-        assert_eq!(!told.contains("settings-unusable"), is_taken, "{told}");
+        assert_eq!(!told.contains("configuration-unusable"), is_taken, "{told}");
         assert!(!told.contains("0123abcd") && !told.contains("two words"), "{told}");
         command = host.command("lazarus-reconcile");
     }

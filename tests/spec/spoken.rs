@@ -1,7 +1,7 @@
 //! Numbers as people read them.
 
-use lazarus::mission::text::spoken_bytes;
-use lazarus::mission::time::spoken_age;
+use lazarus::mission::text::format_bytes;
+use lazarus::mission::time::format_age;
 
 #[test]
 fn a_number_of_bytes_has_the_largest_unit_that_fits_and_tenths_where_there_are_any() {
@@ -17,7 +17,7 @@ fn a_number_of_bytes_has_the_largest_unit_that_fits_and_tenths_where_there_are_a
         (1 << 60, "1 EiB"),
         (u64::MAX, "15.9 EiB"),
     ] {
-        assert_eq!(spoken_bytes(bytes), spoken, "{bytes}");
+        assert_eq!(format_bytes(bytes), spoken, "{bytes}");
     }
 }
 
@@ -34,6 +34,6 @@ fn an_age_has_the_largest_unit_that_it_has_two_of() {
         (172_799, "47 hours ago"),
         (172_800, "2 days ago"),
     ] {
-        assert_eq!(spoken_age(seconds), spoken, "{seconds}");
+        assert_eq!(format_age(seconds), spoken, "{seconds}");
     }
 }

@@ -9,7 +9,7 @@ use chrono::DateTime;
 use lazarus::mission::cell::starts::{STARTS_MAX, Starts};
 use lazarus::mission::identity::MissionId;
 use lazarus::mission::time::Timestamp;
-use lazarus::world::cells::heartbeats::Beats;
+use lazarus::world::cells::heartbeats::HeartbeatReceiver;
 use lazarus::world::store::root::Root;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -35,7 +35,7 @@ fn the_first_start_after_a_heartbeat_is_known_or_nobody_is_spared() {
 
 /// A heartbeat over HTTP at some moment.
 fn beat_over_http(host: &Host, cell: &Path, when: Timestamp, body: &str) {
-    let beats = Beats::new(Arc::new(Root::open(&host.root()).unwrap()));
+    let beats = HeartbeatReceiver::new(Arc::new(Root::open(&host.root()).unwrap()));
     let id = MissionId::parse(cell.file_name().unwrap().to_str().unwrap()).unwrap();
     let token = std::fs::read_to_string(cell.join("config/heartbeat.token")).unwrap();
     beats.beat(id, token.trim().as_bytes(), Some(body.as_bytes()), when).unwrap();

@@ -2,7 +2,7 @@
 
 use crate::support::host::Host;
 use lazarus::cli::console::progress;
-use lazarus::world::terminal::{Screen, Table, Tone};
+use lazarus::world::terminal::{Table, Terminal, Tone};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use std::io::Read;
@@ -60,9 +60,9 @@ fn a_table_fits_its_terminal_and_says_what_it_leaves_out() {
     let rows =
         vec![(Tone::Bad, ["stale".to_owned(), "x".repeat(40)]), (Tone::Good, ["healthy".to_owned(), "é".repeat(9)])];
     let table = Table { head: ["HEALTH", "WHAT"], rows };
-    let plain = table.render(Screen::default());
+    let plain = table.render(Terminal::default());
     assert_eq!(plain.as_str(), format!("HEALTH   WHAT\nstale    {}\nhealthy  ééééééééé\n", "x".repeat(40)));
-    let fitted = table.render(Screen { width: Some(20), has_colours: true });
+    let fitted = table.render(Terminal { width: Some(20), has_colours: true });
     assert_eq!(
         fitted.as_str(),
         format!(

@@ -4,14 +4,14 @@
 use crate::life::scenes::{AUTHOR, MAINTAINER, clicked, here, in_label_mode};
 use crate::support::missions::{body, edit, proposal, retitle, settled};
 use lazarus::mission::approval::policy::Denial;
-use lazarus::mission::cell::{FileKind, Sighting};
-use lazarus::mission::fleet::admission::{Admission, Limit};
+use lazarus::mission::cell::{CellObservation, FileKind};
+use lazarus::mission::fleet::admission::{Admission, CapacityLimit};
 use lazarus::mission::observation::{Comments, Observation};
 use lazarus::mission::plan::change::Change;
 use lazarus::mission::plan::step::preview;
 use lazarus::mission::status::comment::render;
 use lazarus::mission::status::compose::status;
-use lazarus::mission::status::lifecycle::{Situation, Waiting};
+use lazarus::mission::status::lifecycle::{Lifecycle, Waiting};
 
 /// A proposal whose author is trusted; approvers are named where some are.
 fn trusted(answers: &[(&str, &str)], approvers: &[i64]) -> Observation {
@@ -28,11 +28,11 @@ fn is_made(observation: &Observation) -> bool {
 }
 
 fn denial(observation: &Observation) -> Option<Denial> {
-    settled(observation.clone()).record.unwrap().asking.unwrap().denial
+    settled(observation.clone()).record.unwrap().approval_request.unwrap().denial
 }
 
 fn comment(observation: &Observation) -> String {
-    let (status, _) = status(observation, &Situation::of(observation)).unwrap();
+    let (status, _) = status(observation, &Lifecycle::of(observation)).unwrap();
     render(&observation.here, &status)
 }
 
@@ -60,7 +60,7 @@ fn an_edit_of_a_trusted_authors_mission_waits_and_the_comment_says_why() {
         edit(&mut back, &body(&[]));
         settled(back)
     };
-    assert!(back.record.unwrap().asking.is_none(), "it is as it was accepted");
+    assert!(back.record.unwrap().approval_request.is_none(), "it is as it was accepted");
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_trusted_author_confirms_an_edit_by_their_own_click() {
 #[test]
 fn the_first_text_counts_also_where_it_has_to_wait_or_to_be_corrected() {
     let mut full = trusted(&[], &[]);
-    full.admission = Admission::Full(Limit::Cells(1));
+    full.admission = Admission::Full(CapacityLimit::Cells(1));
     let mut room = settled(full);
     room.admission = Admission::Admitted;
     room.comments = Comments::Read(Vec::new());
@@ -91,16 +91,16 @@ fn the_first_text_counts_also_where_it_has_to_wait_or_to_be_corrected() {
     edit(&mut wrong, &body(&[]));
     assert!(waits_for_approval(&wrong), "nobody knows who has corrected it");
     let mut blocked = trusted(&[], &[]);
-    blocked.sighting = Sighting::NotADirectory(FileKind::File);
+    blocked.sighting = CellObservation::NotADirectory(FileKind::File);
     let mut free = settled(blocked);
-    free.sighting = Sighting::Absent;
+    free.sighting = CellObservation::Absent;
     free.comments = Comments::Read(Vec::new());
     assert!(is_made(&free) && waits_for_approval(&edited(free)));
 }
 
 fn waits_for_approval(observation: &Observation) -> bool {
     let waiting = |waits: &lazarus::mission::status::lifecycle::Waits| matches!(waits.waiting, Waiting::Approval(_));
-    matches!(Situation::of(observation), Situation::Waits(waits) if waiting(&waits))
+    matches!(Lifecycle::of(observation), Lifecycle::Waits(waits) if waiting(&waits))
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn a_trusted_author_cannot_agree_alone_to_take_over_a_cell_that_exists() {
     let existing = [("Existing cell", "123e4567-e89b-12d3-a456-426614174000")];
     let mut asked = trusted(&existing, &[]);
     asked.mission_id = asked.proposal().unwrap().spec.cell.unwrap();
-    asked.sighting = Sighting::Cell(Box::new(crate::support::cells::whole()));
+    asked.sighting = CellObservation::Cell(Box::new(crate::support::cells::whole()));
     let own = clicked(settled(asked), AUTHOR, 5);
     assert!(matches!(denial(&own), Some(Denial::Author(by)) if by.id == AUTHOR));
 }

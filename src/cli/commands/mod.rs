@@ -4,12 +4,12 @@ pub mod man;
 pub mod serve;
 
 use crate::cli::arguments::{
-    Command, ConfigCommand, Doctor, Gc, Install, Pass, Reconcile, Scan, SettingsFlags, Status,
+    Command, ConfigCommand, Doctor, Gc, Install, Pass, Reconcile, Scan, SettingsFlags, StatusArguments,
 };
 use crate::cli::ci_job;
 use crate::cli::commands::man::{completions, man_page, write_man_pages};
 use crate::cli::commands::serve::{ServeError, serve, stopped};
-use crate::cli::console::{Console, Progress, start_logging};
+use crate::cli::console::{Console, ProgressLine, start_logging};
 use crate::cli::exit::Exit;
 use crate::config::{Environment, Flags, SCHEMA, Settings, SettingsError, shown};
 use crate::demo::{DemoError, Directory, demo};
@@ -27,7 +27,7 @@ use crate::provision::install::report::InstallReport;
 use crate::provision::install::{self, InstallError};
 use crate::world::clock::now;
 use crate::world::store::root::RootError;
-use crate::world::terminal::Screen;
+use crate::world::terminal::Terminal;
 use std::io::IsTerminal;
 use std::path::Path;
 
@@ -74,7 +74,7 @@ fn run_pass(arguments: Pass) -> Exit {
         let passed = match runtime(settings.concurrent_missions) {
             Ok(runtime) if dry_run => runtime.block_on(pass::preview(settings, &scope, now())),
             Ok(runtime) => {
-                let progress = Progress::begin();
+                let progress = ProgressLine::begin();
                 runtime.block_on(pass::once(settings, &scope, now, &|done, total| progress.show(done, total)))
             }
             Err(error) => return console.failed(&format!("cannot start: {error}")),
@@ -144,7 +144,7 @@ fn judged(report: &Report, exit_code: bool) -> Exit {
         Exit::Failed
     } else if exit_code && report.is_preview && report.has_changes() {
         Exit::Changes
-    } else if exit_code && (has_given_up || (!report.is_preview && report.has_alarm())) {
+    } else if exit_code && (has_given_up || (!report.is_preview && report.has_alert())) {
         Exit::Alarm
     } else {
         Exit::Complete
@@ -213,8 +213,8 @@ fn run_man(directory: Option<&Path>) -> Exit {
     }
 }
 
-fn run_status(arguments: Status) -> Exit {
-    let Status { mission, json, settings } = arguments;
+fn run_status(arguments: StatusArguments) -> Exit {
+    let StatusArguments { mission, json, settings } = arguments;
     with_settings(settings, |settings, _, console| {
         let Some(subject) = mission else {
             return match fleet(settings, now()) {
@@ -245,8 +245,8 @@ fn run_config_show(flags: SettingsFlags, json: bool) -> Exit {
     }
 }
 
-fn screen() -> Screen {
-    Screen::of_stdout(std::env::var("NO_COLOR").ok().as_deref())
+fn screen() -> Terminal {
+    Terminal::of_stdout(std::env::var("NO_COLOR").ok().as_deref())
 }
 
 fn run_install(arguments: Install) -> Exit {

@@ -1,11 +1,11 @@
 //! From settings to a running service: listeners, ticks and signals, and whoever outside is told that we live.
 
 use crate::config::{DaemonSettings, Settings, SettingsError};
-use crate::engine::failure::Refusal;
+use crate::engine::failure::FatalError;
 use crate::engine::notifiers::ping::Ping;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::{self, Engine};
-use crate::http::server::Limits;
+use crate::http::server::ConnectionLimits;
 use crate::http::{Web, serve_doors, serve_page};
 use crate::mission::fleet::host_clock::HostClock;
 use crate::mission::fleet::job_status::{JobStatus, job_status};
@@ -13,7 +13,7 @@ use crate::mission::time::Timestamp;
 use crate::world::blocking_pool::blocking;
 use crate::world::clock;
 use crate::world::cron_heartbeat::{self, Job, Pulse};
-use crate::world::http_client::CourierError;
+use crate::world::http_client::HttpClientError;
 use rustix::process::setpriority_process;
 use sd_notify::NotifyState;
 use std::net::SocketAddr;
@@ -44,13 +44,13 @@ const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 pub enum ServeError {
     /// A person has to act.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(#[from] FatalError),
     /// A setting.
     #[error(transparent)]
     Settings(#[from] SettingsError),
     /// The watcher elsewhere.
     #[error("`daemon.ping_url`: {0}")]
-    Ping(#[from] CourierError),
+    Ping(#[from] HttpClientError),
     /// An address cannot be listened on.
     #[error("`{key}`: cannot listen on `{address}`: {cause}; choose another address, or stop what is there")]
     Listen {
@@ -73,7 +73,7 @@ pub enum ServeError {
 pub async fn serve(settings: Settings, clock: fn() -> Timestamp) -> Result<(), ServeError> {
     let DaemonSettings { interval, listen, page_listen, .. } = settings.daemon;
     let (webhook_secret, page_token) = (settings.daemon.webhook_secret()?, settings.daemon.page_token()?);
-    let heralds = Heralds {
+    let heralds = Notifiers {
         ping: settings.daemon.ping_url.as_ref().map(Ping::new).transpose()?,
         directory: settings.daemon.heartbeat_directory.clone(),
     };
@@ -93,7 +93,7 @@ pub async fn serve(settings: Settings, clock: fn() -> Timestamp) -> Result<(), S
         metrics: daemon.metrics(),
         webhook_secret,
         page_token,
-        limits: Limits::default(),
+        limits: ConnectionLimits::default(),
     });
     let (closing, is_closing) = watch::channel(false);
     let mut served = JoinSet::new();
@@ -187,15 +187,15 @@ async fn tick(ticks: mpsc::Sender<HostClock>, interval: Duration, clock: fn() ->
 
 /// Who else is told after each pass.
 #[derive(Debug)]
-struct Heralds {
+struct Notifiers {
     /// `daemon.ping_url`
     ping: Option<Ping>,
     /// `daemon.heartbeat_directory`
     directory: Option<PathBuf>,
 }
 
-impl Heralds {
-    async fn tell(&mut self, snapshot: &Snapshot) {
+impl Notifiers {
+    async fn notify(&mut self, snapshot: &Snapshot) {
         let is_complete = snapshot.passes.last_complete;
         if let Some(directory) = self.directory.clone() {
             let pulse = Pulse {
@@ -220,7 +220,7 @@ fn status(snapshot: &Snapshot) -> JobStatus {
 }
 
 /// Tells, after each pass, that we live and how it went.
-async fn tell(mut snapshots: watch::Receiver<Arc<Snapshot>>, interval: Duration, mut heralds: Heralds) {
+async fn tell(mut snapshots: watch::Receiver<Arc<Snapshot>>, interval: Duration, mut heralds: Notifiers) {
     let patience = interval.saturating_mul(WATCHDOG_INTERVALS);
     if sd_notify::watchdog_enabled().is_some_and(|given| given < patience) {
         notify(&[NotifyState::WatchdogUsec(u32::try_from(patience.as_micros()).unwrap_or(u32::MAX))]);
@@ -232,7 +232,7 @@ async fn tell(mut snapshots: watch::Receiver<Arc<Snapshot>>, interval: Duration,
         if ended > told {
             told = ended;
             notify(&[NotifyState::Watchdog, NotifyState::Status(&summary(&snapshot))]);
-            heralds.tell(&snapshot).await;
+            heralds.notify(&snapshot).await;
         }
     }
 }

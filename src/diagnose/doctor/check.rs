@@ -2,14 +2,14 @@
 
 use crate::mission::text::Printable;
 use crate::world::forge::ForgeError;
-use crate::world::terminal::{Printed, Screen, Tone};
+use crate::world::terminal::{Printed, Terminal, Tone};
 use serde::Serialize;
 use std::fmt::Write;
 
 /// How a check came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Outcome {
+pub enum CheckOutcome {
     /// It is as it should be.
     Pass,
     /// It could not be looked at, since something before it is wrong or nothing asks for it.
@@ -20,7 +20,7 @@ pub enum Outcome {
     Failure,
 }
 
-impl Outcome {
+impl CheckOutcome {
     /// All of them, as the summary counts them.
     pub const ALL: [Self; 4] = [Self::Pass, Self::Skipped, Self::Warning, Self::Failure];
 
@@ -42,7 +42,7 @@ pub struct Check {
     /// What was looked at: a fixed word.
     pub check: &'static str,
     /// How it came out.
-    pub outcome: Outcome,
+    pub outcome: CheckOutcome,
     /// What is wrong: a fixed word, one of [`FAULTS`]; null where nothing is.
     pub fault: Option<&'static str>,
     /// What was found.
@@ -53,7 +53,7 @@ pub struct Check {
 
 /// Every fault that is found by name, in the order of the documents.
 pub const FAULTS: [&str; 69] = [
-    "settings-unusable",
+    "configuration-unusable",
     "forge-not-set",
     "forge-unresolved",
     "forge-refused",
@@ -128,13 +128,13 @@ impl Check {
     /// All is well.
     #[must_use]
     pub fn pass(check: &'static str, found: impl Into<String>) -> Self {
-        Self { check, outcome: Outcome::Pass, fault: None, found: found.into(), next: None }
+        Self { check, outcome: CheckOutcome::Pass, fault: None, found: found.into(), next: None }
     }
 
     /// It could not be looked at, and why.
     #[must_use]
     pub fn skipped(check: &'static str, why: impl Into<String>) -> Self {
-        Self { check, outcome: Outcome::Skipped, fault: None, found: why.into(), next: None }
+        Self { check, outcome: CheckOutcome::Skipped, fault: None, found: why.into(), next: None }
     }
 
     /// Not as good as it should be.
@@ -145,7 +145,7 @@ impl Check {
         found: impl Into<String>,
         next: impl Into<String>,
     ) -> Self {
-        Self { outcome: Outcome::Warning, ..Self::failure(check, fault, found, next) }
+        Self { outcome: CheckOutcome::Warning, ..Self::failure(check, fault, found, next) }
     }
 
     /// It does not work.
@@ -157,7 +157,7 @@ impl Check {
         next: impl Into<String>,
     ) -> Self {
         let (found, next) = (found.into(), Some(next.into()));
-        Self { check, outcome: Outcome::Failure, fault: Some(fault), found, next }
+        Self { check, outcome: CheckOutcome::Failure, fault: Some(fault), found, next }
     }
 }
 
@@ -170,13 +170,13 @@ impl Check {
 
     /// One line, and below it what to do.
     #[must_use]
-    pub fn render(&self, screen: Screen) -> Printed {
+    pub fn render(&self, screen: Terminal) -> Printed {
         let Self { check, outcome, fault, found, next } = self;
         let tone = match outcome {
-            Outcome::Pass => Tone::Good,
-            Outcome::Skipped => Tone::Plain,
-            Outcome::Warning => Tone::Doubtful,
-            Outcome::Failure => Tone::Bad,
+            CheckOutcome::Pass => Tone::Good,
+            CheckOutcome::Skipped => Tone::Plain,
+            CheckOutcome::Warning => Tone::Doubtful,
+            CheckOutcome::Failure => Tone::Bad,
         };
         let fault = fault.map_or(String::new(), |fault| format!(" [{fault}]"));
         let mut text = Printed::default();

@@ -2,7 +2,7 @@
 
 use crate::config::Settings;
 use crate::diagnose::doctor::check::Check;
-use crate::world::http_client::{Bearer, Courier};
+use crate::world::http_client::{Bearer, HttpClient};
 use crate::world::service::{self, Service};
 use crate::world::store::lock;
 use crate::world::store::root::Root;
@@ -41,7 +41,7 @@ async fn ping(settings: &Settings) -> Check {
     let Some(url) = &settings.daemon.ping_url else {
         return Check::skipped("ping", "there is no `daemon.ping_url`");
     };
-    let courier = match Courier::to(url.clone()) {
+    let courier = match HttpClient::to(url.clone()) {
         Ok(courier) => courier,
         Err(error) => {
             return Check::failure("ping", "ping-fails", error.to_string(), "`lazarus-reconcile config show`");
@@ -157,6 +157,6 @@ async fn ask(at: SocketAddr, path: &str, bearer: Option<&Bearer>) -> Result<(u16
     let ip = if at.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { at.ip() };
     let url =
         Url::parse(&format!("http://{}/{path}", SocketAddr::new(ip, at.port()))).map_err(|error| error.to_string())?;
-    let courier = Courier::to(url).map_err(|error| error.to_string())?;
+    let courier = HttpClient::to(url).map_err(|error| error.to_string())?;
     courier.read(bearer).await.map_err(|error| error.to_string())
 }

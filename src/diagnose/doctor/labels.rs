@@ -4,12 +4,12 @@ use crate::config::Settings;
 use crate::diagnose::doctor::check::Check;
 use crate::mission::plan::change::Change;
 use crate::mission::plan::root::{displaced_labels, plan_labels};
-use crate::mission::root_metadata::{KnownRepository, RepositoryLabel};
+use crate::mission::root_metadata::{RepositoryLabel, RepositoryRef};
 use crate::mission::text::code_span;
 use crate::world::forge::Gitea;
 
 /// Looks at the labels, as a pass does before it touches any issue.
-pub(super) async fn look(settings: &Settings, gitea: &Gitea, known: &KnownRepository) -> Vec<Check> {
+pub(super) async fn look(settings: &Settings, gitea: &Gitea, known: &RepositoryRef) -> Vec<Check> {
     let found = match gitea.repository(&known.name).labels().await {
         Ok(labels) => labels.into_iter().map(RepositoryLabel::from).collect::<Vec<_>>(),
         Err(error) => return vec![Check::of_forge("labels", &error)],

@@ -12,12 +12,12 @@ mod root;
 mod token;
 mod worktrees;
 
-pub use check::{Check, FAULTS, Outcome};
+pub use check::{Check, CheckOutcome, FAULTS};
 
 use crate::config::{Settings, SettingsError};
 use crate::mission::time::Timestamp;
 use crate::world::forge::Gitea;
-use crate::world::terminal::{Printed, Screen};
+use crate::world::terminal::{Printed, Terminal};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -35,11 +35,11 @@ pub struct Diagnosis {
 
 impl Diagnosis {
     fn of(checks: Vec<Check>) -> Self {
-        let mut summary: BTreeMap<_, _> = Outcome::ALL.map(|outcome| (outcome.word(), 0)).into_iter().collect();
+        let mut summary: BTreeMap<_, _> = CheckOutcome::ALL.map(|outcome| (outcome.word(), 0)).into_iter().collect();
         for check in &checks {
             *summary.entry(check.outcome.word()).or_default() += 1;
         }
-        let healthy = checks.iter().all(|check| check.outcome != Outcome::Failure);
+        let healthy = checks.iter().all(|check| check.outcome != CheckOutcome::Failure);
         Self { healthy, summary, checks }
     }
 
@@ -47,17 +47,17 @@ impl Diagnosis {
     #[must_use]
     pub fn without_settings(error: &SettingsError) -> Self {
         let next = "put that right; `lazarus-reconcile config schema` says what may stand there";
-        Self::of(vec![Check::failure("settings", "settings-unusable", error.to_string(), next)])
+        Self::of(vec![Check::failure("settings", "configuration-unusable", error.to_string(), next)])
     }
 }
 
 impl Diagnosis {
     /// One line a check, and the counts.
     #[must_use]
-    pub fn render(&self, screen: Screen) -> Printed {
+    pub fn render(&self, screen: Terminal) -> Printed {
         let mut text = Printed::default();
         self.checks.iter().for_each(|check| text.append(&check.render(screen)));
-        let [passed, skipped, warnings, failures] = Outcome::ALL.map(|outcome| self.summary[outcome.word()]);
+        let [passed, skipped, warnings, failures] = CheckOutcome::ALL.map(|outcome| self.summary[outcome.word()]);
         let counts = format!("{passed} passed, {skipped} skipped, {warnings} to look at, {failures} failed");
         let _ = writeln!(text, "{counts}");
         text
@@ -74,8 +74,8 @@ pub async fn doctor(settings: &Settings, clock: fn() -> Timestamp) -> Diagnosis 
     let root = root::look(settings, &mut checks);
     host::look(settings, &mut checks);
     if let Some(gitea) = look_at_forge(settings, clock, &mut checks).await {
-        let papers = root.as_ref().and_then(|root| root.file()).map(|file| &file.papers);
-        repository::look(settings, &gitea, papers, &mut checks).await;
+        let manifest = root.as_ref().and_then(|root| root.file()).map(|file| &file.manifest);
+        repository::look(settings, &gitea, manifest, &mut checks).await;
         worktrees::look(settings, &gitea, &mut checks).await;
         alerts::look(settings, &gitea, &mut checks).await;
     }

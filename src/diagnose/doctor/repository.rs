@@ -6,7 +6,7 @@ use crate::diagnose::doctor::labels;
 use crate::mission::approval::policy::ApprovalMode;
 use crate::mission::identity::RepositoryName;
 use crate::mission::repository::FoundRepository;
-use crate::mission::root_metadata::{KnownRepository, RootPapers};
+use crate::mission::root_metadata::{RepositoryRef, RootMetadata};
 use crate::mission::text::{code_span, shown};
 use crate::provision::install::plan::fault_of;
 use crate::world::forge::issue_forms::{FormFault, FoundForm, find_form};
@@ -14,7 +14,7 @@ use crate::world::forge::repository::{RepositoryError, find_repository};
 use crate::world::forge::{ForgeError, Gitea, Repository};
 
 /// Looks at each repository of the settings.
-pub(super) async fn look(settings: &Settings, gitea: &Gitea, papers: Option<&RootPapers>, checks: &mut Vec<Check>) {
+pub(super) async fn look(settings: &Settings, gitea: &Gitea, manifest: Option<&RootMetadata>, checks: &mut Vec<Check>) {
     let names = match settings.repositories() {
         Ok(names) => names,
         Err(error) => {
@@ -24,7 +24,7 @@ pub(super) async fn look(settings: &Settings, gitea: &Gitea, papers: Option<&Roo
         }
     };
     for name in names {
-        let remembered = papers.and_then(|papers| papers.remembered(name));
+        let remembered = manifest.and_then(|manifest| manifest.remembered(name));
         match find_repository(gitea, name, remembered).await {
             Ok(FoundRepository { known, asked_for, web_url: _ }) => {
                 checks.push(found(&known, asked_for.as_ref()));
@@ -35,8 +35,8 @@ pub(super) async fn look(settings: &Settings, gitea: &Gitea, papers: Option<&Roo
     }
 }
 
-fn found(known: &KnownRepository, asked_for: Option<&RepositoryName>) -> Check {
-    let KnownRepository { id, name } = known;
+fn found(known: &RepositoryRef, asked_for: Option<&RepositoryName>) -> Check {
+    let RepositoryRef { id, name } = known;
     match asked_for {
         None => Check::pass("repository", format!("`{name}` is there (id {id})")),
         Some(old) => {
@@ -50,7 +50,7 @@ fn not_found(error: &RepositoryError) -> Check {
     Check::failure("repository", error.fault(), error.found(), error.next())
 }
 
-async fn inside(settings: &Settings, gitea: &Gitea, known: &KnownRepository, checks: &mut Vec<Check>) {
+async fn inside(settings: &Settings, gitea: &Gitea, known: &RepositoryRef, checks: &mut Vec<Check>) {
     let name = &known.name;
     checks.push(rights(gitea, name).await);
     if let Ok(repository) = gitea.repository(name).get().send().await {

@@ -2,8 +2,8 @@
 
 use crate::config::Settings;
 use crate::diagnose::doctor::check::Check;
-use crate::mission::fleet::admission::{Limit, shortage};
-use crate::mission::text::{shell_word, spoken_bytes};
+use crate::mission::fleet::admission::{CapacityLimit, shortage};
+use crate::mission::text::{format_bytes, shell_word};
 use crate::world::store::root::{ModeProblem, Root, RootError};
 
 /// Looks at the root. It, if there is one to look at.
@@ -29,8 +29,8 @@ pub(super) fn look(settings: &Settings, checks: &mut Vec<Check>) -> Option<Root>
         checks.push(space(settings, &root));
         return Some(root);
     };
-    checks.push(Check::pass("root", format!("`{path}` is root {} of host `{}`", file.root_id, file.papers.host)));
-    if let (Some(remembered), Some(now)) = (&file.papers.forge, &settings.forge_url)
+    checks.push(Check::pass("root", format!("`{path}` is root {} of host `{}`", file.root_id, file.manifest.host)));
+    if let (Some(remembered), Some(now)) = (&file.manifest.forge, &settings.forge_url)
         && remembered != now
     {
         let found = format!("its missions come from `{remembered}`, and `forge.url` is `{now}`");
@@ -106,17 +106,17 @@ fn space(settings: &Settings, root: &Root) -> Check {
     let Some(space) = root.space() else { return Check::skipped("space", "the file system does not tell") };
     let next = format!("{}, or a larger disk; until then new missions wait", settings.given.command("gc"));
     match shortage(space, settings.limits) {
-        Some(Limit::FreeInodes(reserve)) => {
+        Some(CapacityLimit::FreeInodes(reserve)) => {
             let left = space.inodes.map_or(0, |(free, _)| free);
             Check::failure("space", "root-full", format!("{left} inodes are free, {reserve} are to stay so"), next)
         }
-        Some(Limit::FreeBytes(reserve)) => {
-            let (left, reserve) = (spoken_bytes(space.bytes.0), spoken_bytes(reserve));
+        Some(CapacityLimit::FreeBytes(reserve)) => {
+            let (left, reserve) = (format_bytes(space.bytes.0), format_bytes(reserve));
             Check::failure("space", "root-full", format!("{left} are free, {reserve} are to stay so"), next)
         }
-        Some(Limit::Cells(_) | Limit::CellsPerAuthor(_) | Limit::NewCellsPerPass(_)) | None => {
+        Some(CapacityLimit::Cells(_) | CapacityLimit::CellsPerAuthor(_) | CapacityLimit::NewCellsPerPass(_)) | None => {
             let inodes = space.inodes.map_or(String::new(), |(free, _)| format!(", {free} inodes"));
-            Check::pass("space", format!("{} free{inodes}", spoken_bytes(space.bytes.0)))
+            Check::pass("space", format!("{} free{inodes}", format_bytes(space.bytes.0)))
         }
     }
 }

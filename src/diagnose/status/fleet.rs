@@ -5,14 +5,14 @@ use crate::diagnose::scan::{CellReport, Filter, scan, tone};
 use crate::diagnose::status::for_people::for_people;
 use crate::engine::report::counted;
 use crate::mission::cell::health::Health;
-use crate::mission::failure::Failure;
+use crate::mission::failure::MissionFailure;
 use crate::mission::identity::{HostName, MissionId, WizardName};
 use crate::mission::record::{IssueState, Record};
 use crate::mission::status::phase::Phase;
 use crate::mission::text::{Printable, shown, without_invisible};
-use crate::mission::time::{Timestamp, spoken_age};
+use crate::mission::time::{Timestamp, format_age};
 use crate::world::store::root::RootError;
-use crate::world::terminal::{Printed, Screen, Table, Tone};
+use crate::world::terminal::{Printed, Table, Terminal, Tone};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
@@ -25,7 +25,7 @@ const SUSPENDED_LONG: chrono::TimeDelta = chrono::TimeDelta::days(7);
 
 /// The JSON document of `status --json`.
 #[derive(Clone, Debug, Serialize)]
-pub struct Fleet {
+pub struct FleetTable {
     /// When it was looked at.
     pub generated_at: Timestamp,
     /// Where the cells are.
@@ -35,7 +35,7 @@ pub struct Fleet {
     /// How many missions there are in each phase; every key is always there, as are `elsewhere`, `gone` and `none`.
     pub summary: BTreeMap<&'static str, usize>,
     /// Every issue that is remembered, by repository and number, and then the cells without one.
-    pub missions: Vec<Mission>,
+    pub missions: Vec<MissionRow>,
     /// Issues and cells whose mission has been paused for more than a week.
     pub suspended_long: Vec<Paused>,
     /// What failed for a mission in its last turn, and stays so until a person does something.
@@ -61,7 +61,7 @@ pub struct Failing {
 
 /// One mission.
 #[derive(Clone, Debug, Serialize)]
-pub struct Mission {
+pub struct MissionRow {
     /// `owner/name#12`; null for a cell without an issue.
     pub issue: Option<String>,
     /// The title, as accepted, or as it was read last; null for a cell without an issue.
@@ -102,25 +102,25 @@ pub struct Paused {
 }
 
 /// Looks at everything in the root. Takes no lock, asks nobody and writes nothing.
-pub fn fleet(settings: &Settings, now: Timestamp) -> Result<Fleet, RootError> {
+pub fn fleet(settings: &Settings, now: Timestamp) -> Result<FleetTable, RootError> {
     let scanned = scan(settings, &Filter::default(), now)?;
     let records = settings.open_root()?.records()?;
     let mut cells: HashMap<MissionId, CellReport> =
         scanned.cells.into_iter().map(|cell| (cell.mission_id, cell)).collect();
     let mut by_issue: Vec<&Record> = records.by_issue.values().collect();
     by_issue.sort_by_key(|record| (record.issue.repository.to_string(), record.issue.number));
-    let mut missions: Vec<Mission> = by_issue.iter().map(|record| Mission::of(record, &mut cells)).collect();
+    let mut missions: Vec<MissionRow> = by_issue.iter().map(|record| MissionRow::of(record, &mut cells)).collect();
     let failures =
         by_issue.iter().zip(&missions).filter_map(|(record, mission)| Failing::of(record, mission)).collect();
     let mut left: Vec<CellReport> = cells.into_values().collect();
     left.sort_by_key(|cell| cell.mission_id);
-    missions.extend(left.into_iter().map(Mission::without_issue));
+    missions.extend(left.into_iter().map(MissionRow::without_issue));
     let words = Phase::ALL.map(Phase::word).into_iter().chain(["elsewhere", "gone", "none"]);
     let mut summary: BTreeMap<&'static str, usize> = words.map(|word| (word, 0)).collect();
     for mission in &missions {
         *summary.entry(mission.phase).or_default() += 1;
     }
-    Ok(Fleet {
+    Ok(FleetTable {
         generated_at: now,
         missions_root: scanned.missions_root,
         host: scanned.host,
@@ -132,13 +132,13 @@ pub fn fleet(settings: &Settings, now: Timestamp) -> Result<Fleet, RootError> {
     })
 }
 
-impl Mission {
+impl MissionRow {
     fn of(record: &Record, cells: &mut HashMap<MissionId, CellReport>) -> Self {
         let binding = record.binding.as_ref();
-        let said = record.said.as_ref();
-        let phase = match (&record.elsewhere, record.state, said) {
+        let said = record.published.as_ref();
+        let phase = match (&record.other_owner, record.state, said) {
             (Some(_), _, _) => "elsewhere",
-            (None, IssueState::Gone, _) => "gone",
+            (None, IssueState::Deleted, _) => "gone",
             (None, IssueState::Open | IssueState::Closed, Some(said)) => said.phase.word(),
             (None, IssueState::Closed, None) => Phase::Closed.word(),
             (None, IssueState::Open, None) => Phase::Pending.word(),
@@ -158,7 +158,7 @@ impl Mission {
             for_people: for_people(record).filter(|_| record.is_served_here()),
             wizard: binding.and_then(|binding| binding.spec.wizard.clone()),
             since: said.map(|said| said.since),
-            elsewhere: record.elsewhere.as_ref().and_then(|elsewhere| elsewhere.host.clone()),
+            elsewhere: record.other_owner.as_ref().and_then(|elsewhere| elsewhere.host.clone()),
         }
     }
 
@@ -185,7 +185,7 @@ impl Mission {
     }
 
     fn row(&self) -> [String; 8] {
-        let age = self.heartbeat_age_seconds.map_or("-".to_owned(), spoken_age);
+        let age = self.heartbeat_age_seconds.map_or("-".to_owned(), format_age);
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         let phase = self.elsewhere.as_ref().map_or(self.phase.to_owned(), |host| format!("{} on {host}", self.phase));
         [
@@ -194,7 +194,7 @@ impl Mission {
             or_dash(self.reason.clone()),
             age,
             or_dash(self.wizard.as_ref().map(ToString::to_string)),
-            or_dash(self.since.map(Timestamp::spoken)),
+            or_dash(self.since.map(Timestamp::formatted)),
             or_dash(self.who()),
             or_dash(self.title.as_deref().map(shown)),
         ]
@@ -203,8 +203,8 @@ impl Mission {
 
 impl Failing {
     /// Where nothing can be written at all, the comment is out of date as soon as the cell is in another state of health.
-    fn of(record: &Record, mission: &Mission) -> Option<Self> {
-        let Failure { kind, message, is_permanent: _, since, is_of_comment } = *record.failure.clone()?;
+    fn of(record: &Record, mission: &MissionRow) -> Option<Self> {
+        let MissionFailure { kind, message, is_permanent: _, since, is_of_comment } = *record.failure.clone()?;
         let issue = record.issue.to_string();
         let published = record.published().map(|verdict| verdict.health);
         let comment_out_of_date = is_of_comment || (kind == ARCHIVED && mission.health != published);
@@ -221,10 +221,10 @@ impl Paused {
     }
 }
 
-impl Fleet {
+impl FleetTable {
     /// For people.
     #[must_use]
-    pub fn render(&self, screen: Screen) -> Printed {
+    pub fn render(&self, screen: Terminal) -> Printed {
         let rows =
             self.missions.iter().map(|mission| (mission.health.map_or(Tone::Plain, tone), mission.row())).collect();
         let head = ["HEALTH", "PHASE", "REASON", "HEARTBEAT", "WIZARD", "SINCE", "ISSUE", "TITLE"];
@@ -242,10 +242,11 @@ impl Fleet {
         for Failing { issue, kind: _, message, since, comment_out_of_date } in &self.failures {
             let line = without_invisible(message).0.split_whitespace().collect::<Vec<_>>().join(" ");
             let outdated = if *comment_out_of_date { "its comment is out of date: " } else { "" };
-            let _ = writeln!(text, "{issue} fails since {}: {outdated}{line}", since.spoken());
+            let _ = writeln!(text, "{issue} fails since {}: {outdated}{line}", since.formatted());
         }
         for Paused { issue, since, by } in &self.suspended_long {
-            let _ = writeln!(text, "{issue} has been suspended since {} by {by}, for more than a week", since.spoken());
+            let _ =
+                writeln!(text, "{issue} has been suspended since {} by {by}, for more than a week", since.formatted());
         }
         for message in &self.damaged {
             let _ = writeln!(text, "{}", Printable::new(message));

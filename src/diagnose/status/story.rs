@@ -2,12 +2,12 @@
 
 use crate::config::Settings;
 use crate::diagnose::status::for_people::for_people;
-use crate::engine::failure::{Refusal, Trouble};
-use crate::engine::reconcile::{Outcome, imagine};
+use crate::engine::failure::{Failure, FatalError};
+use crate::engine::reconcile::{TurnOutcome, simulate};
 use crate::engine::report;
 use crate::engine::survey::{CommentScope, Scope, SurveyRequest, survey};
-use crate::mission::cell::heartbeat::Beat;
-use crate::mission::cell::{Part, Sight, Sighting};
+use crate::mission::cell::heartbeat::ObservedHeartbeat;
+use crate::mission::cell::{CellObservation, Part, PartObservation};
 use crate::mission::identity::MissionId;
 use crate::mission::observation::Observation;
 use crate::mission::paths::{archive_path, cell_path};
@@ -15,14 +15,14 @@ use crate::mission::plan::step::Candidate;
 use crate::mission::proposal::Spec;
 use crate::mission::proposal::form::Form;
 use crate::mission::proposal::problem::Problem;
-use crate::mission::record::{Happened, IssueState, Record};
-use crate::mission::selector::{IssueArgument, Subject};
+use crate::mission::record::{Event, IssueState, Record};
+use crate::mission::selector::{IssueArgument, MissionSelector};
 use crate::mission::status::comment;
 use crate::mission::status::compose::status;
 use crate::mission::status::label::Label;
-use crate::mission::status::lifecycle::Situation;
+use crate::mission::status::lifecycle::Lifecycle;
 use crate::mission::text::{MESSAGE_SHOWN_MAX, one_line, shown};
-use crate::mission::time::{Timestamp, spoken_length};
+use crate::mission::time::{Timestamp, format_length};
 use crate::world::cells::look;
 use crate::world::store::root::{Records, Root, RootError};
 use serde::Serialize;
@@ -38,24 +38,24 @@ pub struct Story {
     /// The mission's id, where it has a cell, had one, or would get one.
     pub mission_id: Option<MissionId>,
     /// What the issue asks for.
-    pub asked: Option<Asked>,
+    pub asked: Option<RequestedSpec>,
     /// What follows from it.
     pub decided: Decided,
     /// What lies in the cell's place.
     pub on_disk: Option<OnDisk>,
     /// What the issue shows of it; null where the forge did not tell.
-    pub shown: Option<Shown>,
+    pub shown: Option<PublishedStatus>,
     /// What the next pass would do; null where that cannot be told.
     pub next: Option<Vec<String>>,
     /// The last changes, oldest first.
-    pub history: Vec<Happened>,
+    pub history: Vec<Event>,
     /// What could not be seen.
     pub troubles: Vec<String>,
 }
 
 /// What was asked.
 #[derive(Clone, Debug, Serialize)]
-pub struct Asked {
+pub struct RequestedSpec {
     /// The title.
     pub title: String,
     /// The author's id.
@@ -104,7 +104,7 @@ pub struct OnDisk {
 
 /// What people see.
 #[derive(Clone, Debug, Serialize)]
-pub struct Shown {
+pub struct PublishedStatus {
     /// The labels of ours on the issue.
     pub labels: Vec<String>,
     /// Our comment's id.
@@ -121,7 +121,7 @@ pub enum StoryError {
     Root(#[from] RootError),
     /// The forge or the settings, and nothing is remembered either.
     #[error(transparent)]
-    Refused(Refusal),
+    Refused(FatalError),
     /// There is no such issue; a flag of passes, which the refusal speaks of, has nothing to do with it.
     #[error("{0}")]
     NoIssue(String),
@@ -137,11 +137,11 @@ pub enum StoryError {
     },
 }
 
-impl From<Refusal> for StoryError {
-    fn from(refusal: Refusal) -> Self {
+impl From<FatalError> for StoryError {
+    fn from(refusal: FatalError) -> Self {
         match refusal {
-            Refusal::Issue(what) => Self::NoIssue(what),
-            Refusal::Settings(_) | Refusal::Root(_) | Refusal::Token(_) | Refusal::Repositories(_) => {
+            FatalError::Issue(what) => Self::NoIssue(what),
+            FatalError::Settings(_) | FatalError::Root(_) | FatalError::Token(_) | FatalError::Repositories(_) => {
                 Self::Refused(refusal)
             }
         }
@@ -149,16 +149,16 @@ impl From<Refusal> for StoryError {
 }
 
 /// Tells the story of one mission, with the forge's word if it can be had. Writes nothing.
-pub async fn story(settings: &Settings, subject: &Subject, now: Timestamp) -> Result<Story, StoryError> {
+pub async fn story(settings: &Settings, subject: &MissionSelector, now: Timestamp) -> Result<Story, StoryError> {
     let root = Arc::new(settings.open_root()?);
     let records = root.records()?;
     let remembered = remembered(&records, subject);
     let asked_for = match (subject, remembered) {
-        (Subject::Issue(issue), None) => issue.clone(),
+        (MissionSelector::Issue(issue), None) => issue.clone(),
         (_, Some(record)) => {
             IssueArgument { repository: Some(record.issue.repository.clone()), number: record.issue.number }
         }
-        (Subject::Mission(mission_id), None) => return cell_alone(settings, &root, *mission_id, now),
+        (MissionSelector::Mission(mission_id), None) => return cell_alone(settings, &root, *mission_id, now),
     };
     let scope = Scope::Issue { repository: asked_for.repository.clone(), number: asked_for.number };
     let surveyed = match settings.gitea() {
@@ -168,7 +168,7 @@ pub async fn story(settings: &Settings, subject: &Subject, now: Timestamp) -> Re
             let request = SurveyRequest { settings, scope, now, starts, fleet: &fleet, is_only_pass: true, comments };
             survey(request, gitea, &root).await
         }
-        Err(error) => Err(Refusal::Settings(error)),
+        Err(error) => Err(FatalError::Settings(error)),
     };
     let mut survey = match surveyed {
         Ok(survey) => survey,
@@ -178,18 +178,18 @@ pub async fn story(settings: &Settings, subject: &Subject, now: Timestamp) -> Re
             return Ok(from_memory(&root, record, vec![error.to_string()], now));
         }
     };
-    let troubles: Vec<String> = survey.troubles.iter().map(Trouble::message_with_subject).collect();
+    let troubles: Vec<String> = survey.failures.iter().map(Failure::message_with_subject).collect();
     match (survey.candidates.pop(), remembered) {
-        (Some(candidate), _) => Ok(Story { troubles, ..told(candidate, &survey.setup, now) }),
+        (Some(candidate), _) => Ok(Story { troubles, ..describe(candidate, &survey.setup, now) }),
         (None, Some(record)) => Ok(from_memory(&root, record, troubles, now)),
         (None, None) => Ok(not_ours(settings, &asked_for, troubles, now)),
     }
 }
 
-fn remembered<'a>(records: &'a Records, subject: &Subject) -> Option<&'a Record> {
+fn remembered<'a>(records: &'a Records, subject: &MissionSelector) -> Option<&'a Record> {
     let is_it = |record: &&Record| match subject {
-        Subject::Mission(id) => record.binding.as_ref().is_some_and(|binding| binding.mission_id == *id),
-        Subject::Issue(IssueArgument { repository, number }) => {
+        MissionSelector::Mission(id) => record.binding.as_ref().is_some_and(|binding| binding.mission_id == *id),
+        MissionSelector::Issue(IssueArgument { repository, number }) => {
             let is_there = repository.as_ref().is_none_or(|name| name.is_same(&record.issue.repository));
             record.issue.number == *number && is_there
         }
@@ -201,12 +201,12 @@ fn remembered<'a>(records: &'a Records, subject: &Subject) -> Option<&'a Record>
 }
 
 /// With the forge's word.
-fn told(mut candidate: Candidate, setup: &[crate::mission::plan::change::Change], now: Timestamp) -> Story {
+fn describe(mut candidate: Candidate, setup: &[crate::mission::plan::change::Change], now: Timestamp) -> Story {
     let observation = &candidate.seen.clone();
     let (issue, here) = (&observation.issue, &observation.here);
     let parsed = observation.proposal();
     let found = candidate.situation_in_fleet();
-    let Outcome { changes, .. } = imagine(candidate);
+    let TurnOutcome { changes, .. } = simulate(candidate);
     let changes = setup.iter().chain(&changes).map(ToString::to_string).collect();
     let labels = issue.labels.iter().filter(|attached| is_ours(&attached.name)).map(|attached| attached.name.clone());
     let record = observation.record.as_ref();
@@ -216,8 +216,8 @@ fn told(mut candidate: Candidate, setup: &[crate::mission::plan::change::Change]
         mission_id: observation
             .binding()
             .map(|binding| binding.mission_id)
-            .or_else(|| matches!(found, Situation::Active(_) | Situation::Waits(..)).then_some(observation.mission_id)),
-        asked: Some(Asked {
+            .or_else(|| matches!(found, Lifecycle::Active(_) | Lifecycle::Waits(..)).then_some(observation.mission_id)),
+        asked: Some(RequestedSpec {
             title: shown(&issue.title),
             author_id: issue.key.author_id,
             url: issue.url.clone(),
@@ -227,7 +227,7 @@ fn told(mut candidate: Candidate, setup: &[crate::mission::plan::change::Change]
         }),
         decided: decided(observation, &found),
         on_disk: Some(on_disk(&here.missions_root, observation.mission_id, &observation.sighting, record)),
-        shown: Some(Shown {
+        shown: Some(PublishedStatus {
             labels: labels.collect(),
             comment_id: record.and_then(|record| record.comment.as_ref()).map(|comment| comment.id),
             out_of_date: record.and_then(Record::comment_refusal).map(str::to_owned),
@@ -249,7 +249,7 @@ fn spoken(problem: &Problem) -> String {
 }
 
 /// Where there is a comment, it says why; else the situation does.
-fn decided(observation: &Observation, found: &Situation) -> Decided {
+fn decided(observation: &Observation, found: &Lifecycle) -> Decided {
     let here = &observation.here;
     if let Some((status, _)) = status(observation, found) {
         let words = comment::render(here, &status);
@@ -259,25 +259,25 @@ fn decided(observation: &Observation, found: &Situation) -> Decided {
         return Decided { state: status.summary(), why };
     }
     let (state, why) = match found {
-        Situation::ForAnotherHost => {
+        Lifecycle::NotForThisHost => {
             ("left alone", "another host is named in it, or `host.take` of this one is `named`".to_owned())
         }
-        Situation::Elsewhere(elsewhere, _) => {
+        Lifecycle::OwnedByOtherRoot(elsewhere, _) => {
             let host = elsewhere.host.as_ref().map_or("another host".to_owned(), |host| format!("host `{host}`"));
             ("elsewhere", format!("{host} serves it, on root {}; our comment there says so", elsewhere.root))
         }
-        Situation::Missing => {
+        Lifecycle::Missing => {
             ("missing", "the forge says that there is no such issue; one more pass has to be told the same".to_owned())
         }
-        Situation::Gone(_) => {
+        Lifecycle::Deleted(_) => {
             ("gone", "the issue was deleted; its cell is archived, and nothing of it is deleted".to_owned())
         }
-        Situation::Blocked(obstacle) => ("blocked", report::blocked(observation, here, obstacle).message),
-        Situation::NotAProposal
-        | Situation::Closed(_)
-        | Situation::Waits(..)
-        | Situation::Invalid(_)
-        | Situation::Active(_) => ("no proposal", why_not_ours()),
+        Lifecycle::Blocked(obstacle) => ("blocked", report::blocked(observation, here, obstacle).message),
+        Lifecycle::NotAProposal
+        | Lifecycle::Closed(_)
+        | Lifecycle::Waits(..)
+        | Lifecycle::Invalid(_)
+        | Lifecycle::Active(_) => ("no proposal", why_not_ours()),
     };
     Decided { state: state.to_owned(), why: vec![why] }
 }
@@ -311,18 +311,18 @@ fn not_ours(settings: &Settings, asked_for: &IssueArgument, troubles: Vec<String
 fn from_memory(root: &Root, record: &Record, troubles: Vec<String>, now: Timestamp) -> Story {
     let binding = record.binding.as_ref();
     let missions_root = root.path().display().to_string();
-    let state = record.said.as_ref().map_or("nothing was said yet".to_owned(), |said| match said.verdict {
+    let state = record.published.as_ref().map_or("nothing was said yet".to_owned(), |said| match said.verdict {
         None => said.phase.to_string(),
         Some(verdict) => format!("{}, {} ({})", said.phase, verdict.health, verdict.reason),
     });
-    let since = record.said.as_ref().map_or(String::new(), |said| format!(" since {}", said.since.spoken()));
+    let since = record.published.as_ref().map_or(String::new(), |said| format!(" since {}", said.since.formatted()));
     let why = for_people(record).into_iter();
     let why = why.chain([format!("from memory: so it was told last{since}")]).collect();
     Story {
         generated_at: now,
         issue: Some(record.issue.to_string()),
         mission_id: binding.map(|binding| binding.mission_id),
-        asked: record.name().map(|name| Asked {
+        asked: record.name().map(|name| RequestedSpec {
             title: shown(name),
             author_id: record.issue.author_id,
             url: String::new(),
@@ -346,11 +346,11 @@ fn from_memory(root: &Root, record: &Record, troubles: Vec<String>, now: Timesta
 fn cell_alone(settings: &Settings, root: &Root, mission_id: MissionId, now: Timestamp) -> Result<Story, StoryError> {
     let sighting = look::look(root, mission_id, root.resolver());
     let missions_root = root.path().display().to_string();
-    if sighting == Sighting::Absent {
+    if sighting == CellObservation::Absent {
         let list = settings.given.command("status");
         return Err(StoryError::NoMission { mission_id, root: missions_root, list });
     }
-    let limit = spoken_length(settings.stale_after);
+    let limit = format_length(settings.stale_after);
     let judge = settings.given.command("scan");
     let why = format!("it belongs to no issue; its limit is its own, else {limit}: {judge} judges it");
     Ok(Story {
@@ -367,18 +367,18 @@ fn cell_alone(settings: &Settings, root: &Root, mission_id: MissionId, now: Time
     })
 }
 
-fn on_disk(missions_root: &str, mission_id: MissionId, sighting: &Sighting, record: Option<&Record>) -> OnDisk {
+fn on_disk(missions_root: &str, mission_id: MissionId, sighting: &CellObservation, record: Option<&Record>) -> OnDisk {
     let archive = record.filter(|record| record.archive_deleted_at.is_none()).and_then(|record| record.archive);
     let archive = archive.map(|name| archive_path(missions_root, name));
     let path = cell_path(missions_root, mission_id);
-    let ever_beat = record.and_then(|record| record.binding.as_ref()).is_some_and(|binding| binding.ever_beat);
+    let ever_beat = record.and_then(|record| record.binding.as_ref()).is_some_and(|binding| binding.ever_heartbeat);
     let nothing =
         |seen: String| OnDisk { path: path.clone(), seen, archive: archive.clone(), ever_beat, ..OnDisk::default() };
     let cell = match sighting {
-        Sighting::Absent => return nothing("nothing is there".to_owned()),
-        Sighting::NotADirectory(kind) => return nothing(format!("{kind} is in its place")),
-        Sighting::Failed(failure) => return nothing(format!("it cannot be looked at: {failure}")),
-        Sighting::Cell(cell) => cell,
+        CellObservation::Absent => return nothing("nothing is there".to_owned()),
+        CellObservation::NotADirectory(kind) => return nothing(format!("{kind} is in its place")),
+        CellObservation::Failed(failure) => return nothing(format!("it cannot be looked at: {failure}")),
+        CellObservation::Cell(cell) => cell,
     };
     let amiss: Vec<String> = Part::ALL.into_iter().filter_map(|part| amiss(part, *cell.part(part))).collect();
     let seen = if amiss.is_empty() { "every part is there".to_owned() } else { format!("amiss: {}", amiss.join(", ")) };
@@ -388,19 +388,19 @@ fn on_disk(missions_root: &str, mission_id: MissionId, sighting: &Sighting, reco
         beaten_at: beat.and_then(|beat| beat.timestamp),
         state: said.map(|beat| shown(&beat.state)),
         message: said.and_then(|beat| beat.message.as_deref()).map(|message| one_line(message, MESSAGE_SHOWN_MAX)),
-        notes: cell.heartbeat.as_ref().map_or_else(Vec::new, Beat::remarks),
+        notes: cell.heartbeat.as_ref().map_or_else(Vec::new, ObservedHeartbeat::remarks),
         amiss,
         ..nothing(seen)
     }
 }
 
-fn amiss(part: Part, sight: Sight) -> Option<String> {
+fn amiss(part: Part, sight: PartObservation) -> Option<String> {
     let path = part.path();
     match sight {
-        Sight::Present => None,
-        Sight::Missing => Some(format!("`{path}` is missing")),
-        Sight::WrongType(kind) => Some(format!("{kind} is in the place of `{path}`")),
-        Sight::Unreadable(flaw) => Some(format!("`{path}` cannot be used: {flaw}")),
-        Sight::Failed(failure) => Some(format!("`{path}` cannot be looked at: {failure}")),
+        PartObservation::Present => None,
+        PartObservation::Missing => Some(format!("`{path}` is missing")),
+        PartObservation::WrongType(kind) => Some(format!("{kind} is in the place of `{path}`")),
+        PartObservation::Unreadable(flaw) => Some(format!("`{path}` cannot be used: {flaw}")),
+        PartObservation::Failed(failure) => Some(format!("`{path}` cannot be looked at: {failure}")),
     }
 }

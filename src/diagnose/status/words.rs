@@ -1,10 +1,10 @@
 //! One mission's story in words, a chapter a paragraph.
 
-use crate::diagnose::status::story::{Asked, OnDisk, Shown, Story};
+use crate::diagnose::status::story::{OnDisk, PublishedStatus, RequestedSpec, Story};
 use crate::mission::proposal::Spec;
 use crate::mission::record::IssueState;
 use crate::mission::text::whole_span;
-use crate::mission::time::spoken_length;
+use crate::mission::time::format_length;
 use std::fmt::{self, Display};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ impl fmt::Display for Story {
         if let Some(on_disk) = &self.on_disk {
             chapter(f, "on disk", on_disk.lines())?;
         }
-        if let Some(Shown { labels, comment_id, out_of_date }) = &self.shown {
+        if let Some(PublishedStatus { labels, comment_id, out_of_date }) = &self.shown {
             let labels = if labels.is_empty() { "no label of ours".to_owned() } else { labels.join(" ") };
             let comment = comment_id.map_or("no comment of ours".to_owned(), |id| format!("our comment {id}"));
             let outdated = out_of_date.as_ref().map(|why| format!("which is out of date: {why}"));
@@ -31,7 +31,7 @@ impl fmt::Display for Story {
             None => chapter(f, "next", ["not known before the forge answers"])?,
         }
         if !self.history.is_empty() {
-            chapter(f, "before", self.history.iter().map(|line| format!("{} {}", line.at.spoken(), line.what)))?;
+            chapter(f, "before", self.history.iter().map(|line| format!("{} {}", line.at.formatted(), line.what)))?;
         }
         if !self.troubles.is_empty() {
             chapter(f, "not seen", &self.troubles)?;
@@ -48,12 +48,12 @@ fn chapter(f: &mut fmt::Formatter<'_>, title: &str, lines: impl IntoIterator<Ite
     Ok(())
 }
 
-impl Asked {
+impl RequestedSpec {
     fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
             IssueState::Open => "open",
             IssueState::Closed => "closed",
-            IssueState::Gone => "gone",
+            IssueState::Deleted => "gone",
         };
         let mut lines = vec![format!("`{}`, by account {}, {state}", self.title, self.author_id)];
         lines.extend((!self.url.is_empty()).then(|| self.url.clone()));
@@ -65,7 +65,7 @@ impl Asked {
 
 fn answers(spec: &Spec) -> String {
     let Spec { repository, git_ref, stale_after_seconds, wizard, host, cell, objective: _ } = spec;
-    let mut told = vec![format!("limit {}", spoken_length(Duration::from_secs(*stale_after_seconds)))];
+    let mut told = vec![format!("limit {}", format_length(Duration::from_secs(*stale_after_seconds)))];
     told.extend(repository.as_ref().map(|name| format!("repository `{name}`")));
     told.extend(git_ref.as_ref().map(|name| format!("at {}", whole_span(&name.to_string()))));
     told.extend(wizard.as_ref().map(|name| format!("wizard `{name}`")));
@@ -80,7 +80,7 @@ impl OnDisk {
         match (&self.beaten_at, &self.state) {
             (Some(at), Some(state)) => {
                 let message = self.message.as_ref().map_or(String::new(), |message| format!(": `{message}`"));
-                lines.push(format!("last heartbeat {}, `{state}`{message}", at.spoken()));
+                lines.push(format!("last heartbeat {}, `{state}`{message}", at.formatted()));
             }
             _ if self.ever_beat => lines.push("there was a heartbeat, and none can be read now".to_owned()),
             _ => lines.push("no heartbeat yet".to_owned()),

@@ -2,7 +2,7 @@
 
 use crate::config::Gateway;
 use crate::engine::snapshot::{GatewayState, GatewayView};
-use crate::world::http_client::Courier;
+use crate::world::http_client::HttpClient;
 
 /// A gateway that nobody has asked yet.
 #[must_use]
@@ -16,7 +16,7 @@ pub fn unasked(gateway: &Gateway) -> GatewayView {
 }
 
 /// Asks once. The answer is told in words of ours, never in the gateway's; one that sends us elsewhere is not well.
-pub async fn ask(courier: &Courier) -> (GatewayState, String) {
+pub async fn ask(courier: &HttpClient) -> (GatewayState, String) {
     match courier.get().await {
         Ok(status @ 200..=299) => (GatewayState::Up, format!("it answered {status}")),
         Ok(status) => (GatewayState::Down, format!("it answered {status}")),

@@ -1,23 +1,23 @@
 //! Tells a watcher elsewhere after each pass that we live: `daemon.ping_url`, and the same with `/fail` where the pass
 //! was not complete.
 
-use crate::world::http_client::{Courier, CourierError};
-use crate::world::log_once::{News, Told};
+use crate::world::http_client::{HttpClient, HttpClientError};
+use crate::world::log_once::{LogChange, LogOnce};
 use url::Url;
 
 /// The watcher, and what was told of the way to it.
 #[derive(Debug)]
 pub struct Ping {
-    complete: Courier,
-    incomplete: Courier,
-    told: Told,
+    complete: HttpClient,
+    incomplete: HttpClient,
+    told: LogOnce,
 }
 
 impl Ping {
     /// Sets up TLS; sends nothing.
-    pub fn new(url: &Url) -> Result<Self, CourierError> {
-        let (complete, incomplete) = (Courier::to(url.clone())?, Courier::to(fail_url(url))?);
-        Ok(Self { complete, incomplete, told: Told::default() })
+    pub fn new(url: &Url) -> Result<Self, HttpClientError> {
+        let (complete, incomplete) = (HttpClient::to(url.clone())?, HttpClient::to(fail_url(url))?);
+        Ok(Self { complete, incomplete, told: LogOnce::default() })
     }
 
     /// Tells how a pass went. That it cannot be told is logged when it begins, changes and ends, and harms nothing.
@@ -29,9 +29,9 @@ impl Ping {
             Err(error) => Some(error.to_string()),
         };
         let whom = courier.whom();
-        match self.told.hear(trouble) {
-            Some(News::Trouble(what)) => tracing::warn!("`daemon.ping_url`: {whom} {what}"),
-            Some(News::Over) => tracing::info!("`daemon.ping_url`: {whom} answers again"),
+        match self.told.observe(trouble) {
+            Some(LogChange::Failing(what)) => tracing::warn!("`daemon.ping_url`: {whom} {what}"),
+            Some(LogChange::Resolved) => tracing::info!("`daemon.ping_url`: {whom} answers again"),
             None => {}
         }
     }

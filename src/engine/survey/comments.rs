@@ -1,10 +1,10 @@
 //! Which of our comments somebody may have changed or deleted since we wrote them.
 
-use crate::engine::failure::Trouble;
+use crate::engine::failure::Failure;
 use crate::engine::survey::{Scope, Surveyor};
 use crate::mission::identity::RepositoryId;
 use crate::mission::observation::Observation;
-use crate::mission::root_metadata::KnownRepository;
+use crate::mission::root_metadata::RepositoryRef;
 use crate::mission::status::comment_check::{Share, look_back, share_at};
 use crate::mission::time::Timestamp;
 use crate::world::clock;
@@ -33,7 +33,7 @@ impl CommentScope {
 
 impl Surveyor<'_> {
     /// The numbers of the missions whose comments were edited; deletions do not show in a listing.
-    pub(super) async fn find_changed_comments(&mut self, repository: &KnownRepository) -> Vec<i64> {
+    pub(super) async fn find_changed_comments(&mut self, repository: &RepositoryRef) -> Vec<i64> {
         if !locked(self.fleet).has_comments(repository.id) {
             return Vec::new();
         }
@@ -53,7 +53,7 @@ impl Surveyor<'_> {
                 Vec::new()
             }
             Err(error) => {
-                self.troubles.push(Trouble::of_listing(&repository.name, &error));
+                self.failures.push(Failure::of_listing(&repository.name, &error));
                 Vec::new()
             }
         }

@@ -1,17 +1,17 @@
 //! Issues that are not in a listing of open ones: closed, gone, or only hidden from us.
 
-use crate::engine::failure::Trouble;
+use crate::engine::failure::Failure;
 use crate::engine::fleet::place_of;
 use crate::engine::survey::{Surveyed, Surveyor};
-use crate::mission::cell::teardown::{Ending, ending};
+use crate::mission::cell::teardown::{Teardown, teardown};
 use crate::mission::failure::FailureScope;
 use crate::mission::fleet::host_clock::{ClockWatch, HostClock, newest, waits};
 use crate::mission::fleet::mass_change_guard::{DELETED_MIN, Guarded, held, holds_deletions};
 use crate::mission::observation::{IssueFacts, Observation};
 use crate::mission::plan::step::Candidate;
 use crate::mission::record::{IssueState, Record};
-use crate::mission::root_metadata::KnownRepository;
-use crate::mission::status::lifecycle::Situation;
+use crate::mission::root_metadata::RepositoryRef;
+use crate::mission::status::lifecycle::Lifecycle;
 use crate::world::blocking_pool::blocking;
 use crate::world::lock_unpoisoned::locked;
 use std::collections::BTreeSet;
@@ -28,7 +28,7 @@ pub(super) struct Missing {
 
 impl Surveyor<'_> {
     /// Only an answer about the issue itself says whether it is closed or gone.
-    pub(super) async fn missing_issues(&mut self, repository: &KnownRepository, seen: &BTreeSet<i64>) -> Missing {
+    pub(super) async fn missing_issues(&mut self, repository: &RepositoryRef, seen: &BTreeSet<i64>) -> Missing {
         let is_missing = |record: &&Record| {
             record.issue.repository_id == repository.id
                 && record.state == IssueState::Open
@@ -39,10 +39,10 @@ impl Surveyor<'_> {
         for record in records {
             match self.observer.issue(repository, record.issue.number).await {
                 Ok(Some(issue)) if issue.key.issue_id == record.issue.issue_id => missing.found.push(issue),
-                Ok(_) => missing.gone.push(IssueFacts::gone(&record, self.here.now)),
+                Ok(_) => missing.gone.push(IssueFacts::deleted(&record, self.here.now)),
                 Err(error) => {
                     let number = record.issue.number;
-                    self.troubles.push(Trouble::of_turn(&repository.name, number, &error.into()));
+                    self.failures.push(Failure::of_turn(&repository.name, number, &error.into()));
                 }
             }
         }
@@ -50,7 +50,7 @@ impl Surveyor<'_> {
             && let Err(error) = self.observer.repository(&repository.name, Some(repository.id)).await
         {
             // It was renamed, archived, hidden or replaced while we asked, and that is why nothing was found.
-            self.troubles.push(Trouble::repository(&repository.name, &error));
+            self.failures.push(Failure::repository(&repository.name, &error));
             missing.gone.clear();
         }
         missing
@@ -63,7 +63,7 @@ impl Surveyor<'_> {
         let root = Arc::clone(self.root);
         let archives = blocking(move || root.archive_names()).await;
         let has_lost_archive = |record: &Record| {
-            let is_told = record.state == IssueState::Closed && record.elsewhere.is_none();
+            let is_told = record.state == IssueState::Closed && record.other_owner.is_none();
             let archive = record.archive.filter(|_| is_told).zip(archives.as_ref());
             archive.is_some_and(|(name, archives)| !archives.contains(&name))
         };
@@ -77,11 +77,11 @@ impl Surveyor<'_> {
         for record in records {
             let served = repositories.iter().find(|surveyed| surveyed.known.id == record.issue.repository_id);
             let Some(Surveyed { known, labels: _ }) = served else { continue };
-            let facts = IssueFacts::gone(&record, self.here.now);
+            let facts = IssueFacts::deleted(&record, self.here.now);
             if !has_more_to_tell(&record) && !self.is_due(&facts, &record).await {
                 continue;
             }
-            if record.state == IssueState::Gone {
+            if record.state == IssueState::Deleted {
                 ended.push(facts);
                 continue;
             }
@@ -90,7 +90,7 @@ impl Surveyor<'_> {
                 // It was closed when we saw it last, and that is enough.
                 Ok(_) => ended.push(facts),
                 Err(error) => {
-                    self.troubles.push(Trouble::of_turn(&known.name, record.issue.number, &error.into()));
+                    self.failures.push(Failure::of_turn(&known.name, record.issue.number, &error.into()));
                 }
             }
         }
@@ -100,9 +100,9 @@ impl Surveyor<'_> {
     async fn is_due(&self, facts: &IssueFacts, record: &Record) -> bool {
         let mut imagined = Observation::new(Arc::clone(&self.here), facts.clone(), Some(record.clone()));
         self.observer.see(vec![&mut imagined]).await;
-        match ending(&imagined) {
-            Ending::Due | Ending::Deleted => true,
-            Ending::NoCell | Ending::StaysUntil(_) | Ending::Archived(_) => false,
+        match teardown(&imagined) {
+            Teardown::Ready | Teardown::Deleted => true,
+            Teardown::NoCell | Teardown::GraceUntil(_) | Teardown::Archived(_) => false,
         }
     }
 
@@ -111,7 +111,7 @@ impl Surveyor<'_> {
         let seen = candidates.iter().enumerate();
         let degrading = held(seen.filter_map(|(at, candidate)| Some((at, Guarded::of(&candidate.seen)?))));
         for at in degrading {
-            candidates[at].seen.is_braked = true;
+            candidates[at].seen.is_held = true;
         }
         if self.is_only_pass {
             self.guard_clock(candidates);
@@ -120,7 +120,7 @@ impl Surveyor<'_> {
         let mut deleted = Vec::new();
         for (at, candidate) in candidates.iter_mut().enumerate() {
             let was_open = candidate.seen.record.as_ref().is_some_and(|record| record.state == IssueState::Open);
-            if was_open && matches!(candidate.situation(), Situation::Gone(_)) {
+            if was_open && matches!(candidate.situation(), Lifecycle::Deleted(_)) {
                 deleted.push(at);
             }
         }
@@ -133,7 +133,7 @@ impl Surveyor<'_> {
         let mut fleet = locked(self.fleet);
         fleet.find_closed(candidates.iter().map(|candidate| &candidate.seen.issue));
         for Candidate { seen, .. } in candidates {
-            seen.is_braked |= fleet.is_held(place_of(&seen.issue.key));
+            seen.is_held |= fleet.is_held(place_of(&seen.issue.key));
         }
     }
 
@@ -143,9 +143,9 @@ impl Surveyor<'_> {
         let Some(jump) = ClockWatch::default().observe(HostClock::from(self.here.now), newest) else { return };
         tracing::warn!("{jump}");
         for Candidate { seen, .. } in candidates {
-            let record = seen.record.as_ref().filter(|record| !record.is_unconfirmed);
+            let record = seen.record.as_ref().filter(|record| !record.awaits_confirmation);
             let waits = record.zip(seen.verdict()).is_some_and(|(record, verdict)| waits(record, verdict));
-            seen.is_braked |= waits && seen.issue.is_open();
+            seen.is_held |= waits && seen.issue.is_open();
         }
     }
 
@@ -153,7 +153,7 @@ impl Surveyor<'_> {
         let named: Vec<String> =
             deleted.iter().take(DELETED_MIN).map(|at| candidates[*at].seen.issue.key.to_string()).collect();
         for at in deleted {
-            candidates[*at].seen.is_braked = true;
+            candidates[*at].seen.is_held = true;
         }
         let count = deleted.len();
         let message = format!(
@@ -163,12 +163,12 @@ impl Surveyor<'_> {
             self.settings.given.command(&format!("--once --allow-archive {count}"))
         );
         let about = self.here.forge.to_string();
-        self.troubles
-            .push(Trouble { scope: FailureScope::Repository, ..Trouble::service(about, "many-gone", message) });
+        self.failures
+            .push(Failure { scope: FailureScope::Repository, ..Failure::service(about, "many-gone", message) });
     }
 }
 
 /// Whether an alert stands, or something has failed that another look may mend.
 fn has_more_to_tell(record: &Record) -> bool {
-    record.alarm.raised.is_some() || record.failure.is_some()
+    record.alert.firing.is_some() || record.failure.is_some()
 }

@@ -1,13 +1,13 @@
 //! The issues: listed, missed, and read where the plan depends on what is said on them.
 
 use crate::engine::facts::fetch;
-use crate::engine::failure::{Refusal, Trouble};
+use crate::engine::failure::{Failure, FatalError};
 use crate::engine::survey::{Scope, Survey, Surveyed, Surveyor};
 use crate::mission::fleet::admission::Admission;
 use crate::mission::fleet::ownership::Claims;
 use crate::mission::observation::{IssueFacts, Observation};
 use crate::mission::plan::step::Candidate;
-use crate::mission::root_metadata::KnownRepository;
+use crate::mission::root_metadata::RepositoryRef;
 use crate::mission::status::lifecycle::is_proposal;
 use crate::world::forge::{ForgeError, HELD_BYTES_MAX};
 use crate::world::lock_unpoisoned::locked;
@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 const LEFT_OUT_SHOWN: usize = 10;
 
 impl Surveyor<'_> {
-    pub(super) async fn survey_issues(&mut self, scope: &Scope, survey: &mut Survey) -> Result<(), Refusal> {
+    pub(super) async fn survey_issues(&mut self, scope: &Scope, survey: &mut Survey) -> Result<(), FatalError> {
         let mut issues = Vec::new();
         let mut gone = Vec::new();
         for Surveyed { known, labels: _ } in &survey.repositories {
@@ -51,14 +51,14 @@ impl Surveyor<'_> {
     /// The open issues, and those that we know as open but that a complete listing lacks.
     async fn open_issues(
         &mut self,
-        repository: &KnownRepository,
+        repository: &RepositoryRef,
         known_issues: KnownIssues,
         gone: &mut Vec<IssueFacts>,
     ) -> Vec<IssueFacts> {
         let listed = match self.observer.open_issues(repository, known_issues).await {
             Ok(listed) => listed,
             Err(error) => {
-                self.troubles.push(Trouble::of_listing(&repository.name, &error));
+                self.failures.push(Failure::of_listing(&repository.name, &error));
                 return Vec::new();
             }
         };
@@ -70,7 +70,7 @@ impl Surveyor<'_> {
                 "`{name}`: {skipped}; it is left alone, and as long as it is there no issue of the repository counts as \
                  deleted: close or shorten it"
             );
-            self.troubles.push(Trouble::of_repository(name, "too-large", message));
+            self.failures.push(Failure::of_repository(name, "too-large", message));
         }
         self.report_left_out(repository, &listed);
         let mut issues = listed.issues;
@@ -79,13 +79,13 @@ impl Surveyor<'_> {
             let message =
                 format!("`{about}`: the list of issues kept changing while it was read; the next pass reads it again");
             // Whoever files and closes issues all the time comes to no more than that.
-            self.troubles.push(Trouble::of_repository(&repository.name, "listing-incomplete", message));
+            self.failures.push(Failure::of_repository(&repository.name, "listing-incomplete", message));
         } else if listed.skipped.is_empty() {
-            let known = self.troubles.len();
+            let known = self.failures.len();
             let missing = self.missing_issues(repository, &listed.seen).await;
             issues.extend(missing.found);
             // As long as anything of a repository could not be read, nothing of it is called gone.
-            if self.troubles.len() == known {
+            if self.failures.len() == known {
                 gone.extend(missing.gone);
             }
         }
@@ -93,7 +93,7 @@ impl Surveyor<'_> {
     }
 
     /// Issues for which there was no room keep nothing else from being done: whoever files enormous ones prevents no start.
-    fn report_left_out(&mut self, repository: &KnownRepository, listed: &ListedIssues) {
+    fn report_left_out(&mut self, repository: &RepositoryRef, listed: &ListedIssues) {
         let count = listed.left_out.len();
         if count == 0 {
             return;
@@ -108,13 +108,13 @@ impl Surveyor<'_> {
             HELD_BYTES_MAX / (1024 * 1024)
         );
         // Whoever files enormous issues comes to no more than that.
-        self.troubles.push(Trouble::of_repository(name, "too-large", message));
+        self.failures.push(Failure::of_repository(name, "too-large", message));
     }
 
     /// Issues of these numbers that are not in a listing of open ones, as far as there are such.
     async fn issues_beside(
         &mut self,
-        repository: &KnownRepository,
+        repository: &RepositoryRef,
         numbers: &[i64],
         listed: &[IssueFacts],
     ) -> Vec<IssueFacts> {
@@ -125,20 +125,20 @@ impl Surveyor<'_> {
             }
             match self.observer.issue(repository, *number).await {
                 Ok(issue) => found.extend(issue),
-                Err(error) => self.troubles.push(Trouble::of_turn(&repository.name, *number, &error.into())),
+                Err(error) => self.failures.push(Failure::of_turn(&repository.name, *number, &error.into())),
             }
         }
         found
     }
 
-    async fn one_issue(&mut self, repository: &KnownRepository, number: i64) -> Result<Option<IssueFacts>, Refusal> {
+    async fn one_issue(&mut self, repository: &RepositoryRef, number: i64) -> Result<Option<IssueFacts>, FatalError> {
         match self.observer.issue(repository, number).await {
             Ok(Some(issue)) => Ok(Some(issue)),
             Ok(None) => {
-                Err(Refusal::Issue(format!("`{}` has no issue {number} (pull requests are none)", repository.name)))
+                Err(FatalError::Issue(format!("`{}` has no issue {number} (pull requests are none)", repository.name)))
             }
             Err(error) => {
-                self.troubles.push(Trouble::of_turn(&repository.name, number, &error.into()));
+                self.failures.push(Failure::of_turn(&repository.name, number, &error.into()));
                 Ok(None)
             }
         }
@@ -153,8 +153,8 @@ impl Surveyor<'_> {
             let key = (issue.key.repository_id, issue.key.issue_id);
             if let Some(message) = self.records.damaged.get(&key) {
                 let issue = &issue.key;
-                let damaged = Trouble::mission(&issue.repository, issue.number, "record", message.clone());
-                self.troubles.push(Trouble { is_permanent: true, ..damaged });
+                let damaged = Failure::mission(&issue.repository, issue.number, "record", message.clone());
+                self.failures.push(Failure { is_permanent: true, ..damaged });
                 continue;
             }
             let record = self.records.by_issue.get(&key).cloned();
@@ -208,7 +208,7 @@ impl Surveyor<'_> {
         if let ForgeError::TooLarge { .. } = error {
             self.has_skipped = true;
         }
-        self.troubles.push(Trouble::of_turn(&key.repository, key.number, &error.clone().into()));
+        self.failures.push(Failure::of_turn(&key.repository, key.number, &error.clone().into()));
     }
 
     /// Who owns each cell, and who may have a new one.
@@ -219,7 +219,7 @@ impl Surveyor<'_> {
         for Candidate { seen, turn, .. } in candidates.iter_mut() {
             let alone = turn.situation(seen);
             seen.owner = claims.owner(seen, alone, fleet.bound_to(seen.mission_id));
-            if alone.wants_room(seen) {
+            if alone.wants_capacity(seen) {
                 wanting.push(seen.issue.key.clone());
             }
         }

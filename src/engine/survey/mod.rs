@@ -11,16 +11,16 @@ pub(crate) use alarms::{settle, warn_of_waiting};
 pub(crate) use comments::CommentScope;
 
 use crate::config::Settings;
-use crate::engine::failure::{Refusal, Trouble};
+use crate::engine::failure::{Failure, FatalError};
 use crate::engine::fleet::Fleet;
 use crate::mission::approval::policy::ApprovalPolicy;
 use crate::mission::cell::starts::Starts;
 use crate::mission::fleet::admission::shortage;
 use crate::mission::identity::{HostName, MissionId, RepositoryId, RepositoryName, RootId};
-use crate::mission::observation::{Here, Observation};
+use crate::mission::observation::{Observation, PassContext};
 use crate::mission::plan::change::Change;
 use crate::mission::plan::step::Candidate;
-use crate::mission::root_metadata::{KnownRepository, RepositoryLabel, RootFile};
+use crate::mission::root_metadata::{RepositoryLabel, RepositoryRef, RootFile};
 use crate::mission::text::shell_word;
 use crate::mission::time::Timestamp;
 use crate::world::blocking_pool::blocking;
@@ -51,7 +51,7 @@ pub enum Scope {
 #[derive(Clone, Debug)]
 pub struct Surveyed {
     /// Which.
-    pub known: KnownRepository,
+    pub known: RepositoryRef,
     /// Its labels.
     pub labels: Vec<RepositoryLabel>,
 }
@@ -60,7 +60,7 @@ pub struct Surveyed {
 #[derive(Debug)]
 pub struct Survey {
     /// What is the same for all missions.
-    pub here: Arc<Here>,
+    pub here: Arc<PassContext>,
     /// The client, which counts its requests.
     pub gitea: Gitea,
     /// The repositories that can be served.
@@ -72,7 +72,7 @@ pub struct Survey {
     /// Every proposal, and every issue that was one, by repository and number, with all facts that its turn begins with.
     pub candidates: Vec<Candidate>,
     /// What could not be seen.
-    pub troubles: Vec<Trouble>,
+    pub failures: Vec<Failure>,
     /// Why the forge as a whole, or not one listed repository, could be read.
     pub out_of_reach: Option<String>,
     /// When the forge was asked for each repository's issues, by its own clock; what is touched later is not among them.
@@ -96,10 +96,10 @@ struct Surveyor<'a> {
     /// The cells that lie in the root, whether or not they belong to an issue.
     existing: BTreeSet<MissionId>,
     observer: Observer,
-    here: Arc<Here>,
+    here: Arc<PassContext>,
     /// The accounts that the settings name by their logins.
     people: BTreeMap<String, i64>,
-    troubles: Vec<Trouble>,
+    failures: Vec<Failure>,
     /// As [`Survey::out_of_reach`].
     out_of_reach: Option<String>,
     begun_at: BTreeMap<RepositoryId, Timestamp>,
@@ -130,14 +130,14 @@ pub(crate) struct SurveyRequest<'a> {
 
 /// Looks at everything in the request's scope. A forge that is out of reach is a trouble; what only a person can mend is a
 /// refusal.
-pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<Root>) -> Result<Survey, Refusal> {
+pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<Root>) -> Result<Survey, FatalError> {
     let SurveyRequest { settings, scope, now, starts, fleet, is_only_pass, comments } = request;
     let configured = configured(settings, scope)?;
     check_ground(settings, root, scope)?;
     let observer = Observer::new(gitea.clone(), Arc::clone(root));
     let file = root.file().cloned();
     let (records, existing) = recall(root, fleet, settings).await?;
-    let mut here = Here { starts: Arc::clone(starts), ..here(settings, root, file.as_ref(), now)? };
+    let mut here = PassContext { starts: Arc::clone(starts), ..here(settings, root, file.as_ref(), now)? };
     let mut survey = Survey {
         here: Arc::new(here.clone()),
         gitea,
@@ -145,7 +145,7 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
         setup: Vec::new(),
         fleet: None,
         candidates: Vec::new(),
-        troubles: Vec::new(),
+        failures: Vec::new(),
         out_of_reach: None,
         begun_at: BTreeMap::new(),
         missing_forms: Vec::new(),
@@ -153,25 +153,25 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
     };
     here.me = match observer.me().await {
         Ok(me) => me,
-        Err(error) if error.is_about_the_token() => return Err(Refusal::Token(error)),
+        Err(error) if error.is_about_the_token() => return Err(FatalError::Token(error)),
         Err(error) => {
             survey.out_of_reach = Some(error.to_string());
-            survey.troubles.push(Trouble::forge(settings.forge_url()?.to_string(), &error));
+            survey.failures.push(Failure::forge(settings.forge_url()?.to_string(), &error));
             return Ok(survey);
         }
     };
-    let known = file.as_ref().map(|file| file.papers.people.clone()).unwrap_or_default();
+    let known = file.as_ref().map(|file| file.manifest.people.clone()).unwrap_or_default();
     let people = match people::look_up(&observer, settings, known).await? {
         Ok(people) => people,
         Err(error) => {
             survey.out_of_reach = Some(error.to_string());
-            survey.troubles.push(Trouble::forge(settings.forge_url()?.to_string(), &error));
+            survey.failures.push(Failure::forge(settings.forge_url()?.to_string(), &error));
             return Ok(survey);
         }
     };
     here.approval.authors = people::ids(&settings.approval.authors, &people);
     here.approval.approvers = people::ids(&settings.approval.approvers, &people);
-    survey.troubles.extend(alarms::check_targets(&observer, settings, &mut here.notify).await);
+    survey.failures.extend(alarms::check_targets(&observer, settings, &mut here.notify).await);
     let here = Arc::new(here);
     survey.here = Arc::clone(&here);
     let (troubles, out_of_reach, begun_at, has_skipped) = (Vec::new(), None, BTreeMap::new(), false);
@@ -188,7 +188,7 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
         observer,
         here,
         people,
-        troubles,
+        failures: troubles,
         out_of_reach,
         begun_at,
         comments_begun_at,
@@ -206,7 +206,7 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
         }
     }
     survey.out_of_reach = surveyor.out_of_reach.take().or_else(|| surveyor.nothing_read(&survey));
-    survey.troubles.append(&mut surveyor.troubles);
+    survey.failures.append(&mut surveyor.failures);
     survey.begun_at = surveyor.begun_at;
     survey.comments = surveyor.comments_begun_at;
     Ok(survey)
@@ -227,24 +227,24 @@ async fn recall(
     let (records, existing, shortage) = read.await?;
     let mut fleet = locked(fleet);
     for record in records.by_issue.values() {
-        fleet.recall(record, read_at);
+        fleet.load(record, read_at);
     }
     fleet.existing.clone_from(&existing);
     fleet.shortage = shortage;
     Ok((records, existing))
 }
 
-fn here(settings: &Settings, root: &Root, file: Option<&RootFile>, now: Timestamp) -> Result<Here, Refusal> {
-    let papers = file.map(|file| &file.papers);
-    let forge = papers.and_then(|papers| papers.forge.as_ref()).unwrap_or(settings.forge_url()?);
-    Ok(Here {
+fn here(settings: &Settings, root: &Root, file: Option<&RootFile>, now: Timestamp) -> Result<PassContext, FatalError> {
+    let manifest = file.map(|file| &file.manifest);
+    let forge = manifest.and_then(|manifest| manifest.forge.as_ref()).unwrap_or(settings.forge_url()?);
+    Ok(PassContext {
         now,
         root: file.map(|file| file.root_id),
-        replaced: file.map(|file| file.papers.replaced.clone()).unwrap_or_default(),
+        replaced: file.map(|file| file.manifest.replaced.clone()).unwrap_or_default(),
         missions_root: root.path().display().to_string(),
         host: settings.host.clone(),
         forge: forge.clone(),
-        web_url: papers.and_then(|papers| papers.web_url.as_ref()).unwrap_or(forge).clone(),
+        web_url: manifest.and_then(|manifest| manifest.web_url.as_ref()).unwrap_or(forge).clone(),
         me: 0,
         trusted_posters: settings.trusted_posters.clone(),
         worktrees: settings.worktrees.clone(),
@@ -258,19 +258,19 @@ fn here(settings: &Settings, root: &Root, file: Option<&RootFile>, now: Timestam
     })
 }
 
-fn configured(settings: &Settings, scope: &Scope) -> Result<Vec<RepositoryName>, Refusal> {
+fn configured(settings: &Settings, scope: &Scope) -> Result<Vec<RepositoryName>, FatalError> {
     let Scope::Issue { repository, number: _ } = scope else {
         return Ok(settings.repositories()?.to_vec());
     };
     match repository {
         Some(name) if settings.repositories.is_empty() => Ok(vec![name.clone()]),
         Some(name) if settings.repositories.iter().any(|known| known.is_same(name)) => Ok(vec![name.clone()]),
-        Some(name) => Err(Refusal::Issue(format!("`{name}` is not one of the `repositories`"))),
+        Some(name) => Err(FatalError::Issue(format!("`{name}` is not one of the `repositories`"))),
         None => match settings.repositories()? {
             [only] => Ok(vec![only.clone()]),
             several => {
                 let example = &several[0];
-                Err(Refusal::Issue(format!("there are {} repositories; say which, as `{example}#1`", several.len())))
+                Err(FatalError::Issue(format!("there are {} repositories; say which, as `{example}#1`", several.len())))
             }
         },
     }
@@ -298,7 +298,7 @@ fn check_ground(settings: &Settings, root: &Root, scope: &Scope) -> Result<(), R
 impl Surveyor<'_> {
     /// A root that holds no mission yet, on a host whose missions are on another one, is a disk that is not mounted. Only
     /// a pass that has seen everything can tell, and so only such a pass makes a root.
-    fn check_expected_root(&mut self, survey: &mut Survey) -> Result<(), Refusal> {
+    fn check_expected_root(&mut self, survey: &mut Survey) -> Result<(), FatalError> {
         let path = self.root.path().display().to_string();
         let seen = survey.candidates.iter().map(|candidate| &candidate.seen);
         let expected = seen.into_iter().find_map(|seen| Some((seen, self.other_root_of_this_host(seen)?)));
@@ -307,13 +307,13 @@ impl Surveyor<'_> {
             let flags = self.settings.given.beside("--root");
             let error = RootError::AnotherRootExpected { path, issue, host, root, flags };
             if self.records.by_issue.values().all(|record| record.binding.is_none()) {
-                return Err(Refusal::Root(error));
+                return Err(FatalError::Root(error));
             }
             tracing::warn!("{error}");
             return Ok(());
         }
         // Nothing is hidden by a repository that only refuses to be written.
-        let is_all_seen = self.troubles.iter().all(Trouble::hides_nothing);
+        let is_all_seen = self.failures.iter().all(Failure::hides_nothing);
         if self.file.is_some() || (is_all_seen && !self.has_skipped) {
             return Ok(());
         }
@@ -324,15 +324,15 @@ impl Surveyor<'_> {
              may be on a disk that is not mounted; the next pass looks again, or run {}",
             self.settings.given.command(&format!("init --root {}", shell_word(&path)))
         );
-        self.troubles.push(Trouble::service(path, "root-not-initialised", message));
+        self.failures.push(Failure::service(path, "root-not-initialised", message));
         Ok(())
     }
 
     /// Why not one of the listed repositories could be read, if that is so.
     fn nothing_read(&self, survey: &Survey) -> Option<String> {
-        let unread = || self.troubles.iter().filter(|trouble| trouble.hides_a_repository());
+        let unread = || self.failures.iter().filter(|trouble| trouble.hides_a_repository());
         let is_read = |name: String| unread().all(|trouble| trouble.about != name);
-        let is_archived = self.troubles.iter().any(Trouble::hides_nothing);
+        let is_archived = self.failures.iter().any(Failure::hides_nothing);
         let is_any_read = survey.repositories.iter().any(|surveyed| is_read(surveyed.known.name.to_string()));
         if is_any_read || is_archived { None } else { unread().next().map(|trouble| trouble.message.clone()) }
     }
@@ -340,7 +340,7 @@ impl Surveyor<'_> {
     /// Another root that a comment of ours, or our memory of it, says is on this very host.
     fn other_root_of_this_host(&self, observation: &Observation) -> Option<RootId> {
         let is_here = |host: Option<&HostName>| host.is_some_and(|host| host.is_same(&self.here.host));
-        let remembered = observation.record.as_ref().and_then(|record| record.elsewhere.as_ref());
+        let remembered = observation.record.as_ref().and_then(|record| record.other_owner.as_ref());
         let remembered =
             remembered.filter(|elsewhere| is_here(elsewhere.host.as_ref())).map(|elsewhere| elsewhere.root);
         let markers = observation.our_comments().into_iter().filter_map(|comment| comment.marker.as_ref());

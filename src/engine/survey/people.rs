@@ -1,7 +1,7 @@
 //! The accounts that the settings name: each login is looked up once, since it can be renamed and then taken by another.
 
 use crate::config::{Account, Settings, SettingsError};
-use crate::engine::failure::Refusal;
+use crate::engine::failure::FatalError;
 use crate::world::forge::ForgeError;
 use crate::world::forge::accounts::AccountError;
 use crate::world::observer::Observer;
@@ -12,7 +12,7 @@ pub(super) async fn look_up(
     observer: &Observer,
     settings: &Settings,
     known: BTreeMap<String, i64>,
-) -> Result<Result<BTreeMap<String, i64>, ForgeError>, Refusal> {
+) -> Result<Result<BTreeMap<String, i64>, ForgeError>, FatalError> {
     let mut people = BTreeMap::new();
     for (key, account) in settings.approval.accounts() {
         let Account::Login(login) = account else { continue };
@@ -20,7 +20,7 @@ pub(super) async fn look_up(
             Some(id) => *id,
             None => match observer.account(login, &settings.repositories).await {
                 Ok(id) => id,
-                Err(AccountError::Forge(error)) if error.is_about_the_token() => return Err(Refusal::Token(error)),
+                Err(AccountError::Forge(error)) if error.is_about_the_token() => return Err(FatalError::Token(error)),
                 Err(AccountError::Forge(error)) => return Ok(Err(error)),
                 Err(error @ (AccountError::Unknown { .. } | AccountError::Renamed { .. })) => {
                     return Err(SettingsError::Unfit { key, cause: error.to_string() }.into());

@@ -1,10 +1,10 @@
 //! The forge and its repositories: whether they are the ones that this root knows, and what their labels need.
 
-use crate::engine::failure::{Refusal, Trouble};
+use crate::engine::failure::{Failure, FatalError};
 use crate::engine::survey::{Survey, Surveyed, Surveyor};
 use crate::mission::identity::{ForgeUrl, RepositoryId, RepositoryName};
-use crate::mission::observation::Here;
-use crate::mission::plan::root::{Surroundings, plan_archived, plan_labels, plan_root};
+use crate::mission::observation::PassContext;
+use crate::mission::plan::root::{RootFacts, plan_archived, plan_labels, plan_root};
 use crate::mission::plan::step::Candidate;
 use crate::mission::repository::{FoundRepository, RepositoryProblem};
 use crate::world::forge::issue_forms::offers_form;
@@ -14,30 +14,32 @@ use std::sync::Arc;
 
 impl Surveyor<'_> {
     /// A root may be asked for by several addresses of its forge, but never by another forge's. Whether this pass may go on.
-    pub(super) async fn check_forge(&mut self, configured: &[RepositoryName]) -> Result<bool, Refusal> {
+    pub(super) async fn check_forge(&mut self, configured: &[RepositoryName]) -> Result<bool, FatalError> {
         let asked = self.settings.forge_url()?;
-        let Some(papers) = self.file.as_ref().map(|file| &file.papers) else { return Ok(true) };
-        let Some(remembered) = papers.forge.as_ref().filter(|forge| *forge != asked) else {
+        let Some(manifest) = self.file.as_ref().map(|file| &file.manifest) else { return Ok(true) };
+        let Some(remembered) = manifest.forge.as_ref().filter(|forge| *forge != asked) else {
             return Ok(true);
         };
-        let served = configured.iter().filter_map(|name| Some((name.clone(), papers.remembered(name)?)));
+        let served = configured.iter().filter_map(|name| Some((name.clone(), manifest.remembered(name)?)));
         let mut known: Vec<_> = served.collect();
         if known.is_empty() {
-            known.extend(papers.repositories.iter().map(|repository| (repository.name.clone(), repository.id)));
+            known.extend(manifest.repositories.iter().map(|repository| (repository.name.clone(), repository.id)));
         }
         for (name, id) in known {
             match self.observer.repository(&name, Some(id)).await {
                 Ok(_) => {}
                 Err(RepositoryError::Problem(problem)) if problem.is_still_ours() => {}
-                Err(RepositoryError::Forge(error)) if error.is_about_the_token() => return Err(Refusal::Token(error)),
+                Err(RepositoryError::Forge(error)) if error.is_about_the_token() => {
+                    return Err(FatalError::Token(error));
+                }
                 // That it could not be asked is no answer.
                 Err(RepositoryError::Forge(error)) => {
                     self.out_of_reach = Some(error.to_string());
-                    self.troubles.push(Trouble::forge(asked.to_string(), &error));
+                    self.failures.push(Failure::forge(asked.to_string(), &error));
                     return Ok(false);
                 }
                 Err(RepositoryError::Problem(_)) => {
-                    return Err(Refusal::Root(RootError::Foreign {
+                    return Err(FatalError::Root(RootError::Foreign {
                         path: self.here.missions_root.clone(),
                         remembered: remembered.to_string(),
                         found: asked.to_string(),
@@ -55,7 +57,7 @@ impl Surveyor<'_> {
         &mut self,
         configured: &[RepositoryName],
         survey: &mut Survey,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), FatalError> {
         let mut errors = Vec::new();
         for name in configured {
             match self.survey_repository(name, configured).await {
@@ -75,11 +77,11 @@ impl Surveyor<'_> {
             RepositoryError::Problem(_) => self.is_only_pass || !error.is_archived(),
         };
         if survey.repositories.is_empty() && errors.iter().all(|(_, error)| is_refused(error)) {
-            return Err(Refusal::Repositories(errors.into_iter().map(|(_, error)| error).collect()));
+            return Err(FatalError::Repositories(errors.into_iter().map(|(_, error)| error).collect()));
         }
-        self.troubles.extend(errors.iter().map(|(name, error)| Trouble::repository(name, error)));
+        self.failures.extend(errors.iter().map(|(name, error)| Failure::repository(name, error)));
         for (name, error) in &errors {
-            let remembered = self.file.as_ref().and_then(|file| file.papers.remembered(name));
+            let remembered = self.file.as_ref().and_then(|file| file.manifest.remembered(name));
             if let (RepositoryError::Problem(problem @ RepositoryProblem::Archived { .. }), Some(id)) =
                 (error, remembered)
             {
@@ -87,7 +89,7 @@ impl Surveyor<'_> {
                 survey.setup.extend(plan_archived(records, id, problem, self.here.now));
             }
         }
-        let found = Surroundings {
+        let found = RootFacts {
             path: self.here.missions_root.clone(),
             host: self.here.host.clone(),
             forge: self.here.forge.clone(),
@@ -131,7 +133,7 @@ impl Surveyor<'_> {
         name: &RepositoryName,
         configured: &[RepositoryName],
     ) -> Result<(Surveyed, Option<ForgeUrl>), RepositoryError> {
-        let remembered = self.file.as_ref().and_then(|file| file.papers.remembered(name));
+        let remembered = self.file.as_ref().and_then(|file| file.manifest.remembered(name));
         let found = match self.observer.repository(name, remembered).await {
             // Whoever configures ours by its new name means another one by the old name.
             Err(RepositoryError::Problem(RepositoryProblem::TakenOver { remembered, .. }))
@@ -152,17 +154,17 @@ impl Surveyor<'_> {
     /// Where people see the forge is what it says first. One that says whatever it is asked by, as a Gitea does from 1.26 on
     /// (`[server] PUBLIC_URL_DETECTION`), is seen where the root remembers it.
     fn learn_where_people_see(&mut self, told: Option<ForgeUrl>) {
-        let is_known = self.file.as_ref().is_some_and(|file| file.papers.web_url.is_some());
+        let is_known = self.file.as_ref().is_some_and(|file| file.manifest.web_url.is_some());
         let asked = self.settings.forge_url().ok();
         let Some(web_url) = told.filter(|told| !is_known && Some(told) != asked) else { return };
         if self.here.web_url == self.here.forge {
-            self.here = Arc::new(Here { web_url, ..(*self.here).clone() });
+            self.here = Arc::new(PassContext { web_url, ..(*self.here).clone() });
         }
     }
 
     /// Whether a repository is configured by a name of its own, other than this one.
     fn is_served_as(&self, id: RepositoryId, name: &RepositoryName, configured: &[RepositoryName]) -> bool {
-        let known = self.file.iter().flat_map(|file| &file.papers.repositories).find(|known| known.id == id);
+        let known = self.file.iter().flat_map(|file| &file.manifest.repositories).find(|known| known.id == id);
         known
             .is_some_and(|known| !known.name.is_same(name) && configured.iter().any(|other| other.is_same(&known.name)))
     }

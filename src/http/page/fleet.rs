@@ -1,8 +1,8 @@
 //! Everything that the fleet's page shows, counted, filtered, sorted and cut to one page of rows.
 
 use crate::engine::snapshot::{GatewayView, MissionView, Snapshot};
-use crate::http::page::format::{Frame, Issue, When, brief, outdated};
-use crate::http::page::query::{Column, Order, Query, Stage};
+use crate::http::page::format::{Frame, IssueLink, When, brief, outdated};
+use crate::http::page::query::{Column, Query, SortOrder, StageFilter};
 use crate::http::page::sort::sorted;
 use crate::mission::cell::health::Health;
 use crate::mission::cell::heartbeat::WizardState;
@@ -21,7 +21,7 @@ pub const WORST_FIRST: [Health; 5] =
 
 /// The fleet's page.
 #[derive(Clone, Debug, Serialize)]
-pub struct Fleet {
+pub struct FleetPage {
     frame: Frame,
     alarms: Vec<Choice>,
     health: Vec<Choice>,
@@ -79,7 +79,7 @@ struct Row {
     message: Option<String>,
     wizard: Option<String>,
     name: Option<String>,
-    issue: Option<Issue>,
+    issue: Option<IssueLink>,
     /// Whether the comment there does not say what is so.
     is_outdated: bool,
 }
@@ -94,7 +94,7 @@ struct Pages {
     next: Option<String>,
 }
 
-impl Fleet {
+impl FleetPage {
     /// What a query makes of a snapshot.
     #[must_use]
     pub fn new(snapshot: &Snapshot, query: &Query) -> Self {
@@ -134,12 +134,12 @@ fn health_choices(snapshot: &Snapshot, query: &Query) -> Vec<Choice> {
 
 fn phase_choices(snapshot: &Snapshot, query: &Query) -> Vec<Choice> {
     let with = |phase| Query { phase, page: 0, ..*query };
-    choices(snapshot, (&Stage::ALL, query.phase), with, |stage| (stage.word(), stage.title().to_owned()))
+    choices(snapshot, (&StageFilter::ALL, query.phase), with, |stage| (stage.word(), stage.title().to_owned()))
 }
 
 fn says_choices(snapshot: &Snapshot, query: &Query) -> Vec<Choice> {
-    let with = |says| Query { says, page: 0, ..*query };
-    choices(snapshot, (&WizardState::ALL, query.says), with, |says| ("says", says.to_string()))
+    let with = |says| Query { agent_state: says, page: 0, ..*query };
+    choices(snapshot, (&WizardState::ALL, query.agent_state), with, |says| ("says", says.to_string()))
 }
 
 /// What one filter can be set to: its words, how many missions each has, and where it leads.
@@ -191,7 +191,7 @@ impl Head {
     /// The column that is sorted by already leads to the other order.
     fn new(column: Column, query: &Query) -> Self {
         let is_sorted = query.sort == column;
-        let order = if is_sorted { query.order.reversed() } else { Order::default() };
+        let order = if is_sorted { query.order.reversed() } else { SortOrder::default() };
         Self {
             word: column.word(),
             title: column.title(),
@@ -210,14 +210,14 @@ impl Row {
             reason: mission.reason.as_deref().and_then(brief),
             phase: mission.phase.map(Phase::word),
             since: when(mission.since),
-            beaten: when(mission.beaten_at),
-            ever_beat: mission.ever_beat,
-            says: mission.says.map(|says| says.to_string()),
-            says_since: when(mission.says_since),
+            beaten: when(mission.last_heartbeat_at),
+            ever_beat: mission.ever_heartbeat,
+            says: mission.agent_state.map(|says| says.to_string()),
+            says_since: when(mission.agent_state_since),
             message: mission.message.as_deref().and_then(brief),
             wizard: mission.wizard.as_ref().map(ToString::to_string),
             name: mission.name.as_deref().and_then(brief),
-            issue: mission.issue.as_ref().map(|issue| Issue::new(issue, forge)),
+            issue: mission.issue.as_ref().map(|issue| IssueLink::new(issue, forge)),
             is_outdated: false,
         }
     }

@@ -1,11 +1,11 @@
 //! The small things that both pages show: points in time, issues, how fresh everything is.
 
-use crate::engine::snapshot::{FailureView, Failures, IssueView, MissionView, Passes, Snapshot};
+use crate::engine::snapshot::{FailureCounts, FailureView, IssueView, MissionView, Passes, Snapshot};
 use crate::mission::cell::clock_skew::forge_offset;
 use crate::mission::failure::FailureScope;
 use crate::mission::identity::ForgeUrl;
 use crate::mission::text::{quoted_spans, shown, without_invisible};
-use crate::mission::time::{Timestamp, spoken_length};
+use crate::mission::time::{Timestamp, format_length};
 use serde::Serialize;
 use std::time::Duration;
 use url::Url;
@@ -32,7 +32,7 @@ impl When {
     /// As seen from now.
     #[must_use]
     pub fn new(at: Timestamp, now: Timestamp) -> Self {
-        Self { at: at.to_string(), spoken: at.spoken(), ago: ago(at, now), age: age(at, now) }
+        Self { at: at.to_string(), spoken: at.formatted(), ago: ago(at, now), age: age(at, now) }
     }
 }
 
@@ -51,17 +51,17 @@ fn age(at: Timestamp, now: Timestamp) -> String {
 /// As exact as somebody wants to know who looks for a silent wizard.
 fn rough_length(seconds: u64) -> String {
     let unit = [86_400, 3_600, 60].into_iter().find(|unit| seconds >= 2 * unit).unwrap_or(1);
-    spoken_length(Duration::from_secs(seconds / unit * unit))
+    format_length(Duration::from_secs(seconds / unit * unit))
 }
 
 /// An issue, with its address where that leads to our own forge.
 #[derive(Clone, Debug, Serialize)]
-pub struct Issue {
+pub struct IssueLink {
     name: String,
     url: Option<String>,
 }
 
-impl Issue {
+impl IssueLink {
     /// The name always, the address only when a reader may be sent there.
     #[must_use]
     pub fn new(issue: &IssueView, forge: Option<&ForgeUrl>) -> Self {
@@ -113,7 +113,7 @@ fn errors(passes: &Passes, trouble: Option<&str>) -> Vec<String> {
 }
 
 /// `1 repository and 3 missions`; none where nothing fails but the service itself.
-fn failing(failures: &Failures) -> Option<String> {
+fn failing(failures: &FailureCounts) -> Option<String> {
     let counted = |count: usize, one: &str, many: &str| match count {
         0 => None,
         1 => Some(format!("1 {one}")),
@@ -191,7 +191,7 @@ impl Frame {
             forge: snapshot.forge.as_ref().map(ToString::to_string),
             now: When::new(now, now),
             refresh: snapshot.interval.as_secs().clamp(*REFRESH_SECONDS.start(), *REFRESH_SECONDS.end()),
-            interval: spoken_length(Duration::from_secs(snapshot.interval.as_secs())),
+            interval: format_length(Duration::from_secs(snapshot.interval.as_secs())),
             trouble: trouble.as_deref().and_then(message),
             errors,
             more_errors,

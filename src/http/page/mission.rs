@@ -1,11 +1,11 @@
 //! Everything that the page of one mission shows.
 
 use crate::engine::snapshot::{MissionView, Snapshot};
-use crate::http::page::format::{Frame, Issue, When, message, outdated, whole};
+use crate::http::page::format::{Frame, IssueLink, When, message, outdated, whole};
 use crate::mission::cell::health::Health;
 use crate::mission::identity::MissionId;
-use crate::mission::paths::{beat_command, init_cell_command, scan_command};
-use crate::mission::record::Happened;
+use crate::mission::paths::{heartbeat_command, init_cell_command, scan_command};
+use crate::mission::record::Event;
 use crate::mission::status::phase::Phase;
 use crate::mission::text::shell_word;
 use crate::mission::time::Timestamp;
@@ -15,7 +15,7 @@ use url::Url;
 /// One mission's page.
 #[derive(Clone, Debug, Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "a template asks for one thing each")]
-pub struct Mission {
+pub struct MissionPage {
     frame: Frame,
     id: MissionId,
     has_cell: bool,
@@ -38,7 +38,7 @@ pub struct Mission {
     wizard: Option<String>,
     name: Option<String>,
     repository: Option<String>,
-    issue: Option<Issue>,
+    issue: Option<IssueLink>,
     /// Why the comment there does not say what is so.
     outdated: Option<String>,
     changes: Vec<Change>,
@@ -55,7 +55,7 @@ struct Change {
     what: String,
 }
 
-impl Mission {
+impl MissionPage {
     /// The mission with this id.
     #[must_use]
     pub fn find(snapshot: &Snapshot, id: MissionId) -> Option<Self> {
@@ -68,8 +68,7 @@ impl Mission {
         let when = |at: Option<Timestamp>| at.map(|at| When::new(at, now));
         let reason = mission.reason.as_deref().and_then(whole);
         let (why, place) = parts(reason.as_deref());
-        let change =
-            |Happened { at, what }: &Happened| Some(Change { when: When::new(*at, now), what: message(what)? });
+        let change = |Event { at, what }: &Event| Some(Change { when: When::new(*at, now), what: message(what)? });
         Self {
             frame: Frame::new(snapshot),
             id: mission.mission_id,
@@ -83,20 +82,20 @@ impl Mission {
             reason,
             problem: mission.problem.as_deref().and_then(plain),
             since: when(mission.since),
-            beaten: when(mission.beaten_at),
-            ever_beat: mission.ever_beat,
-            asks: mission.asks,
-            says: mission.says.map(|says| says.to_string()),
-            says_since: when(mission.says_since),
+            beaten: when(mission.last_heartbeat_at),
+            ever_beat: mission.ever_heartbeat,
+            asks: mission.needs_a_person,
+            says: mission.agent_state.map(|says| says.to_string()),
+            says_since: when(mission.agent_state_since),
             message: mission.message.as_deref().and_then(whole),
             notes: mission.notes.iter().filter_map(|note| plain(note)).collect(),
             wizard: mission.wizard.as_ref().map(ToString::to_string),
             name: mission.name.as_deref().and_then(whole),
             repository: mission.repository.as_deref().and_then(whole),
-            issue: mission.issue.as_ref().map(|issue| Issue::new(issue, snapshot.forge.as_ref())),
+            issue: mission.issue.as_ref().map(|issue| IssueLink::new(issue, snapshot.forge.as_ref())),
             outdated: outdated(snapshot, mission),
             changes: mission.changes.iter().rev().filter_map(change).collect(),
-            beat_command: beat_command(&snapshot.missions_root, mission.mission_id),
+            beat_command: heartbeat_command(&snapshot.missions_root, mission.mission_id),
             post_command: snapshot.public_url.as_ref().map(|url| post_command(url, mission.mission_id)),
             scan_command: scan_command(&snapshot.missions_root),
             init_command: init_cell_command(&snapshot.missions_root, &mission.mission_id.to_string()),

@@ -40,13 +40,13 @@ pub fn fleet(snapshot: &Snapshot, query: &str) -> String {
 
 /// The same, of a query that was read.
 pub(super) fn fleet_of(snapshot: &Snapshot, query: &query::Query) -> String {
-    render("fleet.html", &fleet::Fleet::new(snapshot, query))
+    render("fleet.html", &fleet::FleetPage::new(snapshot, query))
 }
 
 /// The page at `/missions/{id}`; none where there is no such mission.
 #[must_use]
 pub fn mission(snapshot: &Snapshot, id: MissionId) -> Option<String> {
-    Some(render("mission.html", &mission::Mission::find(snapshot, id)?))
+    Some(render("mission.html", &mission::MissionPage::find(snapshot, id)?))
 }
 
 fn render(name: &str, context: &impl Serialize) -> String {

@@ -12,13 +12,13 @@ pub struct Query {
     /// What the rows are sorted by.
     pub sort: Column,
     /// From the first to the last, or the other way.
-    pub order: Order,
+    pub order: SortOrder,
     /// Only missions with this verdict.
     pub health: Option<Health>,
     /// Only missions whose wizard says this.
-    pub says: Option<WizardState>,
+    pub agent_state: Option<WizardState>,
     /// Only missions in this phase.
-    pub phase: Option<Stage>,
+    pub phase: Option<StageFilter>,
     /// Which page, from 0.
     pub page: usize,
 }
@@ -72,7 +72,7 @@ impl Column {
 
 /// In which direction the rows run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Order {
+pub enum SortOrder {
     /// As the column is meant to be read.
     #[default]
     Ascending,
@@ -80,7 +80,7 @@ pub enum Order {
     Descending,
 }
 
-impl Order {
+impl SortOrder {
     const ALL: [Self; 2] = [Self::Ascending, Self::Descending];
 
     /// The word in an address.
@@ -104,14 +104,14 @@ impl Order {
 
 /// A mission's phase, or that no issue gives it one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum StageFilter {
     /// An issue's phase.
     Of(Phase),
     /// A cell that belongs to no issue.
     NoIssue,
 }
 
-impl Stage {
+impl StageFilter {
     /// In the order of the page.
     pub const ALL: [Self; 6] = [
         Self::Of(Phase::Active),
@@ -155,10 +155,13 @@ impl Query {
     fn take(&mut self, key: &str, value: &str) {
         match key {
             "sort" => self.sort = known(Column::ALL, Column::word, value).unwrap_or(self.sort),
-            "order" => self.order = known(Order::ALL, Order::word, value).unwrap_or(self.order),
+            "order" => self.order = known(SortOrder::ALL, SortOrder::word, value).unwrap_or(self.order),
             "health" => self.health = known(Health::ALL, Health::word, value).or(self.health),
-            "says" => self.says = WizardState::ALL.into_iter().find(|says| says.to_string() == value).or(self.says),
-            "phase" => self.phase = known(Stage::ALL, Stage::word, value).or(self.phase),
+            "says" => {
+                self.agent_state =
+                    WizardState::ALL.into_iter().find(|says| says.to_string() == value).or(self.agent_state)
+            }
+            "phase" => self.phase = known(StageFilter::ALL, StageFilter::word, value).or(self.phase),
             "page" => self.page = value.parse::<usize>().map_or(self.page, |page| page.saturating_sub(1)),
             _ => {}
         }
@@ -168,14 +171,14 @@ impl Query {
     #[must_use]
     pub fn takes(&self, mission: &MissionView) -> bool {
         self.health.is_none_or(|health| mission.health == Some(health))
-            && self.says.is_none_or(|says| mission.says == Some(says))
+            && self.agent_state.is_none_or(|says| mission.agent_state == Some(says))
             && self.phase.is_none_or(|stage| stage == stage_of(mission))
     }
 
     /// Whether it asks for some of the missions only.
     #[must_use]
     pub fn is_filtered(&self) -> bool {
-        self.health.is_some() || self.says.is_some() || self.phase.is_some()
+        self.health.is_some() || self.agent_state.is_some() || self.phase.is_some()
     }
 
     /// The address of the page that shows this.
@@ -186,12 +189,12 @@ impl Query {
             let joint = if link.contains('?') { '&' } else { '?' };
             write!(link, "{joint}{key}={value}").expect("writing to a string always succeeds");
         };
-        if (self.sort, self.order) != (Column::default(), Order::default()) {
+        if (self.sort, self.order) != (Column::default(), SortOrder::default()) {
             add("sort", self.sort.word());
             add("order", self.order.word());
         }
         self.health.inspect(|health| add("health", health.word()));
-        self.says.inspect(|says| add("says", &says.to_string()));
+        self.agent_state.inspect(|says| add("says", &says.to_string()));
         self.phase.inspect(|stage| add("phase", stage.word()));
         if self.page > 0 {
             add("page", &self.page.saturating_add(1).to_string());
@@ -202,8 +205,8 @@ impl Query {
 
 /// Where a mission stands.
 #[must_use]
-pub fn stage_of(mission: &MissionView) -> Stage {
-    mission.phase.map_or(Stage::NoIssue, Stage::Of)
+pub fn stage_of(mission: &MissionView) -> StageFilter {
+    mission.phase.map_or(StageFilter::NoIssue, StageFilter::Of)
 }
 
 fn known<T: Copy, const N: usize>(all: [T; N], word: fn(T) -> &'static str, value: &str) -> Option<T> {

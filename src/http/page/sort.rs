@@ -1,7 +1,7 @@
 //! The order of the rows: by one column, then the worst first, then the longest, then by id, so that it never jumps.
 
 use crate::engine::snapshot::MissionView;
-use crate::http::page::query::{Column, Order, Query};
+use crate::http::page::query::{Column, Query, SortOrder};
 use crate::mission::cell::health::Health;
 use crate::mission::cell::heartbeat::WizardState;
 use crate::mission::identity::MissionId;
@@ -31,10 +31,10 @@ pub fn sorted<'a>(missions: &'a [Arc<MissionView>], query: &Query) -> Vec<&'a Mi
     keyed.into_iter().map(|(_, mission)| mission).collect()
 }
 
-fn none_last(a: Option<&Key>, b: Option<&Key>, order: Order) -> Ordering {
+fn none_last(a: Option<&Key>, b: Option<&Key>, order: SortOrder) -> Ordering {
     match (a, b, order) {
-        (Some(a), Some(b), Order::Ascending) => a.cmp(b),
-        (Some(a), Some(b), Order::Descending) => b.cmp(a),
+        (Some(a), Some(b), SortOrder::Ascending) => a.cmp(b),
+        (Some(a), Some(b), SortOrder::Descending) => b.cmp(a),
         (_, None, _) | (None, _, _) => a.is_none().cmp(&b.is_none()),
     }
 }
@@ -49,9 +49,9 @@ fn key(mission: &MissionView, column: Column) -> Option<Key> {
     match column {
         Column::Health => mission.health.map(|health| Key::Rank(rank(health))),
         Column::Name => mission.name.as_deref().and_then(text),
-        Column::Says => mission.says.map(|says| Key::Rank(need(says))),
+        Column::Says => mission.agent_state.map(|says| Key::Rank(need(says))),
         Column::Wizard => mission.wizard.as_ref().and_then(|wizard| text(&wizard.to_string())),
-        Column::Heartbeat => mission.beaten_at.map(Key::Time),
+        Column::Heartbeat => mission.last_heartbeat_at.map(Key::Time),
         Column::Since => mission.since.map(Key::Time),
         Column::Issue => mission.issue.as_ref().map(|issue| place(&issue.name)),
     }

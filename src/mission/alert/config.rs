@@ -12,7 +12,7 @@ const LOGIN_CHARS_MAX: usize = 40;
 /// What can raise an alarm, as `notify.on` names it and as labels show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, derive_more::Display)]
 #[serde(try_from = "String", into = "String")]
-pub enum Cause {
+pub enum AlertCause {
     /// A verdict.
     Health(Health),
     /// What the wizard says of itself.
@@ -20,7 +20,7 @@ pub enum Cause {
     Wizard(WizardState),
 }
 
-impl Cause {
+impl AlertCause {
     /// Everything that is not well, in the order of the documents' table.
     pub const ALL: [Self; 6] = [
         Self::Health(Health::Stale),
@@ -79,7 +79,7 @@ impl IssueName {
     }
 }
 
-as_text!(Cause);
+as_text!(AlertCause);
 as_text!(Login);
 as_text!(IssueName);
 
@@ -87,7 +87,7 @@ as_text!(IssueName);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notify {
     /// What raises an alarm; nothing does where it is empty.
-    pub on: Vec<Cause>,
+    pub on: Vec<AlertCause>,
     /// How long it has to be so without a break.
     pub after: TimeDelta,
     /// After how long it is said again while it stays so; none for never.
@@ -111,13 +111,13 @@ impl Default for Notify {
 
 /// How a mission is, by what the operator wants to hear of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mood {
+pub enum AlertCondition {
     /// Nothing to worry about.
-    Well,
+    Ok,
     /// Nothing is known, which is neither well nor ill.
-    Unclear,
+    Unknown,
     /// It is so that an alarm is wanted.
-    Bad(Cause),
+    Failing(AlertCause),
 }
 
 impl Notify {
@@ -130,15 +130,15 @@ impl Notify {
     /// How a mission is by its published health and its wizard's words. Health comes first, unless it is the wizard's own
     /// word that it has failed: that is one thing, and not two.
     #[must_use]
-    pub fn mood(&self, verdict: Verdict, says: Option<WizardState>) -> Mood {
+    pub fn condition(&self, verdict: Verdict, says: Option<WizardState>) -> AlertCondition {
         let health = verdict.health;
-        let by_health = [Some(Cause::Health(health)), says.map(Cause::Wizard)];
-        let by_its_word = [Some(Cause::Wizard(WizardState::Failed)), Some(Cause::Health(health))];
+        let by_health = [Some(AlertCause::Health(health)), says.map(AlertCause::Wizard)];
+        let by_its_word = [Some(AlertCause::Wizard(WizardState::Failed)), Some(AlertCause::Health(health))];
         let causes = if verdict.reason == Reason::AgentFailed { by_its_word } else { by_health };
         match causes.into_iter().flatten().find(|cause| self.on.contains(cause)) {
-            Some(cause) => Mood::Bad(cause),
-            None if health == Health::Unknown => Mood::Unclear,
-            None => Mood::Well,
+            Some(cause) => AlertCondition::Failing(cause),
+            None if health == Health::Unknown => AlertCondition::Unknown,
+            None => AlertCondition::Ok,
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Decides about the alarms of all missions together: who may speak within the hour, and when one comment speaks for many.
 
-use crate::mission::alert::config::{Cause, IssueName, Mood, Notify};
-use crate::mission::alert::message::{FleetNotice, LISTED_MAX, Listed};
-use crate::mission::alert::plan::{Standing, has_passed};
-use crate::mission::alert::state::{FleetIntended, Kind, Ledger, recent};
+use crate::mission::alert::config::{AlertCause, AlertCondition, IssueName, Notify};
+use crate::mission::alert::message::{FleetAlertMessage, LISTED_MAX, ListedAlert};
+use crate::mission::alert::plan::{AlertState, has_passed};
+use crate::mission::alert::state::{FleetAlertIntent, FleetAlertRecord, Notification, recent};
 use crate::mission::fleet::mass_change_guard::is_share_of_all;
-use crate::mission::observation::{Allowance, Here};
+use crate::mission::observation::{AlertPermit, PassContext};
 use crate::mission::paths::scan_command;
 use crate::mission::plan::change::Change;
 use crate::mission::record::{IssueKey, Record};
@@ -24,38 +24,38 @@ pub type Member = (i64, i64);
 
 /// A mission that has to do with alarms.
 #[derive(Clone, Debug)]
-pub struct Seat {
+pub struct AlertCandidate {
     /// Its issue.
     pub issue: IssueKey,
     /// Where it stands.
-    pub standing: Standing,
+    pub state: AlertState,
     /// Whether somebody has looked at it just now, so that what is published of it is true.
     pub is_seen: bool,
     /// What its wizard wants people to read.
     pub message: Option<String>,
 }
 
-impl Seat {
+impl AlertCandidate {
     fn member(&self) -> Member {
         (self.issue.repository_id, self.issue.issue_id)
     }
 
     /// Whether an alert of its own may be sent for it, or has to be as soon as it has been bad for long enough.
     fn needs_alert(&self) -> bool {
-        self.is_seen && self.standing.is_bad() && self.standing.raised.is_none()
+        self.is_seen && self.state.is_failing() && self.state.firing.is_none()
     }
 
     /// Whether a person is asked something, which no comment for others answers.
     fn asks(&self) -> bool {
-        matches!(self.standing.mood, Mood::Bad(Cause::Wizard(state)) if state.asks())
+        matches!(self.state.condition, AlertCondition::Failing(AlertCause::Wizard(state)) if state.needs_a_person())
     }
 }
 
 /// All missions, as far as alarms go.
 #[derive(Clone, Debug, Default)]
-pub struct Muster {
+pub struct FleetAlerts {
     /// Those that are bad, or were when somebody was told.
-    pub seats: Vec<Seat>,
+    pub candidates: Vec<AlertCandidate>,
     /// How many there are in all that anybody wants to hear of.
     pub watched: usize,
     /// How many alarms they had within the last hour, and how many are on their way.
@@ -66,9 +66,9 @@ pub struct Muster {
 
 /// What comes of it.
 #[derive(Clone, Debug, Default)]
-pub struct Orders {
+pub struct AlertSchedule {
     /// Who may say something. Nobody else may.
-    pub allowed: BTreeMap<Member, Allowance>,
+    pub permits: BTreeMap<Member, AlertPermit>,
     /// What is to be said for many, or remembered of it.
     pub change: Option<Change>,
     /// How many alarms wait for another hour.
@@ -77,7 +77,7 @@ pub struct Orders {
 
 /// The alert for many as it stands.
 struct Group<'a> {
-    ledger: &'a Ledger,
+    ledger: &'a FleetAlertRecord,
     /// Those that it speaks for and that are still bad.
     members: BTreeSet<Member>,
 }
@@ -91,23 +91,27 @@ struct Grown {
 
 impl Group<'_> {
     fn stands(&self) -> bool {
-        self.ledger.raised_at.is_some() && !self.members.is_empty()
+        self.ledger.firing_since.is_some() && !self.members.is_empty()
     }
 
     /// Whether its last comment still takes late ones, together with these.
     fn takes(&self, together: &BTreeSet<Member>, now: Timestamp) -> bool {
         let named = self.ledger.named();
         let late = together.difference(named).count();
-        let is_recent = self.ledger.said_at.is_some_and(|said_at| !has_passed(said_at, TAKES_LATE, now));
+        let is_recent = self.ledger.published_at.is_some_and(|said_at| !has_passed(said_at, TAKES_LATE, now));
         is_recent && late < LATE_PER_NAMED * named.len()
     }
 }
 
-impl Muster {
+impl FleetAlerts {
     /// Gathers all missions by what is remembered of each, with whether that is what is published of it now; so many alarms
     /// are on their way besides.
     #[must_use]
-    pub fn gather<'a>(missions: impl IntoIterator<Item = (&'a Record, bool)>, under_way: usize, here: &Here) -> Self {
+    pub fn gather<'a>(
+        missions: impl IntoIterator<Item = (&'a Record, bool)>,
+        under_way: usize,
+        here: &PassContext,
+    ) -> Self {
         let mut muster = Self { recent: under_way, ..Self::default() };
         for (record, is_seen) in missions {
             muster.take(record, is_seen, here);
@@ -122,75 +126,92 @@ impl Muster {
     }
 
     /// Takes note of a mission by what is remembered of it.
-    fn take(&mut self, record: &Record, is_seen: bool, here: &Here) {
-        let standing = Standing::of(record, &here.notify);
-        let on_its_way = usize::from(record.alarm.intended.is_some());
-        let count = recent(&record.alarm.posted, here.now) + on_its_way;
-        if let Some(seat) = self.seat(&record.issue, standing, count, is_seen) {
-            seat.message = record.said.as_ref().and_then(|said| said.message.clone());
+    fn take(&mut self, record: &Record, is_seen: bool, here: &PassContext) {
+        let standing = AlertState::of(record, &here.notify);
+        let on_its_way = usize::from(record.alert.intent.is_some());
+        let count = recent(&record.alert.posted, here.now) + on_its_way;
+        if let Some(seat) = self.add_candidate(&record.issue, standing, count, is_seen) {
+            seat.message = record.published.as_ref().and_then(|said| said.message.clone());
         }
     }
 
     /// Takes note of a mission that had so many alarms within the last hour; its seat, if it has to do with alarms.
-    pub fn seat(&mut self, issue: &IssueKey, standing: Standing, recent: usize, is_seen: bool) -> Option<&mut Seat> {
+    pub fn add_candidate(
+        &mut self,
+        issue: &IssueKey,
+        standing: AlertState,
+        recent: usize,
+        is_seen: bool,
+    ) -> Option<&mut AlertCandidate> {
         self.recent += recent;
         self.watched += usize::from(standing.is_watched);
-        if standing.bad_since.is_none() && standing.raised.is_none() {
+        if standing.failing_since.is_none() && standing.firing.is_none() {
             return None;
         }
-        self.seats.push(Seat { issue: issue.clone(), standing, is_seen, message: None });
-        self.seats.last_mut()
+        self.candidates.push(AlertCandidate { issue: issue.clone(), state: standing, is_seen, message: None });
+        self.candidates.last_mut()
     }
 
     /// Decides. Where the issue for many takes no comment, it is as if there were none, so that nobody is silent.
     #[must_use]
-    pub fn orders(self, ledger: &Ledger, here: &Here) -> Orders {
+    pub fn schedule(self, ledger: &FleetAlertRecord, here: &PassContext) -> AlertSchedule {
         if ledger.is_refused(here.now) {
             let alone = Notify { issue: None, ..here.notify.clone() };
-            return self.decide(ledger, &Here { notify: alone, ..here.clone() });
+            return self.decide(ledger, &PassContext { notify: alone, ..here.clone() });
         }
         self.decide(ledger, here)
     }
 
-    fn decide(mut self, ledger: &Ledger, here: &Here) -> Orders {
+    fn decide(mut self, ledger: &FleetAlertRecord, here: &PassContext) -> AlertSchedule {
         let (notify, now) = (&here.notify, here.now);
-        self.seats.sort_by_key(|seat| (seat.standing.bad_since, seat.member()));
-        let group = Group { ledger, members: self.still_bad(ledger, notify) };
+        self.candidates.sort_by_key(|seat| (seat.state.failing_since, seat.member()));
+        let group = Group { ledger, members: self.still_failing(ledger, notify) };
         let mut room = notify.per_hour.saturating_sub(self.recent + recent(&ledger.posted, now));
-        let due = |kind: Kind| -> Vec<&Seat> {
-            let is_due = |seat: &&Seat| seat.is_seen && seat.standing.due(notify, now) == Some(kind);
-            let alone = |seat: &&Seat| !group.members.contains(&seat.member());
-            self.seats.iter().filter(is_due).filter(alone).collect()
+        let due = |kind: Notification| -> Vec<&AlertCandidate> {
+            let is_due =
+                |seat: &&AlertCandidate| seat.is_seen && seat.state.next_notification(notify, now) == Some(kind);
+            let alone = |seat: &&AlertCandidate| !group.members.contains(&seat.member());
+            self.candidates.iter().filter(is_due).filter(alone).collect()
         };
-        let mut raised = due(Kind::Raised);
+        let mut raised = due(Notification::Firing);
         let grown = self.grow(&group, &mut raised, room, here);
         let kind = fleet_kind(&group, &grown, notify, now).filter(|_| room > 0);
         let change = match (&notify.issue, kind) {
             (Some(issue), Some(kind)) => {
                 room -= 1;
-                Some(self.speak((issue, kind), grown.members, ledger, here))
+                Some(self.publish((issue, kind), grown.members, ledger, here))
             }
-            (Some(_), None) if grown.members.is_empty() && ledger.raised_at.is_some() => None,
+            (Some(_), None) if grown.members.is_empty() && ledger.firing_since.is_some() => None,
             (Some(_) | None, _) => remember(ledger, grown.members),
         };
         let last = raised.len().min(room);
         let waiting = raised.len() - last;
         let others = |at: usize| if at + 1 == room { waiting } else { 0 };
-        let speakers = raised.into_iter().chain(due(Kind::Over)).chain(due(Kind::Repeated)).map(Seat::member);
+        let speakers = raised
+            .into_iter()
+            .chain(due(Notification::Resolved))
+            .chain(due(Notification::Reminder))
+            .map(AlertCandidate::member);
         let allowed = speakers.take(room).enumerate();
-        let allowed = allowed.map(|(at, member)| (member, Allowance::Granted { others: others(at) })).collect();
-        Orders { allowed, change, waiting }
+        let allowed = allowed.map(|(at, member)| (member, AlertPermit::Granted { others: others(at) })).collect();
+        AlertSchedule { permits: allowed, change, waiting }
     }
 
     /// Of those that the fleet's alarm speaks for.
-    fn still_bad(&self, ledger: &Ledger, notify: &Notify) -> BTreeSet<Member> {
-        let bad = self.seats.iter().filter(|seat| seat.standing.is_bad()).map(Seat::member);
+    fn still_failing(&self, ledger: &FleetAlertRecord, notify: &Notify) -> BTreeSet<Member> {
+        let bad = self.candidates.iter().filter(|seat| seat.state.is_failing()).map(AlertCandidate::member);
         bad.filter(|member| notify.issue.is_some() && ledger.members.contains(member)).collect()
     }
 
     /// Takes out those for which one comment is to speak, or has spoken: the late ones of a group that stands; else all that
     /// are bad, where they are many; and those that the hour has no room for. Before that a first one waits for company.
-    fn grow<'a>(&'a self, group: &Group<'_>, raised: &mut Vec<&'a Seat>, room: usize, here: &Here) -> Grown {
+    fn grow<'a>(
+        &'a self,
+        group: &Group<'_>,
+        raised: &mut Vec<&'a AlertCandidate>,
+        room: usize,
+        here: &PassContext,
+    ) -> Grown {
         let (notify, mut members) = (&here.notify, group.members.clone());
         if notify.issue.is_none() {
             return Grown { members, is_silent: false };
@@ -208,13 +229,13 @@ impl Muster {
             raised.retain(|seat| !self.waits(seat, here));
             if room > 0 && !raised.is_empty() && self.is_many(notify) {
                 raised.clear();
-                members.extend(self.seats.iter().filter(|seat| seat.needs_alert()).map(Seat::member));
+                members.extend(self.candidates.iter().filter(|seat| seat.needs_alert()).map(AlertCandidate::member));
             }
         }
         // The last of an hour's comments is kept for those that it has no room for.
         let fits = if notify.per_hour > 1 || raised.len() > room { room.saturating_sub(1) } else { room };
         if room > 0 && raised.len() > fits {
-            members.extend(raised.split_off(fits).into_iter().map(Seat::member));
+            members.extend(raised.split_off(fits).into_iter().map(AlertCandidate::member));
             is_silent = false;
         }
         Grown { members, is_silent }
@@ -222,74 +243,75 @@ impl Muster {
 
     /// Whether those that need an alert, now or soon, are many.
     fn is_many(&self, notify: &Notify) -> bool {
-        let count = self.seats.iter().filter(|seat| seat.needs_alert()).count();
+        let count = self.candidates.iter().filter(|seat| seat.needs_alert()).count();
         count > notify.many && is_share_of_all(count, self.watched)
     }
 
     /// Whether a mission waits for company: until all were looked at once more after the last one went bad, and for no more
     /// than two intervals where some has come. Half an interval more or less is none, since no pass takes no time.
-    fn waits(&self, seat: &Seat, here: &Here) -> bool {
+    fn waits(&self, seat: &AlertCandidate, here: &PassContext) -> bool {
         let spans = |halves: i32| self.looks_again_after * halves / 2;
-        let newest = self.seats.iter().filter_map(|seat| seat.standing.bad_since).max();
+        let newest = self.candidates.iter().filter_map(|seat| seat.state.failing_since).max();
         let may_be_joined = newest.is_some_and(|newest| !has_passed(newest, spans(3), here.now));
-        let due_at = seat.standing.bad_since.map(|since| since.plus(here.notify.after));
+        let due_at = seat.state.failing_since.map(|since| since.plus(here.notify.after));
         may_be_joined && due_at.is_some_and(|due_at| !has_passed(due_at, spans(5), here.now))
     }
 
-    fn speak(
+    fn publish(
         &self,
-        (issue, kind): (&IssueName, Kind),
+        (issue, kind): (&IssueName, Notification),
         members: BTreeSet<Member>,
-        ledger: &Ledger,
-        here: &Here,
+        ledger: &FleetAlertRecord,
+        here: &PassContext,
     ) -> Change {
-        let is_new = |seat: &Seat| ledger.raised_at.is_some() && !ledger.named().contains(&seat.member());
-        let mut spoken_for: Vec<&Seat> = self.seats.iter().filter(|seat| members.contains(&seat.member())).collect();
+        let is_new = |seat: &AlertCandidate| ledger.firing_since.is_some() && !ledger.named().contains(&seat.member());
+        let mut spoken_for: Vec<&AlertCandidate> =
+            self.candidates.iter().filter(|seat| members.contains(&seat.member())).collect();
         spoken_for.sort_by_key(|seat| !is_new(seat));
         let listed = spoken_for.iter().filter_map(|seat| {
-            let Mood::Bad(cause) = seat.standing.mood else { return None };
-            let (since, message) = (seat.standing.bad_since?, seat.message.clone());
-            Some(Listed { issue: seat.issue.to_string(), cause, since, message })
+            let AlertCondition::Failing(cause) = seat.state.condition else { return None };
+            let (since, message) = (seat.state.failing_since?, seat.message.clone());
+            Some(ListedAlert { issue: seat.issue.to_string(), cause, since, message })
         });
-        let notice = FleetNotice {
+        let notice = FleetAlertMessage {
             listed: listed.take(LISTED_MAX).collect(),
             new: spoken_for.iter().filter(|seat| is_new(seat)).count(),
-            bad: members.len(),
+            failing: members.len(),
             all: self.watched,
-            intended: FleetIntended { kind, at: here.now, members },
+            intent: FleetAlertIntent { kind, at: here.now, members },
             root: here.root,
             missions_root: here.missions_root.clone(),
             host: here.host.clone(),
-            raised_at: ledger.raised_at.unwrap_or(here.now),
+            firing_since: ledger.firing_since.unwrap_or(here.now),
             scan_command: scan_command(&here.missions_root),
             mention: here.notify.mention.clone(),
         };
-        Change::PostFleetAlarm { issue: issue.clone(), notice: Box::new(notice), memory: Box::new(ledger.clone()) }
+        Change::PostFleetAlert { issue: issue.clone(), notice: Box::new(notice), memory: Box::new(ledger.clone()) }
     }
 }
 
 /// What is to be said for many, if anything is.
-fn fleet_kind(group: &Group<'_>, grown: &Grown, notify: &Notify, now: Timestamp) -> Option<Kind> {
+fn fleet_kind(group: &Group<'_>, grown: &Grown, notify: &Notify, now: Timestamp) -> Option<Notification> {
     if grown.members.len() > group.members.len() && !grown.is_silent {
-        return Some(Kind::Raised);
+        return Some(Notification::Firing);
     }
-    let said_at = group.ledger.said_at.filter(|_| group.ledger.raised_at.is_some())?;
+    let said_at = group.ledger.published_at.filter(|_| group.ledger.firing_since.is_some())?;
     if grown.members.is_empty() {
-        return Some(Kind::Over);
+        return Some(Notification::Resolved);
     }
     let is_long = notify.repeat.is_some_and(|repeat| has_passed(said_at, repeat, now));
-    is_long.then_some(Kind::Repeated)
+    is_long.then_some(Notification::Reminder)
 }
 
 /// Those that are well again are not spoken for any more; without an issue to speak on, nobody is.
-fn remember(ledger: &Ledger, members: BTreeSet<Member>) -> Option<Change> {
+fn remember(ledger: &FleetAlertRecord, members: BTreeSet<Member>) -> Option<Change> {
     let is_over = members.is_empty();
-    let memory = Ledger {
-        raised_at: ledger.raised_at.filter(|_| !is_over),
-        said_at: ledger.said_at.filter(|_| !is_over),
+    let memory = FleetAlertRecord {
+        firing_since: ledger.firing_since.filter(|_| !is_over),
+        published_at: ledger.published_at.filter(|_| !is_over),
         named: if is_over { BTreeSet::new() } else { ledger.named.clone() },
         members,
         ..ledger.clone()
     };
-    (memory != *ledger).then(|| Change::RememberFleet { memory: Box::new(memory) })
+    (memory != *ledger).then(|| Change::RecordFleetAlert { memory: Box::new(memory) })
 }

@@ -1,7 +1,7 @@
 //! An alarm before and after it is put into words: of one mission on its own issue, and of many on the fleet's.
 
-use crate::mission::alert::config::{Cause, Login};
-use crate::mission::alert::state::{AlarmMarker, FleetIntended, Intended, Kind};
+use crate::mission::alert::config::{AlertCause, Login};
+use crate::mission::alert::state::{AlertIntent, AlertMarker, FleetAlertIntent, Notification};
 use crate::mission::cell::health::Health;
 use crate::mission::cell::heartbeat::WizardState;
 use crate::mission::identity::{HostName, MissionId, RootId, WizardName};
@@ -14,10 +14,10 @@ pub const LISTED_MAX: usize = 20;
 
 /// What an alarm of one mission says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Notice {
+pub struct AlertMessage {
     /// What it says, when, and since when that is so.
     #[serde(flatten)]
-    pub intended: Intended,
+    pub intent: AlertIntent,
     /// The mission.
     pub mission: MissionId,
     /// This root.
@@ -41,7 +41,7 @@ pub struct Notice {
     /// The last heartbeat, while the wizard is silent.
     pub heartbeat_at: Option<Timestamp>,
     /// What the wizard says of itself.
-    pub says: Option<WizardState>,
+    pub agent_state: Option<WizardState>,
     /// Its message, where it waits for people or has failed.
     pub message: Option<String>,
     /// Its name.
@@ -60,32 +60,32 @@ pub struct Notice {
     pub mention: Vec<Login>,
 }
 
-impl Notice {
+impl AlertMessage {
     /// By which it is found again.
     #[must_use]
-    pub fn marker(&self) -> AlarmMarker {
-        let Intended { kind, at, alarm: _ } = self.intended;
-        AlarmMarker { kind, mission: Some(self.mission), root: self.root, at }
+    pub fn marker(&self) -> AlertMarker {
+        let AlertIntent { kind, at, alert: _ } = self.intent;
+        AlertMarker { kind, mission: Some(self.mission), root: self.root, at }
     }
 
     /// The whole comment.
     #[must_use]
     pub fn render(&self) -> String {
-        format!("{}\n{}\n", self.marker(), fill("alarm.md", self))
+        format!("{}\n{}\n", self.marker(), fill("alert.md", self))
     }
 
     /// In a few words, for plans and logs.
     #[must_use]
     pub fn summary(&self) -> String {
-        let cause = match self.intended.alarm.cause {
-            Cause::Wizard(state) => format!("the wizard says `{state}`"),
-            Cause::Health(_) => self.verdict(),
+        let cause = match self.intent.alert.cause {
+            AlertCause::Wizard(state) => format!("the wizard says `{state}`"),
+            AlertCause::Health(_) => self.verdict(),
         };
-        match self.intended.kind {
-            Kind::Raised => format!("post an alarm: {cause}"),
-            Kind::Repeated => format!("post the alarm again: still {cause}"),
-            Kind::Over if self.is_closed => "post the end of the alert: closed".to_owned(),
-            Kind::Over => format!("post the end of the alarm: {}", self.verdict()),
+        match self.intent.kind {
+            Notification::Firing => format!("post an alarm: {cause}"),
+            Notification::Reminder => format!("post the alarm again: still {cause}"),
+            Notification::Resolved if self.is_closed => "post the end of the alert: closed".to_owned(),
+            Notification::Resolved => format!("post the end of the alarm: {}", self.verdict()),
         }
     }
 
@@ -97,10 +97,10 @@ impl Notice {
 
 /// What one comment says for many missions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct FleetNotice {
+pub struct FleetAlertMessage {
     /// What it says, when, and for whom.
     #[serde(flatten)]
-    pub intended: FleetIntended,
+    pub intent: FleetAlertIntent,
     /// This root.
     pub root: Option<RootId>,
     /// Its path.
@@ -108,15 +108,15 @@ pub struct FleetNotice {
     /// This host.
     pub host: HostName,
     /// Some of those that are bad: first those that are new, and of those the ones that became so first.
-    pub listed: Vec<Listed>,
+    pub listed: Vec<ListedAlert>,
     /// How many of them the comment before did not speak for.
     pub new: usize,
     /// How many of them there are.
-    pub bad: usize,
+    pub failing: usize,
     /// Of how many.
     pub all: usize,
     /// When the alarm was raised.
-    pub raised_at: Timestamp,
+    pub firing_since: Timestamp,
     /// The command that looks at every cell of this root.
     pub scan_command: String,
     /// Who is called.
@@ -125,39 +125,39 @@ pub struct FleetNotice {
 
 /// One of many.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Listed {
+pub struct ListedAlert {
     /// Its issue.
     pub issue: String,
     /// What is the matter.
-    pub cause: Cause,
+    pub cause: AlertCause,
     /// Since when.
     pub since: Timestamp,
     /// What its wizard wants people to read.
     pub message: Option<String>,
 }
 
-impl FleetNotice {
+impl FleetAlertMessage {
     /// By which it is found again.
     #[must_use]
-    pub fn marker(&self) -> AlarmMarker {
-        let FleetIntended { kind, at, members: _ } = self.intended;
-        AlarmMarker { kind, mission: None, root: self.root, at }
+    pub fn marker(&self) -> AlertMarker {
+        let FleetAlertIntent { kind, at, members: _ } = self.intent;
+        AlertMarker { kind, mission: None, root: self.root, at }
     }
 
     /// The whole comment.
     #[must_use]
     pub fn render(&self) -> String {
-        format!("{}\n{}\n", self.marker(), fill("fleet_alarm.md", self))
+        format!("{}\n{}\n", self.marker(), fill("fleet_alert.md", self))
     }
 
     /// In a few words, for plans and logs.
     #[must_use]
     pub fn summary(&self) -> String {
-        let Self { bad, all, .. } = self;
-        match self.intended.kind {
-            Kind::Raised => format!("post one alarm for {bad} of {all} missions"),
-            Kind::Repeated => format!("post the alarm for many again: still {bad} of {all} missions"),
-            Kind::Over => "post the end of the alarm for many".to_owned(),
+        let Self { failing: bad, all, .. } = self;
+        match self.intent.kind {
+            Notification::Firing => format!("post one alarm for {bad} of {all} missions"),
+            Notification::Reminder => format!("post the alarm for many again: still {bad} of {all} missions"),
+            Notification::Resolved => "post the end of the alarm for many".to_owned(),
         }
     }
 }

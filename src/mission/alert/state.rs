@@ -1,6 +1,6 @@
 //! What is remembered of alarms, for one mission and for the fleet; kept apart from what is said in them.
 
-use crate::mission::alert::config::Cause;
+use crate::mission::alert::config::AlertCause;
 use crate::mission::identity::{MissionId, RootId};
 use crate::mission::time::Timestamp;
 use chrono::TimeDelta;
@@ -21,17 +21,23 @@ pub const FIRST_LINE: &str = "<!-- lazarus:alarm v1 -->";
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
-pub enum Kind {
+pub enum Notification {
     /// That it went bad, and stayed so.
-    Raised,
+    #[serde(rename = "raised")]
+    #[strum(serialize = "raised")]
+    Firing,
     /// That it is well again.
-    Over,
+    #[serde(rename = "over")]
+    #[strum(serialize = "over")]
+    Resolved,
     /// That it is still bad.
-    Repeated,
+    #[serde(rename = "repeated")]
+    #[strum(serialize = "repeated")]
+    Reminder,
 }
 
-impl Kind {
-    const ALL: [Self; 3] = [Self::Raised, Self::Over, Self::Repeated];
+impl Notification {
+    const ALL: [Self; 3] = [Self::Firing, Self::Resolved, Self::Reminder];
 
     /// The word.
     #[must_use]
@@ -42,9 +48,9 @@ impl Kind {
 
 /// The second line of an alarm, by which we find it again when the answer to it was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AlarmMarker {
+pub struct AlertMarker {
     /// What it says.
-    pub kind: Kind,
+    pub kind: Notification,
     /// Whose it is; none where it speaks for many.
     pub mission: Option<MissionId>,
     /// The root that says it.
@@ -53,7 +59,7 @@ pub struct AlarmMarker {
     pub at: Timestamp,
 }
 
-impl AlarmMarker {
+impl AlertMarker {
     /// Reads the first two lines of a comment; anything that is not exactly ours is none.
     #[must_use]
     pub fn parse(body: &str) -> Option<Self> {
@@ -62,7 +68,7 @@ impl AlarmMarker {
         let fields = lines.next()?.strip_prefix("<!-- ")?.strip_suffix(" -->")?;
         let mut fields = fields.split(' ');
         let word = fields.next()?;
-        let kind = Kind::ALL.into_iter().find(|kind| kind.word() == word)?;
+        let kind = Notification::ALL.into_iter().find(|kind| kind.word() == word)?;
         let mut value = |key: &str| fields.next()?.strip_prefix(key)?.strip_prefix('=');
         let (mission, root, at) = (value("mission")?, value("root")?, value("at")?);
         let some = |text: &'static str| move |found: &&str| *found != text;
@@ -73,7 +79,7 @@ impl AlarmMarker {
     }
 }
 
-impl AlarmMarker {
+impl AlertMarker {
     /// Whether this is what was read of a comment that has the other: what is read again has whole seconds.
     #[must_use]
     pub fn is_written_as(&self, found: &Self) -> bool {
@@ -82,7 +88,7 @@ impl AlarmMarker {
 }
 
 /// The two lines.
-impl fmt::Display for AlarmMarker {
+impl fmt::Display for AlertMarker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, mission, root, at } = self;
         let mission = mission.map_or_else(|| "none".to_owned(), |mission| mission.to_string());
@@ -94,82 +100,88 @@ impl fmt::Display for AlarmMarker {
 /// What is remembered of one mission's alarms; all of it belongs to the changes that post them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Alarm {
+pub struct AlertRecord {
     /// The alarm that stands.
-    pub raised: Option<Raised>,
+    #[serde(alias = "raised")]
+    pub firing: Option<FiringAlert>,
     /// When something was posted within the last hour before the last post, oldest first.
     pub posted: Vec<Timestamp>,
     /// What is being posted; a process that dies meanwhile leaves it, so that the next one looks for it first.
-    pub intended: Option<Intended>,
+    #[serde(alias = "intended")]
+    pub intent: Option<AlertIntent>,
 }
 
 /// An alarm that stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Raised {
+pub struct FiringAlert {
     /// When it was said last.
     pub at: Timestamp,
     /// Since when it is as bad as that.
     pub since: Timestamp,
     /// What has raised it.
-    pub cause: Cause,
+    pub cause: AlertCause,
 }
 
 /// An alarm that is on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Intended {
+pub struct AlertIntent {
     /// What it says.
-    pub kind: Kind,
+    pub kind: Notification,
     /// When.
     pub at: Timestamp,
     /// What stands once it is said; for [`Kind::Over`] what stood before.
-    pub alarm: Raised,
+    #[serde(alias = "alarm")]
+    pub alert: FiringAlert,
 }
 
-impl Alarm {
+impl AlertRecord {
     /// What is remembered while this is on its way.
     #[must_use]
-    pub fn intending(&self, intended: Intended) -> Self {
-        Self { intended: Some(intended), ..self.clone() }
+    pub fn intending(&self, intended: AlertIntent) -> Self {
+        Self { intent: Some(intended), ..self.clone() }
     }
 
     /// What is remembered once this is said.
     #[must_use]
-    pub fn said(&self, intended: Intended) -> Self {
+    pub fn posted_now(&self, intended: AlertIntent) -> Self {
         let raised = match intended.kind {
-            Kind::Raised | Kind::Repeated => Some(intended.alarm),
-            Kind::Over => None,
+            Notification::Firing | Notification::Reminder => Some(intended.alert),
+            Notification::Resolved => None,
         };
-        Self { raised, posted: noted(&self.posted, intended.at), intended: None }
+        Self { firing: raised, posted: noted(&self.posted, intended.at), intent: None }
     }
 
     /// What is remembered of one that may have been said or not: it counts, but nothing stands by it.
     #[must_use]
     pub fn let_go(&self) -> Self {
-        let posted = match self.intended {
+        let posted = match self.intent {
             Some(intended) => noted(&self.posted, intended.at),
             None => self.posted.clone(),
         };
-        Self { raised: self.raised, posted, intended: None }
+        Self { firing: self.firing, posted, intent: None }
     }
 }
 
 /// What is remembered of the fleet's alarm: `.lazarus/alarms.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Ledger {
+pub struct FleetAlertRecord {
     /// The missions that it speaks for and that are still bad, by repository id and issue id. They raise none of their own.
     pub members: BTreeSet<(i64, i64)>,
     /// Those that its last comment named or counted.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub named: BTreeSet<(i64, i64)>,
     /// When it was raised, as long as it stands.
-    pub raised_at: Option<Timestamp>,
+    #[serde(alias = "raised_at")]
+    pub firing_since: Option<Timestamp>,
     /// When it was said last.
-    pub said_at: Option<Timestamp>,
+    #[serde(alias = "said_at")]
+    pub published_at: Option<Timestamp>,
     /// When something was posted within the last hour before the last post, oldest first.
     pub posted: Vec<Timestamp>,
     /// What is being posted.
-    pub intended: Option<FleetIntended>,
+    #[serde(alias = "intended")]
+    pub intent: Option<FleetAlertIntent>,
     /// When the forge refused a comment on its issue; for an hour after that each mission speaks for itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused_at: Option<Timestamp>,
@@ -177,39 +189,39 @@ pub struct Ledger {
 
 /// A comment for many that is on its way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FleetIntended {
+pub struct FleetAlertIntent {
     /// What it says.
-    pub kind: Kind,
+    pub kind: Notification,
     /// When.
     pub at: Timestamp,
     /// Whom it speaks for.
     pub members: BTreeSet<(i64, i64)>,
 }
 
-impl Ledger {
+impl FleetAlertRecord {
     /// What is remembered while this is on its way.
     #[must_use]
-    pub fn intending(&self, intended: FleetIntended) -> Self {
-        Self { intended: Some(intended), ..self.clone() }
+    pub fn intending(&self, intended: FleetAlertIntent) -> Self {
+        Self { intent: Some(intended), ..self.clone() }
     }
 
     /// What is remembered once this is said.
     #[must_use]
-    pub fn said(&self, intended: FleetIntended) -> Self {
-        let FleetIntended { kind, at, members } = intended;
+    pub fn posted_now(&self, intended: FleetAlertIntent) -> Self {
+        let FleetAlertIntent { kind, at, members } = intended;
         let (raised_at, said_at) = match kind {
-            Kind::Raised => (self.raised_at.or(Some(at)), Some(at)),
-            Kind::Repeated => (self.raised_at, Some(at)),
-            Kind::Over => (None, None),
+            Notification::Firing => (self.firing_since.or(Some(at)), Some(at)),
+            Notification::Reminder => (self.firing_since, Some(at)),
+            Notification::Resolved => (None, None),
         };
         let (named, posted) = (members.clone(), noted(&self.posted, at));
-        Self { members, named, raised_at, said_at, posted, intended: None, refused_at: None }
+        Self { members, named, firing_since: raised_at, published_at: said_at, posted, intent: None, refused_at: None }
     }
 
     /// What is remembered once its issue has refused a comment, which was not said then.
     #[must_use]
     pub fn refused(&self, now: Timestamp) -> Self {
-        Self { intended: None, refused_at: Some(now), ..self.clone() }
+        Self { intent: None, refused_at: Some(now), ..self.clone() }
     }
 
     /// Whether its issue has refused a comment within the last hour.
@@ -226,16 +238,16 @@ impl Ledger {
 
     /// By which the comment that is on its way is found again.
     #[must_use]
-    pub fn intended_marker(&self, root: Option<RootId>) -> Option<AlarmMarker> {
-        let FleetIntended { kind, at, members: _ } = self.intended.as_ref()?;
-        Some(AlarmMarker { kind: *kind, mission: None, root, at: *at })
+    pub fn intended_marker(&self, root: Option<RootId>) -> Option<AlertMarker> {
+        let FleetAlertIntent { kind, at, members: _ } = self.intent.as_ref()?;
+        Some(AlertMarker { kind: *kind, mission: None, root, at: *at })
     }
 
     /// What is true of a comment whose fate was unknown, once its issue was looked at.
     #[must_use]
     pub fn settled(&self, was_said: bool) -> Self {
-        let Some(intended) = self.intended.clone() else { return self.clone() };
-        if was_said { self.said(intended) } else { Self { intended: None, ..self.clone() } }
+        let Some(intended) = self.intent.clone() else { return self.clone() };
+        if was_said { self.said(intended) } else { Self { intent: None, ..self.clone() } }
     }
 }
 

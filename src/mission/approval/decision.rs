@@ -1,7 +1,7 @@
 //! Whether somebody who may has agreed to what a proposal asks for, and to nothing else.
 
 use crate::mission::approval::policy::{
-    Approval, ApprovalMode, Asking, Denial, asked_digest, requested_digest, text_digest,
+    Approval, ApprovalMode, ApprovalRequest, Denial, approval_digest, requested_digest, text_digest,
 };
 use crate::mission::observation::{CommentFacts, LabelEvent, Observation, Timeline};
 use crate::mission::proposal::Proposal;
@@ -10,36 +10,39 @@ use crate::mission::status::own_comment::{OwnComment, own_comment};
 
 /// What is known of an approval.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Consent {
+pub enum ApprovalState {
     /// None is needed.
-    NotNeeded,
+    NotRequired,
     /// It was given.
-    Given(Approval),
+    Approved(Approval),
     /// It is waited for.
-    Asked(Asking),
+    Requested(ApprovalRequest),
 }
 
 /// Whether this proposal may be carried out.
 #[must_use]
-pub fn consent(observation: &Observation, proposal: &Proposal) -> Consent {
+pub fn approval_state(observation: &Observation, proposal: &Proposal) -> ApprovalState {
     if !is_needed(observation, proposal) {
-        return Consent::NotNeeded;
+        return ApprovalState::NotRequired;
     }
-    let digest = asked_digest(proposal);
+    let digest = approval_digest(proposal);
     let record = observation.record.as_ref();
     if let Some(given) = record.and_then(|record| record.approval.clone()).filter(|given| given.digest == digest) {
-        return Consent::Given(given);
+        return ApprovalState::Approved(given);
     }
-    let before = record.and_then(|record| record.asking.clone()).filter(|asking| asking.digest == digest);
+    let before = record.and_then(|record| record.approval_request.clone()).filter(|asking| asking.digest == digest);
     if !observation.issue.has(&Label::ApprovalGranted) {
         let denial = before.and_then(|asking| asking.denial);
         let is_told = matches!(denial, Some(Denial::Changed(_)));
         let is_news = !is_told && shows(observation, &digest) && own_comment(observation).was_changed();
-        return Consent::Asked(Asking { digest, denial: if is_news { Some(Denial::Changed(None)) } else { denial } });
+        return ApprovalState::Requested(ApprovalRequest {
+            digest,
+            denial: if is_news { Some(Denial::Changed(None)) } else { denial },
+        });
     }
-    match weigh(observation, proposal, &digest) {
-        Ok(given) => Consent::Given(given),
-        Err(denial) => Consent::Asked(Asking { digest, denial: Some(denial) }),
+    match verify_approval(observation, proposal, &digest) {
+        Ok(given) => ApprovalState::Approved(given),
+        Err(denial) => ApprovalState::Requested(ApprovalRequest { digest, denial: Some(denial) }),
     }
 }
 
@@ -79,7 +82,7 @@ pub fn may_author_confirm(observation: &Observation, proposal: &Proposal) -> boo
 }
 
 /// Holds the last click on the label against everything that makes it an approval.
-fn weigh(observation: &Observation, proposal: &Proposal, digest: &str) -> Result<Approval, Denial> {
+fn verify_approval(observation: &Observation, proposal: &Proposal, digest: &str) -> Result<Approval, Denial> {
     let Timeline::Read(events) = &observation.timeline else { return Err(Denial::Outdated(None)) };
     let clicks = events.iter().filter(|event| event.label == Label::ApprovalGranted);
     let click = clicks.max_by_key(|event| event.id).filter(|event| event.is_added).ok_or(Denial::Nobody)?;
@@ -97,7 +100,7 @@ fn weigh(observation: &Observation, proposal: &Proposal, digest: &str) -> Result
     }
     let own = own_comment(observation);
     let is_shown = shows(observation, digest);
-    if matches!(own, OwnComment::AsLeft(comment) if is_shown && has_seen(observation, click, comment)) {
+    if matches!(own, OwnComment::AsLeft(comment) if is_shown && approved_current_text(observation, click, comment)) {
         return Ok(Approval { digest: digest.to_owned(), by, at: click.at });
     }
     Err(if is_shown && own.was_changed() { Denial::Changed(Some(by)) } else { Denial::Outdated(Some(by)) })
@@ -106,13 +109,13 @@ fn weigh(observation: &Observation, proposal: &Proposal, digest: &str) -> Result
 /// Whether our comment asked for this when we left it, and showed all of it.
 fn shows(observation: &Observation, digest: &str) -> bool {
     let spoken = observation.record.as_ref().and_then(|record| record.comment.as_ref());
-    spoken.is_some_and(|spoken| spoken.asks == Some(requested_digest(digest)))
+    spoken.is_some_and(|spoken| spoken.requested_digest == Some(requested_digest(digest)))
 }
 
 /// Whether the click came after the request was first shown. The forge tells whole seconds, so what happened in the second
 /// of that write may have come before it. A comment that was never edited has an id in one sequence with the timeline's
 /// (go-gitea/gitea `models/issues/comment.go`).
-fn has_seen(observation: &Observation, click: &LabelEvent, comment: &CommentFacts) -> bool {
+fn approved_current_text(observation: &Observation, click: &LabelEvent, comment: &CommentFacts) -> bool {
     let Some(spoken) = observation.record.as_ref().and_then(|record| record.comment.as_ref()) else { return false };
     let was_never_edited = !spoken.is_edited && comment.updated_at == comment.created_at;
     spoken.requested_at.is_some_and(|requested_at| click.at > requested_at)

@@ -41,7 +41,7 @@ pub struct Approval {
 
 /// An approval that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Asking {
+pub struct ApprovalRequest {
     /// What is to be approved ([`asked_digest`]).
     pub digest: String,
     /// Why the last approval does not count, if there was one.
@@ -68,7 +68,7 @@ pub enum Denial {
 /// What an approval is for: everything that the cell's files would get of a proposal. The title is a part of it, since
 /// agents read it.
 #[must_use]
-pub fn asked_digest(proposal: &Proposal) -> String {
+pub fn approval_digest(proposal: &Proposal) -> String {
     digest(&(&proposal.name, &proposal.spec))
 }
 

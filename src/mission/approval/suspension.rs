@@ -26,7 +26,7 @@ pub fn is_to_be_asked(observation: &Observation) -> bool {
 }
 
 fn was_active(observation: &Observation) -> bool {
-    let said = observation.record.as_ref().and_then(|record| record.said.as_ref());
+    let said = observation.record.as_ref().and_then(|record| record.published.as_ref());
     observation.binding().is_some() && said.is_some_and(|said| said.phase == Phase::Active)
 }
 

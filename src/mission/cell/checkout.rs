@@ -7,7 +7,7 @@ use crate::mission::proposal::Spec;
 
 /// What is to be done about a worktree now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum CheckoutDecision {
     /// Nothing.
     Nothing,
     /// Nothing before the forge was asked about this repository.
@@ -20,26 +20,26 @@ pub enum Wish {
 
 /// Decides what is to be done; `is_new` where the cell is about to be made.
 #[must_use]
-pub fn wish(observation: &Observation, spec: &Spec, is_new: bool) -> Wish {
-    let Some(source) = WorktreeSource::of(spec) else { return Wish::Nothing };
+pub fn decide_checkout(observation: &Observation, spec: &Spec, is_new: bool) -> CheckoutDecision {
+    let Some(source) = WorktreeSource::of(spec) else { return CheckoutDecision::Nothing };
     let worktree = observation.record.as_ref().map(|record| &record.worktree);
     if !is_new && worktree.is_some_and(|worktree| worktree.checked_out.is_some()) {
-        return Wish::Nothing;
+        return CheckoutDecision::Nothing;
     }
     let failed = worktree.and_then(|worktree| worktree.failed.as_ref()).filter(|failed| failed.source == source);
     if failed.is_some_and(|failed| failed.retry_at > observation.here.now) {
-        return Wish::Nothing;
+        return CheckoutDecision::Nothing;
     }
     if source.repository.is_same(&observation.issue.key.repository) {
-        return Wish::CheckOut(source);
+        return CheckoutDecision::CheckOut(source);
     }
     match observation.origin {
-        Origin::Unasked => Wish::Ask(source.repository),
-        Origin::Unanswered => Wish::Nothing,
+        Origin::Unasked => CheckoutDecision::Ask(source.repository),
+        Origin::Unanswered => CheckoutDecision::Nothing,
         Origin::Found { is_private } if is_allowed(observation, &source.repository, is_private) => {
-            Wish::CheckOut(source)
+            CheckoutDecision::CheckOut(source)
         }
-        Origin::Found { .. } | Origin::NotFound => Wish::Refused(source),
+        Origin::Found { .. } | Origin::NotFound => CheckoutDecision::Refused(source),
     }
 }
 

@@ -1,6 +1,6 @@
 //! How far the clocks of agents and of the forge are off: noted, and no reason for any verdict.
 
-use crate::mission::time::{Timestamp, spoken_length};
+use crate::mission::time::{Timestamp, format_length};
 use chrono::TimeDelta;
 use std::fmt;
 use std::time::Duration;
@@ -15,7 +15,7 @@ pub const FORGE_OFFSET_MAX: i64 = 30;
 #[must_use]
 pub fn forge_offset(seconds: i64) -> Option<String> {
     let direction = if seconds < 0 { "behind" } else { "ahead of" };
-    let length = spoken_length(Duration::from_secs(seconds.unsigned_abs()));
+    let length = format_length(Duration::from_secs(seconds.unsigned_abs()));
     (seconds.abs() >= FORGE_OFFSET_MAX).then(|| format!("The clock of this host is {length} {direction} Gitea's"))
 }
 

@@ -21,15 +21,17 @@ pub const WRITES_MAX: usize = 6;
 /// How restless a mission was lately, and what telling it has cost.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Flapping {
+pub struct FlapDamping {
     /// The last verdict, told or not.
     pub seen: Option<Health>,
     /// The last falls from healthy, oldest first, at most [`FALLS_MAX`].
-    pub falls: Vec<Fall>,
+    #[serde(alias = "falls")]
+    pub degradations: Vec<Degradation>,
     /// The verdict that is held, while it is.
     pub held: Option<Health>,
     /// Since when the cell has been well, while a verdict is held.
-    pub well_since: Option<Timestamp>,
+    #[serde(alias = "well_since")]
+    pub stable_since: Option<Timestamp>,
     /// The last label writes for health, oldest first, at most [`WRITES_MAX`].
     pub label_writes: Vec<Timestamp>,
     /// The last comment edits for health, oldest first, at most [`WRITES_MAX`].
@@ -38,7 +40,7 @@ pub struct Flapping {
 
 /// A fall from healthy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fall {
+pub struct Degradation {
     /// When it was seen.
     pub at: Timestamp,
     /// How deep: stale or incomplete.
@@ -65,38 +67,39 @@ impl Cost {
     }
 }
 
-impl Flapping {
+impl FlapDamping {
     /// Takes note of a verdict, and says which one is to be told.
-    pub fn watch(&mut self, verdict: Verdict, now: Timestamp) -> Verdict {
+    pub fn observe(&mut self, verdict: Verdict, now: Timestamp) -> Verdict {
         let is_bad = matches!(verdict.health, Health::Stale | Health::Incomplete);
         if is_bad && self.seen == Some(Health::Healthy) {
-            push(&mut self.falls, Fall { at: now, to: verdict.health }, FALLS_MAX);
+            push(&mut self.degradations, Degradation { at: now, to: verdict.health }, FALLS_MAX);
         }
         self.seen = Some(verdict.health);
         // What lies ahead was noted by a clock that was wrong.
-        self.falls.retain(|fall| fall.at <= now);
-        let is_restless = self.falls.len() == FALLS_MAX && self.falls.iter().all(|fall| now.after(fall.at) <= WINDOW);
-        let worst = self.falls.iter().map(|fall| fall.to).max();
+        self.degradations.retain(|fall| fall.at <= now);
+        let is_restless =
+            self.degradations.len() == FALLS_MAX && self.degradations.iter().all(|fall| now.after(fall.at) <= WINDOW);
+        let worst = self.degradations.iter().map(|fall| fall.to).max();
         match self.held {
             None if is_restless && is_bad => self.held = worst,
             // The order of the verdicts has stale before incomplete.
             Some(held) if is_bad => self.held = Some(held.max(verdict.health)),
             None | Some(_) => {}
         }
-        self.settle(verdict.health, now);
+        self.release_if_stable(verdict.health, now);
         self.held.map_or(verdict, |health| Verdict { health, reason: Reason::Flapping })
     }
 
     /// Lets go of what is held once the cell has been well for long enough.
-    fn settle(&mut self, health: Health, now: Timestamp) {
+    fn release_if_stable(&mut self, health: Health, now: Timestamp) {
         match health {
-            Health::Stale | Health::Incomplete => self.well_since = None,
+            Health::Stale | Health::Incomplete => self.stable_since = None,
             Health::Healthy if self.held.is_some() => {
-                let since = self.well_since.filter(|since| *since <= now).unwrap_or(now);
-                self.well_since = Some(since);
+                let since = self.stable_since.filter(|since| *since <= now).unwrap_or(now);
+                self.stable_since = Some(since);
                 if now.after(since) >= CALM {
-                    (self.held, self.well_since) = (None, None);
-                    self.falls.clear();
+                    (self.held, self.stable_since) = (None, None);
+                    self.degradations.clear();
                 }
             }
             // That nothing is known is neither well nor ill.
@@ -107,7 +110,7 @@ impl Flapping {
     /// Whether something is to be noted of a verdict though it is the same as before.
     #[must_use]
     pub fn is_waiting(&self, health: Health, now: Timestamp) -> bool {
-        let is_calm = || self.well_since.is_none_or(|since| since > now || now.after(since) >= CALM);
+        let is_calm = || self.stable_since.is_none_or(|since| since > now || now.after(since) >= CALM);
         self.seen != Some(health) || (self.held.is_some() && health == Health::Healthy && is_calm())
     }
 

@@ -1,8 +1,8 @@
 //! Judges a cell: facts in, verdict out, by a table of rules of which the first that holds decides.
 
-use crate::mission::cell::heartbeat::{Beat, WizardState};
+use crate::mission::cell::heartbeat::{ObservedHeartbeat, WizardState};
 use crate::mission::cell::json_file::Flaw;
-use crate::mission::cell::{Failure, FileKind, Part, Sight, Sighting};
+use crate::mission::cell::{CellObservation, FileKind, Part, PartObservation, ReadFailure};
 use crate::mission::time::Timestamp;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
@@ -74,41 +74,47 @@ pub enum Reason {
     /// unknown: reading took too long.
     Timeout,
     /// uninitialized: a directory without `meta/mission.json` that belongs to no issue.
-    NotScaffolded,
+    #[serde(alias = "not-scaffolded")]
+    NotInitialized,
     /// uninitialized: nobody has beaten yet.
-    NeverBeaten,
+    #[serde(alias = "never-beaten")]
+    NoHeartbeat,
     /// incomplete: nothing is there.
-    Missing(Place),
+    Missing(CellPath),
     /// incomplete: something else is there.
-    WrongType(Place, FileKind),
+    WrongType(CellPath, FileKind),
     /// incomplete: what is there cannot be used, and why.
-    Unreadable(Place, Flaw),
+    Unreadable(CellPath, Flaw),
     /// stale: the wizard said `failed`, however long ago.
     AgentFailed,
     /// stale: no heartbeat within the limit.
-    Silent,
+    #[serde(alias = "silent")]
+    HeartbeatTimeout,
     /// stale: the heartbeat claims to come from the future.
-    StampInFuture,
+    #[serde(alias = "stamp-in-future")]
+    ClockSkew,
     /// stale or incomplete: it fell from healthy again and again, and the worst of it is held
     /// ([`crate::mission::cell::flap_damping`]).
     Flapping,
     /// healthy: the wizard said `done`.
-    Finished,
+    #[serde(alias = "finished")]
+    Completed,
     /// healthy: the last heartbeat is in time.
-    Beating,
+    #[serde(alias = "beating")]
+    HeartbeatOk,
 }
 
 /// The whole cell, or one part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Place {
+pub enum CellPath {
     /// The cell's directory itself.
     Whole,
     /// One part.
     Part(Part),
 }
 
-impl Place {
+impl CellPath {
     /// The path below the cell; `.` is the cell itself.
     #[must_use]
     pub fn path(self) -> &'static str {
@@ -130,24 +136,24 @@ impl Reason {
     #[must_use]
     pub fn rests_on_time(&self) -> bool {
         match self {
-            Self::Silent | Self::StampInFuture | Self::Beating => true,
+            Self::HeartbeatTimeout | Self::ClockSkew | Self::HeartbeatOk => true,
             Self::Permission
             | Self::Io
             | Self::Timeout
-            | Self::NotScaffolded
-            | Self::NeverBeaten
+            | Self::NotInitialized
+            | Self::NoHeartbeat
             | Self::Missing(_)
             | Self::WrongType(..)
             | Self::Unreadable(..)
             | Self::Flapping
             | Self::AgentFailed
-            | Self::Finished => false,
+            | Self::Completed => false,
         }
     }
 
     /// What the reason speaks of, where it speaks of a path.
     #[must_use]
-    pub fn place(&self) -> Option<Place> {
+    pub fn place(&self) -> Option<CellPath> {
         let (Self::Missing(place) | Self::WrongType(place, _) | Self::Unreadable(place, _)) = self else { return None };
         Some(*place)
     }
@@ -181,15 +187,15 @@ impl Verdict {
             Reason::Permission
             | Reason::Io
             | Reason::Timeout
-            | Reason::NotScaffolded
-            | Reason::NeverBeaten
+            | Reason::NotInitialized
+            | Reason::NoHeartbeat
             | Reason::Missing(_)
             | Reason::AgentFailed
-            | Reason::Silent
-            | Reason::StampInFuture
+            | Reason::HeartbeatTimeout
+            | Reason::ClockSkew
             | Reason::Flapping
-            | Reason::Finished
-            | Reason::Beating => None,
+            | Reason::Completed
+            | Reason::HeartbeatOk => None,
         }
     }
 }
@@ -198,11 +204,11 @@ impl Verdict {
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
     /// What was seen.
-    pub sighting: &'a Sighting,
+    pub sighting: &'a CellObservation,
     /// Whether an issue is bound to this cell.
     pub bound: bool,
     /// Whether we ever saw a beat of this cell.
-    pub ever_beat: bool,
+    pub ever_heartbeat: bool,
     /// The heartbeat's limit.
     pub stale_after: Duration,
     /// When this is judged.
@@ -212,8 +218,17 @@ pub struct Facts<'a> {
 type Rule = fn(&Facts<'_>) -> Option<Verdict>;
 
 /// The first that holds decides.
-const RULES: [Rule; 9] =
-    [unknown, not_scaffolded, incomplete, never_beaten, agent_failed, silent, stamp_in_future, finished, beating];
+const RULES: [Rule; 9] = [
+    unknown,
+    not_initialized,
+    incomplete,
+    no_heartbeat,
+    agent_failed,
+    heartbeat_timeout,
+    clock_skew,
+    completed,
+    heartbeat_ok,
+];
 
 /// Judges a cell.
 #[must_use]
@@ -223,33 +238,36 @@ pub fn assess(facts: &Facts<'_>) -> Verdict {
 
 fn unknown(facts: &Facts<'_>) -> Option<Verdict> {
     let failure = match facts.sighting {
-        Sighting::Failed(failure) => Some(*failure),
-        Sighting::Cell(cell) => Part::ALL.into_iter().find_map(|part| match cell.part(part) {
-            Sight::Failed(failure) => Some(*failure),
-            Sight::Present | Sight::Missing | Sight::WrongType(_) | Sight::Unreadable(_) => None,
+        CellObservation::Failed(failure) => Some(*failure),
+        CellObservation::Cell(cell) => Part::ALL.into_iter().find_map(|part| match cell.part(part) {
+            PartObservation::Failed(failure) => Some(*failure),
+            PartObservation::Present
+            | PartObservation::Missing
+            | PartObservation::WrongType(_)
+            | PartObservation::Unreadable(_) => None,
         }),
-        Sighting::Absent | Sighting::NotADirectory(_) => None,
+        CellObservation::Absent | CellObservation::NotADirectory(_) => None,
     };
     let reason = match failure? {
-        Failure::Permission => Reason::Permission,
-        Failure::Io => Reason::Io,
-        Failure::Timeout => Reason::Timeout,
+        ReadFailure::Permission => Reason::Permission,
+        ReadFailure::Io => Reason::Io,
+        ReadFailure::Timeout => Reason::Timeout,
     };
     Some(Verdict { health: Health::Unknown, reason })
 }
 
-fn not_scaffolded(facts: &Facts<'_>) -> Option<Verdict> {
-    let Sighting::Cell(cell) = facts.sighting else { return None };
-    let bare = !facts.bound && *cell.part(Part::Mission) == Sight::Missing;
-    bare.then_some(Verdict { health: Health::Uninitialized, reason: Reason::NotScaffolded })
+fn not_initialized(facts: &Facts<'_>) -> Option<Verdict> {
+    let CellObservation::Cell(cell) = facts.sighting else { return None };
+    let bare = !facts.bound && *cell.part(Part::Mission) == PartObservation::Missing;
+    bare.then_some(Verdict { health: Health::Uninitialized, reason: Reason::NotInitialized })
 }
 
 fn incomplete(facts: &Facts<'_>) -> Option<Verdict> {
     let reason = match facts.sighting {
-        Sighting::Absent => Some(Reason::Missing(Place::Whole)),
-        Sighting::NotADirectory(kind) => Some(Reason::WrongType(Place::Whole, *kind)),
-        Sighting::Failed(_) => None,
-        Sighting::Cell(cell) => Part::ALL
+        CellObservation::Absent => Some(Reason::Missing(CellPath::Whole)),
+        CellObservation::NotADirectory(kind) => Some(Reason::WrongType(CellPath::Whole, *kind)),
+        CellObservation::Failed(_) => None,
+        CellObservation::Cell(cell) => Part::ALL
             .into_iter()
             .filter(|part| part.is_required())
             .find_map(|part| incomplete_part(part, *cell.part(part))),
@@ -257,67 +275,67 @@ fn incomplete(facts: &Facts<'_>) -> Option<Verdict> {
     Some(Verdict { health: Health::Incomplete, reason: reason? })
 }
 
-fn incomplete_part(part: Part, sight: Sight) -> Option<Reason> {
-    let place = Place::Part(part);
+fn incomplete_part(part: Part, sight: PartObservation) -> Option<Reason> {
+    let place = CellPath::Part(part);
     match sight {
-        Sight::Missing => Some(Reason::Missing(place)),
-        Sight::WrongType(kind) => Some(Reason::WrongType(place, kind)),
-        Sight::Unreadable(why) => Some(Reason::Unreadable(place, why)),
-        Sight::Present | Sight::Failed(_) => None,
+        PartObservation::Missing => Some(Reason::Missing(place)),
+        PartObservation::WrongType(kind) => Some(Reason::WrongType(place, kind)),
+        PartObservation::Unreadable(why) => Some(Reason::Unreadable(place, why)),
+        PartObservation::Present | PartObservation::Failed(_) => None,
     }
 }
 
-fn never_beaten(facts: &Facts<'_>) -> Option<Verdict> {
+fn no_heartbeat(facts: &Facts<'_>) -> Option<Verdict> {
     let beat = beat(facts)?;
-    let never = beat.heartbeat.timestamp.is_none() && !facts.ever_beat;
-    never.then_some(Verdict { health: Health::Uninitialized, reason: Reason::NeverBeaten })
+    let never = beat.heartbeat.timestamp.is_none() && !facts.ever_heartbeat;
+    never.then_some(Verdict { health: Health::Uninitialized, reason: Reason::NoHeartbeat })
 }
 
 /// Its own word, which no time makes less true.
 fn agent_failed(facts: &Facts<'_>) -> Option<Verdict> {
     let heartbeat = &beat(facts)?.heartbeat;
-    let has_failed = heartbeat.timestamp.is_some() && heartbeat.says() == WizardState::Failed;
+    let has_failed = heartbeat.timestamp.is_some() && heartbeat.agent_state() == WizardState::Failed;
     has_failed.then_some(Verdict { health: Health::Stale, reason: Reason::AgentFailed })
 }
 
-fn silent(facts: &Facts<'_>) -> Option<Verdict> {
+fn heartbeat_timeout(facts: &Facts<'_>) -> Option<Verdict> {
     let beat = beat(facts)?;
     let silent = match beat.heartbeat.timestamp {
         None => true,
         Some(timestamp) => {
             let age = age(timestamp, beat, facts.now);
-            beat.heartbeat.says() != WizardState::Done && age > delta(facts.stale_after)
+            beat.heartbeat.agent_state() != WizardState::Done && age > delta(facts.stale_after)
         }
     };
-    silent.then_some(Verdict { health: Health::Stale, reason: Reason::Silent })
+    silent.then_some(Verdict { health: Health::Stale, reason: Reason::HeartbeatTimeout })
 }
 
 /// A stamp ahead of time is a finding, but a wizard that has finished never goes stale.
-fn stamp_in_future(facts: &Facts<'_>) -> Option<Verdict> {
-    let Beat { heartbeat, notes: _, written_at: _, seen_at } = beat(facts)?;
+fn clock_skew(facts: &Facts<'_>) -> Option<Verdict> {
+    let ObservedHeartbeat { heartbeat, notes: _, written_at: _, seen_at } = beat(facts)?;
     let ahead = heartbeat.timestamp?.after(facts.now.max(*seen_at)) > delta(FUTURE_MAX);
-    (ahead && heartbeat.says() != WizardState::Done)
-        .then_some(Verdict { health: Health::Stale, reason: Reason::StampInFuture })
+    (ahead && heartbeat.agent_state() != WizardState::Done)
+        .then_some(Verdict { health: Health::Stale, reason: Reason::ClockSkew })
 }
 
-fn finished(facts: &Facts<'_>) -> Option<Verdict> {
-    let done = beat(facts)?.heartbeat.says() == WizardState::Done;
-    done.then_some(Verdict { health: Health::Healthy, reason: Reason::Finished })
+fn completed(facts: &Facts<'_>) -> Option<Verdict> {
+    let done = beat(facts)?.heartbeat.agent_state() == WizardState::Done;
+    done.then_some(Verdict { health: Health::Healthy, reason: Reason::Completed })
 }
 
-fn beating(facts: &Facts<'_>) -> Option<Verdict> {
+fn heartbeat_ok(facts: &Facts<'_>) -> Option<Verdict> {
     beat(facts)?;
-    Some(Verdict { health: Health::Healthy, reason: Reason::Beating })
+    Some(Verdict { health: Health::Healthy, reason: Reason::HeartbeatOk })
 }
 
-fn beat<'a>(facts: &Facts<'a>) -> Option<&'a Beat> {
+fn beat<'a>(facts: &Facts<'a>) -> Option<&'a ObservedHeartbeat> {
     facts.sighting.cell()?.heartbeat.as_ref()
 }
 
 /// How old a beat is: by its stamp or by its file, whichever is older, so that neither a wrong clock nor
 /// a touched file makes a silent wizard look alive.
 #[must_use]
-pub fn age(timestamp: Timestamp, beat: &Beat, now: Timestamp) -> TimeDelta {
+pub fn age(timestamp: Timestamp, beat: &ObservedHeartbeat, now: Timestamp) -> TimeDelta {
     now.after(timestamp.min(beat.written_at))
 }
 

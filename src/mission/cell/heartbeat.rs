@@ -1,8 +1,8 @@
 //! The wizard's word that it is alive, and what it says of itself.
 
 use crate::mission::cell::clock_skew::ClockOffset;
-use crate::mission::cell::heartbeat_fields::{self, Field, Misfit, Notes, Remark};
-use crate::mission::cell::json_file::{Flaw, Found, parse_mended};
+use crate::mission::cell::heartbeat_fields::{self, HeartbeatField, Misfit, Notes, Remark};
+use crate::mission::cell::json_file::{Flaw, FoundValue, parse_mended};
 use crate::mission::text::{MESSAGE_SHOWN_MAX, one_line};
 use crate::mission::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use std::fmt;
 
 /// A heartbeat as read, with the time that the file itself bears.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Beat {
+pub struct ObservedHeartbeat {
     /// What the file says.
     pub heartbeat: Heartbeat,
     /// What is remarkable about how it says so.
@@ -22,7 +22,7 @@ pub struct Beat {
     pub seen_at: Timestamp,
 }
 
-impl Beat {
+impl ObservedHeartbeat {
     /// What is remarkable about it, one thing a line; that it counts does not depend on any of it.
     #[must_use]
     pub fn remarks(&self) -> Vec<String> {
@@ -56,7 +56,7 @@ pub struct Heartbeat {
 impl Heartbeat {
     /// The seed of a new cell: nobody has beaten.
     #[must_use]
-    pub fn unborn() -> Self {
+    pub fn empty() -> Self {
         Self {
             timestamp: None,
             sender_timestamp: None,
@@ -70,8 +70,8 @@ impl Heartbeat {
     /// Reads a heartbeat. Everything but the time is optional; what is of no use is left out, and noted.
     pub fn parse(bytes: &[u8]) -> Result<(Self, Notes), Flaw> {
         let (object, mended) = parse_mended(bytes)?;
-        if !object.contains_key(Field::Timestamp.name()) {
-            return Err(Flaw::Timestamp(Found::Missing));
+        if !object.contains_key(HeartbeatField::Timestamp.name()) {
+            return Err(Flaw::Timestamp(FoundValue::Missing));
         }
         let timestamp = heartbeat_fields::timestamp(&object).map_err(|misfit| Flaw::Timestamp(misfit.found))?;
         let mut notes = Notes::of(mended);
@@ -86,8 +86,8 @@ impl Heartbeat {
                 None
             }
         };
-        let state = text(Field::State, &mut notes.state).unwrap_or_default();
-        let message = text(Field::Message, &mut notes.message);
+        let state = text(HeartbeatField::State, &mut notes.state).unwrap_or_default();
+        let message = text(HeartbeatField::Message, &mut notes.message);
         let left_out = |misfit: &Misfit| Remark::LeftOut(misfit.found);
         let (session, sequence) = (heartbeat_fields::session(&object), heartbeat_fields::sequence(&object));
         notes.session = session.as_ref().err().map(left_out);
@@ -114,7 +114,7 @@ impl Heartbeat {
 
     /// What the wizard says of itself.
     #[must_use]
-    pub fn says(&self) -> WizardState {
+    pub fn agent_state(&self) -> WizardState {
         match self.state.as_str() {
             "waiting" => WizardState::Waiting,
             "done" => WizardState::Done,
@@ -126,7 +126,7 @@ impl Heartbeat {
     /// Its message, where people are meant to read it on the issue: one line, without what nobody can see.
     #[must_use]
     pub fn message_for_people(&self) -> Option<String> {
-        let message = self.message.as_deref().filter(|_| self.says().is_for_people())?;
+        let message = self.message.as_deref().filter(|_| self.agent_state().is_for_people())?;
         Some(one_line(message, MESSAGE_SHOWN_MAX)).filter(|line| !line.is_empty())
     }
 }
@@ -151,7 +151,7 @@ impl WizardState {
 
     /// Whether it waits for an answer.
     #[must_use]
-    pub fn asks(self) -> bool {
+    pub fn needs_a_person(self) -> bool {
         self == Self::Waiting
     }
 

@@ -1,6 +1,6 @@
 //! The fields of a heartbeat as somebody else wrote them: what is used of each, and what is wrong with it.
 
-use crate::mission::cell::json_file::{Found, JsonKind, Mended, RIGHT_TIME};
+use crate::mission::cell::json_file::{FoundValue, JsonKind, Mended, RIGHT_TIME};
 use crate::mission::proposal::digest;
 use crate::mission::text::{cut, without_invisible};
 use crate::mission::time::Timestamp;
@@ -16,7 +16,7 @@ const SESSION_DIGEST_CHARS: usize = 16;
 
 /// A field of a heartbeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Field {
+pub enum HeartbeatField {
     /// `timestamp`
     Timestamp,
     /// `state`
@@ -29,7 +29,7 @@ pub enum Field {
     Session,
 }
 
-impl Field {
+impl HeartbeatField {
     /// As it stands in the object.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -61,9 +61,9 @@ impl Field {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Misfit {
     /// Which.
-    pub field: Field,
+    pub field: HeartbeatField,
     /// What stands in it.
-    pub found: Found,
+    pub found: FoundValue,
 }
 
 impl fmt::Display for Misfit {
@@ -75,44 +75,44 @@ impl fmt::Display for Misfit {
 
 /// The time in this object, if there is one.
 pub fn timestamp(object: &Map<String, Value>) -> Result<Option<Timestamp>, Misfit> {
-    let field = Field::Timestamp;
+    let field = HeartbeatField::Timestamp;
     match field.value(object) {
         None => Ok(None),
         Some(Value::String(text)) => match Timestamp::parse(text) {
             Some(timestamp) => Ok(Some(timestamp)),
-            None if Timestamp::lacks_a_zone(text) => Err(Misfit { field, found: Found::NoZone }),
-            None => Err(Misfit { field, found: Found::NoTime }),
+            None if Timestamp::lacks_a_zone(text) => Err(Misfit { field, found: FoundValue::NoZone }),
+            None => Err(Misfit { field, found: FoundValue::NoTime }),
         },
-        Some(other) => Err(Misfit { field, found: Found::Kind(JsonKind::of(other)) }),
+        Some(other) => Err(Misfit { field, found: FoundValue::Kind(JsonKind::of(other)) }),
     }
 }
 
 /// The number in this object, if there is one.
 pub fn sequence(object: &Map<String, Value>) -> Result<Option<u64>, Misfit> {
-    let field = Field::Sequence;
+    let field = HeartbeatField::Sequence;
     match field.value(object) {
         None => Ok(None),
-        Some(Value::Number(number)) => number.as_u64().map(Some).ok_or(Misfit { field, found: Found::Number }),
-        Some(other) => Err(Misfit { field, found: Found::Kind(JsonKind::of(other)) }),
+        Some(Value::Number(number)) => number.as_u64().map(Some).ok_or(Misfit { field, found: FoundValue::Number }),
+        Some(other) => Err(Misfit { field, found: FoundValue::Kind(JsonKind::of(other)) }),
     }
 }
 
 /// A text in this object, if there is one: without what nobody can see, cut where it is too long, and whether it was.
-pub fn text(object: &Map<String, Value>, field: Field) -> Result<Option<(String, bool)>, Misfit> {
+pub fn text(object: &Map<String, Value>, field: HeartbeatField) -> Result<Option<(String, bool)>, Misfit> {
     match field.value(object) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(bounded(text))),
-        Some(other) => Err(Misfit { field, found: Found::Kind(JsonKind::of(other)) }),
+        Some(other) => Err(Misfit { field, found: FoundValue::Kind(JsonKind::of(other)) }),
     }
 }
 
 /// The session in this object, if there is one; an empty name names none.
 pub fn session(object: &Map<String, Value>) -> Result<Option<String>, Misfit> {
-    let field = Field::Session;
+    let field = HeartbeatField::Session;
     match field.value(object) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(session_name(text)),
-        Some(other) => Err(Misfit { field, found: Found::Kind(JsonKind::of(other)) }),
+        Some(other) => Err(Misfit { field, found: FoundValue::Kind(JsonKind::of(other)) }),
     }
 }
 
@@ -166,7 +166,7 @@ pub enum Remark {
     /// It was too long.
     Cut,
     /// It was left out, since it is something else than it should be.
-    LeftOut(Found),
+    LeftOut(FoundValue),
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
@@ -203,14 +203,18 @@ impl Notes {
             .then(|| "the heartbeat begins with a byte order mark, which is skipped; write it without one".to_owned());
         let replaced =
             replaced.then(|| "the heartbeat is not all UTF-8; what is not is replaced by `\u{fffd}`".to_owned());
-        let fields =
-            [(Field::State, state), (Field::Sequence, sequence), (Field::Message, message), (Field::Session, session)];
-        let remarks = fields.into_iter().filter_map(|(field, remark)| Some(told(field, remark?)));
+        let fields = [
+            (HeartbeatField::State, state),
+            (HeartbeatField::Sequence, sequence),
+            (HeartbeatField::Message, message),
+            (HeartbeatField::Session, session),
+        ];
+        let remarks = fields.into_iter().filter_map(|(field, remark)| Some(describe(field, remark?)));
         bom.into_iter().chain(replaced).chain(remarks).collect()
     }
 }
 
-fn told(field: Field, remark: Remark) -> String {
+fn describe(field: HeartbeatField, remark: Remark) -> String {
     match remark {
         Remark::Cut => {
             format!("the heartbeat's `{}` has more than {MESSAGE_CHARS_MAX} characters and is cut", field.name())

@@ -26,7 +26,7 @@ pub enum Flaw {
     /// JSON, but no object.
     OtherJson(JsonKind),
     /// A heartbeat whose `timestamp` cannot be used.
-    Timestamp(Found),
+    Timestamp(FoundValue),
     /// The file itself, or what the agent has put in its place, refuses to be opened by us.
     Refused,
 }
@@ -52,7 +52,7 @@ pub enum JsonKind {
 /// What stands in a field instead of what should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Found {
+pub enum FoundValue {
     /// Nothing.
     Missing,
     /// A value of another kind.
@@ -145,7 +145,7 @@ impl fmt::Display for JsonKind {
 }
 
 /// To follow the name of the field.
-impl fmt::Display for Found {
+impl fmt::Display for FoundValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("is missing"),

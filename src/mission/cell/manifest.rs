@@ -3,7 +3,7 @@
 use crate::mission::cell::Part;
 use crate::mission::cell::heartbeat::Heartbeat;
 use crate::mission::cell::json_file::pretty;
-use crate::mission::identity::{Commit, ForgeUrl, HostName, IssueId, MissionId, RepositoryId, RepositoryName};
+use crate::mission::identity::{CommitId, ForgeUrl, HostName, IssueId, MissionId, RepositoryId, RepositoryName};
 use crate::mission::proposal::Spec;
 use crate::mission::status::phase::Phase;
 use crate::mission::time::Timestamp;
@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 /// Everything that `meta/mission.json` and `config/cell.json` are rendered from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CellPapers {
+pub struct CellManifest {
     /// The cell's name.
     pub mission_id: MissionId,
     /// When the cell was first made.
@@ -24,11 +24,11 @@ pub struct CellPapers {
     /// Where the cell lies.
     pub host: HostName,
     /// The issue that it serves; none for a cell made by `--init-cell`.
-    pub issue: Option<IssuePapers>,
+    pub issue: Option<IssueManifest>,
     /// What was asked for; none for a cell without an issue.
     pub spec: Option<Spec>,
     /// What was checked out in its worktree, if anything was.
-    pub commit: Option<Commit>,
+    pub commit: Option<CommitId>,
     /// The heartbeat's limit.
     pub stale_after_seconds: u64,
     /// The shell command that beats for this cell.
@@ -37,7 +37,7 @@ pub struct CellPapers {
 
 /// Where the issue of a cell is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct IssuePapers {
+pub struct IssueManifest {
     /// The forge's address.
     pub forge: ForgeUrl,
     /// The repository's id.
@@ -54,7 +54,7 @@ pub struct IssuePapers {
     pub author_id: i64,
 }
 
-impl CellPapers {
+impl CellManifest {
     /// The keys of `meta/mission.json`.
     #[must_use]
     pub fn mission_file(&self) -> Map<String, Value> {
@@ -95,7 +95,7 @@ impl CellPapers {
         match part {
             Part::Mission => Some(pretty(&self.mission_file())),
             Part::Cell => Some(pretty(&self.cell_file())),
-            Part::Heartbeat => Some(pretty(&Heartbeat::unborn())),
+            Part::Heartbeat => Some(pretty(&Heartbeat::empty())),
             Part::Log => Some(String::new()),
             Part::Meta | Part::Config | Part::State | Part::Logs | Part::Artifacts | Part::Worktree | Part::Token => {
                 None

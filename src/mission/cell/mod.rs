@@ -15,7 +15,7 @@ pub mod starts;
 pub mod teardown;
 pub mod worktree;
 
-use crate::mission::cell::heartbeat::Beat;
+use crate::mission::cell::heartbeat::ObservedHeartbeat;
 use crate::mission::cell::json_file::Flaw;
 use crate::mission::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -160,7 +160,7 @@ pub enum FileKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
-pub enum Failure {
+pub enum ReadFailure {
     /// The kernel refused us.
     Permission,
     /// Reading failed.
@@ -171,7 +171,7 @@ pub enum Failure {
 
 /// What was seen in a part's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sight {
+pub enum PartObservation {
     /// What belongs there.
     Present,
     /// Nothing.
@@ -181,23 +181,23 @@ pub enum Sight {
     /// The right kind of file, with contents that cannot be used.
     Unreadable(Flaw),
     /// We could not look.
-    Failed(Failure),
+    Failed(ReadFailure),
 }
 
 /// What was seen in a cell's place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sighting {
+pub enum CellObservation {
     /// Nothing is there.
     Absent,
     /// Something is there, but no directory.
     NotADirectory(FileKind),
     /// We could not look.
-    Failed(Failure),
+    Failed(ReadFailure),
     /// A directory with these parts.
     Cell(Box<CellFacts>),
 }
 
-impl Sighting {
+impl CellObservation {
     /// The cell, where there is one.
     #[must_use]
     pub fn cell(&self) -> Option<&CellFacts> {
@@ -209,13 +209,13 @@ impl Sighting {
 /// What was seen of one cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CellFacts {
-    parts: [Sight; Part::ALL.len()],
+    parts: [PartObservation; Part::ALL.len()],
     /// `meta/mission.json`, where it is an object.
     pub mission: Option<Map<String, Value>>,
     /// `config/cell.json`, where it is an object.
     pub config: Option<Map<String, Value>>,
     /// `state/heartbeat.json`, where it can be read as one.
-    pub heartbeat: Option<Beat>,
+    pub heartbeat: Option<ObservedHeartbeat>,
     /// When the last heartbeat came over HTTP, if one ever did.
     pub received_at: Option<Timestamp>,
 }
@@ -224,15 +224,17 @@ impl CellFacts {
     /// Whether a part is missing and nothing is in the way of making it again.
     #[must_use]
     pub fn can_be_made_again(&self, part: Part) -> bool {
-        let has_room = part.parent().is_none_or(|parent| matches!(self.part(parent), Sight::Present | Sight::Missing));
-        *self.part(part) == Sight::Missing && has_room
+        let has_room = part
+            .parent()
+            .is_none_or(|parent| matches!(self.part(parent), PartObservation::Present | PartObservation::Missing));
+        *self.part(part) == PartObservation::Missing && has_room
     }
 
     /// A directory in which nothing has been seen yet.
     #[must_use]
     pub fn empty() -> Self {
         Self {
-            parts: [const { Sight::Missing }; Part::ALL.len()],
+            parts: [const { PartObservation::Missing }; Part::ALL.len()],
             mission: None,
             config: None,
             heartbeat: None,
@@ -242,18 +244,18 @@ impl CellFacts {
 
     /// What was seen in this part's place.
     #[must_use]
-    pub fn part(&self, part: Part) -> &Sight {
+    pub fn part(&self, part: Part) -> &PartObservation {
         &self.parts[part as usize]
     }
 
     /// Notes what was seen in this part's place.
-    pub fn see(&mut self, part: Part, sight: Sight) {
+    pub fn see(&mut self, part: Part, sight: PartObservation) {
         self.parts[part as usize] = sight;
     }
 
     /// Whether all required parts are there and usable.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        Part::ALL.into_iter().filter(|part| part.is_required()).all(|part| *self.part(part) == Sight::Present)
+        Part::ALL.into_iter().filter(|part| part.is_required()).all(|part| *self.part(part) == PartObservation::Present)
     }
 }

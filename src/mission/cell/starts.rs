@@ -1,7 +1,7 @@
 //! Spares agents that could not deliver their heartbeats because this service was away: for one *stale after* from the first
 //! start since the last heartbeat, however often it starts.
 
-use crate::mission::cell::Sighting;
+use crate::mission::cell::CellObservation;
 use crate::mission::cell::health::{Health, Reason, Verdict};
 use crate::mission::time::Timestamp;
 use chrono::TimeDelta;
@@ -73,7 +73,7 @@ pub struct Grace<'a> {
     /// The verdict that was published last.
     pub published: Option<Verdict>,
     /// The cell.
-    pub sighting: &'a Sighting,
+    pub sighting: &'a CellObservation,
     /// The heartbeat's limit.
     pub stale_after: Duration,
     /// The time.
@@ -84,8 +84,8 @@ impl Grace<'_> {
     /// The verdict, or that the agent is healthy as before, for as long as it is spared.
     #[must_use]
     pub fn applied_to(&self, verdict: Verdict) -> Verdict {
-        if verdict.reason == Reason::Silent && self.holds() {
-            Verdict { health: Health::Healthy, reason: Reason::Beating }
+        if verdict.reason == Reason::HeartbeatTimeout && self.holds() {
+            Verdict { health: Health::Healthy, reason: Reason::HeartbeatOk }
         } else {
             verdict
         }

@@ -1,6 +1,6 @@
 //! What becomes of a cell that is not wanted here any more: it is moved away whole, once nobody works in it.
 
-use crate::mission::cell::Sighting;
+use crate::mission::cell::CellObservation;
 use crate::mission::cell::archive::ArchiveName;
 use crate::mission::cell::health::{Reason, Verdict};
 use crate::mission::observation::Observation;
@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 /// How far the ending of a cell has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Ending {
+pub enum Teardown {
     /// There is no cell.
     NoCell,
     /// Its wizard still beats; it stays where it is until that ends, or until this moment.
-    StaysUntil(Timestamp),
+    GraceUntil(Timestamp),
     /// It can be moved.
-    Due,
+    Ready,
     /// It lies there.
     Archived(ArchiveName),
     /// It was archived, and its archive was deleted.
@@ -27,11 +27,11 @@ pub enum Ending {
 
 /// What decides how far it is.
 #[derive(Clone, Copy, Debug)]
-pub struct Progress<'a> {
+pub struct TeardownFacts<'a> {
     /// What is remembered of the mission.
     pub record: &'a Record,
     /// The cell's place.
-    pub sighting: &'a Sighting,
+    pub sighting: &'a CellObservation,
     /// Whether the archive that is remembered is there.
     pub is_archive_there: bool,
     /// The verdict on the cell.
@@ -44,33 +44,33 @@ pub struct Progress<'a> {
 
 /// How far it is, and what is to be done.
 #[must_use]
-pub fn ending(observation: &Observation) -> Ending {
-    let Some(record) = &observation.record else { return Ending::NoCell };
+pub fn teardown(observation: &Observation) -> Teardown {
+    let Some(record) = &observation.record else { return Teardown::NoCell };
     let (now, close_grace) = (observation.here.now, observation.here.close_grace);
     let (sighting, verdict) = (&observation.sighting, observation.verdict());
     let is_archive_there = observation.archive.kept.is_some();
-    ending_of(&Progress { record, sighting, is_archive_there, verdict, now, close_grace })
+    teardown_of(&TeardownFacts { record, sighting, is_archive_there, verdict, now, close_grace })
 }
 
 /// The same, by what decides it.
 #[must_use]
-pub fn ending_of(progress: &Progress<'_>) -> Ending {
-    let Progress { record, sighting, is_archive_there, verdict, now, close_grace } = progress;
+pub fn teardown_of(progress: &TeardownFacts<'_>) -> Teardown {
+    let TeardownFacts { record, sighting, is_archive_there, verdict, now, close_grace } = progress;
     if record.binding.is_none() {
-        return Ending::NoCell;
+        return Teardown::NoCell;
     }
     match sighting {
-        Sighting::Absent => match record.archive {
-            Some(name) if *is_archive_there => Ending::Archived(name),
-            Some(_) => Ending::Deleted,
-            None => record.archive_deleted_at.map_or(Ending::NoCell, |_| Ending::Deleted),
+        CellObservation::Absent => match record.archive {
+            Some(name) if *is_archive_there => Teardown::Archived(name),
+            Some(_) => Teardown::Deleted,
+            None => record.archive_deleted_at.map_or(Teardown::NoCell, |_| Teardown::Deleted),
         },
-        Sighting::NotADirectory(_) => Ending::NoCell,
-        Sighting::Cell(_) | Sighting::Failed(_) => {
+        CellObservation::NotADirectory(_) => Teardown::NoCell,
+        CellObservation::Cell(_) | CellObservation::Failed(_) => {
             let end = record.ended_at.unwrap_or(*now).plus(*close_grace);
             // Nobody works in it any more, or its grace is over.
             let may_be_moved = |verdict: &Verdict| *now >= end || !may_be_at_work(verdict.reason);
-            if verdict.as_ref().is_none_or(may_be_moved) { Ending::Due } else { Ending::StaysUntil(end) }
+            if verdict.as_ref().is_none_or(may_be_moved) { Teardown::Ready } else { Teardown::GraceUntil(end) }
         }
     }
 }
@@ -78,15 +78,15 @@ pub fn ending_of(progress: &Progress<'_>) -> Ending {
 /// Whether a wizard beats, or we cannot tell.
 fn may_be_at_work(reason: Reason) -> bool {
     match reason {
-        Reason::Beating | Reason::Flapping | Reason::Permission | Reason::Io | Reason::Timeout => true,
-        Reason::NotScaffolded
-        | Reason::NeverBeaten
+        Reason::HeartbeatOk | Reason::Flapping | Reason::Permission | Reason::Io | Reason::Timeout => true,
+        Reason::NotInitialized
+        | Reason::NoHeartbeat
         | Reason::Missing(_)
         | Reason::WrongType(..)
         | Reason::Unreadable(..)
         | Reason::AgentFailed
-        | Reason::Silent
-        | Reason::StampInFuture
-        | Reason::Finished => false,
+        | Reason::HeartbeatTimeout
+        | Reason::ClockSkew
+        | Reason::Completed => false,
     }
 }

@@ -1,6 +1,6 @@
 //! What a cell's worktree is made from, and what is remembered of making it.
 
-use crate::mission::identity::{Commit, GitRef, RepositoryName};
+use crate::mission::identity::{CommitId, GitRef, RepositoryName};
 use crate::mission::proposal::Spec;
 use crate::mission::text::whole_span;
 use crate::mission::time::Timestamp;
@@ -50,7 +50,7 @@ pub struct CheckedOut {
     #[serde(flatten)]
     pub source: WorktreeSource,
     /// Which commit.
-    pub commit: Commit,
+    pub commit: CommitId,
 }
 
 /// One directory on this disk, wherever it is moved: its inode number, and when that was created, since the number of a

@@ -11,13 +11,13 @@ pub enum Admission {
     /// There is room.
     Admitted,
     /// It waits.
-    Full(Limit),
+    Full(CapacityLimit),
 }
 
 /// The limit that a mission waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Limit {
+pub enum CapacityLimit {
     /// `limits.cells`: so many cells exist on this root.
     Cells(usize),
     /// `limits.cells_per_author`: so many cells belong to the proposer.
@@ -32,7 +32,7 @@ pub enum Limit {
 
 /// The `limits` that hold new cells back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct CapacityLimits {
     /// The most cells on this root.
     pub cells: usize,
     /// The most cells of one author.
@@ -77,10 +77,10 @@ pub struct Space {
 
 /// What is short, if anything is.
 #[must_use]
-pub fn shortage(space: Space, limits: Limits) -> Option<Limit> {
+pub fn shortage(space: Space, limits: CapacityLimits) -> Option<CapacityLimit> {
     let is_short = |(free, whole): (u64, u64), reserve: Reserve| (free < reserve.of(whole)).then(|| reserve.of(whole));
-    let bytes = is_short(space.bytes, limits.free_bytes).map(Limit::FreeBytes);
-    let inodes = || space.inodes.and_then(|inodes| is_short(inodes, limits.free_inodes)).map(Limit::FreeInodes);
+    let bytes = is_short(space.bytes, limits.free_bytes).map(CapacityLimit::FreeBytes);
+    let inodes = || space.inodes.and_then(|inodes| is_short(inodes, limits.free_inodes)).map(CapacityLimit::FreeInodes);
     bytes.or_else(inodes)
 }
 
@@ -110,9 +110,9 @@ pub struct Capacity<'a> {
     /// The cells on the disk.
     pub existing: &'a BTreeSet<MissionId>,
     /// The `limits`.
-    pub limits: Limits,
+    pub limits: CapacityLimits,
     /// What the root's file system is short of.
-    pub shortage: Option<Limit>,
+    pub shortage: Option<CapacityLimit>,
     /// How many new cells this pass has made or promised already.
     pub new_cells: usize,
 }
@@ -148,11 +148,11 @@ pub fn admit<'a>(
         let admission = if let Some(shortage) = shortage {
             Admission::Full(shortage)
         } else if cells >= limits.cells {
-            Admission::Full(Limit::Cells(limits.cells))
+            Admission::Full(CapacityLimit::Cells(limits.cells))
         } else if *authored >= limits.cells_per_author {
-            Admission::Full(Limit::CellsPerAuthor(limits.cells_per_author))
+            Admission::Full(CapacityLimit::CellsPerAuthor(limits.cells_per_author))
         } else if new >= limits.new_cells_per_pass {
-            Admission::Full(Limit::NewCellsPerPass(limits.new_cells_per_pass))
+            Admission::Full(CapacityLimit::NewCellsPerPass(limits.new_cells_per_pass))
         } else {
             cells += 1;
             *authored += 1;

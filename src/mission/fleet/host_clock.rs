@@ -2,7 +2,7 @@
 
 use crate::mission::cell::health::Verdict;
 use crate::mission::record::Record;
-use crate::mission::time::{Timestamp, spoken_length};
+use crate::mission::time::{Timestamp, format_length};
 use chrono::TimeDelta;
 use std::fmt;
 use std::time::Duration;
@@ -39,11 +39,11 @@ impl fmt::Display for ClockJump {
         match self {
             Self::Moved(by) => {
                 let direction = if *by < TimeDelta::zero() { "back" } else { "ahead" };
-                let length = spoken_length(by.abs().to_std().unwrap_or_default());
+                let length = format_length(by.abs().to_std().unwrap_or_default());
                 write!(f, "the clock of this host has jumped {direction} by {length}")?;
             }
             Self::BeforeRecord(at) => {
-                write!(f, "the clock of this host is wrong: the newest record was written at {}", at.spoken())?;
+                write!(f, "the clock of this host is wrong: the newest record was written at {}", at.formatted())?;
             }
         }
         f.write_str("; health that depends on the time is published when the next pass sees the same")
@@ -88,7 +88,7 @@ pub fn waits(record: &Record, verdict: Verdict) -> bool {
 #[must_use]
 pub fn newest<'a>(records: impl IntoIterator<Item = &'a Record>) -> Option<Timestamp> {
     let times = |record: &Record| {
-        let said = record.said.as_ref().map(|said| said.since);
+        let said = record.published.as_ref().map(|said| said.since);
         said.max(record.changes.iter().map(|change| change.at).max())
     };
     records.into_iter().filter_map(times).max()

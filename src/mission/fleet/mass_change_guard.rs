@@ -1,8 +1,8 @@
 //! Holds changes back that hit too many missions at once: a disk that is gone, a clock that jumped or a forge restored from
 //! an old backup looks just like that, and one more look tells.
 
-use crate::mission::cell::Sighting;
-use crate::mission::cell::health::{Health, Place, Reason, Verdict};
+use crate::mission::cell::CellObservation;
+use crate::mission::cell::health::{CellPath, Health, Reason, Verdict};
 use crate::mission::observation::Observation;
 use crate::mission::record::Record;
 use std::collections::BTreeSet;
@@ -44,7 +44,7 @@ pub struct Guarded<'a> {
     /// The verdict on its cell now.
     pub verdict: Verdict,
     /// The cell now.
-    pub sighting: &'a Sighting,
+    pub sighting: &'a CellObservation,
     /// Whether the look before this one held it back already; then it is believed now.
     pub awaits_confirmation: bool,
 }
@@ -56,10 +56,10 @@ impl<'a> Guarded<'a> {
         let (record, verdict) = (observation.record.as_ref()?, observation.verdict()?);
         Some(Self {
             record,
-            is_open: observation.issue.is_open() && record.elsewhere.is_none(),
+            is_open: observation.issue.is_open() && record.other_owner.is_none(),
             verdict,
             sighting: &observation.sighting,
-            awaits_confirmation: record.is_unconfirmed,
+            awaits_confirmation: record.awaits_confirmation,
         })
     }
 
@@ -68,7 +68,7 @@ impl<'a> Guarded<'a> {
     fn counts(&self) -> bool {
         let record = self.record;
         let is_watched = self.is_open && record.archive.is_none() && record.suspension.is_none();
-        is_watched && record.binding.as_ref().is_some_and(|binding| binding.seen_whole)
+        is_watched && record.binding.as_ref().is_some_and(|binding| binding.was_complete)
     }
 }
 
@@ -122,10 +122,10 @@ pub fn held_closings<K: Ord>(missions: impl IntoIterator<Item = (K, Closing)>) -
 
 /// Whether a cell has vanished or its wizard's heartbeats have stopped since we last published its health. That a wizard
 /// has failed is its own word, and no disk, clock or backup says so.
-fn degrades(record: &Record, verdict: Verdict, sighting: &Sighting) -> bool {
-    let before = record.said.as_ref().and_then(|said| said.verdict);
-    let has_vanished =
-        *sighting == Sighting::Absent && before.is_none_or(|before| before.reason != Reason::Missing(Place::Whole));
+fn degrades(record: &Record, verdict: Verdict, sighting: &CellObservation) -> bool {
+    let before = record.published.as_ref().and_then(|said| said.verdict);
+    let has_vanished = *sighting == CellObservation::Absent
+        && before.is_none_or(|before| before.reason != Reason::Missing(CellPath::Whole));
     let has_said_so = verdict.reason == Reason::AgentFailed;
     let is_silent_now =
         verdict.health == Health::Stale && !has_said_so && before.is_none_or(|before| before.health != Health::Stale);

@@ -3,7 +3,7 @@
 use crate::mission::identity::{MissionId, RepositoryId};
 use crate::mission::observation::Observation;
 use crate::mission::record::IssueKey;
-use crate::mission::status::lifecycle::Situation;
+use crate::mission::status::lifecycle::Lifecycle;
 use std::collections::HashMap;
 
 /// Cells that issues without a binding are about to take.
@@ -18,7 +18,7 @@ impl Claims {
     pub fn owner(
         &mut self,
         observation: &Observation,
-        alone: &Situation,
+        alone: &Lifecycle,
         bound: Option<&IssueKey>,
     ) -> Option<IssueKey> {
         let key = &observation.issue.key;
@@ -27,7 +27,7 @@ impl Claims {
         if let Some(owner) = bound.filter(is_another).or(claimed.filter(is_another)) {
             return Some(owner.clone());
         }
-        if matches!(alone, Situation::Active(_)) {
+        if matches!(alone, Lifecycle::Active(_)) {
             self.take(observation);
         }
         None

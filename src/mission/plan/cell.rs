@@ -2,67 +2,68 @@
 
 use crate::mission::approval::policy::Approval;
 use crate::mission::cell::archive::ArchiveName;
-use crate::mission::cell::checkout::{Wish, wish};
-use crate::mission::cell::manifest::CellPapers;
+use crate::mission::cell::checkout::{CheckoutDecision, decide_checkout};
+use crate::mission::cell::manifest::CellManifest;
 use crate::mission::cell::manifest::updated;
-use crate::mission::cell::teardown::Ending;
+use crate::mission::cell::teardown::Teardown;
 use crate::mission::cell::worktree::WorktreeSource;
-use crate::mission::cell::{CellFacts, Part, Sight, Sighting};
+use crate::mission::cell::{CellFacts, CellObservation, Part, PartObservation};
 use crate::mission::observation::Observation;
 use crate::mission::plan::change::Change;
 use crate::mission::proposal::Proposal;
 use crate::mission::record::{Binding, Record, Restored};
-use crate::mission::status::compose::{current, papers, phase};
-use crate::mission::status::lifecycle::{Active, Situation};
+use crate::mission::status::compose::{current, manifest, phase};
+use crate::mission::status::lifecycle::{Active, Lifecycle};
 use crate::mission::status::phase::Phase;
 use crate::mission::time::Timestamp;
 
 /// What the cell needs: the first half of a turn.
 #[must_use]
-pub fn plan_cell(observation: &Observation, situation: &Situation) -> Vec<Change> {
-    if observation.is_braked {
+pub fn plan_cell(observation: &Observation, situation: &Lifecycle) -> Vec<Change> {
+    if observation.is_held {
         return Vec::new();
     }
     match situation {
-        Situation::Active(active) => plan_active(observation, active),
-        Situation::Closed(ending) | Situation::Gone(ending) | Situation::Elsewhere(_, ending) => {
+        Lifecycle::Active(active) => plan_active(observation, active),
+        Lifecycle::Closed(ending) | Lifecycle::Deleted(ending) | Lifecycle::OwnedByOtherRoot(_, ending) => {
             plan_end(observation, *ending)
         }
-        Situation::Waits(waits) => keep_approval(observation, waits.approval.as_ref()).into_iter().collect(),
-        Situation::NotAProposal
-        | Situation::ForAnotherHost
-        | Situation::Missing
-        | Situation::Invalid(_)
-        | Situation::Blocked(_) => Vec::new(),
+        Lifecycle::Waits(waits) => keep_approval(observation, waits.approval.as_ref()).into_iter().collect(),
+        Lifecycle::NotAProposal
+        | Lifecycle::NotForThisHost
+        | Lifecycle::Missing
+        | Lifecycle::Invalid(_)
+        | Lifecycle::Blocked(_) => Vec::new(),
     }
 }
 
 fn plan_active(observation: &Observation, active: &Active) -> Vec<Change> {
-    let papers = Box::new(papers(observation, &active.proposal, phase(active)));
+    let manifest = Box::new(manifest(observation, &active.proposal, phase(active)));
     let is_paused = active.suspension.is_some();
     let kept = observation.record.as_ref().and_then(|record| record.archive).zip(observation.archive.kept.as_ref());
-    if let Some((name, kept)) = kept.filter(|_| !matches!(observation.sighting, Sighting::Failed(_))) {
-        return vec![restore_cell(observation, active, papers, name, kept)];
+    if let Some((name, kept)) = kept.filter(|_| !matches!(observation.sighting, CellObservation::Failed(_))) {
+        return vec![restore_cell(observation, active, manifest, name, kept)];
     }
     match &observation.sighting {
-        Sighting::Failed(_) | Sighting::NotADirectory(_) => Vec::new(),
-        Sighting::Absent if is_paused => Vec::new(),
-        Sighting::Absent => {
+        CellObservation::Failed(_) | CellObservation::NotADirectory(_) => Vec::new(),
+        CellObservation::Absent if is_paused => Vec::new(),
+        CellObservation::Absent => {
             let worktree = source(observation, active, true);
             let check_out = worktree.clone().map(|source| check_out(observation, source));
             let record = Box::new(bind(observation, active));
-            let create = Change::CreateCell { papers, worktree, record };
+            let create = Change::CreateCell { manifest, worktree, record };
             check_out.into_iter().chain([create]).collect()
         }
-        Sighting::Cell(cell) => {
+        CellObservation::Cell(cell) => {
             // What was approved is remembered before the comment is edited, since after that the click is too old to count.
             let known = observation.record.as_ref().and_then(|record| record.approval.as_ref());
             let is_news = observation.binding().is_none() || known != active.approval.as_ref();
             let bind = is_news.then(|| Change::BindCell { record: Box::new(bind(observation, active)) });
             let source = source(observation, active, false).filter(|_| !is_paused);
             let check_out = source.map(|source| check_out(observation, source));
-            let parts = Part::ALL.into_iter().filter(|part| !is_paused || *cell.part(*part) != Sight::Missing);
-            let repairs = parts.filter_map(|part| repair(observation, cell, part, &papers));
+            let parts =
+                Part::ALL.into_iter().filter(|part| !is_paused || *cell.part(*part) != PartObservation::Missing);
+            let repairs = parts.filter_map(|part| repair(observation, cell, part, &manifest));
             bind.into_iter().chain(repairs).chain(check_out).collect()
         }
     }
@@ -74,14 +75,14 @@ fn keep_approval(observation: &Observation, approval: Option<&Approval>) -> Opti
     let known = observation.record.as_ref().and_then(|record| record.approval.as_ref());
     let approval = approval.filter(|approval| known != Some(approval))?;
     let record = Record { approval: Some(approval.clone()), ..current(observation) };
-    Some(Change::Remember { record: Box::new(record) })
+    Some(Change::WriteRecord { record: Box::new(record) })
 }
 
 /// The repository to be checked out now, if one is.
 fn source(observation: &Observation, active: &Active, is_new: bool) -> Option<WorktreeSource> {
-    match wish(observation, &active.proposal.spec, is_new) {
-        Wish::CheckOut(source) => Some(source),
-        Wish::Nothing | Wish::Ask(_) | Wish::Refused(_) => None,
+    match decide_checkout(observation, &active.proposal.spec, is_new) {
+        CheckoutDecision::CheckOut(source) => Some(source),
+        CheckoutDecision::Nothing | CheckoutDecision::Ask(_) | CheckoutDecision::Refused(_) => None,
     }
 }
 
@@ -89,22 +90,22 @@ fn check_out(observation: &Observation, source: WorktreeSource) -> Change {
     Change::CheckOut { issue: observation.issue.key.clone(), mission_id: observation.mission_id, source }
 }
 
-/// A cell that nobody needs any more moves away; while its wizard is still at work, its papers tell it the end.
-fn plan_end(observation: &Observation, ending: Ending) -> Vec<Change> {
+/// A cell that nobody needs any more moves away; while its wizard is still at work, its manifest reports the end.
+fn plan_end(observation: &Observation, ending: Teardown) -> Vec<Change> {
     let Some(binding) = observation.binding() else { return Vec::new() };
     let proposal = binding.proposal();
-    let papers = papers(observation, &proposal, Phase::Closed);
-    let Sighting::Cell(cell) = &observation.sighting else { return Vec::new() };
+    let manifest = manifest(observation, &proposal, Phase::Closed);
+    let CellObservation::Cell(cell) = &observation.sighting else { return Vec::new() };
     match ending {
-        Ending::NoCell | Ending::Archived(_) | Ending::Deleted => Vec::new(),
-        Ending::StaysUntil(_) => repair(observation, cell, Part::Mission, &papers)
+        Teardown::NoCell | Teardown::Archived(_) | Teardown::Deleted => Vec::new(),
+        Teardown::GraceUntil(_) => repair(observation, cell, Part::Mission, &manifest)
             .filter(|change| matches!(change, Change::UpdateFile { .. }))
             .into_iter()
             .collect(),
-        Ending::Due => {
+        Teardown::Ready => {
             let name = observation.archive.free;
             let record = observation.record.clone().map(|record| Record { archive: Some(name), ..record });
-            let archive = |record| Change::ArchiveCell { papers: Box::new(papers), name, record: Box::new(record) };
+            let archive = |record| Change::ArchiveCell { manifest: Box::new(manifest), name, record: Box::new(record) };
             record.map(archive).into_iter().collect()
         }
     }
@@ -113,21 +114,24 @@ fn plan_end(observation: &Observation, ending: Ending) -> Vec<Change> {
 fn restore_cell(
     observation: &Observation,
     active: &Active,
-    papers: Box<CellPapers>,
+    manifest: Box<CellManifest>,
     name: ArchiveName,
-    kept: &Sighting,
+    kept: &CellObservation,
 ) -> Change {
     let missing = match kept {
-        Sighting::Cell(cell) if active.suspension.is_none() => {
+        CellObservation::Cell(cell) if active.suspension.is_none() => {
             Part::ALL.into_iter().filter(|part| lacks(observation.record.as_ref(), cell, *part)).collect()
         }
-        Sighting::Cell(_) | Sighting::Absent | Sighting::NotADirectory(_) | Sighting::Failed(_) => Vec::new(),
+        CellObservation::Cell(_)
+        | CellObservation::Absent
+        | CellObservation::NotADirectory(_)
+        | CellObservation::Failed(_) => Vec::new(),
     };
-    let displaced = (observation.sighting != Sighting::Absent).then_some(observation.archive.free);
+    let displaced = (observation.sighting != CellObservation::Absent).then_some(observation.archive.free);
     let mut record = bind(observation, active);
     record.archive = None;
     record.restored = Some(Restored { at: observation.here.now, displaced });
-    Change::RestoreCell { papers, name, displaced, missing, record: Box::new(record) }
+    Change::RestoreCell { manifest, name, displaced, missing, record: Box::new(record) }
 }
 
 fn bind(observation: &Observation, active: &Active) -> Record {
@@ -141,22 +145,22 @@ fn bind(observation: &Observation, active: &Active) -> Record {
         comment.is_confirmed = false;
     }
     let Proposal { name, spec, invisible, outside: _ } = active.proposal.clone();
-    let born = || born(&observation.sighting).unwrap_or(observation.here.now);
+    let born = || created_at(&observation.sighting).unwrap_or(observation.here.now);
     record.binding.get_or_insert_with(|| Binding {
         mission_id: observation.mission_id,
         created_at: born(),
         name,
         spec,
         invisible,
-        seen_whole: false,
-        ever_beat: false,
+        was_complete: false,
+        ever_heartbeat: false,
     });
     record
 }
 
 /// When a cell that is taken over says that it was made.
-fn born(sighting: &Sighting) -> Option<Timestamp> {
-    let Sighting::Cell(cell) = sighting else { return None };
+fn created_at(sighting: &CellObservation) -> Option<Timestamp> {
+    let CellObservation::Cell(cell) = sighting else { return None };
     Timestamp::parse(cell.mission.as_ref()?.get("created_at")?.as_str()?)
 }
 
@@ -165,26 +169,32 @@ fn born(sighting: &Sighting) -> Option<Timestamp> {
 pub fn lacks(record: Option<&Record>, cell: &CellFacts, part: Part) -> bool {
     // A wizard that has beaten knows more of its heartbeat than an empty file would say, and what lay in a worktree nobody
     // knows but its wizard.
-    let has_beaten = record.and_then(|record| record.binding.as_ref()).is_some_and(|binding| binding.ever_beat);
+    let has_beaten = record.and_then(|record| record.binding.as_ref()).is_some_and(|binding| binding.ever_heartbeat);
     let was_filled = record.is_some_and(|record| record.worktree.checked_out.is_some());
     let is_beyond_us = (part == Part::Heartbeat && has_beaten) || (part == Part::Worktree && was_filled);
     !is_beyond_us && cell.can_be_made_again(part)
 }
 
 /// What is missing is made again; what exists is never overwritten, but for files of ours that are out of date.
-fn repair(observation: &Observation, cell: &CellFacts, part: Part, papers: &CellPapers) -> Option<Change> {
-    let mission_id = papers.mission_id;
+fn repair(observation: &Observation, cell: &CellFacts, part: Part, manifest: &CellManifest) -> Option<Change> {
+    let mission_id = manifest.mission_id;
     match (cell.part(part), part) {
-        (Sight::Missing, _) => lacks(observation.record.as_ref(), cell, part)
-            .then(|| Change::RestorePart { papers: Box::new(papers.clone()), part }),
-        (Sight::Present, Part::Mission) => {
-            let contents = updated(cell.mission.as_ref()?, &papers.mission_file())?;
+        (PartObservation::Missing, _) => lacks(observation.record.as_ref(), cell, part)
+            .then(|| Change::RestorePart { manifest: Box::new(manifest.clone()), part }),
+        (PartObservation::Present, Part::Mission) => {
+            let contents = updated(cell.mission.as_ref()?, &manifest.mission_file())?;
             Some(Change::UpdateFile { mission_id, part, contents })
         }
-        (Sight::Present, Part::Cell) => {
-            let contents = updated(cell.config.as_ref()?, &papers.cell_file())?;
+        (PartObservation::Present, Part::Cell) => {
+            let contents = updated(cell.config.as_ref()?, &manifest.cell_file())?;
             Some(Change::UpdateFile { mission_id, part, contents })
         }
-        (Sight::Present | Sight::WrongType(_) | Sight::Unreadable(_) | Sight::Failed(_), _) => None,
+        (
+            PartObservation::Present
+            | PartObservation::WrongType(_)
+            | PartObservation::Unreadable(_)
+            | PartObservation::Failed(_),
+            _,
+        ) => None,
     }
 }

@@ -1,17 +1,17 @@
 //! The vocabulary of change: each value is one thing that can be done to the world, and says so in one line.
 
 use crate::mission::alert::config::IssueName;
-use crate::mission::alert::message::{FleetNotice, Notice};
-use crate::mission::alert::state::{Alarm, Ledger};
+use crate::mission::alert::message::{AlertMessage, FleetAlertMessage};
+use crate::mission::alert::state::{AlertRecord, FleetAlertRecord};
 use crate::mission::cell::Part;
 use crate::mission::cell::archive::ArchiveName;
-use crate::mission::cell::manifest::CellPapers;
+use crate::mission::cell::manifest::CellManifest;
 use crate::mission::cell::worktree::WorktreeSource;
-use crate::mission::failure::Failure;
+use crate::mission::failure::MissionFailure;
 use crate::mission::identity::MissionId;
 use crate::mission::observation::AttachedLabel;
-use crate::mission::record::{IssueKey, IssueState, Record, Spoken};
-use crate::mission::root_metadata::{KnownRepository, RepositoryLabel, RootPapers};
+use crate::mission::record::{IssueKey, IssueState, Record, StatusComment};
+use crate::mission::root_metadata::{RepositoryLabel, RepositoryRef, RootMetadata};
 use crate::mission::status::label::Label;
 use crate::mission::status::view::Status;
 use crate::mission::text::code_span;
@@ -29,13 +29,13 @@ pub enum Change {
         /// Its path, as people type it.
         path: String,
         /// What the root's file says, all but the id.
-        root: Box<RootPapers>,
+        root: Box<RootMetadata>,
     },
     /// Bring what the root's own file says of host, forge and repositories up to date.
     #[display("remember in the missions root: {what}")]
     UpdateRoot {
         /// What it says then.
-        root: Box<RootPapers>,
+        root: Box<RootMetadata>,
         /// What that changes, in a few words.
         what: String,
     },
@@ -43,7 +43,7 @@ pub enum Change {
     #[display("create the label `{}` in `{}`", label.name(), repository.name)]
     CreateLabel {
         /// Where.
-        repository: KnownRepository,
+        repository: RepositoryRef,
         /// Which.
         label: Label,
     },
@@ -51,17 +51,17 @@ pub enum Change {
     #[display("make the label `{}` in `{}` {}", label.name(), repository.name, exclusiveness(label))]
     CorrectLabel {
         /// Where.
-        repository: KnownRepository,
+        repository: RepositoryRef,
         /// Which.
         label: Label,
         /// The label as it is.
         found: RepositoryLabel,
     },
     /// Make a cell, whole, and remember the binding first.
-    #[display("make the cell `{}`", papers.mission_id)]
+    #[display("make the cell `{}`", manifest.mission_id)]
     CreateCell {
         /// What its files say.
-        papers: Box<CellPapers>,
+        manifest: Box<CellManifest>,
         /// What another change checks out for it, if one does. What lies in staging and is a checkout of this becomes its
         /// worktree; without that the worktree is created empty, and filled by the other change.
         worktree: Option<WorktreeSource>,
@@ -86,20 +86,20 @@ pub enum Change {
         source: WorktreeSource,
     },
     /// Move a cell whole into the archive.
-    #[display("move the cell `{}` to the archive, as `{name}`", papers.mission_id)]
+    #[display("move the cell `{}` to the archive, as `{name}`", manifest.mission_id)]
     ArchiveCell {
         /// What its files say from then on.
-        papers: Box<CellPapers>,
+        manifest: Box<CellManifest>,
         /// As what it lies there.
         name: ArchiveName,
         /// The record that says so.
         record: Box<Record>,
     },
     /// Move a cell back from the archive.
-    #[display("move the cell `{}` back from the archive, from `{name}`{}", papers.mission_id, to_make_room(*displaced))]
+    #[display("move the cell `{}` back from the archive, from `{name}`{}", manifest.mission_id, to_make_room(*displaced))]
     RestoreCell {
         /// What its files say from then on.
-        papers: Box<CellPapers>,
+        manifest: Box<CellManifest>,
         /// As what it lies there.
         name: ArchiveName,
         /// As what that which stands in its way is to lie there, if something does.
@@ -110,10 +110,10 @@ pub enum Change {
         record: Box<Record>,
     },
     /// Make a missing part of a cell again, empty or as it was at birth.
-    #[display("make `{}` again in the cell `{}`", part.path(), papers.mission_id)]
+    #[display("make `{}` again in the cell `{}`", part.path(), manifest.mission_id)]
     RestorePart {
         /// What the cell's files say.
-        papers: Box<CellPapers>,
+        manifest: Box<CellManifest>,
         /// Which part.
         part: Part,
     },
@@ -192,58 +192,57 @@ pub enum Change {
     },
     /// Remember which comment is ours, though nothing in it has to change now.
     #[display("remember that comment {} is {}", comment.id, certainty(comment))]
-    RememberComment {
+    RecordComment {
         /// Where.
         issue: IssueKey,
         /// The comment.
-        comment: Spoken,
+        comment: StatusComment,
     },
     /// Post a new comment that says that a mission went bad, is still bad, or is well again.
     #[display("{}", notice.summary())]
-    PostAlarm {
+    PostAlert {
         /// Where.
         issue: IssueKey,
         /// What it says.
-        notice: Box<Notice>,
+        notice: Box<AlertMessage>,
         /// What is remembered of the mission's alarms before.
-        memory: Box<Alarm>,
+        memory: Box<AlertRecord>,
     },
     /// Remember of a mission's alarms what nothing has to be said for.
     #[display("{}", stands(memory))]
-    RememberAlarm {
+    RecordAlert {
         /// Whose.
         issue: IssueKey,
         /// All that is remembered then.
-        memory: Box<Alarm>,
+        memory: Box<AlertRecord>,
     },
     /// Post one new comment that speaks for many missions.
     #[display("{} on `{issue}`", notice.summary())]
-    PostFleetAlarm {
+    PostFleetAlert {
         /// Where.
         issue: IssueName,
         /// What it says.
-        notice: Box<FleetNotice>,
+        notice: Box<FleetAlertMessage>,
         /// What is remembered of the fleet's alarm before.
-        memory: Box<Ledger>,
+        memory: Box<FleetAlertRecord>,
     },
     /// Remember of the fleet's alarm what nothing has to be said for.
-    #[strum(serialize = "remember-fleet-alarm")]
     #[display("remember that the alarm for many speaks for {}", memory.members.len())]
-    RememberFleet {
+    RecordFleetAlert {
         /// All that is remembered then.
-        memory: Box<Ledger>,
+        memory: Box<FleetAlertRecord>,
     },
     /// Remember what failed in this turn and stays so until a person does something, or that nothing does any more.
     #[display("remember {}", failed(failure.as_deref()))]
-    RememberFailure {
+    RecordFailure {
         /// Whose.
         issue: IssueKey,
         /// What failed.
-        failure: Option<Box<Failure>>,
+        failure: Option<Box<MissionFailure>>,
     },
     /// Remember what was seen and said.
     #[display("remember: {}", remembered(record))]
-    Remember {
+    WriteRecord {
         /// All but comment and alarm, which belong to the changes above.
         record: Box<Record>,
     },
@@ -258,14 +257,14 @@ impl Change {
 
     /// Whether it changes nothing but what we remember.
     #[must_use]
-    pub fn is_memory(&self) -> bool {
+    pub fn is_record_only(&self) -> bool {
         matches!(
             self,
-            Self::Remember { .. }
-                | Self::RememberComment { .. }
-                | Self::RememberAlarm { .. }
-                | Self::RememberFailure { .. }
-                | Self::RememberFleet { .. }
+            Self::WriteRecord { .. }
+                | Self::RecordComment { .. }
+                | Self::RecordAlert { .. }
+                | Self::RecordFailure { .. }
+                | Self::RecordFleetAlert { .. }
         )
     }
 
@@ -279,7 +278,7 @@ impl Change {
             | Self::PostComment { .. }
             | Self::EditComment { .. }
             | Self::RemoveComment { .. }
-            | Self::PostAlarm { .. } => true,
+            | Self::PostAlert { .. } => true,
             Self::InitialiseRoot { .. }
             | Self::UpdateRoot { .. }
             | Self::CreateLabel { .. }
@@ -291,12 +290,12 @@ impl Change {
             | Self::RestoreCell { .. }
             | Self::RestorePart { .. }
             | Self::UpdateFile { .. }
-            | Self::RememberComment { .. }
-            | Self::RememberAlarm { .. }
-            | Self::PostFleetAlarm { .. }
-            | Self::RememberFleet { .. }
-            | Self::RememberFailure { .. }
-            | Self::Remember { .. } => false,
+            | Self::RecordComment { .. }
+            | Self::RecordAlert { .. }
+            | Self::PostFleetAlert { .. }
+            | Self::RecordFleetAlert { .. }
+            | Self::RecordFailure { .. }
+            | Self::WriteRecord { .. } => false,
         }
     }
 
@@ -331,14 +330,14 @@ fn exclusiveness(label: &Label) -> &'static str {
 }
 
 fn taken_up(record: &Record) -> String {
-    match (&record.binding, record.said.as_ref().and_then(|said| said.verdict)) {
+    match (&record.binding, record.published.as_ref().and_then(|said| said.verdict)) {
         (Some(binding), None) => format!("take up the cell `{}`", binding.mission_id),
         (Some(binding), Some(_)) => format!("remember what was approved for the cell `{}`", binding.mission_id),
         (None, _) => "take up no cell".to_owned(),
     }
 }
 
-fn certainty(comment: &Spoken) -> &'static str {
+fn certainty(comment: &StatusComment) -> &'static str {
     if comment.is_confirmed { "ours" } else { "to be read again" }
 }
 
@@ -355,12 +354,12 @@ fn replaced(add: &[Label], remove: &[AttachedLabel]) -> String {
     if add.is_empty() { without } else { format!("with {} and {without}", names(add.iter().map(Label::name))) }
 }
 
-fn failed(failure: Option<&Failure>) -> String {
+fn failed(failure: Option<&MissionFailure>) -> String {
     failure.map_or("that nothing fails".to_owned(), |failure| format!("what failed: {}", failure.kind))
 }
 
-fn stands(memory: &Alarm) -> String {
-    let raised = memory.raised.map(|raised| format!("remember the alarm: {}", raised.cause));
+fn stands(memory: &AlertRecord) -> String {
+    let raised = memory.firing.map(|raised| format!("remember the alarm: {}", raised.cause));
     raised.unwrap_or_else(|| "remember that no alarm stands".to_owned())
 }
 
@@ -378,10 +377,10 @@ fn dropped(displaced: &[AttachedLabel]) -> String {
 }
 
 fn remembered(record: &Record) -> String {
-    match (&record.state, &record.elsewhere, &record.said) {
-        (IssueState::Open, _, _) if record.misses > 0 => format!("{} was not found", record.issue),
+    match (&record.state, &record.other_owner, &record.published) {
+        (IssueState::Open, _, _) if record.not_found_count > 0 => format!("{} was not found", record.issue),
         (IssueState::Closed, _, _) => "closed".to_owned(),
-        (IssueState::Gone, _, _) => format!("{} is gone", record.issue),
+        (IssueState::Deleted, _, _) => format!("{} is gone", record.issue),
         (IssueState::Open, Some(elsewhere), _) => match &elsewhere.host {
             Some(host) => format!("elsewhere, on `{host}`"),
             None => "elsewhere".to_owned(),

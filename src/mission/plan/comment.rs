@@ -2,7 +2,7 @@
 
 use crate::mission::observation::{CommentFacts, Observation};
 use crate::mission::plan::change::Change;
-use crate::mission::record::Spoken;
+use crate::mission::record::StatusComment;
 use crate::mission::status::comment::marker;
 use crate::mission::status::own_comment::{OwnComment, own_comment};
 use crate::mission::status::view::Status;
@@ -37,14 +37,14 @@ pub fn plan_comment(observation: &Observation, status: Status) -> Vec<Change> {
 }
 
 /// Since when a request that goes on has been shown.
-fn since(known: &Spoken, status: &Status) -> Option<Timestamp> {
-    let asks = status.asks();
-    known.requested_at.filter(|_| asks.is_some() && known.asks == asks)
+fn since(known: &StatusComment, status: &Status) -> Option<Timestamp> {
+    let asks = status.requested_digest();
+    known.requested_at.filter(|_| asks.is_some() && known.requested_digest == asks)
 }
 
 /// Somebody has deleted it. Each post sends mail, so it waits where it was posted again a short while ago; until then
 /// each audit looks for it.
-fn repost(observation: &Observation, known: &Spoken, status: Box<Status>) -> Vec<Change> {
+fn repost(observation: &Observation, known: &StatusComment, status: Box<Status>) -> Vec<Change> {
     let (now, issue) = (observation.here.now, observation.issue.key.clone());
     let is_recent = |at| at <= now && now.after(at) < REPOST_PAUSE;
     if known.reposted_at.is_some_and(is_recent) {
@@ -57,8 +57,8 @@ fn repost(observation: &Observation, known: &Spoken, status: Box<Status>) -> Vec
 #[must_use]
 pub fn doubted(observation: &Observation) -> Option<Change> {
     let known = observation.record.as_ref().and_then(|record| record.comment.as_ref())?;
-    let comment = Spoken { is_confirmed: false, ..known.clone() };
-    known.is_confirmed.then(|| Change::RememberComment { issue: observation.issue.key.clone(), comment })
+    let comment = StatusComment { is_confirmed: false, ..known.clone() };
+    known.is_confirmed.then(|| Change::RecordComment { issue: observation.issue.key.clone(), comment })
 }
 
 /// Our comment is there: it is edited, or it is remembered as it stands.
@@ -66,7 +66,7 @@ fn edit(observation: &Observation, own: OwnComment<'_>, found: &CommentFacts, st
     let (issue, id) = (observation.issue.key.clone(), found.id);
     let known = observation.record.as_ref().and_then(|record| record.comment.as_ref());
     let known = known.filter(|known| known.id == id);
-    let asks = status.asks();
+    let asks = status.requested_digest();
     let wanted = marker(&observation.here, &status);
     // What is asked for is shown by a text that is ours for certain.
     let (is_good, is_proven) = match own {
@@ -77,11 +77,11 @@ fn edit(observation: &Observation, own: OwnComment<'_>, found: &CommentFacts, st
     };
     let record = observation.record.as_ref();
     // What was meant to be written is not waited for any more.
-    let is_meant = record.is_some_and(|record| record.intended.is_some() || record.intended_body.is_some());
+    let is_meant = record.is_some_and(|record| record.comment_intent.is_some() || record.comment_intent_body.is_some());
     if let (OwnComment::AnotherHosts(_), Some(known)) = (own, known.filter(|known| known.digest == status.digest())) {
         // Without news of ours its words stand, or two hosts would write by turns forever.
-        let comment = Spoken { is_confirmed: true, ..known.clone() };
-        return (is_meant || !known.is_confirmed).then_some(Change::RememberComment { issue, comment });
+        let comment = StatusComment { is_confirmed: true, ..known.clone() };
+        return (is_meant || !known.is_confirmed).then_some(Change::RecordComment { issue, comment });
     }
     let goes_on = known.and_then(|known| since(known, &status)).filter(|_| matches!(own, OwnComment::AsLeft(_)));
     if found.marker.as_ref() != Some(&wanted) || !is_good || (asks.is_some() && !is_proven) {
@@ -90,16 +90,16 @@ fn edit(observation: &Observation, own: OwnComment<'_>, found: &CommentFacts, st
         let is_claim = wanted.root.is_some() && !is_ours;
         return Some(Change::EditComment { issue, id, status, is_claim, requested_at: goes_on });
     }
-    let comment = Spoken {
+    let comment = StatusComment {
         id,
         digest: status.digest(),
         is_confirmed: true,
         requested_at: goes_on.or(asks.is_some().then_some(found.updated_at)),
-        asks,
+        requested_digest: asks,
         is_edited: known.is_none_or(|known| known.is_edited),
         body_sha256: Some(found.body_sha256.clone()),
         updated_at: Some(found.updated_at),
         reposted_at: known.and_then(|known| known.reposted_at),
     };
-    (is_meant || known != Some(&comment)).then_some(Change::RememberComment { issue, comment })
+    (is_meant || known != Some(&comment)).then_some(Change::RecordComment { issue, comment })
 }

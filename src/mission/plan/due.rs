@@ -2,8 +2,8 @@
 
 use crate::mission::cell::flap_damping::Cost;
 use crate::mission::cell::health::Verdict;
-use crate::mission::cell::teardown::{Ending, Progress, ending_of};
-use crate::mission::cell::{Part, Sighting};
+use crate::mission::cell::teardown::{Teardown, TeardownFacts, teardown_of};
+use crate::mission::cell::{CellObservation, Part};
 use crate::mission::plan::cell::lacks;
 use crate::mission::record::Record;
 use crate::mission::status::compose::PublishedHealth;
@@ -14,17 +14,17 @@ use chrono::TimeDelta;
 #[must_use]
 pub fn needs_turn(
     record: &Record,
-    sighting: &Sighting,
+    sighting: &CellObservation,
     verdict: Verdict,
     (now, close_grace): (Timestamp, TimeDelta),
 ) -> bool {
     if record.ended_at.is_some() {
         // Of archives, only whoever looks at everything finds that one is deleted.
         let is_archive_there = record.archive.is_some();
-        let progress = Progress { record, sighting, is_archive_there, verdict: Some(verdict), now, close_grace };
-        return matches!(sighting, Sighting::Cell(_)) && ending_of(&progress) == Ending::Due;
+        let progress = TeardownFacts { record, sighting, is_archive_there, verdict: Some(verdict), now, close_grace };
+        return matches!(sighting, CellObservation::Cell(_)) && teardown_of(&progress) == Teardown::Ready;
     }
-    if record.said.is_none() || !record.is_served_here() || record.binding.is_none() {
+    if record.published.is_none() || !record.is_served_here() || record.binding.is_none() {
         return false;
     }
     let is_due = match &record.suspension {
@@ -35,11 +35,11 @@ pub fn needs_turn(
 }
 
 /// Whether something is missing that is created again.
-fn is_broken(record: &Record, sighting: &Sighting) -> bool {
+fn is_broken(record: &Record, sighting: &CellObservation) -> bool {
     match sighting {
-        Sighting::Absent => true,
-        Sighting::Cell(cell) => Part::ALL.into_iter().any(|part| lacks(Some(record), cell, part)),
-        Sighting::NotADirectory(_) | Sighting::Failed(_) => false,
+        CellObservation::Absent => true,
+        CellObservation::Cell(cell) => Part::ALL.into_iter().any(|part| lacks(Some(record), cell, part)),
+        CellObservation::NotADirectory(_) | CellObservation::Failed(_) => false,
     }
 }
 
@@ -51,13 +51,13 @@ fn is_checkout_due(record: &Record, now: Timestamp) -> bool {
 
 /// Whether health or the wizard's words would be published otherwise now, and the hour allows it, or something is to be
 /// noted of them.
-fn has_news_of_health(record: &Record, sighting: &Sighting, verdict: Verdict, now: Timestamp) -> bool {
-    let mut flapping = record.flapping.clone();
-    let damped = flapping.watch(verdict, now);
-    if flapping != record.flapping {
+fn has_news_of_health(record: &Record, sighting: &CellObservation, verdict: Verdict, now: Timestamp) -> bool {
+    let mut flapping = record.flap_damping.clone();
+    let damped = flapping.observe(verdict, now);
+    if flapping != record.flap_damping {
         return true;
     }
-    let published = PublishedHealth::new(damped, sighting, record.said.as_ref());
+    let published = PublishedHealth::new(damped, sighting, record.published.as_ref());
     let is_news = PublishedHealth::before(record) != Some(published);
     is_news && flapping.allows(Cost { label_writes: 1, comment_edits: 1 }, now)
 }

@@ -1,15 +1,15 @@
 //! Which facts a plan depends on and nobody has asked the forge for yet.
 
 use crate::mission::approval::suspension::is_to_be_asked;
-use crate::mission::cell::Sighting;
-use crate::mission::cell::checkout::{Wish, wish};
+use crate::mission::cell::CellObservation;
+use crate::mission::cell::checkout::{CheckoutDecision, decide_checkout};
 use crate::mission::identity::RepositoryName;
 use crate::mission::observation::{Comments, Observation, Take, Timeline};
 use crate::mission::plan::cell::plan_cell;
 use crate::mission::plan::plan_status;
 use crate::mission::record::Record;
 use crate::mission::status::label::Label;
-use crate::mission::status::lifecycle::Situation;
+use crate::mission::status::lifecycle::Lifecycle;
 
 /// What is to be fetched.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl MissingFacts {
 
 /// What a turn has to know before it plans.
 #[must_use]
-pub fn missing_facts(observation: &Observation, situation: &Situation) -> MissingFacts {
+pub fn missing_facts(observation: &Observation, situation: &Lifecycle) -> MissingFacts {
     let timeline = needs_timeline(observation, situation);
     MissingFacts {
         comments: timeline || needs_comments(observation, situation),
@@ -49,28 +49,28 @@ pub fn missing_facts(observation: &Observation, situation: &Situation) -> Missin
 
 /// Whether the plan depends on comments that have not been read: on an issue without a cell of ours,
 /// another root may have spoken, and what we said may not be known to us.
-fn needs_comments(observation: &Observation, situation: &Situation) -> bool {
+fn needs_comments(observation: &Observation, situation: &Lifecycle) -> bool {
     if observation.comments != Comments::Unread {
         return false;
     }
-    if is_told_nothing(situation) || (*situation == Situation::ForAnotherHost && observation.here.take == Take::Named) {
+    if is_told_nothing(situation) || (*situation == Lifecycle::NotForThisHost && observation.here.take == Take::Named) {
         return false;
     }
     let Some(record) = &observation.record else { return true };
     let issue = &observation.issue;
-    if let Some(elsewhere) = &record.elsewhere {
+    if let Some(elsewhere) = &record.other_owner {
         let is_old = elsewhere.updated_at != issue.updated_at || elsewhere.comments != issue.comments;
         return observation.here.is_this_root(elsewhere.root) || (is_old && issue.is_open());
     }
-    if record.yielded_at.is_some() {
+    if record.deferred_at.is_some() {
         // What the other host said is of no use once it is not for it to answer.
-        return record.yielded_at != Some(issue.updated_at) || !matches!(situation, Situation::ForAnotherHost);
+        return record.deferred_at != Some(issue.updated_at) || !matches!(situation, Lifecycle::NotForThisHost);
     }
     let is_unsure = record.comment.as_ref().is_none_or(|comment| !comment.is_confirmed) || has_lost_a_comment(record);
     if is_unsure || observation.is_comment_suspect || has_lost_an_alarm(observation) {
         return true;
     }
-    let is_asking = record.asking.is_some();
+    let is_asking = record.approval_request.is_some();
     if is_asking && record.comment.as_ref().is_none_or(|comment| comment.body_sha256.is_none()) {
         return true;
     }
@@ -81,50 +81,53 @@ fn needs_comments(observation: &Observation, situation: &Situation) -> bool {
 
 /// Whether nobody knows if our comment says what it was meant to say.
 fn has_lost_a_comment(record: &Record) -> bool {
-    record.intended.is_some() || record.intended_body.is_some()
+    record.comment_intent.is_some() || record.comment_intent_body.is_some()
 }
 
 /// Whether nothing is said on the issue, whatever its comments are.
-fn is_told_nothing(situation: &Situation) -> bool {
-    matches!(situation, Situation::NotAProposal | Situation::Missing | Situation::Gone(_))
+fn is_told_nothing(situation: &Lifecycle) -> bool {
+    matches!(situation, Lifecycle::NotAProposal | Lifecycle::Missing | Lifecycle::Deleted(_))
 }
 
 /// Whether nobody knows if an alarm of a mission that goes on was said.
 fn has_lost_an_alarm(observation: &Observation) -> bool {
     let is_open = observation.issue.is_open() && observation.binding().is_some();
-    is_open && observation.record.as_ref().is_some_and(|record| record.alarm.intended.is_some())
+    is_open && observation.record.as_ref().is_some_and(|record| record.alert.intent.is_some())
 }
 
 /// Whether the plan depends on who put a label on the issue, and when; then it depends on the comments, too.
-fn needs_timeline(observation: &Observation, situation: &Situation) -> bool {
+fn needs_timeline(observation: &Observation, situation: &Lifecycle) -> bool {
     if observation.timeline != Timeline::Unread || !observation.issue.is_open() {
         return false;
     }
     let has_spoken = observation.record.as_ref().is_some_and(|record| record.comment.is_some());
-    let is_edited = matches!(situation, Situation::Active(active) if active.edit.is_some());
+    let is_edited = matches!(situation, Lifecycle::Active(active) if active.edit.is_some());
     let is_granted =
         (is_edited || situation.waits_for_approval()) && has_spoken && observation.issue.has(&Label::ApprovalGranted);
     is_granted || is_to_be_asked(observation)
 }
 
 /// The repository that the plan depends on and that the forge was not asked about.
-fn needs_origin(observation: &Observation, situation: &Situation) -> Option<RepositoryName> {
-    let Situation::Active(active) = situation else { return None };
+fn needs_origin(observation: &Observation, situation: &Lifecycle) -> Option<RepositoryName> {
+    let Lifecycle::Active(active) = situation else { return None };
     let is_new = match observation.sighting {
         // A cell that comes back brings its worktree along.
-        Sighting::Absent => observation.archive.kept.is_none(),
-        Sighting::Cell(_) => false,
+        CellObservation::Absent => observation.archive.kept.is_none(),
+        CellObservation::Cell(_) => false,
         // Nothing can be filled there, whatever the answer.
-        Sighting::NotADirectory(_) | Sighting::Failed(_) => return None,
+        CellObservation::NotADirectory(_) | CellObservation::Failed(_) => return None,
     };
-    match wish(observation, &active.proposal.spec, is_new) {
-        Wish::Ask(repository) if active.suspension.is_none() => Some(repository),
-        Wish::Ask(_) | Wish::Nothing | Wish::Refused(_) | Wish::CheckOut(_) => None,
+    match decide_checkout(observation, &active.proposal.spec, is_new) {
+        CheckoutDecision::Ask(repository) if active.suspension.is_none() => Some(repository),
+        CheckoutDecision::Ask(_)
+        | CheckoutDecision::Nothing
+        | CheckoutDecision::Refused(_)
+        | CheckoutDecision::CheckOut(_) => None,
     }
 }
 
 /// Whether the plan as it stands would change more than our memory.
-fn writes_anything(observation: &Observation, situation: &Situation) -> bool {
+fn writes_anything(observation: &Observation, situation: &Lifecycle) -> bool {
     let planned = plan_cell(observation, situation).into_iter().chain(plan_status(observation, situation));
-    planned.into_iter().any(|change| !change.is_memory())
+    planned.into_iter().any(|change| !change.is_record_only())
 }

@@ -10,52 +10,54 @@ pub mod project;
 pub mod root;
 pub mod step;
 
-use crate::mission::alert::plan::plan_alarm;
+use crate::mission::alert::plan::plan_alert;
 use crate::mission::approval::decision::depends_on_first_text;
 use crate::mission::cell::flap_damping::Cost;
 use crate::mission::observation::{AttachedLabel, CommentFacts, Observation, Take};
 use crate::mission::plan::change::Change;
 use crate::mission::plan::comment::{doubted, plan_comment};
 use crate::mission::record::Record;
-use crate::mission::status::compose::{current, held_status, is_news_of_health, status};
+use crate::mission::status::compose::{current, is_health_event, status, status_with_published_health};
 use crate::mission::status::label::Label;
-use crate::mission::status::lifecycle::Situation;
+use crate::mission::status::lifecycle::Lifecycle;
 use crate::mission::status::view::Status;
 
 /// What the issue needs: the second half of a turn.
 #[must_use]
-pub fn plan_status(observation: &Observation, situation: &Situation) -> Vec<Change> {
+pub fn plan_status(observation: &Observation, situation: &Lifecycle) -> Vec<Change> {
     let mut changes = Vec::new();
     let record = if let Some((status, record)) = status(observation, situation) {
-        let (said, record) = say_what_is_allowed(observation, situation, status, record);
+        let (said, record) = within_write_budget(observation, situation, status, record);
         changes.extend(said);
-        changes.extend(plan_alarm(observation, &record));
+        changes.extend(plan_alert(observation, &record));
         Some(record)
     } else {
-        if let Situation::Elsewhere(..) = situation {
-            changes.extend(withdraw(observation));
+        if let Lifecycle::OwnedByOtherRoot(..) = situation {
+            changes.extend(delete_own_comments(observation));
         }
-        let record = silent_record(observation, situation, changes.len());
+        let record = record_without_status(observation, situation, changes.len());
         // Where we say nothing, we raise no alarm either.
-        changes.extend(record.as_ref().and_then(|record| plan_alarm(observation, record)).filter(Change::is_memory));
+        changes
+            .extend(record.as_ref().and_then(|record| plan_alert(observation, record)).filter(Change::is_record_only));
         record
     };
     let comments = observation.counted_comments(&changes);
     let record = record.map(|record| Record { comments, ..record });
-    changes.extend(record.and_then(|record| plan_memory(observation, record)));
+    changes.extend(record.and_then(|record| plan_record_write(observation, record)));
     changes
 }
 
 /// News of health, and repairs of our comment, that would cost more than an hour allows wait, all else is said.
-fn say_what_is_allowed(
+fn within_write_budget(
     observation: &Observation,
-    situation: &Situation,
+    situation: &Lifecycle,
     status: Status,
     mut record: Record,
 ) -> (Vec<Change>, Record) {
     let now = observation.here.now;
     let changes = plan_words(observation, status);
-    let held = is_news_of_health(observation.record.as_ref(), &record).then(|| held_status(observation, situation));
+    let held = is_health_event(observation.record.as_ref(), &record)
+        .then(|| status_with_published_health(observation, situation));
     let Some((held_status, held_record)) = held.flatten() else {
         return repair_what_is_allowed(observation, changes, record);
     };
@@ -63,8 +65,8 @@ fn say_what_is_allowed(
     // What has to be written anyway, such as labels that somebody has scattered, is not for health's sake.
     let free = held.iter().filter(|change| !is_repair(observation, change));
     let cost = cost(&changes).beyond(cost(free));
-    if record.flapping.allows(cost, now) {
-        record.flapping.spend(cost, now);
+    if record.flap_damping.allows(cost, now) {
+        record.flap_damping.spend(cost, now);
         return (changes, record);
     }
     repair_what_is_allowed(observation, held, held_record)
@@ -81,8 +83,8 @@ fn repair_what_is_allowed(
     if cost == Cost::default() {
         return (changes, record);
     }
-    if record.flapping.allows(cost, now) {
-        record.flapping.spend(cost, now);
+    if record.flap_damping.allows(cost, now) {
+        record.flap_damping.spend(cost, now);
     } else {
         changes.retain(|change| !is_repair(observation, change));
         changes.extend(doubted(observation));
@@ -115,7 +117,7 @@ fn cost<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Cost {
 }
 
 /// Another root spoke first: what this root has said is taken back.
-fn withdraw(observation: &Observation) -> Vec<Change> {
+fn delete_own_comments(observation: &Observation) -> Vec<Change> {
     let ours = observation.our_comments().into_iter().skip(1);
     // One without its first line is ours by its remembered id.
     let is_of_this_root = |comment: &&CommentFacts| match &comment.marker {
@@ -128,51 +130,52 @@ fn withdraw(observation: &Observation) -> Vec<Change> {
 }
 
 /// What is remembered of issues that we say nothing on, once so many comments are taken back.
-fn silent_record(observation: &Observation, situation: &Situation, withdrawn: usize) -> Option<Record> {
+fn record_without_status(observation: &Observation, situation: &Lifecycle, withdrawn: usize) -> Option<Record> {
     let mut record = current(observation);
     let ended_at = observation.record.as_ref().and_then(|before| before.ended_at);
     match situation {
-        Situation::Elsewhere(elsewhere, _) => {
+        Lifecycle::OwnedByOtherRoot(elsewhere, _) => {
             let mut elsewhere = elsewhere.clone();
             elsewhere.comments -= i64::try_from(withdrawn).unwrap_or_default();
-            record.elsewhere = Some(elsewhere);
-            record.bad_since = None;
+            record.other_owner = Some(elsewhere);
+            record.failing_since = None;
             record.ended_at = ended_at.or_else(|| record.binding.as_ref().map(|_| observation.here.now));
         }
-        Situation::ForAnotherHost if observation.here.take == Take::Any => {
-            record.yielded_at = Some(observation.issue.updated_at);
+        Lifecycle::NotForThisHost if observation.here.take == Take::Any => {
+            record.deferred_at = Some(observation.issue.updated_at);
         }
         // Those who were elsewhere have taken back what they said.
-        Situation::ForAnotherHost if observation.record.as_ref().is_some_and(|before| before.elsewhere.is_some()) => {}
-        Situation::Missing => {
+        Lifecycle::NotForThisHost if observation.record.as_ref().is_some_and(|before| before.other_owner.is_some()) => {
+        }
+        Lifecycle::Missing => {
             record = observation.record.clone()?;
-            record.misses = record.misses.saturating_add(1);
+            record.not_found_count = record.not_found_count.saturating_add(1);
         }
         // It is asked again, and counts again, until somebody has agreed.
-        Situation::Gone(_) if observation.is_braked => record = observation.record.clone()?,
-        Situation::Gone(_) => record.bad_since = None,
+        Lifecycle::Deleted(_) if observation.is_held => record = observation.record.clone()?,
+        Lifecycle::Deleted(_) => record.failing_since = None,
         // Nothing is said or remembered of it before the next pass, except that this one has seen it.
-        Situation::Closed(_) if observation.is_closing_held() => {
+        Lifecycle::Closed(_) if observation.is_closing_held() => {
             record = Record { is_closing: true, ..observation.record.clone()? };
         }
         // What it was to do at first is known then, once nothing is in the way any more.
-        Situation::Blocked(_) if observation.record.is_none() && depends_on_first_text(observation) => {}
-        Situation::NotAProposal
-        | Situation::ForAnotherHost
-        | Situation::Blocked(_)
-        | Situation::Waits(..)
-        | Situation::Invalid(_)
-        | Situation::Closed(_)
-        | Situation::Active(_) => return None,
+        Lifecycle::Blocked(_) if observation.record.is_none() && depends_on_first_text(observation) => {}
+        Lifecycle::NotAProposal
+        | Lifecycle::NotForThisHost
+        | Lifecycle::Blocked(_)
+        | Lifecycle::Waits(..)
+        | Lifecycle::Invalid(_)
+        | Lifecycle::Closed(_)
+        | Lifecycle::Active(_) => return None,
     }
     Some(record)
 }
 
-fn plan_memory(observation: &Observation, record: Record) -> Option<Change> {
+fn plan_record_write(observation: &Observation, record: Record) -> Option<Change> {
     let before = observation.record.as_ref();
     let known = before.cloned().unwrap_or_else(|| Record::new(record.issue.clone()));
-    let record = record.keeping_what_was_said(known);
-    (before != Some(&record)).then(|| Change::Remember { record: Box::new(record) })
+    let record = record.with_publish_state_of(known);
+    (before != Some(&record)).then(|| Change::WriteRecord { record: Box::new(record) })
 }
 
 /// Puts the labels of ours right: each scope ends with exactly its wanted value, or none.

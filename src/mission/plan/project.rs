@@ -1,13 +1,13 @@
 //! The world as it will be once a cell's changes have been made: what a preview sees instead of a second look.
 
-use crate::mission::alert::message::Notice;
-use crate::mission::cell::health::Place;
-use crate::mission::cell::heartbeat::{Beat, Heartbeat};
+use crate::mission::alert::message::AlertMessage;
+use crate::mission::cell::health::CellPath;
+use crate::mission::cell::heartbeat::{Heartbeat, ObservedHeartbeat};
 use crate::mission::cell::heartbeat_fields::Notes;
 use crate::mission::cell::json_file::parse_object;
-use crate::mission::cell::manifest::CellPapers;
+use crate::mission::cell::manifest::CellManifest;
 use crate::mission::cell::manifest::updated;
-use crate::mission::cell::{CellFacts, Part, Sight, Sighting};
+use crate::mission::cell::{CellFacts, CellObservation, Part, PartObservation};
 use crate::mission::observation::{CommentFacts, Comments, Observation, Timeline};
 use crate::mission::plan::change::Change;
 use crate::mission::record::Record;
@@ -19,7 +19,7 @@ use crate::mission::time::Timestamp;
 
 /// The world as it will be once `changes` have been made; what a preview sees instead of a second look.
 #[must_use]
-pub fn expected(observation: &Observation, changes: &[Change]) -> Observation {
+pub fn project(observation: &Observation, changes: &[Change]) -> Observation {
     let mut after = observation.clone();
     for change in changes {
         expect(&mut after, change);
@@ -29,11 +29,11 @@ pub fn expected(observation: &Observation, changes: &[Change]) -> Observation {
 
 fn expect(after: &mut Observation, change: &Change) {
     match change {
-        Change::CreateCell { papers, worktree: _, record } => {
-            if after.binding().is_some_and(|binding| binding.seen_whole) {
-                after.repaired.push(Place::Whole);
+        Change::CreateCell { manifest, worktree: _, record } => {
+            if after.binding().is_some_and(|binding| binding.was_complete) {
+                after.repaired.push(CellPath::Whole);
             }
-            after.sighting = Sighting::Cell(Box::new(new_cell(after, papers)));
+            after.sighting = CellObservation::Cell(Box::new(new_cell(after, manifest)));
             let mut record = keeping_worktree(after, record);
             record.worktree.checked_out = None;
             after.record = Some(record);
@@ -45,26 +45,26 @@ fn expect(after: &mut Observation, change: &Change) {
             let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
             record.worktree.fail(source.clone(), String::new(), now);
         }
-        Change::ArchiveCell { papers: _, name, record } => {
-            after.archive.kept = Some(std::mem::replace(&mut after.sighting, Sighting::Absent));
+        Change::ArchiveCell { manifest: _, name, record } => {
+            after.archive.kept = Some(std::mem::replace(&mut after.sighting, CellObservation::Absent));
             after.archive.free = name.next();
             after.record = Some(keeping_worktree(after, record));
         }
-        Change::RestoreCell { papers, name: _, displaced: _, missing, record } => {
-            after.sighting = after.archive.kept.take().unwrap_or(Sighting::Absent);
+        Change::RestoreCell { manifest, name: _, displaced: _, missing, record } => {
+            after.sighting = after.archive.kept.take().unwrap_or(CellObservation::Absent);
             for part in missing {
-                after.repaired.extend(part.is_required().then_some(Place::Part(*part)));
-                restore(after, papers, *part);
+                after.repaired.extend(part.is_required().then_some(CellPath::Part(*part)));
+                restore(after, manifest, *part);
             }
-            bring_up_to_date(after, papers);
+            bring_up_to_date(after, manifest);
             after.record = Some(keeping_worktree(after, record));
         }
-        Change::RestorePart { papers, part } => {
-            after.repaired.extend(part.is_required().then_some(Place::Part(*part)));
-            restore(after, papers, *part);
+        Change::RestorePart { manifest, part } => {
+            after.repaired.extend(part.is_required().then_some(CellPath::Part(*part)));
+            restore(after, manifest, *part);
         }
         Change::UpdateFile { mission_id: _, part, contents } => {
-            if let Sighting::Cell(cell) = &mut after.sighting {
+            if let CellObservation::Cell(cell) = &mut after.sighting {
                 fill(cell, *part, contents);
             }
         }
@@ -75,8 +75,8 @@ fn expect(after: &mut Observation, change: &Change) {
         | Change::AddLabels { .. }
         | Change::RemoveLabel { .. }
         | Change::ReplaceLabels { .. }
-        | Change::PostFleetAlarm { .. }
-        | Change::RememberFleet { .. } => {}
+        | Change::PostFleetAlert { .. }
+        | Change::RecordFleetAlert { .. } => {}
         Change::PostComment { issue: _, status, is_repost } => post(after, status, *is_repost),
         Change::EditComment { issue: _, id, status, is_claim, requested_at } => {
             edit(after, *id, status, (!is_claim, *requested_at));
@@ -86,26 +86,26 @@ fn expect(after: &mut Observation, change: &Change) {
                 comments.retain(|comment| comment.id != *id);
             }
         }
-        Change::RememberComment { issue, comment } => {
+        Change::RecordComment { issue, comment } => {
             let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
             record.remember_comment(comment.clone());
         }
-        Change::RememberFailure { issue, failure } => {
+        Change::RecordFailure { issue, failure } => {
             let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
             record.failure.clone_from(failure);
         }
-        Change::Remember { record } => {
+        Change::WriteRecord { record } => {
             let known = after.record.take().unwrap_or_else(|| Record::new(record.issue.clone()));
-            after.record = Some((**record).clone().keeping_what_was_said(known));
+            after.record = Some((**record).clone().with_publish_state_of(known));
         }
-        Change::PostAlarm { issue, notice, memory } => {
+        Change::PostAlert { issue, notice, memory } => {
             let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
-            record.alarm = memory.said(notice.intended);
+            record.alert = memory.posted_now(notice.intent);
             sound(after, notice);
         }
-        Change::RememberAlarm { issue, memory } => {
+        Change::RecordAlert { issue, memory } => {
             let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
-            record.alarm = (**memory).clone();
+            record.alert = (**memory).clone();
         }
     }
 }
@@ -125,14 +125,14 @@ fn post(after: &mut Observation, status: &Status, is_repost: bool) {
     let reposted_at = is_repost.then_some(after.here.now);
     let comment = written.posted(status, reposted_at);
     let record = after.record.get_or_insert_with(|| Record::new(after.issue.key.clone()));
-    (record.comment, record.intended, record.intended_body) = (Some(comment), None, None);
+    (record.comment, record.comment_intent, record.comment_intent_body) = (Some(comment), None, None);
 }
 
 fn edit(after: &mut Observation, id: i64, status: &Status, (is_confirmed, requested_at): (bool, Option<Timestamp>)) {
     let written = stand(after, id, status);
     let record = after.record.get_or_insert_with(|| Record::new(after.issue.key.clone()));
     let comment = written.edited(status, is_confirmed, requested_at, record.comment.as_ref());
-    (record.comment, record.intended, record.intended_body) = (Some(comment), None, None);
+    (record.comment, record.comment_intent, record.comment_intent_body) = (Some(comment), None, None);
 }
 
 /// The comment as it will stand on the issue.
@@ -147,20 +147,28 @@ fn stand(after: &mut Observation, id: i64, status: &Status) -> Written {
             found.body_sha256.clone_from(&body_sha256);
         } else {
             let (alarm, body_sha256) = (None, body_sha256.clone());
-            comments.push(CommentFacts { id, poster, marker, alarm, body_sha256, created_at: now, updated_at: now });
+            comments.push(CommentFacts {
+                id,
+                poster,
+                marker,
+                alert: alarm,
+                body_sha256,
+                created_at: now,
+                updated_at: now,
+            });
         }
     }
     Written { id, body_sha256, updated_at: now }
 }
 
 /// An alarm is one more comment.
-fn sound(after: &mut Observation, notice: &Notice) {
+fn sound(after: &mut Observation, notice: &AlertMessage) {
     let now = after.here.now.max(after.issue.updated_at);
     let (id, poster, alarm) = (next_id(after), after.here.me, Some(notice.marker()));
     if let Comments::Read(comments) = &mut after.comments {
         let body_sha256 = String::new();
         let (marker, created_at, updated_at) = (None, now, now);
-        comments.push(CommentFacts { id, poster, marker, alarm, body_sha256, created_at, updated_at });
+        comments.push(CommentFacts { id, poster, marker, alert: alarm, body_sha256, created_at, updated_at });
     }
 }
 
@@ -170,9 +178,9 @@ fn keeping_worktree(after: &Observation, record: &Record) -> Record {
     Record { worktree: worktree.unwrap_or_default(), ..record.clone() }
 }
 
-fn bring_up_to_date(after: &mut Observation, papers: &CellPapers) {
-    let Sighting::Cell(cell) = &mut after.sighting else { return };
-    for (part, wanted) in [(Part::Mission, papers.mission_file()), (Part::Cell, papers.cell_file())] {
+fn bring_up_to_date(after: &mut Observation, manifest: &CellManifest) {
+    let CellObservation::Cell(cell) = &mut after.sighting else { return };
+    for (part, wanted) in [(Part::Mission, manifest.mission_file()), (Part::Cell, manifest.cell_file())] {
         let found = if part == Part::Mission { &cell.mission } else { &cell.config };
         if let Some(contents) = found.as_ref().and_then(|found| updated(found, &wanted)) {
             fill(cell, part, &contents);
@@ -180,31 +188,31 @@ fn bring_up_to_date(after: &mut Observation, papers: &CellPapers) {
     }
 }
 
-fn new_cell(observation: &Observation, papers: &CellPapers) -> CellFacts {
+fn new_cell(observation: &Observation, manifest: &CellManifest) -> CellFacts {
     let mut cell = CellFacts::empty();
     for part in Part::ALL {
-        cell.see(part, Sight::Present);
-        fill(&mut cell, part, &papers.contents(part).unwrap_or_default());
+        cell.see(part, PartObservation::Present);
+        fill(&mut cell, part, &manifest.contents(part).unwrap_or_default());
     }
     cell.heartbeat = Some(unborn(observation.here.now));
     cell
 }
 
-fn restore(after: &mut Observation, papers: &CellPapers, part: Part) {
+fn restore(after: &mut Observation, manifest: &CellManifest, part: Part) {
     let now = after.here.now;
-    let Sighting::Cell(cell) = &mut after.sighting else { return };
+    let CellObservation::Cell(cell) = &mut after.sighting else { return };
     // Making a file makes its directory where that is missing too.
     for made in part.parent().into_iter().chain([part]) {
-        cell.see(made, Sight::Present);
+        cell.see(made, PartObservation::Present);
     }
-    fill(cell, part, &papers.contents(part).unwrap_or_default());
+    fill(cell, part, &manifest.contents(part).unwrap_or_default());
     if part == Part::Heartbeat {
         cell.heartbeat = Some(unborn(now));
     }
 }
 
-fn unborn(now: Timestamp) -> Beat {
-    Beat { heartbeat: Heartbeat::unborn(), notes: Notes::default(), written_at: now, seen_at: now }
+fn unborn(now: Timestamp) -> ObservedHeartbeat {
+    ObservedHeartbeat { heartbeat: Heartbeat::empty(), notes: Notes::default(), written_at: now, seen_at: now }
 }
 
 fn fill(cell: &mut CellFacts, part: Part, contents: &str) {

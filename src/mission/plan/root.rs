@@ -1,18 +1,18 @@
 //! What has to be right before any issue is touched: the root's own file, and each repository's labels.
 
-use crate::mission::failure::Failure;
+use crate::mission::failure::MissionFailure;
 use crate::mission::identity::{ForgeUrl, HostName, RepositoryId};
 use crate::mission::plan::change::Change;
 use crate::mission::record::Record;
 use crate::mission::repository::RepositoryProblem;
-use crate::mission::root_metadata::{KnownRepository, RepositoryLabel, RootFile, RootPapers};
+use crate::mission::root_metadata::{RepositoryLabel, RepositoryRef, RootFile, RootMetadata};
 use crate::mission::status::label::Label;
 use crate::mission::time::Timestamp;
 use std::collections::BTreeMap;
 
 /// What this pass found, to be held against what the root remembers.
 #[derive(Clone, Debug)]
-pub struct Surroundings {
+pub struct RootFacts {
     /// The root's path, as people type it.
     pub path: String,
     /// This host.
@@ -22,7 +22,7 @@ pub struct Surroundings {
     /// Where people see it; none before a repository of it was seen.
     pub web_url: Option<ForgeUrl>,
     /// The repositories as the forge tells them now.
-    pub repositories: Vec<KnownRepository>,
+    pub repositories: Vec<RepositoryRef>,
     /// The accounts that the settings name by their logins.
     pub people: BTreeMap<String, i64>,
 }
@@ -39,16 +39,16 @@ pub fn plan_archived<'a>(
         let is_known = record.failure.as_ref().is_some_and(|failure| failure.kind == problem.kind());
         record.issue.repository_id == repository && record.is_served_here() && record.binding.is_some() && !is_known
     };
-    let failure = || Box::new(Failure::new(problem.kind(), &problem.to_string(), true, now));
-    let remember = |record: &Record| Change::RememberFailure { issue: record.issue.clone(), failure: Some(failure()) };
+    let failure = || Box::new(MissionFailure::new(problem.kind(), &problem.to_string(), true, now));
+    let remember = |record: &Record| Change::RecordFailure { issue: record.issue.clone(), failure: Some(failure()) };
     records.filter(is_frozen).map(remember).collect()
 }
 
 /// What the root's own file needs.
 #[must_use]
-pub fn plan_root(file: Option<&RootFile>, found: &Surroundings) -> Option<Change> {
+pub fn plan_root(file: Option<&RootFile>, found: &RootFacts) -> Option<Change> {
     let Some(file) = file else {
-        let root = Box::new(RootPapers {
+        let root = Box::new(RootMetadata {
             host: found.host.clone(),
             forge: Some(found.forge.clone()),
             web_url: found.web_url.clone(),
@@ -59,7 +59,7 @@ pub fn plan_root(file: Option<&RootFile>, found: &Surroundings) -> Option<Change
         });
         return Some(Change::InitialiseRoot { path: found.path.clone(), root });
     };
-    let mut root = file.papers.clone();
+    let mut root = file.manifest.clone();
     let mut what = Vec::new();
     if root.host != found.host {
         what.push(format!("host `{}`", found.host));
@@ -82,7 +82,7 @@ pub fn plan_root(file: Option<&RootFile>, found: &Surroundings) -> Option<Change
         let (before, others) = root.repositories.into_iter().partition(|known| known.id == repository.id);
         root.repositories = others;
         root.repositories.push(repository.clone());
-        root.former_names.extend::<Vec<KnownRepository>>(before);
+        root.former_names.extend::<Vec<RepositoryRef>>(before);
         root.former_names.retain(|former| !former.name.is_same(&repository.name));
     }
     if root.people != found.people {
@@ -99,7 +99,7 @@ pub fn plan_root(file: Option<&RootFile>, found: &Surroundings) -> Option<Change
 
 /// What a repository's labels need. Colours and descriptions stay as people made them.
 #[must_use]
-pub fn plan_labels(repository: &KnownRepository, found: &[RepositoryLabel], host: Option<&HostName>) -> Vec<Change> {
+pub fn plan_labels(repository: &RepositoryRef, found: &[RepositoryLabel], host: Option<&HostName>) -> Vec<Change> {
     let host = host.cloned().map(Label::Host);
     let missing = Label::ALL.into_iter().chain(host).filter_map(|label| {
         let exists = found.iter().any(|known| known.name == label.name());

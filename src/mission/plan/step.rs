@@ -4,15 +4,15 @@
 //! A pass, the daemon, a preview and the law tests drive this one machine. A turn has two halves: the cell's changes, a
 //! second look, and the status's changes.
 
-use crate::mission::failure::Failure;
+use crate::mission::failure::MissionFailure;
 use crate::mission::observation::{Comments, Observation};
 use crate::mission::plan::cell::plan_cell;
 use crate::mission::plan::change::Change;
 use crate::mission::plan::comment::doubted;
 use crate::mission::plan::missing_facts::{MissingFacts, missing_facts};
 use crate::mission::plan::plan_status;
-use crate::mission::plan::project::expected;
-use crate::mission::status::lifecycle::Situation;
+use crate::mission::plan::project::project;
+use crate::mission::status::lifecycle::Lifecycle;
 
 /// How often the comments are read again in one turn, at most: after a post, and after a comment of ours was found deleted.
 const REREADS_MAX: u8 = 2;
@@ -61,10 +61,10 @@ enum Stage {
 pub struct Turn {
     stage: Stage,
     /// Found once for the facts at hand, and again only when they change.
-    situation: Option<Situation>,
+    situation: Option<Lifecycle>,
     made: Vec<Change>,
     /// The first failure that stays until a person does something.
-    failed: Option<Failure>,
+    failed: Option<MissionFailure>,
     /// Whether the last changes posted a comment, or found one of ours deleted: then nobody knows what stands on the issue.
     is_unsure: bool,
     rereads: u8,
@@ -86,7 +86,7 @@ impl Turn {
             }
             Stage::Cell => self.plan_cell(seen),
             Stage::CellTried => {
-                *seen = expected(seen, &self.made);
+                *seen = project(seen, &self.made);
                 seen.obstructed.clone_from(&self.failed);
                 (self.situation, self.stage) = (None, Stage::Status);
                 Step::Look
@@ -156,8 +156,8 @@ impl Turn {
     }
 
     /// The mission's situation by the facts at hand, before other missions have a say in it.
-    pub fn situation(&mut self, seen: &Observation) -> &Situation {
-        self.situation.get_or_insert_with(|| Situation::alone(seen))
+    pub fn situation(&mut self, seen: &Observation) -> &Lifecycle {
+        self.situation.get_or_insert_with(|| Lifecycle::alone(seen))
     }
 
     /// What was asked for has been put into the observation.
@@ -178,7 +178,7 @@ impl Turn {
     }
 
     /// A change could not be made, nor will it be before a person does something.
-    pub fn failed(&mut self, failure: Failure) {
+    pub fn failed(&mut self, failure: MissionFailure) {
         let is_of_comment = failure.is_of_comment;
         self.failed.get_or_insert(failure).is_of_comment |= is_of_comment;
     }
@@ -192,12 +192,12 @@ impl Turn {
     /// The situation that the status was planned for, and every change that was made. That a comment was found to be ours
     /// is a part of having posted it.
     #[must_use]
-    pub fn end(mut self, seen: &Observation) -> (Situation, Vec<Change>) {
+    pub fn end(mut self, seen: &Observation) -> (Lifecycle, Vec<Change>) {
         let mut made = std::mem::take(&mut self.made);
         if made.iter().any(|change| matches!(change, Change::PostComment { .. })) {
-            made.retain(|change| !matches!(change, Change::RememberComment { .. }));
+            made.retain(|change| !matches!(change, Change::RecordComment { .. }));
         }
-        let situation = self.situation.unwrap_or_else(|| Situation::alone(seen));
+        let situation = self.situation.unwrap_or_else(|| Lifecycle::alone(seen));
         (situation.overruled(seen).unwrap_or(situation), made)
     }
 
@@ -227,7 +227,7 @@ impl Turn {
             return Step::Done;
         }
         let issue = seen.issue.key.clone();
-        Step::Apply(vec![Change::RememberFailure { issue, failure: now.map(Box::new) }])
+        Step::Apply(vec![Change::RecordFailure { issue, failure: now.map(Box::new) }])
     }
 
     fn try_status(&mut self, planned: Vec<Change>, seen: &mut Observation) -> Step {
@@ -238,7 +238,7 @@ impl Turn {
 
 /// Whether an edit takes a mission, or replaces a text by which a person may approve something.
 fn is_to_be_verified(seen: &Observation, change: &Change) -> bool {
-    let is_asking = seen.record.as_ref().is_some_and(|record| record.asking.is_some());
+    let is_asking = seen.record.as_ref().is_some_and(|record| record.approval_request.is_some());
     change.is_claim() || (is_asking && matches!(change, Change::EditComment { .. }))
 }
 
@@ -266,7 +266,7 @@ impl Candidate {
     }
 
     /// As [`Turn::situation`].
-    pub fn situation(&mut self) -> &Situation {
+    pub fn situation(&mut self) -> &Lifecycle {
         self.turn.situation(&self.seen)
     }
 
@@ -277,7 +277,7 @@ impl Candidate {
     }
 
     /// The mission's situation among all others.
-    pub fn situation_in_fleet(&mut self) -> Situation {
+    pub fn situation_in_fleet(&mut self) -> Lifecycle {
         let alone = self.turn.situation(&self.seen);
         alone.overruled(&self.seen).unwrap_or_else(|| alone.clone())
     }
@@ -301,7 +301,7 @@ impl Candidate {
                     turn.answered();
                 }
                 Step::Apply(planned) => {
-                    world = expected(&world, &planned);
+                    world = project(&world, &planned);
                     for change in planned {
                         turn.made(change);
                     }
@@ -324,7 +324,7 @@ pub struct Simulation {
     /// The facts that the status was planned from.
     pub seen: Observation,
     /// The situation by them.
-    pub situation: Situation,
+    pub situation: Lifecycle,
     /// The world once all of it is done.
     pub after: Observation,
 }

@@ -24,12 +24,12 @@ pub struct Form {
     /// What stands before the title when the page opens.
     pub title_prefix: String,
     /// The fields that have a heading in the body, in order.
-    pub fields: Vec<Field>,
+    pub fields: Vec<FormField>,
 }
 
 /// One question of the form.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Field {
+pub struct FormField {
     /// What programs call it.
     pub id: String,
     /// What people see, and the heading in the body.
@@ -96,7 +96,7 @@ impl Form {
     /// What the form makes of an issue whose author answers nothing, for those who write one by hand.
     #[must_use]
     pub fn unanswered(&self) -> String {
-        let section = |field: &Field| {
+        let section = |field: &FormField| {
             let answer = match &field.kind {
                 FieldKind::Line => NO_RESPONSE.to_owned(),
                 FieldKind::FencedText => "```text\n\n```".to_owned(),
@@ -116,7 +116,7 @@ impl Form {
         if theirs.marker()? != self.marker {
             return Err(FormError::NoMarker);
         }
-        let difference = |field: &Field| {
+        let difference = |field: &FormField| {
             let id = &field.id;
             let Some(found) = theirs.body.iter().find(|found| found.id == *id) else {
                 return Some(format!("it does not ask for `{id}`"));
@@ -135,7 +135,7 @@ impl Form {
 
     /// The field with this id, which the contract guarantees.
     #[must_use]
-    pub fn field(&self, id: &str) -> Option<&Field> {
+    pub fn field(&self, id: &str) -> Option<&FormField> {
         self.fields.iter().find(|field| field.id == id)
     }
 }
@@ -207,7 +207,7 @@ impl FieldFile {
         (in_content && value.starts_with("<!--") && value.ends_with("-->")).then(|| value.to_owned())
     }
 
-    fn into_field(self) -> Result<Field, FormError> {
+    fn into_field(self) -> Result<FormField, FormError> {
         let FieldFile { kind, id, attributes, validations, visible: _ } = self;
         let refused = |problem| FormError::Field { field: id.clone(), problem };
         let labels: Vec<String> = attributes.options.into_iter().map(Choice::into_label).collect();
@@ -223,7 +223,7 @@ impl FieldFile {
         if attributes.label.is_empty() {
             return Err(refused("has no label"));
         }
-        Ok(Field { id, label: attributes.label, required, kind, default })
+        Ok(FormField { id, label: attributes.label, required, kind, default })
     }
 }
 

@@ -4,7 +4,7 @@
 //! (go-gitea/gitea `modules/issue/template/template.go`), so headings count only outside fences, at
 //! most once, and in the form's order; a fence ends only at its own opening string.
 
-use crate::mission::proposal::form::{Field, FieldKind, Form, NO_RESPONSE};
+use crate::mission::proposal::form::{FieldKind, Form, FormField, NO_RESPONSE};
 use crate::mission::proposal::problem::Problem;
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ const LANGUAGE_BYTES_MAX: usize = 24;
 
 /// The answers by field id, with what was wrong about the body as a whole.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Answers {
+pub struct FormAnswers {
     by_field: BTreeMap<String, String>,
     /// Headings that appear twice or out of order, fences that never end.
     pub problems: Vec<Problem>,
@@ -23,7 +23,7 @@ pub struct Answers {
     pub outside: usize,
 }
 
-impl Answers {
+impl FormAnswers {
     /// The answer to a field; `None` when the heading is absent or nothing was answered.
     #[must_use]
     pub fn get(&self, field: &str) -> Option<&str> {
@@ -67,7 +67,7 @@ impl Answers {
         self.outside += text.trim().chars().count();
     }
 
-    fn take(&mut self, field: &Field, section: &Section<'_>) {
+    fn take(&mut self, field: &FormField, section: &Section<'_>) {
         if matches!(field.kind, FieldKind::Ticks(_)) {
             section.text.lines().filter(|line| !is_box(line)).for_each(|line| self.note_outside(line));
         }

@@ -3,7 +3,7 @@
 use crate::mission::observation::Observation;
 use crate::mission::proposal::BODY_BYTES_MAX;
 use crate::mission::proposal::form::{FORM_PATH, Form};
-use crate::mission::proposal::form_body::Answers;
+use crate::mission::proposal::form_body::FormAnswers;
 use serde::Serialize;
 
 /// Where the form is, and what it would have made of an issue.
@@ -21,7 +21,7 @@ pub struct FormHelp {
 #[must_use]
 pub fn form_help(observation: &Observation) -> Option<FormHelp> {
     let (form, body) = (Form::embedded(), &observation.issue.body);
-    if body.len() > BODY_BYTES_MAX || Answers::read(form, body).has_headings {
+    if body.len() > BODY_BYTES_MAX || FormAnswers::read(form, body).has_headings {
         return None;
     }
     let page = observation.here.filing_page_of(&observation.issue.key.repository);

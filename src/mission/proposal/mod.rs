@@ -6,8 +6,8 @@ pub mod formless;
 pub mod problem;
 
 use crate::mission::identity::{GitRef, HostName, MissionId, RepositoryName, RepositoryPattern, WizardName};
-use crate::mission::proposal::form::{Field, FieldKind, Form};
-use crate::mission::proposal::form_body::Answers;
+use crate::mission::proposal::form::{FieldKind, Form, FormField};
+use crate::mission::proposal::form_body::FormAnswers;
 use crate::mission::proposal::problem::Problem;
 use crate::mission::text;
 use crate::mission::time::parse_length;
@@ -105,7 +105,7 @@ pub fn parse(form: &Form, title: &str, body: &str, intake: Intake<'_>) -> Result
     if body.len() > BODY_BYTES_MAX {
         return Err(vec![Problem::too_long(BODY_BYTES_MAX)]);
     }
-    let answers = Answers::read(form, body);
+    let answers = FormAnswers::read(form, body);
     let mut check = Check { form, answers: &answers, problems: answers.problems.clone() };
     let (name, invisible_in_name) = check.title(title);
     let repository = check.repository(intake);
@@ -127,12 +127,12 @@ pub fn parse(form: &Form, title: &str, body: &str, intake: Intake<'_>) -> Result
 /// One run over the answers: each method reads one field and notes what is wrong with it.
 struct Check<'a> {
     form: &'a Form,
-    answers: &'a Answers,
+    answers: &'a FormAnswers,
     problems: Vec<Problem>,
 }
 
 impl<'a> Check<'a> {
-    fn field(&self, id: &str) -> &'a Field {
+    fn field(&self, id: &str) -> &'a FormField {
         self.form.field(id).expect("the form always has the fields of the contract: tests/spec/form.rs")
     }
 

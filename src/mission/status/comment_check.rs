@@ -1,9 +1,9 @@
 //! Whether our comment may be other than we left it, by what a listing, a webhook or a single answer shows of it.
 
 use crate::mission::identity::RepositoryId;
-use crate::mission::observation::{CommentCheck, Comments, Here, Observation};
+use crate::mission::observation::{CommentCheck, Comments, Observation, PassContext};
 use crate::mission::plan::change::Change;
-use crate::mission::record::{IssueState, Record, Spoken};
+use crate::mission::record::{IssueState, Record, StatusComment};
 use crate::mission::status::marker::Marker;
 use crate::mission::time::Timestamp;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -46,14 +46,14 @@ pub struct CommentEvent {
 
 /// Whether a comment is as we left it. Of one that an earlier version wrote nobody knows before it was read.
 #[must_use]
-pub fn is_as_left(known: &Spoken, seen: &SeenComment) -> bool {
+pub fn is_as_left(known: &StatusComment, seen: &SeenComment) -> bool {
     known.body_sha256.as_ref() == Some(&seen.body_sha256) && known.updated_at == Some(seen.updated_at)
 }
 
 /// Whether a comment in a listing makes a mission's comment suspect. A comment of ours that is not the one that we remember
 /// is one of two.
 #[must_use]
-pub fn is_suspect(record: &Record, here: &Here, seen: &SeenComment) -> bool {
+pub fn is_suspect(record: &Record, here: &PassContext, seen: &SeenComment) -> bool {
     if !is_mended(record) {
         return false;
     }
@@ -63,7 +63,7 @@ pub fn is_suspect(record: &Record, here: &Here, seen: &SeenComment) -> bool {
     }
 }
 
-fn is_another_of_ours(record: &Record, here: &Here, seen: &SeenComment) -> bool {
+fn is_another_of_ours(record: &Record, here: &PassContext, seen: &SeenComment) -> bool {
     let root = seen.marker.as_ref().and_then(|marker| marker.root);
     seen.number == Some(record.issue.number)
         && here.is_ours(seen.poster)
@@ -72,7 +72,7 @@ fn is_another_of_ours(record: &Record, here: &Here, seen: &SeenComment) -> bool 
 
 /// Whether an event makes a mission's comment suspect: what this service did itself does not, nor what it left so.
 #[must_use]
-pub fn is_suspect_by(record: &Record, here: &Here, event: &CommentEvent) -> bool {
+pub fn is_suspect_by(record: &Record, here: &PassContext, event: &CommentEvent) -> bool {
     if event.sender == here.me || !is_mended(record) {
         return false;
     }
@@ -91,7 +91,7 @@ pub fn has_comment(record: &Record) -> bool {
 
 /// Whether the comment of a mission is this root's to mend.
 fn is_mended(record: &Record) -> bool {
-    record.elsewhere.is_none() && record.state != IssueState::Gone
+    record.other_owner.is_none() && record.state != IssueState::Deleted
 }
 
 /// The share of all comments that a single pass asks for: another one each hour, and another order each day.
@@ -113,7 +113,7 @@ pub enum Share {
 }
 
 impl Share {
-    fn holds(self, known: &Spoken, now: Timestamp) -> bool {
+    fn holds(self, known: &StatusComment, now: Timestamp) -> bool {
         match self {
             Self::None => false,
             Self::Of(share) => share_of(known.id) == share,
@@ -184,7 +184,7 @@ impl Observation {
             Comments::Unread if self.comment_check == CommentCheck::Done => Some(self.issue.comments),
             Comments::Unread => self.record.as_ref().and_then(|record| record.comments),
         };
-        let posts = |change: &&Change| matches!(change, Change::PostComment { .. } | Change::PostAlarm { .. });
+        let posts = |change: &&Change| matches!(change, Change::PostComment { .. } | Change::PostAlert { .. });
         let removes = |change: &&Change| matches!(change, Change::RemoveComment { .. });
         let count = |is_it: &dyn Fn(&&Change) -> bool| i64::try_from(changes.iter().filter(is_it).count()).unwrap_or(0);
         before.map(|before| before + count(&posts) - count(&removes))

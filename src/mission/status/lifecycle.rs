@@ -1,18 +1,18 @@
 //! Which of the few situations a mission is in; everything else follows from it.
 
-use crate::mission::approval::decision::{Consent, consent};
-use crate::mission::approval::policy::{Approval, Asking};
+use crate::mission::approval::decision::{ApprovalState, approval_state};
+use crate::mission::approval::policy::{Approval, ApprovalRequest};
 use crate::mission::approval::suspension::suspension;
-use crate::mission::cell::teardown::{Ending, ending};
+use crate::mission::cell::teardown::{Teardown, teardown};
 use crate::mission::cell::worktree::WorktreeSource;
-use crate::mission::cell::{Failure, FileKind, Sighting};
-use crate::mission::fleet::admission::{Admission, Limit};
+use crate::mission::cell::{CellObservation, FileKind, ReadFailure};
+use crate::mission::fleet::admission::{Admission, CapacityLimit};
 use crate::mission::identity::{HostName, MissionId, RootId};
 use crate::mission::observation::{Comments, IssueFacts, Observation, Take};
 use crate::mission::proposal::Proposal;
 use crate::mission::proposal::form::Form;
 use crate::mission::proposal::problem::Problem;
-use crate::mission::record::{Elsewhere, IssueKey, IssueState, Suspension};
+use crate::mission::record::{IssueKey, IssueState, OwnedByOtherRoot, Suspension};
 use crate::mission::status::label::Label;
 use serde::Serialize;
 
@@ -21,19 +21,19 @@ const MISSES_MIN: u32 = 2;
 
 /// What is the matter with an issue.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Situation {
+pub enum Lifecycle {
     /// Not a proposal, and never was one, or closed before we ever saw it: somebody else's issue.
     NotAProposal,
     /// For another host to answer, which has no cell for it yet: left alone.
-    ForAnotherHost,
+    NotForThisHost,
     /// Another root serves it: left alone. A cell that this root made meanwhile is moved away.
-    Elsewhere(Elsewhere, Ending),
+    OwnedByOtherRoot(OwnedByOtherRoot, Teardown),
     /// Closed, and known to us.
-    Closed(Ending),
+    Closed(Teardown),
     /// The forge says that there is no such issue; another pass has to be told the same.
     Missing,
     /// It was deleted.
-    Gone(Ending),
+    Deleted(Teardown),
     /// Valid, but it cannot have a cell now.
     Waits(Box<Waits>),
     /// Answers need correcting.
@@ -62,9 +62,9 @@ pub enum Waiting {
     /// The host that it names.
     Host(HostName),
     /// Somebody's approval.
-    Approval(Asking),
+    Approval(ApprovalRequest),
     /// Room.
-    Room(Limit),
+    Room(CapacityLimit),
 }
 
 /// A mission with a cell.
@@ -88,7 +88,7 @@ pub struct Edit {
     /// What it asks for.
     pub proposal: Proposal,
     /// The approval.
-    pub asking: Asking,
+    pub request: ApprovalRequest,
 }
 
 /// A later edit that changes nothing.
@@ -111,12 +111,12 @@ pub enum Obstacle {
     /// Something that is no directory.
     NotADirectory(FileKind),
     /// We cannot even look.
-    Unseen(Failure),
+    Unseen(ReadFailure),
     /// The cell of another issue.
     Taken(IssueKey),
 }
 
-impl Situation {
+impl Lifecycle {
     /// The situation of a mission among all others. Says nothing about health.
     #[must_use]
     pub fn of(observation: &Observation) -> Self {
@@ -156,7 +156,7 @@ impl Situation {
     /// Whether a new cell would be made if there were room: what [`crate::mission::fleet::admission`] decides about. The cell of an
     /// adopted one is there already.
     #[must_use]
-    pub fn wants_room(&self, observation: &Observation) -> bool {
+    pub fn wants_capacity(&self, observation: &Observation) -> bool {
         let is_free = observation.binding().is_none() && observation.owner.is_none();
         let is_new = matches!(self, Self::Active(active) if is_free && active.proposal.spec.cell.is_none());
         is_new || matches!(self, Self::Waits(waits) if matches!(waits.waiting, Waiting::Room(_)))
@@ -168,28 +168,28 @@ impl Situation {
     }
 }
 
-fn find(observation: &Observation) -> Situation {
+fn find(observation: &Observation) -> Lifecycle {
     let issue = &observation.issue;
     if observation.record.is_none() && !(issue.is_open() && is_proposal(issue)) {
-        return Situation::NotAProposal;
+        return Lifecycle::NotAProposal;
     }
     // Also with a cell of our own: the smaller comment id keeps the mission, and whoever lost leaves it alone.
-    if let Some(elsewhere) = elsewhere(observation) {
-        return Situation::Elsewhere(elsewhere, ending(observation));
+    if let Some(elsewhere) = other_owner(observation) {
+        return Lifecycle::OwnedByOtherRoot(elsewhere, teardown(observation));
     }
     match issue.state {
-        IssueState::Closed => Situation::Closed(ending(observation)),
-        IssueState::Gone if is_surely_gone(observation) => Situation::Gone(ending(observation)),
-        IssueState::Gone => Situation::Missing,
-        IssueState::Open if observation.binding().is_some() => Situation::Active(Box::new(bound(observation))),
+        IssueState::Closed => Lifecycle::Closed(teardown(observation)),
+        IssueState::Deleted if is_surely_deleted(observation) => Lifecycle::Deleted(teardown(observation)),
+        IssueState::Deleted => Lifecycle::Missing,
+        IssueState::Open if observation.binding().is_some() => Lifecycle::Active(Box::new(bound(observation))),
         IssueState::Open => unbound(observation),
     }
 }
 
 /// That it was closed is evidence enough. That it is not there has to be told twice.
-fn is_surely_gone(observation: &Observation) -> bool {
+fn is_surely_deleted(observation: &Observation) -> bool {
     let known = |state, misses| state != IssueState::Open || misses + 1 >= MISSES_MIN;
-    observation.record.as_ref().is_some_and(|record| known(record.state, record.misses))
+    observation.record.as_ref().is_some_and(|record| known(record.state, record.not_found_count))
 }
 
 /// Whether an issue that we do not know asks for a cell: its first line says so, or its label.
@@ -222,13 +222,13 @@ fn bound(observation: &Observation) -> Active {
             return active;
         }
     };
-    match consent(observation, &proposal) {
-        Consent::NotNeeded => active.proposal = proposal,
-        Consent::Given(approval) => {
+    match approval_state(observation, &proposal) {
+        ApprovalState::NotRequired => active.proposal = proposal,
+        ApprovalState::Approved(approval) => {
             active.proposal = proposal;
             active.approval = Some(approval);
         }
-        Consent::Asked(asking) => active.edit = Some(Edit { proposal, asking }),
+        ApprovalState::Requested(asking) => active.edit = Some(Edit { proposal, request: asking }),
     }
     active
 }
@@ -257,46 +257,46 @@ fn keep_what_stays(observation: &Observation, active: &mut Active, mut wanted: P
     wanted
 }
 
-fn unbound(observation: &Observation) -> Situation {
+fn unbound(observation: &Observation) -> Lifecycle {
     let parsed = observation.proposal();
     let here = &observation.here;
     let named = parsed.ok().and_then(|proposal| proposal.spec.host.clone());
     let names_this = named.as_ref().is_some_and(|host| host.is_same(&here.host));
     let is_for_another = match here.take {
         Take::Named => !names_this,
-        Take::Any => named.is_some() && !names_this && another_has_spoken(observation),
+        Take::Any => named.is_some() && !names_this && another_host_commented(observation),
     };
     if is_for_another {
-        return Situation::ForAnotherHost;
+        return Lifecycle::NotForThisHost;
     }
     let proposal = match parsed {
         Ok(proposal) => proposal.clone(),
-        Err(problems) => return Situation::Invalid(problems.to_vec()),
+        Err(problems) => return Lifecycle::Invalid(problems.to_vec()),
     };
-    let waits = |proposal, waiting| Situation::Waits(Box::new(Waits { proposal, waiting, approval: None }));
+    let waits = |proposal, waiting| Lifecycle::Waits(Box::new(Waits { proposal, waiting, approval: None }));
     if let Some(host) = named.filter(|_| !names_this) {
         return waits(proposal, Waiting::Host(host));
     }
     if let Some(problem) = no_such_cell(observation, &proposal) {
-        return Situation::Invalid(vec![problem]);
+        return Lifecycle::Invalid(vec![problem]);
     }
-    let approval = match consent(observation, &proposal) {
-        Consent::NotNeeded => None,
-        Consent::Given(approval) => Some(approval),
-        Consent::Asked(asking) => return waits(proposal, Waiting::Approval(asking)),
+    let approval = match approval_state(observation, &proposal) {
+        ApprovalState::NotRequired => None,
+        ApprovalState::Approved(approval) => Some(approval),
+        ApprovalState::Requested(asking) => return waits(proposal, Waiting::Approval(asking)),
     };
     if let Some(obstacle) = obstacle(&observation.sighting) {
-        return Situation::Blocked(obstacle);
+        return Lifecycle::Blocked(obstacle);
     }
     let (refused, edit, suspension) = (Vec::new(), None, None);
-    Situation::Active(Box::new(Active { proposal, refused, edit, approval, suspension }))
+    Lifecycle::Active(Box::new(Active { proposal, refused, edit, approval, suspension: suspension }))
 }
 
-fn obstacle(sighting: &Sighting) -> Option<Obstacle> {
+fn obstacle(sighting: &CellObservation) -> Option<Obstacle> {
     match sighting {
-        Sighting::NotADirectory(kind) => Some(Obstacle::NotADirectory(*kind)),
-        Sighting::Failed(failure) => Some(Obstacle::Unseen(*failure)),
-        Sighting::Absent | Sighting::Cell(_) => None,
+        CellObservation::NotADirectory(kind) => Some(Obstacle::NotADirectory(*kind)),
+        CellObservation::Failed(failure) => Some(Obstacle::Unseen(*failure)),
+        CellObservation::Absent | CellObservation::Cell(_) => None,
     }
 }
 
@@ -304,12 +304,12 @@ fn obstacle(sighting: &Sighting) -> Option<Obstacle> {
 fn no_such_cell(observation: &Observation, proposal: &Proposal) -> Option<Problem> {
     let cell = proposal.spec.cell?;
     match &observation.sighting {
-        Sighting::Absent | Sighting::NotADirectory(_) => {
+        CellObservation::Absent | CellObservation::NotADirectory(_) => {
             let host = &observation.here.host;
             let right = "Leave it empty for a new cell, or name one that `lazarus-reconcile scan` shows there";
             Some(wrong_cell(cell, format!("is no cell on `{host}`"), right))
         }
-        Sighting::Cell(_) | Sighting::Failed(_) => None,
+        CellObservation::Cell(_) | CellObservation::Failed(_) => None,
     }
 }
 
@@ -325,16 +325,16 @@ fn wrong_cell(cell: MissionId, wrong: String, right: &str) -> Problem {
     Problem { field, answer: Some(cell.to_string()), wrong, right: right.to_owned() }
 }
 
-fn elsewhere(observation: &Observation) -> Option<Elsewhere> {
+fn other_owner(observation: &Observation) -> Option<OwnedByOtherRoot> {
     let is_other = |root: RootId| !observation.here.is_this_root(root);
     if observation.comments == Comments::Unread {
-        return observation.record.as_ref()?.elsewhere.clone().filter(|elsewhere| is_other(elsewhere.root));
+        return observation.record.as_ref()?.other_owner.clone().filter(|elsewhere| is_other(elsewhere.root));
     }
     let ours = observation.our_comments();
     let marker = ours.first()?.marker.as_ref()?;
     let (mission_id, root) = (marker.mission?, marker.root?);
     let issue = &observation.issue;
-    is_other(root).then(|| Elsewhere {
+    is_other(root).then(|| OwnedByOtherRoot {
         mission_id,
         root,
         host: marker.host.clone(),
@@ -345,15 +345,15 @@ fn elsewhere(observation: &Observation) -> Option<Elsewhere> {
 
 /// Whether there is a comment of ours on an issue without a cell that says something else than what this host has said: the
 /// host that the proposal names has taken it up.
-fn another_has_spoken(observation: &Observation) -> bool {
+fn another_host_commented(observation: &Observation) -> bool {
     let record = observation.record.as_ref();
     if observation.comments == Comments::Unread {
-        return record.and_then(|record| record.yielded_at) == Some(observation.issue.updated_at);
+        return record.and_then(|record| record.deferred_at) == Some(observation.issue.updated_at);
     }
     let spoken = record.and_then(|record| record.comment.as_ref());
     let ours = observation.our_comments();
     let is_as_left = |id: i64, digest: &str| spoken.is_some_and(|spoken| spoken.id == id && spoken.digest == digest);
-    let is_as_meant = |digest: &String| record.and_then(|record| record.intended.as_ref()) == Some(digest);
+    let is_as_meant = |digest: &String| record.and_then(|record| record.comment_intent.as_ref()) == Some(digest);
     let first = ours.first().and_then(|comment| Some((comment.id, &comment.marker.as_ref()?.digest)));
     first.is_some_and(|(id, digest)| !is_as_left(id, digest) && !is_as_meant(digest))
 }

@@ -1,7 +1,7 @@
 //! What became of our status comment since we wrote it.
 
 use crate::mission::observation::{CommentFacts, Comments, Observation};
-use crate::mission::record::Spoken;
+use crate::mission::record::StatusComment;
 
 /// Our status comment as it was read, compared with what we remember of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub enum OwnComment<'a> {
     /// There is none, and we remember none.
     Never,
     /// Somebody has deleted it.
-    Deleted(&'a Spoken),
+    Deleted(&'a StatusComment),
     /// It is not the one that we remember, if we remember any: another host's, or our own that was forgotten.
     Found(&'a CommentFacts),
     /// An earlier version wrote it, and kept nothing to compare its text with.
@@ -44,9 +44,9 @@ pub fn own_comment(observation: &Observation) -> OwnComment<'_> {
     }
 }
 
-fn compare<'a>(observation: &Observation, found: &'a CommentFacts, known: &Spoken) -> OwnComment<'a> {
+fn compare<'a>(observation: &Observation, found: &'a CommentFacts, known: &StatusComment) -> OwnComment<'a> {
     let record = observation.record.as_ref();
-    let intended = record.and_then(|record| record.intended_body.as_ref());
+    let intended = record.and_then(|record| record.comment_intent_body.as_ref());
     let marker = found.marker.as_ref();
     let is_as_meant = marker.is_some_and(|marker| marker.digest == known.digest);
     let is_claimed = observation.binding().is_some() || marker.is_none_or(|marker| marker.root.is_some());

@@ -2,7 +2,7 @@
 
 use crate::mission::status::fence;
 use crate::mission::text;
-use crate::mission::time::{Timestamp, spoken_length};
+use crate::mission::time::{Timestamp, format_length};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
@@ -12,8 +12,8 @@ use std::time::Duration;
 /// The templates of all comments.
 const TEMPLATES: [(&str, &str); 3] = [
     ("comment.md", include_str!("../../../templates/comment.md")),
-    ("alarm.md", include_str!("../../../templates/alarm.md")),
-    ("fleet_alarm.md", include_str!("../../../templates/fleet_alarm.md")),
+    ("alert.md", include_str!("../../../templates/alert.md")),
+    ("fleet_alert.md", include_str!("../../../templates/fleet_alert.md")),
 ];
 
 static ENVIRONMENT: std::sync::LazyLock<Environment<'static>> = std::sync::LazyLock::new(environment);
@@ -36,9 +36,9 @@ fn environment() -> Environment<'static> {
     environment.add_filter("whole", |ours: String| text::whole_span(&ours));
     environment.add_filter("fenced", |text: String| fence::fenced(&text));
     environment.add_filter("extent", |text: String| fence::extent(&text));
-    environment.add_filter("bytes", |bytes: u64| text::spoken_bytes(bytes));
+    environment.add_filter("bytes", |bytes: u64| text::format_bytes(bytes));
     environment.add_filter("spoken", spoken);
-    environment.add_filter("length", |seconds: u64| spoken_length(Duration::from_secs(seconds)));
+    environment.add_filter("length", |seconds: u64| format_length(Duration::from_secs(seconds)));
     for (name, text) in TEMPLATES {
         environment.add_template(name, text).expect("an embedded template always parses: tests/spec/comment.rs");
     }
@@ -53,5 +53,5 @@ fn syntax() -> SyntaxConfig {
 
 fn spoken(time: &str) -> Result<String, Error> {
     let time = Timestamp::parse(time);
-    time.map(Timestamp::spoken).ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "not a time"))
+    time.map(Timestamp::formatted).ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "not a time"))
 }

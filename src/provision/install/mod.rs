@@ -6,10 +6,12 @@ pub mod report;
 use crate::config::{Secret, Settings, SettingsError};
 use crate::mission::identity::RepositoryName;
 use crate::mission::repository::{RepositoryFacts, RepositoryProblem, assess_issues};
-use crate::provision::install::plan::{EVENTS, File, Part, Plan, Repository, Step, WORKFLOW_PATHS, Wanted, plan};
+use crate::provision::install::plan::{
+    EVENTS, File, InstallPart, InstallSelection, InstallStep, InstallTarget, Plan, WORKFLOW_PATHS, plan,
+};
 use crate::provision::install::report::{InstallReport, StepReport};
 use crate::world::forge::issue_forms::{FoundForm, file, find_form, has_chooser, there};
-use crate::world::forge::{Commit, ForgeError, Gitea, NewHook, NewLabel};
+use crate::world::forge::{FileCommit, ForgeError, Gitea, NewHook, NewLabel};
 
 /// What the commit is called, and the pull request.
 const TITLE: &str = "Take Mission proposals";
@@ -54,7 +56,7 @@ pub struct Prepared {
 pub async fn prepare(
     settings: &Settings,
     gitea: &Gitea,
-    chosen: (&[Part], bool),
+    chosen: (&[InstallPart], bool),
 ) -> Result<Vec<Prepared>, InstallError> {
     let mut prepared = Vec::new();
     for repository in settings.repositories()? {
@@ -67,10 +69,10 @@ async fn prepare_one(
     settings: &Settings,
     gitea: &Gitea,
     repository: &RepositoryName,
-    (parts, reset_secret): (&[Part], bool),
+    (parts, reset_secret): (&[InstallPart], bool),
 ) -> Result<Prepared, InstallError> {
-    let parts = if parts.is_empty() { Part::USUAL.to_vec() } else { parts.to_vec() };
-    let wanted = Wanted {
+    let parts = if parts.is_empty() { InstallPart::USUAL.to_vec() } else { parts.to_vec() };
+    let wanted = InstallSelection {
         parts,
         hook_url: settings.daemon.webhook_url(),
         has_secret: settings.daemon.webhook_secret()?.is_some(),
@@ -98,10 +100,10 @@ async fn look(
     gitea: &Gitea,
     name: &RepositoryName,
     default_branch: String,
-    wanted: &Wanted,
-) -> Result<Repository, ForgeError> {
+    wanted: &InstallSelection,
+) -> Result<InstallTarget, ForgeError> {
     let call = gitea.repository(name);
-    let mut found = Repository {
+    let mut found = InstallTarget {
         default_branch,
         is_protected: false,
         labels: Vec::new(),
@@ -112,24 +114,24 @@ async fn look(
         hooks: Ok(Vec::new()),
     };
     let is_wanted = |part| wanted.parts.contains(&part);
-    if is_wanted(Part::Labels) {
+    if is_wanted(InstallPart::Labels) {
         found.labels = call.labels().await?;
     }
-    if is_wanted(Part::Form) || is_wanted(Part::Workflow) {
+    if is_wanted(InstallPart::Form) || is_wanted(InstallPart::Workflow) {
         let branch = there(call.branch(&found.default_branch).send().await)?;
         found.is_protected = branch.is_some_and(|branch| branch.protected && !branch.user_can_push);
     }
-    if is_wanted(Part::Form) {
+    if is_wanted(InstallPart::Form) {
         found.form = find_form(gitea, name).await?;
         found.has_chooser = has_chooser(gitea, name).await?;
     }
-    if is_wanted(Part::Workflow) {
+    if is_wanted(InstallPart::Workflow) {
         let contents = async |path: &str| there(gitea.repository(name).contents(path).send().await);
         let is_used = async |path: &str| contents(path).await.map(|found| found.is_some());
         found.is_githubs = !is_used(".gitea/workflows").await? && is_used(".github/workflows").await?;
         found.workflow = file(gitea, name, WORKFLOW_PATHS[usize::from(found.is_githubs)]).await?;
     }
-    if is_wanted(Part::Webhook) && wanted.hook_url.is_some() {
+    if is_wanted(InstallPart::Webhook) && wanted.hook_url.is_some() {
         found.hooks = match call.hooks().send().await {
             Ok(hooks) => Ok(hooks),
             Err(
@@ -161,12 +163,17 @@ impl Prepared {
         InstallReport { is_preview, repository: self.repository.to_string(), steps, notes: self.plan.notes.clone() }
     }
 
-    async fn step(&self, gitea: &Gitea, step: &Step, secret: Option<&Secret>) -> Result<Option<String>, ForgeError> {
+    async fn step(
+        &self,
+        gitea: &Gitea,
+        step: &InstallStep,
+        secret: Option<&Secret>,
+    ) -> Result<Option<String>, ForgeError> {
         let call = gitea.repository(&self.repository);
         let secret = secret.map(|secret| String::from_utf8_lossy(secret.bytes()).into_owned()).unwrap_or_default();
         let hook = |url| NewHook { url, secret: &secret, events: &EVENTS };
         match step {
-            Step::CreateLabel(label) => {
+            InstallStep::CreateLabel(label) => {
                 let appearance = label.appearance();
                 let new = NewLabel {
                     name: &appearance.name,
@@ -176,15 +183,19 @@ impl Prepared {
                 };
                 call.create_label(&new).send().await.map(|_| None)
             }
-            Step::CorrectLabel { label, found } => {
+            InstallStep::CorrectLabel { label, found } => {
                 let meaning = label.appearance().meaning;
                 let description = if label.is_outdated(&found.description) { meaning } else { &found.description };
                 call.correct_label(found, label.is_exclusive(), description).send().await.map(|_| None)
             }
-            Step::Commit { files, branch: None } => commit(gitea, &self.repository, files, None).await.map(|()| None),
-            Step::Commit { files, branch: Some(branch) } => self.pull_request(gitea, files, branch).await.map(Some),
-            Step::CreateHook { url } => call.create_hook(&hook(url)).send().await.map(|_| None),
-            Step::CorrectHook { id, url, why: _ } => call.edit_hook(*id, &hook(url)).send().await.map(|_| None),
+            InstallStep::Commit { files, branch: None } => {
+                commit(gitea, &self.repository, files, None).await.map(|()| None)
+            }
+            InstallStep::Commit { files, branch: Some(branch) } => {
+                self.pull_request(gitea, files, branch).await.map(Some)
+            }
+            InstallStep::CreateHook { url } => call.create_hook(&hook(url)).send().await.map(|_| None),
+            InstallStep::CorrectHook { id, url, why: _ } => call.edit_hook(*id, &hook(url)).send().await.map(|_| None),
         }
     }
 
@@ -210,5 +221,5 @@ async fn commit(
 ) -> Result<(), ForgeError> {
     let files =
         files.iter().map(|File { path, contents, replaced }| (path.as_str(), *contents, replaced.clone())).collect();
-    gitea.repository(repository).commit(&Commit { message: TITLE, new_branch, files }).send().await.map(|_| ())
+    gitea.repository(repository).commit(&FileCommit { message: TITLE, new_branch, files }).send().await.map(|_| ())
 }

@@ -8,7 +8,7 @@ use crate::mission::root_metadata::RepositoryLabel;
 use crate::mission::status::label::Label;
 use crate::mission::text::code_span;
 use crate::world::forge;
-use crate::world::forge::issue_forms::{FormFault, Found, FoundForm};
+use crate::world::forge::issue_forms::{FormFault, FoundFile, FoundForm};
 use clap::ValueEnum;
 use serde::Serialize;
 use std::fmt;
@@ -38,7 +38,7 @@ const LISTED_EVENTS: [&str; 3] = ["issues", "issue_label", "issue_comment"];
 /// What can be installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
-pub enum Part {
+pub enum InstallPart {
     /// The labels, with their meanings
     Labels,
     /// The form for proposals
@@ -49,7 +49,7 @@ pub enum Part {
     Webhook,
 }
 
-impl Part {
+impl InstallPart {
     /// What is installed unless somebody names parts. Without a runner, a forge would keep each of the workflow's runs
     /// waiting, so that is only for those who ask for it.
     pub const USUAL: [Self; 3] = [Self::Labels, Self::Form, Self::Webhook];
@@ -57,19 +57,19 @@ impl Part {
 
 /// What there is already.
 #[derive(Clone, Debug)]
-pub struct Repository {
+pub struct InstallTarget {
     /// The branch that counts.
     pub default_branch: String,
     /// Whether commits to it have to come by a pull request.
     pub is_protected: bool,
     /// Every label.
-    pub labels: Vec<forge::Label>,
+    pub labels: Vec<forge::ForgeLabel>,
     /// The form.
     pub form: FoundForm,
     /// Whether there is a chooser that a file of ours could hide.
     pub has_chooser: bool,
     /// The workflow, where it is.
-    pub workflow: Found,
+    pub workflow: FoundFile,
     /// Whether there are workflows in `.github/workflows` and none in `.gitea/workflows`.
     pub is_githubs: bool,
     /// The webhooks, or how the forge refused to show them.
@@ -78,9 +78,9 @@ pub struct Repository {
 
 /// What is wanted.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct InstallSelection {
     /// The parts.
-    pub parts: Vec<Part>,
+    pub parts: Vec<InstallPart>,
     /// Where deliveries go; none without `daemon.public_url`.
     pub hook_url: Option<String>,
     /// Whether there is a secret to sign them with.
@@ -104,7 +104,7 @@ pub struct File {
 
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum InstallStep {
     /// A label is missing.
     CreateLabel(Label),
     /// A label excludes others and should not, or the other way round, or does not say what it means.
@@ -112,7 +112,7 @@ pub enum Step {
         /// As it should be.
         label: Label,
         /// As it is.
-        found: forge::Label,
+        found: forge::ForgeLabel,
     },
     /// Files are missing, or of no use.
     Commit {
@@ -141,27 +141,27 @@ pub enum Step {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// In this order.
-    pub steps: Vec<Step>,
+    pub steps: Vec<InstallStep>,
     /// For the person who reads.
     pub notes: Vec<String>,
 }
 
 /// Decides what to do.
 #[must_use]
-pub fn plan(found: &Repository, wanted: &Wanted) -> Plan {
+pub fn plan(found: &InstallTarget, wanted: &InstallSelection) -> Plan {
     let mut plan = Plan::default();
     let is_wanted = |part| wanted.parts.contains(&part);
-    if is_wanted(Part::Labels) {
+    if is_wanted(InstallPart::Labels) {
         plan.steps.extend(labels(found, wanted));
         plan.notes.extend(displaced(found, wanted));
     }
     let mut files = Vec::new();
-    if is_wanted(Part::Form) {
+    if is_wanted(InstallPart::Form) {
         files.extend(form(found, &mut plan.notes));
     }
-    if is_wanted(Part::Workflow) {
+    if is_wanted(InstallPart::Workflow) {
         files.extend(workflow(found, &mut plan.notes));
-    } else if wanted.parts == Part::USUAL {
+    } else if wanted.parts == InstallPart::USUAL {
         plan.notes.push(
             "no workflow: `--only workflow` adds it, for passes in a job of Gitea Actions instead of a daemon"
                 .to_owned(),
@@ -169,33 +169,34 @@ pub fn plan(found: &Repository, wanted: &Wanted) -> Plan {
     }
     if !files.is_empty() {
         let branch = found.is_protected.then(|| branch_for(&files));
-        plan.steps.push(Step::Commit { files, branch });
+        plan.steps.push(InstallStep::Commit { files, branch });
     }
-    if is_wanted(Part::Webhook) {
+    if is_wanted(InstallPart::Webhook) {
         plan.steps.extend(hook(found, wanted, &mut plan.notes));
     }
     plan
 }
 
 /// Colours are a team's own, and so is a description that they wrote.
-fn labels(found: &Repository, wanted: &Wanted) -> Vec<Step> {
+fn labels(found: &InstallTarget, wanted: &InstallSelection) -> Vec<InstallStep> {
     let all = Label::ALL.into_iter().chain(wanted.host.clone().map(Label::Host));
     let steps = all.flat_map(|label| {
         let name = label.name().into_owned();
         let known: Vec<_> = found.labels.iter().filter(|known| known.name == name).cloned().collect();
         if known.is_empty() {
-            return vec![Step::CreateLabel(label)];
+            return vec![InstallStep::CreateLabel(label)];
         }
-        let is_wrong =
-            |known: &forge::Label| known.exclusive != label.is_exclusive() || label.is_outdated(&known.description);
+        let is_wrong = |known: &forge::ForgeLabel| {
+            known.exclusive != label.is_exclusive() || label.is_outdated(&known.description)
+        };
         let wrong = known.into_iter().filter(is_wrong);
-        wrong.map(|found| Step::CorrectLabel { label: label.clone(), found }).collect()
+        wrong.map(|found| InstallStep::CorrectLabel { label: label.clone(), found }).collect()
     });
     steps.collect()
 }
 
 /// What a team loses by our labels: a note for each of its own that the forge drops for them.
-fn displaced(found: &Repository, wanted: &Wanted) -> Vec<String> {
+fn displaced(found: &InstallTarget, wanted: &InstallSelection) -> Vec<String> {
     let labels: Vec<RepositoryLabel> = found.labels.iter().cloned().map(RepositoryLabel::from).collect();
     let note = |(name, scope): (String, &str)| {
         format!(
@@ -209,7 +210,7 @@ fn displaced(found: &Repository, wanted: &Wanted) -> Vec<String> {
 
 /// A form that asks what ours asks is a team's own, whatever else it asks and wherever it is; one that does not is replaced
 /// where it is, so that nobody is offered two.
-fn form(found: &Repository, notes: &mut Vec<String>) -> Vec<File> {
+fn form(found: &InstallTarget, notes: &mut Vec<String>) -> Vec<File> {
     let mut files = Vec::new();
     match &found.form {
         FoundForm::Good { path: _ } => {}
@@ -230,7 +231,7 @@ fn form(found: &Repository, notes: &mut Vec<String>) -> Vec<File> {
     files
 }
 
-fn workflow(found: &Repository, notes: &mut Vec<String>) -> Option<File> {
+fn workflow(found: &InstallTarget, notes: &mut Vec<String>) -> Option<File> {
     let path = WORKFLOW_PATHS[usize::from(found.is_githubs)];
     match &found.workflow {
         None => Some(File { path: path.to_owned(), contents: WORKFLOW, replaced: None }),
@@ -248,7 +249,7 @@ fn branch_for(files: &[File]) -> String {
     format!("lazarus-install-{}", &digest(&written)[..8])
 }
 
-fn hook(found: &Repository, wanted: &Wanted, notes: &mut Vec<String>) -> Option<Step> {
+fn hook(found: &InstallTarget, wanted: &InstallSelection, notes: &mut Vec<String>) -> Option<InstallStep> {
     let Some(url) = wanted.hook_url.clone() else {
         notes.push(
             "no webhook: set `daemon.public_url` to where the forge reaches the daemon, and run this again".to_owned(),
@@ -268,8 +269,8 @@ fn hook(found: &Repository, wanted: &Wanted, notes: &mut Vec<String>) -> Option<
         }
     };
     let step = match hooks.iter().find(|hook| hook.config.get("url") == Some(&url)) {
-        None => Step::CreateHook { url },
-        Some(hook) => Step::CorrectHook { id: hook.id, url, why: fault_of(hook, wanted.reset_secret)? },
+        None => InstallStep::CreateHook { url },
+        Some(hook) => InstallStep::CorrectHook { id: hook.id, url, why: fault_of(hook, wanted.reset_secret)? },
     };
     let lists = "a forge refuses to deliver to private addresses unless `[webhook] ALLOWED_HOST_LIST` in its app.ini allows them";
     notes.push(lists.to_owned());
@@ -290,7 +291,7 @@ pub(crate) fn fault_of(hook: &forge::Hook, reset_secret: bool) -> Option<&'stati
     }
 }
 
-impl Step {
+impl InstallStep {
     /// A fixed word.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -323,7 +324,7 @@ impl Step {
     }
 }
 
-impl fmt::Display for Step {
+impl fmt::Display for InstallStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CreateLabel(label) => write!(f, "make the label `{}`", label.name()),

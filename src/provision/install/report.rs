@@ -1,7 +1,7 @@
 //! What an installation comes to, for people and for programs.
 
 use crate::mission::text::Printable;
-use crate::provision::install::plan::Step;
+use crate::provision::install::plan::InstallStep;
 use crate::world::forge::ForgeError;
 use serde::Serialize;
 use std::fmt;
@@ -43,17 +43,17 @@ impl InstallReport {
 }
 
 impl StepReport {
-    pub(super) fn of(step: &Step, outcome: Result<Option<String>, ForgeError>) -> Self {
+    pub(super) fn of(step: &InstallStep, outcome: Result<Option<String>, ForgeError>) -> Self {
         let (url, error) = match outcome {
             Ok(url) => (url, None),
-            Err(error) => (None, Some(told(step, &error))),
+            Err(error) => (None, Some(describe(step, &error))),
         };
         Self { kind: step.kind(), text: step.to_string(), error, url }
     }
 }
 
 /// What went wrong, and what it needs where that is what is missing.
-fn told(step: &Step, error: &ForgeError) -> String {
+fn describe(step: &InstallStep, error: &ForgeError) -> String {
     match error {
         ForgeError::MissingScope { required, .. } => {
             format!("the token lacks `{required}`; this needs {}", step.needs())

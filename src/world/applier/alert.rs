@@ -1,15 +1,15 @@
 //! Alarms: each is one new comment, which is never edited, never removed, and looked for before it is posted again.
 
 use crate::mission::alert::config::IssueName;
-use crate::mission::alert::message::{FleetNotice, Notice};
-use crate::mission::alert::state::{Alarm, AlarmMarker, Ledger};
+use crate::mission::alert::message::{AlertMessage, FleetAlertMessage};
+use crate::mission::alert::state::{AlertMarker, AlertRecord, FleetAlertRecord};
 use crate::mission::failure::FailureScope;
 use crate::mission::record::IssueKey;
 use crate::world::WorldError;
 use crate::world::applier::Applier;
 use crate::world::forge::alert_targets::check_alert_issue;
 use crate::world::forge::{self, ForgeError};
-use crate::world::observer::is_alarm;
+use crate::world::observer::is_alert;
 
 /// How often one is tried whose answer was lost, looking for it each time before.
 const CREATES_MAX: usize = 3;
@@ -24,8 +24,13 @@ struct Unsaid {
 impl Applier {
     /// What is meant is remembered before, and what was said after it, so that a process that dies between them leaves
     /// enough to find out.
-    pub(super) async fn post_alarm(&self, issue: &IssueKey, notice: &Notice, memory: &Alarm) -> Result<(), WorldError> {
-        self.remember_alarm(issue, memory.intending(notice.intended)).await?;
+    pub(super) async fn post_alarm(
+        &self,
+        issue: &IssueKey,
+        notice: &AlertMessage,
+        memory: &AlertRecord,
+    ) -> Result<(), WorldError> {
+        self.remember_alarm(issue, memory.intending(notice.intent)).await?;
         let place = IssueName { repository: issue.repository.clone(), number: issue.number };
         let posted = self.say(&place, &notice.render(), notice.marker()).await;
         if let Err(Unsaid { error, is_known }) = posted {
@@ -34,26 +39,26 @@ impl Applier {
             }
             return Err(error.into());
         }
-        self.remember_alarm(issue, memory.said(notice.intended)).await
+        self.remember_alarm(issue, memory.posted_now(notice.intent)).await
     }
 
     pub(super) async fn post_fleet_alarm(
         &self,
         issue: &IssueName,
-        notice: &FleetNotice,
-        memory: &Ledger,
+        notice: &FleetAlertMessage,
+        memory: &FleetAlertRecord,
     ) -> Result<(), WorldError> {
-        self.remember_fleet(memory.intending(notice.intended.clone())).await?;
+        self.remember_fleet(memory.intending(notice.intent.clone())).await?;
         let posted = self.say(issue, &notice.render(), notice.marker()).await;
         if let Err(Unsaid { error, is_known }) = posted {
             if self.is_refused(issue, &error).await {
-                self.remember_fleet(memory.refused(notice.intended.at)).await?;
+                self.remember_fleet(memory.refused(notice.intent.at)).await?;
             } else if is_known {
                 self.remember_fleet(memory.clone()).await?;
             }
             return Err(error.into());
         }
-        self.remember_fleet(memory.said(notice.intended.clone())).await
+        self.remember_fleet(memory.said(notice.intent.clone())).await
     }
 
     /// Whether the issue takes no comment before a person does something. Of one that is not there the forge only says that
@@ -65,18 +70,18 @@ impl Applier {
         check_alert_issue(&self.gitea, issue).await.is_some_and(|error| !error.is_passing())
     }
 
-    pub(super) async fn remember_alarm(&self, issue: &IssueKey, memory: Alarm) -> Result<(), WorldError> {
-        self.alter(issue, |known| known.alarm = memory).await
+    pub(super) async fn remember_alarm(&self, issue: &IssueKey, memory: AlertRecord) -> Result<(), WorldError> {
+        self.alter(issue, |known| known.alert = memory).await
     }
 
-    pub(super) async fn remember_fleet(&self, memory: Ledger) -> Result<(), WorldError> {
+    pub(super) async fn remember_fleet(&self, memory: FleetAlertRecord) -> Result<(), WorldError> {
         self.write(move |writer, _| Ok(writer.remember_fleet(&memory)?)).await
     }
 
-    async fn say(&self, issue: &IssueName, body: &str, marker: AlarmMarker) -> Result<(), Unsaid> {
+    async fn say(&self, issue: &IssueName, body: &str, marker: AlertMarker) -> Result<(), Unsaid> {
         let here = self.here();
         let issues = self.gitea.issues(&issue.repository);
-        let is_it = |comment: &forge::Comment| is_alarm(&here, comment, &marker).then_some(());
+        let is_it = |comment: &forge::Comment| is_alert(&here, comment, &marker).then_some(());
         for attempt in 1.. {
             match issues.create_comment(issue.number, body).send().await {
                 Ok(_) => return Ok(()),

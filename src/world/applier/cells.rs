@@ -2,7 +2,7 @@
 
 use crate::mission::cell::Part;
 use crate::mission::cell::archive::ArchiveName;
-use crate::mission::cell::manifest::CellPapers;
+use crate::mission::cell::manifest::CellManifest;
 use crate::mission::cell::worktree::WorktreeSource;
 use crate::mission::identity::MissionId;
 use crate::mission::plan::change::Change;
@@ -15,13 +15,13 @@ impl Applier {
     /// The record first: a cell that nobody remembers would belong to nobody.
     pub(super) async fn create_cell(
         &self,
-        papers: &CellPapers,
+        manifest: &CellManifest,
         worktree: Option<&WorktreeSource>,
         record: &Record,
     ) -> Result<(), WorldError> {
-        let (mut papers, wanted, record) = (papers.clone(), worktree.cloned(), record.clone());
+        let (mut manifest, wanted, record) = (manifest.clone(), worktree.cloned(), record.clone());
         self.write(move |writer, here| {
-            let (issue, mission_id) = (&record.issue, papers.mission_id);
+            let (issue, mission_id) = (&record.issue, manifest.mission_id);
             let staged = staged_worktree(mission_id);
             // A checkout that is not found there is made again, in the cell.
             let directory = writer.identify_staged(&staged).ok();
@@ -29,8 +29,8 @@ impl Applier {
                 *known = std::mem::take(known).of_new_cell(wanted.as_ref(), directory.as_ref());
             })?;
             let ready = known.worktree.placing.map(|placing| placing.checked_out);
-            papers.commit = ready.as_ref().map(|checked_out| checked_out.commit.clone());
-            let created = writer.create_cell(&papers, ready.as_ref().map(|_| staged.as_str()), here.now);
+            manifest.commit = ready.as_ref().map(|checked_out| checked_out.commit.clone());
+            let created = writer.create_cell(&manifest, ready.as_ref().map(|_| staged.as_str()), here.now);
             // What is left there is of no use to any other cell.
             writer.discard_worktree(&staged);
             created?;
@@ -57,16 +57,16 @@ impl Applier {
 
     pub(super) async fn archive_cell(
         &self,
-        papers: &CellPapers,
+        manifest: &CellManifest,
         name: ArchiveName,
         record: &Record,
         change: &Change,
     ) -> Result<(), WorldError> {
-        let (papers, record, logged) = (papers.clone(), record.clone(), logged(change));
+        let (manifest, record, logged) = (manifest.clone(), record.clone(), logged(change));
         self.write(move |writer, here| {
             keep_worktree(writer, &record, |_| ())?;
-            writer.log(papers.mission_id, logged.0, &logged.1, here.now);
-            Ok(writer.archive_cell(&papers, name)?)
+            writer.log(manifest.mission_id, logged.0, &logged.1, here.now);
+            Ok(writer.archive_cell(&manifest, name)?)
         })
         .await
     }
@@ -74,20 +74,20 @@ impl Applier {
     /// The record last: as long as it names an archive that exists, the cell is there.
     pub(super) async fn restore_cell(
         &self,
-        papers: &CellPapers,
+        manifest: &CellManifest,
         (name, displaced): (ArchiveName, Option<ArchiveName>),
         missing: &[Part],
         (record, change): (&Record, &Change),
     ) -> Result<(), WorldError> {
-        let (papers, record, logged) = (papers.clone(), record.clone(), logged(change));
+        let (manifest, record, logged) = (manifest.clone(), record.clone(), logged(change));
         let missing = missing.to_vec();
         self.write(move |writer, here| {
-            writer.restore_cell(&papers, name, displaced)?;
+            writer.restore_cell(&manifest, name, displaced)?;
             keep_worktree(writer, &record, |_| ())?;
             for part in missing {
-                writer.restore_part(&papers, part)?;
+                writer.restore_part(&manifest, part)?;
             }
-            writer.log(papers.mission_id, logged.0, &logged.1, here.now);
+            writer.log(manifest.mission_id, logged.0, &logged.1, here.now);
             Ok(())
         })
         .await
@@ -107,14 +107,14 @@ impl Applier {
 
     pub(super) async fn restore_part(
         &self,
-        papers: &CellPapers,
+        manifest: &CellManifest,
         part: Part,
         change: &Change,
     ) -> Result<(), WorldError> {
-        let (papers, logged) = (papers.clone(), logged(change));
+        let (manifest, logged) = (manifest.clone(), logged(change));
         self.write(move |writer, here| {
-            writer.restore_part(&papers, part)?;
-            writer.log(papers.mission_id, logged.0, &logged.1, here.now);
+            writer.restore_part(&manifest, part)?;
+            writer.log(manifest.mission_id, logged.0, &logged.1, here.now);
             Ok(())
         })
         .await

@@ -1,8 +1,8 @@
 //! What is said on an issue: labels put on and taken off, our comment posted, edited and removed.
 
 use crate::mission::observation::AttachedLabel;
-use crate::mission::record::{IssueKey, Record, Spoken};
-use crate::mission::root_metadata::KnownRepository;
+use crate::mission::record::{IssueKey, Record, StatusComment};
+use crate::mission::root_metadata::RepositoryRef;
 use crate::mission::status::comment::render;
 use crate::mission::status::label::Label;
 use crate::mission::status::marker::Marker;
@@ -18,7 +18,7 @@ use crate::world::forge::{self, ForgeError, NewLabel};
 const CREATES_MAX: usize = 3;
 
 impl Applier {
-    pub(super) async fn create_label(&self, repository: &KnownRepository, label: &Label) -> Result<(), WorldError> {
+    pub(super) async fn create_label(&self, repository: &RepositoryRef, label: &Label) -> Result<(), WorldError> {
         let look = self.gitea.repository(&repository.name);
         let exclusive = label.is_exclusive();
         let appearance = label.appearance();
@@ -141,7 +141,7 @@ impl Applier {
         if error.may_have_happened() {
             return Ok(());
         }
-        self.alter(issue, |known| (known.intended, known.intended_body) = (None, None)).await
+        self.alter(issue, |known| (known.comment_intent, known.comment_intent_body) = (None, None)).await
     }
 
     /// What was to be repaired stands there still, so it is read again before anything else is made of it.
@@ -162,13 +162,13 @@ impl Applier {
         let meant = status.map(|status| (status.digest(), sha256(&render(&self.here(), status))));
         let prepare = move |known: &mut Record| {
             if let Some((digest, body_sha256)) = meant {
-                (known.intended, known.intended_body) = (Some(digest), Some(body_sha256));
+                (known.comment_intent, known.comment_intent_body) = (Some(digest), Some(body_sha256));
             }
         };
         self.write(move |writer, _| Ok(writer.remember_anew(&issue, prepare)?)).await
     }
 
-    pub(super) async fn remember_comment(&self, issue: &IssueKey, comment: Spoken) -> Result<(), WorldError> {
+    pub(super) async fn remember_comment(&self, issue: &IssueKey, comment: StatusComment) -> Result<(), WorldError> {
         self.alter(issue, |known| known.remember_comment(comment)).await
     }
 }
@@ -192,7 +192,7 @@ fn check_labels(
     issue: &IssueKey,
     wanted: &[Label],
     unwanted: &[AttachedLabel],
-    answer: &[forge::Label],
+    answer: &[forge::ForgeLabel],
 ) -> Result<(), WorldError> {
     let has = |name: &str| answer.iter().any(|label| label.name == name);
     let missing = wanted.iter().map(|label| label.name().into_owned()).filter(|name| !has(name));

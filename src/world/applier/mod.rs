@@ -5,10 +5,10 @@ mod cells;
 mod issue;
 
 use crate::mission::identity::RepositoryId;
-use crate::mission::observation::Here;
+use crate::mission::observation::PassContext;
 use crate::mission::plan::change::Change;
 use crate::mission::record::{IssueKey, Record};
-use crate::mission::root_metadata::{KnownRepository, RepositoryLabel, RootPapers};
+use crate::mission::root_metadata::{RepositoryLabel, RepositoryRef, RootMetadata};
 use crate::mission::status::label::Label;
 use crate::mission::time::Timestamp;
 use crate::world::WorldError;
@@ -16,8 +16,8 @@ use crate::world::blocking_pool::blocking;
 use crate::world::checkout::Checkouts;
 use crate::world::forge::{ForgeError, Gitea};
 use crate::world::lock_unpoisoned::locked;
-use crate::world::store::lock::{Access, Ground};
-use crate::world::store::open::Entry;
+use crate::world::store::lock::{LockOptions, UninitializedRoot};
+use crate::world::store::open::RootAccess;
 use crate::world::store::writer::Writer;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex};
 #[derive(Debug)]
 pub struct Applier {
     gitea: Gitea,
-    access: Access,
+    access: LockOptions,
     checkouts: Checkouts,
     hold: Mutex<Hold>,
 }
@@ -34,9 +34,9 @@ pub struct Applier {
 /// What becomes known while changes are made.
 #[derive(Debug)]
 struct Hold {
-    here: Arc<Here>,
+    here: Arc<PassContext>,
     /// Until the root is initialised.
-    ground: Option<Ground>,
+    ground: Option<UninitializedRoot>,
     /// From then on.
     writer: Option<Arc<Writer>>,
     label_ids: HashMap<(RepositoryId, String), i64>,
@@ -45,10 +45,16 @@ struct Hold {
 impl Applier {
     /// Writes through this client and in this root.
     #[must_use]
-    pub fn new(gitea: Gitea, here: Arc<Here>, access: Access, entry: Entry, checkouts: Checkouts) -> Self {
+    pub fn new(
+        gitea: Gitea,
+        here: Arc<PassContext>,
+        access: LockOptions,
+        entry: RootAccess,
+        checkouts: Checkouts,
+    ) -> Self {
         let (ground, writer) = match entry {
-            Entry::New(ground) => (Some(ground), None),
-            Entry::Known(writer) => (None, Some(writer)),
+            RootAccess::New(ground) => (Some(ground), None),
+            RootAccess::Known(writer) => (None, Some(writer)),
         };
         let hold = Hold { here, ground, writer, label_ids: HashMap::new() };
         Self { gitea, access, checkouts, hold: Mutex::new(hold) }
@@ -58,7 +64,7 @@ impl Applier {
     #[must_use]
     pub fn at(&self, now: Timestamp) -> Self {
         let hold = self.hold(|hold| {
-            let here = Arc::new(Here { now, ..(*hold.here).clone() });
+            let here = Arc::new(PassContext { now, ..(*hold.here).clone() });
             let (writer, label_ids) = (hold.writer.clone(), hold.label_ids.clone());
             Hold { here, ground: None, writer, label_ids }
         });
@@ -67,13 +73,13 @@ impl Applier {
     }
 
     /// Takes note of who we are and where.
-    pub fn know_here(&self, here: Arc<Here>) {
+    pub fn know_here(&self, here: Arc<PassContext>) {
         self.hold(|hold| hold.here = here);
     }
 
     /// Which labels a repository has, and no others, so that they can be named by id. Of two with one name, the older
     /// counts.
-    pub fn know_labels(&self, repository: &KnownRepository, labels: &[RepositoryLabel]) {
+    pub fn know_labels(&self, repository: &RepositoryRef, labels: &[RepositoryLabel]) {
         self.hold(|hold| hold.label_ids.retain(|(id, _), _| *id != repository.id));
         for found in labels {
             if let Some(label) = self.label_named(&found.name) {
@@ -91,7 +97,7 @@ impl Applier {
 
     /// What is the same for all missions; names the root once it has a name.
     #[must_use]
-    pub fn here(&self) -> Arc<Here> {
+    pub fn here(&self) -> Arc<PassContext> {
         self.hold(|hold| Arc::clone(&hold.here))
     }
 
@@ -113,16 +119,16 @@ impl Applier {
                 call.set_exclusive(found.id, label.is_exclusive(), found.is_archived).send().await?;
                 Ok(())
             }
-            Change::CreateCell { papers, worktree, record } => {
-                self.create_cell(papers, worktree.as_ref(), record).await
+            Change::CreateCell { manifest, worktree, record } => {
+                self.create_cell(manifest, worktree.as_ref(), record).await
             }
             Change::BindCell { record } => self.bind_cell(record, change).await,
             Change::CheckOut { issue, mission_id, source } => self.check_out(issue, *mission_id, source).await,
-            Change::ArchiveCell { papers, name, record } => self.archive_cell(papers, *name, record, change).await,
-            Change::RestoreCell { papers, name, displaced, missing, record } => {
-                self.restore_cell(papers, (*name, *displaced), missing, (record, change)).await
+            Change::ArchiveCell { manifest, name, record } => self.archive_cell(manifest, *name, record, change).await,
+            Change::RestoreCell { manifest, name, displaced, missing, record } => {
+                self.restore_cell(manifest, (*name, *displaced), missing, (record, change)).await
             }
-            Change::RestorePart { papers, part } => self.restore_part(papers, *part, change).await,
+            Change::RestorePart { manifest, part } => self.restore_part(manifest, *part, change).await,
             Change::UpdateFile { mission_id, part, contents } => {
                 let (mission_id, part, contents) = (*mission_id, *part, contents.clone());
                 let logged = logged(change);
@@ -133,16 +139,16 @@ impl Applier {
                 })
                 .await
             }
-            Change::RememberComment { issue, comment } => self.remember_comment(issue, comment.clone()).await,
-            Change::PostAlarm { issue, notice, memory } => self.post_alarm(issue, notice, memory).await,
-            Change::RememberAlarm { issue, memory } => self.remember_alarm(issue, (**memory).clone()).await,
-            Change::PostFleetAlarm { issue, notice, memory } => self.post_fleet_alarm(issue, notice, memory).await,
-            Change::RememberFleet { memory } => self.remember_fleet((**memory).clone()).await,
-            Change::RememberFailure { issue, failure } => {
+            Change::RecordComment { issue, comment } => self.remember_comment(issue, comment.clone()).await,
+            Change::PostAlert { issue, notice, memory } => self.post_alarm(issue, notice, memory).await,
+            Change::RecordAlert { issue, memory } => self.remember_alarm(issue, (**memory).clone()).await,
+            Change::PostFleetAlert { issue, notice, memory } => self.post_fleet_alarm(issue, notice, memory).await,
+            Change::RecordFleetAlert { memory } => self.remember_fleet((**memory).clone()).await,
+            Change::RecordFailure { issue, failure } => {
                 let failure = failure.clone();
                 self.alter(issue, |known| known.failure = failure).await
             }
-            Change::Remember { record } => self.remember(record).await,
+            Change::WriteRecord { record } => self.remember(record).await,
             Change::AddLabels { issue, labels, displaced: _ } => self.add_labels(issue, labels).await,
             Change::RemoveLabel { issue, label } => {
                 Ok(self.gitea.issues(&issue.repository).remove_label(issue.number, label.id).done().await?)
@@ -174,7 +180,7 @@ impl Applier {
     async fn remember(&self, record: &Record) -> Result<(), WorldError> {
         let record = record.clone();
         let issue = record.issue.clone();
-        self.alter(&issue, |known| *known = record.keeping_what_was_said(known.clone())).await
+        self.alter(&issue, |known| *known = record.with_publish_state_of(known.clone())).await
     }
 
     /// Changes one record.
@@ -197,17 +203,17 @@ impl Applier {
     /// Writing on a disk blocks, so it gets a thread.
     async fn write(
         &self,
-        write: impl FnOnce(&Writer, &Here) -> Result<(), WorldError> + Send + 'static,
+        write: impl FnOnce(&Writer, &PassContext) -> Result<(), WorldError> + Send + 'static,
     ) -> Result<(), WorldError> {
         let (writer, here) = self.hold(|hold| (hold.writer.clone(), Arc::clone(&hold.here)));
         let writer = writer.ok_or(WorldError::NoRoot)?;
         blocking(move || write(&writer, &here)).await
     }
 
-    async fn initialise(&self, papers: RootPapers) -> Result<(), WorldError> {
+    async fn initialise(&self, manifest: RootMetadata) -> Result<(), WorldError> {
         let (access, now) = (self.access, self.here().now);
         let ground = self.hold(|hold| hold.ground.take()).ok_or(WorldError::NoRoot)?;
-        let initialise = move || (Writer::initialise(&ground, papers, now, access), ground);
+        let initialise = move || (Writer::initialise(&ground, manifest, now, access), ground);
         let writer = match blocking(initialise).await {
             (Ok(writer), _) => writer,
             (Err(error), ground) => {
@@ -220,7 +226,7 @@ impl Applier {
             let file = writer.file();
             let mut here = (*hold.here).clone();
             here.root = Some(file.root_id);
-            here.replaced.clone_from(&file.papers.replaced);
+            here.replaced.clone_from(&file.manifest.replaced);
             hold.here = Arc::new(here);
             hold.writer = Some(Arc::new(writer));
         });

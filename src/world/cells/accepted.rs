@@ -3,7 +3,7 @@
 use crate::mission::cell::Part;
 use crate::mission::cell::replay::Accepted;
 use crate::mission::time::Timestamp;
-use crate::world::cells::safe_open::{self, Contents, Resolver};
+use crate::world::cells::safe_open::{self, FileRead, Resolver};
 use crate::world::store::staged::Staged;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -25,12 +25,12 @@ const BYTES_MAX: usize = 64 * 1024;
 pub(super) fn read(cell: impl AsFd, resolver: Resolver) -> Accepted {
     let path = format!("{}{NAME}", Part::Config.path());
     let cause = match safe_open::read(cell, &path, BYTES_MAX, resolver) {
-        Ok(Contents::Whole(bytes, _)) => match serde_json::from_slice(&bytes) {
+        Ok(FileRead::Whole(bytes, _)) => match serde_json::from_slice(&bytes) {
             Ok(accepted) => return accepted,
             Err(error) => error.to_string(),
         },
-        Ok(Contents::TooLarge) => "it is too large".to_owned(),
-        Ok(Contents::WrongType(kind)) => format!("it is {kind}"),
+        Ok(FileRead::TooLarge) => "it is too large".to_owned(),
+        Ok(FileRead::WrongType(kind)) => format!("it is {kind}"),
         Err(Errno::NOENT) => return Accepted::default(),
         Err(error) => error.to_string(),
     };
@@ -41,7 +41,7 @@ pub(super) fn read(cell: impl AsFd, resolver: Resolver) -> Accepted {
 /// When the last heartbeat came, as far as that can be read.
 pub(super) fn received_at(cell: impl AsFd, resolver: Resolver) -> Option<Timestamp> {
     let path = format!("{}{NAME}", Part::Config.path());
-    let Ok(Contents::Whole(bytes, _)) = safe_open::read(cell, &path, BYTES_MAX, resolver) else { return None };
+    let Ok(FileRead::Whole(bytes, _)) = safe_open::read(cell, &path, BYTES_MAX, resolver) else { return None };
     serde_json::from_slice::<Accepted>(&bytes).ok()?.received_at()
 }
 

@@ -4,7 +4,7 @@
 //! or deleted in one of its directories moves that directory's own times. What is only written in place shows for the
 //! heartbeat; for files of ours, which nobody else may write, it shows at the next [`Watch::forget`].
 
-use crate::mission::cell::{CellFacts, Failure, Sighting};
+use crate::mission::cell::{CellFacts, CellObservation, ReadFailure};
 use crate::mission::identity::MissionId;
 use crate::world::blocking_pool::{self, LOOK_PATIENCE};
 use crate::world::cells::look;
@@ -26,7 +26,7 @@ const COARSE: Duration = Duration::from_millis(100);
 
 /// Everything that is known of the cells of one root.
 #[derive(Debug)]
-pub struct Watch {
+pub struct CellCache {
     root: Arc<Root>,
     seen: HashMap<MissionId, Seen>,
     /// The cells that a thread is looking at. One that is still among them at the next sweep hangs, and gets no more threads.
@@ -37,7 +37,7 @@ pub struct Watch {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
     /// What is there; the contents of `meta/mission.json` and `config/cell.json` are left out.
-    pub sighting: Sighting,
+    pub sighting: CellObservation,
     /// The heartbeat's limit as the cell's own configuration has it, in seconds.
     pub own_limit: Option<u64>,
     /// By which it is recognised; none where it has to be looked at again.
@@ -49,7 +49,7 @@ enum Look {
     Anew(Box<Seen>),
 }
 
-impl Watch {
+impl CellCache {
     /// Begins to watch; nothing is known yet.
     #[must_use]
     pub fn new(root: Arc<Root>) -> Self {
@@ -85,7 +85,7 @@ impl Watch {
         let known = |id: &MissionId| self.seen.get(id).and_then(|seen| seen.print);
         let prints: Vec<Option<u64>> = ids.iter().map(known).collect();
         let (root, at, under_way) = (Arc::clone(&self.root), Arc::clone(&ids), Arc::clone(&self.under_way));
-        let looks = blocking_pool::gather(ids.len(), LOOK_PATIENCE, move |index| {
+        let looks = blocking_pool::map_with_stall_timeout(ids.len(), LOOK_PATIENCE, move |index| {
             let id = at[index];
             if !locked(&under_way).insert(id) {
                 return None;
@@ -99,7 +99,7 @@ impl Watch {
             let seen = match look.flatten() {
                 Some(Look::Same) => continue,
                 Some(Look::Anew(seen)) => *seen,
-                None => Seen { sighting: Sighting::Failed(Failure::Timeout), own_limit: None, print: None },
+                None => Seen { sighting: CellObservation::Failed(ReadFailure::Timeout), own_limit: None, print: None },
             };
             moved.push(*id);
             self.seen.insert(*id, seen);
@@ -125,14 +125,14 @@ impl Watch {
 }
 
 fn look(root: &Root, id: MissionId, known: Option<u64>) -> Look {
-    let print = print(root, id, clock::since_epoch());
+    let print = fingerprint(root, id, clock::since_epoch());
     if print.is_some() && print == known {
         return Look::Same;
     }
     let mut sighting = look::look(root, id, root.resolver());
     let own_limit = match &mut sighting {
-        Sighting::Cell(cell) => slim(cell),
-        Sighting::Absent | Sighting::NotADirectory(_) | Sighting::Failed(_) => None,
+        CellObservation::Cell(cell) => slim(cell),
+        CellObservation::Absent | CellObservation::NotADirectory(_) | CellObservation::Failed(_) => None,
     };
     let print = print.filter(|_| look::failure(&sighting).is_none() && !look::is_refused(&sighting));
     Look::Anew(Box::new(Seen { sighting, own_limit, print }))
@@ -145,7 +145,7 @@ fn slim(cell: &mut CellFacts) -> Option<u64> {
 }
 
 /// What a cell is recognised by; none where something failed, or moved just now.
-fn print(root: &Root, id: MissionId, now: Duration) -> Option<u64> {
+fn fingerprint(root: &Root, id: MissionId, now: Duration) -> Option<u64> {
     let mut hasher = DefaultHasher::new();
     let mut path = id.to_string();
     let length = path.len();

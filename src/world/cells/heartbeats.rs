@@ -3,14 +3,14 @@
 
 use crate::mission::cell::Part;
 use crate::mission::cell::heartbeat::{Heartbeat, WizardState};
-use crate::mission::cell::heartbeat_request::{After, Before, SentBeat, SentFault};
+use crate::mission::cell::heartbeat_request::{After, Before, HeartbeatRequest, HeartbeatRequestError};
 use crate::mission::cell::json_file::FILE_BYTES_MAX;
 use crate::mission::identity::MissionId;
 use crate::mission::secret::is_same_secret;
 use crate::mission::time::Timestamp;
 use crate::world::cells::accepted;
 use crate::world::cells::look::open_directory;
-use crate::world::cells::safe_open::{self, Contents, Resolver};
+use crate::world::cells::safe_open::{self, FileRead, Resolver};
 use crate::world::lock_unpoisoned::locked;
 use crate::world::random;
 use crate::world::store::root::Root;
@@ -44,7 +44,7 @@ const TIDY_MIN: usize = 16;
 
 /// Why a beat was not taken. The heartbeat before still stands.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub enum HeartbeatRejected {
     /// No such cell, or another token; which of the two is nobody's business.
     #[error("there is no such cell, or the token is not its own")]
     Unknown,
@@ -56,7 +56,7 @@ pub enum Refusal {
     TooLarge,
     /// Something is wrong with what it says.
     #[error(transparent)]
-    Fault(#[from] SentFault),
+    Fault(#[from] HeartbeatRequestError),
     /// The cell cannot be written in.
     #[error("the heartbeat could not be written: {0}")]
     Failed(Errno),
@@ -65,17 +65,17 @@ pub enum Refusal {
 /// A way to replace heartbeats in one root. It makes no cell and no directory, and it needs no lock of the root: whoever
 /// has it lives beside the root's one writer, and a heartbeat is replaced in one step.
 #[derive(Debug)]
-pub struct Beats {
+pub struct HeartbeatReceiver {
     root: Arc<Root>,
     stripes: [Mutex<Stripe>; STRIPES],
     hasher: RandomState,
-    listener: Option<mpsc::Sender<Beaten>>,
+    listener: Option<mpsc::Sender<HeartbeatEvent>>,
 }
 
 /// Whose wizard has just beaten, and what it said.
-pub type Beaten = (MissionId, WizardState);
+pub type HeartbeatEvent = (MissionId, WizardState);
 
-impl Beats {
+impl HeartbeatReceiver {
     /// A way into this root, which has an owner who holds its lock.
     #[must_use]
     pub fn new(root: Arc<Root>) -> Self {
@@ -84,7 +84,7 @@ impl Beats {
 
     /// Tells somebody of every beat, as long as it can take it; one that it misses is on the disk all the same.
     #[must_use]
-    pub fn heard_by(mut self, listener: mpsc::Sender<Beaten>) -> Self {
+    pub fn heard_by(mut self, listener: mpsc::Sender<HeartbeatEvent>) -> Self {
         self.listener = Some(listener);
         self
     }
@@ -99,20 +99,20 @@ impl Beats {
         token: &[u8],
         body: Option<&[u8]>,
         now: Timestamp,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), HeartbeatRejected> {
         let cell = self.open(mission_id, token)?;
         let mut stripe = locked(self.stripe(mission_id));
         if !stripe.admits(mission_id, now) {
-            return Err(Refusal::TooOften);
+            return Err(HeartbeatRejected::TooOften);
         }
-        let sent = SentBeat::parse(body.ok_or(Refusal::TooLarge)?)?;
+        let sent = HeartbeatRequest::parse(body.ok_or(HeartbeatRejected::TooLarge)?)?;
         // Still under the stripe's lock, so that of two heartbeats sent at once the later one stays.
         let resolver = self.root.resolver();
         let before = Before { heartbeat: last_heartbeat(&cell, resolver), accepted: accepted::read(&cell, resolver) };
         let after = sent.following(before, now)?;
-        replace(&cell, &after, resolver).map_err(Refusal::Failed)?;
+        replace(&cell, &after, resolver).map_err(HeartbeatRejected::Failed)?;
         if let Some(listener) = &self.listener {
-            let _ = listener.try_send((mission_id, after.heartbeat.says()));
+            let _ = listener.try_send((mission_id, after.heartbeat.agent_state()));
         }
         Ok(())
     }
@@ -124,17 +124,17 @@ impl Beats {
     }
 
     /// Opens a cell for whoever has its token.
-    fn open(&self, mission_id: MissionId, token: &[u8]) -> Result<OwnedFd, Refusal> {
-        let cell = open_directory(&*self.root, &mission_id.to_string()).map_err(|_| Refusal::Unknown)?;
+    fn open(&self, mission_id: MissionId, token: &[u8]) -> Result<OwnedFd, HeartbeatRejected> {
+        let cell = open_directory(&*self.root, &mission_id.to_string()).map_err(|_| HeartbeatRejected::Unknown)?;
         let known = safe_open::read(&cell, Part::Token.path(), TOKEN_BYTES_MAX, self.root.resolver());
         let is_right = match known {
-            Ok(Contents::Whole(known, _)) => {
+            Ok(FileRead::Whole(known, _)) => {
                 let known = known.trim_ascii();
                 known.len() >= TOKEN_BYTES_MIN && is_same_secret(known, token)
             }
-            Ok(Contents::TooLarge | Contents::WrongType(_)) | Err(_) => false,
+            Ok(FileRead::TooLarge | FileRead::WrongType(_)) | Err(_) => false,
         };
-        if is_right { Ok(cell) } else { Err(Refusal::Unknown) }
+        if is_right { Ok(cell) } else { Err(HeartbeatRejected::Unknown) }
     }
 
     fn stripe(&self, mission_id: MissionId) -> &Mutex<Stripe> {
@@ -170,8 +170,8 @@ pub(crate) fn stage_heartbeat(
 /// A cell's last heartbeat, where one can be read.
 pub(crate) fn last_heartbeat(cell: impl AsFd, resolver: Resolver) -> Option<Heartbeat> {
     match safe_open::read(cell, Part::Heartbeat.path(), FILE_BYTES_MAX, resolver) {
-        Ok(Contents::Whole(bytes, _)) => Heartbeat::parse(&bytes).ok().map(|(heartbeat, _)| heartbeat),
-        Ok(Contents::TooLarge | Contents::WrongType(_)) | Err(_) => None,
+        Ok(FileRead::Whole(bytes, _)) => Heartbeat::parse(&bytes).ok().map(|(heartbeat, _)| heartbeat),
+        Ok(FileRead::TooLarge | FileRead::WrongType(_)) | Err(_) => None,
     }
 }
 

@@ -1,12 +1,12 @@
 //! Looks at cells on the disk. Reads a fixed number of small files each, and never what a wizard made.
 
-use crate::mission::cell::heartbeat::{Beat, Heartbeat};
+use crate::mission::cell::heartbeat::{Heartbeat, ObservedHeartbeat};
 use crate::mission::cell::json_file::{FILE_BYTES_MAX, Flaw, parse_object};
-use crate::mission::cell::{CellFacts, Failure, FileKind, Part, Sight, Sighting};
+use crate::mission::cell::{CellFacts, CellObservation, FileKind, Part, PartObservation, ReadFailure};
 use crate::mission::identity::MissionId;
 use crate::mission::time::Timestamp;
 use crate::world::cells::accepted;
-use crate::world::cells::safe_open::{self, Contents, Resolver};
+use crate::world::cells::safe_open::{self, FileRead, Resolver};
 use crate::world::clock;
 use chrono::{DateTime, TimeDelta};
 use rustix::fs::{Access, AtFlags, Mode, OFlags, Stat, accessat, fstat, openat};
@@ -19,12 +19,12 @@ const SETTLING: Duration = Duration::from_millis(20);
 
 /// Looks at the cell of this id in a missions root. A failure of our own is tried a second time before it is one;
 /// so is a heartbeat that is being written in place while we look.
-pub fn look(root: impl AsFd, id: MissionId, resolver: Resolver) -> Sighting {
+pub fn look(root: impl AsFd, id: MissionId, resolver: Resolver) -> CellObservation {
     look_at(root, &id.to_string(), resolver)
 }
 
 /// The same in another place, where cells have other names.
-pub(in crate::world) fn look_at(directory: impl AsFd, name: &str, resolver: Resolver) -> Sighting {
+pub(in crate::world) fn look_at(directory: impl AsFd, name: &str, resolver: Resolver) -> CellObservation {
     let look = || look_once(directory.as_fd(), name, resolver);
     let first = look();
     if is_being_written(&first, directory.as_fd(), name, resolver) {
@@ -35,9 +35,9 @@ pub(in crate::world) fn look_at(directory: impl AsFd, name: &str, resolver: Reso
 }
 
 /// Whether the heartbeat looks as one does that is half written, and was changed within the last two seconds.
-fn is_being_written(sighting: &Sighting, root: BorrowedFd<'_>, name: &str, resolver: Resolver) -> bool {
-    let Sighting::Cell(cell) = sighting else { return false };
-    if !matches!(cell.part(Part::Heartbeat), Sight::Unreadable(flaw) if flaw.may_pass()) {
+fn is_being_written(sighting: &CellObservation, root: BorrowedFd<'_>, name: &str, resolver: Resolver) -> bool {
+    let CellObservation::Cell(cell) = sighting else { return false };
+    if !matches!(cell.part(Part::Heartbeat), PartObservation::Unreadable(flaw) if flaw.may_pass()) {
         return false;
     }
     let path = format!("{name}/{}", Part::Heartbeat.path());
@@ -47,33 +47,36 @@ fn is_being_written(sighting: &Sighting, root: BorrowedFd<'_>, name: &str, resol
 }
 
 /// Why a look failed, if it or a part of it did.
-pub(super) fn failure(sighting: &Sighting) -> Option<Failure> {
-    let is_failed = |sight: &Sight| match sight {
-        Sight::Failed(failure) => Some(*failure),
-        Sight::Present | Sight::Missing | Sight::WrongType(_) | Sight::Unreadable(_) => None,
+pub(super) fn failure(sighting: &CellObservation) -> Option<ReadFailure> {
+    let is_failed = |sight: &PartObservation| match sight {
+        PartObservation::Failed(failure) => Some(*failure),
+        PartObservation::Present
+        | PartObservation::Missing
+        | PartObservation::WrongType(_)
+        | PartObservation::Unreadable(_) => None,
     };
     match sighting {
-        Sighting::Failed(failure) => Some(*failure),
-        Sighting::Cell(cell) => Part::ALL.into_iter().find_map(|part| is_failed(cell.part(part))),
-        Sighting::Absent | Sighting::NotADirectory(_) => None,
+        CellObservation::Failed(failure) => Some(*failure),
+        CellObservation::Cell(cell) => Part::ALL.into_iter().find_map(|part| is_failed(cell.part(part))),
+        CellObservation::Absent | CellObservation::NotADirectory(_) => None,
     }
 }
 
 /// Whether a part refuses us, which may end without anything of it moving.
-pub(super) fn is_refused(sighting: &Sighting) -> bool {
-    let refused = Sight::Unreadable(Flaw::Refused);
+pub(super) fn is_refused(sighting: &CellObservation) -> bool {
+    let refused = PartObservation::Unreadable(Flaw::Refused);
     sighting.cell().is_some_and(|cell| Part::ALL.into_iter().any(|part| *cell.part(part) == refused))
 }
 
-fn look_once(root: BorrowedFd<'_>, name: &str, resolver: Resolver) -> Sighting {
+fn look_once(root: BorrowedFd<'_>, name: &str, resolver: Resolver) -> CellObservation {
     match open_directory(root, name) {
-        Ok(cell) => Sighting::Cell(Box::new(look_inside(cell.as_fd(), resolver))),
-        Err(Errno::NOENT) => Sighting::Absent,
+        Ok(cell) => CellObservation::Cell(Box::new(look_inside(cell.as_fd(), resolver))),
+        Err(Errno::NOENT) => CellObservation::Absent,
         Err(Errno::NOTDIR | Errno::LOOP) => match safe_open::kind_at(root, name) {
-            Ok(kind) => Sighting::NotADirectory(kind),
-            Err(error) => Sighting::Failed(failed(error)),
+            Ok(kind) => CellObservation::NotADirectory(kind),
+            Err(error) => CellObservation::Failed(failed(error)),
         },
-        Err(error) => Sighting::Failed(failed(error)),
+        Err(error) => CellObservation::Failed(failed(error)),
     }
 }
 
@@ -94,47 +97,47 @@ fn look_inside(cell: BorrowedFd<'_>, resolver: Resolver) -> CellFacts {
         let parent = part.parent().expect("every file has a directory, always: Part::parent");
         // A file that was opened without following a link vouches for its directory.
         let is_reached = match sight {
-            Sight::Present => true,
-            Sight::Unreadable(flaw) => flaw != Flaw::Refused,
-            Sight::Missing | Sight::WrongType(_) | Sight::Failed(_) => false,
+            PartObservation::Present => true,
+            PartObservation::Unreadable(flaw) => flaw != Flaw::Refused,
+            PartObservation::Missing | PartObservation::WrongType(_) | PartObservation::Failed(_) => false,
         };
-        facts.see(parent, if is_reached { Sight::Present } else { look_at_directory(cell, parent) });
+        facts.see(parent, if is_reached { PartObservation::Present } else { look_at_directory(cell, parent) });
     }
     facts.received_at = accepted::received_at(cell, resolver);
     facts.see(Part::Logs, look_at_directory(cell, Part::Logs));
     for part in [Part::Log, Part::Token] {
-        let is_reached = part.parent().is_some_and(|parent| *facts.part(parent) == Sight::Present);
-        facts.see(part, if is_reached { look_at_kind(cell, part) } else { Sight::Missing });
+        let is_reached = part.parent().is_some_and(|parent| *facts.part(parent) == PartObservation::Present);
+        facts.see(part, if is_reached { look_at_kind(cell, part) } else { PartObservation::Missing });
     }
     facts
 }
 
-fn look_at_directory(cell: BorrowedFd<'_>, part: Part) -> Sight {
+fn look_at_directory(cell: BorrowedFd<'_>, part: Part) -> PartObservation {
     match safe_open::kind_at(cell, part.path()) {
-        Ok(FileKind::Directory) => Sight::Present,
-        Ok(kind) => Sight::WrongType(kind),
+        Ok(FileKind::Directory) => PartObservation::Present,
+        Ok(kind) => PartObservation::WrongType(kind),
         Err(error) => not_seen(cell, part, error),
     }
 }
 
-fn look_at_file(cell: BorrowedFd<'_>, part: Part, resolver: Resolver, facts: &mut CellFacts) -> Sight {
+fn look_at_file(cell: BorrowedFd<'_>, part: Part, resolver: Resolver, facts: &mut CellFacts) -> PartObservation {
     match safe_open::read(cell, part.path(), FILE_BYTES_MAX, resolver) {
-        Ok(Contents::Whole(bytes, status)) => match understand(part, &bytes, &status, facts) {
-            Ok(()) => Sight::Present,
-            Err(flaw) => Sight::Unreadable(flaw),
+        Ok(FileRead::Whole(bytes, status)) => match understand(part, &bytes, &status, facts) {
+            Ok(()) => PartObservation::Present,
+            Err(flaw) => PartObservation::Unreadable(flaw),
         },
-        Ok(Contents::TooLarge) => Sight::Unreadable(Flaw::TooLarge),
-        Ok(Contents::WrongType(kind)) => Sight::WrongType(kind),
+        Ok(FileRead::TooLarge) => PartObservation::Unreadable(Flaw::TooLarge),
+        Ok(FileRead::WrongType(kind)) => PartObservation::WrongType(kind),
         Err(error) => not_seen(cell, part, error),
     }
 }
 
 /// Whether there is a file; nothing is opened, so it does not matter what a link on the way would lead to, and the
 /// directory on the way is looked at by itself.
-fn look_at_kind(cell: BorrowedFd<'_>, part: Part) -> Sight {
+fn look_at_kind(cell: BorrowedFd<'_>, part: Part) -> PartObservation {
     match safe_open::kind_at(cell, part.path()) {
-        Ok(FileKind::File) => Sight::Present,
-        Ok(kind) => Sight::WrongType(kind),
+        Ok(FileKind::File) => PartObservation::Present,
+        Ok(kind) => PartObservation::WrongType(kind),
         Err(error) => not_seen(cell, part, error),
     }
 }
@@ -143,7 +146,7 @@ fn understand(part: Part, bytes: &[u8], status: &Stat, facts: &mut CellFacts) ->
     if part == Part::Heartbeat {
         let (heartbeat, notes) = Heartbeat::parse(bytes)?;
         let (written_at, seen_at) = (written_at(status), clock::precise_now());
-        facts.heartbeat = Some(Beat { heartbeat, notes, written_at, seen_at });
+        facts.heartbeat = Some(ObservedHeartbeat { heartbeat, notes, written_at, seen_at });
     } else if part == Part::Mission {
         facts.mission = Some(parse_object(bytes)?);
     } else {
@@ -159,11 +162,11 @@ fn written_at(status: &Stat) -> Timestamp {
 
 /// Under a root that answers, ENOENT is a fact about the cell; so is a file where a directory should be, and what refuses us
 /// where only the agent can have made it so.
-fn not_seen(cell: BorrowedFd<'_>, part: Part, error: Errno) -> Sight {
+fn not_seen(cell: BorrowedFd<'_>, part: Part, error: Errno) -> PartObservation {
     match error {
-        Errno::NOENT | Errno::NOTDIR => Sight::Missing,
-        error if is_refusal(error) && is_agents_doing(cell, part) => Sight::Unreadable(Flaw::Refused),
-        error => Sight::Failed(failed(error)),
+        Errno::NOENT | Errno::NOTDIR => PartObservation::Missing,
+        error if is_refusal(error) && is_agents_doing(cell, part) => PartObservation::Unreadable(Flaw::Refused),
+        error => PartObservation::Failed(failed(error)),
     }
 }
 
@@ -190,10 +193,10 @@ fn may_search(cell: BorrowedFd<'_>, path: &str) -> bool {
     directory.is_ok_and(|directory| accessat(directory, ".", Access::EXEC_OK, AtFlags::empty()).is_ok())
 }
 
-pub(in crate::world) fn failed(error: Errno) -> Failure {
+pub(in crate::world) fn failed(error: Errno) -> ReadFailure {
     match error {
-        Errno::ACCESS | Errno::PERM => Failure::Permission,
-        Errno::TIMEDOUT => Failure::Timeout,
-        _ => Failure::Io,
+        Errno::ACCESS | Errno::PERM => ReadFailure::Permission,
+        Errno::TIMEDOUT => ReadFailure::Timeout,
+        _ => ReadFailure::Io,
     }
 }

@@ -81,7 +81,7 @@ pub fn kind_at(directory: impl AsFd, name: &str) -> Result<FileKind, Errno> {
 
 /// What reading a file brought.
 #[derive(Debug)]
-pub enum Contents {
+pub enum FileRead {
     /// All of it, and its status.
     Whole(Vec<u8>, Stat),
     /// More than the limit; nothing was read.
@@ -91,22 +91,22 @@ pub enum Contents {
 }
 
 /// Reads a file beneath `directory`, at most `limit` bytes of it.
-pub fn read(directory: impl AsFd, path: &str, limit: usize, resolver: Resolver) -> Result<Contents, Errno> {
+pub fn read(directory: impl AsFd, path: &str, limit: usize, resolver: Resolver) -> Result<FileRead, Errno> {
     let file = match open(directory.as_fd(), path, OFlags::RDONLY, resolver) {
         Ok(file) => file,
-        Err(Errno::LOOP) => return Ok(Contents::WrongType(FileKind::Link)),
+        Err(Errno::LOOP) => return Ok(FileRead::WrongType(FileKind::Link)),
         // A socket cannot be opened at all.
-        Err(Errno::NXIO) => return Ok(Contents::WrongType(FileKind::Socket)),
+        Err(Errno::NXIO) => return Ok(FileRead::WrongType(FileKind::Socket)),
         Err(error) => return Err(error),
     };
     let status = fstat(&file)?;
     let kind = kind(&status);
     if kind != FileKind::File {
-        return Ok(Contents::WrongType(kind));
+        return Ok(FileRead::WrongType(kind));
     }
     let size = usize::try_from(status.st_size).unwrap_or(usize::MAX);
     if size > limit {
-        return Ok(Contents::TooLarge);
+        return Ok(FileRead::TooLarge);
     }
     let mut contents = vec![0; size];
     let mut length = 0;
@@ -117,5 +117,5 @@ pub fn read(directory: impl AsFd, path: &str, limit: usize, resolver: Resolver) 
         }
     }
     contents.truncate(length);
-    Ok(Contents::Whole(contents, status))
+    Ok(FileRead::Whole(contents, status))
 }

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 
 /// Why no answer came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
+pub enum UnreachableCause {
     /// The host name has no address.
     Unresolved,
     /// Nothing listens there.
@@ -37,10 +37,10 @@ pub enum Cause {
     Broken,
 }
 
-impl Cause {
+impl UnreachableCause {
     /// What the innermost error says by its type that is any of ours.
     pub(super) fn of(error: &reqwest::Error) -> Self {
-        let told = causes(error).find_map(told);
+        let told = causes(error).find_map(classify);
         told.unwrap_or(if error.is_timeout() { Self::Silent } else { Self::Broken })
     }
 
@@ -96,26 +96,26 @@ pub(super) fn ask(forge: &ForgeUrl) -> String {
     format!("`curl -sS {forge}/api/v1/version`")
 }
 
-fn told(error: &(dyn Error + 'static)) -> Option<Cause> {
+fn classify(error: &(dyn Error + 'static)) -> Option<UnreachableCause> {
     if error.is::<Unresolved>() {
-        Some(Cause::Unresolved)
+        Some(UnreachableCause::Unresolved)
     } else if let Some(error) = error.downcast_ref::<rustls::Error>() {
         Some(of_tls(error))
     } else if let Some(error) = error.downcast_ref::<io::Error>() {
-        (error.kind() == io::ErrorKind::ConnectionRefused).then_some(Cause::Refused)
+        (error.kind() == io::ErrorKind::ConnectionRefused).then_some(UnreachableCause::Refused)
     } else {
         let is_nonsense = error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse);
-        is_nonsense.then_some(Cause::NoHttp)
+        is_nonsense.then_some(UnreachableCause::NoHttp)
     }
 }
 
-fn of_tls(error: &rustls::Error) -> Cause {
+fn of_tls(error: &rustls::Error) -> UnreachableCause {
     if matches!(error, rustls::Error::InvalidMessage(_)) {
-        return Cause::NoTls;
+        return UnreachableCause::NoTls;
     }
-    let rustls::Error::InvalidCertificate(flaw) = error else { return Cause::Tls };
+    let rustls::Error::InvalidCertificate(flaw) = error else { return UnreachableCause::Tls };
     if matches!(flaw, CertificateError::UnknownIssuer) {
-        Cause::UnknownCa
+        UnreachableCause::UnknownCa
     } else if matches!(
         flaw,
         CertificateError::Expired
@@ -123,11 +123,11 @@ fn of_tls(error: &rustls::Error) -> Cause {
             | CertificateError::NotValidYet
             | CertificateError::NotValidYetContext { .. }
     ) {
-        Cause::Expired
+        UnreachableCause::Expired
     } else if matches!(flaw, CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }) {
-        Cause::WrongName
+        UnreachableCause::WrongName
     } else {
-        Cause::Tls
+        UnreachableCause::Tls
     }
 }
 
@@ -157,7 +157,7 @@ pub(super) fn detail(error: &reqwest::Error) -> String {
 fn dates(flaw: &CertificateError) -> Option<String> {
     let spoken = |time: UnixTime| {
         let seconds = i64::try_from(time.as_secs()).ok()?;
-        Some(Timestamp::from(DateTime::from_timestamp(seconds, 0)?).spoken())
+        Some(Timestamp::from(DateTime::from_timestamp(seconds, 0)?).formatted())
     };
     if let CertificateError::ExpiredContext { not_after, .. } = flaw {
         Some(format!("its certificate has expired at {}", spoken(*not_after)?))

@@ -5,9 +5,9 @@ use crate::mission::time::Timestamp;
 use crate::world::clock;
 use crate::world::forge::Gitea;
 use crate::world::forge::answer::{Answer, Body, Full, Words};
-use crate::world::forge::cause::{Cause, HostResolver, chain, detail};
+use crate::world::forge::cause::{HostResolver, UnreachableCause, chain, detail};
 use crate::world::forge::error::ForgeError;
-use crate::world::forge::refusal::{Asked, header, no_gitea, refusal};
+use crate::world::forge::refusal::{SentRequest, header, no_gitea, refusal};
 use crate::world::forge::traffic::{Counters, Traffic};
 use crate::world::random;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue};
@@ -354,7 +354,7 @@ impl Connection {
         // What went wrong with the words of a refusal does not matter.
         let read = self.read(response, &mut words, tried).await;
         let words = read.map(|()| words.0).unwrap_or_default();
-        Err(refusal(Asked { tried, url, forge: &self.base }, status, &headers, &words))
+        Err(refusal(SentRequest { tried, url, forge: &self.base }, status, &headers, &words))
     }
 
     async fn read(&self, mut response: Response, body: &mut impl Body, tried: &str) -> Result<(), ForgeError> {
@@ -393,9 +393,9 @@ fn failed(tried: &str, forge: &ForgeUrl, error: &reqwest::Error) -> ForgeError {
     if error.is_timeout() && !error.is_connect() {
         return ForgeError::TimedOut {
             tried,
-            next: format!("the next pass asks again; {}", Cause::Silent.next(forge)),
+            next: format!("the next pass asks again; {}", UnreachableCause::Silent.next(forge)),
         };
     }
-    let (cause, detail) = (Cause::of(error), detail(error));
+    let (cause, detail) = (UnreachableCause::of(error), detail(error));
     ForgeError::Unreachable { tried, cause, detail, next: cause.next(forge), may_have_happened: !error.is_connect() }
 }

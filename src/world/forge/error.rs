@@ -1,7 +1,7 @@
 //! What can go wrong between us and the forge, told apart by what to do next.
 
 use crate::mission::failure::FailureScope;
-use crate::world::forge::cause::Cause;
+use crate::world::forge::cause::UnreachableCause;
 use std::fmt;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub enum ForgeError {
         /// What was asked.
         tried: String,
         /// Why, by its type.
-        cause: Cause,
+        cause: UnreachableCause,
         /// The whole chain of causes, in their own words.
         detail: String,
         /// What to do.
@@ -211,7 +211,7 @@ impl ForgeError {
     pub fn fault(&self) -> &'static str {
         match self {
             Self::Unreachable { cause, .. } => cause.fault(),
-            Self::TimedOut { .. } => Cause::Silent.fault(),
+            Self::TimedOut { .. } => UnreachableCause::Silent.fault(),
             Self::Unavailable { .. } | Self::GivenUp { .. } => "forge-unavailable",
             Self::Unauthorized { .. } => "token-refused",
             Self::MissingScope { .. } => "token-scope-missing",

@@ -1,6 +1,6 @@
 //! Holds what is listed, in bounded memory.
 
-use crate::world::forge::models::{Comment, Issue, Label, ListedComment, User};
+use crate::world::forge::models::{Comment, ForgeLabel, Issue, ListedComment, User};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most issues that one listing reads.
@@ -44,7 +44,7 @@ impl Listed for Issue {
     }
 
     fn bytes(&self) -> usize {
-        let of_label = |label: &Label| size_of::<Label>() + label.name.len() + label.description.len();
+        let of_label = |label: &ForgeLabel| size_of::<ForgeLabel>() + label.name.len() + label.description.len();
         let labels: usize = self.labels.iter().map(of_label).sum();
         let texts = [&self.title, &self.body, &self.html_url, &self.state, &self.created_at, &self.updated_at];
         size_of::<Self>() + labels + login_bytes(self.user.as_ref()) + texts.into_iter().map(String::len).sum::<usize>()

@@ -3,7 +3,7 @@
 use crate::mission::identity::RepositoryName;
 use crate::mission::proposal::form::{FORM_PATH, Form, FormError};
 use crate::mission::status::label::Label;
-use crate::world::forge::{Contents, ForgeError, Gitea, IssueConfig, Template};
+use crate::world::forge::{FileContents, ForgeError, Gitea, IssueConfig, IssueTemplate};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::ffi::OsStr;
@@ -28,7 +28,7 @@ const CHOOSER_FOLDERS: usize = 4;
 const UNREAD_MAX: usize = 20;
 
 /// A file as it is found: its id and its text.
-pub type Found = Option<(String, String)>;
+pub type FoundFile = Option<(String, String)>;
 
 /// The form that asks for missions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -106,7 +106,7 @@ pub async fn has_chooser(gitea: &Gitea, name: &RepositoryName) -> Result<bool, F
 }
 
 /// What is filed by it is a proposal, or was to be one.
-fn asks_for_missions(template: &Template) -> bool {
+fn asks_for_missions(template: &IssueTemplate) -> bool {
     let marker = &Form::embedded().marker;
     let fields = template.body.iter().filter(|field| field.kind == "markdown");
     let mut hidden = fields.filter_map(|field| field.attributes.get("value")?.as_str());
@@ -134,7 +134,7 @@ fn judge(path: String, id: String, text: &str) -> FoundForm {
 }
 
 /// A form that the forge leaves out of its list, since it cannot read it.
-async fn find_unread(gitea: &Gitea, name: &RepositoryName, read: &[Template]) -> Result<FoundForm, ForgeError> {
+async fn find_unread(gitea: &Gitea, name: &RepositoryName, read: &[IssueTemplate]) -> Result<FoundForm, ForgeError> {
     let is_unread = |path: &String| {
         let is_form = matches!(ending(path), Some("yaml" | "yml"));
         is_form && !read.iter().any(|template| template.file_name == *path)
@@ -157,8 +157,8 @@ fn ending(path: &str) -> Option<&str> {
 
 async fn files_in(gitea: &Gitea, name: &RepositoryName, folder: &str) -> Result<Vec<String>, ForgeError> {
     match there(gitea.repository(name).contents(folder).send().await)? {
-        Some(Contents::Folder(entries)) => Ok(entries.into_iter().map(|entry| entry.path).collect()),
-        Some(Contents::File(_)) | None => Ok(Vec::new()),
+        Some(FileContents::Folder(entries)) => Ok(entries.into_iter().map(|entry| entry.path).collect()),
+        Some(FileContents::File(_)) | None => Ok(Vec::new()),
     }
 }
 
@@ -172,8 +172,8 @@ pub(crate) fn there<T>(answer: Result<T, ForgeError>) -> Result<Option<T>, Forge
 }
 
 /// A file of the default branch.
-pub(crate) async fn file(gitea: &Gitea, name: &RepositoryName, path: &str) -> Result<Found, ForgeError> {
-    let Some(Contents::File(file)) = there(gitea.repository(name).contents(path).send().await)? else {
+pub(crate) async fn file(gitea: &Gitea, name: &RepositoryName, path: &str) -> Result<FoundFile, ForgeError> {
+    let Some(FileContents::File(file)) = there(gitea.repository(name).contents(path).send().await)? else {
         return Ok(None);
     };
     // A file that is no text, or no base64, is none of ours.

@@ -5,7 +5,7 @@ use crate::mission::time::Timestamp;
 use crate::world::forge::call::{Call, Page};
 use crate::world::forge::connection::Connection;
 use crate::world::forge::error::ForgeError;
-use crate::world::forge::models::{Comment, Issue, Label, ListedComment, TimelineEntry};
+use crate::world::forge::models::{Comment, ForgeLabel, Issue, ListedComment, TimelineEntry};
 use chrono::TimeDelta;
 use serde_json::json;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ const TIMELINE_KEPT_MAX: usize = 10_000;
 /// Which issues a listing holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
 #[strum(serialize_all = "lowercase")]
-pub enum State {
+pub enum IssueFilter {
     /// Open ones.
     Open,
     /// Closed ones.
@@ -53,7 +53,7 @@ impl Issues {
 
     /// Issues by pages, without pull requests, newest first.
     pub fn list(&self) -> IssueList {
-        IssueList { issues: self.clone(), state: State::Open, since: None, page: 1, limit: 50 }
+        IssueList { issues: self.clone(), state: IssueFilter::Open, since: None, page: 1, limit: 50 }
     }
 
     /// One issue by its number; a pull request answers too.
@@ -62,19 +62,19 @@ impl Issues {
     }
 
     /// The labels on an issue.
-    pub fn labels(&self, number: i64) -> Call<Vec<Label>> {
+    pub fn labels(&self, number: i64) -> Call<Vec<ForgeLabel>> {
         self.call(&[&number.to_string(), "labels"], Call::get)
     }
 
     /// Puts labels on an issue. The answer is the whole list afterwards: unknown ids are dropped without a word
     /// (go-gitea/gitea `routers/api/v1/repo/issue_label.go`), so compare.
-    pub fn add_labels(&self, number: i64, ids: &[i64]) -> Call<Vec<Label>> {
+    pub fn add_labels(&self, number: i64, ids: &[i64]) -> Call<Vec<ForgeLabel>> {
         let body = json!({ "labels": ids });
         self.call(&[&number.to_string(), "labels"], |c, path| Call::post(c, path, &body)).repeatable()
     }
 
     /// Makes these the labels of an issue, all others go.
-    pub fn replace_labels(&self, number: i64, ids: &[i64]) -> Call<Vec<Label>> {
+    pub fn replace_labels(&self, number: i64, ids: &[i64]) -> Call<Vec<ForgeLabel>> {
         let body = json!({ "labels": ids });
         self.call(&[&number.to_string(), "labels"], |c, path| Call::put(c, path, &body))
     }
@@ -178,7 +178,7 @@ impl Issues {
 #[must_use = "nothing is asked before `send`"]
 pub struct IssueList {
     issues: Issues,
-    state: State,
+    state: IssueFilter,
     since: Option<Timestamp>,
     page: u64,
     limit: u64,
@@ -186,7 +186,7 @@ pub struct IssueList {
 
 impl IssueList {
     /// Open (the default), closed or all.
-    pub fn state(mut self, state: State) -> Self {
+    pub fn state(mut self, state: IssueFilter) -> Self {
         self.state = state;
         self
     }

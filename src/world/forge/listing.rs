@@ -55,7 +55,7 @@ pub struct CommentListing {
 
 /// Which issues of a listing are wanted, and how many bytes they may take up.
 #[derive(Clone)]
-pub struct Wanted {
+pub struct ListingFilter {
     /// Whether an issue is wanted; the others are dropped as soon as they are read.
     pub is_wanted: Arc<dyn Fn(&Issue) -> bool + Send + Sync>,
     /// The most bytes of all.
@@ -99,8 +99,8 @@ impl IssueList {
     /// Every page. A listing is complete only when one walk over its pages has seen as many ids as `X-Total-Count` ever
     /// said meanwhile: an issue that leaves while pages are read pulls another one over the edge between them, and a
     /// page shorter than asked for is no sign of the end.
-    pub async fn all(self, wanted: Wanted) -> Result<Listing, ForgeError> {
-        let Wanted { is_wanted, bytes_max } = wanted;
+    pub async fn all(self, wanted: ListingFilter) -> Result<Listing, ForgeError> {
+        let ListingFilter { is_wanted, bytes_max } = wanted;
         let mut page_size = PAGE_SIZE;
         let mut before: Option<Held<Issue>> = None;
         let mut begun_at = None;

@@ -35,18 +35,18 @@ mod shortener;
 mod traffic;
 
 pub use call::{Call, Page};
-pub use cause::Cause;
+pub use cause::UnreachableCause;
 pub(in crate::world) use cause::chain;
 pub use connection::{Builder, Patience, Requests, Token};
 pub(in crate::world) use connection::{as_needed_for, install_tls};
 pub use error::ForgeError;
-pub use issues::{CommentFeed, IssueList, Issues, State};
-pub use listing::{CommentListing, HELD_BYTES_MAX, Listing, Wanted};
+pub use issues::{CommentFeed, IssueFilter, IssueList, Issues};
+pub use listing::{CommentListing, HELD_BYTES_MAX, Listing, ListingFilter};
 pub use models::{
-    Branch, Comment, Contents, ExternalTracker, Hook, Issue, IssueConfig, Label, ListedComment, ListedText,
-    Permissions, Pull, RemoteFile, Repository, Template, TemplateField, TimelineEntry, User, Version,
+    Branch, Comment, ExternalTracker, FileContents, ForgeLabel, Hook, Issue, IssueConfig, IssueTemplate, ListedComment,
+    ListedText, Permissions, Pull, RemoteFile, Repository, ServerVersion, TemplateField, TimelineEntry, User,
 };
-pub use repositories::{Commit, NewHook, NewLabel, Repositories};
+pub use repositories::{FileCommit, NewHook, NewLabel, Repositories};
 pub use traffic::Traffic;
 
 use crate::mission::identity::{ForgeUrl, RepositoryId, RepositoryName};
@@ -65,7 +65,7 @@ impl Gitea {
     }
 
     /// What the forge is. Needs no scope, and a token only where the forge shows nothing to strangers.
-    pub fn version(&self) -> Call<Version> {
+    pub fn version(&self) -> Call<ServerVersion> {
         Call::get(&self.0, &["version"])
     }
 

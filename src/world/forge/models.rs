@@ -20,7 +20,7 @@ pub struct User {
 
 /// What the forge is.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Version {
+pub struct ServerVersion {
     /// Such as `1.26.0` or `11.0.1+gitea-1.22.0`.
     pub version: String,
 }
@@ -80,7 +80,7 @@ pub struct ExternalTracker {
 
 /// A form or template for new issues, as the forge has parsed it from the default branch.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Template {
+pub struct IssueTemplate {
     /// Where it is.
     #[serde(default, deserialize_with = "or_default")]
     pub file_name: String,
@@ -129,7 +129,7 @@ impl Default for IssueConfig {
 /// What is at a path of a branch.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
-pub enum Contents {
+pub enum FileContents {
     /// A folder, with what is in it, but not below.
     Folder(Vec<RemoteFile>),
     /// A file.
@@ -189,7 +189,7 @@ pub struct Pull {
 
 /// A label.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Label {
+pub struct ForgeLabel {
     /// Unique.
     pub id: i64,
     /// Not unique (go-gitea/gitea `models/issues/label.go`).
@@ -225,7 +225,7 @@ pub struct Issue {
     pub body: String,
     /// The labels on it.
     #[serde(default, deserialize_with = "or_default")]
-    pub labels: Vec<Label>,
+    pub labels: Vec<ForgeLabel>,
     /// `open` or `closed`; any other word, or none, is an answer that nothing is concluded from.
     #[serde(default, deserialize_with = "or_default")]
     pub state: String,
@@ -365,7 +365,7 @@ pub struct TimelineEntry {
     pub body: String,
     /// The label, where it is about one that still exists.
     #[serde(default)]
-    pub label: Option<Label>,
+    pub label: Option<ForgeLabel>,
     /// When.
     #[serde(default, deserialize_with = "or_default")]
     pub created_at: String,

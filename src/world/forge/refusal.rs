@@ -2,7 +2,7 @@
 
 use crate::mission::identity::ForgeUrl;
 use crate::mission::text;
-use crate::world::forge::cause::{Cause, ask};
+use crate::world::forge::cause::{UnreachableCause, ask};
 use crate::world::forge::error::ForgeError;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, LOCATION, RETRY_AFTER};
@@ -25,7 +25,7 @@ const WANTS_TLS: [&str; 3] = [
 
 /// What was asked, and of which forge.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked<'a> {
+pub(super) struct SentRequest<'a> {
     pub(super) tried: &'a str,
     pub(super) url: &'a Url,
     pub(super) forge: &'a ForgeUrl,
@@ -42,7 +42,7 @@ enum Words {
 }
 
 /// What to make of an answer that is no success.
-pub(super) fn refusal(asked: Asked<'_>, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ForgeError {
+pub(super) fn refusal(asked: SentRequest<'_>, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ForgeError {
     let (tried, code) = (asked.tried.to_owned(), status.as_u16());
     let (words, has_address) = match words(body) {
         Words::Said(words, has_address) => (words, has_address),
@@ -95,11 +95,11 @@ fn reason(words: &str) -> String {
 }
 
 /// Somebody else answers: a site that is no Gitea or begins elsewhere, a proxy, or a port for TLS.
-fn foreign(Asked { tried, url, forge }: Asked<'_>, status: u16, page: &str) -> ForgeError {
+fn foreign(SentRequest { tried, url, forge }: SentRequest<'_>, status: u16, page: &str) -> ForgeError {
     let tried = tried.to_owned();
     let page = page.to_ascii_lowercase();
     if status == 400 && url.scheme() == "http" && WANTS_TLS.iter().any(|words| page.contains(words)) {
-        let (cause, detail) = (Cause::OnlyTls, format!("the answer is {status}, and wants `https:`"));
+        let (cause, detail) = (UnreachableCause::OnlyTls, format!("the answer is {status}, and wants `https:`"));
         return ForgeError::Unreachable { tried, cause, detail, next: cause.next(forge), may_have_happened: false };
     }
     let problem = format!("it is {status}, and not JSON");
@@ -113,7 +113,7 @@ pub(super) fn no_gitea(forge: &ForgeUrl) -> String {
 }
 
 /// A renamed repository or account leads elsewhere in the same API; anything else leads away from it.
-fn redirected(Asked { tried, url, forge }: Asked<'_>, status: u16, location: &str) -> ForgeError {
+fn redirected(SentRequest { tried, url, forge }: SentRequest<'_>, status: u16, location: &str) -> ForgeError {
     let (tried, shown) = (tried.to_owned(), text::shown(location));
     let to = url.join(location).ok().filter(|_| !location.is_empty());
     let is_here = |to: &Url| to.origin() == url.origin() && to.path().contains(API);

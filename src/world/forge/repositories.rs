@@ -5,7 +5,9 @@ use crate::mission::status::label::{Label as OurLabel, SCOPES};
 use crate::world::forge::call::{Call, Page};
 use crate::world::forge::connection::Connection;
 use crate::world::forge::error::ForgeError;
-use crate::world::forge::models::{Branch, Contents, Hook, IssueConfig, Label, Pull, Repository, Template, User};
+use crate::world::forge::models::{
+    Branch, FileContents, ForgeLabel, Hook, IssueConfig, IssueTemplate, Pull, Repository, User,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
@@ -83,16 +85,16 @@ impl Repositories {
 
     /// Our labels, those of hosts, and those that the forge may take off an issue when ours is put on. Without a page most
     /// versions send them all at once; newer ones may not (go-gitea/gitea#21158).
-    pub async fn labels(&self) -> Result<Vec<Label>, ForgeError> {
-        let keep = |label: Label| may_matter(&label).then_some(label);
-        let first: Page<Label> = self.call(&["labels"], Call::get).sift(&keep).await?;
+    pub async fn labels(&self) -> Result<Vec<ForgeLabel>, ForgeError> {
+        let keep = |label: ForgeLabel| may_matter(&label).then_some(label);
+        let first: Page<ForgeLabel> = self.call(&["labels"], Call::get).sift(&keep).await?;
         if first.total.is_none_or(|total| first.count >= total) {
             return self.bounded(first.items);
         }
         let (mut labels, mut count) = (Vec::new(), 0);
         for page in 1.. {
             let call = self.call(&["labels"], Call::get).query("page", page).query("limit", 50);
-            let read: Page<Label> = call.sift(&keep).await?;
+            let read: Page<ForgeLabel> = call.sift(&keep).await?;
             labels.extend(read.items);
             count += read.count;
             let is_all = read.total.is_some_and(|total| count >= total);
@@ -103,7 +105,7 @@ impl Repositories {
         self.bounded(labels)
     }
 
-    fn bounded(&self, labels: Vec<Label>) -> Result<Vec<Label>, ForgeError> {
+    fn bounded(&self, labels: Vec<ForgeLabel>) -> Result<Vec<ForgeLabel>, ForgeError> {
         if labels.len() <= LABELS_KEPT_MAX {
             return Ok(labels);
         }
@@ -114,32 +116,32 @@ impl Repositories {
     }
 
     /// Creates a label. The forge accepts a second one of the same name, so this is never repeated blindly.
-    pub fn create_label(&self, label: &NewLabel<'_>) -> Call<Label> {
+    pub fn create_label(&self, label: &NewLabel<'_>) -> Call<ForgeLabel> {
         self.call(&["labels"], |connection, path| Call::post(connection, path, label))
     }
 
     /// Sets a label's `exclusive` flag. `is_archived` is sent along, or the forge would un-archive it.
-    pub fn set_exclusive(&self, id: i64, exclusive: bool, is_archived: bool) -> Call<Label> {
+    pub fn set_exclusive(&self, id: i64, exclusive: bool, is_archived: bool) -> Call<ForgeLabel> {
         let body = json!({ "exclusive": exclusive, "is_archived": is_archived });
         self.call(&["labels", &id.to_string()], |connection, path| Call::patch(connection, path, &body))
     }
 
     /// Makes a label what it should be. `is_archived` is sent along, or the forge would un-archive it.
-    pub fn correct_label(&self, label: &Label, exclusive: bool, description: &str) -> Call<Label> {
-        let Label { id, is_archived, exclusive: _, name: _, description: _ } = label;
+    pub fn correct_label(&self, label: &ForgeLabel, exclusive: bool, description: &str) -> Call<ForgeLabel> {
+        let ForgeLabel { id, is_archived, exclusive: _, name: _, description: _ } = label;
         let body = json!({ "description": description, "exclusive": exclusive, "is_archived": is_archived });
         self.call(&["labels", &id.to_string()], |connection, path| Call::patch(connection, path, &body))
     }
 
     /// Edits a label that there never is: whoever may write labels is told that it was not found, and anybody else that
     /// they may not.
-    pub fn probe_writing(&self) -> Call<Label> {
+    pub fn probe_writing(&self) -> Call<ForgeLabel> {
         self.call(&["labels", "0"], |connection, path| Call::patch(connection, path, &json!({})))
     }
 
     /// The forms for new issues on the default branch. One that the forge cannot parse is missing
     /// (go-gitea/gitea `routers/api/v1/repo/repo.go`).
-    pub fn templates(&self) -> Call<Vec<Template>> {
+    pub fn templates(&self) -> Call<Vec<IssueTemplate>> {
         self.call(&["issue_templates"], Call::get)
     }
 
@@ -149,14 +151,14 @@ impl Repositories {
     }
 
     /// A file or folder of the default branch.
-    pub fn contents(&self, path: &str) -> Call<Contents> {
+    pub fn contents(&self, path: &str) -> Call<FileContents> {
         let parts: Vec<&str> = ["contents"].into_iter().chain(path.split('/')).collect();
         self.call(&parts, Call::get).uncut()
     }
 
     /// Commits files. Needs the scope `write:repository`; the forge refuses a file that has changed meanwhile, so doing it
     /// twice does nothing.
-    pub fn commit(&self, commit: &Commit<'_>) -> Call<Value> {
+    pub fn commit(&self, commit: &FileCommit<'_>) -> Call<Value> {
         let body = commit.body();
         self.call(&["contents"], |connection, path| Call::post(connection, path, &body))
     }
@@ -197,7 +199,7 @@ impl Repositories {
 }
 
 /// Whether a label is ours, a host's, or one that the forge may take off an issue when ours is put on.
-fn may_matter(label: &Label) -> bool {
+fn may_matter(label: &ForgeLabel) -> bool {
     let is_of = |scope: &str| label.name.strip_prefix(scope).is_some_and(|rest| rest.starts_with('/'));
     let is_near = is_of("host") || (label.exclusive && SCOPES.into_iter().any(is_of));
     (OurLabel::named(&label.name).is_some() || is_near) && label.name.len() + label.description.len() <= LABEL_BYTES_MAX
@@ -205,7 +207,7 @@ fn may_matter(label: &Label) -> bool {
 
 /// Files to be committed at once.
 #[derive(Clone, Debug)]
-pub struct Commit<'a> {
+pub struct FileCommit<'a> {
     /// What for.
     pub message: &'a str,
     /// A branch that is made for it from the default one; none for the default one itself.
@@ -214,7 +216,7 @@ pub struct Commit<'a> {
     pub files: Vec<(&'a str, &'a str, Option<String>)>,
 }
 
-impl Commit<'_> {
+impl FileCommit<'_> {
     fn body(&self) -> Value {
         let files = self.files.iter().map(|(path, contents, replaced)| {
             let operation = if replaced.is_some() { "update" } else { "create" };

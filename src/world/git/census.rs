@@ -2,7 +2,7 @@
 
 use crate::mission::text::shown;
 use crate::world::git::error::CheckoutError;
-use crate::world::git::source::Limits;
+use crate::world::git::source::CheckoutLimits;
 
 /// The longest path, in bytes. It leaves room for the directory that the checkout is in.
 const PATH_BYTES_MAX: usize = 1024;
@@ -22,14 +22,14 @@ const MODES: [&[u8]; 6] = [b"040000", b"100644", b"100664", b"100755", b"120000"
 /// Reads the records of `ls-tree -r -t -l -z` as they come, and stops at the first that is too much.
 #[derive(Debug)]
 pub(super) struct Census {
-    limits: Limits,
+    limits: CheckoutLimits,
     entries: u64,
     bytes: u64,
     begun: Vec<u8>,
 }
 
 impl Census {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: CheckoutLimits) -> Self {
         Self { limits, entries: 0, bytes: 0, begun: Vec::new() }
     }
 

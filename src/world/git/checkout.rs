@@ -1,13 +1,13 @@
 //! One checkout, step by step: fetch, count, check out, hand over.
 
-use crate::mission::identity::Commit;
+use crate::mission::identity::CommitId;
 use crate::world::clock;
 use crate::world::git::census::Census;
-use crate::world::git::child::{self, Bounds, Ended, Listener};
+use crate::world::git::child::{self, Bounds, ChildEnd, Listener};
 use crate::world::git::environment::{self, Leave};
 use crate::world::git::error::CheckoutError;
 use crate::world::git::handover;
-use crate::world::git::source::{Destination, Limits, Source};
+use crate::world::git::source::{CheckoutLimits, CheckoutSource, Destination};
 use crate::world::git::verdict;
 use rustix::fs::{AtFlags, Mode, OFlags, unlinkat};
 use rustix::io::Errno;
@@ -30,19 +30,24 @@ const LINE_BYTES_MAX: usize = 1024;
 /// A checkout under way in a directory of its own.
 pub(super) struct Checkout<'a> {
     git: &'a Path,
-    source: &'a Source,
+    source: &'a CheckoutSource,
     destination: Destination<'a>,
-    limits: Limits,
+    limits: CheckoutLimits,
     deadline: Instant,
 }
 
 impl<'a> Checkout<'a> {
-    pub(super) fn new(git: &'a Path, source: &'a Source, destination: Destination<'a>, limits: Limits) -> Self {
+    pub(super) fn new(
+        git: &'a Path,
+        source: &'a CheckoutSource,
+        destination: Destination<'a>,
+        limits: CheckoutLimits,
+    ) -> Self {
         Self { git, source, destination, limits, deadline: clock::blocking_instant() + limits.time }
     }
 
     /// Does all of it. What an error leaves in the directory is the caller's to remove.
-    pub(super) fn make(&self) -> Result<Commit, CheckoutError> {
+    pub(super) fn make(&self) -> Result<CommitId, CheckoutError> {
         self.fetch()?;
         let commit = self.resolve()?;
         self.count(&commit)?;
@@ -92,7 +97,7 @@ impl<'a> Checkout<'a> {
     }
 
     /// The ref goes in by the standard input, where nothing can be taken for an option.
-    fn fetch_with(&self, leave: &Leave) -> Result<Ended, CheckoutError> {
+    fn fetch_with(&self, leave: &Leave) -> Result<ChildEnd, CheckoutError> {
         let url = self.source.url().as_str();
         let options = ["--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--no-auto-maintenance"];
         let arguments = [&["fetch"], &options[..], &["--stdin", "--end-of-options", url]].concat();
@@ -105,7 +110,7 @@ impl<'a> Checkout<'a> {
     }
 
     /// Which commit it is; a tag may stand before it, or for something that is none.
-    fn resolve(&self) -> Result<Commit, CheckoutError> {
+    fn resolve(&self) -> Result<CommitId, CheckoutError> {
         let mut line = Vec::new();
         let ended =
             self.ask(&["rev-parse", "--verify", "--quiet", "--end-of-options", "FETCH_HEAD^{commit}"], &mut |piece| {
@@ -116,11 +121,11 @@ impl<'a> Checkout<'a> {
             return Err(CheckoutError::CannotBeHad);
         }
         let text = String::from_utf8_lossy(&line);
-        Commit::parse(text.trim_end()).map_err(|error| CheckoutError::failed("read the commit", &error))
+        CommitId::parse(text.trim_end()).map_err(|error| CheckoutError::failed("read the commit", &error))
     }
 
     /// Trees are counted too: a million empty ones are no less work.
-    fn count(&self, commit: &Commit) -> Result<(), CheckoutError> {
+    fn count(&self, commit: &CommitId) -> Result<(), CheckoutError> {
         let mut census = Census::new(self.limits);
         let arguments = ["ls-tree", "-r", "-t", "-l", "-z", &commit.to_string()];
         let ended = self.ask(&arguments, &mut |piece| census.read(piece))?;
@@ -128,7 +133,7 @@ impl<'a> Checkout<'a> {
     }
 
     /// Puts branch and files there.
-    fn fill(&self, commit: &Commit) -> Result<(), CheckoutError> {
+    fn fill(&self, commit: &CommitId) -> Result<(), CheckoutError> {
         let arguments = ["reset", "--quiet", "--hard", "--no-recurse-submodules", &commit.to_string()];
         self.step("check out the commit", &arguments)
     }
@@ -164,12 +169,12 @@ impl<'a> Checkout<'a> {
         self.done(tried, &ended)
     }
 
-    fn done(&self, tried: &'static str, ended: &Ended) -> Result<(), CheckoutError> {
+    fn done(&self, tried: &'static str, ended: &ChildEnd) -> Result<(), CheckoutError> {
         if ended.status.success() { Ok(()) } else { Err(verdict::of_step(tried, ended, self.limits)) }
     }
 
     /// A step that needs no forge.
-    fn ask(&self, arguments: Arguments<'_>, listener: Listener<'_>) -> Result<Ended, CheckoutError> {
+    fn ask(&self, arguments: Arguments<'_>, listener: Listener<'_>) -> Result<ChildEnd, CheckoutError> {
         self.run(&environment::to_work_here(), arguments, "", listener)
     }
 
@@ -179,7 +184,7 @@ impl<'a> Checkout<'a> {
         arguments: Arguments<'_>,
         input: &str,
         listener: Listener<'_>,
-    ) -> Result<Ended, CheckoutError> {
+    ) -> Result<ChildEnd, CheckoutError> {
         let mut command = environment::command(self.git, self.destination.directory, leave)?;
         command.args(arguments);
         let bounds = Bounds { deadline: self.deadline, time: self.limits.time, file_bytes: self.limits.bytes };

@@ -38,7 +38,7 @@ pub(super) struct Bounds {
 
 /// It has ended by itself.
 #[derive(Debug)]
-pub(super) struct Ended {
+pub(super) struct ChildEnd {
     /// How.
     pub(super) status: ExitStatus,
     /// The end of what it complained.
@@ -54,7 +54,7 @@ pub(super) fn run(
     input: &str,
     bounds: Bounds,
     listener: Listener<'_>,
-) -> Result<Ended, CheckoutError> {
+) -> Result<ChildEnd, CheckoutError> {
     let mut running = Running::start(command)?;
     running.limit(bounds).map_err(|error| CheckoutError::failed("limit what git may use", &error))?;
     running.order(input);
@@ -72,7 +72,7 @@ pub(super) fn run(
     let complaint = String::from_utf8_lossy(&complaint).into_owned();
     match guard::refusal(status, &complaint) {
         Some(cause) => Err(CheckoutError::failed("run git", &cause)),
-        None => Ok(Ended { status, complaint }),
+        None => Ok(ChildEnd { status, complaint }),
     }
 }
 

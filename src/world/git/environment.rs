@@ -2,7 +2,7 @@
 
 use crate::world::git::error::CheckoutError;
 use crate::world::git::guard;
-use crate::world::git::source::Source;
+use crate::world::git::source::CheckoutSource;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::path::Path;
@@ -90,7 +90,7 @@ pub(super) fn to_work_here() -> Leave {
 }
 
 /// The leave of the one step that speaks with the forge, and that alone gets the token.
-pub(super) fn to_fetch(source: &Source) -> Result<Leave, CheckoutError> {
+pub(super) fn to_fetch(source: &CheckoutSource) -> Result<Leave, CheckoutError> {
     let mut settings: Vec<_> = owned(&ALWAYS).chain(owned(&FETCH)).collect();
     settings.extend(FORGIVEN.iter().map(|flaw| (format!("fetch.fsck.{flaw}"), "ignore".to_owned())));
     settings.push((format!("protocol.{}.allow", source.url().scheme()), "always".to_owned()));
@@ -111,12 +111,12 @@ fn owned(settings: &'static [(&str, &str)]) -> impl Iterator<Item = (String, Str
 }
 
 /// The token as git sends it: the password of a user whose name the forge does not look at.
-fn credentials(source: &Source) -> Option<String> {
+fn credentials(source: &CheckoutSource) -> Option<String> {
     source.token().map(|token| STANDARD.encode(format!("lazarus-reconcile:{}", token.plain())))
 }
 
 /// The token in every form in which it is sent, to look for where it must not be.
-pub(super) fn secrets(source: &Source) -> Vec<String> {
+pub(super) fn secrets(source: &CheckoutSource) -> Vec<String> {
     source.token().map(|token| token.plain().to_owned()).into_iter().chain(credentials(source)).collect()
 }
 

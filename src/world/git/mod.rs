@@ -23,10 +23,10 @@ mod verdict;
 mod version;
 
 pub use error::CheckoutError;
-pub use source::{BYTES_MAX, Destination, ENTRIES_MAX, Limits, Source, TIME_MAX};
-pub use version::{FLOOR, Version};
+pub use source::{BYTES_MAX, CheckoutLimits, CheckoutSource, Destination, ENTRIES_MAX, TIME_MAX};
+pub use version::{FLOOR, GitVersion};
 
-use crate::mission::identity::Commit;
+use crate::mission::identity::CommitId;
 use crate::world::clock;
 use crate::world::store::removal::{BUDGET, remove_tree_at};
 use checkout::Checkout;
@@ -48,7 +48,7 @@ const VERSION_BYTES_MAX: usize = 1024;
 #[derive(Clone, Debug)]
 pub struct Git {
     path: PathBuf,
-    version: Version,
+    version: GitVersion,
 }
 
 impl Git {
@@ -64,7 +64,7 @@ impl Git {
         let no_git = |cause: String| CheckoutError::NoGit { cause };
         let path = path.ok_or_else(|| no_git("there is no git in `PATH`".to_owned()))?;
         let text = ask_version(&path)?;
-        let version = Version::parse(&text)
+        let version = GitVersion::parse(&text)
             .ok_or_else(|| no_git(format!("`{}` does not say which git it is", path.display())))?;
         if version < FLOOR {
             return Err(no_git(format!("`{}` is git {version}, which is too old", path.display())));
@@ -80,17 +80,17 @@ impl Git {
 
     /// Which it is.
     #[must_use]
-    pub fn version(&self) -> Version {
+    pub fn version(&self) -> GitVersion {
         self.version
     }
 
     /// Has a worktree made, durable and handed over, and says at which commit. After an error nothing is left of it.
     pub fn check_out(
         &self,
-        source: &Source,
+        source: &CheckoutSource,
         destination: Destination<'_>,
-        limits: Limits,
-    ) -> Result<Commit, CheckoutError> {
+        limits: CheckoutLimits,
+    ) -> Result<CommitId, CheckoutError> {
         let directory = destination.directory;
         DirBuilder::new()
             .mode(0o700)

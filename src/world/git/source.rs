@@ -17,7 +17,7 @@ pub const TIME_MAX: Duration = Duration::from_secs(5 * 60);
 
 /// How much of a repository is taken.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct CheckoutLimits {
     /// Files and directories.
     pub entries: u64,
     /// Bytes.
@@ -26,7 +26,7 @@ pub struct Limits {
     pub time: Duration,
 }
 
-impl Default for Limits {
+impl Default for CheckoutLimits {
     fn default() -> Self {
         Self { entries: ENTRIES_MAX, bytes: BYTES_MAX, time: TIME_MAX }
     }
@@ -34,14 +34,14 @@ impl Default for Limits {
 
 /// A repository of the forge. Its address is built of parsed parts, so it never holds credentials or leads elsewhere.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub struct CheckoutSource {
     url: Url,
     git_ref: Option<GitRef>,
     token: Option<Token>,
     ca_file: Option<PathBuf>,
 }
 
-impl Source {
+impl CheckoutSource {
     /// A repository at its default branch, read as anybody.
     #[must_use]
     pub fn new(forge: &ForgeUrl, repository: &RepositoryName) -> Self {

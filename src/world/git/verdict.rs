@@ -1,9 +1,9 @@
 //! Tells from what git says why it did not do what it was asked.
 
 use crate::mission::text::shown;
-use crate::world::git::child::Ended;
+use crate::world::git::child::ChildEnd;
 use crate::world::git::error::CheckoutError;
-use crate::world::git::source::Limits;
+use crate::world::git::source::CheckoutLimits;
 use rustix::process::Signal;
 use std::os::unix::process::ExitStatusExt;
 
@@ -35,13 +35,13 @@ const OURS: [&str; 8] = [
 const NO_HELPER: [&str; 2] = ["unable to find remote helper", "is not a git command"];
 
 /// Why a step failed that only works on what is already here.
-pub(super) fn of_step(tried: &'static str, ended: &Ended, limits: Limits) -> CheckoutError {
+pub(super) fn of_step(tried: &'static str, ended: &ChildEnd, limits: CheckoutLimits) -> CheckoutError {
     let said = Said::of(ended);
     said.limit_reached(ended, limits).unwrap_or_else(|| CheckoutError::failed(tried, &said.cause(ended)))
 }
 
 /// Why a fetch failed.
-pub(super) fn of_fetch(ended: &Ended, limits: Limits) -> CheckoutError {
+pub(super) fn of_fetch(ended: &ChildEnd, limits: CheckoutLimits) -> CheckoutError {
     let said = Said::of(ended);
     if let Some(error) = said.limit_reached(ended, limits) {
         return error;
@@ -69,7 +69,7 @@ fn is_refusal(status: u16) -> bool {
 struct Said<'a>(Vec<&'a str>);
 
 impl<'a> Said<'a> {
-    fn of(ended: &'a Ended) -> Self {
+    fn of(ended: &'a ChildEnd) -> Self {
         let lines = ended.complaint.lines();
         Self(lines.filter_map(|line| line.strip_prefix("fatal: ").or(line.strip_prefix("error: "))).collect())
     }
@@ -79,7 +79,7 @@ impl<'a> Said<'a> {
     }
 
     /// It came to one of its limits, or what it started did.
-    fn limit_reached(&self, ended: &Ended, limits: Limits) -> Option<CheckoutError> {
+    fn limit_reached(&self, ended: &ChildEnd, limits: CheckoutLimits) -> Option<CheckoutError> {
         let died_of = |signal: Signal| {
             let number = signal.as_raw();
             ended.status.signal() == Some(number) || self.mentions(&[&format!("died of signal {number}")])
@@ -104,7 +104,7 @@ impl<'a> Said<'a> {
         after.and_then(|(_, status)| status.get(..3)?.parse().ok())
     }
 
-    fn cause(&self, ended: &Ended) -> String {
+    fn cause(&self, ended: &ChildEnd) -> String {
         let line = self.0.first().copied().unwrap_or_default();
         // The address is known, and would leave no room for the reason.
         let reason = line.strip_prefix("unable to access ").and_then(|rest| rest.split_once("': "));

@@ -1,7 +1,7 @@
 //! Reads what is remembered of the fleet's alarm.
 
-use crate::mission::alert::state::Ledger;
-use crate::world::cells::safe_open::{self, Contents};
+use crate::mission::alert::state::FleetAlertRecord;
+use crate::world::cells::safe_open::{self, FileRead};
 use crate::world::store::root::{OWN, Root};
 use rustix::io::Errno;
 
@@ -12,13 +12,13 @@ pub(super) const ALARMS: &str = "alarms.json";
 const BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// What is remembered; where that cannot be read, why.
-pub fn read(root: &Root) -> Result<Ledger, String> {
+pub fn read(root: &Root) -> Result<FleetAlertRecord, String> {
     let path = format!("{OWN}/{ALARMS}");
     let read = match safe_open::read(root, &path, BYTES_MAX, root.resolver()) {
-        Ok(Contents::Whole(bytes, _)) => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
-        Ok(Contents::TooLarge) => Err("it is far too large".to_owned()),
-        Ok(Contents::WrongType(kind)) => Err(format!("it is {kind}")),
-        Err(Errno::NOENT | Errno::NOTDIR) => Ok(Ledger::default()),
+        Ok(FileRead::Whole(bytes, _)) => serde_json::from_slice(&bytes).map_err(|error| error.to_string()),
+        Ok(FileRead::TooLarge) => Err("it is far too large".to_owned()),
+        Ok(FileRead::WrongType(kind)) => Err(format!("it is {kind}")),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(FleetAlertRecord::default()),
         Err(error) => Err(error.to_string()),
     };
     let shown = root.path().join(path);

@@ -25,7 +25,7 @@ const TRIES_MAX: u32 = 100;
 
 /// How a writer takes hold of a root.
 #[derive(Clone, Copy, Debug)]
-pub struct Access {
+pub struct LockOptions {
     /// How long to wait for another writer that will end.
     pub lock_wait: Duration,
     /// Whether the root is held for as long as the process lives, so that there is no use in waiting for it.
@@ -36,15 +36,15 @@ pub struct Access {
 
 /// Sole hold of a directory that may become a root, by the lock that its writers hold later.
 #[derive(Debug)]
-pub struct Ground {
+pub struct UninitializedRoot {
     pub(super) root: Arc<Root>,
     /// Held for as long as this lives; none where the directory cannot become a root.
     lock: Option<File>,
     _former: Option<File>,
 }
 
-impl Ground {
-    pub(super) fn take(root: Root, access: Access) -> Result<Self, RootError> {
+impl UninitializedRoot {
+    pub(super) fn take(root: Root, access: LockOptions) -> Result<Self, RootError> {
         let can_be_root = root.check_can_be_initialised().is_ok();
         let lock = if can_be_root { Some(take_unmade(&root, access)?) } else { None };
         let former = take_former(&root, access.lock_wait, "its first pass")?;
@@ -52,7 +52,7 @@ impl Ground {
     }
 
     /// The writer's lock, which is held until both this and what is returned are dropped.
-    pub(super) fn lock(&self, own: BorrowedFd<'_>, access: Access) -> Result<File, RootError> {
+    pub(super) fn lock(&self, own: BorrowedFd<'_>, access: LockOptions) -> Result<File, RootError> {
         match &self.lock {
             Some(lock) => lock.try_clone().map_err(|error| self.root.unwritable(&error)),
             None => take(&self.root, own, access),
@@ -60,7 +60,7 @@ impl Ground {
     }
 }
 
-impl Drop for Ground {
+impl Drop for UninitializedRoot {
     /// Leaves nothing behind in a directory that did not become a root.
     fn drop(&mut self) {
         if self.lock.is_none() {
@@ -78,7 +78,7 @@ impl Drop for Ground {
 }
 
 /// Takes the writer's lock where there is no root yet. Whoever held it before may have removed it with its directory.
-fn take_unmade(root: &Root, access: Access) -> Result<File, RootError> {
+fn take_unmade(root: &Root, access: LockOptions) -> Result<File, RootError> {
     let mut tries = 0;
     loop {
         tries += 1;
@@ -97,15 +97,15 @@ fn take_unmade(root: &Root, access: Access) -> Result<File, RootError> {
 
 /// The word that a daemon lives in a root, also one that has no forge and so lets others write in it.
 #[derive(Debug)]
-pub struct Residence {
+pub struct DaemonLock {
     _lock: File,
     _former: Option<File>,
 }
 
-impl Residence {
+impl DaemonLock {
     /// Takes up residence, unless another daemon has.
     pub fn take(root: &Root) -> Result<Self, RootError> {
-        let access = Access { lock_wait: Duration::ZERO, is_lasting: true, group: None };
+        let access = LockOptions { lock_wait: Duration::ZERO, is_lasting: true, group: None };
         let own = root.open_own().map_err(|cause| root.unwritable(&cause))?;
         let lock = take_named(root, own.as_fd(), RESIDENCE, access)?;
         Ok(Self { _lock: lock, _former: take_former(root, Duration::ZERO, "a daemon")? })
@@ -189,11 +189,11 @@ fn wait_for(lock: &File, wait: Duration, is_in_vain: impl Fn() -> bool) -> std::
 }
 
 /// Takes the lock of a root, and writes down who holds it.
-pub(super) fn take(root: &Root, own: BorrowedFd<'_>, access: Access) -> Result<File, RootError> {
+pub(super) fn take(root: &Root, own: BorrowedFd<'_>, access: LockOptions) -> Result<File, RootError> {
     take_named(root, own, LOCK, access)
 }
 
-fn take_named(root: &Root, own: BorrowedFd<'_>, name: &str, access: Access) -> Result<File, RootError> {
+fn take_named(root: &Root, own: BorrowedFd<'_>, name: &str, access: LockOptions) -> Result<File, RootError> {
     let mut lock = open_lock(own, name).map_err(|cause| root.unwritable(&cause))?;
     let unwritable = |error: std::io::Error| RootError::Unwritable {
         path: format!("{}/{OWN}/{name}", root.path().display()),

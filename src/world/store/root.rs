@@ -1,6 +1,6 @@
 //! A missions root: whose it is, whether it is ours to write in, and what it remembers.
 
-use crate::mission::cell::Sighting;
+use crate::mission::cell::CellObservation;
 use crate::mission::cell::archive::ArchiveName;
 use crate::mission::fleet::admission::Space;
 use crate::mission::identity::{MissionId, RepositoryId, RootId};
@@ -9,7 +9,7 @@ use crate::mission::record::{IssueKey, Record};
 use crate::mission::root_metadata::RootFile;
 use crate::mission::text::{Printable, shell_word};
 use crate::world::cells::look::{self, open_directory};
-use crate::world::cells::safe_open::{self, CREATE_NEW, Contents, Resolver};
+use crate::world::cells::safe_open::{self, CREATE_NEW, FileRead, Resolver};
 use crate::world::random;
 use rustix::fs::{
     AtFlags, Dir, Mode, OFlags, RenameFlags, fstat, fstatvfs, fsync, mkdirat, openat, renameat_with, unlinkat,
@@ -281,11 +281,11 @@ impl Root {
         let path = format!("{OWN}/{ROOT_FILE}");
         let damaged = |cause: String| RootError::Damaged { file: format!("{}/{path}", self.shown()), cause };
         match safe_open::read(&self.directory, &path, FILE_BYTES_MAX, self.resolver) {
-            Ok(Contents::Whole(bytes, _)) => {
+            Ok(FileRead::Whole(bytes, _)) => {
                 serde_json::from_slice(&bytes).map(Some).map_err(|error| damaged(error.to_string()))
             }
-            Ok(Contents::TooLarge) => Err(damaged("it is far too large".to_owned())),
-            Ok(Contents::WrongType(kind)) => Err(damaged(format!("it is {kind}"))),
+            Ok(FileRead::TooLarge) => Err(damaged("it is far too large".to_owned())),
+            Ok(FileRead::WrongType(kind)) => Err(damaged(format!("it is {kind}"))),
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
             Err(error) => {
                 self.check_owner()?;
@@ -418,7 +418,7 @@ impl Root {
             Err(Errno::NOENT) => return ArchiveSight { kept: None, free: first },
             // That we cannot look is no sign that nothing is there.
             Err(error) => {
-                let kept = kept.map(|_| Sighting::Failed(look::failed(error)));
+                let kept = kept.map(|_| CellObservation::Failed(look::failed(error)));
                 return ArchiveSight { kept, free: first };
             }
         };
@@ -489,10 +489,10 @@ fn record_key(name: &str) -> Option<(i64, i64)> {
 /// Reads one record; none where there is none. That it cannot be read is no sign that there is none.
 pub(super) fn read_record(directory: BorrowedFd<'_>, name: &str, resolver: Resolver) -> Result<Option<Record>, String> {
     match safe_open::read(directory, name, FILE_BYTES_MAX, resolver) {
-        Ok(Contents::Whole(bytes, _)) => serde_json::from_slice(&bytes).map(Some).map_err(|error| error.to_string()),
+        Ok(FileRead::Whole(bytes, _)) => serde_json::from_slice(&bytes).map(Some).map_err(|error| error.to_string()),
         Err(Errno::NOENT) => Ok(None),
-        Ok(Contents::TooLarge) => Err("it is far too large".to_owned()),
-        Ok(Contents::WrongType(kind)) => Err(format!("it is {kind}")),
+        Ok(FileRead::TooLarge) => Err("it is far too large".to_owned()),
+        Ok(FileRead::WrongType(kind)) => Err(format!("it is {kind}")),
         Err(error) => Err(error.to_string()),
     }
 }

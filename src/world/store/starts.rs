@@ -2,7 +2,7 @@
 
 use crate::mission::cell::starts::Starts;
 use crate::mission::time::Timestamp;
-use crate::world::cells::safe_open::{self, Contents};
+use crate::world::cells::safe_open::{self, FileRead};
 use crate::world::store::root::{OWN, Root};
 use crate::world::store::writer::{WriteError, Writer};
 use rustix::io::Errno;
@@ -25,12 +25,12 @@ pub fn note_start(writer: &Writer, now: Timestamp) -> Result<Starts, WriteError>
 fn read(root: &Root, now: Timestamp) -> Starts {
     let path = format!("{OWN}/{NAME}");
     let cause = match safe_open::read(root, &path, BYTES_MAX, root.resolver()) {
-        Ok(Contents::Whole(bytes, _)) => match serde_json::from_slice(&bytes) {
+        Ok(FileRead::Whole(bytes, _)) => match serde_json::from_slice(&bytes) {
             Ok(starts) => return starts,
             Err(error) => error.to_string(),
         },
-        Ok(Contents::TooLarge) => "it is far too large".to_owned(),
-        Ok(Contents::WrongType(kind)) => format!("it is {kind}"),
+        Ok(FileRead::TooLarge) => "it is far too large".to_owned(),
+        Ok(FileRead::WrongType(kind)) => format!("it is {kind}"),
         Err(Errno::NOENT) => return Starts::default(),
         Err(error) => error.to_string(),
     };

@@ -1,4 +1,4 @@
-//! What alarms say, whole, in `tests/fixtures/alarms.md`.
+//! What alarms say, whole, in `tests/fixtures/alerts.md`.
 
 use crate::alarms::many::{due, musters};
 use crate::alarms::{later, loud, on, pass};
@@ -7,19 +7,19 @@ use crate::life::scenes::here;
 use crate::support::cells::{at, beat, beaten, beaten_with, seconds, whole};
 use crate::support::golden;
 use crate::support::missions::{active, retitle};
-use lazarus::mission::alert::config::{Cause, Login, Notify};
-use lazarus::mission::alert::state::Ledger;
-use lazarus::mission::cell::{CellFacts, Failure, FileKind, Part, Sight, Sighting};
-use lazarus::mission::observation::{Allowance, Observation};
+use lazarus::mission::alert::config::{AlertCause, Login, Notify};
+use lazarus::mission::alert::state::FleetAlertRecord;
+use lazarus::mission::cell::{CellFacts, CellObservation, FileKind, Part, PartObservation, ReadFailure};
+use lazarus::mission::observation::{AlertPermit, Observation};
 use lazarus::mission::plan::change::Change;
 use std::fmt::Write;
 
 /// Everything raises an alarm, at once.
 fn all() -> Notify {
-    Notify { on: Cause::ALL.to_vec(), after: seconds(0), repeat: Some(seconds(3_600)), ..Notify::default() }
+    Notify { on: AlertCause::ALL.to_vec(), after: seconds(0), repeat: Some(seconds(3_600)), ..Notify::default() }
 }
 
-fn seen(sighting: Sighting) -> Observation {
+fn seen(sighting: CellObservation) -> Observation {
     let mut mission = loud(active(beaten(-10, "working")), &all());
     mission.sighting = sighting;
     mission
@@ -31,8 +31,8 @@ fn with(cell: CellFacts) -> Observation {
 
 fn without_heartbeat() -> Observation {
     let mut mission = with(beaten(-10, "working"));
-    if let Sighting::Cell(cell) = &mut mission.sighting {
-        cell.see(Part::Heartbeat, Sight::WrongType(FileKind::Link));
+    if let CellObservation::Cell(cell) = &mut mission.sighting {
+        cell.see(Part::Heartbeat, PartObservation::WrongType(FileKind::Link));
         cell.heartbeat = None;
     }
     mission
@@ -53,7 +53,7 @@ fn after(mission: &Observation, now: i64, cell: CellFacts) -> Observation {
 fn every_alarm_says_what_is_wrong_since_when_where_and_what_to_do_next() {
     let stale = with(beaten(-400, "working"));
     let calling = Notify { mention: vec![Login::parse("merlin").unwrap(), Login::parse("circe").unwrap()], ..all() };
-    let crowded = Observation { allowance: Allowance::Granted { others: 7 }, ..stale.clone() };
+    let crowded = Observation { alert_permit: AlertPermit::Granted { others: 7 }, ..stale.clone() };
     let situations = vec![
         ("stale", stale.clone()),
         ("stale, and somebody is called", here(stale.clone(), |here| here.notify = calling)),
@@ -62,8 +62,8 @@ fn every_alarm_says_what_is_wrong_since_when_where_and_what_to_do_next() {
         ("well again", after(&stale, 600, beaten(590, "working"))),
         ("from the future", with(beat(Some(400), "working", 0))),
         ("a link for a heartbeat", without_heartbeat()),
-        ("something else in the cell's place", seen(Sighting::NotADirectory(FileKind::File))),
-        ("not to be read by us", seen(Sighting::Failed(Failure::Permission))),
+        ("something else in the cell's place", seen(CellObservation::NotADirectory(FileKind::File))),
+        ("not to be read by us", seen(CellObservation::Failed(ReadFailure::Permission))),
         ("never beaten", loud(active(whole()), &all())),
         ("the wizard waits", with(beaten(-10, "waiting"))),
         ("the wizard waits for an answer", with(beaten_with(-10, "waiting", QUESTION))),
@@ -88,27 +88,36 @@ fn every_alarm_says_what_is_wrong_since_when_where_and_what_to_do_next() {
         writeln!(told, "=== {name}\n{}", said(mission)).unwrap();
     }
     for (name, missions, ledger) in [
-        ("many", 25, Ledger::default()),
-        ("one, since the hour is full", 1, Ledger { posted: vec![at(990); 9], ..Ledger::default() }),
+        ("many", 25, FleetAlertRecord::default()),
+        (
+            "one, since the hour is full",
+            1,
+            FleetAlertRecord { posted: vec![at(990); 9], ..FleetAlertRecord::default() },
+        ),
     ] {
         writeln!(told, "=== {name}\n{}", fleet(missions, &ledger)).unwrap();
     }
-    let before = Ledger { members: (1..=5).map(|number| (7, number)).collect(), ..speaking() };
+    let before = FleetAlertRecord { members: (1..=5).map(|number| (7, number)).collect(), ..speaking() };
     writeln!(told, "=== many more\n{}", fleet(25, &before)).unwrap();
     writeln!(told, "=== many are well again\n{}", fleet(0, &speaking())).unwrap();
-    golden::check("alarms.md", &told);
+    golden::check("alerts.md", &told);
 }
 
 /// One comment speaks for one of them, since long ago.
-fn speaking() -> Ledger {
-    Ledger { members: [(7, 1)].into(), raised_at: Some(at(0)), said_at: Some(at(0)), ..Ledger::default() }
+fn speaking() -> FleetAlertRecord {
+    FleetAlertRecord {
+        members: [(7, 1)].into(),
+        firing_since: Some(at(0)),
+        published_at: Some(at(0)),
+        ..FleetAlertRecord::default()
+    }
 }
 
 /// What is said for so many of thirty.
-fn fleet(bad: usize, ledger: &Ledger) -> String {
+fn fleet(bad: usize, ledger: &FleetAlertRecord) -> String {
     let (muster, here) = musters(&due(bad), 30);
-    match muster.orders(ledger, &here).change {
-        Some(Change::PostFleetAlarm { issue: _, notice, memory: _ }) => notice.render(),
+    match muster.schedule(ledger, &here).change {
+        Some(Change::PostFleetAlert { issue: _, notice, memory: _ }) => notice.render(),
         change => panic!("one comment for many was expected: {change:?}"),
     }
 }

@@ -1,10 +1,10 @@
 //! Checkouts in that world: git, what lies in staging, and what is in a worktree.
 
 use crate::laws::world::World;
-use lazarus::mission::cell::Sighting;
+use lazarus::mission::cell::CellObservation;
 use lazarus::mission::cell::checkout::{Placement, WorktreeSite, placement};
 use lazarus::mission::cell::worktree::{CheckedOut, DirectoryId, Placing, WorktreeSource};
-use lazarus::mission::identity::Commit;
+use lazarus::mission::identity::CommitId;
 use lazarus::mission::observation::Observation;
 use lazarus::mission::record::Record;
 use serde_json::json;
@@ -46,19 +46,19 @@ impl World {
     }
 }
 
-fn commit() -> Commit {
-    Commit::parse(&"5a".repeat(20)).unwrap()
+fn commit() -> CommitId {
+    CommitId::parse(&"5a".repeat(20)).unwrap()
 }
 
 /// A worktree is empty here as long as no commit is told of it.
-fn site(there: Option<&Sighting>) -> WorktreeSite {
-    let Some(Sighting::Cell(cell)) = there else { return WorktreeSite::NoCell };
+fn site(there: Option<&CellObservation>) -> WorktreeSite {
+    let Some(CellObservation::Cell(cell)) = there else { return WorktreeSite::NoCell };
     let commit = cell.mission.as_ref().and_then(|mission| mission.get("worktree")?.get("commit")?.as_str());
     commit.map_or(WorktreeSite::Free, |_| WorktreeSite::Taken { directory: None })
 }
 
-fn note_commit(there: &mut Sighting, checked_out: &CheckedOut) {
-    let Sighting::Cell(cell) = there else { return };
+fn note_commit(there: &mut CellObservation, checked_out: &CheckedOut) {
+    let CellObservation::Cell(cell) = there else { return };
     if let Some(mission) = &mut cell.mission {
         let worktree = mission.entry("worktree").or_insert_with(|| json!({}));
         worktree["commit"] = checked_out.commit.to_string().into();

@@ -9,7 +9,7 @@ use lazarus::mission::plan::change::Change;
 use lazarus::mission::plan::missing_facts::MissingFacts;
 use lazarus::mission::plan::step::{Candidate, Simulation, Turn, preview, simulate};
 use lazarus::mission::record::IssueState;
-use lazarus::mission::status::lifecycle::Situation;
+use lazarus::mission::status::lifecycle::Lifecycle;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
@@ -116,7 +116,7 @@ fn what_another_root_has_taken_meanwhile_is_not_claimed() {
         world.meanwhile = Some(Meanwhile::AnotherTakesIt);
         let halves = world.pass();
         assert!(!halves.iter().any(|half| has_claim(&half.planned)), "another root has it");
-        assert!(matches!(Situation::of(&world.observed()), Situation::Elsewhere(..)));
+        assert!(matches!(Lifecycle::of(&world.observed()), Lifecycle::OwnedByOtherRoot(..)));
     }
 }
 
@@ -130,7 +130,7 @@ fn without_an_answer_a_claim_waits_and_nothing_else_does() {
         let made = |halves: Vec<Half>| -> Vec<String> {
             let made = halves.into_iter().flat_map(|half| half.made);
             let is_for_the_claim =
-                |change: &Change| change.is_claim() || matches!(change, Change::RememberComment { .. });
+                |change: &Change| change.is_claim() || matches!(change, Change::RecordComment { .. });
             made.filter(|change| !is_for_the_claim(change)).map(|change| change.to_string()).collect()
         };
         let halves = world.pass();
@@ -188,7 +188,7 @@ fn whoever_posted_second_takes_its_comment_back_in_the_same_turn() {
         let ours = world.comments.iter().filter(|comment| world.here.is_ours(comment.poster));
         let mut roots = ours.filter_map(|comment| comment.marker.as_ref()?.root);
         assert!(!roots.any(|root| world.here.is_this_root(root)), "no comment of ours names this root any more");
-        assert!(world.record.is_some_and(|record| record.elsewhere.is_some()));
+        assert!(world.record.is_some_and(|record| record.other_owner.is_some()));
         count.set(count.get() + 1);
     }
     assert!(count.get() > 20, "posts are drawn: {}", count.get());
@@ -220,11 +220,11 @@ fn what_a_preview_leads_to_needs_no_second_one() {
     let count = Cell::new(0);
     for_each_world(|_, world| {
         let seen = world.observed();
-        let is_seen = world.record.is_some() || world.issue.state != IssueState::Gone;
+        let is_seen = world.record.is_some() || world.issue.state != IssueState::Deleted;
         let Simulation { changes, mut after, situation, .. } = simulate(&seen);
         // Those need a second pass, as they do in the world.
         let is_first = |change: &Change| change.is_claim() || matches!(change, Change::RestoreCell { .. });
-        if !is_seen || seen.is_braked || situation == Situation::Missing || changes.iter().any(is_first) {
+        if !is_seen || seen.is_held || situation == Lifecycle::Missing || changes.iter().any(is_first) {
             return;
         }
         changes.iter().filter(|change| change.is_about_labels()).for_each(|change| make(&mut after, change));

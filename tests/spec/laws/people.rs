@@ -4,14 +4,14 @@ use crate::laws::world::{AUTHOR, STRANGER, World};
 use crate::support::cells::{at, beat, seconds};
 use crate::support::missions::{ROOT, body, comment, labelled};
 use fastrand::Rng;
-use lazarus::mission::alert::config::{Cause, Notify};
-use lazarus::mission::alert::state::{AlarmMarker, Intended, Kind, Raised};
+use lazarus::mission::alert::config::{AlertCause, Notify};
+use lazarus::mission::alert::state::{AlertIntent, AlertMarker, FiringAlert, Notification};
 use lazarus::mission::approval::policy::{ApprovalMode, ApprovalPolicy};
 use lazarus::mission::cell::json_file::Flaw;
-use lazarus::mission::cell::{CellFacts, Failure, FileKind, Part, Sight, Sighting};
-use lazarus::mission::fleet::admission::{Admission, Limit};
+use lazarus::mission::cell::{CellFacts, CellObservation, FileKind, Part, PartObservation, ReadFailure};
+use lazarus::mission::fleet::admission::{Admission, CapacityLimit};
 use lazarus::mission::identity::{MissionId, RepositoryPattern};
-use lazarus::mission::observation::{Allowance, AttachedLabel, CommentFacts, Origin, Take};
+use lazarus::mission::observation::{AlertPermit, AttachedLabel, CommentFacts, Origin, Take};
 use lazarus::mission::record::{IssueKey, IssueState};
 use lazarus::mission::status::label::Label;
 use lazarus::mission::status::marker::Marker;
@@ -35,7 +35,7 @@ const ORIGINS: [Origin; 4] =
     [Origin::Found { is_private: false }, Origin::Found { is_private: true }, Origin::NotFound, Origin::Unanswered];
 
 const ROOM: [Admission; 3] =
-    [Admission::Admitted, Admission::Full(Limit::FreeBytes(1)), Admission::Full(Limit::Cells(3))];
+    [Admission::Admitted, Admission::Full(CapacityLimit::FreeBytes(1)), Admission::Full(CapacityLimit::Cells(3))];
 
 fn any<T: Copy>(random: &mut Rng, choices: &[T]) -> T {
     choices[random.usize(..choices.len())]
@@ -52,7 +52,7 @@ pub(super) fn world(random: &mut Rng) -> World {
     }
     if random.bool() {
         let adopted = MissionId::parse(ADOPTED).unwrap();
-        world.cells.insert(adopted, Sighting::Cell(Box::new(worked_in(random, CellFacts::empty()))));
+        world.cells.insert(adopted, CellObservation::Cell(Box::new(worked_in(random, CellFacts::empty()))));
     }
     let mut writer = Rng::with_seed(random.clone().u64(..));
     for _ in 0..random.u8(..8) {
@@ -85,14 +85,14 @@ fn settings(random: &mut Rng, world: &mut World) {
     here.approval = ApprovalPolicy { mode, authors, approvers: some(random, &[MAINTAINER]) };
     here.notify = notify(random);
     world.allowance =
-        any(random, &[Allowance::Granted { others: 0 }, Allowance::Granted { others: 2 }, Allowance::Held]);
+        any(random, &[AlertPermit::Granted { others: 0 }, AlertPermit::Granted { others: 2 }, AlertPermit::Denied]);
     world.origin = any(random, &ORIGINS);
     world.is_git_well = random.u8(..5) > 0;
 }
 
 /// What raises alarms, if anything does.
 fn notify(random: &mut Rng) -> Notify {
-    let on = Cause::ALL.into_iter().filter(|_| random.bool()).collect();
+    let on = AlertCause::ALL.into_iter().filter(|_| random.bool()).collect();
     let after = seconds(any(random, &[0, 0, 300]));
     let repeat = any(random, &[None, Some(seconds(100))]);
     let notify = Notify { on, after, repeat, ..Notify::default() };
@@ -143,7 +143,7 @@ fn another_says(random: &mut Rng, world: &mut World) {
         id,
         poster,
         marker,
-        alarm: None,
+        alert: None,
         body_sha256,
         created_at: now,
         updated_at: now,
@@ -166,15 +166,15 @@ fn disturb(random: &mut Rng, world: &mut World) {
         9 => take_off(random, world),
         10 => world.issue.due_at = any(random, &[None, Some(at(300)), Some(at(700))]),
         11..=13 => world.issue.state = any(random, &[IssueState::Open, IssueState::Closed]),
-        14 if world.record.is_some() => world.issue.state = IssueState::Gone,
+        14 if world.record.is_some() => world.issue.state = IssueState::Deleted,
         15 | 16 => on_the_disk(random, world),
         17 => in_the_archive(random, world),
-        18 => world.blind = any(random, &[None, None, Some(Failure::Io), Some(Failure::Permission)]),
+        18 => world.blind = any(random, &[None, None, Some(ReadFailure::Io), Some(ReadFailure::Permission)]),
         19 => around(random, world),
         20 if random.bool() => another_says(random, world),
         21 if random.bool() => world.comments.retain(|_| random.bool()),
         22 => world.is_one_of_many = true,
-        23 => world.allowance = any(random, &[Allowance::Granted { others: 0 }, Allowance::Held]),
+        23 => world.allowance = any(random, &[AlertPermit::Granted { others: 0 }, AlertPermit::Denied]),
         24 => world.here.notify = notify(random),
         25 => lose_an_alarm(random, world),
         _ => world.here.now = at(random.i64(0..1_000)),
@@ -185,12 +185,12 @@ fn disturb(random: &mut Rng, world: &mut World) {
 fn lose_an_alarm(random: &mut Rng, world: &mut World) {
     let seen = world.glanced();
     let Some(record) = world.record.as_mut().filter(|record| record.binding.is_some()) else { return };
-    let kind = any(random, &[Kind::Raised, Kind::Repeated, Kind::Over]);
+    let kind = any(random, &[Notification::Firing, Notification::Reminder, Notification::Resolved]);
     let at = world.here.now;
-    let alarm = Raised { at, since: at, cause: any(random, &Cause::ALL) };
-    record.alarm.intended = Some(Intended { kind, at, alarm });
+    let alarm = FiringAlert { at, since: at, cause: any(random, &AlertCause::ALL) };
+    record.alert.intent = Some(AlertIntent { kind, at, alert: alarm });
     if random.bool() {
-        let marker = AlarmMarker { kind, mission: Some(seen.mission_id), root: seen.here.root, at };
+        let marker = AlertMarker { kind, mission: Some(seen.mission_id), root: seen.here.root, at };
         world.sound(marker);
     }
 }
@@ -211,7 +211,7 @@ fn tamper(random: &mut Rng, world: &mut World) {
 /// Somebody puts a label on. It is an approval if they may give one and have seen what it is for.
 fn click(random: &mut Rng, world: &mut World, name: &str) {
     let who = any(random, &PEOPLE);
-    if world.issue.labels.iter().any(|label| label.name == name) || world.issue.state == IssueState::Gone {
+    if world.issue.labels.iter().any(|label| label.name == name) || world.issue.state == IssueState::Deleted {
         return;
     }
     let scope = name.split('/').next().unwrap();
@@ -246,13 +246,15 @@ fn on_the_disk(random: &mut Rng, world: &mut World) {
     let id = world.glanced().mission_id;
     let there = world.cells.remove(&id);
     let cell = match &there {
-        Some(Sighting::Cell(cell)) => (**cell).clone(),
-        Some(Sighting::Absent | Sighting::NotADirectory(_) | Sighting::Failed(_)) | None => CellFacts::empty(),
+        Some(CellObservation::Cell(cell)) => (**cell).clone(),
+        Some(CellObservation::Absent | CellObservation::NotADirectory(_) | CellObservation::Failed(_)) | None => {
+            CellFacts::empty()
+        }
     };
     match random.u8(..10) {
         0 => {}
-        1 => drop(world.cells.insert(id, Sighting::NotADirectory(FileKind::File))),
-        _ => drop(world.cells.insert(id, Sighting::Cell(Box::new(worked_in(random, cell))))),
+        1 => drop(world.cells.insert(id, CellObservation::NotADirectory(FileKind::File))),
+        _ => drop(world.cells.insert(id, CellObservation::Cell(Box::new(worked_in(random, cell))))),
     }
 }
 
@@ -272,19 +274,20 @@ fn worked_in(random: &mut Rng, before: CellFacts) -> CellFacts {
 
 fn spoil(random: &mut Rng, cell: &mut CellFacts) {
     let part = Part::ALL[random.usize(..Part::ALL.len())];
-    let failure = Sight::Failed(any(random, &[Failure::Permission, Failure::Io, Failure::Timeout]));
-    let flaws = [Sight::WrongType(FileKind::Link), Sight::Unreadable(Flaw::NotJson), failure];
-    cell.see(part, if random.bool() { Sight::Missing } else { any(random, &flaws) });
+    let failure =
+        PartObservation::Failed(any(random, &[ReadFailure::Permission, ReadFailure::Io, ReadFailure::Timeout]));
+    let flaws = [PartObservation::WrongType(FileKind::Link), PartObservation::Unreadable(Flaw::NotJson), failure];
+    cell.see(part, if random.bool() { PartObservation::Missing } else { any(random, &flaws) });
     for child in Part::ALL.into_iter().filter(|child| child.parent() == Some(part)) {
-        cell.see(child, Sight::Missing);
+        cell.see(child, PartObservation::Missing);
     }
-    if *cell.part(Part::Heartbeat) != Sight::Present {
+    if *cell.part(Part::Heartbeat) != PartObservation::Present {
         cell.heartbeat = None;
     }
-    if *cell.part(Part::Mission) != Sight::Present {
+    if *cell.part(Part::Mission) != PartObservation::Present {
         cell.mission = None;
     }
-    if *cell.part(Part::Cell) != Sight::Present {
+    if *cell.part(Part::Cell) != PartObservation::Present {
         cell.config = None;
     }
 }
@@ -296,8 +299,10 @@ fn in_the_archive(random: &mut Rng, world: &mut World) {
         world.archives.remove(&name);
         return;
     }
-    let something =
-        [Sighting::NotADirectory(FileKind::File), Sighting::Cell(Box::new(worked_in(random, CellFacts::empty())))];
+    let something = [
+        CellObservation::NotADirectory(FileKind::File),
+        CellObservation::Cell(Box::new(worked_in(random, CellFacts::empty()))),
+    ];
     world.cells.entry(name.mission_id).or_insert_with(|| something[random.usize(..2)].clone());
 }
 

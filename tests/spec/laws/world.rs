@@ -2,25 +2,25 @@
 
 use crate::support::cells::{at, seconds};
 use crate::support::missions::{body, make, proposal};
-use lazarus::mission::alert::state::AlarmMarker;
+use lazarus::mission::alert::state::AlertMarker;
 use lazarus::mission::cell::archive::ArchiveName;
 use lazarus::mission::cell::worktree::DirectoryId;
-use lazarus::mission::cell::{Failure, Sighting};
+use lazarus::mission::cell::{CellObservation, ReadFailure};
 use lazarus::mission::fleet::admission::Admission;
 use lazarus::mission::fleet::mass_change_guard::{Closing, Guarded, has_cell, held, held_closings};
 use lazarus::mission::identity::MissionId;
 use lazarus::mission::observation::{
-    Allowance, CommentFacts, Comments, Here, IssueFacts, LabelEvent, Observation, Origin, Timeline,
+    AlertPermit, CommentFacts, Comments, IssueFacts, LabelEvent, Observation, Origin, PassContext, Timeline,
 };
 use lazarus::mission::person::Person;
 use lazarus::mission::plan::change::Change;
 use lazarus::mission::plan::missing_facts::MissingFacts;
-use lazarus::mission::plan::project::expected;
+use lazarus::mission::plan::project::project;
 use lazarus::mission::plan::step::{Candidate, Step};
 use lazarus::mission::record::{IssueKey, IssueState, Record};
 use lazarus::mission::status::comment::{marker, render};
 use lazarus::mission::status::label::Label;
-use lazarus::mission::status::lifecycle::Situation;
+use lazarus::mission::status::lifecycle::Lifecycle;
 use lazarus::mission::status::view::Status;
 use lazarus::mission::status::written::Written;
 use lazarus::mission::text::sha256;
@@ -37,22 +37,22 @@ pub(super) const STRANGER: i64 = 9;
 /// All there is. Its parts are changed by people, by wizards and by passes.
 #[derive(Clone)]
 pub(super) struct World {
-    pub(super) here: Here,
+    pub(super) here: PassContext,
     pub(super) issue: IssueFacts,
     pub(super) comments: Vec<CommentFacts>,
     pub(super) timeline: Vec<LabelEvent>,
     pub(super) forge_now: Timestamp,
     pub(super) origin: Origin,
     pub(super) record: Option<Record>,
-    pub(super) cells: BTreeMap<MissionId, Sighting>,
-    pub(super) archives: BTreeMap<ArchiveName, Sighting>,
+    pub(super) cells: BTreeMap<MissionId, CellObservation>,
+    pub(super) archives: BTreeMap<ArchiveName, CellObservation>,
     /// Why nothing on the disk can be seen, if so.
-    pub(super) blind: Option<Failure>,
+    pub(super) blind: Option<ReadFailure>,
     /// Cells that belong to another issue.
     pub(super) owned: BTreeMap<MissionId, IssueKey>,
     pub(super) admission: Admission,
     /// Whether it may raise an alarm now.
-    pub(super) allowance: Allowance,
+    pub(super) allowance: AlertPermit,
     /// Whether many others turn together with this one.
     pub(super) is_one_of_many: bool,
     /// Whether a checkout succeeds.
@@ -111,7 +111,7 @@ impl World {
             blind: None,
             owned: BTreeMap::new(),
             admission: Admission::Admitted,
-            allowance: Allowance::Granted { others: 0 },
+            allowance: AlertPermit::Granted { others: 0 },
             is_one_of_many: false,
             is_git_well: true,
             asks: BTreeMap::new(),
@@ -127,18 +127,18 @@ impl World {
 
     /// What disk and memory tell.
     pub(super) fn glanced(&self) -> Observation {
-        self.glanced_from(Here { effort: Arc::default(), ..self.here.clone() })
+        self.glanced_from(PassContext { effort: Arc::default(), ..self.here.clone() })
     }
 
-    fn glanced_from(&self, here: Here) -> Observation {
+    fn glanced_from(&self, here: PassContext) -> Observation {
         let issue = match (&self.record, self.issue.state) {
-            (Some(record), IssueState::Gone) => IssueFacts::gone(record, self.here.now),
+            (Some(record), IssueState::Deleted) => IssueFacts::deleted(record, self.here.now),
             _ => IssueFacts { comments: i64::try_from(self.comments.len()).unwrap(), ..self.issue.clone() },
         };
         let mut seen = Observation::new(Arc::new(here), issue, self.record.clone());
         seen.sighting = self.look(seen.mission_id);
         let record = self.record.as_ref();
-        let has_moved = record.is_some_and(|record| record.archive.is_some() || record.elsewhere.is_some());
+        let has_moved = record.is_some_and(|record| record.archive.is_some() || record.other_owner.is_some());
         if seen.binding().is_some() && (has_moved || !seen.issue.is_open()) {
             let kept = record.and_then(|record| record.archive);
             seen.archive.kept = kept.and_then(|name| self.archives.get(&name)).cloned();
@@ -148,26 +148,26 @@ impl World {
         }
         seen.owner = self.owned.get(&seen.mission_id).cloned();
         seen.admission = self.admission;
-        seen.allowance = self.allowance;
+        seen.alert_permit = self.allowance;
         seen
     }
 
-    fn look(&self, mission_id: MissionId) -> Sighting {
-        let there = || self.cells.get(&mission_id).cloned().unwrap_or(Sighting::Absent);
-        self.blind.map_or_else(there, Sighting::Failed)
+    fn look(&self, mission_id: MissionId) -> CellObservation {
+        let there = || self.cells.get(&mission_id).cloned().unwrap_or(CellObservation::Absent);
+        self.blind.map_or_else(there, CellObservation::Failed)
     }
 
     /// The same, with what the forge answers where the plan depends on it.
     pub(super) fn observed(&self) -> Observation {
-        let here = Here { effort: Arc::default(), ..self.here.clone() };
+        let here = PassContext { effort: Arc::default(), ..self.here.clone() };
         self.candidate(here).0.seen
     }
 
     /// A mission whose turn is about to begin, with all facts that it asks for, and how often it was told some.
-    fn candidate(&self, here: Here) -> (Candidate, u64) {
+    fn candidate(&self, here: PassContext) -> (Candidate, u64) {
         let mut candidate = Candidate::new(self.glanced_from(here));
         if self.is_one_of_many {
-            candidate.seen.is_braked = is_degrading(&mut candidate);
+            candidate.seen.is_held = is_degrading(&mut candidate);
         }
         let mut facts = 0;
         loop {
@@ -222,10 +222,10 @@ impl World {
     }
 
     fn turn(&mut self, mut order: impl FnMut(&mut Vec<Change>), fails: impl Fn(&Change) -> bool) -> (Vec<Half>, u64) {
-        if self.record.is_none() && self.issue.state == IssueState::Gone {
+        if self.record.is_none() && self.issue.state == IssueState::Deleted {
             return (Vec::new(), 0);
         }
-        self.told_gone = if self.issue.state == IssueState::Gone { self.told_gone + 1 } else { 0 };
+        self.told_gone = if self.issue.state == IssueState::Deleted { self.told_gone + 1 } else { 0 };
         let (mut candidate, mut facts) = self.candidate(self.here.clone());
         let (mut halves, mut asked) = (Vec::new(), Vec::new());
         loop {
@@ -278,11 +278,11 @@ impl World {
             Change::AddLabels { .. }
             | Change::RemoveLabel { .. }
             | Change::ReplaceLabels { .. }
-            | Change::RememberComment { .. }
-            | Change::RememberAlarm { .. }
-            | Change::RememberFailure { .. }
-            | Change::Remember { .. } => self.write_down(before, change),
-            Change::PostAlarm { issue: _, notice, memory: _ } => {
+            | Change::RecordComment { .. }
+            | Change::RecordAlert { .. }
+            | Change::RecordFailure { .. }
+            | Change::WriteRecord { .. } => self.write_down(before, change),
+            Change::PostAlert { issue: _, notice, memory: _ } => {
                 self.sound(notice.marker());
                 self.write_down(before, change);
             }
@@ -290,8 +290,8 @@ impl World {
             | Change::UpdateRoot { .. }
             | Change::CreateLabel { .. }
             | Change::CorrectLabel { .. }
-            | Change::PostFleetAlarm { .. }
-            | Change::RememberFleet { .. } => panic!("no plan for a mission holds this: {change}"),
+            | Change::PostFleetAlert { .. }
+            | Change::RecordFleetAlert { .. } => panic!("no plan for a mission holds this: {change}"),
         }
         true
     }
@@ -320,7 +320,7 @@ impl World {
     }
 
     /// An alarm is one new comment.
-    pub(super) fn sound(&mut self, marker: AlarmMarker) {
+    pub(super) fn sound(&mut self, marker: AlertMarker) {
         let (poster, now, alarm) = (self.here.me, self.forge_now, Some(marker));
         let id = self.next_id;
         let body_sha256 = sha256(&format!("{id}, an alarm"));
@@ -328,7 +328,7 @@ impl World {
             id,
             poster,
             marker: None,
-            alarm,
+            alert: alarm,
             body_sha256,
             created_at: now,
             updated_at: now,
@@ -359,7 +359,7 @@ impl World {
     fn say(&mut self, id: i64, status: &Status) -> Written {
         let (poster, now) = (self.here.me, self.forge_now);
         let (marker, body_sha256) = (Some(marker(&self.here, status)), sha256(&render(&self.here, status)));
-        self.asks.insert(id, status.asks());
+        self.asks.insert(id, status.requested_digest());
         self.left.insert(id, body_sha256.clone());
         let written = Written { id, body_sha256: body_sha256.clone(), updated_at: now };
         if let Some(ours) = self.comments.iter_mut().find(|comment| comment.id == id) {
@@ -370,23 +370,31 @@ impl World {
             (ours.marker, ours.body_sha256, ours.updated_at) = (marker, body_sha256, now);
         } else {
             let (alarm, created_at) = (None, now);
-            self.comments.push(CommentFacts { id, poster, marker, alarm, body_sha256, created_at, updated_at: now });
+            self.comments.push(CommentFacts {
+                id,
+                poster,
+                marker,
+                alert: alarm,
+                body_sha256,
+                created_at,
+                updated_at: now,
+            });
         }
         written
     }
 
     fn change_disk(&mut self, before: &Observation, change: &Change) {
         assert!(self.blind.is_none() || matches!(change, Change::BindCell { .. }), "{change}: nobody can see there");
-        let mut after = expected(before, std::slice::from_ref(change));
+        let mut after = project(before, std::slice::from_ref(change));
         let id = before.mission_id;
-        if let Change::CreateCell { papers, worktree, record: _ } = change {
-            assert_eq!((&before.sighting, papers.mission_id), (&Sighting::Absent, id), "{change}");
+        if let Change::CreateCell { manifest, worktree, record: _ } = change {
+            assert_eq!((&before.sighting, manifest.mission_id), (&CellObservation::Absent, id), "{change}");
             self.take_staged(&mut after, worktree.as_ref());
         }
-        if let Change::ArchiveCell { papers: _, name, record: _ } = change {
+        if let Change::ArchiveCell { manifest: _, name, record: _ } = change {
             self.archive(id, *name);
         }
-        if let Change::RestoreCell { papers: _, name, displaced, missing: _, record: _ } = change {
+        if let Change::RestoreCell { manifest: _, name, displaced, missing: _, record: _ } = change {
             if let Some(displaced) = displaced {
                 self.archive(id, *displaced);
             }
@@ -395,9 +403,11 @@ impl World {
         }
         self.record = after.record;
         match after.sighting {
-            Sighting::Absent => drop(self.cells.remove(&id)),
-            Sighting::Failed(_) => {}
-            there @ (Sighting::NotADirectory(_) | Sighting::Cell(_)) => drop(self.cells.insert(id, there)),
+            CellObservation::Absent => drop(self.cells.remove(&id)),
+            CellObservation::Failed(_) => {}
+            there @ (CellObservation::NotADirectory(_) | CellObservation::Cell(_)) => {
+                drop(self.cells.insert(id, there))
+            }
         }
     }
 
@@ -408,7 +418,7 @@ impl World {
 
     /// Whether a pass more has to look, before it is believed or confirmed what the last one has seen or said.
     pub(super) fn waits(halves: &[Half]) -> bool {
-        let is_waiting = |half: &Half| half.seen.is_braked || matches!(Situation::of(&half.seen), Situation::Missing);
+        let is_waiting = |half: &Half| half.seen.is_held || matches!(Lifecycle::of(&half.seen), Lifecycle::Missing);
         // What came back gets in the next pass the repository that was asked for meanwhile.
         let is_first = |change: &Change| change.is_claim() || matches!(change, Change::RestoreCell { .. });
         halves.iter().any(|half| is_waiting(half) || half.made.iter().any(is_first))
@@ -433,7 +443,7 @@ impl World {
 /// Whether it would be held back, were it one of many.
 fn is_degrading(candidate: &mut Candidate) -> bool {
     let was_open = candidate.seen.record.as_ref().is_some_and(|record| record.state == IssueState::Open);
-    let is_deleted = matches!(candidate.situation(), Situation::Gone(_));
+    let is_deleted = matches!(candidate.situation(), Lifecycle::Deleted(_));
     let guarded = Guarded::of(&candidate.seen);
     let is_held = guarded.is_some_and(|mission| !held((0..5).map(|at| (at, mission))).is_empty());
     let is_closing = candidate.seen.record.as_ref().is_some_and(|record| {

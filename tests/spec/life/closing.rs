@@ -77,7 +77,7 @@ async fn a_wizard_that_beats_keeps_its_cell_until_the_grace_has_passed(forge: Fo
     pass(&host, &repository, long).await;
     assert_eq!(repository.labels(number).await, ["kind/mission-proposal", "mission/closed"]);
     assert_eq!(host.cell(), cell, "the floor stays under a wizard at work");
-    assert!(read(&cell, "meta/mission.json").contains("\"status\": \"closed\""), "its papers tell it");
+    assert!(read(&cell, "meta/mission.json").contains("\"status\": \"closed\""), "its manifest tell it");
     assert!(repository.comment(number).await.contains("since its wizard still beats: until it is silent, or until "));
     assert_eq!(changes(&pass(&host, &repository, long).await), 0);
     // A file that is open goes on where it is.

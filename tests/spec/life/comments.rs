@@ -8,21 +8,21 @@ use crate::support::cells::{at, beaten, whole};
 use crate::support::golden;
 use crate::support::missions::{active, body, edit, planned_cell, proposal, settled};
 use lazarus::mission::cell::worktree::CANNOT_BE_HAD;
-use lazarus::mission::cell::{FileKind, Sighting};
-use lazarus::mission::fleet::admission::{Admission, Limit};
+use lazarus::mission::cell::{CellObservation, FileKind};
+use lazarus::mission::fleet::admission::{Admission, CapacityLimit};
 use lazarus::mission::observation::{Comments, Observation};
-use lazarus::mission::plan::project::expected;
+use lazarus::mission::plan::project::project;
 use lazarus::mission::status::comment::render;
 use lazarus::mission::status::compose::status;
 use lazarus::mission::status::label::Label;
-use lazarus::mission::status::lifecycle::Situation;
+use lazarus::mission::status::lifecycle::Lifecycle;
 use lazarus::mission::text::sha256;
 use std::fmt::Write;
 
 /// The comment after the first half of a pass, below the labels.
 fn said(observation: &Observation) -> String {
-    let after = expected(observation, &planned_cell(observation));
-    let (status, _) = status(&after, &Situation::of(&after)).unwrap();
+    let after = project(observation, &planned_cell(observation));
+    let (status, _) = status(&after, &Lifecycle::of(&after)).unwrap();
     let labels: Vec<String> = status.labels().iter().map(|label: &Label| label.name().into_owned()).collect();
     format!("[{}]\n{}", labels.join("] ["), render(&after.here, &status))
 }
@@ -39,7 +39,7 @@ fn edited(answers: &[(&str, &str)]) -> Observation {
     observation
 }
 
-fn adopted(sighting: Sighting) -> Observation {
+fn adopted(sighting: CellObservation) -> Observation {
     let mut observation = proposal(&[("Existing cell", "123e4567-e89b-12d3-a456-426614174000")]);
     observation.mission_id = observation.proposal().unwrap().spec.cell.unwrap();
     observation.sighting = sighting;
@@ -47,14 +47,14 @@ fn adopted(sighting: Sighting) -> Observation {
 }
 
 fn owned() -> Observation {
-    let mut observation = adopted(Sighting::Cell(Box::new(whole())));
+    let mut observation = adopted(CellObservation::Cell(Box::new(whole())));
     let mut owner = observation.issue.key.clone();
     (owner.number, owner.issue_id) = (3, 30);
     observation.owner = Some(owner);
     observation
 }
 
-fn full(limit: Limit) -> Observation {
+fn full(limit: CapacityLimit) -> Observation {
     let mut observation = proposal(&[]);
     observation.admission = Admission::Full(limit);
     observation
@@ -67,7 +67,7 @@ fn due(mut observation: Observation, seconds: i64) -> Observation {
 
 fn in_the_way() -> Observation {
     let mut observation = reopened();
-    observation.sighting = Sighting::NotADirectory(FileKind::File);
+    observation.sighting = CellObservation::NotADirectory(FileKind::File);
     observation
 }
 
@@ -94,11 +94,11 @@ fn every_turn_of_a_life_is_told_with_what_to_do_next() {
         ("a trusted author's, edited, with approvers", trusted_and_edited(&many, &[MAINTAINER])),
         ("approved, then edited", edited(&many)),
         ("approved, then edited back", edited(&[])),
-        ("asks for a cell that exists", adopted(Sighting::Cell(Box::new(whole())))),
-        ("asks for a cell that does not exist", adopted(Sighting::Absent)),
+        ("asks for a cell that exists", adopted(CellObservation::Cell(Box::new(whole())))),
+        ("asks for a cell that does not exist", adopted(CellObservation::Absent)),
         ("asks for a cell that belongs to another issue", owned()),
-        ("no space on the disk", full(Limit::FreeBytes(1 << 30))),
-        ("no inodes on the disk", full(Limit::FreeInodes(10_000))),
+        ("no space on the disk", full(CapacityLimit::FreeBytes(1 << 30))),
+        ("no inodes on the disk", full(CapacityLimit::FreeInodes(10_000))),
         ("with its worktree", checked_out(&book[..2])),
         (
             "with its worktree, then asks for another",
@@ -148,7 +148,7 @@ fn trusted_and_edited(answers: &[(&str, &str)], approvers: &[i64]) -> Observatio
 }
 
 fn trusted_without_room(answers: &[(&str, &str)]) -> Observation {
-    let mut observation = settled(trusted(full(Limit::Cells(1)), &[]));
+    let mut observation = settled(trusted(full(CapacityLimit::Cells(1)), &[]));
     edit(&mut observation, &body(answers));
     observation
 }

@@ -67,8 +67,8 @@ impl Stage {
     /// The cells of missions in the repository that stays, but for the one whose author blocks us.
     fn cells_that_beat(&self) -> Vec<PathBuf> {
         let is_silent = |cell: &PathBuf| {
-            let papers = std::fs::read_to_string(cell.join("meta/mission.json")).unwrap_or_default();
-            papers.contains("in silence")
+            let manifest = std::fs::read_to_string(cell.join("meta/mission.json")).unwrap_or_default();
+            manifest.contains("in silence")
         };
         self.host.cells().into_iter().filter(|cell| !is_silent(cell)).collect()
     }

@@ -5,15 +5,15 @@ use crate::support::cells::{at, beat, beaten, whole};
 use crate::support::missions::{ROOT, active, body, comment, edit, labelled, missing, planned_cell, proposal, settled};
 use lazarus::mission::approval::suspension::suspension;
 use lazarus::mission::cell::worktree::Worktree;
-use lazarus::mission::cell::{Failure, FileKind, Part, Sight, Sighting};
-use lazarus::mission::fleet::admission::{Admission, Limit};
+use lazarus::mission::cell::{CellObservation, FileKind, Part, PartObservation, ReadFailure};
+use lazarus::mission::fleet::admission::{Admission, CapacityLimit};
 use lazarus::mission::observation::{Comments, LabelEvent, Observation, Origin, Timeline};
 use lazarus::mission::plan::change::Change;
-use lazarus::mission::plan::project::expected;
+use lazarus::mission::plan::project::project;
 use lazarus::mission::plan::step::{preview, simulate};
 use lazarus::mission::record::IssueState;
 use lazarus::mission::status::label::Label;
-use lazarus::mission::status::lifecycle::Situation;
+use lazarus::mission::status::lifecycle::Lifecycle;
 use lazarus::mission::status::phase::Phase;
 
 fn planned(observation: &Observation) -> Vec<&'static str> {
@@ -33,7 +33,7 @@ fn an_ended_mission_moves_its_cell_when_nobody_works_in_it() {
         assert_eq!(planned(&closed(cell)), planned_kinds, "{name}");
     }
     let mut unseen = closed(beaten(-10, "working"));
-    unseen.sighting = Sighting::Failed(lazarus::mission::cell::Failure::Io);
+    unseen.sighting = CellObservation::Failed(lazarus::mission::cell::ReadFailure::Io);
     assert_eq!(planned(&unseen), [""; 0], "what we cannot see may be at work");
 }
 
@@ -41,12 +41,12 @@ fn an_ended_mission_moves_its_cell_when_nobody_works_in_it() {
 fn a_pause_holds_back_every_repair_and_nothing_else() {
     for part in Part::ALL {
         let mut paused = suspended(beaten(-10, "working"));
-        let Sighting::Cell(cell) = &mut paused.sighting else { unreachable!() };
-        cell.see(part, Sight::Missing);
+        let CellObservation::Cell(cell) = &mut paused.sighting else { unreachable!() };
+        cell.see(part, PartObservation::Missing);
         assert!(!planned(&paused).contains(&"restore-part"), "{part:?}");
     }
     let mut vanished = suspended(beaten(-10, "working"));
-    vanished.sighting = Sighting::Absent;
+    vanished.sighting = CellObservation::Absent;
     assert_eq!(planned(&vanished), [""; 0]);
     // And every checkout, though the repository could be had.
     let cell = || beaten(-10, "working");
@@ -110,12 +110,12 @@ fn a_pause_does_not_outlive_the_end_of_its_mission_though_its_label_is_still_the
 fn a_worktree_that_was_filled_is_never_made_again_in_a_cell_that_stands() {
     let book = [("Repository", "wizards/spellbook"), ("Ref", "main")];
     let mut lost = checked_out(&book);
-    let Sighting::Cell(cell) = &mut lost.sighting else { unreachable!() };
-    cell.see(Part::Worktree, Sight::Missing);
+    let CellObservation::Cell(cell) = &mut lost.sighting else { unreachable!() };
+    cell.see(Part::Worktree, PartObservation::Missing);
     assert!(!planned(&lost).contains(&"restore-part") && !planned(&lost).contains(&"check-out"));
     // A cell that has vanished whole is made again with all that it had.
     let mut vanished = checked_out(&book);
-    vanished.sighting = Sighting::Absent;
+    vanished.sighting = CellObservation::Absent;
     assert_eq!(planned(&vanished), ["check-out", "create-cell"]);
 }
 
@@ -140,7 +140,7 @@ fn no_repository_is_asked_about_where_no_worktree_can_be_filled() {
     edit(&mut asking, &body(&[("Repository", "wizards/spellbook")]));
     asking.origin = Origin::Unasked;
     assert_eq!(missing(&asking).origin.map(|name| name.to_string()).as_deref(), Some("wizards/spellbook"));
-    for there in [Sighting::NotADirectory(FileKind::File), Sighting::Failed(Failure::Io)] {
+    for there in [CellObservation::NotADirectory(FileKind::File), CellObservation::Failed(ReadFailure::Io)] {
         asking.sighting = there;
         assert_eq!(missing(&asking).origin, None);
     }
@@ -176,7 +176,7 @@ fn a_preview_takes_no_click_for_the_answer_to_a_question_that_is_still_to_be_pos
         let simulation = simulate(&clicked);
         let kinds: Vec<&str> = simulation.changes.iter().map(Change::kind).collect();
         assert_eq!(kinds, ["add-labels", "post-comment", "remember"], "{seconds}");
-        assert!(matches!(simulation.situation, Situation::Waits(_)), "{seconds}: {:?}", simulation.situation);
+        assert!(matches!(simulation.situation, Lifecycle::Waits(_)), "{seconds}: {:?}", simulation.situation);
     }
 }
 
@@ -205,7 +205,7 @@ fn what_was_approved_is_remembered_before_the_comment_is_edited() {
     edit(&mut edited, &body(&[("Wizard", "circe")]));
     let approved = clicked(settled(edited), MAINTAINER, 5);
     assert_eq!(planned(&approved), ["bind-cell", "update-file"]);
-    let after = expected(&approved, &planned_cell(&approved));
+    let after = project(&approved, &planned_cell(&approved));
     assert!(after.record.unwrap().approval.is_some());
     assert_eq!(preview(&settled(approved)), []);
 }
@@ -231,9 +231,9 @@ fn a_failed_checkout_waits_longer_each_time_but_not_for_another_ref() {
 #[test]
 fn an_approval_is_remembered_before_the_comment_is_edited() {
     let mut full = clicked(settled(in_label_mode(proposal(&[]), &[])), MAINTAINER, 5);
-    full.admission = Admission::Full(Limit::Cells(1));
+    full.admission = Admission::Full(CapacityLimit::Cells(1));
     assert_eq!(planned(&full), ["remember"]);
-    let after = expected(&full, &planned_cell(&full));
+    let after = project(&full, &planned_cell(&full));
     assert!(after.record.as_ref().is_some_and(|record| record.approval.is_some()));
     assert_eq!(planned(&after), [""; 0]);
 }

@@ -4,9 +4,9 @@ use crate::support::cells::{at, beaten, seconds};
 use crate::support::missions::{active, body, edit, labelled, proposal, settled};
 use lazarus::mission::approval::policy::{ApprovalMode, ApprovalPolicy};
 use lazarus::mission::cell::worktree::{CheckedOut, FailedCheckout, WorktreeSource};
-use lazarus::mission::cell::{CellFacts, Sighting};
-use lazarus::mission::identity::Commit;
-use lazarus::mission::observation::{CommentFacts, Comments, Here, LabelEvent, Observation, Timeline};
+use lazarus::mission::cell::{CellFacts, CellObservation};
+use lazarus::mission::identity::CommitId;
+use lazarus::mission::observation::{CommentFacts, Comments, LabelEvent, Observation, PassContext, Timeline};
 use lazarus::mission::person::Person;
 use lazarus::mission::record::{IssueState, Suspension};
 use lazarus::mission::status::label::Label;
@@ -18,7 +18,7 @@ pub(crate) const AUTHOR: i64 = 4;
 /// Somebody who may set labels.
 pub(crate) const MAINTAINER: i64 = 5;
 
-pub(crate) fn here(mut observation: Observation, change: impl FnOnce(&mut Here)) -> Observation {
+pub(crate) fn here(mut observation: Observation, change: impl FnOnce(&mut PassContext)) -> Observation {
     let mut here = (*observation.here).clone();
     change(&mut here);
     observation.here = Arc::new(here);
@@ -43,7 +43,7 @@ pub(crate) fn clicked(mut observation: Observation, who: i64, seconds: i64) -> O
 }
 
 /// Our comment as we left it, edited since it was posted.
-pub(crate) fn as_left(observation: &Observation, spoken: &lazarus::mission::record::Spoken) -> CommentFacts {
+pub(crate) fn as_left(observation: &Observation, spoken: &lazarus::mission::record::StatusComment) -> CommentFacts {
     let marker = lazarus::mission::status::marker::Marker {
         mission: observation.binding().map(|binding| binding.mission_id),
         root: observation.binding().and(observation.here.root),
@@ -52,7 +52,7 @@ pub(crate) fn as_left(observation: &Observation, spoken: &lazarus::mission::reco
     };
     let (poster, updated_at) = (observation.here.me, spoken.updated_at.unwrap());
     let (created_at, body_sha256) = (updated_at.plus(seconds(-10)), spoken.body_sha256.clone().unwrap());
-    CommentFacts { id: spoken.id, poster, marker: Some(marker), alarm: None, body_sha256, created_at, updated_at }
+    CommentFacts { id: spoken.id, poster, marker: Some(marker), alert: None, body_sha256, created_at, updated_at }
 }
 
 pub(crate) fn event(label: Label, who: i64, seconds: i64) -> LabelEvent {
@@ -81,7 +81,7 @@ pub(crate) fn suspended(cell: CellFacts) -> Observation {
     if let Some(record) = &mut observation.record {
         let by = Person { id: MAINTAINER, login: "merlin".to_owned() };
         record.suspension = Some(Suspension { since: at(-60), by, until: None });
-        if let Some(said) = &mut record.said {
+        if let Some(said) = &mut record.published {
             said.phase = Phase::Suspended;
         }
     }
@@ -97,7 +97,7 @@ pub(crate) fn spellbook() -> WorktreeSource {
 pub(crate) fn checked_out(answers: &[(&str, &str)]) -> Observation {
     let mut observation = with_spellbook();
     if let Some(record) = &mut observation.record {
-        let commit = Commit::parse(&"5a".repeat(20)).unwrap();
+        let commit = CommitId::parse(&"5a".repeat(20)).unwrap();
         record.worktree.failed = None;
         record.worktree.checked_out = Some(CheckedOut { source: spellbook(), commit });
     }
@@ -117,7 +117,7 @@ pub(crate) fn not_checked_out(why: &str) -> Observation {
 
 fn with_spellbook() -> Observation {
     let mut observation = settled(proposal(&[("Repository", "wizards/spellbook"), ("Ref", "main")]));
-    if let Sighting::Cell(cell) = &mut observation.sighting {
+    if let CellObservation::Cell(cell) = &mut observation.sighting {
         cell.heartbeat = beaten(-10, "working").heartbeat;
     }
     settled(observation)

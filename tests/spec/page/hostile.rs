@@ -5,7 +5,7 @@ use crate::page::scene::{before, fleet_of, id, mission, unwell};
 use lazarus::engine::snapshot::{GatewayState, GatewayView, IssueView, MissionView, Snapshot};
 use lazarus::http::page;
 use lazarus::mission::identity::{ForgeUrl, GatewayName, WizardName};
-use lazarus::mission::record::Happened;
+use lazarus::mission::record::Event;
 use lazarus::mission::text::without_invisible;
 
 /// Each would set the title or add an element with the id `pwned`, if anything of it were alive.
@@ -74,7 +74,7 @@ pub(super) fn bewitched(number: i64, text: &str) -> MissionView {
         name: Some(text.clone()),
         repository: Some(text.clone()),
         issue: Some(IssueView { name: text.clone(), url: text.clone() }),
-        changes: [Happened { at: before(3), what: text }].into(),
+        changes: [Event { at: before(3), what: text }].into(),
         ..mission(number)
     }
 }

@@ -4,7 +4,7 @@ use lazarus::engine::snapshot::{GatewayState, GatewayView, IssueView, MissionVie
 use lazarus::mission::cell::health::Health;
 use lazarus::mission::cell::heartbeat::WizardState;
 use lazarus::mission::identity::{ForgeUrl, GatewayName, HostName, MissionId, WizardName};
-use lazarus::mission::record::Happened;
+use lazarus::mission::record::Event;
 use lazarus::mission::status::phase::Phase;
 use lazarus::mission::time::Timestamp;
 use lazarus::world::forge::Traffic;
@@ -30,8 +30,8 @@ pub(super) fn id(number: i64) -> MissionId {
 /// A mission that is well.
 pub(super) fn mission(number: i64) -> MissionView {
     MissionView {
-        asks: false,
-        ever_beat: false,
+        needs_a_person: false,
+        ever_heartbeat: false,
         mission_id: id(number),
         has_cell: true,
         is_archived: false,
@@ -43,9 +43,9 @@ pub(super) fn mission(number: i64) -> MissionView {
         reason: Some("beating".to_owned()),
         problem: None,
         since: Some(before(60 + number)),
-        beaten_at: Some(before(2)),
-        says: Some(WizardState::Working),
-        says_since: Some(before(60)),
+        last_heartbeat_at: Some(before(2)),
+        agent_state: Some(WizardState::Working),
+        agent_state_since: Some(before(60)),
         message: None,
         notes: Vec::new(),
         wizard: WizardName::parse("merlin").ok(),
@@ -56,8 +56,8 @@ pub(super) fn mission(number: i64) -> MissionView {
             url: format!("https://git.example.com/wizards/missions/issues/{number}"),
         }),
         changes: [
-            Happened { at: before(62), what: "the cell was made".to_owned() },
-            Happened { at: before(60), what: "uninitialized to healthy".to_owned() },
+            Event { at: before(62), what: "the cell was made".to_owned() },
+            Event { at: before(60), what: "uninitialized to healthy".to_owned() },
         ]
         .into(),
     }
@@ -147,9 +147,12 @@ pub(super) fn everything() -> Snapshot {
 }
 
 fn troubled() -> Vec<MissionView> {
-    let never = |mission| MissionView { beaten_at: None, says: None, ..mission };
-    let says =
-        |says, message: &str, mission| MissionView { says: Some(says), message: Some(message.to_owned()), ..mission };
+    let never = |mission| MissionView { last_heartbeat_at: None, agent_state: None, ..mission };
+    let says = |says, message: &str, mission| MissionView {
+        agent_state: Some(says),
+        message: Some(message.to_owned()),
+        ..mission
+    };
     let without = |phase, mission| MissionView {
         phase: Some(phase),
         has_cell: false,
@@ -160,8 +163,12 @@ fn troubled() -> Vec<MissionView> {
     let silent = judged(2, Health::Stale, "silent", 95);
     vec![
         judged(1, Health::Incomplete, "missing state/heartbeat.json", 12),
-        says(WizardState::Working, "reading the scrolls", MissionView { beaten_at: Some(before(95)), ..silent }),
-        MissionView { beaten_at: Some(before(4_000)), ..judged(3, Health::Stale, "silent", 3_990) },
+        says(
+            WizardState::Working,
+            "reading the scrolls",
+            MissionView { last_heartbeat_at: Some(before(95)), ..silent },
+        ),
+        MissionView { last_heartbeat_at: Some(before(4_000)), ..judged(3, Health::Stale, "silent", 3_990) },
         judged(4, Health::Stale, "stamp-in-future", 3),
         judged(5, Health::Unknown, "timeout", 1),
         never(judged(6, Health::Uninitialized, "never-beaten", 40)),

@@ -1,9 +1,9 @@
 //! Cells as they are seen, without a disk.
 
 use chrono::{DateTime, TimeDelta};
-use lazarus::mission::cell::heartbeat::{Beat, Heartbeat};
+use lazarus::mission::cell::heartbeat::{Heartbeat, ObservedHeartbeat};
 use lazarus::mission::cell::heartbeat_fields::Notes;
-use lazarus::mission::cell::{CellFacts, Part, Sight};
+use lazarus::mission::cell::{CellFacts, Part, PartObservation};
 use lazarus::mission::time::Timestamp;
 
 /// So many seconds after the moment at which the tests of the pure parts take place.
@@ -20,11 +20,12 @@ pub(crate) fn seconds(count: i64) -> TimeDelta {
 pub(crate) fn beat(stamp: Option<i64>, state: &str, written: i64) -> CellFacts {
     let mut cell = CellFacts::empty();
     for part in Part::ALL {
-        cell.see(part, Sight::Present);
+        cell.see(part, PartObservation::Present);
     }
     let timestamp = stamp.map(at);
-    let heartbeat = Heartbeat { timestamp, state: state.to_owned(), ..Heartbeat::unborn() };
-    cell.heartbeat = Some(Beat { heartbeat, notes: Notes::default(), written_at: at(written), seen_at: at(0) });
+    let heartbeat = Heartbeat { timestamp, state: state.to_owned(), ..Heartbeat::empty() };
+    cell.heartbeat =
+        Some(ObservedHeartbeat { heartbeat, notes: Notes::default(), written_at: at(written), seen_at: at(0) });
     cell
 }
 

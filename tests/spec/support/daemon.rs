@@ -5,7 +5,7 @@ use crate::support::repository::Repository;
 use crate::support::{PATIENCE, soon};
 use chrono::{TimeDelta, Utc};
 use lazarus::config::{Environment, Flags, Settings};
-use lazarus::engine::failure::Refusal;
+use lazarus::engine::failure::FatalError;
 use lazarus::engine::queue::Queue;
 use lazarus::engine::snapshot::Snapshot;
 use lazarus::engine::{self, Engine};
@@ -57,7 +57,7 @@ pub(crate) async fn begin(settings: Settings, now: Timestamp) -> Arc<Engine> {
     let mut started = None;
     soon("the root is free", async || {
         let start = Engine::start(settings.clone(), now).await;
-        let is_held = matches!(&start, Err(Refusal::Root(RootError::Locked { .. })));
+        let is_held = matches!(&start, Err(FatalError::Root(RootError::Locked { .. })));
         started = (!is_held).then(|| start.unwrap());
         started.is_some()
     })

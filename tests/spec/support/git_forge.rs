@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use lazarus::mission::identity::{ForgeUrl, RepositoryName};
-use lazarus::world::git::Source;
+use lazarus::world::git::CheckoutSource;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -66,8 +66,8 @@ impl GitForge {
         self.heard.lock().unwrap().clone()
     }
 
-    pub(crate) fn source(&self, name: &str) -> Source {
-        Source::new(&ForgeUrl::parse(&self.url).unwrap(), &RepositoryName::parse(name).unwrap())
+    pub(crate) fn source(&self, name: &str) -> CheckoutSource {
+        CheckoutSource::new(&ForgeUrl::parse(&self.url).unwrap(), &RepositoryName::parse(name).unwrap())
     }
 }
 

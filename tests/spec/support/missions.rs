@@ -3,21 +3,21 @@
 use crate::support::cells::{at, seconds};
 use lazarus::mission::alert::config::Notify;
 use lazarus::mission::approval::policy::ApprovalPolicy;
-use lazarus::mission::cell::{CellFacts, Sighting};
+use lazarus::mission::cell::{CellFacts, CellObservation};
 use lazarus::mission::identity::{ForgeUrl, HostName, RepositoryName, RepositoryPattern, RootId};
 use lazarus::mission::observation::{
-    AttachedLabel, CommentFacts, Comments, Here, IssueFacts, Observation, Origin, Take,
+    AttachedLabel, CommentFacts, Comments, IssueFacts, Observation, Origin, PassContext, Take,
 };
 use lazarus::mission::plan::cell::plan_cell;
 use lazarus::mission::plan::change::Change;
 use lazarus::mission::plan::missing_facts::{MissingFacts, missing_facts};
 use lazarus::mission::plan::plan_status;
-use lazarus::mission::plan::project::expected;
+use lazarus::mission::plan::project::project;
 use lazarus::mission::plan::step::preview;
-use lazarus::mission::record::{IssueKey, IssueState, Record, Spoken};
+use lazarus::mission::record::{IssueKey, IssueState, Record, StatusComment};
 use lazarus::mission::status::comment::render;
 use lazarus::mission::status::label::Label;
-use lazarus::mission::status::lifecycle::Situation;
+use lazarus::mission::status::lifecycle::Lifecycle;
 use lazarus::mission::status::marker::Marker;
 use lazarus::mission::status::view::Status;
 use lazarus::mission::status::written::Written;
@@ -50,7 +50,7 @@ pub(crate) fn body(answers: &[(&str, &str)]) -> String {
 
 /// A good proposal that nobody has looked at yet.
 pub(crate) fn proposal(answers: &[(&str, &str)]) -> Observation {
-    let here = Here {
+    let here = PassContext {
         now: at(0),
         root: Some(RootId::parse(ROOT).unwrap()),
         replaced: Vec::new(),
@@ -112,17 +112,17 @@ fn read_again(observation: &mut Observation) {
 
 /// What the cell's half of a turn would change.
 pub(crate) fn planned_cell(observation: &Observation) -> Vec<Change> {
-    plan_cell(observation, &Situation::of(observation))
+    plan_cell(observation, &Lifecycle::of(observation))
 }
 
 /// What the status's half of a turn would change.
 pub(crate) fn planned_status(observation: &Observation) -> Vec<Change> {
-    plan_status(observation, &Situation::of(observation))
+    plan_status(observation, &Lifecycle::of(observation))
 }
 
 /// What a turn has to ask before it plans.
 pub(crate) fn missing(observation: &Observation) -> MissingFacts {
-    missing_facts(observation, &Situation::of(observation))
+    missing_facts(observation, &Lifecycle::of(observation))
 }
 
 /// Labels on an issue, with ids of their own.
@@ -139,13 +139,13 @@ pub(crate) fn comment(id: i64, poster: i64, root: &str) -> CommentFacts {
     let mission = "123e4567-e89b-12d3-a456-426614174000";
     let line = format!("<!-- lazarus:status v1 mission={mission} root={root} host=beta digest=abc -->");
     let (marker, body_sha256) = (Marker::parse(&line), sha256(&line));
-    CommentFacts { id, poster, marker, alarm: None, body_sha256, created_at: at(-5), updated_at: at(-5) }
+    CommentFacts { id, poster, marker, alert: None, body_sha256, created_at: at(-5), updated_at: at(-5) }
 }
 
 /// The world after all changes of a preview have been made, as the next pass sees it.
 pub(crate) fn settled(mut observation: Observation) -> Observation {
     let changes = preview(&observation);
-    let mut after = expected(&observation, &changes);
+    let mut after = project(&observation, &changes);
     observation.repaired.clear();
     after.repaired.clear();
     for change in &changes {
@@ -168,7 +168,7 @@ pub(crate) fn make(after: &mut Observation, change: &Change) {
             after.issue.comments += 1;
             let reposted_at = is_repost.then_some(after.here.now);
             let comment = written(after, 20, status).posted(status, reposted_at);
-            remember(after, Spoken { is_confirmed: true, ..comment });
+            remember(after, StatusComment { is_confirmed: true, ..comment });
         }
         Change::EditComment { issue: _, id, status, is_claim: _, requested_at } => {
             let before = after.record.as_ref().and_then(|record| record.comment.as_ref());
@@ -181,26 +181,26 @@ pub(crate) fn make(after: &mut Observation, change: &Change) {
                 comments.retain(|comment| comment.id != *id);
             }
         }
-        Change::RememberComment { issue, comment } => {
+        Change::RecordComment { issue, comment } => {
             let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
             record.comment = Some(comment.clone());
         }
-        Change::RememberFailure { issue, failure } => {
+        Change::RecordFailure { issue, failure } => {
             let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
             record.failure.clone_from(failure);
         }
-        Change::Remember { record } => {
+        Change::WriteRecord { record } => {
             let known = after.record.take().unwrap_or_else(|| Record::new(record.issue.clone()));
-            after.record = Some((**record).clone().keeping_what_was_said(known));
+            after.record = Some((**record).clone().with_publish_state_of(known));
         }
-        Change::PostAlarm { issue, notice, memory } => {
+        Change::PostAlert { issue, notice, memory } => {
             after.issue.comments += 1;
             let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
-            record.alarm = memory.said(notice.intended);
+            record.alert = memory.posted_now(notice.intent);
         }
-        Change::RememberAlarm { issue, memory } => {
+        Change::RecordAlert { issue, memory } => {
             let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
-            record.alarm = (**memory).clone();
+            record.alert = (**memory).clone();
         }
         Change::InitialiseRoot { .. }
         | Change::UpdateRoot { .. }
@@ -212,8 +212,8 @@ pub(crate) fn make(after: &mut Observation, change: &Change) {
         | Change::RestoreCell { .. }
         | Change::BindCell { .. }
         | Change::RestorePart { .. }
-        | Change::PostFleetAlarm { .. }
-        | Change::RememberFleet { .. }
+        | Change::PostFleetAlert { .. }
+        | Change::RecordFleetAlert { .. }
         | Change::UpdateFile { .. } => {}
     }
 }
@@ -223,7 +223,7 @@ pub(crate) fn written(after: &Observation, id: i64, status: &Status) -> Written 
     Written { id, body_sha256: sha256(&render(&after.here, status)), updated_at: after.here.now }
 }
 
-fn remember(after: &mut Observation, comment: Spoken) {
+fn remember(after: &mut Observation, comment: StatusComment) {
     let key = after.issue.key.clone();
     after.record.get_or_insert_with(|| Record::new(key)).comment = Some(comment);
 }
@@ -248,14 +248,16 @@ fn add_labels(after: &mut Observation, labels: &[Label]) {
 /// A mission that has been active for a while and needs nothing.
 pub(crate) fn active(cell: CellFacts) -> Observation {
     let made = settled(proposal(&[]));
-    let papers = match &made.sighting {
-        Sighting::Cell(cell) => (cell.mission.clone(), cell.config.clone()),
-        Sighting::Absent | Sighting::NotADirectory(_) | Sighting::Failed(_) => unreachable!("it was made"),
+    let manifest = match &made.sighting {
+        CellObservation::Cell(cell) => (cell.mission.clone(), cell.config.clone()),
+        CellObservation::Absent | CellObservation::NotADirectory(_) | CellObservation::Failed(_) => {
+            unreachable!("it was made")
+        }
     };
     let mut cell = cell;
-    (cell.mission, cell.config) = papers;
+    (cell.mission, cell.config) = manifest;
     let mut seen = made;
-    seen.sighting = Sighting::Cell(Box::new(cell));
+    seen.sighting = CellObservation::Cell(Box::new(cell));
     settled(seen)
 }
 

@@ -7,12 +7,12 @@ use lazarus::config::{Flags, Secret, Settings};
 use lazarus::engine::metrics::Metrics;
 use lazarus::engine::queue::Queue;
 use lazarus::engine::snapshot::{Passes, Snapshot, Tick};
-use lazarus::http::server::Limits;
+use lazarus::http::server::ConnectionLimits;
 use lazarus::http::{Web, serve_doors, serve_page};
 use lazarus::mission::identity::{HostName, MissionId};
 use lazarus::mission::status::comment_check::CommentEvent;
 use lazarus::provision::init::{init, init_cell};
-use lazarus::world::cells::heartbeats::Beats;
+use lazarus::world::cells::heartbeats::HeartbeatReceiver;
 use lazarus::world::forge::Traffic;
 use lazarus::world::store::root::Root;
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ use tokio::sync::{mpsc, watch};
 pub(crate) struct Setup {
     pub(crate) webhook_secret: Option<&'static str>,
     pub(crate) page_token: Option<&'static str>,
-    pub(crate) limits: Limits,
+    pub(crate) limits: ConnectionLimits,
     /// Whether the page listens where others could reach it.
     pub(crate) is_page_open: bool,
 }
@@ -41,7 +41,7 @@ pub(crate) struct Site {
     pub(crate) snapshot: watch::Sender<Arc<Snapshot>>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) commented: Mutex<mpsc::Receiver<CommentEvent>>,
-    pub(crate) beats: Arc<Beats>,
+    pub(crate) beats: Arc<HeartbeatReceiver>,
     pub(crate) doors: SocketAddr,
     pub(crate) page: SocketAddr,
     _shutdown: watch::Sender<bool>,
@@ -86,7 +86,7 @@ impl Site {
         let settings =
             Settings::load(&flags, &[("LAZARUS_HOST".to_owned(), "alpha".to_owned())].into_iter().collect()).unwrap();
         init(&settings, None, at(0)).unwrap();
-        let beats = Arc::new(Beats::new(Arc::new(Root::open(&host.root()).unwrap())));
+        let beats = Arc::new(HeartbeatReceiver::new(Arc::new(Root::open(&host.root()).unwrap())));
         let (snapshot, shown) = watch::channel(Arc::new(snapshot()));
         let (shutdown, stop) = watch::channel(false);
         let queue = Arc::new(Queue::default());

@@ -1,8 +1,8 @@
 //! A place for a worktree, and those who look at it and work in it.
 
 use crate::support::host::appoint_guard;
-use lazarus::mission::identity::Commit;
-use lazarus::world::git::{CheckoutError, Destination, Git, Limits, Source};
+use lazarus::mission::identity::CommitId;
+use lazarus::world::git::{CheckoutError, CheckoutLimits, CheckoutSource, Destination, Git};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -34,17 +34,17 @@ impl Place {
         self.path().join("worktree")
     }
 
-    pub(crate) fn check_out(&self, source: &Source) -> Result<Commit, CheckoutError> {
-        self.check_out_within(source, Limits::default(), None)
+    pub(crate) fn check_out(&self, source: &CheckoutSource) -> Result<CommitId, CheckoutError> {
+        self.check_out_within(source, CheckoutLimits::default(), None)
     }
 
     /// Whatever comes of it, nothing beside the worktree has changed, and after an error nothing is left.
     pub(crate) fn check_out_within(
         &self,
-        source: &Source,
-        limits: Limits,
+        source: &CheckoutSource,
+        limits: CheckoutLimits,
         group: Option<u32>,
-    ) -> Result<Commit, CheckoutError> {
+    ) -> Result<CommitId, CheckoutError> {
         let directory = self.worktree();
         let destination = Destination { directory: &directory, branch: BRANCH, group };
         let came = Git::find().unwrap().check_out(source, destination, limits);

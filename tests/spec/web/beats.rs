@@ -5,7 +5,7 @@ use crate::support::site::{Setup, Site, ask};
 use crate::web::{CELL, NOWHERE};
 use lazarus::mission::cell::json_file::{FILE_BYTES_MAX, Flaw};
 use lazarus::mission::identity::MissionId;
-use lazarus::world::cells::heartbeats::Refusal;
+use lazarus::world::cells::heartbeats::HeartbeatRejected;
 use rustix::fs::{FileType, Mode};
 use serde_json::{Value, json};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -151,7 +151,7 @@ async fn five_at_once_and_one_a_second_whatever_the_clock_does() {
         while match beat() {
             Ok(()) => true,
             Err(refusal) => {
-                assert!(matches!(refusal, Refusal::TooOften), "{refusal}");
+                assert!(matches!(refusal, HeartbeatRejected::TooOften), "{refusal}");
                 false
             }
         } {
@@ -178,7 +178,10 @@ async fn strangers_leave_no_trace_however_many_they_are() {
     let before = site.host.snapshot();
     for number in 0..2_000 {
         let unknown = MissionId::parse(&format!("00000000-0000-4000-8000-{:012x}", number + 1)).unwrap();
-        assert!(matches!(site.beats.beat(unknown, token.as_bytes(), Some(b"{}"), at(0)), Err(Refusal::Unknown)));
+        assert!(matches!(
+            site.beats.beat(unknown, token.as_bytes(), Some(b"{}"), at(0)),
+            Err(HeartbeatRejected::Unknown)
+        ));
     }
     for wrong in ["", "wrong", &token[1..], &format!("{token}x"), &token.to_uppercase()] {
         let wrong = if wrong == token { "" } else { wrong };
@@ -206,7 +209,7 @@ async fn cells_that_beat_long_ago_are_forgotten() {
         let mission = MissionId::parse(&mission_id).unwrap();
         // There is no `state/`, and none is made.
         let failed = site.beats.beat(mission, token.as_bytes(), Some(b"{}"), at(10 * number)).unwrap_err();
-        assert!(matches!(failed, Refusal::Failed(_)));
+        assert!(matches!(failed, HeartbeatRejected::Failed(_)));
         std::fs::remove_dir_all(site.host.root().join(&mission_id)).unwrap();
     }
     assert!(site.beats.watched() <= 1_024, "{}", site.beats.watched());
@@ -290,7 +293,7 @@ async fn racing_beats_leave_one_whole_file_and_the_highest_number() {
                 let now = at(10 * i64::try_from(number).unwrap());
                 match site.beats.beat(mission, token.as_bytes(), Some(sent.as_bytes()), now) {
                     Ok(()) => true,
-                    Err(Refusal::Fault(_) | Refusal::TooOften) => false,
+                    Err(HeartbeatRejected::Fault(_) | HeartbeatRejected::TooOften) => false,
                     Err(refusal) => panic!("{refusal}"),
                 }
             };

@@ -6,7 +6,7 @@ use crate::support::site::{Setup, Site, snapshot};
 use crate::web::pages::view;
 use crate::web::{CELL, NOWHERE};
 use lazarus::engine::snapshot::{
-    FailureView, Failures, GatewayState, GatewayView, IssueView, MissionView, Passes, Snapshot,
+    FailureCounts, FailureView, GatewayState, GatewayView, IssueView, MissionView, Passes, Snapshot,
 };
 use lazarus::mission::cell::health::Health;
 use lazarus::mission::cell::heartbeat::WizardState;
@@ -22,8 +22,8 @@ fn beating() -> MissionView {
         health: Some(Health::Healthy),
         reason: Some("beating".to_owned()),
         since: Some(at(-600)),
-        beaten_at: Some(at(-10_000)),
-        says: Some(WizardState::Waiting),
+        last_heartbeat_at: Some(at(-10_000)),
+        agent_state: Some(WizardState::Waiting),
         wizard: Some(WizardName::parse("merlin").unwrap()),
         issue: Some(issue),
         ..view()
@@ -47,7 +47,7 @@ async fn the_report_is_made_of_the_snapshot() {
         is_permanent: true,
         message: "user is blocked".to_owned(),
     };
-    let failures = Failures { mission: 1, first: vec![blocked], ..Failures::default() };
+    let failures = FailureCounts { mission: 1, first: vec![blocked], ..FailureCounts::default() };
     let passes = Passes { errors: vec!["no space left".to_owned()], incomplete: 1, failures, ..snapshot().passes };
     let missions = vec![Arc::new(beating()), Arc::new(waiting)];
     site.snapshot.send_replace(Arc::new(Snapshot { missions, passes, gateways: vec![gateway], ..snapshot() }));

@@ -6,7 +6,7 @@ use crate::web::pages::view;
 use crate::web::{CELL, NOWHERE};
 use lazarus::engine::metrics::{ERROR_KINDS, Metrics};
 use lazarus::engine::queue::{Key, Queue};
-use lazarus::engine::snapshot::{Failures, Passes, Snapshot};
+use lazarus::engine::snapshot::{FailureCounts, Passes, Snapshot};
 use lazarus::world::forge::Traffic;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,10 +25,10 @@ fn everything_is_told_and_ends_as_the_format_wants() {
     metrics.pass_ended(false, Duration::from_secs(7));
     metrics.error("timeout");
     metrics.error("something else");
-    queue.add(Key::Audit);
+    queue.add(Key::Resync);
     let sent = [("get", "2xx", 5), ("get", "none", 1), ("post", "2xx", 2), ("patch", "5xx", 1)];
     let traffic = sent.into_iter().collect::<Traffic>();
-    let failures = Failures { mission: 2, ..Failures::default() };
+    let failures = FailureCounts { mission: 2, ..FailureCounts::default() };
     let passes = Passes { complete_at: Some(at(-7)), failures, ..snapshot().passes };
     let text = metrics.render(&Snapshot { traffic, passes, missions: vec![Arc::new(view())], ..snapshot() }, &queue);
     check(

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lazarus::engine::snapshot::{MissionView, Snapshot};
 use lazarus::http::page::query::Query;
-use lazarus::http::render_cache::{Asked, KEPT_MAX, Kept};
+use lazarus::http::render_cache::{KEPT_MAX, Kept, Page};
 use lazarus::mission::cell::health::Health;
 use lazarus::mission::identity::MissionId;
 use lazarus::mission::status::phase::Phase;
@@ -18,8 +18,8 @@ const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 /// A cell of which nothing but its verdict is known.
 pub(super) fn view() -> MissionView {
     MissionView {
-        asks: false,
-        ever_beat: false,
+        needs_a_person: false,
+        ever_heartbeat: false,
         mission_id: MissionId::parse(CELL).unwrap(),
         has_cell: true,
         is_archived: false,
@@ -31,9 +31,9 @@ pub(super) fn view() -> MissionView {
         reason: Some("never-beaten".to_owned()),
         problem: None,
         since: None,
-        beaten_at: None,
-        says: None,
-        says_since: None,
+        last_heartbeat_at: None,
+        agent_state: None,
+        agent_state_since: None,
         message: None,
         notes: Vec::new(),
         wizard: None,
@@ -152,10 +152,10 @@ async fn a_token_is_asked_for_as_browsers_understand_it() {
 fn a_page_is_rendered_once_for_all_who_ask_for_the_same() {
     let kept = Kept::default();
     let old = Arc::new(Snapshot { missions: vec![Arc::new(view())], ..snapshot() });
-    let fleet = |query: &str| Asked::Fleet(Query::parse(query));
-    let mission = Asked::Mission(MissionId::parse(CELL).unwrap());
+    let fleet = |query: &str| Page::Fleet(Query::parse(query));
+    let mission = Page::Mission(MissionId::parse(CELL).unwrap());
     let show = |of: &Arc<Snapshot>, second: i64, asked| kept.show(of, at(second), asked).unwrap();
-    for asked in [fleet(""), fleet("health=stale"), mission, Asked::Health] {
+    for asked in [fleet(""), fleet("health=stale"), mission, Page::Health] {
         let first = show(&old, 0, asked);
         for _ in 0..100 {
             assert_eq!(show(&old, 0, asked).as_ptr(), first.as_ptr(), "{asked:?}");
@@ -179,7 +179,7 @@ fn a_page_is_rendered_once_for_all_who_ask_for_the_same() {
 #[test]
 fn what_is_kept_of_pages_is_bounded() {
     let (kept, snapshot) = (Kept::default(), Arc::new(snapshot()));
-    let show = |page: usize| kept.show(&snapshot, at(0), Asked::Fleet(Query { page, ..Query::default() })).unwrap();
+    let show = |page: usize| kept.show(&snapshot, at(0), Page::Fleet(Query { page, ..Query::default() })).unwrap();
     let pages: Vec<_> = (0..=KEPT_MAX).map(show).collect();
     assert_eq!(show(KEPT_MAX).as_ptr(), pages[KEPT_MAX].as_ptr());
     assert_eq!(show(1).as_ptr(), pages[1].as_ptr());

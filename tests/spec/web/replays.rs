@@ -4,7 +4,7 @@ use crate::support::cells::at;
 use crate::support::site::{Setup, Site};
 use crate::web::CELL;
 use lazarus::mission::identity::MissionId;
-use lazarus::world::cells::heartbeats::{Beats, Refusal};
+use lazarus::world::cells::heartbeats::{HeartbeatReceiver, HeartbeatRejected};
 use lazarus::world::store::root::Root;
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
@@ -19,7 +19,7 @@ fn heartbeat(cell: &Path) -> Value {
 
 /// Sends to beats that have begun anew, as after a restart; the answer in words.
 fn send(site: &Site, token: &str, body: &Value) -> String {
-    let beats = Beats::new(Arc::new(Root::open(&site.host.root()).unwrap()));
+    let beats = HeartbeatReceiver::new(Arc::new(Root::open(&site.host.root()).unwrap()));
     let sent = beats.beat(MissionId::parse(CELL).unwrap(), token.as_bytes(), Some(body.to_string().as_bytes()), at(0));
     sent.map_or_else(|refusal| refusal.to_string(), |()| "taken".to_owned())
 }
@@ -99,11 +99,11 @@ async fn a_heartbeat_that_cannot_be_remembered_does_not_count() {
     let in_the_way = cell.join("config/.heartbeat.accepted");
     std::fs::create_dir(&in_the_way).unwrap();
     let beat = || site.beats.beat(mission, token.as_bytes(), Some(b"{\"sequence\": 1}"), at(0));
-    assert!(matches!(beat(), Err(Refusal::Failed(_))));
+    assert!(matches!(beat(), Err(HeartbeatRejected::Failed(_))));
     assert_eq!(heartbeat(&cell), before);
     std::fs::remove_dir(&in_the_way).unwrap();
     std::fs::rename(cell.join("state"), cell.join("aside")).unwrap();
-    assert!(matches!(beat(), Err(Refusal::Failed(_))));
+    assert!(matches!(beat(), Err(HeartbeatRejected::Failed(_))));
     assert!(!cell.join(MEMORY).exists() && !in_the_way.exists(), "and one that does not count is not remembered");
     std::fs::rename(cell.join("aside"), cell.join("state")).unwrap();
     assert!(beat().is_ok());

@@ -4,7 +4,7 @@ use crate::support::site::{Answer, Setup, Site, ask, listen, say};
 use crate::web::CELL;
 use http_body_util::Full;
 use hyper::Response;
-use lazarus::http::server::{Limits, serve};
+use lazarus::http::server::{ConnectionLimits, serve};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,9 +13,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 /// Deadlines that pass while a test waits for them.
-fn hasty() -> Limits {
+fn hasty() -> ConnectionLimits {
     let soon = Duration::from_millis(100);
-    Limits { headers: soon, body: soon, answer: 2 * soon, idle: 3 * soon, ..Limits::default() }
+    ConnectionLimits { headers: soon, body: soon, answer: 2 * soon, idle: 3 * soon, ..ConnectionLimits::default() }
 }
 
 #[tokio::test]
@@ -75,7 +75,7 @@ async fn headers_are_bounded_and_nonsense_is_refused() {
 
 #[tokio::test]
 async fn there_are_so_many_places_and_who_has_been_still_for_longest_leaves_for_one_more() {
-    let limits = Limits { connections: 3, connections_per_peer: 1, ..Limits::default() };
+    let limits = ConnectionLimits { connections: 3, connections_per_peer: 1, ..ConnectionLimits::default() };
     let site = Site::new(Setup { limits, ..Setup::default() }).await;
     let mut held = Vec::new();
     for _ in 0..3 {
@@ -100,7 +100,7 @@ struct Gated {
 }
 
 impl Gated {
-    async fn new(limits: Limits) -> Self {
+    async fn new(limits: ConnectionLimits) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (shutdown, stop) = watch::channel(false);
@@ -121,7 +121,7 @@ impl Gated {
 #[tokio::test]
 async fn who_is_being_answered_stays_while_somebody_is_still() {
     let Gated { address, mut inside, release, shutdown: _shutdown, .. } =
-        Gated::new(Limits { connections: 2, ..Limits::default() }).await;
+        Gated::new(ConnectionLimits { connections: 2, ..ConnectionLimits::default() }).await;
     let mut busy = TcpStream::connect(address).await.unwrap();
     let mut still = TcpStream::connect(address).await.unwrap();
     busy.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
@@ -166,7 +166,7 @@ async fn a_panic_costs_one_request() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (_shutdown, stop) = watch::channel(false);
-    let server = tokio::spawn(serve(listener, Limits::default(), stop, |request| async move {
+    let server = tokio::spawn(serve(listener, ConnectionLimits::default(), stop, |request| async move {
         assert_ne!(request.uri().path(), "/panic", "on purpose");
         Response::new(Full::default())
     }));
@@ -180,7 +180,7 @@ async fn a_panic_costs_one_request() {
 
 #[tokio::test]
 async fn a_stop_lets_nobody_in_and_waits_for_whoever_is_inside() {
-    let Gated { address, mut inside, release, shutdown, server } = Gated::new(Limits::default()).await;
+    let Gated { address, mut inside, release, shutdown, server } = Gated::new(ConnectionLimits::default()).await;
     let mut idle = TcpStream::connect(address).await.unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();

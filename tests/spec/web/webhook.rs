@@ -194,5 +194,5 @@ async fn a_replayed_delivery_is_one_key_and_a_flood_is_one_look_at_everything() 
     }
     let other = br#"{"repository":{"id":3},"issue":{"number":1}}"#;
     assert_eq!(deliver(&site, other, &signed(other)).await.status, 202);
-    assert_eq!(asked(&site).await, [Key::Audit]);
+    assert_eq!(asked(&site).await, [Key::Resync]);
 }

@@ -5,21 +5,21 @@ mod worktree;
 
 pub use worktree::Placed;
 
-use crate::mission::alert::state::Ledger;
+use crate::mission::alert::state::FleetAlertRecord;
 use crate::mission::cell::Part;
 use crate::mission::cell::json_file::pretty;
-use crate::mission::cell::manifest::CellPapers;
+use crate::mission::cell::manifest::CellManifest;
 use crate::mission::failure::FailureScope;
 use crate::mission::identity::{MissionId, RootId};
 use crate::mission::record::{IssueKey, Record};
-use crate::mission::root_metadata::{RootFile, RootPapers};
+use crate::mission::root_metadata::{RootFile, RootMetadata};
 use crate::mission::time::Timestamp;
 use crate::world::cells::look::open_directory;
 use crate::world::cells::safe_open::{self, CREATE_NEW};
 use crate::world::random;
 use crate::world::store::acl::open_to_owner;
 use crate::world::store::alerts::ALARMS;
-use crate::world::store::lock::{self, Access, Ground};
+use crate::world::store::lock::{self, LockOptions, UninitializedRoot};
 use crate::world::store::log::OF_CELL;
 use crate::world::store::root::{
     OWN, RECORDS, ROOT_FILE, Root, RootError, STAGING, make_directory, names_in, read_record, record_name,
@@ -90,7 +90,7 @@ pub struct Writer {
 impl Writer {
     /// Locks an initialised root, opens it as whoever held the lock before has left it, and clears what a dead process
     /// left in staging.
-    pub(super) fn lock(root: &Root, access: Access) -> Result<Self, RootError> {
+    pub(super) fn lock(root: &Root, access: LockOptions) -> Result<Self, RootError> {
         let own = root.open_own().map_err(|cause| root.unwritable(&cause))?;
         let lock = lock::take(root, own.as_fd(), access)?;
         let root = Root::open(root.path())?;
@@ -107,7 +107,12 @@ impl Writer {
     }
 
     /// Makes a root with a new id on ground that nobody else can make one on meanwhile.
-    pub fn initialise(ground: &Ground, papers: RootPapers, now: Timestamp, access: Access) -> Result<Self, RootError> {
+    pub fn initialise(
+        ground: &UninitializedRoot,
+        manifest: RootMetadata,
+        now: Timestamp,
+        access: LockOptions,
+    ) -> Result<Self, RootError> {
         let root = Arc::clone(&ground.root);
         root.check_can_be_initialised()?;
         for path in [OWN.to_owned(), format!("{OWN}/{STAGING}"), format!("{OWN}/{RECORDS}")] {
@@ -115,7 +120,7 @@ impl Writer {
         }
         let own = root.open_own().map_err(|cause| root.unwritable(&cause))?;
         let lock = ground.lock(own.as_fd(), access)?;
-        let file = RootFile { root_id: RootId::from(random::id()), created_at: now, papers };
+        let file = RootFile { root_id: RootId::from(random::id()), created_at: now, manifest };
         let writer = Self::new(root, &own, file, lock, access.group)?;
         writer.write_root_file(&writer.file)?;
         Ok(writer)
@@ -134,8 +139,8 @@ impl Writer {
     }
 
     /// Replaces what the root says of itself; its id stays.
-    pub fn update_root(&self, papers: RootPapers) -> Result<(), RootError> {
-        self.write_root_file(&RootFile { papers, ..self.file.clone() })
+    pub fn update_root(&self, manifest: RootMetadata) -> Result<(), RootError> {
+        self.write_root_file(&RootFile { manifest, ..self.file.clone() })
     }
 
     fn write_root_file(&self, file: &RootFile) -> Result<(), RootError> {
@@ -200,7 +205,7 @@ impl Writer {
     }
 
     /// Replaces what is remembered of the fleet's alarm.
-    pub fn remember_fleet(&self, memory: &Ledger) -> Result<(), WriteError> {
+    pub fn remember_fleet(&self, memory: &FleetAlertRecord) -> Result<(), WriteError> {
         self.write_own(ALARMS, memory)
     }
 
@@ -220,9 +225,14 @@ impl Writer {
 
     /// Makes a cell: built in staging, made durable, then moved into place in one step that never replaces anything.
     /// A worktree that was checked out for it in staging becomes a part of it.
-    pub fn create_cell(&self, papers: &CellPapers, worktree: Option<&str>, now: Timestamp) -> Result<(), WriteError> {
-        let name = papers.mission_id.to_string();
-        self.build_cell(&name, papers, worktree, now).map_err(|cause| {
+    pub fn create_cell(
+        &self,
+        manifest: &CellManifest,
+        worktree: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), WriteError> {
+        let name = manifest.mission_id.to_string();
+        self.build_cell(&name, manifest, worktree, now).map_err(|cause| {
             if let Err(error) = self.discard(&name) {
                 tracing::debug!("`{name}` is left in staging: {error}");
             }
@@ -231,7 +241,13 @@ impl Writer {
         })
     }
 
-    fn build_cell(&self, name: &str, papers: &CellPapers, worktree: Option<&str>, now: Timestamp) -> Result<(), Errno> {
+    fn build_cell(
+        &self,
+        name: &str,
+        manifest: &CellManifest,
+        worktree: Option<&str>,
+        now: Timestamp,
+    ) -> Result<(), Errno> {
         mkdirat(&self.staging, name, Mode::from_raw_mode(0o700))?;
         let cell = open_to_sync(self.staging.as_fd(), name)?;
         for part in Part::ALL {
@@ -239,7 +255,7 @@ impl Writer {
                 mkdirat(&cell, part.path(), Mode::from_raw_mode(0o700))?;
             } else {
                 let file = openat(&cell, part.path(), CREATE_NEW, Mode::from_raw_mode(0o600))?;
-                self.fill(file, born(papers, part, now).as_bytes(), part.mode())?;
+                self.fill(file, born(manifest, part, now).as_bytes(), part.mode())?;
             }
         }
         for part in Part::ALL.into_iter().filter(|part| part.parent().is_none()) {
@@ -257,13 +273,13 @@ impl Writer {
     }
 
     /// Makes a missing part again. What has appeared meanwhile stays as it is.
-    pub fn restore_part(&self, papers: &CellPapers, part: Part) -> Result<(), WriteError> {
-        let restored = self.open_cell(papers.mission_id).and_then(|cell| match part.parent() {
+    pub fn restore_part(&self, manifest: &CellManifest, part: Part) -> Result<(), WriteError> {
+        let restored = self.open_cell(manifest.mission_id).and_then(|cell| match part.parent() {
             None => self.restore_directory(cell.as_fd(), part),
             Some(parent) => {
                 self.restore_directory(cell.as_fd(), parent)?;
                 let directory = open_to_sync(cell.as_fd(), parent.path())?;
-                let contents = contents(papers, part);
+                let contents = contents(manifest, part);
                 let name = part.name();
                 match self.place(directory.as_fd(), name, contents.as_bytes(), part.mode(), RenameFlags::NOREPLACE) {
                     Ok(()) | Err(Errno::EXIST) => Ok(()),
@@ -271,7 +287,7 @@ impl Writer {
                 }
             }
         });
-        restored.map_err(|cause| self.failed("make again", papers.mission_id, part, cause))
+        restored.map_err(|cause| self.failed("make again", manifest.mission_id, part, cause))
     }
 
     fn restore_directory(&self, cell: BorrowedFd<'_>, part: Part) -> Result<(), Errno> {
@@ -362,19 +378,19 @@ fn open_to_sync(at: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, Errno> {
     openat(at, name.trim_end_matches('/'), flags, Mode::empty())
 }
 
-fn contents(papers: &CellPapers, part: Part) -> String {
+fn contents(manifest: &CellManifest, part: Part) -> String {
     if part == Part::Token {
         return format!("{}\n", random::secret());
     }
-    papers.contents(part).unwrap_or_default()
+    manifest.contents(part).unwrap_or_default()
 }
 
 /// The contents of a file in a new cell, whose log tells of its birth.
-fn born(papers: &CellPapers, part: Part, now: Timestamp) -> String {
+fn born(manifest: &CellManifest, part: Part, now: Timestamp) -> String {
     if part == Part::Log {
-        return log_line("create-cell", &format!("make the cell `{}`", papers.mission_id), now);
+        return log_line("create-cell", &format!("make the cell `{}`", manifest.mission_id), now);
     }
-    contents(papers, part)
+    contents(manifest, part)
 }
 
 fn log_line(kind: &str, text: &str, now: Timestamp) -> String {

@@ -3,9 +3,9 @@
 use crate::mission::cell::Part;
 use crate::mission::cell::archive::ArchiveName;
 use crate::mission::cell::json_file::{FILE_BYTES_MAX, parse_object};
-use crate::mission::cell::manifest::{CellPapers, updated};
+use crate::mission::cell::manifest::{CellManifest, updated};
 use crate::world::cells::look::open_directory;
-use crate::world::cells::safe_open::{self, Contents};
+use crate::world::cells::safe_open::{self, FileRead};
 use crate::world::store::root::ARCHIVE;
 use crate::world::store::writer::{WriteError, Writer, make_directory, open_to_sync};
 use rustix::fs::{RenameFlags, fsync, renameat_with};
@@ -13,10 +13,10 @@ use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 impl Writer {
-    /// Moves a cell whole to where the cells of ended missions lie. Nothing in it changes but what its own papers say, and
+    /// Moves a cell whole to where the cells of ended missions lie. Nothing in it changes but what its own manifest say, and
     /// whoever has a file of it open goes on with it there.
-    pub fn archive_cell(&self, papers: &CellPapers, name: ArchiveName) -> Result<(), WriteError> {
-        let mission_id = papers.mission_id.to_string();
+    pub fn archive_cell(&self, manifest: &CellManifest, name: ArchiveName) -> Result<(), WriteError> {
+        let mission_id = manifest.mission_id.to_string();
         let archived = self.open_archive().and_then(|archive| {
             renameat_with(&self.root, &*mission_id, &archive, &*name.to_string(), RenameFlags::NOREPLACE)?;
             fsync(&archive)?;
@@ -24,18 +24,18 @@ impl Writer {
             open_directory(&archive, &name.to_string())
         });
         let archived = archived.map_err(|cause| self.unmoved("move to the archive the cell", &mission_id, cause))?;
-        self.bring_up_to_date(archived.as_fd(), papers);
+        self.bring_up_to_date(archived.as_fd(), manifest);
         Ok(())
     }
 
     /// Moves a cell back, whole; what is in its place goes to the archive before.
     pub fn restore_cell(
         &self,
-        papers: &CellPapers,
+        manifest: &CellManifest,
         name: ArchiveName,
         displaced: Option<ArchiveName>,
     ) -> Result<(), WriteError> {
-        let mission_id = papers.mission_id.to_string();
+        let mission_id = manifest.mission_id.to_string();
         let restored = self.open_archive().and_then(|archive| {
             if let Some(displaced) = displaced {
                 let displaced = displaced.to_string();
@@ -44,11 +44,11 @@ impl Writer {
             renameat_with(&archive, &*name.to_string(), &self.root, &*mission_id, RenameFlags::NOREPLACE)?;
             fsync(&self.root)?;
             fsync(&archive)?;
-            self.open_cell(papers.mission_id)
+            self.open_cell(manifest.mission_id)
         });
         let restored =
             restored.map_err(|cause| self.unmoved("move back from the archive the cell", &mission_id, cause))?;
-        self.bring_up_to_date(restored.as_fd(), papers);
+        self.bring_up_to_date(restored.as_fd(), manifest);
         Ok(())
     }
 
@@ -63,20 +63,20 @@ impl Writer {
         open_to_sync(own.as_fd(), ARCHIVE)
     }
 
-    /// What a cell's papers say of its phase is for readers; that it cannot be written is no reason to leave the cell where
+    /// What a cell's manifest say of its phase is for readers; that it cannot be written is no reason to leave the cell where
     /// it was.
-    fn bring_up_to_date(&self, cell: BorrowedFd<'_>, papers: &CellPapers) {
-        for (part, wanted) in [(Part::Mission, papers.mission_file()), (Part::Cell, papers.cell_file())] {
+    fn bring_up_to_date(&self, cell: BorrowedFd<'_>, manifest: &CellManifest) {
+        for (part, wanted) in [(Part::Mission, manifest.mission_file()), (Part::Cell, manifest.cell_file())] {
             let found = match safe_open::read(cell, part.path(), FILE_BYTES_MAX, self.root.resolver()) {
-                Ok(Contents::Whole(bytes, _)) => parse_object(&bytes).ok(),
-                Ok(Contents::TooLarge | Contents::WrongType(_)) | Err(_) => None,
+                Ok(FileRead::Whole(bytes, _)) => parse_object(&bytes).ok(),
+                Ok(FileRead::TooLarge | FileRead::WrongType(_)) | Err(_) => None,
             };
             let Some(contents) = found.and_then(|found| updated(&found, &wanted)) else { continue };
             let placed = open_to_sync(cell, part.parent().unwrap_or(part).path()).and_then(|directory| {
                 self.place(directory.as_fd(), part.name(), contents.as_bytes(), part.mode(), RenameFlags::empty())
             });
             if let Err(error) = placed {
-                tracing::warn!("`{}` of the cell `{}` stays as it was: {error}", part.path(), papers.mission_id);
+                tracing::warn!("`{}` of the cell `{}` stays as it was: {error}", part.path(), manifest.mission_id);
             }
         }
     }

@@ -4,8 +4,8 @@ use crate::mission::cell::Part;
 use crate::mission::cell::checkout::WorktreeSite;
 use crate::mission::cell::json_file::{FILE_BYTES_MAX, parse_object, pretty};
 use crate::mission::cell::worktree::DirectoryId;
-use crate::mission::identity::{Commit, MissionId};
-use crate::world::cells::safe_open::{self, Contents};
+use crate::mission::identity::{CommitId, MissionId};
+use crate::world::cells::safe_open::{self, FileRead};
 use crate::world::store::root::{OWN, STAGING};
 use crate::world::store::writer::{WriteError, Writer, open_to_sync};
 use rustix::fs::{Dir, RenameFlags, fsync, renameat};
@@ -66,12 +66,12 @@ impl Writer {
         looked.map_err(|cause| self.failed("look into", mission_id, Part::Worktree, cause))
     }
 
-    /// Writes into a cell's papers what was checked out in it; like all that is said there, the next pass puts it right.
-    pub fn note_commit(&self, mission_id: MissionId, commit: &Commit) {
+    /// Writes into a cell's manifest what was checked out in it; like all that is said there, the next pass puts it right.
+    pub fn note_commit(&self, mission_id: MissionId, commit: &CommitId) {
         let noted = self.open_cell(mission_id).and_then(|cell| {
             let found = match safe_open::read(&cell, Part::Mission.path(), FILE_BYTES_MAX, self.root.resolver())? {
-                Contents::Whole(bytes, _) => parse_object(&bytes).ok(),
-                Contents::TooLarge | Contents::WrongType(_) => None,
+                FileRead::Whole(bytes, _) => parse_object(&bytes).ok(),
+                FileRead::TooLarge | FileRead::WrongType(_) => None,
             };
             let Some(mut file) = found else { return Ok(()) };
             let worktree = file.get_mut("worktree").and_then(serde_json::Value::as_object_mut);

@@ -18,13 +18,13 @@ impl Canary {
     /// Beside the root of a host.
     pub(super) fn beside(host: &Host) -> Self {
         let directory = host.path().join("canary");
-        let papers = |more: &str| {
+        let manifest = |more: &str| {
             format!("{{ \"mission_id\": \"{SONG}\", \"name\": \"{SONG}\", \"canary\": \"{SONG}\"{more} }}\n")
         };
-        let beat = papers(r#", "timestamp": "2026-11-23T14:00:00Z", "state": "done", "sequence": 7"#);
+        let beat = manifest(r#", "timestamp": "2026-11-23T14:00:00Z", "state": "done", "sequence": 7"#);
         for (path, contents) in [
-            ("meta/mission.json", papers("")),
-            ("config/cell.json", papers("")),
+            ("meta/mission.json", manifest("")),
+            ("config/cell.json", manifest("")),
             ("config/heartbeat.token", SONG.repeat(4)),
             ("state/heartbeat.json", beat),
             ("logs/daemon.log", SONG.to_owned()),
@@ -32,8 +32,8 @@ impl Canary {
             ("worktree/.git/config", format!("[core]\n\tbare = false\n[x]\n\ty = {SONG}\n")),
             ("worktree/.git/HEAD", "ref: refs/heads/main\n".to_owned()),
             // Its parts by their names alone, for a link that stands for a directory.
-            ("mission.json", papers("")),
-            ("cell.json", papers("")),
+            ("mission.json", manifest("")),
+            ("cell.json", manifest("")),
             ("heartbeat.token", SONG.repeat(4)),
             ("heartbeat.json", SONG.to_owned()),
             ("daemon.log", SONG.to_owned()),

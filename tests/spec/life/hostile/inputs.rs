@@ -120,11 +120,11 @@ fn check_cell(cell: &Path, attempt: &Attempt, comment: &str) {
     for file in ["meta/mission.json", "config/cell.json", "state/heartbeat.json", "logs/daemon.log"] {
         check_visible(&cell.join(file), &name);
     }
-    let papers: Value = serde_json::from_slice(&std::fs::read(cell.join("meta/mission.json")).unwrap()).unwrap();
+    let manifest: Value = serde_json::from_slice(&std::fs::read(cell.join("meta/mission.json")).unwrap()).unwrap();
     let kept = match attempt.field.as_str() {
-        "Title" => &papers["name"],
-        "Objective" => &papers["spec"]["objective"],
-        field => &papers["spec"][field.to_lowercase()],
+        "Title" => &manifest["name"],
+        "Objective" => &manifest["spec"]["objective"],
+        field => &manifest["spec"][field.to_lowercase()],
     };
     assert_eq!(*kept, json!(attempt.kept), "{name}");
     let s = if attempt.removed > 1 { "s" } else { "" };

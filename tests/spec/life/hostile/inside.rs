@@ -172,7 +172,7 @@ async fn edited(scene: &mut Scene, cells: &BTreeMap<i64, PathBuf>) {
     scene.check_quiet().await;
 }
 
-/// Whether the cell's own papers, and no others, hold this.
+/// Whether the cell's own manifest, and no others, hold this.
 fn has_papers(cell: &Path, text: &str) -> bool {
     let path = cell.join("meta/mission.json");
     let is_own = [cell, &cell.join("meta"), &path].into_iter().all(|path| !path.is_symlink()) && path.is_file();
