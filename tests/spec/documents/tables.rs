@@ -80,7 +80,7 @@ fn every_field_of_the_form_is_in_its_table() {
 #[test]
 fn every_setting_is_in_its_table_with_its_default() {
     let example: Value = serde_json::from_str(EXAMPLE).unwrap();
-    let rows = reference().table("Settings");
+    let rows = reference().table("Configuration");
     let mut keys = Vec::new();
     for row in &rows {
         let key = unquoted(&row[0]);
@@ -153,7 +153,7 @@ fn commands(name: &str, command: &Command) -> Vec<(String, Command)> {
 #[test]
 fn every_command_and_every_flag_is_told_where_it_belongs() {
     let (reference, rows) = (reference(), reference().table("The commands"));
-    let of_settings = reference.text.split("\n## ").find(|section| section.starts_with("Settings\n")).unwrap();
+    let of_settings = reference.text.split("\n## ").find(|section| section.starts_with("Configuration\n")).unwrap();
     let is_flag = |c: char| c.is_ascii_lowercase() || c == '-';
     let mut told_commands = BTreeSet::from(["lazarus-reconcile".to_owned(), "lazarus-pit".to_owned()]);
     for (program, command) in [("lazarus-reconcile", Reconcile::command()), ("lazarus-pit", Pit::command())] {
@@ -183,7 +183,7 @@ fn every_command_and_every_flag_is_told_where_it_belongs() {
 
 #[test]
 fn every_fault_that_doctor_finds_is_told() {
-    let rows = reference().table("What doctor finds");
+    let rows = reference().table("Doctor codes");
     assert_eq!(rows.iter().map(|row| unquoted(&row[0])).collect::<Vec<_>>(), FAULTS);
 }
 
