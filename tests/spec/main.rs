@@ -20,6 +20,7 @@ mod console;
 mod crash;
 mod cron_heartbeat;
 mod daemon;
+mod dependencies;
 mod diagnosis;
 mod disk;
 mod doctor;
