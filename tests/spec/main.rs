@@ -59,6 +59,7 @@ mod one_engine;
 mod own_comment;
 mod package;
 mod page;
+mod phrases;
 mod ping;
 mod pit_run;
 mod plan;
