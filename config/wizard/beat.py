@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A wizard in Python. It beats over HTTP, by the daemon, for the cell that MISSION_CELL names."""
+"""An agent in Python. It sends heartbeats over HTTP to the daemon, for the cell that MISSION_CELL names."""
 import json, os, pathlib, sys, urllib.request
 
 cell = pathlib.Path(os.environ["MISSION_CELL"])
@@ -11,7 +11,7 @@ def beat(state, message):
     body = json.dumps({"state": state, "message": message}).encode()
     try:
         urllib.request.urlopen(urllib.request.Request(address, body, headers), timeout=5).close()
-    except OSError as error:  # A heartbeat that is lost ends nothing; the next one makes up for it.
+    except OSError as error:  # A lost heartbeat is not fatal: the next one replaces it.
         print(f"no heartbeat: {error}", file=sys.stderr)
 
 for step in ["reading the scrolls", "raising the dead"]:

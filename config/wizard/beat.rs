@@ -1,5 +1,5 @@
-//! A wizard in Rust, without any crate. It writes the heartbeat of the cell that MISSION_CELL names: under another name
-//! first, then by a rename, so that nobody ever reads half of one. Build it with `rustc --edition 2021 beat.rs`.
+//! An agent in Rust, without any crate. It writes the heartbeat file of the cell that MISSION_CELL names: to a temporary
+//! file first, then renamed, so that no reader sees half of it. Build it with `rustc --edition 2021 beat.rs`.
 use std::{env, fs, io, path::PathBuf, process};
 
 fn beat(state: &str, message: &str) -> io::Result<()> {
@@ -7,7 +7,7 @@ fn beat(state: &str, message: &str) -> io::Result<()> {
     // The standard library has no calendar.
     let date = process::Command::new("date").args(["-u", "+%Y-%m-%dT%H:%M:%SZ"]).output()?.stdout;
     let timestamp = String::from_utf8_lossy(&date);
-    // Debug is JSON here, as long as the words are plain ASCII.
+    // Debug output is JSON, as long as the text is plain ASCII.
     let heartbeat = format!(r#"{{"timestamp":{:?},"state":{state:?},"message":{message:?}}}"#, timestamp.trim());
     let temporary = cell.join(format!("state/.heartbeat.{}", process::id()));
     fs::write(&temporary, heartbeat)?;

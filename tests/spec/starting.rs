@@ -118,7 +118,7 @@ async fn a_wizard_that_could_not_work_is_not_started_and_the_next_run_tries_agai
         assert!(told.ends_with("uid 64321, gid 64323 may not work there; the group has to be that of `cells.group`\n"));
         assert_eq!((stranger.code, stranger.stdout.as_str()), (1, ""));
         let root = run(&mut tower.script(&["--user", "00", "merlin", "sh"])).await;
-        check(&root, 1, "", &format!("{cannot}a wizard is no root\n"));
+        check(&root, 1, "", &format!("{cannot}a wizard must not run as root\n"));
     }
     assert_eq!(tower.marks(), [""; 0]);
     check(&tower.start().await, 0, &started(&cell), "");
@@ -147,7 +147,7 @@ async fn a_report_that_names_strange_cells_starts_nothing_there() {
         tower.place("lazarus-reconcile", stand_in.as_bytes());
     };
     pretend(root);
-    let alone = format!("start-wizards: a cell that does not lie in `{root}` under its own id was left alone\n");
+    let alone = format!("start-wizards: a cell that does not lie in `{root}` under its own id was skipped\n");
     check(&tower.start().await, 1, "", &alone.repeat(strange.len()));
     for root in ["relative", "/var/mis sions", "/var/$(touch pwned)", "/var/missions\n"] {
         pretend(root);
@@ -166,9 +166,9 @@ async fn what_it_is_told_wrongly_it_refuses_with_what_to_do() {
     let Some(tower) = Tower::new("what_it_is_told_wrongly_it_refuses_with_what_to_do") else { return };
     for (arguments, told) in [
         (&["merlin"][..], "a wizard and its command are needed, such as `merlin /usr/local/bin/wizard-merlin`"),
-        (&["--sytemd", "merlin", "sh"], "unknown option `--sytemd`; the head of this script tells them all"),
+        (&["--sytemd", "merlin", "sh"], "unknown option `--sytemd`; the comment at the top of this script lists all options"),
         (&["--user"], "`--user` needs a value"),
-        (&["--user", "root", "merlin", "sh"], "a wizard is no root: name another account by `--user`"),
+        (&["--user", "root", "merlin", "sh"], "a wizard must not run as root: set another account with `--user`"),
     ] {
         check(&run(&mut tower.script(arguments)).await, 2, "", &format!("start-wizards: {told}\n"));
     }
@@ -179,7 +179,7 @@ async fn what_it_is_told_wrongly_it_refuses_with_what_to_do() {
     std::fs::set_permissions(&marks, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
     let open = run(&mut tower.script(&["--marks", marks.to_str().unwrap(), "merlin", "sh"])).await;
     let told =
-        format!("`{}` is not yours, or others can write in it; name another place by `--marks`", marks.display());
+        format!("`{}` is not yours, or others can write in it; set another directory with `--marks`", marks.display());
     check(&open, 2, "", &format!("start-wizards: {told}\n"));
     if !is_root() {
         let other = run(&mut tower.script(&["--user", "merlin", "merlin", "sh"])).await;

@@ -100,3 +100,13 @@ fn it_is_where_the_documents_say() {
     let install = std::fs::read_to_string(repository().join("docs/install.md")).unwrap();
     assert!(install.contains("../.gitea/workflows/lazarus-reconcile.yaml") && install.contains("`LAZARUS_RUNNER`"));
 }
+
+#[test]
+fn the_workflow_of_this_repository_runs_what_contributors_run() {
+    let ci: Value = serde_yaml::from_str(include_str!("../../../.gitea/workflows/ci.yaml")).unwrap();
+    assert_eq!(ci["on"], json!(["push", "pull_request"]));
+    assert_eq!(ci["permissions"], json!({ "contents": "read" }));
+    let steps = ci["jobs"]["run"]["steps"].as_array().unwrap();
+    let commands: Vec<&str> = steps.iter().filter_map(|step| step["run"].as_str()).collect();
+    assert_eq!(commands, [".ci/run"]);
+}
