@@ -1,9 +1,9 @@
 //! Every hostile input is filed, and one pass of the real binary answers each as it is documented.
 
-use crate::comment::without_code;
 use crate::life::hostile::canary::Canary;
 use crate::life::hostile::corpus::{Attempt, Filing, OWN, Outcome, filings};
 use crate::life::hostile::trace::traced;
+use crate::mission::comment::without_code;
 use crate::support::forge::Forge;
 use crate::support::host::{Host, changes};
 use crate::support::repository::Repository;

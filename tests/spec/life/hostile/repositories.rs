@@ -1,8 +1,6 @@
 //! Repositories that want something, as worktrees of missions: a plain checkout is made of them, or none, and the mission
 //! goes on.
 
-use crate::git_bounds::nested;
-use crate::git_hostile::{Plant, REFUSED, TAKEN};
 use crate::life::hostile::canary::Canary;
 use crate::life::hostile::trace::traced;
 use crate::support::forge::Forge;
@@ -10,6 +8,8 @@ use crate::support::git_forge::{GitForge, Manner};
 use crate::support::host::Host;
 use crate::support::repository::Repository;
 use crate::support::worktree::files;
+use crate::world::git_bounds::nested;
+use crate::world::git_hostile::{Plant, REFUSED, TAKEN};
 use lazarus::mission::status::marker::Marker;
 use reqwest::Method;
 use serde_json::json;

@@ -1,0 +1,163 @@
+//! What alarms say, whole, in `tests/fixtures/alerts.md`.
+
+use crate::alerts::many::{due, musters};
+use crate::alerts::{later, loud, on, pass};
+use crate::life::scenes::here;
+use crate::mission::comment::{QUESTION, without_code};
+use crate::support::cells::{at, beat, beaten, beaten_with, seconds, whole};
+use crate::support::golden;
+use crate::support::missions::{active, retitle};
+use lazarus::mission::alert::config::{AlertCause, Login, Notify};
+use lazarus::mission::alert::state::FleetAlertRecord;
+use lazarus::mission::cell::{CellFacts, CellObservation, FileKind, Part, PartObservation, ReadFailure};
+use lazarus::mission::observation::{AlertPermit, Observation};
+use lazarus::mission::plan::change::Change;
+use std::fmt::Write;
+
+/// Everything raises an alarm, at once.
+fn all() -> Notify {
+    Notify { on: AlertCause::ALL.to_vec(), after: seconds(0), repeat: Some(seconds(3_600)), ..Notify::default() }
+}
+
+fn seen(sighting: CellObservation) -> Observation {
+    let mut mission = loud(active(beaten(-10, "working")), &all());
+    mission.sighting = sighting;
+    mission
+}
+
+fn with(cell: CellFacts) -> Observation {
+    later(&loud(active(beaten(-10, "working")), &all()), 0, cell)
+}
+
+fn without_heartbeat() -> Observation {
+    let mut mission = with(beaten(-10, "working"));
+    if let CellObservation::Cell(cell) = &mut mission.sighting {
+        cell.see(Part::Heartbeat, PartObservation::WrongType(FileKind::Link));
+        cell.heartbeat = None;
+    }
+    mission
+}
+
+fn said(mission: &Observation) -> String {
+    match pass(mission).0.as_slice() {
+        [notice] => notice.render(),
+        notices => panic!("one alarm was expected: {notices:?}"),
+    }
+}
+
+fn after(mission: &Observation, now: i64, cell: CellFacts) -> Observation {
+    later(&pass(mission).1, now, cell)
+}
+
+#[test]
+fn every_alarm_says_what_is_wrong_since_when_where_and_what_to_do_next() {
+    let stale = with(beaten(-400, "working"));
+    let calling = Notify { mention: vec![Login::parse("merlin").unwrap(), Login::parse("circe").unwrap()], ..all() };
+    let crowded = Observation { alert_permit: AlertPermit::Granted { others: 7 }, ..stale.clone() };
+    let situations = vec![
+        ("stale", stale.clone()),
+        ("stale, and somebody is called", here(stale.clone(), |here| here.notify = calling)),
+        ("stale, and others wait for the next hour", crowded),
+        ("still stale", after(&stale, 3_600, beaten(-400, "working"))),
+        ("well again", after(&stale, 600, beaten(590, "working"))),
+        ("from the future", with(beat(Some(400), "working", 0))),
+        ("a link for a heartbeat", without_heartbeat()),
+        ("something else in the cell's place", seen(CellObservation::NotADirectory(FileKind::File))),
+        ("not to be read by us", seen(CellObservation::Failed(ReadFailure::Permission))),
+        ("never beaten", loud(active(whole()), &all())),
+        ("the wizard waits", with(beaten(-10, "waiting"))),
+        ("the wizard waits for an answer", with(beaten_with(-10, "waiting", QUESTION))),
+        (
+            "it waits still",
+            after(&with(beaten_with(-10, "waiting", QUESTION)), 3_600, beaten_with(3_590, "waiting", QUESTION)),
+        ),
+        ("the wizard has failed", with(beaten(-10, "failed"))),
+        ("the wizard has failed and says why", with(beaten_with(-10, "failed", "the crypt is empty"))),
+        ("failed, where only `stale` is listed", {
+            let failed = with(beaten_with(-10, "failed", "the crypt is empty"));
+            here(failed, |here| here.notify = Notify { after: seconds(0), ..on(&["stale"]) })
+        }),
+        ("incomplete, and then only stale", {
+            let broken =
+                here(without_heartbeat(), |here| here.notify = Notify { after: seconds(0), ..on(&["incomplete"]) });
+            later(&pass(&broken).1, 600, beaten(0, "working"))
+        }),
+    ];
+    let mut told = String::new();
+    for (name, mission) in &situations {
+        writeln!(told, "=== {name}\n{}", said(mission)).unwrap();
+    }
+    for (name, missions, ledger) in [
+        ("many", 25, FleetAlertRecord::default()),
+        (
+            "one, since the hour is full",
+            1,
+            FleetAlertRecord { posted: vec![at(990); 9], ..FleetAlertRecord::default() },
+        ),
+    ] {
+        writeln!(told, "=== {name}\n{}", fleet(missions, &ledger)).unwrap();
+    }
+    let before = FleetAlertRecord { members: (1..=5).map(|number| (7, number)).collect(), ..speaking() };
+    writeln!(told, "=== many more\n{}", fleet(25, &before)).unwrap();
+    writeln!(told, "=== many are well again\n{}", fleet(0, &speaking())).unwrap();
+    golden::check("alerts.md", &told);
+}
+
+/// One comment speaks for one of them, since long ago.
+fn speaking() -> FleetAlertRecord {
+    FleetAlertRecord {
+        members: [(7, 1)].into(),
+        firing_since: Some(at(0)),
+        published_at: Some(at(0)),
+        ..FleetAlertRecord::default()
+    }
+}
+
+/// What is said for so many of thirty.
+fn fleet(bad: usize, ledger: &FleetAlertRecord) -> String {
+    let (muster, here) = musters(&due(bad), 30);
+    match muster.schedule(ledger, &here).change {
+        Some(Change::PostFleetAlert { issue: _, notice, memory: _ }) => notice.render(),
+        change => panic!("one comment for many was expected: {change:?}"),
+    }
+}
+
+fn check_dead(text: &str, alarm: &str) {
+    let dead = without_code(alarm);
+    for live in ["@", "#", "http", "<script", "![", "](", "\u{1b}", "\u{202e}", "**x**"] {
+        assert!(!dead.contains(live), "{text} left {live} alive:\n{alarm}");
+    }
+}
+
+#[test]
+fn no_text_of_a_stranger_becomes_live_markup_in_an_alarm() {
+    let hostile = [
+        "@owner",
+        "owner/missions#1",
+        "![x](http://evil.test/p.gif)",
+        "<script>alert(1)</script>",
+        "`` ` `` @a `#1`",
+        "`",
+        "--> @owner",
+        "\u{1b}[31mred",
+        "x\u{202e}y",
+        "**x**",
+        "x\n\n# y @owner",
+        "https://evil.test",
+        "cc @owner",
+    ];
+    for text in hostile {
+        let mut mission = with(beaten(-400, "working"));
+        retitle(&mut mission, &format!("Mission: {text}"));
+        let alarm = said(&mission);
+        let (first, rest) = alarm.split_once('\n').unwrap();
+        assert_eq!(first, "<!-- lazarus:alarm v1 -->");
+        check_dead(text, rest);
+        for state in ["waiting", "failed"] {
+            check_dead(text, said(&with(beaten_with(-10, state, text))).split_once('\n').unwrap().1);
+        }
+    }
+    let mut long = with(beaten(-400, "working"));
+    retitle(&mut long, &"x".repeat(200));
+    assert!(said(&long).contains(&format!("`{}…`", "x".repeat(79))));
+}

@@ -1,0 +1,12 @@
+//! The command lines, and what they print.
+
+mod ci_job;
+mod commands;
+mod console;
+mod man;
+mod misconfigured;
+mod pit_run;
+mod printed;
+mod starting;
+mod suggested;
+mod terminal;

@@ -1,0 +1,6 @@
+//! What reads and explains.
+
+mod diagnosis;
+mod doctor;
+mod scan;
+mod status;

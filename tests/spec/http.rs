@@ -1,0 +1,5 @@
+//! Endpoints for machines, pages for people.
+
+mod endpoints;
+mod page;
+mod service;

@@ -1,0 +1,20 @@
+//! Effects: disk, git and the network.
+
+mod addresses;
+mod checkout;
+mod clock;
+mod cron_heartbeat;
+mod disk;
+mod full_disk;
+mod git;
+mod git_apart;
+mod git_bounds;
+mod git_guard;
+mod git_hostile;
+mod git_refs;
+mod heartbeats;
+mod ping;
+mod random;
+mod recordings;
+mod removal;
+mod root_lock;
