@@ -12,6 +12,7 @@ mod git_bounds;
 mod git_guard;
 mod git_hostile;
 mod git_refs;
+mod git_written;
 mod heartbeats;
 mod ping;
 mod random;

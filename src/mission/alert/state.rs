@@ -247,7 +247,7 @@ impl FleetAlertRecord {
     #[must_use]
     pub fn settled(&self, was_said: bool) -> Self {
         let Some(intended) = self.intent.clone() else { return self.clone() };
-        if was_said { self.said(intended) } else { Self { intent: None, ..self.clone() } }
+        if was_said { self.posted_now(intended) } else { Self { intent: None, ..self.clone() } }
     }
 }
 

@@ -58,7 +58,7 @@ impl Applier {
             }
             return Err(error.into());
         }
-        self.remember_fleet(memory.said(notice.intent.clone())).await
+        self.remember_fleet(memory.posted_now(notice.intent.clone())).await
     }
 
     /// Whether the issue takes no comment before a person does something. Of one that is not there the forge only says that

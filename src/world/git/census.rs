@@ -1,4 +1,4 @@
-//! Counts what a commit holds before any of it is checked out.
+//! Counts what a commit holds before any of it is checked out; what is made of it is counted by [`super::written`].
 
 use crate::mission::text::shown;
 use crate::world::git::error::CheckoutError;
@@ -11,7 +11,7 @@ const PATH_BYTES_MAX: usize = 1024;
 const NAME_BYTES_MAX: usize = 255;
 
 /// The deepest that directories may be in each other.
-const DEPTH_MAX: usize = 64;
+pub(super) const DEPTH_MAX: usize = 64;
 
 /// What stands before the path in a record is never longer, in bytes.
 const RECORD_BYTES_MAX: usize = PATH_BYTES_MAX + 256;

@@ -9,10 +9,14 @@ use crate::world::git::error::CheckoutError;
 use crate::world::git::handover;
 use crate::world::git::source::{CheckoutLimits, CheckoutSource, Destination};
 use crate::world::git::verdict;
+use crate::world::git::walk::Until;
+use crate::world::git::written::Written;
+use crate::world::store::removal::{BUDGET, remove_tree_at};
 use rustix::fs::{AtFlags, Mode, OFlags, unlinkat};
 use rustix::io::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::process::Command;
 use std::time::Instant;
 
 /// What a step asks git, after its name.
@@ -86,14 +90,12 @@ impl<'a> Checkout<'a> {
 
     /// Makes an empty repository. Asked a second time, git would keep the first format.
     fn begin(&self, format: &str) -> Result<(), CheckoutError> {
-        let failed = |error: std::io::Error| CheckoutError::failed("make the repository", &error);
-        let own = self.destination.directory.join(".git");
-        if own.exists() {
-            std::fs::remove_dir_all(own).map_err(failed)?;
-        }
+        let tried = "make the repository";
+        remove_tree_at(&self.destination.directory.join(".git"), BUDGET)
+            .map_err(|left| CheckoutError::failed(tried, &left))?;
         let (branch, format) =
             (format!("--initial-branch={}", self.destination.branch), format!("--object-format={format}"));
-        self.step("make the repository", &["init", "--quiet", "--template=", &branch, &format])
+        self.step(tried, &["init", "--quiet", "--template=", &branch, &format])
     }
 
     /// The ref goes in by the standard input, where nothing can be taken for an option.
@@ -132,10 +134,17 @@ impl<'a> Checkout<'a> {
         self.done("list the commit", &ended)
     }
 
-    /// Puts branch and files there.
+    /// Puts branch and files there. What the commit holds is counted by now; what its attributes make of it is counted while
+    /// it is written, and once more when all of it is there.
     fn fill(&self, commit: &CommitId) -> Result<(), CheckoutError> {
+        let tried = "check out the commit";
+        let directory = self.open_directory().map_err(|error| CheckoutError::failed(tried, &error))?;
+        let mut written = Written::new(directory.as_fd(), self.limits.bytes, self.until());
         let arguments = ["reset", "--quiet", "--hard", "--no-recurse-submodules", &commit.to_string()];
-        self.step("check out the commit", &arguments)
+        let command = self.command(&environment::to_work_here(), &arguments)?;
+        let ended = child::run_watched(command, "", self.bounds(), (&mut |_| Ok(()), Some(&mut written)))?;
+        self.done(tried, &ended)?;
+        written.count()
     }
 
     /// Leaves a repository as its next users need it, and as git itself would never make it.
@@ -147,15 +156,15 @@ impl<'a> Checkout<'a> {
     }
 
     fn hand_over(&self) -> Result<(), CheckoutError> {
-        let failed = |error: Errno| CheckoutError::failed("hand the worktree over", &error);
+        let failed = |error: Errno| CheckoutError::failed(handover::TRIED, &error);
         let directory = self.open_directory().map_err(failed)?;
         let own = handover::open(directory.as_fd(), c".git", OFlags::DIRECTORY).map_err(failed)?;
         unlinkat(&own, FETCH_HEAD, AtFlags::empty()).map_err(failed)?;
         let secrets = environment::secrets(self.source);
         if let Some(file) = handover::find_secret(own.as_fd(), &secrets).map_err(failed)? {
-            return Err(CheckoutError::failed("hand the worktree over", &format!("`.git/{file}` holds the token")));
+            return Err(CheckoutError::failed(handover::TRIED, &format!("`.git/{file}` holds the token")));
         }
-        handover::hand_over(directory.as_fd(), self.destination.group).map_err(failed)
+        handover::hand_over(directory.as_fd(), self.destination.group, self.until())
     }
 
     fn open_directory(&self) -> Result<OwnedFd, Errno> {
@@ -185,9 +194,20 @@ impl<'a> Checkout<'a> {
         input: &str,
         listener: Listener<'_>,
     ) -> Result<ChildEnd, CheckoutError> {
+        child::run(self.command(leave, arguments)?, input, self.bounds(), listener)
+    }
+
+    fn command(&self, leave: &Leave, arguments: Arguments<'_>) -> Result<Command, CheckoutError> {
         let mut command = environment::command(self.git, self.destination.directory, leave)?;
         command.args(arguments);
-        let bounds = Bounds { deadline: self.deadline, time: self.limits.time, file_bytes: self.limits.bytes };
-        child::run(command, input, bounds, listener)
+        Ok(command)
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds { deadline: self.deadline, time: self.limits.time, file_bytes: self.limits.bytes }
+    }
+
+    fn until(&self) -> Until {
+        Until { deadline: self.deadline, time: self.limits.time }
     }
 }

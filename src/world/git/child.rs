@@ -4,6 +4,7 @@
 use crate::world::clock;
 use crate::world::git::error::CheckoutError;
 use crate::world::git::guard;
+use crate::world::git::written::Written;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal, kill_process_group, pidfd_open, prlimit};
@@ -55,17 +56,34 @@ pub(super) fn run(
     bounds: Bounds,
     listener: Listener<'_>,
 ) -> Result<ChildEnd, CheckoutError> {
+    run_watched(command, input, bounds, (listener, None))
+}
+
+/// The same, and what it writes is counted meanwhile.
+pub(super) fn run_watched(
+    command: Command,
+    input: &str,
+    bounds: Bounds,
+    (listener, mut written): (Listener<'_>, Option<&mut Written<'_>>),
+) -> Result<ChildEnd, CheckoutError> {
     let mut running = Running::start(command)?;
     running.limit(bounds).map_err(|error| CheckoutError::failed("limit what git may use", &error))?;
     running.order(input);
     let mut complaint = Vec::new();
-    while let Some((voice, bytes)) = running.hear(bounds)? {
-        match voice {
-            Voice::Said => listener(&bytes)?,
-            Voice::Complained => {
+    loop {
+        let due = written.as_ref().map(|written| written.due);
+        match running.hear(bounds, due)? {
+            Heard::Piece(Voice::Said, bytes) => listener(&bytes)?,
+            Heard::Piece(Voice::Complained, bytes) => {
                 complaint.extend_from_slice(&bytes);
                 complaint.drain(..complaint.len().saturating_sub(COMPLAINT_BYTES_MAX));
             }
+            Heard::Nothing => {
+                if let Some(written) = &mut written {
+                    written.count()?;
+                }
+            }
+            Heard::End => break,
         }
     }
     let status = running.reap().map_err(|error| CheckoutError::failed("run git", &error))?;
@@ -81,6 +99,16 @@ pub(super) fn run(
 enum Voice {
     Said,
     Complained,
+}
+
+/// What came of listening.
+enum Heard {
+    /// It said something.
+    Piece(Voice, Vec<u8>),
+    /// It said nothing until something else was due.
+    Nothing,
+    /// It has ended, and all is said.
+    End,
 }
 
 /// A program under way, in a process group of its own that dies with this value.
@@ -131,11 +159,14 @@ impl Running {
         }
     }
 
-    fn hear(&mut self, bounds: Bounds) -> Result<Option<(Voice, Vec<u8>)>, CheckoutError> {
-        self.next(bounds.deadline).map_err(|error| match error {
-            Errno::TIMEDOUT => CheckoutError::TooSlow { limit: bounds.time },
-            error => CheckoutError::failed("listen to git", &error),
-        })
+    fn hear(&mut self, bounds: Bounds, due: Option<Instant>) -> Result<Heard, CheckoutError> {
+        match self.next(due.map_or(bounds.deadline, |due| due.min(bounds.deadline))) {
+            Ok(Some((voice, bytes))) => Ok(Heard::Piece(voice, bytes)),
+            Ok(None) => Ok(Heard::End),
+            Err(Errno::TIMEDOUT) if clock::blocking_instant() < bounds.deadline => Ok(Heard::Nothing),
+            Err(Errno::TIMEDOUT) => Err(CheckoutError::TooSlow { limit: bounds.time }),
+            Err(error) => Err(CheckoutError::failed("listen to git", &error)),
+        }
     }
 
     /// The next piece of what it says; none once it has ended and all is said.

@@ -1,7 +1,9 @@
 //! Gives a finished checkout to whoever works in it: group and modes, links never followed, and then on the disk for good.
 
+use crate::world::git::error::CheckoutError;
+use crate::world::git::walk::{Until, names, walk};
 use crate::world::store::acl::open_to_owner;
-use rustix::fs::{Dir, FileType, Gid, Mode, OFlags, fchmod, fchown, fstat, openat, syncfs};
+use rustix::fs::{FileType, Gid, Mode, OFlags, fchmod, fchown, fstat, openat, syncfs};
 use rustix::io::Errno;
 use std::ffi::CStr;
 use std::io::Read;
@@ -16,27 +18,29 @@ const TEXT_BYTES_MAX: u64 = 1024 * 1024;
 /// The list of checked-out files, which can be long and holds only what the repository held.
 const INDEX: &CStr = c"index";
 
+/// What is being done.
+pub(super) const TRIED: &str = "hand the worktree over";
+
 /// Gives a directory and all below it to the group, with the owner's rights, and makes it durable.
-pub(super) fn hand_over(directory: BorrowedFd<'_>, group: Option<u32>) -> Result<(), Errno> {
-    give(directory, group.map(Gid::from_raw))?;
-    syncfs(directory)
+pub(super) fn hand_over(directory: BorrowedFd<'_>, group: Option<u32>, until: Until) -> Result<(), CheckoutError> {
+    let group = group.map(Gid::from_raw);
+    let failed = |error: Errno| CheckoutError::failed(TRIED, &error);
+    walk(directory, None, until, &mut |at, name, _| give(at, name, group).map_err(failed))?;
+    grant(directory, group, SET_GROUP_ID).and_then(|()| syncfs(directory)).map_err(failed)
 }
 
-fn give(directory: BorrowedFd<'_>, group: Option<Gid>) -> Result<(), Errno> {
-    for name in names(directory)? {
-        let entry = open(directory, &name, OFlags::empty())?;
-        match FileType::from_raw_mode(fstat(&entry)?.st_mode) {
-            FileType::Directory => give(entry.as_fd(), group)?,
-            FileType::RegularFile => grant(entry.as_fd(), group, 0)?,
-            FileType::Symlink
-            | FileType::Fifo
-            | FileType::Socket
-            | FileType::CharacterDevice
-            | FileType::BlockDevice
-            | FileType::Unknown => return Err(Errno::INVAL),
-        }
+fn give(at: BorrowedFd<'_>, name: &CStr, group: Option<Gid>) -> Result<(), Errno> {
+    let entry = open(at, name, OFlags::empty())?;
+    match FileType::from_raw_mode(fstat(&entry)?.st_mode) {
+        FileType::Directory => grant(entry.as_fd(), group, SET_GROUP_ID),
+        FileType::RegularFile => grant(entry.as_fd(), group, 0),
+        FileType::Symlink
+        | FileType::Fifo
+        | FileType::Socket
+        | FileType::CharacterDevice
+        | FileType::BlockDevice
+        | FileType::Unknown => Err(Errno::INVAL),
     }
-    grant(directory, group, SET_GROUP_ID)
 }
 
 /// The group first, since changing it clears the set-group-id bit.
@@ -49,17 +53,6 @@ fn grant(file: BorrowedFd<'_>, group: Option<Gid>, special: u32) -> Result<(), E
     }
     let owners = fstat(file)?.st_mode & 0o700;
     fchmod(file, Mode::from_raw_mode(owners | owners >> 3 | special))
-}
-
-fn names(directory: BorrowedFd<'_>) -> Result<Vec<std::ffi::CString>, Errno> {
-    let mut names = Vec::new();
-    for entry in Dir::read_from(directory)? {
-        let name = entry?.file_name().to_owned();
-        if !matches!(name.to_bytes(), b"." | b"..") {
-            names.push(name);
-        }
-    }
-    Ok(names)
 }
 
 /// A link in a name's place is an error.

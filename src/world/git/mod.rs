@@ -4,7 +4,7 @@
 //!   repository's own settings can make any git command run anything.
 //! - It gets an environment and settings made here, nothing of ours; it may speak to the forge's origin, follow no
 //!   redirect, ask nobody, and start nothing but its own parts.
-//! - What it fetched is counted before any of it is checked out.
+//! - What it fetched is counted before any of it is checked out, and what it makes of it while that is written.
 //! - The token is in the environment of the one step that fetches. It is in no argument, no file and no message.
 //! - It runs under guard, and ends when we end, whatever ends us.
 //! - No hook and no filter runs, links come out as plain files, repositories within the repository stay empty.
@@ -21,6 +21,8 @@ mod handover;
 mod source;
 mod verdict;
 mod version;
+mod walk;
+mod written;
 
 pub use error::CheckoutError;
 pub use source::{BYTES_MAX, CheckoutLimits, CheckoutSource, Destination, ENTRIES_MAX, TIME_MAX};
@@ -34,9 +36,11 @@ use child::Bounds;
 use rustix::fs::{Access, access};
 use std::ffi::OsStr;
 use std::fs::DirBuilder;
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use walk::Until;
 
 /// How long git may take to say its version.
 const VERSION_TIME_MAX: Duration = Duration::from_secs(10);
@@ -82,6 +86,11 @@ impl Git {
     #[must_use]
     pub fn version(&self) -> GitVersion {
         self.version
+    }
+
+    /// Gives what is in a directory to a group, as the last step of a checkout does, within so much time.
+    pub fn hand_over(directory: BorrowedFd<'_>, group: Option<u32>, time: Duration) -> Result<(), CheckoutError> {
+        handover::hand_over(directory, group, Until { deadline: clock::blocking_instant() + time, time })
     }
 
     /// Has a worktree made, durable and handed over, and says at which commit. After an error nothing is left of it.

@@ -231,7 +231,7 @@ fn late_ones_are_counted_from_those_that_the_last_comment_named() {
         (6, 4, "owner/missions#3"),
         "the new ones first"
     );
-    let said = ledger.said(notice.intent.clone());
+    let said = ledger.posted_now(notice.intent.clone());
     assert_eq!((said.named.len(), said.firing_since, said.published_at), (6, Some(at(500)), Some(at(1_000))));
 }
 
@@ -300,7 +300,7 @@ fn for_an_hour_after_its_issue_has_refused_a_comment_each_speaks_for_itself() {
         let orders = orders(&due(5), 5, &speaking_for(&[1, 2]).refused(at(at_second)), |_| ());
         assert_eq!(orders.permits.len(), alone, "{at_second}");
     }
-    let said = speaking_for(&[]).refused(at(0)).said(FleetAlertIntent {
+    let said = speaking_for(&[]).refused(at(0)).posted_now(FleetAlertIntent {
         kind: Notification::Resolved,
         at: at(9),
         members: [].into(),

@@ -233,9 +233,9 @@ fn what_stands_where_the_worktree_should_go_is_left_alone() {
 
 #[test]
 fn git_is_looked_for_once_and_has_to_be_new_enough() {
+    let place = Place::new();
     let found = Git::find().unwrap();
     assert!(found.path().is_absolute() && found.version() >= FLOOR);
-    let place = Place::new();
     let program = place.path().join("git");
     let find = |text: &str| {
         std::fs::write(&program, format!("#!/bin/sh\n{text}\n")).unwrap();

@@ -27,7 +27,7 @@ fn directory(at: &OwnedFd, name: &str) -> OwnedFd {
 }
 
 /// A directory in a directory in a directory, each with a file.
-fn dig(path: &Path, depth: usize) {
+pub(crate) fn dig(path: &Path, depth: usize) {
     std::fs::create_dir_all(path).unwrap();
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let mut at = openat(CWD, path, flags, Mode::empty()).unwrap();
