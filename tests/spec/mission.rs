@@ -5,7 +5,7 @@ mod agent_files;
 mod agent_words;
 mod approved_text;
 mod clock_skew;
-mod comment;
+pub(crate) mod comment;
 mod comment_check;
 mod due;
 mod flap_damping;
