@@ -65,7 +65,7 @@ struct Document {
 
 /// The heartbeat could not be written; the one before still stands.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write the heartbeat `{}`: {cause}; make that directory, or let this user write in it", .path.display())]
+#[error("cannot write the heartbeat `{}`: {cause}; create that directory, or make it writable for this user", .path.display())]
 pub struct CronHeartbeatError {
     /// Which file.
     pub path: PathBuf,

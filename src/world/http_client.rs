@@ -21,7 +21,7 @@ const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HttpClientError {
     /// TLS could not be set up.
-    #[error("the HTTP client cannot be set up: {0}; where no CAs are found, install `ca-certificates`")]
+    #[error("the HTTP client cannot be set up: {0}; if no CAs are found, install `ca-certificates`")]
     Client(String),
     /// No connection, or one that broke.
     #[error("cannot be reached: {0}")]

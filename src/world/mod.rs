@@ -42,7 +42,7 @@ pub enum WorldError {
     #[error(transparent)]
     Checkout(#[from] CheckoutError),
     /// A worktree that somebody has put something into, or something else in the place of.
-    #[error("`worktree/` of the cell `{mission_id}` is no empty directory, and what is there stays")]
+    #[error("`worktree/` of the cell `{mission_id}` is not an empty directory; its contents are kept")]
     WorktreeInUse {
         /// Whose.
         mission_id: MissionId,
@@ -59,7 +59,7 @@ pub enum WorldError {
         repository: RepositoryName,
     },
     /// The forge answered success, but did not do it.
-    #[error("the forge accepted a change of labels on {issue}, but did not make it: {labels}")]
+    #[error("Gitea accepted a change of labels on {issue}, but did not apply it: {labels}")]
     LabelsIgnored {
         /// Which issue.
         issue: String,
@@ -67,7 +67,7 @@ pub enum WorldError {
         labels: String,
     },
     /// Our comment is not there any more.
-    #[error("our comment {id} is not there any more")]
+    #[error("our comment {id} was deleted")]
     CommentGone {
         /// Its id.
         id: i64,

@@ -34,7 +34,7 @@ pub(super) fn read(cell: impl AsFd, resolver: Resolver) -> Accepted {
         Err(Errno::NOENT) => return Accepted::default(),
         Err(error) => error.to_string(),
     };
-    tracing::warn!("`{path}` of a cell cannot be used: {cause}; a new one takes its place");
+    tracing::warn!("`{path}` of a cell is unusable: {cause}; it is replaced");
     Accepted::default()
 }
 

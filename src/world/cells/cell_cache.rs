@@ -119,7 +119,8 @@ impl CellCache {
         if (held.st_dev, held.st_ino) == (found.st_dev, found.st_ino) {
             return Ok(());
         }
-        let cause = "another directory is in its place than the daemon began with; mount the right one, or restart it";
+        let cause =
+            "the directory is not the one that the daemon started with; mount the right one, or restart the daemon";
         Err(RootError::Unusable { path: path(), cause: cause.to_owned() })
     }
 }

@@ -46,10 +46,10 @@ const TIDY_MIN: usize = 16;
 #[derive(Debug, thiserror::Error)]
 pub enum HeartbeatRejected {
     /// No such cell, or another token; which of the two is nobody's business.
-    #[error("there is no such cell, or the token is not its own")]
+    #[error("there is no such cell, or the token does not belong to it")]
     Unknown,
     /// Too many at once.
-    #[error("a cell may beat once a second, and {BURST} times at once")]
+    #[error("a cell may send one heartbeat a second, in bursts of at most {BURST}")]
     TooOften,
     /// More than a heartbeat could need.
     #[error("the heartbeat is too large")]

@@ -40,11 +40,11 @@ impl AccountError {
         match self {
             Self::Forge(error) => error.found(),
             Self::Unknown { login } => format!(
-                "the forge shows us no account `{}`: there is none, or its profile is private and it works in none of the \
+                "Gitea shows no account `{}`: it does not exist, or its profile is private and it works in none of the \
                  repositories",
                 shown(login)
             ),
-            Self::Renamed { login, now } => format!("the account `{}` is called `{}` now", shown(login), shown(now)),
+            Self::Renamed { login, now } => format!("the account `{}` was renamed to `{}`", shown(login), shown(now)),
         }
     }
 
@@ -53,7 +53,7 @@ impl AccountError {
     pub fn next(&self) -> String {
         match self {
             Self::Forge(error) => error.next(),
-            Self::Unknown { .. } => "name another one, or its id".to_owned(),
+            Self::Unknown { .. } => "set another login, or the account's id".to_owned(),
             Self::Renamed { .. } => "set its new login, or its id".to_owned(),
         }
     }

@@ -62,10 +62,10 @@ impl AlertTargetError {
     pub fn found(&self) -> String {
         match self {
             Self::IssueMissing { issue } => {
-                format!("`notify.issue`: `{issue}` is not there, or the token may not see it")
+                format!("`notify.issue`: `{issue}` does not exist, or the token may not read it")
             }
             Self::IssueArchived { issue } => {
-                format!("`notify.issue`: `{}` is archived, and takes no comment", issue.repository)
+                format!("`notify.issue`: `{}` is archived and accepts no comments", issue.repository)
             }
             Self::Issue { issue, error } => format!("`notify.issue`: `{issue}`: {}", error.found()),
             Self::Mention { login: _, error } => format!("`notify.mention`: {}", error.found()),
@@ -76,8 +76,10 @@ impl AlertTargetError {
     #[must_use]
     pub fn next(&self) -> String {
         match self {
-            Self::IssueMissing { .. } => "open one for alerts, and set its name, such as `owner/name#12`".to_owned(),
-            Self::IssueArchived { .. } => "un-archive it, or name an issue elsewhere".to_owned(),
+            Self::IssueMissing { .. } => {
+                "open an issue for alerts and set its name, for example `owner/name#12`".to_owned()
+            }
+            Self::IssueArchived { .. } => "unarchive it, or name an issue in another repository".to_owned(),
             Self::Issue { error, .. } => error.next(),
             Self::Mention { error, .. } => error.next(),
         }

@@ -116,7 +116,7 @@ impl<'a, T: DeserializeOwned, U, F: Fn(T) -> Option<U>> Items<'a, T, U, F> {
             let read: Result<Option<Vec<T>>, String> = if is_open { Err(CUT_OFF.to_owned()) } else { parse(rest) };
             self.problem = read.err();
         } else if !self.json.kept().trim_ascii().is_empty() {
-            self.problem.get_or_insert_with(|| "something follows its end".to_owned());
+            self.problem.get_or_insert_with(|| "there is data after its end".to_owned());
         }
         self.problem.map_or(Ok((self.kept, self.count)), Err)
     }

@@ -1,4 +1,4 @@
-//! Why the forge cannot be reached: told from the types of what went wrong, never from its words.
+//! Why Gitea is unreachable: told from the types of what went wrong, never from its words.
 
 use crate::mission::identity::ForgeUrl;
 use crate::mission::time::Timestamp;
@@ -68,13 +68,13 @@ impl UnreachableCause {
         let certificates = format!("`openssl s_client -showcerts -connect {host}:{port}`");
         let ask = ask(forge);
         match self {
-            Self::Unresolved => format!("`getent hosts {host}`, and set `forge.url` right"),
-            Self::Refused => format!("check that it runs, and `forge.url`; {ask} shows whether its port is open"),
-            Self::Silent => format!("{ask} shows whether it is stuck, or a firewall swallows us"),
+            Self::Unresolved => format!("check `getent hosts {host}`, and correct `forge.url`"),
+            Self::Refused => format!("check that Gitea runs, and `forge.url`; {ask} shows whether its port is open"),
+            Self::Silent => format!("{ask} shows whether Gitea hangs, or a firewall drops the connection"),
             Self::NoTls => format!("there is no TLS on port {port}; set `forge.url` to `http:`, or another port"),
-            Self::OnlyTls => format!("TLS is spoken on port {port}; set `forge.url` to `https:`, or another port"),
+            Self::OnlyTls => format!("port {port} expects TLS; set `forge.url` to `https:`, or another port"),
             Self::NoHttp if url.scheme() == "http" => {
-                format!("where TLS is spoken on port {port}, set `forge.url` to `https:`; else another port")
+                format!("if port {port} expects TLS, set `forge.url` to `https:`; otherwise set another port")
             }
             Self::NoHttp => format!("set `forge.url` to where Gitea listens: {ask} should print a version"),
             Self::UnknownCa => {
@@ -83,9 +83,9 @@ impl UnreachableCause {
             }
             Self::Expired => format!("{certificates} shows its dates; renew it, or set this host's clock"),
             Self::WrongName => format!("{certificates} shows its names; use one of them in `forge.url`"),
-            Self::Tls => format!("{certificates} shows what is spoken there"),
+            Self::Tls => format!("{certificates} shows what answers there"),
             Self::Broken => {
-                format!("check that it runs, and `forge.url`; {ask} shows whether something in between is in the way")
+                format!("check that Gitea runs, and `forge.url`; {ask} shows whether a proxy or a firewall interferes")
             }
         }
     }

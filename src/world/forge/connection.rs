@@ -127,7 +127,7 @@ pub enum BuildError {
     Ca(String),
     /// TLS could not be set up.
     #[error(
-        "the HTTP client cannot be set up: {0}; where no CAs are found, install `ca-certificates` or set `forge.ca_file`"
+        "the HTTP client cannot be set up: {0}; if no CAs are found, install `ca-certificates` or set `forge.ca_file`"
     )]
     Client(String),
 }
@@ -299,7 +299,7 @@ impl Connection {
         for _ in 1..self.patience.tries {
             match self.try_once(request, &url, begin).await {
                 Err(error) if may_try_again(request, &error) => {
-                    tracing::debug!(%error, "asking again");
+                    tracing::debug!(%error, "retrying");
                     let jitter = delay.mul_f64(0.5 + random::fraction() / 2.0);
                     clock::sleep(error.retry_after().unwrap_or(jitter)).await;
                     delay *= 2;
@@ -393,7 +393,7 @@ fn failed(tried: &str, forge: &ForgeUrl, error: &reqwest::Error) -> ForgeError {
     if error.is_timeout() && !error.is_connect() {
         return ForgeError::TimedOut {
             tried,
-            next: format!("the next pass asks again; {}", UnreachableCause::Silent.next(forge)),
+            next: format!("the next pass retries; {}", UnreachableCause::Silent.next(forge)),
         };
     }
     let (cause, detail) = (UnreachableCause::of(error), detail(error));

@@ -138,13 +138,13 @@ impl fmt::Display for ForgeError {
 
 /// What to do about a token that is refused.
 fn another_token(page: &str) -> String {
-    format!("give a token of the bot with the scopes `write:issue,read:repository,read:user`, made at {page}")
+    format!("use a token of the bot with the scopes `write:issue,read:repository,read:user`, created at {page}")
 }
 
 impl ForgeError {
     /// An answer in JSON that holds something that no Gitea says.
     pub(in crate::world) fn protocol(tried: String, problem: String) -> Self {
-        let next = "check `forge.url`, and that nothing in between changes answers".to_owned();
+        let next = "check `forge.url`, and that no proxy changes responses".to_owned();
         Self::Protocol { tried, problem, next }
     }
 
@@ -152,30 +152,30 @@ impl ForgeError {
     #[must_use]
     pub fn found(&self) -> String {
         match self {
-            Self::Unreachable { tried, detail, .. } => format!("`{tried}`: the forge cannot be reached: {detail}"),
-            Self::TimedOut { tried, .. } => format!("`{tried}`: the forge did not answer in time"),
+            Self::Unreachable { tried, detail, .. } => format!("`{tried}`: Gitea is unreachable: {detail}"),
+            Self::TimedOut { tried, .. } => format!("`{tried}`: Gitea did not answer in time"),
             Self::Unavailable { tried, status, message, .. } => {
-                format!("`{tried}`: the forge answered {status}{}", said(message))
+                format!("`{tried}`: Gitea answered {status}{}", said(message))
             }
             Self::Unauthorized { tried, message, .. } => {
-                format!("`{tried}`: the forge does not accept the token (401{})", said(message))
+                format!("`{tried}`: Gitea rejects the token (401{})", said(message))
             }
             Self::MissingScope { tried, required, message, .. } => {
                 format!("`{tried}`: the token lacks the scope `{required}` (403{})", said(message))
             }
             Self::Barred { tried, message } => {
-                format!("`{tried}`: the forge does not let the account of the token in (403{})", said(message))
+                format!("`{tried}`: Gitea denies access to the token's account (403{})", said(message))
             }
-            Self::Forbidden { tried, message } => format!("`{tried}`: the forge forbids it (403{})", said(message)),
+            Self::Forbidden { tried, message } => format!("`{tried}`: Gitea denies the request (403{})", said(message)),
             Self::NotFound { tried, message } => format!("`{tried}`: not found (404{})", said(message)),
             Self::Moved { tried, status, location } => format!("`{tried}`: moved to `{location}` ({status})"),
             Self::Refused { tried, status, message } => {
-                format!("`{tried}`: the forge refused ({status}{})", said(message))
+                format!("`{tried}`: Gitea rejected the request ({status}{})", said(message))
             }
-            Self::Protocol { tried, problem, .. } => format!("`{tried}`: the answer is not a Gitea's: {problem}"),
-            Self::TooLarge { tried, limit } => format!("`{tried}`: the answer is larger than {limit} bytes"),
+            Self::Protocol { tried, problem, .. } => format!("`{tried}`: the response is not from Gitea: {problem}"),
+            Self::TooLarge { tried, limit } => format!("`{tried}`: the response is larger than {limit} bytes"),
             Self::GivenUp { tried, failures } => {
-                format!("`{tried}`: not asked, since the last {failures} calls failed")
+                format!("`{tried}`: not sent, because the last {failures} calls failed")
             }
         }
     }
@@ -185,24 +185,22 @@ impl ForgeError {
     pub fn next(&self) -> String {
         match self {
             Self::Unreachable { next, .. } | Self::TimedOut { next, .. } | Self::Protocol { next, .. } => next.clone(),
-            Self::Unavailable { .. } => {
-                "the next pass asks again; if it stays so, look into the forge's own log".to_owned()
-            }
+            Self::Unavailable { .. } => "the next pass retries; if the failure persists, check Gitea's log".to_owned(),
             Self::Unauthorized { page, .. } => format!("it is wrong, expired or revoked: {}", another_token(page)),
             Self::MissingScope { page, .. } => another_token(page),
             Self::Barred { .. } => {
-                "do what it says; an administrator of the forge finds the account's sign-in under User Accounts, and \
-                 `gitea admin user must-change-password --unset` ends the wait for another password"
+                "follow the message; a Gitea administrator finds the account's sign-in under User Accounts, and \
+                 `gitea admin user must-change-password --unset` clears a pending password change"
                     .to_owned()
             }
             Self::Forbidden { message, .. } | Self::Refused { message, .. } if message.is_empty() => {
-                "it gives no reason: see whether the bot may write there, and into the forge's own log".to_owned()
+                "Gitea gives no reason: check whether the bot may write there, and check Gitea's log".to_owned()
             }
-            Self::Forbidden { .. } | Self::Refused { .. } => "see to its reason on the forge".to_owned(),
-            Self::NotFound { .. } => "it is not there, or the token may not see it".to_owned(),
+            Self::Forbidden { .. } | Self::Refused { .. } => "resolve the reason in Gitea".to_owned(),
+            Self::NotFound { .. } => "it does not exist, or the token may not read it".to_owned(),
             Self::Moved { .. } => "use its new name".to_owned(),
-            Self::TooLarge { .. } => "no more is read at once".to_owned(),
-            Self::GivenUp { .. } => "the next pass asks again".to_owned(),
+            Self::TooLarge { .. } => "larger responses are not read".to_owned(),
+            Self::GivenUp { .. } => "the next pass retries".to_owned(),
         }
     }
 

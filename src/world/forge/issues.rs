@@ -151,7 +151,7 @@ impl Issues {
         }
         let tried = format!("the timeline of issue {number} of {}", self.repository);
         let problem = format!("it has more than {TIMELINE_PAGES_MAX} pages, or {TIMELINE_KEPT_MAX} changes of labels");
-        let next = "no more is read of one issue: close it, and file the mission again".to_owned();
+        let next = "longer timelines are not read: close the issue, and file the mission again".to_owned();
         Err(ForgeError::Protocol { tried, problem, next })
     }
 

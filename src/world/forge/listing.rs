@@ -271,7 +271,7 @@ async fn read<L: Paged>(list: L, keep: Keep<L::Item>, at: u64, size: u64) -> Res
             let mut stretch = Stretch { count, total, clamped, date, ..Stretch::default() };
             for (id, item) in read {
                 if id == 0 {
-                    stretch.skipped.push(format!("the forge could not load {}", L::Item::WHAT));
+                    stretch.skipped.push(format!("Gitea could not load {}", L::Item::WHAT));
                 } else {
                     stretch.ids.push(id);
                     stretch.items.extend(item);

@@ -27,7 +27,7 @@ pub struct ServerVersion {
 
 /// A repository.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the forge")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a separate switch of the server")]
 pub struct Repository {
     /// Never changes.
     pub id: i64,

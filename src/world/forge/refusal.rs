@@ -99,7 +99,7 @@ fn foreign(SentRequest { tried, url, forge }: SentRequest<'_>, status: u16, page
     let tried = tried.to_owned();
     let page = page.to_ascii_lowercase();
     if status == 400 && url.scheme() == "http" && WANTS_TLS.iter().any(|words| page.contains(words)) {
-        let (cause, detail) = (UnreachableCause::OnlyTls, format!("the answer is {status}, and wants `https:`"));
+        let (cause, detail) = (UnreachableCause::OnlyTls, format!("the answer is {status} and asks for `https:`"));
         return ForgeError::Unreachable { tried, cause, detail, next: cause.next(forge), may_have_happened: false };
     }
     let problem = format!("it is {status}, and not JSON");

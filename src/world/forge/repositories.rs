@@ -110,8 +110,8 @@ impl Repositories {
             return Ok(labels);
         }
         let tried = format!("the labels of {}", self.name);
-        let problem = format!("more than {LABELS_KEPT_MAX} of them have a scope of ours, such as `host/`");
-        let next = "delete those that nobody needs: the repository, Issues, Labels".to_owned();
+        let problem = format!("more than {LABELS_KEPT_MAX} of them have a scope of this service, for example `host/`");
+        let next = "delete unused ones: the repository, Issues, Labels".to_owned();
         Err(ForgeError::Protocol { tried, problem, next })
     }
 

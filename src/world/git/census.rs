@@ -91,13 +91,13 @@ fn flaw(path: &[u8]) -> Option<&'static str> {
     if path.len() > PATH_BYTES_MAX {
         Some("is far too long")
     } else if parts().count() > DEPTH_MAX {
-        Some("lies too deep")
+        Some("is nested too deeply")
     } else if parts().any(|part| part.len() > NAME_BYTES_MAX) {
         Some("has a name that is too long")
     } else if parts().any(|part| matches!(part, b"" | b"." | b"..")) {
-        Some("leads elsewhere")
+        Some("leads out of the checkout")
     } else if parts().any(|part| part.eq_ignore_ascii_case(b".git")) {
-        Some("would be git's own")
+        Some("is reserved for git")
     } else {
         None
     }

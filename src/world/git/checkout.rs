@@ -78,7 +78,7 @@ impl<'a> Checkout<'a> {
                 });
             }
         }
-        Err(CheckoutError::Unfit { flaw: "its object ids are of no kind that git knows".to_owned() })
+        Err(CheckoutError::Unfit { flaw: "its object ids have a format that git does not know".to_owned() })
     }
 
     /// Whether a pack has come to the limit of a file's size. Who writes it is killed then, and git does not say why.
@@ -90,7 +90,7 @@ impl<'a> Checkout<'a> {
 
     /// Makes an empty repository. Asked a second time, git would keep the first format.
     fn begin(&self, format: &str) -> Result<(), CheckoutError> {
-        let tried = "make the repository";
+        let tried = "create the repository";
         remove_tree_at(&self.destination.directory.join(".git"), BUDGET)
             .map_err(|left| CheckoutError::failed(tried, &left))?;
         let (branch, format) =

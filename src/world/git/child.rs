@@ -67,7 +67,7 @@ pub(super) fn run_watched(
     (listener, mut written): (Listener<'_>, Option<&mut Written<'_>>),
 ) -> Result<ChildEnd, CheckoutError> {
     let mut running = Running::start(command)?;
-    running.limit(bounds).map_err(|error| CheckoutError::failed("limit what git may use", &error))?;
+    running.limit(bounds).map_err(|error| CheckoutError::failed("set the resource limits of git", &error))?;
     running.order(input);
     let mut complaint = Vec::new();
     loop {
@@ -165,7 +165,7 @@ impl Running {
             Ok(None) => Ok(Heard::End),
             Err(Errno::TIMEDOUT) if clock::blocking_instant() < bounds.deadline => Ok(Heard::Nothing),
             Err(Errno::TIMEDOUT) => Err(CheckoutError::TooSlow { limit: bounds.time }),
-            Err(error) => Err(CheckoutError::failed("listen to git", &error)),
+            Err(error) => Err(CheckoutError::failed("read the output of git", &error)),
         }
     }
 

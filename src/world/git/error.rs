@@ -30,13 +30,13 @@ pub enum CheckoutError {
         limit: Duration,
     },
     /// It holds what no checkout may contain.
-    #[error("the repository cannot be checked out safely: {flaw}; put that right in the repository")]
+    #[error("the repository cannot be checked out safely: {flaw}; fix that in the repository")]
     Unfit {
         /// What that is.
         flaw: String,
     },
     /// The forge did not answer, or not as a forge does.
-    #[error("git cannot fetch from the forge: {cause}; check that it runs, and `forge.url`")]
+    #[error("git cannot fetch from Gitea: {cause}; check that it runs, and `forge.url`")]
     Unreachable {
         /// What git said.
         cause: String,

@@ -46,7 +46,7 @@ pub fn stand() -> Option<ExitCode> {
 
 /// git under guard, with its arguments yet to come. It starts when [`order`] has come on the standard input.
 pub(super) fn command(git: &Path) -> Result<Command, CheckoutError> {
-    let program = PROGRAM.get().ok_or_else(|| CheckoutError::failed("run git", &"no program is named to guard it"))?;
+    let program = PROGRAM.get().ok_or_else(|| CheckoutError::failed("run git", &"no guard program is set"))?;
     let mut command = Command::new(program);
     command.arg0(NAME).arg(git).stdin(Stdio::piped());
     Ok(command)

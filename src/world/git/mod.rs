@@ -69,7 +69,7 @@ impl Git {
         let path = path.ok_or_else(|| no_git("there is no git in `PATH`".to_owned()))?;
         let text = ask_version(&path)?;
         let version = GitVersion::parse(&text)
-            .ok_or_else(|| no_git(format!("`{}` does not say which git it is", path.display())))?;
+            .ok_or_else(|| no_git(format!("`{}` does not report a git version", path.display())))?;
         if version < FLOOR {
             return Err(no_git(format!("`{}` is git {version}, which is too old", path.display())));
         }
@@ -104,10 +104,10 @@ impl Git {
         DirBuilder::new()
             .mode(0o700)
             .create(directory)
-            .map_err(|error| CheckoutError::failed("make the worktree", &error))?;
+            .map_err(|error| CheckoutError::failed("create the worktree", &error))?;
         Checkout::new(&self.path, source, destination, limits).make().inspect_err(|_| {
             if let Err(error) = remove_tree_at(directory, BUDGET) {
-                tracing::warn!(directory = %directory.display(), %error, "what is left of a checkout cannot be removed");
+                tracing::warn!(directory = %directory.display(), %error, "the remains of a checkout cannot be removed");
             }
         })
     }

@@ -23,6 +23,6 @@ pub fn read(root: &Root) -> Result<FleetAlertRecord, String> {
     };
     let shown = root.path().join(path);
     read.map_err(|cause| {
-        format!("`{}` cannot be used: {cause}; move it away, no alarm is raised before that", shown.display())
+        format!("`{}` is unusable: {cause}; move it away: no alert is sent until then", shown.display())
     })
 }

@@ -139,7 +139,7 @@ impl Walk {
         if !is_empty && accessat(directory, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::empty()).is_err() {
             let owner = fstat(directory).map_or("another user".to_owned(), |status| user_name(status.st_uid));
             self.hinder(format!(
-                "this user may remove nothing from `{path}`; `chmod -R g+rwX` there as user {owner}, or remove the archive as root"
+                "this user may not remove anything from `{path}`; `chmod -R g+rwX` there as user {owner}, or remove the archive as root"
             ));
         }
     }
@@ -204,7 +204,7 @@ fn move_out(root: &Root, name: ArchiveName, archived_at: Timestamp) -> std::io::
     let archive = openat(&own, ARCHIVE, flags, Mode::empty())?;
     let found = look(archive.as_fd(), name).ok_or(Errno::NOENT)?;
     if found.archived_at != archived_at {
-        return Err(std::io::Error::other("it was put away anew meanwhile"));
+        return Err(std::io::Error::other("it was archived again meanwhile"));
     }
     let thrown = trash::throw(own.as_fd(), archive.as_fd(), &name.to_string())?;
     fsync(&archive)?;
@@ -216,7 +216,7 @@ impl Going {
     pub fn remove(self) -> Result<(), String> {
         let Self { name, own, thrown } = self;
         let left = |why: String| {
-            format!("the archive `{name}` is deleted, but something is left of it in `{OWN}/{TRASH}/{thrown}`: {why}")
+            format!("the archive `{name}` was deleted, but parts of it remain in `{OWN}/{TRASH}/{thrown}`: {why}")
         };
         trash::remove(own.as_fd(), &thrown).map_err(left)
     }

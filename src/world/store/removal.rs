@@ -33,8 +33,8 @@ impl fmt::Display for Left {
         match self {
             Self::TooSlow(budget) => write!(
                 f,
-                "after {} s it is still not empty: it is very large, or processes that have it open go on making files in it; \
-                 end them, and it is removed the next time",
+                "it is still not empty after {} s: it is very large, or processes that have it open keep creating files in it; \
+                 stop them, and the next run removes it",
                 budget.as_secs()
             ),
             Self::Refused(name, cause) => {

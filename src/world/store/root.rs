@@ -48,7 +48,7 @@ const FILE_BYTES_MAX: usize = 1024 * 1024;
 pub enum RootError {
     /// It does not exist.
     #[error(
-        "the missions root `{path}` does not exist; make it with `lazarus-reconcile init --root {}{flags}`, or mount the disk that holds it",
+        "the missions root `{path}` does not exist; create it with `lazarus-reconcile init --root {}{flags}`, or mount the disk that holds it",
         shell_word(.path)
     )]
     Missing {
@@ -115,7 +115,7 @@ pub enum RootError {
     },
     /// Its missions come from another forge.
     #[error(
-        "the missions root `{path}` belongs to the forge `{remembered}`, and `{found}` does not have the same repositories, or does not show them to the token; set `forge.url` right, or use another root"
+        "the missions root `{path}` belongs to the Gitea server `{remembered}`, and `{found}` does not have the same repositories, or does not show them to the token; correct `forge.url`, or use another root"
     )]
     Foreign {
         /// Where.
@@ -127,7 +127,7 @@ pub enum RootError {
     },
     /// It belongs to another user.
     #[error(
-        "the missions root `{path}` belongs to user {owner}, and this process runs as user {user}; run it as `sudo -u {owner} …`, or give the directory to the right user"
+        "the missions root `{path}` belongs to user {owner}, and this process runs as user {user}; run it as `sudo -u {owner} …`, or change the owner of the directory"
     )]
     NotOwner {
         /// Where.
@@ -138,7 +138,7 @@ pub enum RootError {
         user: String,
     },
     /// Nothing can be written in it.
-    #[error("nothing can be written in the missions root `{path}`: {cause}; put that right, nothing was changed")]
+    #[error("the missions root `{path}` is not writable: {cause}; fix that, nothing was changed")]
     Unwritable {
         /// Where.
         path: String,
@@ -329,10 +329,10 @@ impl Root {
         let mode = fstat(&self.directory)?.st_mode & 0o7777;
         let (shown, command) = (self.shown(), |change: &str| format!("`chmod {change} {}`", shell_word(&self.shown())));
         Ok(if mode & 0o022 != 0 {
-            let found = format!("others may make and rename what is in `{shown}` (mode {mode:04o})");
+            let found = format!("other users may create and rename entries in `{shown}` (mode {mode:04o})");
             Some(ModeProblem { is_open: true, found, next: command("go-w") })
         } else if mode & 0o044 != 0 {
-            let found = format!("others may list what is in `{shown}` (mode {mode:04o})");
+            let found = format!("other users may list `{shown}` (mode {mode:04o})");
             Some(ModeProblem { is_open: false, found, next: command(&format!("{ROOT_MODE:o}")) })
         } else {
             None

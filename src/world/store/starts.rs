@@ -34,6 +34,6 @@ fn read(root: &Root, now: Timestamp) -> Starts {
         Err(Errno::NOENT) => return Starts::default(),
         Err(error) => error.to_string(),
     };
-    tracing::warn!("`{}` cannot be used: {cause}; a new one takes its place", root.path().join(path).display());
+    tracing::warn!("`{}` is unusable: {cause}; it is replaced", root.path().join(path).display());
     Starts::forgotten(now)
 }

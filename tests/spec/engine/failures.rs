@@ -382,5 +382,5 @@ async fn the_document_has_every_error() {
     let report = run(host.reconciler(&repository).args(["--once", "--json"])).await.json();
     let error = &report["errors"][0];
     assert_eq!((&error["about"], &error["kind"]), (&json!(repository.name), &json!("unavailable")), "{report}");
-    assert!(error["message"].as_str().unwrap().contains("the forge answered 500"), "{report}");
+    assert!(error["message"].as_str().unwrap().contains("Gitea answered 500"), "{report}");
 }

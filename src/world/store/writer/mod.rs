@@ -237,7 +237,7 @@ impl Writer {
                 tracing::debug!("`{name}` is left in staging: {error}");
             }
             let path = self.root.path().join(&name).display().to_string();
-            WriteError { tried: "make the cell", path, cause: cause.into(), is_our_own: false }
+            WriteError { tried: "create the cell", path, cause: cause.into(), is_our_own: false }
         })
     }
 
@@ -287,7 +287,7 @@ impl Writer {
                 }
             }
         });
-        restored.map_err(|cause| self.failed("make again", manifest.mission_id, part, cause))
+        restored.map_err(|cause| self.failed("recreate", manifest.mission_id, part, cause))
     }
 
     fn restore_directory(&self, cell: BorrowedFd<'_>, part: Part) -> Result<(), Errno> {
@@ -388,7 +388,7 @@ fn contents(manifest: &CellManifest, part: Part) -> String {
 /// The contents of a file in a new cell, whose log tells of its birth.
 fn born(manifest: &CellManifest, part: Part, now: Timestamp) -> String {
     if part == Part::Log {
-        return log_line("create-cell", &format!("make the cell `{}`", manifest.mission_id), now);
+        return log_line("create-cell", &format!("create the cell `{}`", manifest.mission_id), now);
     }
     contents(manifest, part)
 }

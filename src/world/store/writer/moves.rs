@@ -23,7 +23,7 @@ impl Writer {
             fsync(&self.root)?;
             open_directory(&archive, &name.to_string())
         });
-        let archived = archived.map_err(|cause| self.unmoved("move to the archive the cell", &mission_id, cause))?;
+        let archived = archived.map_err(|cause| self.unmoved("archive the cell", &mission_id, cause))?;
         self.bring_up_to_date(archived.as_fd(), manifest);
         Ok(())
     }
@@ -46,8 +46,7 @@ impl Writer {
             fsync(&archive)?;
             self.open_cell(manifest.mission_id)
         });
-        let restored =
-            restored.map_err(|cause| self.unmoved("move back from the archive the cell", &mission_id, cause))?;
+        let restored = restored.map_err(|cause| self.unmoved("restore the cell", &mission_id, cause))?;
         self.bring_up_to_date(restored.as_fd(), manifest);
         Ok(())
     }
@@ -76,7 +75,7 @@ impl Writer {
                 self.place(directory.as_fd(), part.name(), contents.as_bytes(), part.mode(), RenameFlags::empty())
             });
             if let Err(error) = placed {
-                tracing::warn!("`{}` of the cell `{}` stays as it was: {error}", part.path(), manifest.mission_id);
+                tracing::warn!("`{}` of the cell `{}` was not updated: {error}", part.path(), manifest.mission_id);
             }
         }
     }

@@ -38,7 +38,7 @@ impl Writer {
         let identified = open_to_sync(self.staging.as_fd(), name).and_then(identify);
         identified.map_err(|cause| {
             let path = self.staging_path(name).display().to_string();
-            WriteError { tried: "look at", path, cause: cause.into(), is_our_own: true }
+            WriteError { tried: "inspect", path, cause: cause.into(), is_our_own: true }
         })
     }
 
@@ -63,7 +63,7 @@ impl Writer {
             Err(Errno::NOENT) => Ok(WorktreeSite::NoCell),
             Err(error) => Err(error),
         };
-        looked.map_err(|cause| self.failed("look into", mission_id, Part::Worktree, cause))
+        looked.map_err(|cause| self.failed("inspect", mission_id, Part::Worktree, cause))
     }
 
     /// Writes into a cell's manifest what was checked out in it; like all that is said there, the next pass puts it right.
@@ -84,7 +84,7 @@ impl Writer {
             self.place(meta.as_fd(), name, pretty(&file).as_bytes(), mode, RenameFlags::empty())
         });
         if let Err(error) = noted {
-            tracing::warn!("`{}` of the cell `{mission_id}` stays as it was: {error}", Part::Mission.path());
+            tracing::warn!("`{}` of the cell `{mission_id}` was not updated: {error}", Part::Mission.path());
         }
     }
 
