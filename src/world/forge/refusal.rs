@@ -1,4 +1,4 @@
-//! What an answer means that is no success: told from its status, its headers and the form of its body.
+//! Classifies error responses by status, headers and the format of their body.
 
 use crate::mission::identity::ForgeUrl;
 use crate::mission::text;
@@ -10,20 +10,20 @@ use serde_json::Value;
 use std::time::Duration;
 use url::Url;
 
-/// The most characters of the forge's reason that are told. A reason is told whole; this only keeps out what is none.
+/// The most characters of an error message that are shown; real messages are shorter.
 const REASON_CHARS_MAX: usize = 1_000;
 
-/// Below this path lies everything that is asked.
+/// The path prefix of all requests.
 const API: &str = "/api/v1/";
 
-/// How servers answer a plain request on a port for TLS: Go's own (and so Gitea, Caddy and Traefik), nginx, Apache.
+/// How servers answer plain HTTP on a TLS port: Go (and so Gitea, Caddy and Traefik), nginx, Apache.
 const WANTS_TLS: [&str; 3] = [
     "http request to an https server",
     "plain http request was sent to https port",
     "plain http to an ssl-enabled server port",
 ];
 
-/// What was asked, and of which forge.
+/// A request and its server.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SentRequest<'a> {
     pub(super) tried: &'a str,
@@ -31,23 +31,23 @@ pub(super) struct SentRequest<'a> {
     pub(super) forge: &'a ForgeUrl,
 }
 
-/// What stands in the body of a refusal.
+/// The body of an error response.
 enum Words {
-    /// Nothing; Gitea leaves many of its refusals empty.
+    /// Empty; common in Gitea's error responses.
     None,
-    /// A Gitea's own, with whether the address of its documentation stands beside them.
+    /// Gitea's message, and whether the address of the API documentation is beside it.
     Said(String, bool),
-    /// Something that no API of Gitea says: a page, or the words of whatever stands in between.
+    /// A body that Gitea's API never sends: a web page, or the message of a proxy.
     Foreign(String),
 }
 
-/// What to make of an answer that is no success.
+/// Classifies an error response.
 pub(super) fn refusal(asked: SentRequest<'_>, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ForgeError {
     let (tried, code) = (asked.tried.to_owned(), status.as_u16());
     let (words, has_address) = match words(body) {
         Words::Said(words, has_address) => (words, has_address),
         Words::Foreign(page) if (400..500).contains(&code) && code != 429 => return foreign(asked, code, &page),
-        // What goes on behind a proxy is for the proxy to say, by its status.
+        // A proxy reports its state by the status.
         Words::None | Words::Foreign(_) => (String::new(), true),
     };
     let message = reason(&words);
@@ -56,8 +56,8 @@ pub(super) fn refusal(asked: SentRequest<'_>, status: StatusCode, headers: &Head
         401 => ForgeError::Unauthorized { tried, message, page },
         403 => match required_scope(&words) {
             Some(required) => ForgeError::MissingScope { tried, required, message, page },
-            // What refuses an account as a whole stands before the API, and names no documentation of it
-            // (go-gitea/gitea `routers/api/v1/api.go`).
+            // Gitea rejects an account as a whole before the API's own errors, which name the address of the
+            // documentation (go-gitea/gitea `routers/api/v1/api.go`).
             None if !has_address => ForgeError::Barred { tried, message },
             None => ForgeError::Forbidden { tried, message },
         },
@@ -72,7 +72,7 @@ pub(super) fn refusal(asked: SentRequest<'_>, status: StatusCode, headers: &Head
     }
 }
 
-/// The forge's own words: its refusals are JSON objects with a message (go-gitea/gitea `services/context/api.go`).
+/// Gitea's errors are JSON objects with a message (go-gitea/gitea `services/context/api.go`).
 fn words(body: &[u8]) -> Words {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Words::None;
@@ -84,7 +84,7 @@ fn words(body: &[u8]) -> Words {
     }
 }
 
-/// The reason on one line, without what nobody can see.
+/// The message on one line, without invisible characters.
 fn reason(words: &str) -> String {
     let visible = text::without_invisible(words).0;
     let line = visible.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -94,7 +94,7 @@ fn reason(words: &str) -> String {
     line.chars().take(REASON_CHARS_MAX).chain(['…']).collect()
 }
 
-/// Somebody else answers: a site that is no Gitea or begins elsewhere, a proxy, or a port for TLS.
+/// The response is not from Gitea's API: another site or path, a proxy, or a TLS port.
 fn foreign(SentRequest { tried, url, forge }: SentRequest<'_>, status: u16, page: &str) -> ForgeError {
     let tried = tried.to_owned();
     let page = page.to_ascii_lowercase();
@@ -106,13 +106,13 @@ fn foreign(SentRequest { tried, url, forge }: SentRequest<'_>, status: u16, page
     ForgeError::Protocol { tried, problem, next: no_gitea(forge) }
 }
 
-/// What to do where something else than a Gitea answers.
+/// What to do if the server is not Gitea.
 pub(super) fn no_gitea(forge: &ForgeUrl) -> String {
     let check = "check `forge.url`, and that no proxy or portal is in between";
     format!("{check}: {} should print a version where Gitea begins", ask(forge))
 }
 
-/// A renamed repository or account leads elsewhere in the same API; anything else leads away from it.
+/// A renamed repository or account redirects within the API; any other redirect leaves it.
 fn redirected(SentRequest { tried, url, forge }: SentRequest<'_>, status: u16, location: &str) -> ForgeError {
     let (tried, shown) = (tried.to_owned(), text::shown(location));
     let to = url.join(location).ok().filter(|_| !location.is_empty());
@@ -127,7 +127,7 @@ fn redirected(SentRequest { tried, url, forge }: SentRequest<'_>, status: u16, l
     }
 }
 
-/// Where the forge is, if what was asked lies there under the same path.
+/// The server's new address, if the redirect keeps the path below it.
 fn address_of(to: &Url, asked: &Url, forge: &ForgeUrl) -> Option<ForgeUrl> {
     let below = asked.path().strip_prefix(forge.as_url().path().trim_end_matches('/'))?;
     let base = to.path().strip_suffix(below)?;

@@ -1,6 +1,6 @@
-//! Takes JSON as it arrives and keeps only the first bytes of each string.
+//! Parses JSON as it arrives and keeps only the first bytes of each string.
 
-/// Whether the rest of a string is kept.
+/// The position within the syntax of strings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     /// Between strings.
@@ -9,34 +9,34 @@ enum Place {
     Inside,
     /// After a backslash.
     Escaped,
-    /// After `\u` and so many digits, which come to this number.
+    /// After `\u` with this many digits, of this value.
     Unicode(u8, u32),
 }
 
-/// Where an array of answers ends and its elements begin.
+/// The end of an element, or of the outermost array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Boundary {
-    /// Nothing of the kind.
+    /// No boundary.
     None,
-    /// An element of the outermost array ends.
+    /// The end of an element of the outermost array.
     Element,
-    /// The outermost array ends.
+    /// The end of the outermost array.
     End,
 }
 
-/// Reads JSON byte by byte. Of a string that is longer than the limit, the limit and at most three bytes are kept, so that
-/// one can tell by its length that it was cut.
+/// Reads JSON byte by byte. Of a string longer than the limit, the limit and at most three more bytes are kept, so that
+/// its length shows the cut.
 #[derive(Debug)]
 pub(super) struct Shortener {
     string_bytes_max: usize,
     place: Place,
-    /// Bytes of the string at hand, without its escapes.
+    /// Decoded bytes of the current string.
     length: usize,
     is_cut: bool,
-    /// Whether the first half of a pair was kept, without which the second means nothing.
+    /// Whether the first half of a surrogate pair was kept, without which the second has no meaning.
     is_half: bool,
     depth: usize,
-    /// Whether the outermost of all is an array that is read by its elements.
+    /// Whether the outermost value is an array that is read by elements.
     is_list: bool,
     kept: Vec<u8>,
 }
@@ -48,12 +48,12 @@ impl Shortener {
         Self { string_bytes_max, place, length, is_cut, is_half, depth, is_list, kept }
     }
 
-    /// What is kept and was not taken.
+    /// The kept bytes.
     pub(super) fn kept(&self) -> &[u8] {
         &self.kept
     }
 
-    /// Forgets what was kept.
+    /// Drops the kept bytes.
     pub(super) fn clear(&mut self) {
         self.kept.clear();
     }
@@ -63,8 +63,8 @@ impl Shortener {
         self.depth > 0
     }
 
-    /// Reads on until something of the outermost array ends, whose own brackets and commas are not kept; how many bytes were
-    /// read.
+    /// Reads to the end of an element or of the outermost array, whose own brackets and commas are not kept; returns
+    /// the number of bytes read.
     pub(super) fn read_elements(&mut self, bytes: &[u8]) -> (usize, Boundary) {
         let mut at = 0;
         while at < bytes.len() {
@@ -87,7 +87,7 @@ impl Shortener {
         (at, Boundary::None)
     }
 
-    /// Reads all of it.
+    /// Reads all bytes.
     pub(super) fn read(&mut self, bytes: &[u8]) {
         let mut at = 0;
         while at < bytes.len() {
@@ -113,7 +113,7 @@ impl Shortener {
         self.kept.push(byte);
     }
 
-    /// Reads within a string; how many bytes were read.
+    /// Reads within a string; returns the number of bytes read.
     fn inside(&mut self, bytes: &[u8]) -> usize {
         match self.place {
             Place::Outside | Place::Inside => {
@@ -157,7 +157,7 @@ impl Shortener {
         1
     }
 
-    /// Cuts between two characters.
+    /// Cuts at a character boundary.
     fn keep(&mut self, plain: &[u8]) {
         self.is_half = false;
         if self.is_cut {
@@ -178,10 +178,10 @@ impl Shortener {
     }
 }
 
-/// So many bytes are looked through at a time for what ends a string or is escaped.
+/// The number of bytes that are scanned at a time for a quote or a backslash.
 const STRIDE: usize = 1024;
 
-/// How many bytes come before a quote or a backslash. Most of a long text has neither, and is passed by whole strides.
+/// The number of bytes before a quote or a backslash. Most of a long text has neither, and is scanned by whole strides.
 fn plain_length(bytes: &[u8]) -> usize {
     let is_plain = |stride: &&[u8]| !stride.contains(&b'"') && !stride.contains(&b'\\');
     let start = bytes.chunks(STRIDE).take_while(is_plain).count() * STRIDE;
