@@ -1,4 +1,4 @@
-//! Alarms: each is one new comment, which is never edited, never removed, and looked for before it is posted again.
+//! Posts alerts: each is one new comment, never edited or removed, and looked up before it is posted again.
 
 use crate::mission::alert::config::IssueName;
 use crate::mission::alert::message::{AlertMessage, FleetAlertMessage};
@@ -11,19 +11,19 @@ use crate::world::forge::alert_targets::check_alert_issue;
 use crate::world::forge::{self, ForgeError};
 use crate::world::observer::is_alert;
 
-/// How often one is tried whose answer was lost, looking for it each time before.
+/// The most attempts to post one alert when responses are lost; each first looks for the comment.
 const CREATES_MAX: usize = 3;
 
-/// An alarm that was not said, or nobody knows.
+/// An alert that was not posted, or whose state is unknown.
 struct Unsaid {
     error: ForgeError,
-    /// Whether it is known that it was not.
+    /// Whether it is certain that it was not posted.
     is_known: bool,
 }
 
 impl Applier {
-    /// What is meant is remembered before, and what was said after it, so that a process that dies between them leaves
-    /// enough to find out.
+    /// Records the intent before the post and the result after it, so that a restart in between can find out whether
+    /// the alert was posted.
     pub(super) async fn post_alarm(
         &self,
         issue: &IssueKey,
@@ -61,8 +61,7 @@ impl Applier {
         self.remember_fleet(memory.posted_now(notice.intent.clone())).await
     }
 
-    /// Whether the issue takes no comment before a person does something. Of one that is not there the forge only says that
-    /// something broke.
+    /// Whether the issue rejects comments until manual action. For a missing issue Gitea only answers 500.
     async fn is_refused(&self, issue: &IssueName, error: &ForgeError) -> bool {
         if error.needs_a_person() {
             return error.scope() != FailureScope::Service;

@@ -1,4 +1,4 @@
-//! What is done to cells: made, taken up, filled, repaired, moved away and back.
+//! Applies changes of cells: create, restore, check out, repair, archive.
 
 use crate::mission::cell::Part;
 use crate::mission::cell::archive::ArchiveName;
@@ -12,7 +12,7 @@ use crate::world::applier::{Applier, logged};
 use crate::world::checkout::{hand_over, keep_worktree, staged_worktree};
 
 impl Applier {
-    /// The record first: a cell that nobody remembers would belong to nobody.
+    /// Writes the record first: a cell without a record would have no owner.
     pub(super) async fn create_cell(
         &self,
         manifest: &CellManifest,
@@ -23,7 +23,7 @@ impl Applier {
         self.write(move |writer, here| {
             let (issue, mission_id) = (&record.issue, manifest.mission_id);
             let staged = staged_worktree(mission_id);
-            // A checkout that is not found there is made again, in the cell.
+            // If the checkout is not found there, it is repeated in the cell.
             let directory = writer.identify_staged(&staged).ok();
             let known = keep_worktree(writer, &record, |known| {
                 *known = std::mem::take(known).of_new_cell(wanted.as_ref(), directory.as_ref());
@@ -31,7 +31,7 @@ impl Applier {
             let ready = known.worktree.placing.map(|placing| placing.checked_out);
             manifest.commit = ready.as_ref().map(|checked_out| checked_out.commit.clone());
             let created = writer.create_cell(&manifest, ready.as_ref().map(|_| staged.as_str()), here.now);
-            // What is left there is of no use to any other cell.
+            // The staged worktree is of no use to another cell.
             writer.discard_worktree(&staged);
             created?;
             match ready {
@@ -42,7 +42,7 @@ impl Applier {
         .await
     }
 
-    /// Checks out in staging; into the cell where there is one, else for the one that is about to be created.
+    /// Checks out in staging; the worktree goes into the cell if it exists, otherwise it waits for the cell's creation.
     pub(super) async fn check_out(
         &self,
         issue: &IssueKey,
@@ -71,7 +71,7 @@ impl Applier {
         .await
     }
 
-    /// The record last: as long as it names an archive that exists, the cell is there.
+    /// Writes the record last: while it names an existing archive, the cell is there.
     pub(super) async fn restore_cell(
         &self,
         manifest: &CellManifest,

@@ -1,4 +1,4 @@
-//! What is said on an issue: labels put on and taken off, our comment posted, edited and removed.
+//! Applies changes on an issue: adds and removes labels, posts, edits and deletes our comment.
 
 use crate::mission::observation::AttachedLabel;
 use crate::mission::record::{IssueKey, Record, StatusComment};
@@ -14,7 +14,7 @@ use crate::world::WorldError;
 use crate::world::applier::Applier;
 use crate::world::forge::{self, ForgeError, NewLabel};
 
-/// How often a create is tried whose answer was lost, looking for its work each time before.
+/// The most attempts to create a comment when responses are lost; each first looks for the comment.
 const CREATES_MAX: usize = 3;
 
 impl Applier {
@@ -101,7 +101,7 @@ impl Applier {
                 (here.is_ours(poster) && Marker::parse(&comment.body) == marker).then(|| written(comment))
             };
             if let Some(found) = issues.comments(issue.number, &ours).await?.0.into_iter().next() {
-                // Its answer was lost, so what was sent counts, whatever stands there by now.
+                // The response was lost, so the sent text is recorded, whatever the comment holds by now.
                 let written = Written { body_sha256: sha256(&body), ..found };
                 return self.remember_comment(issue, written.posted(status, reposted_at)).await;
             }
@@ -109,7 +109,7 @@ impl Applier {
         Ok(())
     }
 
-    /// Edits a comment, which stays unconfirmed after a claim. A request that goes on has been shown since then.
+    /// Edits a comment, which stays unconfirmed after a claim. A pending approval request is published by the edit.
     pub(super) async fn edit_comment(
         &self,
         issue: &IssueKey,
@@ -135,8 +135,8 @@ impl Applier {
         }
     }
 
-    /// A comment was not written. What was meant is forgotten, unless it may stand there now; then it is read before anything
-    /// else is made of it.
+    /// Drops the recorded intent of a failed write, unless the comment may exist now; in that case the comment is read
+    /// before the next change.
     async fn forget_unwritten(&self, issue: &IssueKey, error: &ForgeError) -> Result<(), WorldError> {
         if error.may_have_happened() {
             return Ok(());
@@ -144,7 +144,7 @@ impl Applier {
         self.alter(issue, |known| (known.comment_intent, known.comment_intent_body) = (None, None)).await
     }
 
-    /// What was to be repaired stands there still, so it is read again before anything else is made of it.
+    /// The text that was to be repaired may still be there, so it is read before the next change.
     async fn doubt(&self, issue: &IssueKey, digest: String) -> Result<(), WorldError> {
         let doubt = move |known: &mut Record| {
             if let Some(comment) = known.comment.as_mut().filter(|comment| comment.digest == digest) {
@@ -154,9 +154,8 @@ impl Applier {
         self.alter(issue, doubt).await
     }
 
-    /// Writes the record anew before anything is written on its issue: what could not be remembered is not written there,
-    /// or each pass would write it again. A comment that is about to be written is named in it by what it means and by its
-    /// text.
+    /// Writes the record before any change on its issue: without a working record each pass would repeat the change.
+    /// For a comment, the record holds its meaning and the digest of its text.
     pub async fn prepare(&self, issue: &IssueKey, status: Option<&Status>) -> Result<(), WorldError> {
         let issue = issue.clone();
         let meant = status.map(|status| (status.digest(), sha256(&render(&self.here(), status))));
@@ -173,8 +172,8 @@ impl Applier {
     }
 }
 
-/// Only whoever may not edit the comments of others is refused without a word
-/// (go-gitea/gitea `routers/api/v1/repo/issue_comment.go`).
+/// Only an account that may not edit other accounts' comments gets an error without a message (go-gitea/gitea
+/// `routers/api/v1/repo/issue_comment.go`).
 fn refused(issue: &IssueKey, id: i64, error: ForgeError) -> WorldError {
     let is_bare = matches!(&error, ForgeError::Forbidden { message, .. } if message.is_empty());
     if !is_bare {
@@ -187,7 +186,7 @@ fn written(comment: &forge::Comment) -> Written {
     Written { id: comment.id, body_sha256: sha256(&comment.body), updated_at: comment.updated() }
 }
 
-/// The forge answers success also when it has dropped a label, so its answer is held against the request.
+/// Compares the response with the request: Gitea answers success even if it dropped a label.
 fn check_labels(
     issue: &IssueKey,
     wanted: &[Label],

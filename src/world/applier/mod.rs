@@ -1,4 +1,4 @@
-//! Performs one change at a time, and decides nothing.
+//! Applies one change at a time and decides nothing.
 
 mod alert;
 mod cells;
@@ -22,7 +22,7 @@ use crate::world::store::writer::Writer;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-/// Hands, and no judgement.
+/// Applies changes; decides nothing.
 #[derive(Debug)]
 pub struct Applier {
     gitea: Gitea,
@@ -31,13 +31,13 @@ pub struct Applier {
     hold: Mutex<Hold>,
 }
 
-/// What becomes known while changes are made.
+/// State that becomes known while changes are applied.
 #[derive(Debug)]
 struct Hold {
     here: Arc<PassContext>,
-    /// Until the root is initialised.
+    /// Set until the root is initialised.
     ground: Option<UninitializedRoot>,
-    /// From then on.
+    /// Set once the root is initialised.
     writer: Option<Arc<Writer>>,
     label_ids: HashMap<(RepositoryId, String), i64>,
 }
@@ -60,7 +60,7 @@ impl Applier {
         Self { gitea, access, checkouts, hold: Mutex::new(hold) }
     }
 
-    /// The same hands at another time.
+    /// The same applier at another time.
     #[must_use]
     pub fn at(&self, now: Timestamp) -> Self {
         let hold = self.hold(|hold| {
@@ -72,13 +72,12 @@ impl Applier {
         Self { gitea: self.gitea.clone(), access: self.access, checkouts, hold: Mutex::new(hold) }
     }
 
-    /// Takes note of who we are and where.
+    /// Sets the context of the pass.
     pub fn know_here(&self, here: Arc<PassContext>) {
         self.hold(|hold| hold.here = here);
     }
 
-    /// Which labels a repository has, and no others, so that they can be named by id. Of two with one name, the older
-    /// counts.
+    /// Sets the labels of a repository, to name them by id. Of two labels with one name, the older counts.
     pub fn know_labels(&self, repository: &RepositoryRef, labels: &[RepositoryLabel]) {
         self.hold(|hold| hold.label_ids.retain(|(id, _), _| *id != repository.id));
         for found in labels {
@@ -95,7 +94,7 @@ impl Applier {
         });
     }
 
-    /// What is the same for all missions; names the root once it has a name.
+    /// The context of the pass; has the root's id once the root is initialised.
     #[must_use]
     pub fn here(&self) -> Arc<PassContext> {
         self.hold(|hold| Arc::clone(&hold.here))
@@ -105,7 +104,7 @@ impl Applier {
         with(&mut locked(&self.hold))
     }
 
-    /// Performs one change.
+    /// Applies one change.
     pub async fn apply(&self, change: &Change) -> Result<(), WorldError> {
         match change {
             Change::InitialiseRoot { path: _, root } => self.initialise((**root).clone()).await,
@@ -170,13 +169,13 @@ impl Applier {
         }
     }
 
-    /// Our label of this name; of hosts' labels only this host's is ours.
+    /// Our label with this name; of the hosts' labels only this host's is ours.
     fn label_named(&self, name: &str) -> Option<Label> {
         let own = Label::Host(self.here().host.clone());
         Label::named(name).or_else(|| (own.name() == name).then_some(own))
     }
 
-    /// All but comment and alarm, which belong to the changes that write them.
+    /// Writes the record except for comment and alert, which belong to the changes that write them.
     async fn remember(&self, record: &Record) -> Result<(), WorldError> {
         let record = record.clone();
         let issue = record.issue.clone();
@@ -193,14 +192,14 @@ impl Applier {
         self.write(move |writer, _| Ok(writer.remember(&issue, change).map(drop)?)).await
     }
 
-    /// What is remembered of an issue now.
+    /// The current record of an issue.
     pub async fn remembered(&self, issue: &IssueKey) -> Result<Option<Record>, WorldError> {
         let writer = self.hold(|hold| hold.writer.clone()).ok_or(WorldError::NoRoot)?;
         let issue = issue.clone();
         Ok(blocking(move || writer.remembered(&issue)).await?)
     }
 
-    /// Writing on a disk blocks, so it gets a thread.
+    /// Runs a blocking write on the blocking pool.
     async fn write(
         &self,
         write: impl FnOnce(&Writer, &PassContext) -> Result<(), WorldError> + Send + 'static,
@@ -217,7 +216,7 @@ impl Applier {
         let writer = match blocking(initialise).await {
             (Ok(writer), _) => writer,
             (Err(error), ground) => {
-                // Another try may go better.
+                // A retry may succeed.
                 self.hold(|hold| hold.ground = Some(ground));
                 return Err(error.into());
             }
@@ -234,7 +233,7 @@ impl Applier {
     }
 }
 
-/// The words of a change for the cell's own log.
+/// The kind and text of a change for the cell's log.
 fn logged(change: &Change) -> (&'static str, String) {
     (change.kind(), change.to_string())
 }

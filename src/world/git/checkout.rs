@@ -19,19 +19,19 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-/// What a step asks git, after its name.
+/// The arguments of a git command.
 type Arguments<'a> = &'a [&'a str];
 
-/// Where a fetch notes what it brought, and from where.
+/// The file where a fetch records what it fetched.
 const FETCH_HEAD: &str = "FETCH_HEAD";
 
-/// The ways of a repository to name its objects; which it is shows only when it is fetched.
+/// The object formats; which one a repository has shows only when it is fetched.
 const FORMATS: [&str; 2] = ["sha1", "sha256"];
 
-/// The answer of a step that prints one line is never longer, in bytes.
+/// The most bytes of output of a command that prints one line.
 const LINE_BYTES_MAX: usize = 1024;
 
-/// A checkout under way in a directory of its own.
+/// A checkout in progress in its own directory.
 pub(super) struct Checkout<'a> {
     git: &'a Path,
     source: &'a CheckoutSource,
@@ -50,7 +50,7 @@ impl<'a> Checkout<'a> {
         Self { git, source, destination, limits, deadline: clock::blocking_instant() + limits.time }
     }
 
-    /// Does all of it. What an error leaves in the directory is the caller's to remove.
+    /// Runs all steps. After an error the caller removes the directory.
     pub(super) fn make(&self) -> Result<CommitId, CheckoutError> {
         self.fetch()?;
         let commit = self.resolve()?;
@@ -68,7 +68,7 @@ impl<'a> Checkout<'a> {
             if ended.status.success() {
                 return Ok(());
             }
-            // A repository made for one kind of ids takes no other.
+            // A repository created for one object format takes no other.
             let is_of_another = format == FORMATS[0] && ended.complaint.contains("mismatched algorithms");
             if !is_of_another {
                 return Err(if self.is_pack_full() {
@@ -81,14 +81,14 @@ impl<'a> Checkout<'a> {
         Err(CheckoutError::Unfit { flaw: "its object ids have a format that git does not know".to_owned() })
     }
 
-    /// Whether a pack has come to the limit of a file's size. Who writes it is killed then, and git does not say why.
+    /// Whether a pack has reached the limit of file size. Its writer is killed then, and git does not report why.
     fn is_pack_full(&self) -> bool {
         let entries = std::fs::read_dir(self.destination.directory.join(".git/objects/pack")).into_iter().flatten();
         let mut sizes = entries.filter_map(|entry| entry.and_then(|entry| entry.metadata()).ok());
         sizes.any(|pack| pack.len() >= self.limits.bytes)
     }
 
-    /// Makes an empty repository. Asked a second time, git would keep the first format.
+    /// Creates an empty repository. `git init` on an existing one would keep its format.
     fn begin(&self, format: &str) -> Result<(), CheckoutError> {
         let tried = "create the repository";
         remove_tree_at(&self.destination.directory.join(".git"), BUDGET)
@@ -98,20 +98,20 @@ impl<'a> Checkout<'a> {
         self.step(tried, &["init", "--quiet", "--template=", &branch, &format])
     }
 
-    /// The ref goes in by the standard input, where nothing can be taken for an option.
+    /// The ref is passed by standard input, where it cannot be taken for an option.
     fn fetch_with(&self, leave: &Leave) -> Result<ChildEnd, CheckoutError> {
         let url = self.source.url().as_str();
         let options = ["--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--no-auto-maintenance"];
         let arguments = [&["fetch"], &options[..], &["--stdin", "--end-of-options", url]].concat();
         let wanted = self.source.git_ref().map_or_else(|| "HEAD".to_owned(), ToString::to_string);
         let mut ended = self.run(leave, &arguments, &format!("{wanted}\n"), &mut |_| Ok(()))?;
-        // A forge can answer with what it was sent, and git prints it.
+        // A server can echo the token, and git prints it.
         let secrets = environment::secrets(self.source);
         ended.complaint = secrets.iter().fold(ended.complaint, |said, secret| said.replace(secret, "…"));
         Ok(ended)
     }
 
-    /// Which commit it is; a tag may stand before it, or for something that is none.
+    /// Resolves the fetched commit; an annotated tag may precede it, or point to something else.
     fn resolve(&self) -> Result<CommitId, CheckoutError> {
         let mut line = Vec::new();
         let ended =
@@ -126,7 +126,7 @@ impl<'a> Checkout<'a> {
         CommitId::parse(text.trim_end()).map_err(|error| CheckoutError::failed("read the commit", &error))
     }
 
-    /// Trees are counted too: a million empty ones are no less work.
+    /// Trees count too: a million empty ones cost as much.
     fn count(&self, commit: &CommitId) -> Result<(), CheckoutError> {
         let mut census = Census::new(self.limits);
         let arguments = ["ls-tree", "-r", "-t", "-l", "-z", &commit.to_string()];
@@ -134,8 +134,8 @@ impl<'a> Checkout<'a> {
         self.done("list the commit", &ended)
     }
 
-    /// Puts branch and files there. What the commit holds is counted by now; what its attributes make of it is counted while
-    /// it is written, and once more when all of it is there.
+    /// Writes branch and files. The commit's entries are counted already; what its attributes make of them is counted
+    /// during the checkout and once more after it.
     fn fill(&self, commit: &CommitId) -> Result<(), CheckoutError> {
         let tried = "check out the commit";
         let directory = self.open_directory().map_err(|error| CheckoutError::failed(tried, &error))?;
@@ -147,7 +147,7 @@ impl<'a> Checkout<'a> {
         written.count()
     }
 
-    /// Leaves a repository as its next users need it, and as git itself would never make it.
+    /// Prepares the repository for its users.
     fn settle(&self) -> Result<(), CheckoutError> {
         let tried = "set the repository up";
         self.step(tried, &["config", "core.symlinks", "false"])?;
@@ -172,7 +172,7 @@ impl<'a> Checkout<'a> {
         rustix::fs::open(self.destination.directory, flags, Mode::empty())
     }
 
-    /// A step that has to succeed.
+    /// Runs a step that has to succeed.
     fn step(&self, tried: &'static str, arguments: Arguments<'_>) -> Result<(), CheckoutError> {
         let ended = self.ask(arguments, &mut |_| Ok(()))?;
         self.done(tried, &ended)
@@ -182,7 +182,7 @@ impl<'a> Checkout<'a> {
         if ended.status.success() { Ok(()) } else { Err(verdict::of_step(tried, ended, self.limits)) }
     }
 
-    /// A step that needs no forge.
+    /// Runs a step that needs no network.
     fn ask(&self, arguments: Arguments<'_>, listener: Listener<'_>) -> Result<ChildEnd, CheckoutError> {
         self.run(&environment::to_work_here(), arguments, "", listener)
     }
