@@ -1,4 +1,4 @@
-//! Several threads at one list of work, watched by somebody who does not wait for ever.
+//! Runs blocking work on several threads, with a timeout for stalled disks.
 
 use crate::world::lock_unpoisoned::locked;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,14 +6,14 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// More threads than this do not make a disk faster, and no more are given up for lost.
+/// The most threads: more do not make a disk faster, and no more are abandoned when they hang.
 const THREADS_MAX: usize = 8;
 
-/// How long no cell at all may be finished before those under way count as unreadable.
+/// The stall timeout: if no cell is finished for so long, those in progress count as unreadable.
 pub const LOOK_PATIENCE: Duration = Duration::from_secs(5);
 
-/// What the threads have in common. Whoever watches is woken once, at the end: to be told of every single piece would
-/// cost more than the piece.
+/// The state shared by the threads. The waiting task is woken once, at the end: waking it for each item would cost more
+/// than the item.
 struct Shared<T, W> {
     work: W,
     next: AtomicUsize,
@@ -42,9 +42,9 @@ impl<T, W: Fn(usize) -> T> Shared<T, W> {
     }
 }
 
-/// Does `work` for each number below `count`. Whenever nothing at all has been finished for `patience`, another thread
-/// takes up what nobody has begun, until `THREADS_MAX` hang; what is still under way then stays `None`. So a disk that
-/// hangs costs its own cells a verdict, and not the pass its end.
+/// Runs `work` for each number below `count`. Whenever nothing finishes for `patience`, another thread takes over the
+/// remaining items, until `THREADS_MAX` hang; items still in progress then are `None`. A hanging disk thus costs the
+/// health of its own cells, but not the pass.
 pub fn map_with_stall_timeout<T, W>(count: usize, patience: Duration, work: W) -> Vec<Option<T>>
 where
     T: Send + 'static,
@@ -80,19 +80,19 @@ where
             break;
         }
     }
-    // Those that hang shall not go on with an old list when they are free again.
+    // Hanging threads must not continue with an old list when they recover.
     shared.next.store(count, Ordering::Relaxed);
     let take = |result: &Mutex<Option<T>>| locked(result).take();
     shared.results.iter().map(take).collect()
 }
 
-/// Does what waits for a disk on a thread of its own. That it panics is a defect, which goes on in whoever waits for it.
+/// Runs blocking work on a thread of the runtime. A panic is an internal error and continues in the caller.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.expect("work on a disk never panics")
 }
 
-/// Does what may take very long on a thread that no other work waits for; none where there is no thread to be had. Whoever
-/// stops waiting leaves it to its end.
+/// Runs work that may take very long on its own thread; none if no thread is available. If the caller stops waiting,
+/// the work still ends.
 pub(crate) async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (done, is_done) = oneshot::channel();
     let begun = std::thread::Builder::new().name("apart".to_owned()).spawn(move || {

@@ -109,7 +109,8 @@ impl Applier {
         Ok(())
     }
 
-    /// Edits a comment, which stays unconfirmed after a claim. A pending approval request is published by the edit.
+    /// Edits a comment, which stays unconfirmed after a claim. `requested_at` is the time since when a continuing approval
+    /// request has been shown.
     pub(super) async fn edit_comment(
         &self,
         issue: &IssueKey,

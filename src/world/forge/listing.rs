@@ -132,8 +132,8 @@ impl From<Held<Issue>> for Listing {
 }
 
 impl CommentFeed {
-    /// Reads every page once: an item that moves across a page boundary is read by the next listing, whose `since` is before
-    /// the start of this one.
+    /// Reads every page once: an item that moves across a page boundary is read by the next listing, whose `since` is
+    /// before the start of this one.
     pub async fn all(self) -> Result<CommentListing, ForgeError> {
         let walk = Walk::over(&self, PAGE_SIZE, &every(), HELD_BYTES_MAX).await?;
         let has_more =

@@ -1,17 +1,17 @@
-//! Reads what is remembered of the fleet's alarm.
+//! Reads the stored state of the fleet's alerts.
 
 use crate::mission::alert::state::FleetAlertRecord;
 use crate::world::cells::safe_open::{self, FileRead};
 use crate::world::store::root::{OWN, Root};
 use rustix::io::Errno;
 
-/// Where it is, in the service's own directory.
+/// The file in the service's own directory.
 pub(super) const ALARMS: &str = "alarms.json";
 
-/// The most that is read of it; it names each mission three times at most, and a root holds a million.
+/// The most bytes that are read: each mission is named three times at most, and a root holds a million.
 const BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// What is remembered; where that cannot be read, why.
+/// Reads the state; an error says why it is unreadable.
 pub fn read(root: &Root) -> Result<FleetAlertRecord, String> {
     let path = format!("{OWN}/{ALARMS}");
     let read = match safe_open::read(root, &path, BYTES_MAX, root.resolver()) {
