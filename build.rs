@@ -21,8 +21,8 @@ fn main() {
     println!("cargo::rustc-env=VERSION_LINE={version} (commit {commit}, {target})");
 }
 
-/// The checkout's commit; tells cargo which files to watch for it. None without git, or if the sources lie within another
-/// repository.
+/// The checkout's commit; tells cargo which files to watch for it. None without git, or if the sources lie within
+/// another repository.
 fn commit() -> Option<String> {
     let manifest_dir = std::env::var("CARGO_MANIFEST_DIR").ok()?;
     let top_level = Path::new(&git(&["rev-parse", "--show-toplevel"])?).canonicalize().ok()?;

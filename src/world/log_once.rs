@@ -3,7 +3,7 @@
 /// Remembers the last reported failure.
 #[derive(Debug, Default)]
 pub struct LogOnce {
-    trouble: Option<String>,
+    failure: Option<String>,
 }
 
 /// A change worth logging.
@@ -17,11 +17,11 @@ pub enum LogChange {
 
 impl LogOnce {
     /// Takes the result of one run. The same failure must have the same text each time.
-    pub fn observe(&mut self, trouble: Option<String>) -> Option<LogChange> {
-        if trouble == self.trouble {
+    pub fn observe(&mut self, failure: Option<String>) -> Option<LogChange> {
+        if failure == self.failure {
             return None;
         }
-        self.trouble.clone_from(&trouble);
-        Some(trouble.map_or(LogChange::Resolved, LogChange::Failing))
+        self.failure.clone_from(&failure);
+        Some(failure.map_or(LogChange::Resolved, LogChange::Failing))
     }
 }

@@ -78,7 +78,7 @@ pub enum WorldError {
          no second one is posted: give this account write access to the repository, and name the former one in \
          `forge.trusted_posters`, so that all its comments count as ours"
     )]
-    CommentOfAnother {
+    CommentByOtherAccount {
         /// The id of the comment.
         id: i64,
         /// The issue.
@@ -109,7 +109,7 @@ impl WorldError {
             Self::Forge(error) => error.needs_a_person(),
             Self::Write(error) => error.needs_a_person(),
             Self::Checkout(error) => error.is_the_proposers(),
-            Self::WorktreeInUse { .. } | Self::CommentOfAnother { .. } => true,
+            Self::WorktreeInUse { .. } | Self::CommentByOtherAccount { .. } => true,
             Self::Root(_)
             | Self::NoRoot
             | Self::NoLabel { .. }
@@ -137,7 +137,7 @@ impl WorldError {
             | Self::WorktreeInUse { .. }
             | Self::LabelsIgnored { .. }
             | Self::CommentGone { .. }
-            | Self::CommentOfAnother { .. } => FailureScope::Mission,
+            | Self::CommentByOtherAccount { .. } => FailureScope::Mission,
         }
     }
 
@@ -154,7 +154,7 @@ impl WorldError {
             Self::NoLabel { .. } => "no-label",
             Self::LabelsIgnored { .. } => "labels-ignored",
             Self::CommentGone { .. } => "comment-gone",
-            Self::CommentOfAnother { .. } => "comment-of-another",
+            Self::CommentByOtherAccount { .. } => "comment-of-another",
         }
     }
 }

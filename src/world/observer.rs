@@ -123,8 +123,8 @@ impl Observer {
         let issues = self.gitea.issues(&issue.repository);
         let own = |comment: &forge::Comment| {
             let facts = comment_facts(comment);
-            let is_told = facts.marker.is_some() || facts.alert.is_some();
-            (Some(facts.id) == *remembered || (is_told && here.is_ours(facts.poster))).then_some(facts)
+            let is_marked = facts.marker.is_some() || facts.alert.is_some();
+            (Some(facts.id) == *remembered || (is_marked && here.is_ours(facts.poster))).then_some(facts)
         };
         let (comments, count) = issues.comments(issue.number, &own).await?;
         if !with_timeline {
@@ -169,8 +169,8 @@ impl Observer {
         issue: &IssueName,
         wanted: &AlertMarker,
     ) -> Result<bool, ForgeError> {
-        let is_it = |comment: &forge::Comment| is_alert(here, comment, wanted).then_some(());
-        let (found, _) = self.gitea.issues(&issue.repository).comments(issue.number, &is_it).await?;
+        let is_same_alert = |comment: &forge::Comment| is_alert(here, comment, wanted).then_some(());
+        let (found, _) = self.gitea.issues(&issue.repository).comments(issue.number, &is_same_alert).await?;
         Ok(!found.is_empty())
     }
 
@@ -206,13 +206,13 @@ impl Observer {
         for (observation, sighting) in observations.iter_mut().zip(sightings) {
             observation.sighting = sighting;
         }
-        let is_asked = |observation: &Observation| {
+        let needs_archive = |observation: &Observation| {
             let record = observation.record.as_ref();
             let has_moved = record.is_some_and(|record| record.archive.is_some() || record.other_owner.is_some());
             observation.binding().is_some() && (has_moved || !observation.issue.is_open())
         };
         for observation in observations {
-            if is_asked(observation) {
+            if needs_archive(observation) {
                 self.see_archive(observation).await;
             }
         }

@@ -44,8 +44,8 @@ impl Applier {
 
     fn label_ids(&self, issue: &IssueKey, labels: &[Label]) -> Result<Vec<i64>, WorldError> {
         let id = |label: &Label| {
-            let known =
-                self.hold(|hold| hold.label_ids.get(&(issue.repository_id, label.name().into_owned())).copied());
+            let known = self
+                .with_state(|state| state.label_ids.get(&(issue.repository_id, label.name().into_owned())).copied());
             known.ok_or(WorldError::NoLabel { label: label.name().into_owned(), repository: issue.repository.clone() })
         };
         labels.iter().map(id).collect()
@@ -80,37 +80,37 @@ impl Applier {
         status: &Status,
         is_repost: bool,
     ) -> Result<(), WorldError> {
-        let here = self.here();
-        let body = render(&here, status);
-        let reposted_at = is_repost.then_some(here.now);
+        let context = self.here();
+        let body = render(&context, status);
+        let reposted_at = is_repost.then_some(context.now);
         let issues = self.gitea.issues(&issue.repository);
         for attempt in 1.. {
             match issues.create_comment(issue.number, &body).send().await {
                 Ok(comment) => {
-                    return self.remember_comment(issue, written(&comment).posted(status, reposted_at)).await;
+                    return self.record_comment(issue, written(&comment).posted(status, reposted_at)).await;
                 }
                 Err(error) if error.may_have_happened() && attempt < CREATES_MAX => {}
                 Err(error) => {
-                    self.forget_unwritten(issue, &error).await?;
+                    self.clear_intent(issue, &error).await?;
                     return Err(error.into());
                 }
             }
             let marker = Marker::parse(&body);
             let ours = |comment: &forge::Comment| {
                 let poster = comment.user.as_ref().map_or(0, |user| user.id);
-                (here.is_ours(poster) && Marker::parse(&comment.body) == marker).then(|| written(comment))
+                (context.is_ours(poster) && Marker::parse(&comment.body) == marker).then(|| written(comment))
             };
             if let Some(found) = issues.comments(issue.number, &ours).await?.0.into_iter().next() {
                 // The response was lost, so the sent text is recorded, whatever the comment holds by now.
                 let written = Written { body_sha256: sha256(&body), ..found };
-                return self.remember_comment(issue, written.posted(status, reposted_at)).await;
+                return self.record_comment(issue, written.posted(status, reposted_at)).await;
             }
         }
         Ok(())
     }
 
-    /// Edits a comment, which stays unconfirmed after a claim. `requested_at` is the time since when a continuing approval
-    /// request has been shown.
+    /// Edits a comment, which stays unconfirmed after a claim. `requested_at` is the time since when a continuing
+    /// approval request has been shown.
     pub(super) async fn edit_comment(
         &self,
         issue: &IssueKey,
@@ -125,12 +125,12 @@ impl Applier {
                 let edit = move |known: &mut Record| {
                     known.remember_comment(written.edited(&status, !is_claim, requested_at, known.comment.as_ref()));
                 };
-                self.alter(issue, edit).await
+                self.update_record(issue, edit).await
             }
             Err(ForgeError::NotFound { .. }) => Err(WorldError::CommentGone { id }),
             Err(error) => {
-                self.doubt(issue, status.digest()).await?;
-                self.forget_unwritten(issue, &error).await?;
+                self.mark_unconfirmed(issue, status.digest()).await?;
+                self.clear_intent(issue, &error).await?;
                 Err(refused(issue, id, error))
             }
         }
@@ -138,21 +138,21 @@ impl Applier {
 
     /// Drops the recorded intent of a failed write, unless the comment may exist now; in that case the comment is read
     /// before the next change.
-    async fn forget_unwritten(&self, issue: &IssueKey, error: &ForgeError) -> Result<(), WorldError> {
+    async fn clear_intent(&self, issue: &IssueKey, error: &ForgeError) -> Result<(), WorldError> {
         if error.may_have_happened() {
             return Ok(());
         }
-        self.alter(issue, |known| (known.comment_intent, known.comment_intent_body) = (None, None)).await
+        self.update_record(issue, |known| (known.comment_intent, known.comment_intent_body) = (None, None)).await
     }
 
     /// The text that was to be repaired may still be there, so it is read before the next change.
-    async fn doubt(&self, issue: &IssueKey, digest: String) -> Result<(), WorldError> {
-        let doubt = move |known: &mut Record| {
+    async fn mark_unconfirmed(&self, issue: &IssueKey, digest: String) -> Result<(), WorldError> {
+        let unconfirm = move |known: &mut Record| {
             if let Some(comment) = known.comment.as_mut().filter(|comment| comment.digest == digest) {
                 comment.is_confirmed = false;
             }
         };
-        self.alter(issue, doubt).await
+        self.update_record(issue, unconfirm).await
     }
 
     /// Writes the record before any change on its issue: without a working record each pass would repeat the change.
@@ -165,11 +165,11 @@ impl Applier {
                 (known.comment_intent, known.comment_intent_body) = (Some(digest), Some(body_sha256));
             }
         };
-        self.write(move |writer, _| Ok(writer.remember_anew(&issue, prepare)?)).await
+        self.write(move |writer, _| Ok(writer.rewrite_record(&issue, prepare)?)).await
     }
 
-    pub(super) async fn remember_comment(&self, issue: &IssueKey, comment: StatusComment) -> Result<(), WorldError> {
-        self.alter(issue, |known| known.remember_comment(comment)).await
+    pub(super) async fn record_comment(&self, issue: &IssueKey, comment: StatusComment) -> Result<(), WorldError> {
+        self.update_record(issue, |known| known.remember_comment(comment)).await
     }
 }
 
@@ -180,7 +180,7 @@ fn refused(issue: &IssueKey, id: i64, error: ForgeError) -> WorldError {
     if !is_bare {
         return error.into();
     }
-    WorldError::CommentOfAnother { id, issue: issue.to_string(), error: error.found() }
+    WorldError::CommentByOtherAccount { id, issue: issue.to_string(), error: error.found() }
 }
 
 fn written(comment: &forge::Comment) -> Written {

@@ -41,12 +41,12 @@ pub struct Seen {
     /// "Stale after" from the cell's own configuration, in seconds.
     pub own_limit: Option<u64>,
     /// The fingerprint; none if the cell has to be read again.
-    print: Option<u64>,
+    fingerprint: Option<u64>,
 }
 
 enum Look {
     Same,
-    Anew(Box<Seen>),
+    Changed(Box<Seen>),
 }
 
 impl CellCache {
@@ -70,7 +70,7 @@ impl CellCache {
     /// Makes the next scan read every cell.
     pub fn forget(&mut self) {
         for seen in self.seen.values_mut() {
-            seen.print = None;
+            seen.fingerprint = None;
         }
     }
 
@@ -82,15 +82,15 @@ impl CellCache {
         ids.extend(expected);
         self.seen.retain(|id, _| ids.contains(id));
         let ids: Arc<[MissionId]> = ids.into_iter().collect();
-        let known = |id: &MissionId| self.seen.get(id).and_then(|seen| seen.print);
-        let prints: Vec<Option<u64>> = ids.iter().map(known).collect();
+        let known = |id: &MissionId| self.seen.get(id).and_then(|seen| seen.fingerprint);
+        let fingerprints: Vec<Option<u64>> = ids.iter().map(known).collect();
         let (root, at, under_way) = (Arc::clone(&self.root), Arc::clone(&ids), Arc::clone(&self.under_way));
         let looks = blocking_pool::map_with_stall_timeout(ids.len(), LOOK_PATIENCE, move |index| {
             let id = at[index];
             if !locked(&under_way).insert(id) {
                 return None;
             }
-            let look = look(&root, id, prints[index]);
+            let look = look(&root, id, fingerprints[index]);
             locked(&under_way).remove(&id);
             Some(look)
         });
@@ -98,8 +98,10 @@ impl CellCache {
         for (id, look) in ids.iter().zip(looks) {
             let seen = match look.flatten() {
                 Some(Look::Same) => continue,
-                Some(Look::Anew(seen)) => *seen,
-                None => Seen { sighting: CellObservation::Failed(ReadFailure::Timeout), own_limit: None, print: None },
+                Some(Look::Changed(seen)) => *seen,
+                None => {
+                    Seen { sighting: CellObservation::Failed(ReadFailure::Timeout), own_limit: None, fingerprint: None }
+                }
             };
             moved.push(*id);
             self.seen.insert(*id, seen);
@@ -126,21 +128,21 @@ impl CellCache {
 }
 
 fn look(root: &Root, id: MissionId, known: Option<u64>) -> Look {
-    let print = fingerprint(root, id, clock::since_epoch());
-    if print.is_some() && print == known {
+    let fingerprint = fingerprint(root, id, clock::since_epoch());
+    if fingerprint.is_some() && fingerprint == known {
         return Look::Same;
     }
     let mut sighting = look::look(root, id, root.resolver());
     let own_limit = match &mut sighting {
-        CellObservation::Cell(cell) => slim(cell),
+        CellObservation::Cell(cell) => take_stale_after(cell),
         CellObservation::Absent | CellObservation::NotADirectory(_) | CellObservation::Failed(_) => None,
     };
-    let print = print.filter(|_| look::failure(&sighting).is_none() && !look::is_refused(&sighting));
-    Look::Anew(Box::new(Seen { sighting, own_limit, print }))
+    let fingerprint = fingerprint.filter(|_| look::failure(&sighting).is_none() && !look::is_refused(&sighting));
+    Look::Changed(Box::new(Seen { sighting, own_limit, fingerprint }))
 }
 
 /// Drops what only a plan needs, and returns "stale after".
-fn slim(cell: &mut CellFacts) -> Option<u64> {
+fn take_stale_after(cell: &mut CellFacts) -> Option<u64> {
     cell.mission = None;
     cell.config.take()?.get("stale_after_seconds")?.as_u64()
 }
@@ -160,7 +162,7 @@ fn fingerprint(root: &Root, id: MissionId, now: Duration) -> Option<u64> {
                 if newest + COARSE > now {
                     return None;
                 }
-                take_print(&mut hasher, &status);
+                hash_status(&mut hasher, &status);
             }
             Err(Errno::NOENT | Errno::NOTDIR) => hasher.write_u8(0),
             Err(_) => return None,
@@ -169,7 +171,7 @@ fn fingerprint(root: &Root, id: MissionId, now: Duration) -> Option<u64> {
     Some(hasher.finish())
 }
 
-fn take_print(hasher: &mut DefaultHasher, status: &Stat) {
+fn hash_status(hasher: &mut DefaultHasher, status: &Stat) {
     hasher.write_u64(status.st_ino);
     hasher.write_i64(status.st_size);
     for part in [status.st_mtime, status.st_ctime] {

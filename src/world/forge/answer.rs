@@ -17,7 +17,7 @@ const KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
 const UNCUT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// The most bytes that are read of an error response, which may be a proxy's page.
-const REFUSAL_BYTES_MAX: usize = 64 * 1024;
+const ERROR_BYTES_MAX: usize = 64 * 1024;
 
 /// A successful response with its parsed body.
 #[derive(Debug)]
@@ -46,12 +46,12 @@ pub(super) struct Full {
 
 /// The body of an error response.
 #[derive(Default)]
-pub(super) struct Words(pub(super) Vec<u8>);
+pub(super) struct ErrorBody(pub(super) Vec<u8>);
 
-impl Body for Words {
+impl Body for ErrorBody {
     fn take(&mut self, bytes: &[u8]) -> Result<(), Full> {
         self.0.extend_from_slice(bytes);
-        if self.0.len() > REFUSAL_BYTES_MAX { Err(Full { limit: REFUSAL_BYTES_MAX }) } else { Ok(()) }
+        if self.0.len() > ERROR_BYTES_MAX { Err(Full { limit: ERROR_BYTES_MAX }) } else { Ok(()) }
     }
 }
 

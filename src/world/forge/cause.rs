@@ -155,14 +155,14 @@ pub(super) fn detail(error: &reqwest::Error) -> String {
 }
 
 fn dates(flaw: &CertificateError) -> Option<String> {
-    let spoken = |time: UnixTime| {
+    let formatted = |time: UnixTime| {
         let seconds = i64::try_from(time.as_secs()).ok()?;
         Some(Timestamp::from(DateTime::from_timestamp(seconds, 0)?).formatted())
     };
     if let CertificateError::ExpiredContext { not_after, .. } = flaw {
-        Some(format!("its certificate has expired at {}", spoken(*not_after)?))
+        Some(format!("its certificate has expired at {}", formatted(*not_after)?))
     } else if let CertificateError::NotValidYetContext { not_before, .. } = flaw {
-        Some(format!("its certificate is valid only from {}", spoken(*not_before)?))
+        Some(format!("its certificate is valid only from {}", formatted(*not_before)?))
     } else {
         None
     }

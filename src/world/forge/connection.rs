@@ -4,10 +4,10 @@ use crate::mission::identity::ForgeUrl;
 use crate::mission::time::Timestamp;
 use crate::world::clock;
 use crate::world::forge::Gitea;
-use crate::world::forge::answer::{Answer, Body, Full, Words};
+use crate::world::forge::answer::{Answer, Body, ErrorBody, Full};
 use crate::world::forge::cause::{HostResolver, UnreachableCause, chain, detail};
 use crate::world::forge::error::ForgeError;
-use crate::world::forge::refusal::{SentRequest, header, no_gitea, refusal};
+use crate::world::forge::error_response::{SentRequest, classify, header, not_gitea_hint};
 use crate::world::forge::traffic::{Counters, Traffic};
 use crate::world::random;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue};
@@ -186,7 +186,7 @@ impl Builder {
             client,
             token: RwLock::new(self.token),
             base: self.url,
-            places: Semaphore::new(self.requests_in_flight),
+            permits: Semaphore::new(self.requests_in_flight),
             patience: self.patience,
             failures: AtomicU32::new(0),
             counters: Counters::default(),
@@ -235,7 +235,7 @@ pub(super) struct Connection {
     client: Client,
     token: RwLock<Token>,
     base: ForgeUrl,
-    places: Semaphore,
+    permits: Semaphore,
     patience: Patience,
     failures: AtomicU32,
     counters: Counters,
@@ -287,7 +287,7 @@ impl Connection {
     pub(super) async fn send<S: Body>(
         &self,
         request: &Request,
-        begin: &(impl Fn() -> S + Sync),
+        new_body: &(impl Fn() -> S + Sync),
     ) -> Result<Answer<S>, ForgeError> {
         let url = self.url(request);
         let tried = format!("{} {}", request.method, url.path());
@@ -297,7 +297,7 @@ impl Connection {
         }
         let mut delay = self.patience.first_delay;
         for _ in 1..self.patience.tries {
-            match self.try_once(request, &url, begin).await {
+            match self.try_once(request, &url, new_body).await {
                 Err(error) if may_try_again(request, &error) => {
                     tracing::debug!(%error, "retrying");
                     let jitter = delay.mul_f64(0.5 + random::fraction() / 2.0);
@@ -307,7 +307,7 @@ impl Connection {
                 decided => return self.note(decided),
             }
         }
-        self.note(self.try_once(request, &url, begin).await)
+        self.note(self.try_once(request, &url, new_body).await)
     }
 
     fn note<S>(&self, outcome: Result<Answer<S>, ForgeError>) -> Result<Answer<S>, ForgeError> {
@@ -324,11 +324,11 @@ impl Connection {
         &self,
         request: &Request,
         url: &Url,
-        begin: &(impl Fn() -> S + Sync),
+        new_body: &(impl Fn() -> S + Sync),
     ) -> Result<Answer<S>, ForgeError> {
         let tried = &format!("{} {}", request.method, url.path());
-        let place = self.places.acquire().await;
-        let _place = place.expect("the semaphore is never closed");
+        let permit = self.permits.acquire().await;
+        let _permit = permit.expect("the semaphore is never closed");
         let token = self.token.read().unwrap_or_else(PoisonError::into_inner).0.clone();
         let mut builder = self.client.request(request.method.clone(), url.clone()).header(AUTHORIZATION, token);
         if let Some(body) = &request.body {
@@ -344,17 +344,17 @@ impl Connection {
             self.clock_offset.store(clock::now().after(date).num_seconds(), Ordering::Relaxed);
         }
         if status.is_success() {
-            let mut body = begin();
+            let mut body = new_body();
             self.read(response, &mut body, tried).await?;
             let total = header(&headers, "x-total-count").and_then(|total| total.parse().ok());
             let is_json = header(&headers, CONTENT_TYPE.as_str()).is_some_and(|kind| kind.contains("json"));
-            return Ok(Answer { tried: tried.clone(), next: no_gitea(&self.base), is_json, total, date, body });
+            return Ok(Answer { tried: tried.clone(), next: not_gitea_hint(&self.base), is_json, total, date, body });
         }
-        let mut words = Words::default();
+        let mut error_body = ErrorBody::default();
         // An error while reading the error's body does not matter.
-        let read = self.read(response, &mut words, tried).await;
-        let words = read.map(|()| words.0).unwrap_or_default();
-        Err(refusal(SentRequest { tried, url, forge: &self.base }, status, &headers, &words))
+        let read = self.read(response, &mut error_body, tried).await;
+        let error_body = read.map(|()| error_body.0).unwrap_or_default();
+        Err(classify(SentRequest { tried, url, forge: &self.base }, status, &headers, &error_body))
     }
 
     async fn read(&self, mut response: Response, body: &mut impl Body, tried: &str) -> Result<(), ForgeError> {

@@ -155,22 +155,24 @@ impl ForgeError {
             Self::Unreachable { tried, detail, .. } => format!("`{tried}`: Gitea is unreachable: {detail}"),
             Self::TimedOut { tried, .. } => format!("`{tried}`: Gitea did not answer in time"),
             Self::Unavailable { tried, status, message, .. } => {
-                format!("`{tried}`: Gitea answered {status}{}", said(message))
+                format!("`{tried}`: Gitea answered {status}{}", after_colon(message))
             }
             Self::Unauthorized { tried, message, .. } => {
-                format!("`{tried}`: Gitea rejects the token (401{})", said(message))
+                format!("`{tried}`: Gitea rejects the token (401{})", after_colon(message))
             }
             Self::MissingScope { tried, required, message, .. } => {
-                format!("`{tried}`: the token lacks the scope `{required}` (403{})", said(message))
+                format!("`{tried}`: the token lacks the scope `{required}` (403{})", after_colon(message))
             }
             Self::Barred { tried, message } => {
-                format!("`{tried}`: Gitea denies access to the token's account (403{})", said(message))
+                format!("`{tried}`: Gitea denies access to the token's account (403{})", after_colon(message))
             }
-            Self::Forbidden { tried, message } => format!("`{tried}`: Gitea denies the request (403{})", said(message)),
-            Self::NotFound { tried, message } => format!("`{tried}`: not found (404{})", said(message)),
+            Self::Forbidden { tried, message } => {
+                format!("`{tried}`: Gitea denies the request (403{})", after_colon(message))
+            }
+            Self::NotFound { tried, message } => format!("`{tried}`: not found (404{})", after_colon(message)),
             Self::Moved { tried, status, location } => format!("`{tried}`: moved to `{location}` ({status})"),
             Self::Refused { tried, status, message } => {
-                format!("`{tried}`: Gitea rejected the request ({status}{})", said(message))
+                format!("`{tried}`: Gitea rejected the request ({status}{})", after_colon(message))
             }
             Self::Protocol { tried, problem, .. } => format!("`{tried}`: the response is not from Gitea: {problem}"),
             Self::TooLarge { tried, limit } => format!("`{tried}`: the response is larger than {limit} bytes"),
@@ -348,6 +350,6 @@ impl ForgeError {
 }
 
 /// The message in the response, if any, after a colon.
-fn said(message: &str) -> String {
+fn after_colon(message: &str) -> String {
     if message.is_empty() { String::new() } else { format!(": {message}") }
 }

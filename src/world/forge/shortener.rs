@@ -2,7 +2,7 @@
 
 /// The position within the syntax of strings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum Position {
     /// Between strings.
     Outside,
     /// In a string.
@@ -29,7 +29,7 @@ pub(super) enum Boundary {
 #[derive(Debug)]
 pub(super) struct Shortener {
     string_bytes_max: usize,
-    place: Place,
+    position: Position,
     /// Decoded bytes of the current string.
     length: usize,
     is_cut: bool,
@@ -43,9 +43,9 @@ pub(super) struct Shortener {
 
 impl Shortener {
     pub(super) fn new(string_bytes_max: usize) -> Self {
-        let (place, length, depth, kept) = (Place::Outside, 0, 0, Vec::new());
+        let (position, length, depth, kept) = (Position::Outside, 0, 0, Vec::new());
         let (is_cut, is_half, is_list) = (false, false, false);
-        Self { string_bytes_max, place, length, is_cut, is_half, depth, is_list, kept }
+        Self { string_bytes_max, position, length, is_cut, is_half, depth, is_list, kept }
     }
 
     /// The kept bytes.
@@ -69,7 +69,7 @@ impl Shortener {
         let mut at = 0;
         while at < bytes.len() {
             let byte = bytes[at];
-            if self.place == Place::Outside {
+            if self.position == Position::Outside {
                 at += 1;
                 match (byte, self.depth) {
                     (b'[', 0) => (self.depth, self.is_list) = (1, true),
@@ -91,7 +91,7 @@ impl Shortener {
     pub(super) fn read(&mut self, bytes: &[u8]) {
         let mut at = 0;
         while at < bytes.len() {
-            if self.place == Place::Outside {
+            if self.position == Position::Outside {
                 self.outside(bytes[at]);
                 at += 1;
             } else {
@@ -103,7 +103,7 @@ impl Shortener {
     fn outside(&mut self, byte: u8) {
         match byte {
             b'"' => {
-                (self.place, self.length) = (Place::Inside, 0);
+                (self.position, self.length) = (Position::Inside, 0);
                 (self.is_cut, self.is_half) = (false, false);
             }
             b'[' | b'{' => self.depth += 1,
@@ -115,35 +115,35 @@ impl Shortener {
 
     /// Reads within a string; returns the number of bytes read.
     fn inside(&mut self, bytes: &[u8]) -> usize {
-        match self.place {
-            Place::Outside | Place::Inside => {
+        match self.position {
+            Position::Outside | Position::Inside => {
                 let plain = plain_length(bytes);
                 if plain > 0 {
                     self.keep(&bytes[..plain]);
                     return plain;
                 }
                 if bytes[0] == b'"' {
-                    self.place = Place::Outside;
+                    self.position = Position::Outside;
                     self.kept.push(b'"');
                 } else {
                     self.is_cut |= self.length >= self.string_bytes_max && !self.is_half;
-                    self.place = Place::Escaped;
+                    self.position = Position::Escaped;
                     self.keep_escape(b'\\');
                 }
             }
-            Place::Escaped => {
+            Position::Escaped => {
                 self.keep_escape(bytes[0]);
                 let is_unicode = bytes[0] == b'u';
-                self.place = if is_unicode { Place::Unicode(0, 0) } else { Place::Inside };
+                self.position = if is_unicode { Position::Unicode(0, 0) } else { Position::Inside };
                 if !is_unicode {
                     self.length += 1;
                     self.is_half = false;
                 }
             }
-            Place::Unicode(digits, value) => {
+            Position::Unicode(digits, value) => {
                 self.keep_escape(bytes[0]);
                 let value = value * 16 + char::from(bytes[0]).to_digit(16).unwrap_or_default();
-                self.place = if digits == 3 { Place::Inside } else { Place::Unicode(digits + 1, value) };
+                self.position = if digits == 3 { Position::Inside } else { Position::Unicode(digits + 1, value) };
                 if digits == 3 {
                     self.length += match value {
                         0..0x80 => 1,
@@ -163,9 +163,9 @@ impl Shortener {
         if self.is_cut {
             return;
         }
-        let room = self.string_bytes_max.saturating_sub(self.length).min(plain.len());
+        let capacity = self.string_bytes_max.saturating_sub(self.length).min(plain.len());
         let is_inner = |byte: &u8| byte & 0b1100_0000 == 0b1000_0000;
-        let end = plain[room..].iter().position(|byte| !is_inner(byte)).map_or(plain.len(), |more| room + more);
+        let end = plain[capacity..].iter().position(|byte| !is_inner(byte)).map_or(plain.len(), |more| capacity + more);
         self.is_cut = end < plain.len();
         self.length += end;
         self.kept.extend_from_slice(&plain[..end]);

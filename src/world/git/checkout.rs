@@ -4,11 +4,11 @@ use crate::mission::identity::CommitId;
 use crate::world::clock;
 use crate::world::git::census::Census;
 use crate::world::git::child::{self, Bounds, ChildEnd, Listener};
-use crate::world::git::environment::{self, Leave};
+use crate::world::git::environment::{self, Permissions};
 use crate::world::git::error::CheckoutError;
+use crate::world::git::git_errors;
 use crate::world::git::handover;
 use crate::world::git::source::{CheckoutLimits, CheckoutSource, Destination};
-use crate::world::git::verdict;
 use crate::world::git::walk::Until;
 use crate::world::git::written::Written;
 use crate::world::store::removal::{BUDGET, remove_tree_at};
@@ -61,20 +61,20 @@ impl<'a> Checkout<'a> {
     }
 
     fn fetch(&self) -> Result<(), CheckoutError> {
-        let leave = environment::to_fetch(self.source)?;
+        let permissions = environment::for_fetch(self.source)?;
         for format in FORMATS {
             self.begin(format)?;
-            let ended = self.fetch_with(&leave)?;
+            let ended = self.fetch_with(&permissions)?;
             if ended.status.success() {
                 return Ok(());
             }
             // A repository created for one object format takes no other.
-            let is_of_another = format == FORMATS[0] && ended.complaint.contains("mismatched algorithms");
+            let is_of_another = format == FORMATS[0] && ended.stderr.contains("mismatched algorithms");
             if !is_of_another {
                 return Err(if self.is_pack_full() {
                     CheckoutError::TooLarge { limit: self.limits.bytes }
                 } else {
-                    verdict::of_fetch(&ended, self.limits)
+                    git_errors::of_fetch(&ended, self.limits)
                 });
             }
         }
@@ -99,15 +99,15 @@ impl<'a> Checkout<'a> {
     }
 
     /// The ref is passed by standard input, where it cannot be taken for an option.
-    fn fetch_with(&self, leave: &Leave) -> Result<ChildEnd, CheckoutError> {
+    fn fetch_with(&self, permissions: &Permissions) -> Result<ChildEnd, CheckoutError> {
         let url = self.source.url().as_str();
         let options = ["--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--no-auto-maintenance"];
         let arguments = [&["fetch"], &options[..], &["--stdin", "--end-of-options", url]].concat();
         let wanted = self.source.git_ref().map_or_else(|| "HEAD".to_owned(), ToString::to_string);
-        let mut ended = self.run(leave, &arguments, &format!("{wanted}\n"), &mut |_| Ok(()))?;
+        let mut ended = self.run(permissions, &arguments, &format!("{wanted}\n"), &mut |_| Ok(()))?;
         // A server can echo the token, and git prints it.
         let secrets = environment::secrets(self.source);
-        ended.complaint = secrets.iter().fold(ended.complaint, |said, secret| said.replace(secret, "…"));
+        ended.stderr = secrets.iter().fold(ended.stderr, |text, secret| text.replace(secret, "…"));
         Ok(ended)
     }
 
@@ -141,7 +141,7 @@ impl<'a> Checkout<'a> {
         let directory = self.open_directory().map_err(|error| CheckoutError::failed(tried, &error))?;
         let mut written = Written::new(directory.as_fd(), self.limits.bytes, self.until());
         let arguments = ["reset", "--quiet", "--hard", "--no-recurse-submodules", &commit.to_string()];
-        let command = self.command(&environment::to_work_here(), &arguments)?;
+        let command = self.command(&environment::local(), &arguments)?;
         let ended = child::run_watched(command, "", self.bounds(), (&mut |_| Ok(()), Some(&mut written)))?;
         self.done(tried, &ended)?;
         written.count()
@@ -179,26 +179,26 @@ impl<'a> Checkout<'a> {
     }
 
     fn done(&self, tried: &'static str, ended: &ChildEnd) -> Result<(), CheckoutError> {
-        if ended.status.success() { Ok(()) } else { Err(verdict::of_step(tried, ended, self.limits)) }
+        if ended.status.success() { Ok(()) } else { Err(git_errors::of_step(tried, ended, self.limits)) }
     }
 
     /// Runs a step that needs no network.
     fn ask(&self, arguments: Arguments<'_>, listener: Listener<'_>) -> Result<ChildEnd, CheckoutError> {
-        self.run(&environment::to_work_here(), arguments, "", listener)
+        self.run(&environment::local(), arguments, "", listener)
     }
 
     fn run(
         &self,
-        leave: &Leave,
+        permissions: &Permissions,
         arguments: Arguments<'_>,
         input: &str,
         listener: Listener<'_>,
     ) -> Result<ChildEnd, CheckoutError> {
-        child::run(self.command(leave, arguments)?, input, self.bounds(), listener)
+        child::run(self.command(permissions, arguments)?, input, self.bounds(), listener)
     }
 
-    fn command(&self, leave: &Leave, arguments: Arguments<'_>) -> Result<Command, CheckoutError> {
-        let mut command = environment::command(self.git, self.destination.directory, leave)?;
+    fn command(&self, permissions: &Permissions, arguments: Arguments<'_>) -> Result<Command, CheckoutError> {
+        let mut command = environment::command(self.git, self.destination.directory, permissions)?;
         command.args(arguments);
         Ok(command)
     }

@@ -15,7 +15,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// The most bytes of standard error that are kept: the end, which holds the reason.
-const COMPLAINT_BYTES_MAX: usize = 16 * 1024;
+const STDERR_BYTES_MAX: usize = 16 * 1024;
 
 /// The most bytes of one read.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -43,7 +43,7 @@ pub(super) struct ChildEnd {
     /// The exit status.
     pub(super) status: ExitStatus,
     /// The end of its standard error.
-    pub(super) complaint: String,
+    pub(super) stderr: String,
 }
 
 /// Receives the output piece by piece; an error stops the command.
@@ -69,44 +69,44 @@ pub(super) fn run_watched(
     let mut running = Running::start(command)?;
     running.limit(bounds).map_err(|error| CheckoutError::failed("set the resource limits of git", &error))?;
     running.order(input);
-    let mut complaint = Vec::new();
+    let mut stderr = Vec::new();
     loop {
         let due = written.as_ref().map(|written| written.due);
-        match running.hear(bounds, due)? {
-            Heard::Piece(Voice::Said, bytes) => listener(&bytes)?,
-            Heard::Piece(Voice::Complained, bytes) => {
-                complaint.extend_from_slice(&bytes);
-                complaint.drain(..complaint.len().saturating_sub(COMPLAINT_BYTES_MAX));
+        match running.read_next(bounds, due)? {
+            Read::Piece(Output::Stdout, bytes) => listener(&bytes)?,
+            Read::Piece(Output::Stderr, bytes) => {
+                stderr.extend_from_slice(&bytes);
+                stderr.drain(..stderr.len().saturating_sub(STDERR_BYTES_MAX));
             }
-            Heard::Nothing => {
+            Read::Idle => {
                 if let Some(written) = &mut written {
                     written.count()?;
                 }
             }
-            Heard::End => break,
+            Read::End => break,
         }
     }
     let status = running.reap().map_err(|error| CheckoutError::failed("run git", &error))?;
-    let complaint = String::from_utf8_lossy(&complaint).into_owned();
-    match guard::refusal(status, &complaint) {
+    let stderr = String::from_utf8_lossy(&stderr).into_owned();
+    match guard::start_error(status, &stderr) {
         Some(cause) => Err(CheckoutError::failed("run git", &cause)),
-        None => Ok(ChildEnd { status, complaint }),
+        None => Ok(ChildEnd { status, stderr }),
     }
 }
 
 /// One of the two outputs.
 #[derive(Clone, Copy)]
-enum Voice {
-    Said,
-    Complained,
+enum Output {
+    Stdout,
+    Stderr,
 }
 
 /// The result of a read.
-enum Heard {
+enum Read {
     /// Output arrived.
-    Piece(Voice, Vec<u8>),
+    Piece(Output, Vec<u8>),
     /// No output before another task is due.
-    Nothing,
+    Idle,
     /// The command has ended, and all output is read.
     End,
 }
@@ -118,7 +118,7 @@ struct Running {
     /// Readable once the command has ended; none afterwards.
     end: Option<OwnedFd>,
     /// The outputs that are still open.
-    pipes: Vec<(Voice, OwnedFd)>,
+    pipes: Vec<(Output, OwnedFd)>,
     is_reaped: bool,
 }
 
@@ -128,9 +128,9 @@ impl Running {
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let mut child = command.spawn().map_err(|error| failed(&error))?;
         let pid = Pid::from_child(&child);
-        let said = child.stdout.take().map(|pipe| (Voice::Said, OwnedFd::from(pipe)));
-        let complained = child.stderr.take().map(|pipe| (Voice::Complained, OwnedFd::from(pipe)));
-        let pipes = said.into_iter().chain(complained).collect();
+        let stdout = child.stdout.take().map(|pipe| (Output::Stdout, OwnedFd::from(pipe)));
+        let stderr = child.stderr.take().map(|pipe| (Output::Stderr, OwnedFd::from(pipe)));
+        let pipes = stdout.into_iter().chain(stderr).collect();
         let mut running = Self { child, pid, end: None, pipes, is_reaped: false };
         running.end = Some(pidfd_open(pid, PidfdFlags::empty()).map_err(|error| failed(&error))?);
         Ok(running)
@@ -159,21 +159,21 @@ impl Running {
         }
     }
 
-    fn hear(&mut self, bounds: Bounds, due: Option<Instant>) -> Result<Heard, CheckoutError> {
+    fn read_next(&mut self, bounds: Bounds, due: Option<Instant>) -> Result<Read, CheckoutError> {
         match self.next(due.map_or(bounds.deadline, |due| due.min(bounds.deadline))) {
-            Ok(Some((voice, bytes))) => Ok(Heard::Piece(voice, bytes)),
-            Ok(None) => Ok(Heard::End),
-            Err(Errno::TIMEDOUT) if clock::blocking_instant() < bounds.deadline => Ok(Heard::Nothing),
+            Ok(Some((output, bytes))) => Ok(Read::Piece(output, bytes)),
+            Ok(None) => Ok(Read::End),
+            Err(Errno::TIMEDOUT) if clock::blocking_instant() < bounds.deadline => Ok(Read::Idle),
             Err(Errno::TIMEDOUT) => Err(CheckoutError::TooSlow { limit: bounds.time }),
             Err(error) => Err(CheckoutError::failed("read the output of git", &error)),
         }
     }
 
     /// The next piece of output; none once the command has ended and all output is read.
-    fn next(&mut self, deadline: Instant) -> Result<Option<(Voice, Vec<u8>)>, Errno> {
+    fn next(&mut self, deadline: Instant) -> Result<Option<(Output, Vec<u8>)>, Errno> {
         while self.end.is_some() || !self.pipes.is_empty() {
             let ready = self.wait(deadline)?;
-            let Some((voice, pipe)) = self.pipes.get(ready) else {
+            let Some((output, pipe)) = self.pipes.get(ready) else {
                 // The rest of its group keeps the pipes open.
                 self.end = None;
                 self.kill();
@@ -184,7 +184,7 @@ impl Running {
                 Ok(0) => drop(self.pipes.remove(ready)),
                 Ok(count) => {
                     piece.truncate(count);
-                    return Ok(Some((*voice, piece)));
+                    return Ok(Some((*output, piece)));
                 }
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error),

@@ -77,37 +77,37 @@ const FORGIVEN: [&str; 14] = [
 
 /// The permissions of a git command.
 #[derive(Debug)]
-pub(super) struct Leave {
+pub(super) struct Permissions {
     /// The only allowed protocol; empty for none.
     protocol: String,
     /// Configuration by key and value.
-    settings: Vec<(String, String)>,
+    configuration: Vec<(String, String)>,
 }
 
 /// The permissions of every step that needs no network.
-pub(super) fn to_work_here() -> Leave {
-    Leave { protocol: String::new(), settings: owned(&ALWAYS).collect() }
+pub(super) fn local() -> Permissions {
+    Permissions { protocol: String::new(), configuration: owned(&ALWAYS).collect() }
 }
 
 /// The permissions of the fetch, the only step that uses the network and gets the token.
-pub(super) fn to_fetch(source: &CheckoutSource) -> Result<Leave, CheckoutError> {
-    let mut settings: Vec<_> = owned(&ALWAYS).chain(owned(&FETCH)).collect();
-    settings.extend(FORGIVEN.iter().map(|flaw| (format!("fetch.fsck.{flaw}"), "ignore".to_owned())));
-    settings.push((format!("protocol.{}.allow", source.url().scheme()), "always".to_owned()));
+pub(super) fn for_fetch(source: &CheckoutSource) -> Result<Permissions, CheckoutError> {
+    let mut configuration: Vec<_> = owned(&ALWAYS).chain(owned(&FETCH)).collect();
+    configuration.extend(FORGIVEN.iter().map(|flaw| (format!("fetch.fsck.{flaw}"), "ignore".to_owned())));
+    configuration.push((format!("protocol.{}.allow", source.url().scheme()), "always".to_owned()));
     if let Some(credentials) = credentials(source) {
         let origin = source.url().origin().ascii_serialization();
-        settings.push((format!("http.{origin}/.extraHeader"), format!("Authorization: Basic {credentials}")));
+        configuration.push((format!("http.{origin}/.extraHeader"), format!("Authorization: Basic {credentials}")));
     }
     if let Some(file) = source.ca_file() {
         // git runs in another directory.
         let file = std::path::absolute(file).map_err(|error| CheckoutError::failed("find the CA file", &error))?;
-        settings.push(("http.sslCAInfo".to_owned(), file.display().to_string()));
+        configuration.push(("http.sslCAInfo".to_owned(), file.display().to_string()));
     }
-    Ok(Leave { protocol: source.url().scheme().to_owned(), settings })
+    Ok(Permissions { protocol: source.url().scheme().to_owned(), configuration })
 }
 
-fn owned(settings: &'static [(&str, &str)]) -> impl Iterator<Item = (String, String)> {
-    settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+fn owned(configuration: &'static [(&str, &str)]) -> impl Iterator<Item = (String, String)> {
+    configuration.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
 }
 
 /// The token as git sends it: the password of a user whose name Gitea ignores.
@@ -122,7 +122,7 @@ pub(super) fn secrets(source: &CheckoutSource) -> Vec<String> {
 
 /// Builds a guarded git command in a directory with these permissions. The configuration is not in its arguments, which
 /// every user can read.
-pub(super) fn command(git: &Path, directory: &Path, leave: &Leave) -> Result<Command, CheckoutError> {
+pub(super) fn command(git: &Path, directory: &Path, permissions: &Permissions) -> Result<Command, CheckoutError> {
     let mut command = guard::command(git)?;
     command.env_clear().current_dir(directory);
     let own_directory = git.parent().unwrap_or(Path::new("/"));
@@ -134,13 +134,13 @@ pub(super) fn command(git: &Path, directory: &Path, leave: &Leave) -> Result<Com
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("GIT_ATTR_NOSYSTEM", "1")
         .env("GIT_TERMINAL_PROMPT", "0")
-        .env("GIT_ALLOW_PROTOCOL", &leave.protocol)
+        .env("GIT_ALLOW_PROTOCOL", &permissions.protocol)
         .env("GIT_LFS_SKIP_SMUDGE", "1")
         .env("GIT_NO_REPLACE_OBJECTS", "1")
         // Uses the repository in this directory, never one of a parent directory.
         .env("GIT_DIR", ".git");
-    command.env("GIT_CONFIG_COUNT", leave.settings.len().to_string());
-    for (at, (key, value)) in leave.settings.iter().enumerate() {
+    command.env("GIT_CONFIG_COUNT", permissions.configuration.len().to_string());
+    for (at, (key, value)) in permissions.configuration.iter().enumerate() {
         command.env(format!("GIT_CONFIG_KEY_{at}"), key).env(format!("GIT_CONFIG_VALUE_{at}"), value);
     }
     Ok(command)

@@ -58,8 +58,8 @@ pub(super) fn order(input: &str) -> String {
 }
 
 /// Why git did not start, if the guard reports it.
-pub(super) fn refusal(status: ExitStatus, complaint: &str) -> Option<String> {
-    let cause = complaint.strip_prefix(NAME)?.strip_prefix(": ")?.trim_end();
+pub(super) fn start_error(status: ExitStatus, stderr: &str) -> Option<String> {
+    let cause = stderr.strip_prefix(NAME)?.strip_prefix(": ")?.trim_end();
     (status.code() == Some(i32::from(NOT_STARTED))).then(|| cause.to_owned())
 }
 

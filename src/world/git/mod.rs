@@ -16,10 +16,10 @@ mod checkout;
 mod child;
 mod environment;
 mod error;
+mod git_errors;
 pub mod guard;
 mod handover;
 mod source;
-mod verdict;
 mod version;
 mod walk;
 mod written;
@@ -118,15 +118,15 @@ fn is_program(path: &Path) -> bool {
 }
 
 fn ask_version(path: &Path) -> Result<String, CheckoutError> {
-    let mut command = environment::command(path, Path::new("/"), &environment::to_work_here())?;
+    let mut command = environment::command(path, Path::new("/"), &environment::local())?;
     command.arg("--version");
     let deadline = clock::blocking_instant() + VERSION_TIME_MAX;
     let bounds = Bounds { deadline, time: VERSION_TIME_MAX, file_bytes: 0 };
-    let mut said = Vec::new();
+    let mut output = Vec::new();
     child::run(command, "", bounds, &mut |piece| {
-        said.extend_from_slice(&piece[..piece.len().min(VERSION_BYTES_MAX - said.len())]);
+        output.extend_from_slice(&piece[..piece.len().min(VERSION_BYTES_MAX - output.len())]);
         Ok(())
     })
     .map_err(|error| CheckoutError::NoGit { cause: format!("`{}` does not run: {error}", path.display()) })?;
-    Ok(String::from_utf8_lossy(&said).into_owned())
+    Ok(String::from_utf8_lossy(&output).into_owned())
 }

@@ -179,23 +179,23 @@ pub fn note(root: &Root, entry: &impl Serialize) -> Result<(), WriteError> {
 
 /// An archive in the trash that will not be restored.
 #[derive(Debug)]
-pub struct Going {
+pub struct DiscardedArchive {
     name: ArchiveName,
     own: OwnedFd,
-    thrown: String,
+    discarded: String,
 }
 
 /// Moves an archive to the trash atomically, also beside a daemon. If its removal does not follow, the next process
 /// that empties the trash removes it.
-pub fn take_out(root: &Root, name: ArchiveName, archived_at: Timestamp) -> Result<Going, WriteError> {
+pub fn take_out(root: &Root, name: ArchiveName, archived_at: Timestamp) -> Result<DiscardedArchive, WriteError> {
     let failed = |cause: std::io::Error| WriteError {
         tried: "delete",
         path: path(root, name).display().to_string(),
         cause,
         is_our_own: true,
     };
-    let (own, thrown) = move_out(root, name, archived_at).map_err(failed)?;
-    Ok(Going { name, own, thrown })
+    let (own, discarded) = move_out(root, name, archived_at).map_err(failed)?;
+    Ok(DiscardedArchive { name, own, discarded })
 }
 
 fn move_out(root: &Root, name: ArchiveName, archived_at: Timestamp) -> std::io::Result<(OwnedFd, String)> {
@@ -206,18 +206,18 @@ fn move_out(root: &Root, name: ArchiveName, archived_at: Timestamp) -> std::io::
     if found.archived_at != archived_at {
         return Err(std::io::Error::other("it was archived again meanwhile"));
     }
-    let thrown = trash::throw(own.as_fd(), archive.as_fd(), &name.to_string())?;
+    let discarded = trash::discard(own.as_fd(), archive.as_fd(), &name.to_string())?;
     fsync(&archive)?;
-    Ok((own, thrown))
+    Ok((own, discarded))
 }
 
-impl Going {
+impl DiscardedArchive {
     /// Removes it within its time budget. It counts as deleted even if parts remain.
     pub fn remove(self) -> Result<(), String> {
-        let Self { name, own, thrown } = self;
+        let Self { name, own, discarded } = self;
         let left = |why: String| {
-            format!("the archive `{name}` was deleted, but parts of it remain in `{OWN}/{TRASH}/{thrown}`: {why}")
+            format!("the archive `{name}` was deleted, but parts of it remain in `{OWN}/{TRASH}/{discarded}`: {why}")
         };
-        trash::remove(own.as_fd(), &thrown).map_err(left)
+        trash::remove(own.as_fd(), &discarded).map_err(left)
     }
 }

@@ -1,7 +1,7 @@
 //! The locks of a root: one writer at a time, and who holds them.
 
 use crate::world::clock;
-use crate::world::store::root::{LOCK, OWN, RESIDENCE, Root, RootError, make_directory, names_in, open_lock};
+use crate::world::store::root::{DAEMON_LOCK, LOCK, OWN, Root, RootError, make_directory, names_in, open_lock};
 use rustix::fs::{AtFlags, Mode, OFlags, fstat, openat, unlinkat};
 use rustix::io::Errno;
 use std::fs::{File, TryLockError};
@@ -46,7 +46,7 @@ pub struct UninitializedRoot {
 impl UninitializedRoot {
     pub(super) fn take(root: Root, access: LockOptions) -> Result<Self, RootError> {
         let can_be_root = root.check_can_be_initialised().is_ok();
-        let lock = if can_be_root { Some(take_unmade(&root, access)?) } else { None };
+        let lock = if can_be_root { Some(take_uninitialized(&root, access)?) } else { None };
         let former = take_former(&root, access.lock_wait, "its first pass")?;
         Ok(Self { root: Arc::new(root), lock, _former: former })
     }
@@ -78,7 +78,7 @@ impl Drop for UninitializedRoot {
 }
 
 /// Takes the writer's lock before there is a root. The previous holder may have removed it together with its directory.
-fn take_unmade(root: &Root, access: LockOptions) -> Result<File, RootError> {
+fn take_uninitialized(root: &Root, access: LockOptions) -> Result<File, RootError> {
     let mut tries = 0;
     loop {
         tries += 1;
@@ -107,7 +107,7 @@ impl DaemonLock {
     pub fn take(root: &Root) -> Result<Self, RootError> {
         let access = LockOptions { lock_wait: Duration::ZERO, is_lasting: true, group: None };
         let own = root.open_own().map_err(|cause| root.unwritable(&cause))?;
-        let lock = take_named(root, own.as_fd(), RESIDENCE, access)?;
+        let lock = take_named(root, own.as_fd(), DAEMON_LOCK, access)?;
         Ok(Self { _lock: lock, _former: take_former(root, Duration::ZERO, "a daemon")? })
     }
 }
@@ -118,8 +118,8 @@ fn take_former(root: &Root, wait: Duration, whose: &str) -> Result<Option<File>,
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = openat(root, ".", flags, Mode::empty()).map(File::from);
     let directory = directory.map_err(|cause| root.unwritable(&cause))?;
-    let is_a_strangers = || own_holder(&directory).is_none();
-    match wait_for(&directory, wait, is_a_strangers).map_err(|error| root.unwritable(&error))? {
+    let is_foreign = || own_holder(&directory).is_none();
+    match wait_for(&directory, wait, is_foreign).map_err(|error| root.unwritable(&error))? {
         Ok(()) => Ok(Some(directory)),
         Err(taken) => match own_holder(&directory) {
             Some(pid) => Err(taken.of(root, pid, whose.to_owned())),
@@ -137,11 +137,11 @@ fn own_holder(locked: &File) -> Option<String> {
 fn holders(locked: &File) -> Vec<String> {
     let Ok(status) = locked.metadata() else { return Vec::new() };
     let (device, inode) = (status.dev(), status.ino());
-    let place = format!("{:02x}:{:02x}:{inode}", rustix::fs::major(device), rustix::fs::minor(device));
+    let lock_id = format!("{:02x}:{:02x}:{inode}", rustix::fs::major(device), rustix::fs::minor(device));
     let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
     let holder = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let is_it = fields.get(1) == Some(&"FLOCK") && fields.get(5) == Some(&place.as_str());
+        let is_it = fields.get(1) == Some(&"FLOCK") && fields.get(5) == Some(&lock_id.as_str());
         is_it.then(|| fields[4].to_owned())
     };
     locks.lines().filter_map(holder).collect()
@@ -166,20 +166,20 @@ impl Taken {
 }
 
 /// Waits for a `--once` process, which ends; a daemon does not.
-fn wait_for(lock: &File, wait: Duration, is_in_vain: impl Fn() -> bool) -> std::io::Result<Result<(), Taken>> {
+fn wait_for(lock: &File, wait: Duration, is_useless: impl Fn() -> bool) -> std::io::Result<Result<(), Taken>> {
     let started = clock::blocking_instant();
-    let mut is_told = false;
+    let mut is_logged = false;
     loop {
         match lock.try_lock() {
             Ok(()) => return Ok(Ok(())),
             Err(TryLockError::Error(error)) => return Err(error),
-            Err(TryLockError::WouldBlock) if is_in_vain() => return Ok(Err(Taken(Duration::ZERO))),
+            Err(TryLockError::WouldBlock) if is_useless() => return Ok(Err(Taken(Duration::ZERO))),
             Err(TryLockError::WouldBlock) if clock::blocking_instant() - started >= wait => {
                 return Ok(Err(Taken(wait)));
             }
             Err(TryLockError::WouldBlock) => {
-                if !is_told {
-                    is_told = true;
+                if !is_logged {
+                    is_logged = true;
                     tracing::info!("another process writes in the missions root; waiting {} s for it", wait.as_secs());
                 }
                 clock::block_for(LOCK_POLL);
@@ -226,14 +226,14 @@ pub fn writer(root: &Root) -> Option<String> {
     let lock = openat(&own, LOCK, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).ok()?;
     let lock = File::from(lock);
     let pid = holders(&lock).into_iter().next()?;
-    let said = read_holder(&lock);
-    Some(format!("pid {}", if said.is_empty() { pid } else { said }))
+    let holder = read_holder(&lock);
+    Some(format!("pid {}", if holder.is_empty() { pid } else { holder }))
 }
 
 /// The command line of this process, for the holder's record.
 fn command() -> String {
-    let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
-    let program = words.next().unwrap_or_default();
+    let mut arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
+    let program = arguments.next().unwrap_or_default();
     let program = program.rsplit('/').next().unwrap_or_default().to_owned();
-    std::iter::once(program).chain(words.take(2)).collect::<Vec<_>>().join(" ")
+    std::iter::once(program).chain(arguments.take(2)).collect::<Vec<_>>().join(" ")
 }

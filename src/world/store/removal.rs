@@ -67,7 +67,7 @@ pub fn remove_tree(parent: BorrowedFd<'_>, name: &CStr, budget: Duration) -> Res
         Err(Errno::NOENT) => return Ok(()),
         Err(cause) => return Err(refused(name, cause)),
     };
-    close_door(&top);
+    revoke_access(&top);
     let mut removal = Removal { top, deadline: clock::blocking_instant() + budget, budget, moved: 0, left: None };
     loop {
         let is_moving = removal.sweep()?;
@@ -120,7 +120,7 @@ impl Removal {
                 return Ok(false);
             }
         };
-        close_door(&directory);
+        revoke_access(&directory);
         let mut is_moving = false;
         let entries = match entries(&directory) {
             Ok(entries) => entries,
@@ -158,7 +158,9 @@ impl Removal {
             match rename() {
                 Err(Errno::EXIST) => {}
                 // A directory that its owner may not write in cannot be moved.
-                Err(Errno::ACCESS) => return open(from, name).map(|moved| close_door(&moved)).and_then(|()| rename()),
+                Err(Errno::ACCESS) => {
+                    return open(from, name).map(|moved| revoke_access(&moved)).and_then(|()| rename());
+                }
                 moved => return moved,
             }
         }
@@ -195,7 +197,7 @@ fn open(at: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
 }
 
 /// Revokes the group's access, so that no new entries appear. A directory owned by an agent stays unchanged.
-fn close_door(directory: &OwnedFd) {
+fn revoke_access(directory: &OwnedFd) {
     let _ = fchmod(directory, Mode::from_raw_mode(0o700));
 }
 

@@ -33,7 +33,7 @@ pub(super) const RECORDS: &str = "missions";
 /// The lock file of the single writer.
 pub(super) const LOCK: &str = "lock";
 /// The lock file of the daemon, also of one without a forge, which lets others write.
-pub(super) const RESIDENCE: &str = "daemon.lock";
+pub(super) const DAEMON_LOCK: &str = "daemon.lock";
 /// The mode of a root: other accounts may pass through it, but not list or lock it.
 pub const ROOT_MODE: u32 = 0o711;
 

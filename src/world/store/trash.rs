@@ -21,28 +21,28 @@ const TRIES_MAX: u32 = 3;
 pub const ASIDE: Duration = Duration::from_secs(10);
 
 /// Moves an entry into the trash atomically, under a new name.
-pub(super) fn throw(own: BorrowedFd<'_>, from: BorrowedFd<'_>, name: &str) -> Result<String, Errno> {
-    let thrown = format!("{name}.{}", random::id().simple());
+pub(super) fn discard(own: BorrowedFd<'_>, from: BorrowedFd<'_>, name: &str) -> Result<String, Errno> {
+    let discarded = format!("{name}.{}", random::id().simple());
     let mut tries = 0;
     loop {
         tries += 1;
         make_directory(own, TRASH, 0o700)?;
         let moved = open(own).and_then(|trash| {
-            renameat_with(from, name, &trash, &*thrown, RenameFlags::NOREPLACE)?;
+            renameat_with(from, name, &trash, &*discarded, RenameFlags::NOREPLACE)?;
             fsync(&trash)
         });
         match moved {
             // Another process has just emptied and removed it.
             Err(Errno::NOENT) if tries < TRIES_MAX => {}
-            moved => return moved.map(|()| thrown),
+            moved => return moved.map(|()| discarded),
         }
     }
 }
 
 /// Removes one entry of the trash within the budget of an archive.
-pub(super) fn remove(own: BorrowedFd<'_>, thrown: &str) -> Result<(), String> {
+pub(super) fn remove(own: BorrowedFd<'_>, discarded: &str) -> Result<(), String> {
     let trash = open(own).map_err(|error| error.to_string())?;
-    let name = CString::new(thrown).map_err(|error| error.to_string())?;
+    let name = CString::new(discarded).map_err(|error| error.to_string())?;
     remove_from(&trash, &name, BUDGET)
 }
 

@@ -18,7 +18,7 @@ use crate::world::cells::look::open_directory;
 use crate::world::cells::safe_open::{self, CREATE_NEW};
 use crate::world::random;
 use crate::world::store::acl::open_to_owner;
-use crate::world::store::alerts::ALARMS;
+use crate::world::store::alerts::FLEET_ALERTS;
 use crate::world::store::lock::{self, LockOptions, UninitializedRoot};
 use crate::world::store::log::OF_CELL;
 use crate::world::store::root::{
@@ -52,7 +52,7 @@ pub struct WriteError {
 
 impl WriteError {
     /// Whether the file system as a whole fails or is full, and not only this file.
-    fn is_of_the_disk(&self) -> bool {
+    fn is_disk_failure(&self) -> bool {
         let cause = Errno::from_io_error(&self.cause);
         cause.is_some_and(|cause| {
             let full = [Errno::NOSPC, Errno::DQUOT, Errno::FBIG, Errno::ROFS];
@@ -64,7 +64,7 @@ impl WriteError {
     /// Whom the failure affects: without the service's own files no mission can be recorded.
     #[must_use]
     pub fn scope(&self) -> FailureScope {
-        if self.is_our_own && self.is_of_the_disk() { FailureScope::Service } else { FailureScope::Mission }
+        if self.is_our_own && self.is_disk_failure() { FailureScope::Service } else { FailureScope::Mission }
     }
 
     /// Whether manual action is required: a mount point in place of a cell, or modes that deny access. Failures of the
@@ -72,7 +72,7 @@ impl WriteError {
     #[must_use]
     pub fn needs_a_person(&self) -> bool {
         let passing = [Errno::INTR, Errno::AGAIN, Errno::TIMEDOUT, Errno::STALE, Errno::NOENT, Errno::EXIST];
-        !self.is_of_the_disk() && !Errno::from_io_error(&self.cause).is_some_and(|cause| passing.contains(&cause))
+        !self.is_disk_failure() && !Errno::from_io_error(&self.cause).is_some_and(|cause| passing.contains(&cause))
     }
 }
 
@@ -169,7 +169,7 @@ impl Writer {
         if safe_open::kind_at(&self.staging, staged) == Err(Errno::NOENT) {
             return Ok(());
         }
-        trash::throw(self.root.open_own()?.as_fd(), self.staging.as_fd(), staged).map(drop)
+        trash::discard(self.root.open_own()?.as_fd(), self.staging.as_fd(), staged).map(drop)
     }
 
     /// Reads the record of one issue. An unreadable record is an error.
@@ -190,7 +190,7 @@ impl Writer {
     }
 
     /// The same, but writes the record even if nothing changes, to prove that it can be written.
-    pub fn remember_anew(&self, issue: &IssueKey, change: impl FnOnce(&mut Record)) -> Result<(), WriteError> {
+    pub fn rewrite_record(&self, issue: &IssueKey, change: impl FnOnce(&mut Record)) -> Result<(), WriteError> {
         let mut record = self.remembered(issue)?.unwrap_or_else(|| Record::new(issue.clone()));
         change(&mut record);
         self.write_record(issue, &record)
@@ -203,8 +203,8 @@ impl Writer {
     }
 
     /// Replaces the stored state of the fleet's alerts.
-    pub fn remember_fleet(&self, memory: &FleetAlertRecord) -> Result<(), WriteError> {
-        self.write_own(ALARMS, memory)
+    pub fn write_fleet_alerts(&self, memory: &FleetAlertRecord) -> Result<(), WriteError> {
+        self.write_own(FLEET_ALERTS, memory)
     }
 
     /// Replaces a file in the service's own directory.
@@ -253,7 +253,7 @@ impl Writer {
                 mkdirat(&cell, part.path(), Mode::from_raw_mode(0o700))?;
             } else {
                 let file = openat(&cell, part.path(), CREATE_NEW, Mode::from_raw_mode(0o600))?;
-                self.fill(file, born(manifest, part, now).as_bytes(), part.mode())?;
+                self.fill(file, initial_contents(manifest, part, now).as_bytes(), part.mode())?;
             }
         }
         for part in Part::ALL.into_iter().filter(|part| part.parent().is_none()) {
@@ -384,7 +384,7 @@ fn contents(manifest: &CellManifest, part: Part) -> String {
 }
 
 /// The initial contents of a file in a new cell; the log records the creation.
-fn born(manifest: &CellManifest, part: Part, now: Timestamp) -> String {
+fn initial_contents(manifest: &CellManifest, part: Part, now: Timestamp) -> String {
     if part == Part::Log {
         return log_line("create-cell", &format!("create the cell `{}`", manifest.mission_id), now);
     }

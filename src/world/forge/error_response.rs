@@ -32,29 +32,29 @@ pub(super) struct SentRequest<'a> {
 }
 
 /// The body of an error response.
-enum Words {
+enum ErrorText {
     /// Empty; common in Gitea's error responses.
     None,
     /// Gitea's message, and whether the address of the API documentation is beside it.
-    Said(String, bool),
+    Gitea(String, bool),
     /// A body that Gitea's API never sends: a web page, or the message of a proxy.
     Foreign(String),
 }
 
 /// Classifies an error response.
-pub(super) fn refusal(asked: SentRequest<'_>, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ForgeError {
-    let (tried, code) = (asked.tried.to_owned(), status.as_u16());
-    let (words, has_address) = match words(body) {
-        Words::Said(words, has_address) => (words, has_address),
-        Words::Foreign(page) if (400..500).contains(&code) && code != 429 => return foreign(asked, code, &page),
+pub(super) fn classify(request: SentRequest<'_>, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ForgeError {
+    let (tried, code) = (request.tried.to_owned(), status.as_u16());
+    let (raw_message, has_address) = match parse_error(body) {
+        ErrorText::Gitea(raw_message, has_address) => (raw_message, has_address),
+        ErrorText::Foreign(page) if (400..500).contains(&code) && code != 429 => return foreign(request, code, &page),
         // A proxy reports its state by the status.
-        Words::None | Words::Foreign(_) => (String::new(), true),
+        ErrorText::None | ErrorText::Foreign(_) => (String::new(), true),
     };
-    let message = reason(&words);
-    let page = format!("{}/user/settings/applications", asked.forge);
+    let message = reason(&raw_message);
+    let page = format!("{}/user/settings/applications", request.forge);
     match code {
         401 => ForgeError::Unauthorized { tried, message, page },
-        403 => match required_scope(&words) {
+        403 => match required_scope(&raw_message) {
             Some(required) => ForgeError::MissingScope { tried, required, message, page },
             // Gitea rejects an account as a whole before the API's own errors, which name the address of the
             // documentation (go-gitea/gitea `routers/api/v1/api.go`).
@@ -62,7 +62,7 @@ pub(super) fn refusal(asked: SentRequest<'_>, status: StatusCode, headers: &Head
             None => ForgeError::Forbidden { tried, message },
         },
         404 => ForgeError::NotFound { tried, message },
-        300..=399 => redirected(asked, code, &header(headers, LOCATION.as_str()).unwrap_or_default()),
+        300..=399 => redirected(request, code, &header(headers, LOCATION.as_str()).unwrap_or_default()),
         429 | 500..=599 => {
             let seconds = header(headers, RETRY_AFTER.as_str()).and_then(|wait| wait.parse().ok());
             let retry_after = seconds.map(Duration::from_secs);
@@ -73,20 +73,20 @@ pub(super) fn refusal(asked: SentRequest<'_>, status: StatusCode, headers: &Head
 }
 
 /// Gitea's errors are JSON objects with a message (go-gitea/gitea `services/context/api.go`).
-fn words(body: &[u8]) -> Words {
+fn parse_error(body: &[u8]) -> ErrorText {
     if body.iter().all(u8::is_ascii_whitespace) {
-        return Words::None;
+        return ErrorText::None;
     }
     let value: Value = serde_json::from_slice(body).unwrap_or_default();
     match value["message"].as_str() {
-        Some(message) => Words::Said(message.to_owned(), value.get("url").is_some()),
-        None => Words::Foreign(String::from_utf8_lossy(body).into_owned()),
+        Some(message) => ErrorText::Gitea(message.to_owned(), value.get("url").is_some()),
+        None => ErrorText::Foreign(String::from_utf8_lossy(body).into_owned()),
     }
 }
 
 /// The message on one line, without invisible characters.
-fn reason(words: &str) -> String {
-    let visible = text::without_invisible(words).0;
+fn reason(raw_message: &str) -> String {
+    let visible = text::without_invisible(raw_message).0;
     let line = visible.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() <= REASON_CHARS_MAX {
         return line;
@@ -98,16 +98,16 @@ fn reason(words: &str) -> String {
 fn foreign(SentRequest { tried, url, forge }: SentRequest<'_>, status: u16, page: &str) -> ForgeError {
     let tried = tried.to_owned();
     let page = page.to_ascii_lowercase();
-    if status == 400 && url.scheme() == "http" && WANTS_TLS.iter().any(|words| page.contains(words)) {
+    if status == 400 && url.scheme() == "http" && WANTS_TLS.iter().any(|phrase| page.contains(phrase)) {
         let (cause, detail) = (UnreachableCause::OnlyTls, format!("the answer is {status} and asks for `https:`"));
         return ForgeError::Unreachable { tried, cause, detail, next: cause.next(forge), may_have_happened: false };
     }
     let problem = format!("it is {status}, and not JSON");
-    ForgeError::Protocol { tried, problem, next: no_gitea(forge) }
+    ForgeError::Protocol { tried, problem, next: not_gitea_hint(forge) }
 }
 
 /// What to do if the server is not Gitea.
-pub(super) fn no_gitea(forge: &ForgeUrl) -> String {
+pub(super) fn not_gitea_hint(forge: &ForgeUrl) -> String {
     let check = "check `forge.url`, and that no proxy or portal is in between";
     format!("{check}: {} should print a version where Gitea begins", ask(forge))
 }
@@ -121,15 +121,15 @@ fn redirected(SentRequest { tried, url, forge }: SentRequest<'_>, status: u16, l
         Some(to) if is_here(&to) => ForgeError::Moved { tried, status, location: shown },
         to => {
             let moved = to.as_ref().and_then(|to| address_of(to, url, forge));
-            let next = moved.map_or_else(|| no_gitea(forge), |moved| format!("set `forge.url` to `{moved}`"));
+            let next = moved.map_or_else(|| not_gitea_hint(forge), |moved| format!("set `forge.url` to `{moved}`"));
             ForgeError::Protocol { tried, problem: format!("it leads to `{shown}` ({status})"), next }
         }
     }
 }
 
 /// The server's new address, if the redirect keeps the path below it.
-fn address_of(to: &Url, asked: &Url, forge: &ForgeUrl) -> Option<ForgeUrl> {
-    let below = asked.path().strip_prefix(forge.as_url().path().trim_end_matches('/'))?;
+fn address_of(to: &Url, requested: &Url, forge: &ForgeUrl) -> Option<ForgeUrl> {
+    let below = requested.path().strip_prefix(forge.as_url().path().trim_end_matches('/'))?;
     let base = to.path().strip_suffix(below)?;
     let mut address = to.clone();
     address.set_path(base);
@@ -139,8 +139,8 @@ fn address_of(to: &Url, asked: &Url, forge: &ForgeUrl) -> Option<ForgeUrl> {
 
 /// `token does not have at least one of required scope(s), required=[read:user], token scope=…`; before 1.23 the list
 /// follows a colon (go-gitea/gitea `routers/api/v1/api.go`).
-fn required_scope(words: &str) -> Option<String> {
-    let (_, rest) = words.split_once("required scope(s)")?;
+fn required_scope(raw_message: &str) -> Option<String> {
+    let (_, rest) = raw_message.split_once("required scope(s)")?;
     let (_, rest) = rest.split_once('[')?;
     let (scope, _) = rest.split_once(']')?;
     Some(text::shown(scope))

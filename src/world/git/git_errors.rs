@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use std::os::unix::process::ExitStatusExt;
 
 /// The repository or ref is missing or not readable. Which of them is never revealed.
-const NOT_TO_BE_HAD: [&str; 8] = [
+const UNAVAILABLE: [&str; 8] = [
     "' not found",
     "could not read Username",
     "could not read Password",
@@ -20,7 +20,7 @@ const NOT_TO_BE_HAD: [&str; 8] = [
 ];
 
 /// Local disk and limits, in the messages of the C library.
-const OURS: [&str; 8] = [
+const LOCAL_FAILURES: [&str; 8] = [
     "No space left on device",
     "Disk quota exceeded",
     "Read-only file system",
@@ -36,24 +36,24 @@ const NO_HELPER: [&str; 2] = ["unable to find remote helper", "is not a git comm
 
 /// Why a local step failed.
 pub(super) fn of_step(tried: &'static str, ended: &ChildEnd, limits: CheckoutLimits) -> CheckoutError {
-    let said = Said::of(ended);
-    said.limit_reached(ended, limits).unwrap_or_else(|| CheckoutError::failed(tried, &said.cause(ended)))
+    let errors = GitErrors::of(ended);
+    errors.limit_reached(ended, limits).unwrap_or_else(|| CheckoutError::failed(tried, &errors.cause(ended)))
 }
 
 /// Why a fetch failed.
 pub(super) fn of_fetch(ended: &ChildEnd, limits: CheckoutLimits) -> CheckoutError {
-    let said = Said::of(ended);
-    if let Some(error) = said.limit_reached(ended, limits) {
+    let errors = GitErrors::of(ended);
+    if let Some(error) = errors.limit_reached(ended, limits) {
         return error;
     }
-    let cause = said.cause(ended);
-    if said.mentions(&NO_HELPER) {
+    let cause = errors.cause(ended);
+    if errors.mentions(&NO_HELPER) {
         CheckoutError::NoGit { cause: format!("git cannot fetch over HTTP: {cause}") }
-    } else if said.mentions(&["fsck error"]) {
-        CheckoutError::Unfit { flaw: said.flaw().unwrap_or(cause) }
-    } else if said.mentions(&NOT_TO_BE_HAD) || said.status().is_some_and(is_refusal) {
+    } else if errors.mentions(&["fsck error"]) {
+        CheckoutError::Unfit { flaw: errors.flaw().unwrap_or(cause) }
+    } else if errors.mentions(&UNAVAILABLE) || errors.status().is_some_and(is_rejection) {
         CheckoutError::CannotBeHad
-    } else if said.mentions(&OURS) {
+    } else if errors.mentions(&LOCAL_FAILURES) {
         CheckoutError::failed("fetch the repository", &cause)
     } else {
         CheckoutError::Unreachable { cause }
@@ -61,16 +61,16 @@ pub(super) fn of_fetch(ended: &ChildEnd, limits: CheckoutLimits) -> CheckoutErro
 }
 
 /// Redirects and rejections: missing, or not accessible. A request to retry later is neither.
-fn is_refusal(status: u16) -> bool {
+fn is_rejection(status: u16) -> bool {
     (300..500).contains(&status) && !matches!(status, 408 | 429)
 }
 
 /// git's own messages; a server's messages begin with `remote:` and are ignored.
-struct Said<'a>(Vec<&'a str>);
+struct GitErrors<'a>(Vec<&'a str>);
 
-impl<'a> Said<'a> {
+impl<'a> GitErrors<'a> {
     fn of(ended: &'a ChildEnd) -> Self {
-        let lines = ended.complaint.lines();
+        let lines = ended.stderr.lines();
         Self(lines.filter_map(|line| line.strip_prefix("fatal: ").or(line.strip_prefix("error: "))).collect())
     }
 
