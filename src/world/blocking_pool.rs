@@ -19,7 +19,7 @@ struct Shared<T, W> {
     next: AtomicUsize,
     done: AtomicUsize,
     results: Vec<Mutex<Option<T>>>,
-    watched: Mutex<()>,
+    waiting: Mutex<()>,
     all_done: Condvar,
 }
 
@@ -35,7 +35,7 @@ impl<T, W: Fn(usize) -> T> Shared<T, W> {
             let finished = (self.work)(index);
             *locked(result) = Some(finished);
             if self.done.fetch_add(1, Ordering::AcqRel) + 1 == self.results.len() {
-                drop(self.watched.lock());
+                drop(self.waiting.lock());
                 self.all_done.notify_all();
             }
         }
@@ -55,26 +55,26 @@ where
         next: AtomicUsize::new(0),
         done: AtomicUsize::new(0),
         results: (0..count).map(|_| Mutex::new(None)).collect(),
-        watched: Mutex::new(()),
+        waiting: Mutex::new(()),
         all_done: Condvar::new(),
     });
-    let hire = || {
+    let spawn_worker = || {
         let shared = Arc::clone(&shared);
         std::thread::spawn(move || shared.run());
     };
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let mut threads = processors.min(THREADS_MAX).min(count);
-    (0..threads).for_each(|_| hire());
+    (0..threads).for_each(|_| spawn_worker());
     let mut before = 0;
-    let mut watched = locked(&shared.watched);
+    let mut waiting = locked(&shared.waiting);
     while !shared.is_done() {
-        let woken = shared.all_done.wait_timeout_while(watched, patience, |()| !shared.is_done());
-        watched = woken.unwrap_or_else(PoisonError::into_inner).0;
+        let woken = shared.all_done.wait_timeout_while(waiting, patience, |()| !shared.is_done());
+        waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
         let done = shared.done.load(Ordering::Acquire);
         if done > before {
             before = done;
         } else if threads < THREADS_MAX && shared.next.load(Ordering::Relaxed) < count {
-            hire();
+            spawn_worker();
             threads += 1;
         } else {
             break;

@@ -116,15 +116,17 @@ impl Walk {
             Ok(directory) => self.walk(&directory, path, depth),
             // Moved by another process meanwhile.
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
-            Err(error) => self.hinder(format!("`{path}` cannot be read: {error}")),
+            Err(error) => self.add_obstacle(format!("`{path}` cannot be read: {error}")),
         }
     }
 
     fn walk(&mut self, directory: &OwnedFd, path: &str, depth: usize) {
-        let Ok(entries) = Dir::read_from(directory) else { return self.hinder(format!("`{path}` cannot be read")) };
+        let Ok(entries) = Dir::read_from(directory) else {
+            return self.add_obstacle(format!("`{path}` cannot be read"));
+        };
         let mut is_empty = true;
         for entry in entries {
-            let Ok(entry) = entry else { return self.hinder(format!("`{path}` cannot be read")) };
+            let Ok(entry) = entry else { return self.add_obstacle(format!("`{path}` cannot be read")) };
             if matches!(entry.file_name().to_bytes(), b"." | b"..") {
                 continue;
             }
@@ -138,7 +140,7 @@ impl Walk {
         }
         if !is_empty && accessat(directory, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::empty()).is_err() {
             let owner = fstat(directory).map_or("another user".to_owned(), |status| user_name(status.st_uid));
-            self.hinder(format!(
+            self.add_obstacle(format!(
                 "this user may not remove anything from `{path}`; `chmod -R g+rwX` there as user {owner}, or remove the archive as root"
             ));
         }
@@ -152,13 +154,13 @@ impl Walk {
         let path = format!("{path}/{}", Printable::new(&name.to_string_lossy()));
         if status.st_dev != self.device || is_mount(directory, name) {
             self.measure.is_more = true;
-            return self.hinder(format!("a file system is mounted on `{path}`"));
+            return self.add_obstacle(format!("a file system is mounted on `{path}`"));
         }
         self.count(&status);
         self.enter(directory, name, &path, depth + 1);
     }
 
-    fn hinder(&mut self, why: String) {
+    fn add_obstacle(&mut self, why: String) {
         self.measure.obstacle.get_or_insert(why);
     }
 }
