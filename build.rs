@@ -1,5 +1,5 @@
-//! Puts together what `--version` says. Debug builds name no commit, so that a commit alone makes nobody wait for them. And
-//! tells the tests whether there is a Gitea for their live stories, which are ignored where there is none.
+//! Builds the `--version` line and enables the tests against a live Gitea. Debug builds name no commit, so that a new
+//! commit does not rebuild them.
 
 use std::path::Path;
 use std::process::Command;
@@ -21,17 +21,17 @@ fn main() {
     println!("cargo::rustc-env=VERSION_LINE={version} (commit {commit}, {target})");
 }
 
-/// The checkout's commit, and a word to cargo where that will change. None where there is no git, or where the sources
-/// merely lie in somebody else's repository.
+/// The checkout's commit; tells cargo which files to watch for it. None without git, or if the sources lie within
+/// another repository.
 fn commit() -> Option<String> {
-    let here = std::env::var("CARGO_MANIFEST_DIR").ok()?;
-    let same = Path::new(&git(&["rev-parse", "--show-toplevel"])?).canonicalize().ok()?;
-    if same != Path::new(&here).canonicalize().ok()? {
+    let manifest_dir = std::env::var("CARGO_MANIFEST_DIR").ok()?;
+    let top_level = Path::new(&git(&["rev-parse", "--show-toplevel"])?).canonicalize().ok()?;
+    if top_level != Path::new(&manifest_dir).canonicalize().ok()? {
         return None;
     }
     let branch = git(&["symbolic-ref", "--quiet", "HEAD"]);
     for name in ["HEAD", "packed-refs"].into_iter().chain(branch.as_deref()) {
-        // Cargo takes a file that is not there as one that has changed.
+        // Cargo treats a missing file as changed.
         if let Some(path) = git(&["rev-parse", "--git-path", name]).filter(|path| Path::new(path).exists()) {
             println!("cargo::rerun-if-changed={path}");
         }

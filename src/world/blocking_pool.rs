@@ -1,4 +1,4 @@
-//! Several threads at one list of work, watched by somebody who does not wait for ever.
+//! Runs blocking work on several threads, with a timeout for stalled disks.
 
 use crate::world::lock_unpoisoned::locked;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,20 +6,20 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// More threads than this do not make a disk faster, and no more are given up for lost.
+/// The most threads: more do not make a disk faster, and no more are abandoned when they hang.
 const THREADS_MAX: usize = 8;
 
-/// How long no cell at all may be finished before those under way count as unreadable.
+/// The stall timeout: if no cell is finished for so long, those in progress count as unreadable.
 pub const LOOK_PATIENCE: Duration = Duration::from_secs(5);
 
-/// What the threads have in common. Whoever watches is woken once, at the end: to be told of every single piece would
-/// cost more than the piece.
+/// The state shared by the threads. The waiting task is woken once, at the end: waking it for each item would cost more
+/// than the item.
 struct Shared<T, W> {
     work: W,
     next: AtomicUsize,
     done: AtomicUsize,
     results: Vec<Mutex<Option<T>>>,
-    watched: Mutex<()>,
+    waiting: Mutex<()>,
     all_done: Condvar,
 }
 
@@ -35,16 +35,16 @@ impl<T, W: Fn(usize) -> T> Shared<T, W> {
             let finished = (self.work)(index);
             *locked(result) = Some(finished);
             if self.done.fetch_add(1, Ordering::AcqRel) + 1 == self.results.len() {
-                drop(self.watched.lock());
+                drop(self.waiting.lock());
                 self.all_done.notify_all();
             }
         }
     }
 }
 
-/// Does `work` for each number below `count`. Whenever nothing at all has been finished for `patience`, another thread
-/// takes up what nobody has begun, until `THREADS_MAX` hang; what is still under way then stays `None`. So a disk that
-/// hangs costs its own cells a verdict, and not the pass its end.
+/// Runs `work` for each number below `count`. Whenever nothing finishes for `patience`, another thread takes over the
+/// remaining items, until `THREADS_MAX` hang; items still in progress then are `None`. A hanging disk thus costs the
+/// health of its own cells, but not the pass.
 pub fn map_with_stall_timeout<T, W>(count: usize, patience: Duration, work: W) -> Vec<Option<T>>
 where
     T: Send + 'static,
@@ -55,44 +55,44 @@ where
         next: AtomicUsize::new(0),
         done: AtomicUsize::new(0),
         results: (0..count).map(|_| Mutex::new(None)).collect(),
-        watched: Mutex::new(()),
+        waiting: Mutex::new(()),
         all_done: Condvar::new(),
     });
-    let hire = || {
+    let spawn_worker = || {
         let shared = Arc::clone(&shared);
         std::thread::spawn(move || shared.run());
     };
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let mut threads = processors.min(THREADS_MAX).min(count);
-    (0..threads).for_each(|_| hire());
+    (0..threads).for_each(|_| spawn_worker());
     let mut before = 0;
-    let mut watched = locked(&shared.watched);
+    let mut waiting = locked(&shared.waiting);
     while !shared.is_done() {
-        let woken = shared.all_done.wait_timeout_while(watched, patience, |()| !shared.is_done());
-        watched = woken.unwrap_or_else(PoisonError::into_inner).0;
+        let woken = shared.all_done.wait_timeout_while(waiting, patience, |()| !shared.is_done());
+        waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
         let done = shared.done.load(Ordering::Acquire);
         if done > before {
             before = done;
         } else if threads < THREADS_MAX && shared.next.load(Ordering::Relaxed) < count {
-            hire();
+            spawn_worker();
             threads += 1;
         } else {
             break;
         }
     }
-    // Those that hang shall not go on with an old list when they are free again.
+    // Hanging threads must not continue with an old list when they recover.
     shared.next.store(count, Ordering::Relaxed);
     let take = |result: &Mutex<Option<T>>| locked(result).take();
     shared.results.iter().map(take).collect()
 }
 
-/// Does what waits for a disk on a thread of its own. That it panics is a defect, which goes on in whoever waits for it.
+/// Runs blocking work on a thread of the runtime. A panic is an internal error and continues in the caller.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(work).await.expect("work on a disk never panics")
 }
 
-/// Does what may take very long on a thread that no other work waits for; none where there is no thread to be had. Whoever
-/// stops waiting leaves it to its end.
+/// Runs work that may take very long on its own thread; none if no thread is available. If the caller stops waiting,
+/// the work still ends.
 pub(crate) async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (done, is_done) = oneshot::channel();
     let begun = std::thread::Builder::new().name("apart".to_owned()).spawn(move || {

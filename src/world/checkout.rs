@@ -1,4 +1,4 @@
-//! Has a mission's repository checked out and put where its wizard finds it; so many at once, and no more.
+//! Checks out a mission's repository and places it in the cell, within a limit of concurrent checkouts.
 
 use crate::mission::cell::checkout::{Placement, placement};
 use crate::mission::cell::worktree::{CheckedOut, Placing, Worktree, WorktreeSource};
@@ -13,10 +13,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// So many checkouts at once; the other missions go on meanwhile.
+/// The most concurrent checkouts; other missions continue meanwhile.
 const CHECKOUTS_MAX: usize = 2;
 
-/// What all checkouts of a process have in common.
+/// The state shared by all checkouts of a process.
 #[derive(Clone, Debug)]
 pub struct Checkouts {
     turns: Arc<Semaphore>,
@@ -25,13 +25,13 @@ pub struct Checkouts {
 }
 
 impl Checkouts {
-    /// With the private CA of the forge, if it has one.
+    /// Uses the private CA of the forge, if configured.
     #[must_use]
     pub fn new(ca_file: Option<PathBuf>) -> Self {
         Self { turns: Arc::new(Semaphore::new(CHECKOUTS_MAX)), ca_file, limits: CheckoutLimits::default() }
     }
 
-    /// Waits for those before.
+    /// Waits for a free slot.
     pub(super) async fn turn(&self) -> Option<SemaphorePermit<'_>> {
         self.turns.acquire().await.ok()
     }
@@ -49,7 +49,7 @@ impl Checkouts {
     }
 }
 
-/// One checkout, to be carried out where waiting harms nobody.
+/// One checkout, to run on a thread that may block.
 #[derive(Debug)]
 pub(super) struct CheckoutRequest {
     from: CheckoutSource,
@@ -58,8 +58,8 @@ pub(super) struct CheckoutRequest {
 }
 
 impl CheckoutRequest {
-    /// Checks out, and fills the cell's worktree; where there is no cell yet, what was checked out waits in staging. A
-    /// failure is remembered with the time of the next try.
+    /// Checks out and fills the cell's worktree; before the cell exists, the worktree stays in staging. A failure is
+    /// recorded with the time of the next attempt.
     pub(super) fn into_cell(
         self,
         writer: &Writer,
@@ -102,7 +102,7 @@ impl CheckoutRequest {
         }
     }
 
-    /// Checks out in staging, and records in which directory, by which it is found wherever it is moved.
+    /// Checks out in staging, and records the directory's identity, by which it is found after a move.
     fn stage(
         &self,
         writer: &Writer,
@@ -121,7 +121,7 @@ impl CheckoutRequest {
     }
 }
 
-/// Records that a worktree is in its place, and tells the cell.
+/// Records that a worktree is in place, in the record and in the cell.
 pub(super) fn hand_over(
     writer: &Writer,
     (issue, mission_id): (&IssueKey, MissionId),
@@ -135,12 +135,12 @@ pub(super) fn hand_over(
     Ok(())
 }
 
-/// Where a worktree lies until it is put into its cell.
+/// The name of a worktree in staging.
 pub(super) fn staged_worktree(mission_id: MissionId) -> String {
     format!("{mission_id}.worktree")
 }
 
-/// Replaces a record, but for what is remembered of the worktree, which belongs to those who fill it.
+/// Replaces a record except for its worktree fields, which belong to the checkout.
 pub(super) fn keep_worktree(
     writer: &Writer,
     record: &Record,

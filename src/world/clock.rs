@@ -1,8 +1,8 @@
-//! The one place where time is read and waited for.
+//! The only place where time is read and waited for.
 //!
-//! Wall time dates what is written, and may jump. A monotonic instant measures how long something takes. Async code has
-//! tokio's, which a test or a simulation can pause and advance; code that blocks a thread waits for the kernel, which
-//! knows no paused time, and has the system's.
+//! Wall time dates what is written, and may jump. A monotonic instant measures durations. Async code uses tokio's
+//! clock, which a test or a simulation can pause and advance; code that blocks a thread uses the system's, since the
+//! kernel has no paused time.
 
 use crate::mission::time::Timestamp;
 use chrono::{DateTime, SubsecRound, Utc};
@@ -10,24 +10,24 @@ use rustix::time::{ClockId, clock_gettime};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::{Instant, Interval, Sleep, Timeout};
 
-/// All wall time comes from here.
+/// The source of all wall time.
 fn wall() -> SystemTime {
     SystemTime::now()
 }
 
-/// The wall time in whole seconds, as everything that is written has it.
+/// The wall time in whole seconds, as everywhere in written data.
 #[must_use]
 pub fn now() -> Timestamp {
     Timestamp::from(DateTime::<Utc>::from(wall()).trunc_subsecs(0))
 }
 
-/// The wall time with its fraction of a second, to be compared with the times of files.
+/// The wall time with its fraction of a second, to compare it with file times.
 #[must_use]
 pub fn precise_now() -> Timestamp {
     Timestamp::from(DateTime::<Utc>::from(wall()))
 }
 
-/// As [`precise_now`], as the time since 1970; zero before that.
+/// As [`precise_now`], as the duration since 1970; zero before that.
 #[must_use]
 pub fn since_epoch() -> Duration {
     wall().duration_since(UNIX_EPOCH).unwrap_or_default()
@@ -39,45 +39,45 @@ pub fn instant() -> Instant {
     Instant::now()
 }
 
-/// The monotonic instant of code that blocks its thread until a child process or another process's lock lets it go on.
+/// The monotonic instant of code that blocks its thread for a child process or another process's lock.
 #[must_use]
 pub fn blocking_instant() -> std::time::Instant {
     std::time::Instant::now()
 }
 
-/// The time since the host was started, the time in which it was suspended included.
+/// The time since boot, including suspension.
 #[must_use]
 pub fn since_boot() -> Duration {
     Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default()
 }
 
-/// Waits so long.
+/// Waits for this duration.
 pub fn sleep(length: Duration) -> Sleep {
     tokio::time::sleep(length)
 }
 
-/// Waits until then.
+/// Waits until this instant.
 pub fn sleep_until(due: Instant) -> Sleep {
     tokio::time::sleep_until(due)
 }
 
-/// Waits for a future, but only so long.
+/// Waits for a future with a timeout.
 pub fn timeout<F: IntoFuture>(length: Duration, future: F) -> Timeout<F::IntoFuture> {
     tokio::time::timeout(length, future)
 }
 
-/// Waits for a future, but only until then.
+/// Waits for a future with a deadline.
 pub fn timeout_at<F: IntoFuture>(due: Instant, future: F) -> Timeout<F::IntoFuture> {
     tokio::time::timeout_at(due, future)
 }
 
-/// Ticks now, and then each time this long has gone by.
+/// Ticks immediately, then at this interval.
 #[must_use]
 pub fn interval(every: Duration) -> Interval {
     tokio::time::interval(every)
 }
 
-/// Blocks this thread for so long.
+/// Blocks this thread for this duration.
 pub fn block_for(length: Duration) {
     std::thread::sleep(length);
 }

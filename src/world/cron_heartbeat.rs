@@ -1,6 +1,6 @@
-//! The cron heartbeat: one small file a job, by which a watcher of jobs knows that it lives and how it is.
+//! The cron heartbeat: one small file per job, by which a monitor of jobs checks that the job lives and how it went.
 //!
-//! Whoever watches calls a job dead when its `timestamp` is older than twice its `interval_seconds`.
+//! The monitor counts a job as dead if its `timestamp` is older than twice its `interval_seconds`.
 
 use crate::mission::fleet::job_status::JobStatus;
 use crate::mission::time::Timestamp;
@@ -14,22 +14,22 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Whoever watches may be another user.
+/// The monitor may run as another user.
 const MODE: Mode = Mode::from_raw_mode(0o644);
 
-/// Whose heartbeat it is.
+/// The reporting job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Job {
     /// The daemon.
     #[serde(rename = "lazarus-reconcile")]
     Reconcile,
-    /// `lazarus-pit --write-heartbeat`
+    /// `lazarus-pit --write-heartbeat`.
     #[serde(rename = "lazarus-pit")]
     Pit,
 }
 
 impl Job {
-    /// The file in the watcher's directory.
+    /// The file name in the monitor's directory.
     #[must_use]
     pub fn file_name(self) -> &'static str {
         match self {
@@ -39,41 +39,41 @@ impl Job {
     }
 }
 
-/// What a job says of itself.
+/// The content of a job's heartbeat.
 #[derive(Clone, Copy, Debug)]
 pub struct Pulse {
-    /// Whose it is.
+    /// The reporting job.
     pub job: Job,
-    /// When.
+    /// The time of the heartbeat.
     pub at: Timestamp,
-    /// When the next one is due, at the latest.
+    /// The longest time until the next heartbeat.
     pub interval: Duration,
-    /// How the job went.
+    /// The status of the job.
     pub status: JobStatus,
 }
 
-/// The file.
+/// The document in the file.
 #[derive(Serialize)]
 struct Document {
     job: Job,
-    /// The format wants a float, though we know whole seconds only.
+    /// The format requires a float, though only whole seconds are known.
     timestamp: f64,
     interval_seconds: u64,
     pid: u32,
     status: JobStatus,
 }
 
-/// The heartbeat could not be written; the one before still stands.
+/// The heartbeat could not be written; the previous one is kept.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write the heartbeat `{}`: {cause}; make that directory, or let this user write in it", .path.display())]
+#[error("cannot write the heartbeat `{}`: {cause}; create that directory, or make it writable for this user", .path.display())]
 pub struct CronHeartbeatError {
-    /// Which file.
+    /// The path of the file.
     pub path: PathBuf,
-    /// Why not.
+    /// The cause.
     pub cause: Errno,
 }
 
-/// Writes a job's heartbeat whole in place of the last one.
+/// Replaces a job's heartbeat atomically.
 pub fn write(directory: &Path, pulse: &Pulse) -> Result<(), CronHeartbeatError> {
     let name = pulse.job.file_name();
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -81,7 +81,7 @@ pub fn write(directory: &Path, pulse: &Pulse) -> Result<(), CronHeartbeatError> 
     let line = line(pulse, pid);
     let written = open(directory, flags, Mode::empty()).and_then(|directory| {
         let temporary = format!(".{name}.{pid}");
-        // What an earlier process of the same number left behind.
+        // Left by an earlier process with the same id.
         let _ = unlinkat(&directory, &*temporary, AtFlags::empty());
         let placed = fill(directory.as_fd(), &temporary, &line)
             .and_then(|()| renameat(&directory, &*temporary, &directory, name))
@@ -104,7 +104,7 @@ fn line(pulse: &Pulse, pid: u32) -> String {
 fn fill(directory: BorrowedFd<'_>, name: &str, line: &str) -> Result<(), Errno> {
     let create = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = openat(directory, name, create, MODE)?;
-    // Whatever our umask is.
+    // Independent of the umask.
     fchmod(&file, MODE)?;
     let mut file = File::from(file);
     writeln!(file, "{line}").map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;

@@ -1,4 +1,4 @@
-//! Small requests to whoever is not the forge: short, bounded, never redirected and never repeated.
+//! Small HTTP requests to services other than the forge: short, bounded, without redirects or retries.
 
 use crate::world::forge::{as_needed_for, chain, install_tls};
 use reqwest::header::{AUTHORIZATION, HeaderValue};
@@ -8,36 +8,36 @@ use std::error::Error;
 use std::time::Duration;
 use url::Url;
 
-/// How long a connection may take.
+/// Timeout of a connection attempt.
 const CONNECT_MAX: Duration = Duration::from_secs(2);
 
-/// How long a request may take as a whole.
+/// Timeout of a whole request.
 const TOTAL_MAX: Duration = Duration::from_secs(5);
 
-/// The most that is read of an answer.
+/// The most bytes of a response that are read.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
-/// Why there was no answer.
+/// Why there was no response.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HttpClientError {
     /// TLS could not be set up.
-    #[error("the HTTP client cannot be set up: {0}; where no CAs are found, install `ca-certificates`")]
+    #[error("the HTTP client cannot be set up: {0}; if no CAs are found, install `ca-certificates`")]
     Client(String),
-    /// No connection, or one that broke.
+    /// No connection, or a broken one.
     #[error("cannot be reached: {0}")]
     Unreachable(String),
-    /// No answer in time.
+    /// No response in time.
     #[error("did not answer within {} seconds", TOTAL_MAX.as_secs())]
     TimedOut,
 }
 
-/// What shows that we may: a bearer token. It is sent in a header and shown nowhere.
+/// A bearer token. It is sent in a header and never printed.
 #[derive(Clone, derive_more::Debug)]
 #[debug("Bearer(…)")]
 pub struct Bearer(HeaderValue);
 
 impl Bearer {
-    /// Takes a token as it stands in a file; blanks around it are no part of it.
+    /// Parses a token from a file; surrounding whitespace is removed.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
@@ -48,7 +48,7 @@ impl Bearer {
     }
 }
 
-/// Whoever carries requests to one address.
+/// A client for one address.
 #[derive(Clone, Debug)]
 pub struct HttpClient {
     client: Client,
@@ -58,7 +58,7 @@ pub struct HttpClient {
 impl HttpClient {
     /// Sets up TLS; sends nothing.
     pub fn to(address: Url) -> Result<Self, HttpClientError> {
-        // Another user of the library may have installed a provider; either serves.
+        // The embedding program may have installed a provider; either serves.
         install_tls();
         let client = Client::builder()
             .user_agent(concat!("lazarus-reconcile/", env!("CARGO_PKG_VERSION")))
@@ -70,18 +70,18 @@ impl HttpClient {
         Ok(Self { client, address })
     }
 
-    /// Whom it goes to, without the path and whatever else may be secret in an address.
+    /// The target without path and other parts of the address that may be secret.
     #[must_use]
     pub fn whom(&self) -> String {
         self.address.origin().ascii_serialization()
     }
 
-    /// Asks for the address, and brings the status of the answer.
+    /// Sends a GET and returns the status.
     pub async fn get(&self) -> Result<u16, HttpClientError> {
         answer(self.client.get(self.address.clone())).await
     }
 
-    /// Asks for the address, and brings the status and the beginning of the answer.
+    /// Sends a GET and returns the status and the beginning of the body.
     pub async fn read(&self, bearer: Option<&Bearer>) -> Result<(u16, String), HttpClientError> {
         let mut request = self.client.get(self.address.clone());
         if let Some(bearer) = bearer {
@@ -98,7 +98,7 @@ impl HttpClient {
         Ok((response.status().as_u16(), String::from_utf8_lossy(&body).into_owned()))
     }
 
-    /// Hands over a document, and brings the status of the answer.
+    /// Posts a JSON document and returns the status.
     pub async fn post(&self, bearer: &Bearer, document: &impl Serialize) -> Result<u16, HttpClientError> {
         let request = self.client.post(self.address.clone()).header(AUTHORIZATION, bearer.0.clone());
         answer(request.json(document)).await

@@ -1,8 +1,8 @@
-//! How a `Mutex` is locked here.
+//! Locks a `Mutex` regardless of poisoning.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What goes wrong while a `Mutex` is held is a defect elsewhere, which must not spread.
+/// A panic while a `Mutex` was held is an internal error elsewhere, which must not spread.
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,27 +1,27 @@
-//! What is told once: a trouble when it comes or changes, and when it is over.
+//! Reports a failure once: when it begins or changes, and when it is resolved.
 
-/// Remembers what was told last.
+/// Remembers the last reported failure.
 #[derive(Debug, Default)]
 pub struct LogOnce {
-    trouble: Option<String>,
+    failure: Option<String>,
 }
 
-/// What is worth telling.
+/// A change worth logging.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogChange {
-    /// A trouble that was not told before, or was another one.
+    /// A new or changed failure.
     Failing(String),
-    /// The trouble that was told is over.
+    /// The reported failure is resolved.
     Resolved,
 }
 
 impl LogOnce {
-    /// Takes in how it went this time. A trouble has to say the same as long as it is the same.
-    pub fn observe(&mut self, trouble: Option<String>) -> Option<LogChange> {
-        if trouble == self.trouble {
+    /// Takes the result of one run. The same failure must have the same text each time.
+    pub fn observe(&mut self, failure: Option<String>) -> Option<LogChange> {
+        if failure == self.failure {
             return None;
         }
-        self.trouble.clone_from(&trouble);
-        Some(trouble.map_or(LogChange::Resolved, LogChange::Failing))
+        self.failure.clone_from(&failure);
+        Some(failure.map_or(LogChange::Resolved, LogChange::Failing))
     }
 }

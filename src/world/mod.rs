@@ -1,4 +1,4 @@
-//! The effects: the forge and the disk. Everything in here does as it is told; [`crate::mission`] decides.
+//! The effects on Gitea and on disk. Code here only executes; [`crate::mission`] decides.
 
 pub mod applier;
 pub mod blocking_pool;
@@ -26,90 +26,90 @@ use crate::world::store::writer::WriteError;
 use forge::ForgeError;
 use git::CheckoutError;
 
-/// A change that could not be made. The next pass tries again.
+/// A change that failed. The next pass retries it.
 #[derive(Debug, thiserror::Error)]
 pub enum WorldError {
-    /// The forge.
+    /// A call to Gitea failed.
     #[error(transparent)]
     Forge(#[from] ForgeError),
-    /// The root.
+    /// The root cannot be used.
     #[error(transparent)]
     Root(#[from] RootError),
-    /// A file.
+    /// A file could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// A repository.
+    /// A repository could not be checked out.
     #[error(transparent)]
     Checkout(#[from] CheckoutError),
-    /// A worktree that somebody has put something into, or something else in the place of.
-    #[error("`worktree/` of the cell `{mission_id}` is no empty directory, and what is there stays")]
+    /// The cell's `worktree/` is not an empty directory.
+    #[error("`worktree/` of the cell `{mission_id}` is not an empty directory; its contents are kept")]
     WorktreeInUse {
-        /// Whose.
+        /// The mission of the cell.
         mission_id: MissionId,
     },
     /// A change that needs an initialised root came before its initialisation succeeded.
     #[error("the missions root is not initialised")]
     NoRoot,
-    /// The label is needed, but could not be created.
+    /// A needed label could not be created.
     #[error("the label `{label}` does not exist in `{repository}` and could not be created")]
     NoLabel {
-        /// Which.
+        /// The name of the label.
         label: String,
-        /// Where.
+        /// The repository without the label.
         repository: RepositoryName,
     },
-    /// The forge answered success, but did not do it.
-    #[error("the forge accepted a change of labels on {issue}, but did not make it: {labels}")]
+    /// Gitea answered success, but did not apply the change.
+    #[error("Gitea accepted a change of labels on {issue}, but did not apply it: {labels}")]
     LabelsIgnored {
-        /// Which issue.
+        /// The issue.
         issue: String,
-        /// Which labels.
+        /// The labels in question.
         labels: String,
     },
-    /// Our comment is not there any more.
-    #[error("our comment {id} is not there any more")]
+    /// Our comment was deleted.
+    #[error("our comment {id} was deleted")]
     CommentGone {
-        /// Its id.
+        /// The id of the comment.
         id: i64,
     },
-    /// Our comment was posted by another account, and the account of the token may not edit it.
+    /// Our comment was posted by another account, and the token's account may not edit it.
     #[error(
         "our comment {id} on {issue} was posted by a former account, and the account of the token may not edit it: {error}; \
          no second one is posted: give this account write access to the repository, and name the former one in \
          `forge.trusted_posters`, so that all its comments count as ours"
     )]
-    CommentOfAnother {
-        /// Its id.
+    CommentByOtherAccount {
+        /// The id of the comment.
         id: i64,
-        /// Which issue.
+        /// The issue.
         issue: String,
-        /// What the forge said.
+        /// Gitea's answer.
         error: String,
     },
 }
 
 impl WorldError {
-    /// Whether a person has to give another token before anything can help.
+    /// Whether only another token helps.
     #[must_use]
     pub fn is_about_the_token(&self) -> bool {
         matches!(self, Self::Forge(error) if error.is_about_the_token())
     }
 
-    /// Whether it is told on the issue, where whoever filed it can mend it, and is no trouble of this host.
+    /// Whether it is reported on the issue, where the proposer can fix it, and is not a failure of this host.
     #[must_use]
     pub fn is_told_on_the_issue(&self) -> bool {
         let is_the_proposers = matches!(self, Self::Checkout(error) if error.is_the_proposers());
         is_the_proposers || matches!(self, Self::WorktreeInUse { .. })
     }
 
-    /// Whether it stays so until a person does something.
+    /// Whether manual action is required.
     #[must_use]
     pub fn needs_a_person(&self) -> bool {
         match self {
             Self::Forge(error) => error.needs_a_person(),
             Self::Write(error) => error.needs_a_person(),
             Self::Checkout(error) => error.is_the_proposers(),
-            Self::WorktreeInUse { .. } | Self::CommentOfAnother { .. } => true,
+            Self::WorktreeInUse { .. } | Self::CommentByOtherAccount { .. } => true,
             Self::Root(_)
             | Self::NoRoot
             | Self::NoLabel { .. }
@@ -118,14 +118,14 @@ impl WorldError {
         }
     }
 
-    /// What is remembered of it, where it is one mission's or one repository's and stays so until a person does something.
+    /// The failure to record, if it affects one mission or one repository and requires manual action.
     #[must_use]
     pub fn lasting(&self, now: Timestamp) -> Option<MissionFailure> {
         let is_lasting = self.needs_a_person() && self.scope() != FailureScope::Service;
         is_lasting.then(|| MissionFailure::new(self.kind(), &self.to_string(), true, now))
     }
 
-    /// Whose trouble it is where it came up in the turn of one mission.
+    /// Whom the failure affects when it occurs in the work on one mission.
     #[must_use]
     pub fn scope(&self) -> FailureScope {
         match self {
@@ -137,11 +137,11 @@ impl WorldError {
             | Self::WorktreeInUse { .. }
             | Self::LabelsIgnored { .. }
             | Self::CommentGone { .. }
-            | Self::CommentOfAnother { .. } => FailureScope::Mission,
+            | Self::CommentByOtherAccount { .. } => FailureScope::Mission,
         }
     }
 
-    /// The fixed word for JSON, logs and metrics.
+    /// The stable name for JSON, logs and metrics.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -154,7 +154,7 @@ impl WorldError {
             Self::NoLabel { .. } => "no-label",
             Self::LabelsIgnored { .. } => "labels-ignored",
             Self::CommentGone { .. } => "comment-gone",
-            Self::CommentOfAnother { .. } => "comment-of-another",
+            Self::CommentByOtherAccount { .. } => "comment-of-another",
         }
     }
 }

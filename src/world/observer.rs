@@ -1,4 +1,4 @@
-//! Gathers the facts: asks the forge, looks at the disk, decides nothing.
+//! Gathers the facts from Gitea and disk; decides nothing.
 
 use crate::mission::alert::config::{IssueName, Notify};
 use crate::mission::alert::state::AlertMarker;
@@ -29,7 +29,7 @@ use crate::world::store::root::Root;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Eyes, and no hands.
+/// Reads facts; changes nothing.
 #[derive(Clone, Debug)]
 pub struct Observer {
     gitea: Gitea,
@@ -37,18 +37,18 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// Looks through this client and at this root.
+    /// Reads through this client and from this root.
     #[must_use]
     pub fn new(gitea: Gitea, root: Arc<Root>) -> Self {
         Self { gitea, root }
     }
 
-    /// The id of the account that we act as.
+    /// The id of the token's account.
     pub async fn me(&self) -> Result<i64, ForgeError> {
         self.gitea.user().send().await.map(|user| user.id)
     }
 
-    /// As [`find_repository`].
+    /// See [`find_repository`].
     pub async fn repository(
         &self,
         name: &RepositoryName,
@@ -57,13 +57,13 @@ impl Observer {
         find_repository(&self.gitea, name, remembered).await
     }
 
-    /// The labels that a repository has.
+    /// The labels of a repository.
     pub async fn labels(&self, repository: &RepositoryName) -> Result<Vec<RepositoryLabel>, ForgeError> {
         let labels = self.gitea.repository(repository).labels().await?;
         Ok(labels.into_iter().map(RepositoryLabel::from).collect())
     }
 
-    /// The open issues of a repository that are proposals, or known to us.
+    /// The open issues of a repository that are proposals, or known.
     pub async fn open_issues(
         &self,
         repository: &RepositoryRef,
@@ -72,7 +72,7 @@ impl Observer {
         self.listed(repository, IssueFilter::Open, None, known).await
     }
 
-    /// The same issues, open or not, that were touched since then.
+    /// The same issues, open or closed, updated since a time.
     pub async fn issues_since(
         &self,
         repository: &RepositoryRef,
@@ -98,7 +98,7 @@ impl Observer {
         let listing = self.gitea.issues(&repository.name).list().state(state).since(since).all(wanted).await?;
         let Listing { issues, seen, left_out, mut skipped, is_complete, begun_at } = listing;
         let issues = issues.into_iter().map(|issue| issue_facts(repository, issue)).collect::<Result<_, _>>()?;
-        // Gathered into one, since there may be as many as there are issues.
+        // Summed up, since there may be as many as there are issues.
         if skipped.len() > SKIPPED_MAX {
             let more = skipped.len() - SKIPPED_MAX;
             skipped.truncate(SKIPPED_MAX);
@@ -107,7 +107,7 @@ impl Observer {
         Ok(ListedIssues { issues, seen, left_out, skipped, is_complete, begun_at })
     }
 
-    /// One issue, open or not; none where there is none.
+    /// One issue, open or closed; none if it does not exist.
     pub async fn issue(&self, repository: &RepositoryRef, number: i64) -> Result<Option<IssueFacts>, ForgeError> {
         match self.gitea.issues(&repository.name).get(number).send().await {
             Ok(issue) if issue.pull_request.is_some() => Ok(None),
@@ -117,15 +117,14 @@ impl Observer {
         }
     }
 
-    /// What of ours is said on an issue, how many comments it has, and where that is asked for, who has set which label since
-    /// we spoke.
+    /// Our comments on an issue, the number of all comments, and optionally the label events since our first comment.
     pub async fn said_on(&self, whose: &OwnComments, with_timeline: bool) -> Result<IssueThread, ForgeError> {
         let OwnComments { here, issue, remembered } = whose;
         let issues = self.gitea.issues(&issue.repository);
         let own = |comment: &forge::Comment| {
             let facts = comment_facts(comment);
-            let is_told = facts.marker.is_some() || facts.alert.is_some();
-            (Some(facts.id) == *remembered || (is_told && here.is_ours(facts.poster))).then_some(facts)
+            let is_marked = facts.marker.is_some() || facts.alert.is_some();
+            (Some(facts.id) == *remembered || (is_marked && here.is_ours(facts.poster))).then_some(facts)
         };
         let (comments, count) = issues.comments(issue.number, &own).await?;
         if !with_timeline {
@@ -137,7 +136,7 @@ impl Observer {
         Ok(IssueThread { comments, count, timeline: Timeline::Read(events) })
     }
 
-    /// One comment of an issue by its id; none where it is gone.
+    /// One comment of an issue by its id; none if it was deleted.
     pub async fn comment(&self, issue: &IssueKey, id: i64) -> Result<Option<SeenComment>, ForgeError> {
         let found = self.gitea.issues(&issue.repository).comment(id).await?;
         let updated_at = found.as_ref().map_or_else(Timestamp::latest, forge::Comment::updated);
@@ -151,7 +150,7 @@ impl Observer {
         }))
     }
 
-    /// The comments on issues of a repository that were posted or edited since then.
+    /// The comments of a repository that were posted or edited since a time.
     pub async fn comments_since(
         &self,
         repository: &RepositoryRef,
@@ -163,70 +162,70 @@ impl Observer {
         Ok(ListedComments { comments: of_issues.map(seen_comment).collect(), is_complete, has_more, begun_at })
     }
 
-    /// Whether an alarm of ours is on an issue.
+    /// Whether an alert of ours is on an issue.
     pub async fn has_alarm(
         &self,
         here: &PassContext,
         issue: &IssueName,
         wanted: &AlertMarker,
     ) -> Result<bool, ForgeError> {
-        let is_it = |comment: &forge::Comment| is_alert(here, comment, wanted).then_some(());
-        let (found, _) = self.gitea.issues(&issue.repository).comments(issue.number, &is_it).await?;
+        let is_same_alert = |comment: &forge::Comment| is_alert(here, comment, wanted).then_some(());
+        let (found, _) = self.gitea.issues(&issue.repository).comments(issue.number, &is_same_alert).await?;
         Ok(!found.is_empty())
     }
 
-    /// What keeps alerts from whom they should reach.
+    /// The obstacles between alerts and their targets.
     pub async fn check_alert_targets(&self, notify: &Notify, repositories: &[RepositoryName]) -> Vec<AlertTargetError> {
         check_alert_targets(&self.gitea, notify, repositories).await
     }
 
-    /// Whether no comment can be on an issue, and so none can have been lost there.
+    /// Whether the issue accepts no comments, so that none can have been lost there.
     pub async fn takes_no_alert(&self, issue: &IssueName) -> bool {
         check_alert_issue(&self.gitea, issue).await.is_some_and(|error| !error.is_passing())
     }
 
-    /// What a repository that a worktree is wanted from is like.
+    /// Whether the repository of a wanted worktree exists and is private.
     pub async fn origin(&self, repository: &RepositoryName) -> Result<Origin, ForgeError> {
         match self.gitea.repository(repository).get().send().await {
             Ok(found) => Ok(Origin::Found { is_private: found.private }),
-            // Whoever moved it away may have made room for another one by its name.
+            // After a move another repository may take its name.
             Err(ForgeError::NotFound { .. } | ForgeError::Moved { .. }) => Ok(Origin::NotFound),
             Err(error) => Err(error),
         }
     }
 
-    /// As [`find_account`].
+    /// See [`find_account`].
     pub async fn account(&self, login: &str, repositories: &[RepositoryName]) -> Result<i64, AccountError> {
         find_account(&self.gitea, login, repositories).await
     }
 
-    /// Looks at the cells of these missions, and where they have ended, at the archive.
+    /// Reads the cells of these missions and, for ended ones, the archive.
     pub async fn see(&self, mut observations: Vec<&mut Observation>) {
         let cells = observations.iter().map(|observation| observation.mission_id).collect();
         let sightings = self.look(cells).await;
         for (observation, sighting) in observations.iter_mut().zip(sightings) {
             observation.sighting = sighting;
         }
-        let is_asked = |observation: &Observation| {
+        let needs_archive = |observation: &Observation| {
             let record = observation.record.as_ref();
             let has_moved = record.is_some_and(|record| record.archive.is_some() || record.other_owner.is_some());
             observation.binding().is_some() && (has_moved || !observation.issue.is_open())
         };
         for observation in observations {
-            if is_asked(observation) {
+            if needs_archive(observation) {
                 self.see_archive(observation).await;
             }
         }
     }
 
-    /// Looks at the archive of one mission.
+    /// Reads the archive of one mission.
     pub async fn see_archive(&self, observation: &mut Observation) {
         let kept = observation.record.as_ref().and_then(|record| record.archive);
         let (root, mission_id) = (Arc::clone(&self.root), observation.mission_id);
         observation.archive = blocking(move || root.look_in_archive(kept, mission_id)).await;
     }
 
-    /// Looks at these cells, several at a time; one that is not seen in time is not seen at all.
+    /// Reads these cells concurrently; one that is not read in time is a failure.
     pub async fn look(&self, cells: Vec<MissionId>) -> Vec<CellObservation> {
         let (root, count) = (Arc::clone(&self.root), cells.len());
         let look = move |index: usize| look::look(&*root, cells[index], root.resolver());
@@ -242,21 +241,21 @@ impl From<forge::ForgeLabel> for RepositoryLabel {
     }
 }
 
-/// Whether a comment is an alarm of ours.
+/// Whether a comment is an alert of ours.
 pub(in crate::world) fn is_alert(here: &PassContext, comment: &forge::Comment, wanted: &AlertMarker) -> bool {
     let found = AlertMarker::parse(&comment.body);
     here.is_ours(comment.user.as_ref().map_or(0, |user| user.id))
         && found.is_some_and(|found| wanted.is_written_as(&found))
 }
 
-/// Whose comments are looked for on an issue.
+/// Selects the comments of ours on an issue.
 #[derive(Clone, Debug)]
 pub struct OwnComments {
-    /// Who we are.
+    /// The context of the pass, which knows our accounts.
     pub here: Arc<PassContext>,
-    /// Where.
+    /// The issue.
     pub issue: IssueKey,
-    /// The id of our comment, where one is remembered.
+    /// The id of our comment, if recorded.
     pub remembered: Option<i64>,
 }
 
@@ -270,56 +269,56 @@ impl OwnComments {
     }
 }
 
-/// What is said on an issue.
+/// The comments and events of an issue.
 #[derive(Clone, Debug)]
 pub struct IssueThread {
     /// The comments that may be ours.
     pub comments: Vec<CommentFacts>,
-    /// How many there are, everybody's.
+    /// The number of all comments.
     pub count: i64,
-    /// The timeline, where it was asked for.
+    /// The timeline, if requested.
     pub timeline: Timeline,
 }
 
-/// The issues of a repository that are listed whatever they say.
+/// The issues of a repository that are listed whatever their content.
 #[derive(Clone, Debug, Default)]
 pub struct KnownIssues {
-    /// Their ids.
+    /// The ids of the issues.
     pub ids: BTreeSet<i64>,
-    /// How many repositories share the room that there is.
+    /// The number of repositories that share the memory limit.
     pub repositories: usize,
 }
 
-/// So many words about what could not be read are kept.
+/// The most messages about unreadable items that are kept.
 const SKIPPED_MAX: usize = 20;
 
-/// Issues of one repository.
+/// The issues of one repository.
 #[derive(Clone, Debug)]
 pub struct ListedIssues {
-    /// By id.
+    /// The wanted issues.
     pub issues: Vec<IssueFacts>,
-    /// The ids of all that were seen, those that are no proposals among them.
+    /// The ids of all issues seen, including those that are not proposals.
     pub seen: BTreeSet<i64>,
-    /// The numbers of those for which there was no room.
+    /// The numbers of issues that exceeded the memory limit.
     pub left_out: Vec<i64>,
     /// What could not be read.
     pub skipped: Vec<String>,
-    /// Whether all were seen.
+    /// Whether all issues were seen.
     pub is_complete: bool,
-    /// What the forge's clock said when it was asked; what is touched later is not among them.
+    /// The time of the request by the server's clock; later updates are not included.
     pub begun_at: Option<Timestamp>,
 }
 
-/// Comments of one repository.
+/// The comments of one repository.
 #[derive(Clone, Debug)]
 pub struct ListedComments {
-    /// By id, without those of pull requests.
+    /// The comments, without those of pull requests.
     pub comments: Vec<SeenComment>,
-    /// Whether all were seen that one listing reads.
+    /// Whether all comments that one listing reads were seen.
     pub is_complete: bool,
-    /// Whether there were more.
+    /// Whether there are more.
     pub has_more: bool,
-    /// What the forge's clock said when it was asked.
+    /// The time of the request by the server's clock.
     pub begun_at: Option<Timestamp>,
 }
 
@@ -393,8 +392,8 @@ fn label_event(entry: forge::TimelineEntry) -> Option<LabelEvent> {
     let label = Label::named(&entry.label?.name)?;
     let who =
         entry.user.map_or(Person { id: 0, login: String::new() }, |user| Person { id: user.id, login: user.login });
-    // That nobody knows when it was put there makes it older than everything.
+    // An event without a readable time is ignored.
     let at = Timestamp::parse(&entry.created_at)?;
-    // Put on says `1`, taken off says nothing (go-gitea/gitea `models/issues/issue_label.go`).
+    // `1` for an added label, empty for a removed one (go-gitea/gitea `models/issues/issue_label.go`).
     Some(LabelEvent { id: entry.id, at, who, label, is_added: entry.body == "1" })
 }

@@ -1,32 +1,32 @@
-//! Asks the service manager how one of its units is.
+//! Asks the service manager for the state of a unit.
 
 use crate::world::clock;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::Command;
 
-/// How long the service manager may take to answer.
+/// The timeout of the service manager.
 const ASK_MAX: Duration = Duration::from_secs(5);
 
-/// What is known of a unit.
+/// The state of a unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Service {
-    /// Nobody can tell, and why.
+    /// Unknown, and why.
     Unknown(String),
     /// There is no such unit.
     NotInstalled,
-    /// It is there.
+    /// The unit exists.
     Known {
         /// `active`, `inactive`, `failed`, `activating`, …
         state: String,
         /// `success`, `exit-code`, `watchdog`, …
         result: String,
-        /// How often it was started anew by itself.
+        /// The number of automatic restarts.
         restarts: String,
     },
 }
 
-/// Asks for a unit. Changes nothing.
+/// Asks for the state of a unit. Changes nothing.
 pub async fn state(unit: &str) -> Service {
     let mut command = Command::new("systemctl");
     command.args(["show", unit, "--property=LoadState,ActiveState,Result,NRestarts"]).stdin(Stdio::null());

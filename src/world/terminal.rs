@@ -1,26 +1,26 @@
-//! What is shown to people: tables that fit their terminal, and colours where they are wanted.
+//! Prints tables that fit the terminal, with colours if supported.
 
 use crate::mission::text::{Printable, printable_lines};
 use rustix::termios::tcgetwinsize;
 use std::fmt::{self, Write};
 use std::io::IsTerminal;
 
-/// No column is made narrower than this many characters.
+/// The least characters of a shortened column.
 const COLUMN_CHARS_MIN: usize = 8;
 
-/// Where something is shown.
+/// The properties of an output.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Terminal {
-    /// How many characters fit into a line; none where nobody looks, as in a pipe or a file.
+    /// The characters per line; none if the output is not a terminal.
     pub width: Option<usize>,
-    /// Whether colours are seen, and nobody minds.
+    /// Whether colours are used.
     pub has_colours: bool,
 }
 
-/// How good something is, by its colour.
+/// The rating of a text, shown by its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
-    /// In no colour.
+    /// No colour.
     Plain,
     /// Green.
     Good,
@@ -42,7 +42,8 @@ impl Tone {
 }
 
 impl Terminal {
-    /// Standard output. `no_color` is the variable `NO_COLOR`, which minds by being there (no-color.org).
+    /// The properties of standard output. `no_color` is the variable `NO_COLOR`, which disables colours unless it is
+    /// empty (no-color.org).
     #[must_use]
     pub fn of_stdout(no_color: Option<&str>) -> Self {
         let out = std::io::stdout();
@@ -54,12 +55,12 @@ impl Terminal {
     }
 }
 
-/// What is printed on standard output. Whatever is written into it is escaped; only colours of ours steer a terminal.
+/// Text for standard output. Everything written into it is escaped, so that only our colours control a terminal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Printed(String);
 
 impl Printed {
-    /// Adds a word in its colour.
+    /// Adds text in a colour.
     pub fn paint(&mut self, text: &str, tone: Tone, screen: Terminal) {
         let text = printable_lines(text);
         match tone.code().filter(|_| screen.has_colours) {
@@ -70,7 +71,7 @@ impl Printed {
         }
     }
 
-    /// Adds what is printable already.
+    /// Adds printable text.
     pub fn append(&mut self, other: &Self) {
         self.0.push_str(&other.0);
     }
@@ -100,17 +101,17 @@ impl From<&String> for Printed {
     }
 }
 
-/// Lines of columns. Only the first column has a colour.
+/// Rows of columns. Only the first column has a colour.
 #[derive(Clone, Debug)]
 pub struct Table<const N: usize> {
-    /// What the columns hold.
+    /// The headings of the columns.
     pub head: [&'static str; N],
-    /// The lines.
+    /// The rows with the tone of their first column.
     pub rows: Vec<(Tone, [String; N])>,
 }
 
 impl<const N: usize> Table<N> {
-    /// The table as text. Where it is too wide, the widest columns lose their ends, and say so by `…`.
+    /// Formats the table. If it is too wide, the widest columns are cut and end in `…`.
     #[must_use]
     pub fn render(&self, screen: Terminal) -> Printed {
         let mut text = Printed::default();
@@ -122,7 +123,7 @@ impl<const N: usize> Table<N> {
             let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| fitted(cell, width)).collect();
             let line = cells.join("  ");
             let (first, rest) = line.split_at(cells.first().map_or(0, String::len));
-            // What ends a line is not there to be seen.
+            // Trailing blanks are invisible.
             let first = if rest.trim().is_empty() { first.trim_end() } else { first };
             text.paint(first, *tone, screen);
             let _ = writeln!(text, "{}", rest.trim_end());

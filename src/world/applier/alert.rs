@@ -1,4 +1,4 @@
-//! Alarms: each is one new comment, which is never edited, never removed, and looked for before it is posted again.
+//! Posts alerts: each is one new comment, never edited or removed, and looked up before it is posted again.
 
 use crate::mission::alert::config::IssueName;
 use crate::mission::alert::message::{AlertMessage, FleetAlertMessage};
@@ -11,58 +11,57 @@ use crate::world::forge::alert_targets::check_alert_issue;
 use crate::world::forge::{self, ForgeError};
 use crate::world::observer::is_alert;
 
-/// How often one is tried whose answer was lost, looking for it each time before.
+/// The most attempts to post one alert when responses are lost; each first looks for the comment.
 const CREATES_MAX: usize = 3;
 
-/// An alarm that was not said, or nobody knows.
-struct Unsaid {
+/// An alert that was not posted, or whose state is unknown.
+struct NotPosted {
     error: ForgeError,
-    /// Whether it is known that it was not.
-    is_known: bool,
+    /// Whether it is certain that it was not posted.
+    is_certain: bool,
 }
 
 impl Applier {
-    /// What is meant is remembered before, and what was said after it, so that a process that dies between them leaves
-    /// enough to find out.
-    pub(super) async fn post_alarm(
+    /// Records the intent before the post and the result after it, so that a restart in between can find out whether
+    /// the alert was posted.
+    pub(super) async fn post_alert(
         &self,
         issue: &IssueKey,
-        notice: &AlertMessage,
+        message: &AlertMessage,
         memory: &AlertRecord,
     ) -> Result<(), WorldError> {
-        self.remember_alarm(issue, memory.intending(notice.intent)).await?;
-        let place = IssueName { repository: issue.repository.clone(), number: issue.number };
-        let posted = self.say(&place, &notice.render(), notice.marker()).await;
-        if let Err(Unsaid { error, is_known }) = posted {
-            if is_known {
-                self.remember_alarm(issue, memory.clone()).await?;
+        self.record_alert(issue, memory.intending(message.intent)).await?;
+        let target = IssueName { repository: issue.repository.clone(), number: issue.number };
+        let posted = self.post(&target, &message.render(), message.marker()).await;
+        if let Err(NotPosted { error, is_certain }) = posted {
+            if is_certain {
+                self.record_alert(issue, memory.clone()).await?;
             }
             return Err(error.into());
         }
-        self.remember_alarm(issue, memory.posted_now(notice.intent)).await
+        self.record_alert(issue, memory.posted_now(message.intent)).await
     }
 
-    pub(super) async fn post_fleet_alarm(
+    pub(super) async fn post_fleet_alert(
         &self,
         issue: &IssueName,
-        notice: &FleetAlertMessage,
+        message: &FleetAlertMessage,
         memory: &FleetAlertRecord,
     ) -> Result<(), WorldError> {
-        self.remember_fleet(memory.intending(notice.intent.clone())).await?;
-        let posted = self.say(issue, &notice.render(), notice.marker()).await;
-        if let Err(Unsaid { error, is_known }) = posted {
+        self.record_fleet_alert(memory.intending(message.intent.clone())).await?;
+        let posted = self.post(issue, &message.render(), message.marker()).await;
+        if let Err(NotPosted { error, is_certain }) = posted {
             if self.is_refused(issue, &error).await {
-                self.remember_fleet(memory.refused(notice.intent.at)).await?;
-            } else if is_known {
-                self.remember_fleet(memory.clone()).await?;
+                self.record_fleet_alert(memory.refused(message.intent.at)).await?;
+            } else if is_certain {
+                self.record_fleet_alert(memory.clone()).await?;
             }
             return Err(error.into());
         }
-        self.remember_fleet(memory.posted_now(notice.intent.clone())).await
+        self.record_fleet_alert(memory.posted_now(message.intent.clone())).await
     }
 
-    /// Whether the issue takes no comment before a person does something. Of one that is not there the forge only says that
-    /// something broke.
+    /// Whether the issue rejects comments until manual action. For a missing issue Gitea only answers 500.
     async fn is_refused(&self, issue: &IssueName, error: &ForgeError) -> bool {
         if error.needs_a_person() {
             return error.scope() != FailureScope::Service;
@@ -70,26 +69,26 @@ impl Applier {
         check_alert_issue(&self.gitea, issue).await.is_some_and(|error| !error.is_passing())
     }
 
-    pub(super) async fn remember_alarm(&self, issue: &IssueKey, memory: AlertRecord) -> Result<(), WorldError> {
-        self.alter(issue, |known| known.alert = memory).await
+    pub(super) async fn record_alert(&self, issue: &IssueKey, memory: AlertRecord) -> Result<(), WorldError> {
+        self.update_record(issue, |known| known.alert = memory).await
     }
 
-    pub(super) async fn remember_fleet(&self, memory: FleetAlertRecord) -> Result<(), WorldError> {
-        self.write(move |writer, _| Ok(writer.remember_fleet(&memory)?)).await
+    pub(super) async fn record_fleet_alert(&self, memory: FleetAlertRecord) -> Result<(), WorldError> {
+        self.write(move |writer, _| Ok(writer.write_fleet_alerts(&memory)?)).await
     }
 
-    async fn say(&self, issue: &IssueName, body: &str, marker: AlertMarker) -> Result<(), Unsaid> {
-        let here = self.here();
+    async fn post(&self, issue: &IssueName, body: &str, marker: AlertMarker) -> Result<(), NotPosted> {
+        let context = self.here();
         let issues = self.gitea.issues(&issue.repository);
-        let is_it = |comment: &forge::Comment| is_alert(&here, comment, &marker).then_some(());
+        let is_same_alert = |comment: &forge::Comment| is_alert(&context, comment, &marker).then_some(());
         for attempt in 1.. {
             match issues.create_comment(issue.number, body).send().await {
                 Ok(_) => return Ok(()),
                 Err(error) if error.may_have_happened() && attempt < CREATES_MAX => {}
-                Err(error) => return Err(Unsaid { is_known: !error.may_have_happened(), error }),
+                Err(error) => return Err(NotPosted { is_certain: !error.may_have_happened(), error }),
             }
-            let found = issues.comments(issue.number, &is_it).await;
-            if !found.map_err(|error| Unsaid { error, is_known: false })?.0.is_empty() {
+            let found = issues.comments(issue.number, &is_same_alert).await;
+            if !found.map_err(|error| NotPosted { error, is_certain: false })?.0.is_empty() {
                 return Ok(());
             }
         }

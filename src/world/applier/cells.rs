@@ -1,4 +1,4 @@
-//! What is done to cells: made, taken up, filled, repaired, moved away and back.
+//! Applies changes of cells: create, restore, check out, repair, archive.
 
 use crate::mission::cell::Part;
 use crate::mission::cell::archive::ArchiveName;
@@ -12,7 +12,7 @@ use crate::world::applier::{Applier, logged};
 use crate::world::checkout::{hand_over, keep_worktree, staged_worktree};
 
 impl Applier {
-    /// The record first: a cell that nobody remembers would belong to nobody.
+    /// Writes the record first: a cell without a record would have no owner.
     pub(super) async fn create_cell(
         &self,
         manifest: &CellManifest,
@@ -20,29 +20,29 @@ impl Applier {
         record: &Record,
     ) -> Result<(), WorldError> {
         let (mut manifest, wanted, record) = (manifest.clone(), worktree.cloned(), record.clone());
-        self.write(move |writer, here| {
+        self.write(move |writer, context| {
             let (issue, mission_id) = (&record.issue, manifest.mission_id);
             let staged = staged_worktree(mission_id);
-            // A checkout that is not found there is made again, in the cell.
+            // If the checkout is not found there, it is repeated in the cell.
             let directory = writer.identify_staged(&staged).ok();
             let known = keep_worktree(writer, &record, |known| {
                 *known = std::mem::take(known).of_new_cell(wanted.as_ref(), directory.as_ref());
             })?;
             let ready = known.worktree.placing.map(|placing| placing.checked_out);
             manifest.commit = ready.as_ref().map(|checked_out| checked_out.commit.clone());
-            let created = writer.create_cell(&manifest, ready.as_ref().map(|_| staged.as_str()), here.now);
-            // What is left there is of no use to any other cell.
+            let created = writer.create_cell(&manifest, ready.as_ref().map(|_| staged.as_str()), context.now);
+            // The staged worktree is of no use to another cell.
             writer.discard_worktree(&staged);
             created?;
             match ready {
-                Some(checked_out) => Ok(hand_over(writer, (issue, mission_id), checked_out, here.now)?),
+                Some(checked_out) => Ok(hand_over(writer, (issue, mission_id), checked_out, context.now)?),
                 None => Ok(()),
             }
         })
         .await
     }
 
-    /// Checks out in staging; into the cell where there is one, else for the one that is about to be created.
+    /// Checks out in staging; the worktree goes into the cell if it exists, otherwise it waits for the cell's creation.
     pub(super) async fn check_out(
         &self,
         issue: &IssueKey,
@@ -52,7 +52,7 @@ impl Applier {
         let _turn = self.checkouts.turn().await;
         let order = self.checkouts.order(&self.gitea.url(), source, self.gitea.token(), self.access.group);
         let (issue, source) = (issue.clone(), source.clone());
-        self.write(move |writer, here| order.into_cell(writer, (&issue, mission_id), source, here.now)).await
+        self.write(move |writer, context| order.into_cell(writer, (&issue, mission_id), source, context.now)).await
     }
 
     pub(super) async fn archive_cell(
@@ -63,15 +63,15 @@ impl Applier {
         change: &Change,
     ) -> Result<(), WorldError> {
         let (manifest, record, logged) = (manifest.clone(), record.clone(), logged(change));
-        self.write(move |writer, here| {
+        self.write(move |writer, context| {
             keep_worktree(writer, &record, |_| ())?;
-            writer.log(manifest.mission_id, logged.0, &logged.1, here.now);
+            writer.log(manifest.mission_id, logged.0, &logged.1, context.now);
             Ok(writer.archive_cell(&manifest, name)?)
         })
         .await
     }
 
-    /// The record last: as long as it names an archive that exists, the cell is there.
+    /// Writes the record last: while it names an existing archive, the cell is there.
     pub(super) async fn restore_cell(
         &self,
         manifest: &CellManifest,
@@ -81,13 +81,13 @@ impl Applier {
     ) -> Result<(), WorldError> {
         let (manifest, record, logged) = (manifest.clone(), record.clone(), logged(change));
         let missing = missing.to_vec();
-        self.write(move |writer, here| {
+        self.write(move |writer, context| {
             writer.restore_cell(&manifest, name, displaced)?;
             keep_worktree(writer, &record, |_| ())?;
             for part in missing {
                 writer.restore_part(&manifest, part)?;
             }
-            writer.log(manifest.mission_id, logged.0, &logged.1, here.now);
+            writer.log(manifest.mission_id, logged.0, &logged.1, context.now);
             Ok(())
         })
         .await
@@ -95,10 +95,10 @@ impl Applier {
 
     pub(super) async fn bind_cell(&self, record: &Record, change: &Change) -> Result<(), WorldError> {
         let (record, logged) = (record.clone(), logged(change));
-        self.write(move |writer, here| {
+        self.write(move |writer, context| {
             keep_worktree(writer, &record, |_| ())?;
             if let Some(binding) = &record.binding {
-                writer.log(binding.mission_id, logged.0, &logged.1, here.now);
+                writer.log(binding.mission_id, logged.0, &logged.1, context.now);
             }
             Ok(())
         })
@@ -112,9 +112,9 @@ impl Applier {
         change: &Change,
     ) -> Result<(), WorldError> {
         let (manifest, logged) = (manifest.clone(), logged(change));
-        self.write(move |writer, here| {
+        self.write(move |writer, context| {
             writer.restore_part(&manifest, part)?;
-            writer.log(manifest.mission_id, logged.0, &logged.1, here.now);
+            writer.log(manifest.mission_id, logged.0, &logged.1, context.now);
             Ok(())
         })
         .await

@@ -1,4 +1,4 @@
-//! What is said on an issue: labels put on and taken off, our comment posted, edited and removed.
+//! Applies changes on an issue: adds and removes labels, posts, edits and deletes our comment.
 
 use crate::mission::observation::AttachedLabel;
 use crate::mission::record::{IssueKey, Record, StatusComment};
@@ -14,7 +14,7 @@ use crate::world::WorldError;
 use crate::world::applier::Applier;
 use crate::world::forge::{self, ForgeError, NewLabel};
 
-/// How often a create is tried whose answer was lost, looking for its work each time before.
+/// The most attempts to create a comment when responses are lost; each first looks for the comment.
 const CREATES_MAX: usize = 3;
 
 impl Applier {
@@ -44,8 +44,8 @@ impl Applier {
 
     fn label_ids(&self, issue: &IssueKey, labels: &[Label]) -> Result<Vec<i64>, WorldError> {
         let id = |label: &Label| {
-            let known =
-                self.hold(|hold| hold.label_ids.get(&(issue.repository_id, label.name().into_owned())).copied());
+            let known = self
+                .with_state(|state| state.label_ids.get(&(issue.repository_id, label.name().into_owned())).copied());
             known.ok_or(WorldError::NoLabel { label: label.name().into_owned(), repository: issue.repository.clone() })
         };
         labels.iter().map(id).collect()
@@ -80,36 +80,37 @@ impl Applier {
         status: &Status,
         is_repost: bool,
     ) -> Result<(), WorldError> {
-        let here = self.here();
-        let body = render(&here, status);
-        let reposted_at = is_repost.then_some(here.now);
+        let context = self.here();
+        let body = render(&context, status);
+        let reposted_at = is_repost.then_some(context.now);
         let issues = self.gitea.issues(&issue.repository);
         for attempt in 1.. {
             match issues.create_comment(issue.number, &body).send().await {
                 Ok(comment) => {
-                    return self.remember_comment(issue, written(&comment).posted(status, reposted_at)).await;
+                    return self.record_comment(issue, written(&comment).posted(status, reposted_at)).await;
                 }
                 Err(error) if error.may_have_happened() && attempt < CREATES_MAX => {}
                 Err(error) => {
-                    self.forget_unwritten(issue, &error).await?;
+                    self.clear_intent(issue, &error).await?;
                     return Err(error.into());
                 }
             }
             let marker = Marker::parse(&body);
             let ours = |comment: &forge::Comment| {
                 let poster = comment.user.as_ref().map_or(0, |user| user.id);
-                (here.is_ours(poster) && Marker::parse(&comment.body) == marker).then(|| written(comment))
+                (context.is_ours(poster) && Marker::parse(&comment.body) == marker).then(|| written(comment))
             };
             if let Some(found) = issues.comments(issue.number, &ours).await?.0.into_iter().next() {
-                // Its answer was lost, so what was sent counts, whatever stands there by now.
+                // The response was lost, so the sent text is recorded, whatever the comment holds by now.
                 let written = Written { body_sha256: sha256(&body), ..found };
-                return self.remember_comment(issue, written.posted(status, reposted_at)).await;
+                return self.record_comment(issue, written.posted(status, reposted_at)).await;
             }
         }
         Ok(())
     }
 
-    /// Edits a comment, which stays unconfirmed after a claim. A request that goes on has been shown since then.
+    /// Edits a comment, which stays unconfirmed after a claim. `requested_at` is the time since when a continuing
+    /// approval request has been shown.
     pub(super) async fn edit_comment(
         &self,
         issue: &IssueKey,
@@ -124,39 +125,38 @@ impl Applier {
                 let edit = move |known: &mut Record| {
                     known.remember_comment(written.edited(&status, !is_claim, requested_at, known.comment.as_ref()));
                 };
-                self.alter(issue, edit).await
+                self.update_record(issue, edit).await
             }
             Err(ForgeError::NotFound { .. }) => Err(WorldError::CommentGone { id }),
             Err(error) => {
-                self.doubt(issue, status.digest()).await?;
-                self.forget_unwritten(issue, &error).await?;
+                self.mark_unconfirmed(issue, status.digest()).await?;
+                self.clear_intent(issue, &error).await?;
                 Err(refused(issue, id, error))
             }
         }
     }
 
-    /// A comment was not written. What was meant is forgotten, unless it may stand there now; then it is read before anything
-    /// else is made of it.
-    async fn forget_unwritten(&self, issue: &IssueKey, error: &ForgeError) -> Result<(), WorldError> {
+    /// Drops the recorded intent of a failed write, unless the comment may exist now; in that case the comment is read
+    /// before the next change.
+    async fn clear_intent(&self, issue: &IssueKey, error: &ForgeError) -> Result<(), WorldError> {
         if error.may_have_happened() {
             return Ok(());
         }
-        self.alter(issue, |known| (known.comment_intent, known.comment_intent_body) = (None, None)).await
+        self.update_record(issue, |known| (known.comment_intent, known.comment_intent_body) = (None, None)).await
     }
 
-    /// What was to be repaired stands there still, so it is read again before anything else is made of it.
-    async fn doubt(&self, issue: &IssueKey, digest: String) -> Result<(), WorldError> {
-        let doubt = move |known: &mut Record| {
+    /// The text that was to be repaired may still be there, so it is read before the next change.
+    async fn mark_unconfirmed(&self, issue: &IssueKey, digest: String) -> Result<(), WorldError> {
+        let unconfirm = move |known: &mut Record| {
             if let Some(comment) = known.comment.as_mut().filter(|comment| comment.digest == digest) {
                 comment.is_confirmed = false;
             }
         };
-        self.alter(issue, doubt).await
+        self.update_record(issue, unconfirm).await
     }
 
-    /// Writes the record anew before anything is written on its issue: what could not be remembered is not written there,
-    /// or each pass would write it again. A comment that is about to be written is named in it by what it means and by its
-    /// text.
+    /// Writes the record before any change on its issue: without a working record each pass would repeat the change.
+    /// For a comment, the record holds its meaning and the digest of its text.
     pub async fn prepare(&self, issue: &IssueKey, status: Option<&Status>) -> Result<(), WorldError> {
         let issue = issue.clone();
         let meant = status.map(|status| (status.digest(), sha256(&render(&self.here(), status))));
@@ -165,29 +165,29 @@ impl Applier {
                 (known.comment_intent, known.comment_intent_body) = (Some(digest), Some(body_sha256));
             }
         };
-        self.write(move |writer, _| Ok(writer.remember_anew(&issue, prepare)?)).await
+        self.write(move |writer, _| Ok(writer.rewrite_record(&issue, prepare)?)).await
     }
 
-    pub(super) async fn remember_comment(&self, issue: &IssueKey, comment: StatusComment) -> Result<(), WorldError> {
-        self.alter(issue, |known| known.remember_comment(comment)).await
+    pub(super) async fn record_comment(&self, issue: &IssueKey, comment: StatusComment) -> Result<(), WorldError> {
+        self.update_record(issue, |known| known.remember_comment(comment)).await
     }
 }
 
-/// Only whoever may not edit the comments of others is refused without a word
-/// (go-gitea/gitea `routers/api/v1/repo/issue_comment.go`).
+/// Only an account that may not edit other accounts' comments gets an error without a message (go-gitea/gitea
+/// `routers/api/v1/repo/issue_comment.go`).
 fn refused(issue: &IssueKey, id: i64, error: ForgeError) -> WorldError {
     let is_bare = matches!(&error, ForgeError::Forbidden { message, .. } if message.is_empty());
     if !is_bare {
         return error.into();
     }
-    WorldError::CommentOfAnother { id, issue: issue.to_string(), error: error.found() }
+    WorldError::CommentByOtherAccount { id, issue: issue.to_string(), error: error.found() }
 }
 
 fn written(comment: &forge::Comment) -> Written {
     Written { id: comment.id, body_sha256: sha256(&comment.body), updated_at: comment.updated() }
 }
 
-/// The forge answers success also when it has dropped a label, so its answer is held against the request.
+/// Compares the response with the request: Gitea answers success even if it dropped a label.
 fn check_labels(
     issue: &IssueKey,
     wanted: &[Label],

@@ -1,4 +1,4 @@
-//! Performs one change at a time, and decides nothing.
+//! Applies one change at a time and decides nothing.
 
 mod alert;
 mod cells;
@@ -22,22 +22,22 @@ use crate::world::store::writer::Writer;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-/// Hands, and no judgement.
+/// Applies changes; decides nothing.
 #[derive(Debug)]
 pub struct Applier {
     gitea: Gitea,
     access: LockOptions,
     checkouts: Checkouts,
-    hold: Mutex<Hold>,
+    state: Mutex<State>,
 }
 
-/// What becomes known while changes are made.
+/// State that becomes known while changes are applied.
 #[derive(Debug)]
-struct Hold {
-    here: Arc<PassContext>,
-    /// Until the root is initialised.
-    ground: Option<UninitializedRoot>,
-    /// From then on.
+struct State {
+    context: Arc<PassContext>,
+    /// Set until the root is initialised.
+    uninitialized: Option<UninitializedRoot>,
+    /// Set once the root is initialised.
     writer: Option<Arc<Writer>>,
     label_ids: HashMap<(RepositoryId, String), i64>,
 }
@@ -47,40 +47,39 @@ impl Applier {
     #[must_use]
     pub fn new(
         gitea: Gitea,
-        here: Arc<PassContext>,
+        context: Arc<PassContext>,
         access: LockOptions,
-        entry: RootAccess,
+        root: RootAccess,
         checkouts: Checkouts,
     ) -> Self {
-        let (ground, writer) = match entry {
-            RootAccess::New(ground) => (Some(ground), None),
+        let (uninitialized, writer) = match root {
+            RootAccess::New(uninitialized) => (Some(uninitialized), None),
             RootAccess::Known(writer) => (None, Some(writer)),
         };
-        let hold = Hold { here, ground, writer, label_ids: HashMap::new() };
-        Self { gitea, access, checkouts, hold: Mutex::new(hold) }
+        let state = State { context, uninitialized, writer, label_ids: HashMap::new() };
+        Self { gitea, access, checkouts, state: Mutex::new(state) }
     }
 
-    /// The same hands at another time.
+    /// The same applier at another time.
     #[must_use]
     pub fn at(&self, now: Timestamp) -> Self {
-        let hold = self.hold(|hold| {
-            let here = Arc::new(PassContext { now, ..(*hold.here).clone() });
-            let (writer, label_ids) = (hold.writer.clone(), hold.label_ids.clone());
-            Hold { here, ground: None, writer, label_ids }
+        let state = self.with_state(|state| {
+            let context = Arc::new(PassContext { now, ..(*state.context).clone() });
+            let (writer, label_ids) = (state.writer.clone(), state.label_ids.clone());
+            State { context, uninitialized: None, writer, label_ids }
         });
         let checkouts = self.checkouts.clone();
-        Self { gitea: self.gitea.clone(), access: self.access, checkouts, hold: Mutex::new(hold) }
+        Self { gitea: self.gitea.clone(), access: self.access, checkouts, state: Mutex::new(state) }
     }
 
-    /// Takes note of who we are and where.
-    pub fn know_here(&self, here: Arc<PassContext>) {
-        self.hold(|hold| hold.here = here);
+    /// Sets the context of the pass.
+    pub fn know_here(&self, context: Arc<PassContext>) {
+        self.with_state(|state| state.context = context);
     }
 
-    /// Which labels a repository has, and no others, so that they can be named by id. Of two with one name, the older
-    /// counts.
+    /// Sets the labels of a repository, to name them by id. Of two labels with one name, the older counts.
     pub fn know_labels(&self, repository: &RepositoryRef, labels: &[RepositoryLabel]) {
-        self.hold(|hold| hold.label_ids.retain(|(id, _), _| *id != repository.id));
+        self.with_state(|state| state.label_ids.retain(|(id, _), _| *id != repository.id));
         for found in labels {
             if let Some(label) = self.label_named(&found.name) {
                 self.know_label(repository.id, &label, found.id);
@@ -89,23 +88,23 @@ impl Applier {
     }
 
     fn know_label(&self, repository: RepositoryId, label: &Label, id: i64) {
-        self.hold(|hold| {
-            let known = hold.label_ids.entry((repository, label.name().into_owned())).or_insert(id);
+        self.with_state(|state| {
+            let known = state.label_ids.entry((repository, label.name().into_owned())).or_insert(id);
             *known = id.min(*known);
         });
     }
 
-    /// What is the same for all missions; names the root once it has a name.
+    /// The context of the pass; has the root's id once the root is initialised.
     #[must_use]
     pub fn here(&self) -> Arc<PassContext> {
-        self.hold(|hold| Arc::clone(&hold.here))
+        self.with_state(|state| Arc::clone(&state.context))
     }
 
-    fn hold<T>(&self, with: impl FnOnce(&mut Hold) -> T) -> T {
-        with(&mut locked(&self.hold))
+    fn with_state<T>(&self, with: impl FnOnce(&mut State) -> T) -> T {
+        with(&mut locked(&self.state))
     }
 
-    /// Performs one change.
+    /// Applies one change.
     pub async fn apply(&self, change: &Change) -> Result<(), WorldError> {
         match change {
             Change::InitialiseRoot { path: _, root } => self.initialise((**root).clone()).await,
@@ -132,23 +131,23 @@ impl Applier {
             Change::UpdateFile { mission_id, part, contents } => {
                 let (mission_id, part, contents) = (*mission_id, *part, contents.clone());
                 let logged = logged(change);
-                self.write(move |writer, here| {
+                self.write(move |writer, context| {
                     writer.update_file(mission_id, part, &contents)?;
-                    writer.log(mission_id, logged.0, &logged.1, here.now);
+                    writer.log(mission_id, logged.0, &logged.1, context.now);
                     Ok(())
                 })
                 .await
             }
-            Change::RecordComment { issue, comment } => self.remember_comment(issue, comment.clone()).await,
-            Change::PostAlert { issue, notice, memory } => self.post_alarm(issue, notice, memory).await,
-            Change::RecordAlert { issue, memory } => self.remember_alarm(issue, (**memory).clone()).await,
-            Change::PostFleetAlert { issue, notice, memory } => self.post_fleet_alarm(issue, notice, memory).await,
-            Change::RecordFleetAlert { memory } => self.remember_fleet((**memory).clone()).await,
+            Change::RecordComment { issue, comment } => self.record_comment(issue, comment.clone()).await,
+            Change::PostAlert { issue, notice, memory } => self.post_alert(issue, notice, memory).await,
+            Change::RecordAlert { issue, memory } => self.record_alert(issue, (**memory).clone()).await,
+            Change::PostFleetAlert { issue, notice, memory } => self.post_fleet_alert(issue, notice, memory).await,
+            Change::RecordFleetAlert { memory } => self.record_fleet_alert((**memory).clone()).await,
             Change::RecordFailure { issue, failure } => {
                 let failure = failure.clone();
-                self.alter(issue, |known| known.failure = failure).await
+                self.update_record(issue, |known| known.failure = failure).await
             }
-            Change::WriteRecord { record } => self.remember(record).await,
+            Change::WriteRecord { record } => self.write_record(record).await,
             Change::AddLabels { issue, labels, displaced: _ } => self.add_labels(issue, labels).await,
             Change::RemoveLabel { issue, label } => {
                 Ok(self.gitea.issues(&issue.repository).remove_label(issue.number, label.id).done().await?)
@@ -170,21 +169,21 @@ impl Applier {
         }
     }
 
-    /// Our label of this name; of hosts' labels only this host's is ours.
+    /// Our label with this name; of the hosts' labels only this host's is ours.
     fn label_named(&self, name: &str) -> Option<Label> {
         let own = Label::Host(self.here().host.clone());
         Label::named(name).or_else(|| (own.name() == name).then_some(own))
     }
 
-    /// All but comment and alarm, which belong to the changes that write them.
-    async fn remember(&self, record: &Record) -> Result<(), WorldError> {
+    /// Writes the record except for comment and alert, which belong to the changes that write them.
+    async fn write_record(&self, record: &Record) -> Result<(), WorldError> {
         let record = record.clone();
         let issue = record.issue.clone();
-        self.alter(&issue, |known| *known = record.with_publish_state_of(known.clone())).await
+        self.update_record(&issue, |known| *known = record.with_publish_state_of(known.clone())).await
     }
 
     /// Changes one record.
-    async fn alter(
+    async fn update_record(
         &self,
         issue: &IssueKey,
         change: impl FnOnce(&mut Record) + Send + 'static,
@@ -193,48 +192,48 @@ impl Applier {
         self.write(move |writer, _| Ok(writer.remember(&issue, change).map(drop)?)).await
     }
 
-    /// What is remembered of an issue now.
+    /// The current record of an issue.
     pub async fn remembered(&self, issue: &IssueKey) -> Result<Option<Record>, WorldError> {
-        let writer = self.hold(|hold| hold.writer.clone()).ok_or(WorldError::NoRoot)?;
+        let writer = self.with_state(|state| state.writer.clone()).ok_or(WorldError::NoRoot)?;
         let issue = issue.clone();
         Ok(blocking(move || writer.remembered(&issue)).await?)
     }
 
-    /// Writing on a disk blocks, so it gets a thread.
+    /// Runs a blocking write on the blocking pool.
     async fn write(
         &self,
         write: impl FnOnce(&Writer, &PassContext) -> Result<(), WorldError> + Send + 'static,
     ) -> Result<(), WorldError> {
-        let (writer, here) = self.hold(|hold| (hold.writer.clone(), Arc::clone(&hold.here)));
+        let (writer, context) = self.with_state(|state| (state.writer.clone(), Arc::clone(&state.context)));
         let writer = writer.ok_or(WorldError::NoRoot)?;
-        blocking(move || write(&writer, &here)).await
+        blocking(move || write(&writer, &context)).await
     }
 
     async fn initialise(&self, manifest: RootMetadata) -> Result<(), WorldError> {
         let (access, now) = (self.access, self.here().now);
-        let ground = self.hold(|hold| hold.ground.take()).ok_or(WorldError::NoRoot)?;
-        let initialise = move || (Writer::initialise(&ground, manifest, now, access), ground);
+        let uninitialized = self.with_state(|state| state.uninitialized.take()).ok_or(WorldError::NoRoot)?;
+        let initialise = move || (Writer::initialise(&uninitialized, manifest, now, access), uninitialized);
         let writer = match blocking(initialise).await {
             (Ok(writer), _) => writer,
-            (Err(error), ground) => {
-                // Another try may go better.
-                self.hold(|hold| hold.ground = Some(ground));
+            (Err(error), uninitialized) => {
+                // A retry may succeed.
+                self.with_state(|state| state.uninitialized = Some(uninitialized));
                 return Err(error.into());
             }
         };
-        self.hold(|hold| {
+        self.with_state(|state| {
             let file = writer.file();
-            let mut here = (*hold.here).clone();
-            here.root = Some(file.root_id);
-            here.replaced.clone_from(&file.manifest.replaced);
-            hold.here = Arc::new(here);
-            hold.writer = Some(Arc::new(writer));
+            let mut context = (*state.context).clone();
+            context.root = Some(file.root_id);
+            context.replaced.clone_from(&file.manifest.replaced);
+            state.context = Arc::new(context);
+            state.writer = Some(Arc::new(writer));
         });
         Ok(())
     }
 }
 
-/// The words of a change for the cell's own log.
+/// The kind and text of a change for the cell's log.
 fn logged(change: &Change) -> (&'static str, String) {
     (change.kind(), change.to_string())
 }

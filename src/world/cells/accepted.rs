@@ -1,4 +1,4 @@
-//! What a cell remembers of the heartbeats that came over HTTP, in a directory that its wizard cannot write in.
+//! Stores which heartbeats of a cell were accepted over HTTP, in a directory that its agent cannot write in.
 
 use crate::mission::cell::Part;
 use crate::mission::cell::replay::Accepted;
@@ -9,19 +9,19 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::os::fd::AsFd;
 
-/// Beside the token, so that it moves, and goes, with the cell.
+/// Beside the token, so that it is archived and deleted with the cell.
 const NAME: &str = "heartbeat.accepted.json";
 
-/// What it is called before it is whole.
+/// The temporary name while it is written.
 const TEMPORARY: &str = ".heartbeat.accepted";
 
-/// Nobody but us needs to read it.
+/// Only this service reads it.
 const MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 
-/// The most that is read of it: ten names of sessions, each character of them escaped, fit.
+/// The most bytes that are read: ten session names with every character escaped fit.
 const BYTES_MAX: usize = 64 * 1024;
 
-/// What is remembered; nothing where nothing can be read, since a damaged memory is no reason to refuse heartbeats.
+/// Reads the state; empty if it is unreadable, since a damaged file is no reason to reject heartbeats.
 pub(super) fn read(cell: impl AsFd, resolver: Resolver) -> Accepted {
     let path = format!("{}{NAME}", Part::Config.path());
     let cause = match safe_open::read(cell, &path, BYTES_MAX, resolver) {
@@ -34,24 +34,24 @@ pub(super) fn read(cell: impl AsFd, resolver: Resolver) -> Accepted {
         Err(Errno::NOENT) => return Accepted::default(),
         Err(error) => error.to_string(),
     };
-    tracing::warn!("`{path}` of a cell cannot be used: {cause}; a new one takes its place");
+    tracing::warn!("`{path}` of a cell is unusable: {cause}; it is replaced");
     Accepted::default()
 }
 
-/// When the last heartbeat came, as far as that can be read.
+/// The time of the last heartbeat, if readable.
 pub(super) fn received_at(cell: impl AsFd, resolver: Resolver) -> Option<Timestamp> {
     let path = format!("{}{NAME}", Part::Config.path());
     let Ok(FileRead::Whole(bytes, _)) = safe_open::read(cell, &path, BYTES_MAX, resolver) else { return None };
     serde_json::from_slice::<Accepted>(&bytes).ok()?.received_at()
 }
 
-/// Makes ready what is to be remembered.
+/// Writes the new state under a temporary name.
 pub(super) fn stage(cell: impl AsFd, accepted: &Accepted, resolver: Resolver) -> Result<Staged, Errno> {
     let config = safe_open::open(cell, Part::Config.path(), OFlags::PATH | OFlags::DIRECTORY, resolver)?;
     Staged::write(config, TEMPORARY, MODE, accepted)
 }
 
-/// Puts it in place.
+/// Moves the new state into place.
 pub(super) fn place(staged: Staged) -> Result<(), Errno> {
     staged.place(NAME)
 }

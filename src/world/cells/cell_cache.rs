@@ -1,8 +1,8 @@
-//! Looks at every cell of a root again and again, and reads only those in which something has moved.
+//! Scans all cells of a root repeatedly, and reads only those that have changed.
 //!
-//! A cell has moved when inode, size or times of one of the things that are watched in it have: whatever is made, replaced
-//! or deleted in one of its directories moves that directory's own times. What is only written in place shows for the
-//! heartbeat; for files of ours, which nobody else may write, it shows at the next [`Watch::forget`].
+//! A cell has changed if inode, size or times of a watched path have: whatever is created, replaced or deleted in a
+//! directory changes that directory's times. A write in place shows only for the heartbeat; for files that only this
+//! service may write it shows after [`CellCache::forget`].
 
 use crate::mission::cell::{CellFacts, CellObservation, ReadFailure};
 use crate::mission::identity::MissionId;
@@ -18,79 +18,79 @@ use std::hash::{DefaultHasher, Hasher};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// What is asked for its times, below a cell.
+/// The paths below a cell whose times are compared.
 const WATCHED: [&str; 6] = ["", "/meta", "/config", "/state", "/logs", "/state/heartbeat.json"];
 
-/// The times of a file may be this coarse, so what moved so recently may move again without a trace.
+/// The resolution of file times may be this coarse, so a recent change may be followed by another one unseen.
 const COARSE: Duration = Duration::from_millis(100);
 
-/// Everything that is known of the cells of one root.
+/// What is known of all cells of one root.
 #[derive(Debug)]
 pub struct CellCache {
     root: Arc<Root>,
     seen: HashMap<MissionId, Seen>,
-    /// The cells that a thread is looking at. One that is still among them at the next sweep hangs, and gets no more threads.
+    /// The cells that are being read. A cell that is still here at the next scan hangs and gets no further thread.
     under_way: Arc<Mutex<HashSet<MissionId>>>,
 }
 
-/// What was seen of one cell.
+/// The last observation of one cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// What is there; the contents of `meta/mission.json` and `config/cell.json` are left out.
+    /// The parts of the cell; the contents of `meta/mission.json` and `config/cell.json` are left out.
     pub sighting: CellObservation,
-    /// The heartbeat's limit as the cell's own configuration has it, in seconds.
+    /// "Stale after" from the cell's own configuration, in seconds.
     pub own_limit: Option<u64>,
-    /// By which it is recognised; none where it has to be looked at again.
-    print: Option<u64>,
+    /// The fingerprint; none if the cell has to be read again.
+    fingerprint: Option<u64>,
 }
 
 enum Look {
     Same,
-    Anew(Box<Seen>),
+    Changed(Box<Seen>),
 }
 
 impl CellCache {
-    /// Begins to watch; nothing is known yet.
+    /// Creates an empty cache.
     #[must_use]
     pub fn new(root: Arc<Root>) -> Self {
         Self { root, seen: HashMap::new(), under_way: Arc::default() }
     }
 
-    /// What is known of a cell; none of one that no sweep has been asked for.
+    /// The last observation of a cell; none if no scan included it.
     #[must_use]
     pub fn seen(&self, id: MissionId) -> Option<&Seen> {
         self.seen.get(&id)
     }
 
-    /// Everything that the last sweep saw.
+    /// All observations of the last scan.
     pub fn all(&self) -> impl Iterator<Item = (MissionId, &Seen)> {
         self.seen.iter().map(|(id, seen)| (*id, seen))
     }
 
-    /// Makes the next sweep read every cell.
+    /// Makes the next scan read every cell.
     pub fn forget(&mut self) {
         for seen in self.seen.values_mut() {
-            seen.print = None;
+            seen.fingerprint = None;
         }
     }
 
-    /// Looks at every cell in the root, and in the places of those that should be there. Those that had to be read, whether
-    /// or not they look different now.
+    /// Scans every cell in the root and every expected one. Returns the cells that were read, whether or not they have
+    /// changed.
     pub fn sweep(&mut self, expected: impl IntoIterator<Item = MissionId>) -> Result<Vec<MissionId>, RootError> {
         self.check_place()?;
         let mut ids: BTreeSet<MissionId> = self.root.cells()?.into_iter().collect();
         ids.extend(expected);
         self.seen.retain(|id, _| ids.contains(id));
         let ids: Arc<[MissionId]> = ids.into_iter().collect();
-        let known = |id: &MissionId| self.seen.get(id).and_then(|seen| seen.print);
-        let prints: Vec<Option<u64>> = ids.iter().map(known).collect();
+        let known = |id: &MissionId| self.seen.get(id).and_then(|seen| seen.fingerprint);
+        let fingerprints: Vec<Option<u64>> = ids.iter().map(known).collect();
         let (root, at, under_way) = (Arc::clone(&self.root), Arc::clone(&ids), Arc::clone(&self.under_way));
         let looks = blocking_pool::map_with_stall_timeout(ids.len(), LOOK_PATIENCE, move |index| {
             let id = at[index];
             if !locked(&under_way).insert(id) {
                 return None;
             }
-            let look = look(&root, id, prints[index]);
+            let look = look(&root, id, fingerprints[index]);
             locked(&under_way).remove(&id);
             Some(look)
         });
@@ -98,8 +98,10 @@ impl CellCache {
         for (id, look) in ids.iter().zip(looks) {
             let seen = match look.flatten() {
                 Some(Look::Same) => continue,
-                Some(Look::Anew(seen)) => *seen,
-                None => Seen { sighting: CellObservation::Failed(ReadFailure::Timeout), own_limit: None, print: None },
+                Some(Look::Changed(seen)) => *seen,
+                None => {
+                    Seen { sighting: CellObservation::Failed(ReadFailure::Timeout), own_limit: None, fingerprint: None }
+                }
             };
             moved.push(*id);
             self.seen.insert(*id, seen);
@@ -107,7 +109,7 @@ impl CellCache {
         Ok(moved)
     }
 
-    /// A root that was unmounted, or mounted over, is not the one that we hold open.
+    /// Fails if the root was unmounted or mounted over, and so is not the open directory.
     fn check_place(&self) -> Result<(), RootError> {
         let path = || self.root.path().display().to_string();
         let unusable = |cause: Errno| RootError::Unusable { path: path(), cause: cause.to_string() };
@@ -119,32 +121,33 @@ impl CellCache {
         if (held.st_dev, held.st_ino) == (found.st_dev, found.st_ino) {
             return Ok(());
         }
-        let cause = "another directory is in its place than the daemon began with; mount the right one, or restart it";
+        let cause =
+            "the directory is not the one that the daemon started with; mount the right one, or restart the daemon";
         Err(RootError::Unusable { path: path(), cause: cause.to_owned() })
     }
 }
 
 fn look(root: &Root, id: MissionId, known: Option<u64>) -> Look {
-    let print = fingerprint(root, id, clock::since_epoch());
-    if print.is_some() && print == known {
+    let fingerprint = fingerprint(root, id, clock::since_epoch());
+    if fingerprint.is_some() && fingerprint == known {
         return Look::Same;
     }
     let mut sighting = look::look(root, id, root.resolver());
     let own_limit = match &mut sighting {
-        CellObservation::Cell(cell) => slim(cell),
+        CellObservation::Cell(cell) => take_stale_after(cell),
         CellObservation::Absent | CellObservation::NotADirectory(_) | CellObservation::Failed(_) => None,
     };
-    let print = print.filter(|_| look::failure(&sighting).is_none() && !look::is_refused(&sighting));
-    Look::Anew(Box::new(Seen { sighting, own_limit, print }))
+    let fingerprint = fingerprint.filter(|_| look::failure(&sighting).is_none() && !look::is_refused(&sighting));
+    Look::Changed(Box::new(Seen { sighting, own_limit, fingerprint }))
 }
 
-/// Lets go of what only a plan needs, but for the limit.
-fn slim(cell: &mut CellFacts) -> Option<u64> {
+/// Drops what only a plan needs, and returns "stale after".
+fn take_stale_after(cell: &mut CellFacts) -> Option<u64> {
     cell.mission = None;
     cell.config.take()?.get("stale_after_seconds")?.as_u64()
 }
 
-/// What a cell is recognised by; none where something failed, or moved just now.
+/// The fingerprint of a cell; none if a call failed or the cell changed just now.
 fn fingerprint(root: &Root, id: MissionId, now: Duration) -> Option<u64> {
     let mut hasher = DefaultHasher::new();
     let mut path = id.to_string();
@@ -159,7 +162,7 @@ fn fingerprint(root: &Root, id: MissionId, now: Duration) -> Option<u64> {
                 if newest + COARSE > now {
                     return None;
                 }
-                take_print(&mut hasher, &status);
+                hash_status(&mut hasher, &status);
             }
             Err(Errno::NOENT | Errno::NOTDIR) => hasher.write_u8(0),
             Err(_) => return None,
@@ -168,7 +171,7 @@ fn fingerprint(root: &Root, id: MissionId, now: Duration) -> Option<u64> {
     Some(hasher.finish())
 }
 
-fn take_print(hasher: &mut DefaultHasher, status: &Stat) {
+fn hash_status(hasher: &mut DefaultHasher, status: &Stat) {
     hasher.write_u64(status.st_ino);
     hasher.write_i64(status.st_size);
     for part in [status.st_mtime, status.st_ctime] {

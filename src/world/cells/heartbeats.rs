@@ -1,5 +1,5 @@
-//! Heartbeats that come over the network: each replaces one cell's heartbeat file, and what is remembered of those that
-//! were accepted, and touches nothing else.
+//! Accepts heartbeats over HTTP: each replaces one cell's heartbeat file and its record of accepted heartbeats, and
+//! nothing else.
 
 use crate::mission::cell::Part;
 use crate::mission::cell::heartbeat::{Heartbeat, WizardState};
@@ -24,46 +24,46 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 
-/// The most that is read of a token.
+/// The most bytes of a token that are read.
 const TOKEN_BYTES_MAX: usize = 4 * 1024;
 
-/// A shorter token is none: a file that somebody emptied lets nobody in.
+/// The least bytes of a token: an emptied token file grants no access.
 const TOKEN_BYTES_MIN: usize = 32;
 
-/// What a beat is called before it is whole; each cell has one at a time.
+/// The temporary name of a heartbeat; the stripe's lock admits one at a time per cell.
 const TEMPORARY: &str = ".heartbeat.daemon";
 
-/// So many beats may come at once; one a second may follow.
+/// The most heartbeats in a burst; after it, one per second is accepted.
 const BURST: i64 = 5;
 
-/// So many beats are written at once, at most; those of one cell one after the other.
+/// The number of locks: concurrent writes, at most; writes to one cell are serialised.
 const STRIPES: usize = 64;
 
-/// Fewer buckets than this are not worth tidying.
+/// A smaller map of buckets is not pruned.
 const TIDY_MIN: usize = 16;
 
-/// Why a beat was not taken. The heartbeat before still stands.
+/// Why a heartbeat was rejected. The previous one is kept.
 #[derive(Debug, thiserror::Error)]
 pub enum HeartbeatRejected {
-    /// No such cell, or another token; which of the two is nobody's business.
-    #[error("there is no such cell, or the token is not its own")]
+    /// No such cell, or a wrong token; the answer must not reveal which.
+    #[error("there is no such cell, or the token does not belong to it")]
     Unknown,
-    /// Too many at once.
-    #[error("a cell may beat once a second, and {BURST} times at once")]
+    /// The cell exceeds its rate limit.
+    #[error("a cell may send one heartbeat a second, in bursts of at most {BURST}")]
     TooOften,
-    /// More than a heartbeat could need.
+    /// The body exceeds the limit.
     #[error("the heartbeat is too large")]
     TooLarge,
-    /// Something is wrong with what it says.
+    /// The body is invalid.
     #[error(transparent)]
     Fault(#[from] HeartbeatRequestError),
-    /// The cell cannot be written in.
+    /// The cell is not writable.
     #[error("the heartbeat could not be written: {0}")]
     Failed(Errno),
 }
 
-/// A way to replace heartbeats in one root. It makes no cell and no directory, and it needs no lock of the root: whoever
-/// has it lives beside the root's one writer, and a heartbeat is replaced in one step.
+/// Replaces heartbeats in one root. It creates neither cells nor directories and needs no lock of the root, since a
+/// heartbeat is replaced atomically.
 #[derive(Debug)]
 pub struct HeartbeatReceiver {
     root: Arc<Root>,
@@ -72,27 +72,27 @@ pub struct HeartbeatReceiver {
     listener: Option<mpsc::Sender<HeartbeatEvent>>,
 }
 
-/// Whose wizard has just beaten, and what it said.
+/// A cell's accepted heartbeat: the mission and the reported state.
 pub type HeartbeatEvent = (MissionId, WizardState);
 
 impl HeartbeatReceiver {
-    /// A way into this root, which has an owner who holds its lock.
+    /// Receives heartbeats for this root, whose lock the caller holds.
     #[must_use]
     pub fn new(root: Arc<Root>) -> Self {
         Self { root, stripes: std::array::from_fn(|_| Mutex::default()), hasher: random::hasher(), listener: None }
     }
 
-    /// Tells somebody of every beat, as long as it can take it; one that it misses is on the disk all the same.
+    /// Sends every heartbeat to this channel if it has capacity; a dropped event is still on disk.
     #[must_use]
     pub fn heard_by(mut self, listener: mpsc::Sender<HeartbeatEvent>) -> Self {
         self.listener = Some(listener);
         self
     }
 
-    /// Replaces the heartbeat of a cell by one that was sent with this token; `body` is none where it was too large to
-    /// be read. Whatever the forge thinks of the mission does not matter.
+    /// Replaces the heartbeat of a cell, authorised by its token; `body` is none if it exceeded the limit. The state of
+    /// the mission in Gitea does not matter.
     ///
-    /// Both files are whole at every moment, but not made durable: a beat that a power cut takes comes again.
+    /// Both files are replaced atomically, but not synced: after a power failure the next heartbeat restores them.
     pub fn beat(
         &self,
         mission_id: MissionId,
@@ -106,7 +106,7 @@ impl HeartbeatReceiver {
             return Err(HeartbeatRejected::TooOften);
         }
         let sent = HeartbeatRequest::parse(body.ok_or(HeartbeatRejected::TooLarge)?)?;
-        // Still under the stripe's lock, so that of two heartbeats sent at once the later one stays.
+        // Still under the stripe's lock, so that of two concurrent heartbeats the later one is kept.
         let resolver = self.root.resolver();
         let before = Before { heartbeat: last_heartbeat(&cell, resolver), accepted: accepted::read(&cell, resolver) };
         let after = sent.following(before, now)?;
@@ -117,13 +117,13 @@ impl HeartbeatReceiver {
         Ok(())
     }
 
-    /// How many cells beat of late; never more than there are tokens.
+    /// The number of cells with a rate limit in memory; at most one per token.
     #[must_use]
     pub fn watched(&self) -> usize {
         self.stripes.iter().map(|stripe| locked(stripe).buckets.len()).sum()
     }
 
-    /// Opens a cell for whoever has its token.
+    /// Opens a cell for the holder of its token.
     fn open(&self, mission_id: MissionId, token: &[u8]) -> Result<OwnedFd, HeartbeatRejected> {
         let cell = open_directory(&*self.root, &mission_id.to_string()).map_err(|_| HeartbeatRejected::Unknown)?;
         let known = safe_open::read(&cell, Part::Token.path(), TOKEN_BYTES_MAX, self.root.resolver());
@@ -143,8 +143,8 @@ impl HeartbeatReceiver {
     }
 }
 
-/// Replaces the heartbeat, and what is remembered of those accepted. What can fail is done before either is seen: a
-/// heartbeat that counts and is forgotten could be replayed, and one that is remembered and does not count is lost.
+/// Replaces the heartbeat and the record of accepted ones. Everything that can fail comes first: a heartbeat without
+/// its record could be replayed, and a record without its heartbeat would lose it.
 fn replace(cell: &OwnedFd, after: &After, resolver: Resolver) -> Result<(), Errno> {
     let After { heartbeat, accepted, is_told_apart } = after;
     let accepted = match accepted::stage(cell, accepted, resolver) {
@@ -155,8 +155,8 @@ fn replace(cell: &OwnedFd, after: &After, resolver: Resolver) -> Result<(), Errn
     accepted.map_or(Ok(()), accepted::place)
 }
 
-/// Makes a heartbeat ready to take the place of a cell's last one. The group may read and replace it, and the directory
-/// hands its group on to it.
+/// Writes a heartbeat under a temporary name. The group may read and replace it; the set-group-id directory gives it
+/// the group.
 pub(crate) fn stage_heartbeat(
     cell: impl AsFd,
     heartbeat: &Heartbeat,
@@ -167,7 +167,7 @@ pub(crate) fn stage_heartbeat(
     Staged::write(state, temporary, Mode::from_raw_mode(Part::Heartbeat.mode()), heartbeat)
 }
 
-/// A cell's last heartbeat, where one can be read.
+/// Reads a cell's last heartbeat, if it is readable.
 pub(crate) fn last_heartbeat(cell: impl AsFd, resolver: Resolver) -> Option<Heartbeat> {
     match safe_open::read(cell, Part::Heartbeat.path(), FILE_BYTES_MAX, resolver) {
         Ok(FileRead::Whole(bytes, _)) => Heartbeat::parse(&bytes).ok().map(|(heartbeat, _)| heartbeat),
@@ -175,14 +175,14 @@ pub(crate) fn last_heartbeat(cell: impl AsFd, resolver: Resolver) -> Option<Hear
     }
 }
 
-/// What is remembered of some of the cells.
+/// The state of some of the cells, behind one lock.
 #[derive(Debug, Default)]
 struct Stripe {
     buckets: HashMap<MissionId, Bucket>,
     tidied: usize,
 }
 
-/// How many beats a cell may still send.
+/// The heartbeats that a cell may still send.
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
     left: i64,
@@ -192,7 +192,7 @@ struct Bucket {
 impl Stripe {
     fn admits(&mut self, mission_id: MissionId, now: Timestamp) -> bool {
         if self.buckets.len() >= TIDY_MIN.max(2 * self.tidied) {
-            // A full bucket says what no bucket says.
+            // A full bucket carries no information.
             self.buckets.retain(|_, bucket| !bucket.is_full(now));
             self.tidied = self.buckets.len();
         }
@@ -208,7 +208,7 @@ impl Bucket {
     fn take(&mut self, now: Timestamp) -> bool {
         let passed = now.after(self.filled_at).num_seconds();
         if passed < 0 {
-            // The clock was set back; that fills nothing, and is believed from now on.
+            // The clock was set back: nothing is added, and the new time counts.
             self.filled_at = now;
         } else {
             self.left = self.left.saturating_add(passed).min(BURST);

@@ -1,4 +1,4 @@
-//! Looks at cells on the disk. Reads a fixed number of small files each, and never what a wizard made.
+//! Reads cells from disk: a fixed number of small files each, never files that an agent created.
 
 use crate::mission::cell::heartbeat::{Heartbeat, ObservedHeartbeat};
 use crate::mission::cell::json_file::{FILE_BYTES_MAX, Flaw, parse_object};
@@ -14,16 +14,16 @@ use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-/// How long a heartbeat that was written this moment gets to become whole.
+/// The time that a partially written heartbeat gets to become complete.
 const SETTLING: Duration = Duration::from_millis(20);
 
-/// Looks at the cell of this id in a missions root. A failure of our own is tried a second time before it is one;
-/// so is a heartbeat that is being written in place while we look.
+/// Reads the cell with this id in a missions root. Reads again once if the read failed or a heartbeat is being written
+/// in place.
 pub fn look(root: impl AsFd, id: MissionId, resolver: Resolver) -> CellObservation {
     look_at(root, &id.to_string(), resolver)
 }
 
-/// The same in another place, where cells have other names.
+/// Reads a cell in another directory, where cells have other names.
 pub(in crate::world) fn look_at(directory: impl AsFd, name: &str, resolver: Resolver) -> CellObservation {
     let look = || look_once(directory.as_fd(), name, resolver);
     let first = look();
@@ -34,7 +34,7 @@ pub(in crate::world) fn look_at(directory: impl AsFd, name: &str, resolver: Reso
     if failure(&first).is_some() { look() } else { first }
 }
 
-/// Whether the heartbeat looks as one does that is half written, and was changed within the last two seconds.
+/// Whether the heartbeat looks partially written and changed within the last two seconds.
 fn is_being_written(sighting: &CellObservation, root: BorrowedFd<'_>, name: &str, resolver: Resolver) -> bool {
     let CellObservation::Cell(cell) = sighting else { return false };
     if !matches!(cell.part(Part::Heartbeat), PartObservation::Unreadable(flaw) if flaw.may_pass()) {
@@ -46,7 +46,7 @@ fn is_being_written(sighting: &CellObservation, root: BorrowedFd<'_>, name: &str
     status.is_ok_and(|status| age(status) < TimeDelta::seconds(2))
 }
 
-/// Why a look failed, if it or a part of it did.
+/// The first failure of the cell or of a part.
 pub(super) fn failure(sighting: &CellObservation) -> Option<ReadFailure> {
     let is_failed = |sight: &PartObservation| match sight {
         PartObservation::Failed(failure) => Some(*failure),
@@ -62,7 +62,7 @@ pub(super) fn failure(sighting: &CellObservation) -> Option<ReadFailure> {
     }
 }
 
-/// Whether a part refuses us, which may end without anything of it moving.
+/// Whether access to a part is denied, which may end without a change of its times.
 pub(super) fn is_refused(sighting: &CellObservation) -> bool {
     let refused = PartObservation::Unreadable(Flaw::Refused);
     sighting.cell().is_some_and(|cell| Part::ALL.into_iter().any(|part| *cell.part(part) == refused))
@@ -80,7 +80,7 @@ fn look_once(root: BorrowedFd<'_>, name: &str, resolver: Resolver) -> CellObserv
     }
 }
 
-/// Opens a directory as a place to start from; a link in its place is no directory.
+/// Opens a directory as a base; a symbolic link is not a directory.
 pub(in crate::world) fn open_directory(at: impl AsFd, name: &str) -> Result<OwnedFd, Errno> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     openat(at, name.trim_end_matches('/'), flags, Mode::empty())
@@ -95,7 +95,7 @@ fn look_inside(cell: BorrowedFd<'_>, resolver: Resolver) -> CellFacts {
         let sight = look_at_file(cell, part, resolver, &mut facts);
         facts.see(part, sight);
         let parent = part.parent().expect("every file has a directory, always: Part::parent");
-        // A file that was opened without following a link vouches for its directory.
+        // A file that was opened without following a link proves its directory.
         let is_reached = match sight {
             PartObservation::Present => true,
             PartObservation::Unreadable(flaw) => flaw != Flaw::Refused,
@@ -132,8 +132,7 @@ fn look_at_file(cell: BorrowedFd<'_>, part: Part, resolver: Resolver, facts: &mu
     }
 }
 
-/// Whether there is a file; nothing is opened, so it does not matter what a link on the way would lead to, and the
-/// directory on the way is looked at by itself.
+/// Whether a file exists. Nothing is opened, so links in the path do not matter; its directory is checked separately.
 fn look_at_kind(cell: BorrowedFd<'_>, part: Part) -> PartObservation {
     match safe_open::kind_at(cell, part.path()) {
         Ok(FileKind::File) => PartObservation::Present,
@@ -160,8 +159,8 @@ fn written_at(status: &Stat) -> Timestamp {
     Timestamp::from(DateTime::from_timestamp(status.st_mtime, nanoseconds).unwrap_or_default())
 }
 
-/// Under a root that answers, ENOENT is a fact about the cell; so is a file where a directory should be, and what refuses us
-/// where only the agent can have made it so.
+/// In a readable root ENOENT is a fact about the cell; so is a file in place of a directory, and a denial that only the
+/// agent can have caused.
 fn not_seen(cell: BorrowedFd<'_>, part: Part, error: Errno) -> PartObservation {
     match error {
         Errno::NOENT | Errno::NOTDIR => PartObservation::Missing,
@@ -170,13 +169,13 @@ fn not_seen(cell: BorrowedFd<'_>, part: Part, error: Errno) -> PartObservation {
     }
 }
 
-/// By modes and access lists, by a lease, and by a file system of the agent's own that is mounted there.
+/// Denied by modes, access lists, a lease, or an agent's own file system mounted there.
 fn is_refusal(error: Errno) -> bool {
     [Errno::ACCESS, Errno::PERM, Errno::AGAIN, Errno::NOTCONN].contains(&error)
 }
 
-/// Whether everything up to a part that the agent may replace lets us pass, so that the part itself refuses us. The
-/// directories in a cell are our own, so that their modes are no agent's doing.
+/// Whether access is allowed up to a part that the agent may replace, so that the part itself denies it. The
+/// directories of a cell are this service's own, so their modes are not the agent's doing.
 fn is_agents_doing(cell: BorrowedFd<'_>, part: Part) -> bool {
     if !part.is_for_the_agent() {
         return false;

@@ -1,4 +1,4 @@
-//! Reads cells on disk, which agents may be changing at the same time.
+//! Reads cells on disk while agents may change them.
 
 pub(in crate::world) mod accepted;
 pub mod cell_cache;

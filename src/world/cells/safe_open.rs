@@ -1,7 +1,7 @@
-//! Opens files beneath a directory that others may write in, without ever leaving it, hanging, or reading too much.
+//! Opens files below a directory that others may write in, without leaving it, hanging, or reading too much.
 //!
-//! A path is resolved by `openat2` with `BENEATH | NO_SYMLINKS | NO_MAGICLINKS`; where the kernel or a sandbox
-//! refuses that call (systemd's `RestrictSUIDSGID` answers ENOSYS), step by step with `O_NOFOLLOW`.
+//! Paths are resolved by `openat2` with `BENEATH | NO_SYMLINKS | NO_MAGICLINKS`; if the kernel or a sandbox denies that
+//! call (systemd's `RestrictSUIDSGID` answers ENOSYS), component by component with `O_NOFOLLOW`.
 
 use crate::mission::cell::FileKind;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2, statat};
@@ -12,17 +12,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// How paths are resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resolver {
-    /// `openat2`, and step by step where it is not to be had.
+    /// `openat2`, and component by component if it is unavailable.
     Kernel,
-    /// Always step by step.
+    /// Always component by component.
     Stepwise,
 }
 
-/// Makes a file that was not there before, and opens nothing else.
+/// Creates a new file and never opens an existing one.
 pub const CREATE_NEW: OFlags =
     OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// Set once `openat2` was refused, so that it is not tried again for every file.
+/// Set once `openat2` was denied, so that it is not tried again for every file.
 static IS_REFUSED: AtomicBool = AtomicBool::new(false);
 
 /// Opens `path` (relative, no `..`) beneath `directory`. A link anywhere in it is ELOOP or ENOTDIR.
@@ -30,7 +30,7 @@ pub fn open(directory: impl AsFd, path: &str, flags: OFlags, resolver: Resolver)
     let path = path.trim_end_matches('/');
     let mut flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     if !flags.contains(OFlags::PATH) {
-        // Whatever stands there, opening it neither waits nor becomes our terminal; `O_PATH` opens nothing.
+        // Opening a special file must neither block nor make it the controlling terminal; `O_PATH` opens nothing.
         flags |= OFlags::NONBLOCK | OFlags::NOCTTY;
     }
     let directory = directory.as_fd();
@@ -60,7 +60,7 @@ fn checked(part: &str) -> Result<&str, Errno> {
     if matches!(part, "" | "." | "..") { Err(Errno::XDEV) } else { Ok(part) }
 }
 
-/// What kind of thing a status tells of; a regular file with several names is not simply a file.
+/// The kind of a file; a regular file with several names is a kind of its own.
 #[must_use]
 pub fn kind(status: &Stat) -> FileKind {
     match FileType::from_raw_mode(status.st_mode) {
@@ -74,28 +74,28 @@ pub fn kind(status: &Stat) -> FileKind {
     }
 }
 
-/// What stands at a name (no path) in a directory, links not followed.
+/// The kind of the entry with this name (no path) in a directory, links not followed.
 pub fn kind_at(directory: impl AsFd, name: &str) -> Result<FileKind, Errno> {
     statat(directory, name.trim_end_matches('/'), AtFlags::SYMLINK_NOFOLLOW).map(|status| kind(&status))
 }
 
-/// What reading a file brought.
+/// The result of reading a file.
 #[derive(Debug)]
 pub enum FileRead {
-    /// All of it, and its status.
+    /// The contents and the status.
     Whole(Vec<u8>, Stat),
-    /// More than the limit; nothing was read.
+    /// The file exceeds the limit; nothing was read.
     TooLarge,
-    /// No regular file with one name.
+    /// Not a regular file with one name.
     WrongType(FileKind),
 }
 
-/// Reads a file beneath `directory`, at most `limit` bytes of it.
+/// Reads a file below `directory`, at most `limit` bytes.
 pub fn read(directory: impl AsFd, path: &str, limit: usize, resolver: Resolver) -> Result<FileRead, Errno> {
     let file = match open(directory.as_fd(), path, OFlags::RDONLY, resolver) {
         Ok(file) => file,
         Err(Errno::LOOP) => return Ok(FileRead::WrongType(FileKind::Link)),
-        // A socket cannot be opened at all.
+        // A socket cannot be opened.
         Err(Errno::NXIO) => return Ok(FileRead::WrongType(FileKind::Socket)),
         Err(error) => return Err(error),
     };

@@ -1,25 +1,25 @@
-//! Finds an account by its login, also one whose profile the forge does not show to the bot.
+//! Finds an account by its login, including accounts whose profile is hidden from the bot.
 
 use crate::mission::identity::RepositoryName;
 use crate::mission::text::shown;
 use crate::world::forge::{ForgeError, Gitea};
 use std::fmt;
 
-/// Why there is no id for a login; one diagnosis for all who tell it.
+/// Why a login has no id; passes and `doctor` report the same diagnosis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccountError {
-    /// The forge did not tell.
+    /// Gitea could not be asked.
     Forge(ForgeError),
-    /// Nobody has this login, as far as the bot may see.
+    /// The bot sees no account with this login.
     Unknown {
-        /// As it was named.
+        /// The configured login.
         login: String,
     },
-    /// Whoever had this login has another one now; another account may take it any day.
+    /// The account has another login now; another account may take the old one.
     Renamed {
-        /// As it was named.
+        /// The configured login.
         login: String,
-        /// The new one.
+        /// The current login.
         now: String,
     },
 }
@@ -40,11 +40,11 @@ impl AccountError {
         match self {
             Self::Forge(error) => error.found(),
             Self::Unknown { login } => format!(
-                "the forge shows us no account `{}`: there is none, or its profile is private and it works in none of the \
+                "Gitea shows no account `{}`: it does not exist, or its profile is private and it works in none of the \
                  repositories",
                 shown(login)
             ),
-            Self::Renamed { login, now } => format!("the account `{}` is called `{}` now", shown(login), shown(now)),
+            Self::Renamed { login, now } => format!("the account `{}` was renamed to `{}`", shown(login), shown(now)),
         }
     }
 
@@ -53,12 +53,12 @@ impl AccountError {
     pub fn next(&self) -> String {
         match self {
             Self::Forge(error) => error.next(),
-            Self::Unknown { .. } => "name another one, or its id".to_owned(),
+            Self::Unknown { .. } => "set another login, or the account's id".to_owned(),
             Self::Renamed { .. } => "set its new login, or its id".to_owned(),
         }
     }
 
-    /// The fixed word by which `doctor` tells it.
+    /// The code in `doctor`'s report.
     #[must_use]
     pub fn fault(&self) -> &'static str {
         match self {
@@ -70,8 +70,8 @@ impl AccountError {
 
 /// The id of the account with this login.
 ///
-/// Of a private profile the forge says that there is none (go-gitea/gitea `routers/api/v1/user/user.go`); but who works in a
-/// repository it tells everybody who may read there, so whoever approves or files in one of `repositories` is found.
+/// For a private profile Gitea answers 404 (go-gitea/gitea `routers/api/v1/user/user.go`). The collaborators of a
+/// repository are visible to its readers, so accounts that approve or file in one of `repositories` are found.
 pub async fn find_account(gitea: &Gitea, login: &str, repositories: &[RepositoryName]) -> Result<i64, AccountError> {
     match gitea.user_named(login).send().await {
         Ok(user) => return Ok(user.id),
@@ -86,7 +86,7 @@ pub async fn find_account(gitea: &Gitea, login: &str, repositories: &[Repository
         match gitea.repository(name).worker(login).await {
             Ok(Some(found)) => return Ok(found.id),
             Err(error) if error.is_passing() => return Err(AccountError::Forge(error)),
-            // A repository that cannot be read tells of nobody; what is wrong with it others say.
+            // An unreadable repository is reported elsewhere.
             Ok(None) | Err(_) => {}
         }
     }

@@ -1,4 +1,4 @@
-//! Whether alerts reach anybody: the issue that they go to, and the accounts that they mention.
+//! Checks that alerts reach their targets: the issue that they are posted on, and the accounts that they mention.
 
 use crate::mission::alert::config::{IssueName, Login, Notify};
 use crate::mission::identity::RepositoryName;
@@ -6,32 +6,32 @@ use crate::world::forge::accounts::{AccountError, find_account};
 use crate::world::forge::{ForgeError, Gitea};
 use std::fmt;
 
-/// Why an alert does not reach whom it should; one diagnosis for all who tell it.
+/// Why an alert does not reach its target; passes and `doctor` report the same diagnosis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AlertTargetError {
-    /// `notify.issue` is not there. A comment on it is answered by 500, whatever the reason
-    /// (go-gitea/gitea `routers/api/v1/repo/issue_comment.go`), so the issue itself is asked for.
+    /// `notify.issue` does not exist. Gitea answers 500 to a comment on it, whatever the reason (go-gitea/gitea
+    /// `routers/api/v1/repo/issue_comment.go`), so the issue itself is requested.
     IssueMissing {
-        /// As configured.
+        /// The configured issue.
         issue: IssueName,
     },
-    /// Nobody may comment in the repository of `notify.issue`.
+    /// The repository of `notify.issue` is archived, so comments are rejected.
     IssueArchived {
-        /// As configured.
+        /// The configured issue.
         issue: IssueName,
     },
-    /// The forge did not tell of `notify.issue`.
+    /// `notify.issue` could not be read.
     Issue {
-        /// As configured.
+        /// The configured issue.
         issue: IssueName,
-        /// Why not.
+        /// The cause.
         error: ForgeError,
     },
-    /// An account of `notify.mention` is not found.
+    /// An account of `notify.mention` was not found.
     Mention {
-        /// As configured.
+        /// The configured login.
         login: Login,
-        /// Why not.
+        /// The cause.
         error: AccountError,
     },
 }
@@ -46,7 +46,7 @@ impl fmt::Display for AlertTargetError {
 }
 
 impl AlertTargetError {
-    /// What it is about: the issue, or the account.
+    /// The target: the issue, or the account.
     #[must_use]
     pub fn target(&self) -> String {
         match self {
@@ -62,10 +62,10 @@ impl AlertTargetError {
     pub fn found(&self) -> String {
         match self {
             Self::IssueMissing { issue } => {
-                format!("`notify.issue`: `{issue}` is not there, or the token may not see it")
+                format!("`notify.issue`: `{issue}` does not exist, or the token may not read it")
             }
             Self::IssueArchived { issue } => {
-                format!("`notify.issue`: `{}` is archived, and takes no comment", issue.repository)
+                format!("`notify.issue`: `{}` is archived and accepts no comments", issue.repository)
             }
             Self::Issue { issue, error } => format!("`notify.issue`: `{issue}`: {}", error.found()),
             Self::Mention { login: _, error } => format!("`notify.mention`: {}", error.found()),
@@ -76,14 +76,16 @@ impl AlertTargetError {
     #[must_use]
     pub fn next(&self) -> String {
         match self {
-            Self::IssueMissing { .. } => "open one for alerts, and set its name, such as `owner/name#12`".to_owned(),
-            Self::IssueArchived { .. } => "un-archive it, or name an issue elsewhere".to_owned(),
+            Self::IssueMissing { .. } => {
+                "open an issue for alerts and set its name, for example `owner/name#12`".to_owned()
+            }
+            Self::IssueArchived { .. } => "unarchive it, or name an issue in another repository".to_owned(),
             Self::Issue { error, .. } => error.next(),
             Self::Mention { error, .. } => error.next(),
         }
     }
 
-    /// The fixed word by which `doctor` tells it.
+    /// The code in `doctor`'s report.
     #[must_use]
     pub fn fault(&self) -> &'static str {
         match self {
@@ -92,7 +94,7 @@ impl AlertTargetError {
         }
     }
 
-    /// The fixed word by which passes tell it.
+    /// The stable name in reports of passes.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -103,7 +105,7 @@ impl AlertTargetError {
         }
     }
 
-    /// Whether only the forge's answer is missing, which the next one may give.
+    /// Whether the cause is a failed request, which the next pass may answer.
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
@@ -116,7 +118,7 @@ impl AlertTargetError {
         }
     }
 
-    /// Whether alerts for many find no place, so that each mission has to speak on its own issue meanwhile.
+    /// Whether grouped alerts have no target, so that each mission alerts on its own issue.
     #[must_use]
     pub fn is_about_the_issue(&self) -> bool {
         match self {
@@ -126,7 +128,7 @@ impl AlertTargetError {
     }
 }
 
-/// Everything that keeps alerts from whom they should reach; nothing where none are wanted. Writes nothing.
+/// Returns every obstacle between alerts and their targets; empty if alerts are not configured. Read-only.
 pub async fn check_alert_targets(
     gitea: &Gitea,
     notify: &Notify,
@@ -147,7 +149,7 @@ pub async fn check_alert_targets(
     errors
 }
 
-/// What keeps comments from `notify.issue`, as far as reading tells.
+/// Checks, by reading only, whether `notify.issue` accepts comments.
 pub async fn check_alert_issue(gitea: &Gitea, issue: &IssueName) -> Option<AlertTargetError> {
     let found = gitea.issues(&issue.repository).get(issue.number).send().await;
     let repository = match found {

@@ -1,4 +1,4 @@
-//! Reads answers in JSON while they arrive, so that no more of them is held than is needed.
+//! Parses JSON responses while they arrive, keeping no more of them in memory than needed.
 
 use crate::mission::proposal::BODY_BYTES_MAX;
 use crate::mission::time::Timestamp;
@@ -7,24 +7,23 @@ use crate::world::forge::shortener::{Boundary, Shortener};
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
 
-/// The most bytes of one string that are kept: one more than the body of a proposal may have, by which one can tell that it
-/// was cut.
+/// The most bytes that are kept of one string: one more than a proposal's body may have, so that a cut is detectable.
 const STRING_BYTES_MAX: usize = BODY_BYTES_MAX + 1;
 
-/// The most bytes that are kept of an answer, or of one item of a list.
+/// The most bytes that are kept of a response, or of one item of a list.
 const KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// The same of an answer of which nothing may be missing.
+/// The same limit for a response that must not be shortened.
 const UNCUT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// The most bytes of a refusal that are read: its words, and perhaps a proxy's page around them.
-const REFUSAL_BYTES_MAX: usize = 64 * 1024;
+/// The most bytes that are read of an error response, which may be a proxy's page.
+const ERROR_BYTES_MAX: usize = 64 * 1024;
 
-/// A success, and what was made of its body.
+/// A successful response with its parsed body.
 #[derive(Debug)]
 pub(super) struct Answer<S> {
     pub(super) tried: String,
-    /// What to do if it turns out to be none of a Gitea's.
+    /// What to do if the response is not from Gitea.
     pub(super) next: String,
     pub(super) is_json: bool,
     pub(super) total: Option<u64>,
@@ -32,31 +31,31 @@ pub(super) struct Answer<S> {
     pub(super) body: S,
 }
 
-/// Takes the body of an answer as it arrives.
+/// Consumes the body of a response as it arrives.
 pub(super) trait Body: Send {
-    /// Takes the next bytes.
+    /// Consumes the next bytes.
     fn take(&mut self, bytes: &[u8]) -> Result<(), Full>;
 }
 
-/// More would have to be held than may be.
+/// The body exceeds a memory limit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Full {
-    /// The most bytes that are held.
+    /// The limit in bytes.
     pub(super) limit: usize,
 }
 
-/// The words of a refusal.
+/// The body of an error response.
 #[derive(Default)]
-pub(super) struct Words(pub(super) Vec<u8>);
+pub(super) struct ErrorBody(pub(super) Vec<u8>);
 
-impl Body for Words {
+impl Body for ErrorBody {
     fn take(&mut self, bytes: &[u8]) -> Result<(), Full> {
         self.0.extend_from_slice(bytes);
-        if self.0.len() > REFUSAL_BYTES_MAX { Err(Full { limit: REFUSAL_BYTES_MAX }) } else { Ok(()) }
+        if self.0.len() > ERROR_BYTES_MAX { Err(Full { limit: ERROR_BYTES_MAX }) } else { Ok(()) }
     }
 }
 
-/// An answer that is read when all of it is there.
+/// A response that is parsed once it is complete.
 #[derive(Debug)]
 pub(super) struct Whole {
     json: Shortener,
@@ -85,18 +84,18 @@ fn check(json: &Shortener, limit: usize) -> Result<(), Full> {
     if json.kept().len() > limit { Err(Full { limit }) } else { Ok(()) }
 }
 
-/// A list, each item of which is read when it is there.
+/// A list whose items are parsed as they arrive.
 #[derive(Debug)]
 pub(super) struct Items<'a, T, U, F> {
     json: Shortener,
     keep: &'a F,
     kept: Vec<U>,
     count: u64,
-    /// Whether an item has to follow, after a comma.
+    /// Whether an item must follow, after a comma.
     is_item_due: bool,
     /// Whether the list has ended.
     has_ended: bool,
-    /// The first thing that is wrong with it.
+    /// The first error in the list.
     problem: Option<String>,
     item: PhantomData<fn() -> T>,
 }
@@ -108,7 +107,8 @@ impl<'a, T: DeserializeOwned, U, F: Fn(T) -> Option<U>> Items<'a, T, U, F> {
         Self { json, keep, kept, count: 0, is_item_due, has_ended, problem, item: PhantomData }
     }
 
-    /// What was kept, and how many items there were; or what is wrong with the list. An empty one may come as `null`.
+    /// Returns the kept items and the number of all items, or what is wrong with the list. Gitea may send an empty list
+    /// as `null`.
     pub(super) fn end(mut self) -> Result<(Vec<U>, u64), String> {
         if self.problem.is_none() && !self.has_ended {
             let rest = self.json.kept();
@@ -116,7 +116,7 @@ impl<'a, T: DeserializeOwned, U, F: Fn(T) -> Option<U>> Items<'a, T, U, F> {
             let read: Result<Option<Vec<T>>, String> = if is_open { Err(CUT_OFF.to_owned()) } else { parse(rest) };
             self.problem = read.err();
         } else if !self.json.kept().trim_ascii().is_empty() {
-            self.problem.get_or_insert_with(|| "something follows its end".to_owned());
+            self.problem.get_or_insert_with(|| "there is data after its end".to_owned());
         }
         self.problem.map_or(Ok((self.kept, self.count)), Err)
     }
@@ -136,7 +136,7 @@ impl<'a, T: DeserializeOwned, U, F: Fn(T) -> Option<U>> Items<'a, T, U, F> {
     }
 }
 
-/// What is wrong with an answer that ends in the middle.
+/// The problem of a truncated response.
 const CUT_OFF: &str = "it ends in the middle of the list";
 
 impl<T: DeserializeOwned, U: Send, F: Fn(T) -> Option<U> + Sync> Body for Items<'_, T, U, F> {
@@ -162,7 +162,7 @@ impl<T: DeserializeOwned, U: Send, F: Fn(T) -> Option<U> + Sync> Body for Items<
     }
 }
 
-/// Reads a whole answer.
+/// Parses a complete response.
 pub(super) fn decode<T: DeserializeOwned>(answer: &Answer<Whole>) -> Result<T, ForgeError> {
     let read = if answer.is_json { parse(answer.body.json.kept()) } else { Err("it is not JSON".to_owned()) };
     read.map_err(|problem| {
@@ -171,7 +171,7 @@ pub(super) fn decode<T: DeserializeOwned>(answer: &Answer<Whole>) -> Result<T, F
     })
 }
 
-/// Reads one value, and says where it is not what it should be.
+/// Parses one value; an error names its path.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(&mut json).map_err(|error| {

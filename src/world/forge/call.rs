@@ -1,4 +1,4 @@
-//! One call to the forge, described first and sent last.
+//! One API call: built first, sent last.
 
 use crate::mission::time::Timestamp;
 use crate::world::forge::answer::{Answer, Items, Whole, decode};
@@ -12,13 +12,13 @@ use std::fmt::Display;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// A call whose answer is a `T`.
+/// A call whose response is a `T`.
 #[derive(Debug)]
 #[must_use = "nothing is asked before `send`"]
 pub struct Call<T> {
     connection: Arc<Connection>,
     request: Request,
-    /// Whether a long string may be cut.
+    /// Whether long strings may be cut.
     is_cut: bool,
     answer: PhantomData<fn() -> T>,
 }
@@ -26,13 +26,13 @@ pub struct Call<T> {
 /// One page of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
-    /// What is kept of it.
+    /// The kept items.
     pub items: Vec<T>,
-    /// How many there are on it, those that are not kept among them.
+    /// The number of items on the page, including those not kept.
     pub count: u64,
-    /// How many there are on all pages, where the forge says so.
+    /// The number of items on all pages, if Gitea reports it.
     pub total: Option<u64>,
-    /// What the forge's clock said when it answered.
+    /// The time of the response by the server's clock.
     pub date: Option<Timestamp>,
 }
 
@@ -48,7 +48,7 @@ impl<T> Call<T> {
         Self::new(connection, Method::GET, path)
     }
 
-    /// A POST creates, and is never repeated blindly, unless [`Call::repeatable`] says otherwise.
+    /// A POST creates, so it is not retried blindly unless [`Call::repeatable`] allows it.
     pub(super) fn post(connection: &Arc<Connection>, path: &[&str], body: &impl Serialize) -> Self {
         Self::new(connection, Method::POST, path).body(body)
     }
@@ -75,13 +75,13 @@ impl<T> Call<T> {
         self
     }
 
-    /// Doing it twice is like doing it once.
+    /// Marks the call as idempotent.
     pub(super) fn repeatable(mut self) -> Self {
         self.request.is_repeatable = true;
         self
     }
 
-    /// Nothing of the answer may be missing.
+    /// Forbids cutting long strings.
     pub(super) fn uncut(mut self) -> Self {
         self.is_cut = false;
         self
@@ -93,18 +93,18 @@ impl<T> Call<T> {
 }
 
 impl<T: DeserializeOwned> Call<T> {
-    /// Sends the call and reads its answer.
+    /// Sends the call and parses the response.
     pub async fn send(self) -> Result<T, ForgeError> {
         decode(&self.answer().await?)
     }
 
-    /// Sends the call and reads its answer; none where the forge succeeded and had nothing to say.
+    /// Sends the call and parses the response; none if the response is successful and empty.
     pub async fn send_if_any(self) -> Result<Option<T>, ForgeError> {
         let answer = self.answer().await?;
         if answer.body.is_empty() { Ok(None) } else { decode(&answer).map(Some) }
     }
 
-    /// Sends the call and reads its answer, with what the forge's clock said.
+    /// Sends the call and parses the response, with the time by the server's clock.
     pub async fn send_dated(self) -> Result<(T, Option<Timestamp>), ForgeError> {
         let answer = self.answer().await?;
         Ok((decode(&answer)?, answer.date))
@@ -112,12 +112,12 @@ impl<T: DeserializeOwned> Call<T> {
 }
 
 impl<T: DeserializeOwned + Send> Call<Vec<T>> {
-    /// Sends the call and reads its answer with the number of items on all pages.
+    /// Sends the call and parses the response, with the number of items on all pages.
     pub async fn send_page(self) -> Result<Page<T>, ForgeError> {
         self.sift(&Some).await
     }
 
-    /// The same, but keeps of each item only what `keep` makes of it, as soon as it has arrived.
+    /// The same, but each item is reduced by `keep` as soon as it has arrived.
     pub(super) async fn sift<U: Send>(self, keep: &(impl Fn(T) -> Option<U> + Sync)) -> Result<Page<U>, ForgeError> {
         let Answer { tried, next, is_json, total, date, body } =
             self.connection.send(&self.request, &|| Items::new(keep)).await?;
@@ -128,7 +128,7 @@ impl<T: DeserializeOwned + Send> Call<Vec<T>> {
 }
 
 impl Call<()> {
-    /// Sends the call; only whether it succeeded matters.
+    /// Sends the call; only its success matters.
     pub async fn done(self) -> Result<(), ForgeError> {
         self.answer().await.map(|_| ())
     }

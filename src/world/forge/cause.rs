@@ -1,4 +1,4 @@
-//! Why the forge cannot be reached: told from the types of what went wrong, never from its words.
+//! Classifies why Gitea is unreachable, by the types of errors and never by their messages.
 
 use crate::mission::identity::ForgeUrl;
 use crate::mission::time::Timestamp;
@@ -10,41 +10,41 @@ use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 
-/// Why no answer came.
+/// Why a request got no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UnreachableCause {
-    /// The host name has no address.
+    /// The host name does not resolve.
     Unresolved,
-    /// Nothing listens there.
+    /// The connection was refused.
     Refused,
-    /// The connection was not there in time.
+    /// The connection was not established in time.
     Silent,
-    /// TLS was begun with something that speaks none.
+    /// The port does not speak TLS.
     NoTls,
-    /// Something that speaks nothing but TLS was addressed without it.
+    /// The port speaks only TLS and was addressed without it.
     OnlyTls,
-    /// What answers does not speak HTTP.
+    /// The server does not speak HTTP.
     NoHttp,
-    /// The certificate is signed by a CA that this host does not trust.
+    /// This host does not trust the CA of the certificate.
     UnknownCa,
-    /// The certificate is not valid at this time, by the clock of this host.
+    /// The certificate is expired or not yet valid by this host's clock.
     Expired,
     /// The certificate is for other names.
     WrongName,
-    /// TLS failed in another way.
+    /// Another TLS failure.
     Tls,
-    /// The connection failed in another way, or broke.
+    /// Another connection failure, or a broken connection.
     Broken,
 }
 
 impl UnreachableCause {
-    /// What the innermost error says by its type that is any of ours.
+    /// Classifies by the innermost error of a known type.
     pub(super) fn of(error: &reqwest::Error) -> Self {
         let told = causes(error).find_map(classify);
         told.unwrap_or(if error.is_timeout() { Self::Silent } else { Self::Broken })
     }
 
-    /// The fixed word by which `doctor` tells it.
+    /// The code in `doctor`'s report.
     #[must_use]
     pub fn fault(self) -> &'static str {
         match self {
@@ -68,13 +68,13 @@ impl UnreachableCause {
         let certificates = format!("`openssl s_client -showcerts -connect {host}:{port}`");
         let ask = ask(forge);
         match self {
-            Self::Unresolved => format!("`getent hosts {host}`, and set `forge.url` right"),
-            Self::Refused => format!("check that it runs, and `forge.url`; {ask} shows whether its port is open"),
-            Self::Silent => format!("{ask} shows whether it is stuck, or a firewall swallows us"),
+            Self::Unresolved => format!("check `getent hosts {host}`, and correct `forge.url`"),
+            Self::Refused => format!("check that Gitea runs, and `forge.url`; {ask} shows whether its port is open"),
+            Self::Silent => format!("{ask} shows whether Gitea hangs, or a firewall drops the connection"),
             Self::NoTls => format!("there is no TLS on port {port}; set `forge.url` to `http:`, or another port"),
-            Self::OnlyTls => format!("TLS is spoken on port {port}; set `forge.url` to `https:`, or another port"),
+            Self::OnlyTls => format!("port {port} expects TLS; set `forge.url` to `https:`, or another port"),
             Self::NoHttp if url.scheme() == "http" => {
-                format!("where TLS is spoken on port {port}, set `forge.url` to `https:`; else another port")
+                format!("if port {port} expects TLS, set `forge.url` to `https:`; otherwise set another port")
             }
             Self::NoHttp => format!("set `forge.url` to where Gitea listens: {ask} should print a version"),
             Self::UnknownCa => {
@@ -83,15 +83,15 @@ impl UnreachableCause {
             }
             Self::Expired => format!("{certificates} shows its dates; renew it, or set this host's clock"),
             Self::WrongName => format!("{certificates} shows its names; use one of them in `forge.url`"),
-            Self::Tls => format!("{certificates} shows what is spoken there"),
+            Self::Tls => format!("{certificates} shows what answers there"),
             Self::Broken => {
-                format!("check that it runs, and `forge.url`; {ask} shows whether something in between is in the way")
+                format!("check that Gitea runs, and `forge.url`; {ask} shows whether a proxy or a firewall interferes")
             }
         }
     }
 }
 
-/// The command that shows what answers.
+/// The command that shows what answers at the address.
 pub(super) fn ask(forge: &ForgeUrl) -> String {
     format!("`curl -sS {forge}/api/v1/version`")
 }
@@ -131,7 +131,7 @@ fn of_tls(error: &rustls::Error) -> UnreachableCause {
     }
 }
 
-/// An error and everything below it. An `io::Error` passes over what it holds, which is what is looked for.
+/// The error and its causes. `source()` of an `io::Error` skips the error that it wraps, which is the one needed.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     let below = |error: &&'a (dyn Error + 'static)| below(*error);
     std::iter::successors(Some(error), below)
@@ -144,7 +144,7 @@ fn below<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stati
     }
 }
 
-/// What happened, in the words of all errors. The one about a certificate's dates would count the seconds since.
+/// The message of all causes, without the seconds since expiry, which would change each time.
 pub(super) fn detail(error: &reqwest::Error) -> String {
     let dated = causes(error).find_map(|error| {
         let rustls::Error::InvalidCertificate(flaw) = error.downcast_ref()? else { return None };
@@ -155,26 +155,26 @@ pub(super) fn detail(error: &reqwest::Error) -> String {
 }
 
 fn dates(flaw: &CertificateError) -> Option<String> {
-    let spoken = |time: UnixTime| {
+    let formatted = |time: UnixTime| {
         let seconds = i64::try_from(time.as_secs()).ok()?;
         Some(Timestamp::from(DateTime::from_timestamp(seconds, 0)?).formatted())
     };
     if let CertificateError::ExpiredContext { not_after, .. } = flaw {
-        Some(format!("its certificate has expired at {}", spoken(*not_after)?))
+        Some(format!("its certificate has expired at {}", formatted(*not_after)?))
     } else if let CertificateError::NotValidYetContext { not_before, .. } = flaw {
-        Some(format!("its certificate is valid only from {}", spoken(*not_before)?))
+        Some(format!("its certificate is valid only from {}", formatted(*not_before)?))
     } else {
         None
     }
 }
 
-/// An error with all its causes: the useful one, such as an unknown CA, is the innermost.
+/// The error with all its causes: the useful one, for example an unknown CA, is the innermost.
 pub(in crate::world) fn chain(error: &dyn Error) -> String {
     let mut text = String::new();
     let mut next = Some(error);
     while let Some(error) = next {
         let part = error.to_string();
-        // Every layer likes to repeat the one below.
+        // Many layers repeat the message of their cause.
         if !text.contains(&part) {
             let joint = if text.is_empty() { "" } else { ": " };
             text = format!("{text}{joint}{part}");
@@ -184,19 +184,19 @@ pub(in crate::world) fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// A host name without an address. The C library says so in words only, and this keeps it apart from all else.
+/// A host name without an address. The C library reports this only as text; this type tells it apart.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 struct Unresolved(io::Error);
 
-/// Asks the host's own resolver, and gives its failure a type.
+/// Resolves names with the host's resolver and gives its failures a type.
 #[derive(Debug)]
 pub(super) struct HostResolver;
 
 impl Resolve for HostResolver {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
-            // The port is the address's own, whatever stands here.
+            // The caller replaces the port.
             let found = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(Unresolved)?;
             let found: Vec<SocketAddr> = found.collect();
             Ok(Box::new(found.into_iter()) as Addrs)

@@ -1,13 +1,13 @@
-//! One origin, one token, bounded in every direction: how requests are sent, counted, repeated and given up.
+//! Sends requests to one origin with one token: limits, counters, retries and a circuit breaker.
 
 use crate::mission::identity::ForgeUrl;
 use crate::mission::time::Timestamp;
 use crate::world::clock;
 use crate::world::forge::Gitea;
-use crate::world::forge::answer::{Answer, Body, Full, Words};
+use crate::world::forge::answer::{Answer, Body, ErrorBody, Full};
 use crate::world::forge::cause::{HostResolver, UnreachableCause, chain, detail};
 use crate::world::forge::error::ForgeError;
-use crate::world::forge::refusal::{SentRequest, header, no_gitea, refusal};
+use crate::world::forge::error_response::{SentRequest, classify, header, not_gitea_hint};
 use crate::world::forge::traffic::{Counters, Traffic};
 use crate::world::random;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue};
@@ -20,27 +20,27 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use url::Url;
 
-/// The most bytes of one answer that are read.
+/// The most bytes of one response that are read.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// After so many failed calls in a row no further one is made; the next pass begins afresh.
+/// After this many consecutive failures no request is sent until the next pass.
 const FAILURES_MAX: u32 = 8;
 
-/// The longest that `Retry-After` can make us wait; what asks for more is left to the next pass.
+/// The longest `Retry-After` that is honoured; a longer one is left to the next pass.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(30);
 
-/// An access token. It is sent in a header and shown nowhere.
+/// An access token. It is sent in a header and never printed.
 #[derive(Clone, derive_more::Debug)]
 #[debug("Token(…)")]
 pub struct Token(HeaderValue);
 
-/// The token is empty, or could not be sent in a header.
+/// The token is empty, or not valid in a header.
 #[derive(Debug, thiserror::Error)]
 #[error("the token is empty or holds characters that no token has")]
 pub struct BadToken;
 
 impl Token {
-    /// Takes a token as it stands in a file or a variable; blanks around it are no part of it.
+    /// Parses a token from a file or a variable; surrounding whitespace is removed.
     pub fn parse(text: &str) -> Result<Self, BadToken> {
         let text = text.trim();
         let is_token = !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic());
@@ -50,24 +50,24 @@ impl Token {
         Ok(Self(header))
     }
 
-    /// The token itself, for git, which sends it in another header.
+    /// The plain token, for git, which sends it in another header.
     pub(in crate::world) fn plain(&self) -> &str {
         self.0.to_str().ok().and_then(|header| header.strip_prefix("token ")).unwrap_or_default()
     }
 }
 
-/// How long to wait and how often to try.
+/// Timeouts and retries.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// For a connection.
+    /// Timeout of a connection attempt.
     pub connect: Duration,
-    /// For the next bytes.
+    /// Timeout between two reads.
     pub read: Duration,
-    /// For one try as a whole.
+    /// Timeout of one attempt as a whole.
     pub total: Duration,
-    /// Tries of one call, the first included.
+    /// Attempts per call, including the first.
     pub tries: u32,
-    /// Before the second try; doubles with each, and is spread by jitter.
+    /// Delay before the second attempt; doubles with each, with jitter.
     pub first_delay: Duration,
 }
 
@@ -88,28 +88,28 @@ impl Default for Patience {
 pub struct Requests {
     /// Reads.
     pub get: u64,
-    /// Creates, and labels put on issues.
+    /// Creations, and labels added to issues.
     pub post: u64,
     /// Edits.
     pub patch: u64,
-    /// Whole lists of labels.
+    /// Replacements of label lists.
     pub put: u64,
-    /// Removals.
+    /// Deletions.
     pub delete: u64,
-    /// The writes among them that the forge accepted.
+    /// The writes that Gitea accepted.
     #[serde(skip)]
     pub accepted: u64,
 }
 
 impl Requests {
-    /// The writes that the forge refused, or that got no answer.
+    /// The writes that Gitea rejected or did not answer.
     #[must_use]
     pub fn failed(&self) -> u64 {
         (self.post + self.patch + self.put + self.delete).saturating_sub(self.accepted)
     }
 }
 
-/// Describes a connection.
+/// Configures a connection.
 #[derive(Debug)]
 pub struct Builder {
     url: ForgeUrl,
@@ -122,12 +122,12 @@ pub struct Builder {
 /// The connection cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// The file with the private CA holds no certificate.
+    /// The configured CA file holds no certificate.
     #[error("the CA file holds no PEM certificate: {0}")]
     Ca(String),
     /// TLS could not be set up.
     #[error(
-        "the HTTP client cannot be set up: {0}; where no CAs are found, install `ca-certificates` or set `forge.ca_file`"
+        "the HTTP client cannot be set up: {0}; if no CAs are found, install `ca-certificates` or set `forge.ca_file`"
     )]
     Client(String),
 }
@@ -137,21 +137,21 @@ impl Builder {
         Self { url, token, ca_pem: None, requests_in_flight: 4, patience: Patience::default() }
     }
 
-    /// Also trusts the certificates of this PEM text.
+    /// Also trusts the certificates in this PEM text.
     #[must_use]
     pub fn ca_pem(mut self, pem: Option<Vec<u8>>) -> Self {
         self.ca_pem = pem;
         self
     }
 
-    /// The most requests under way at once; pages of a listing count too.
+    /// The most concurrent requests, including those for pages of a listing.
     #[must_use]
     pub fn requests_in_flight(mut self, most: usize) -> Self {
         self.requests_in_flight = most.max(1);
         self
     }
 
-    /// Other waits than the usual ones.
+    /// Replaces the default timeouts and retries.
     #[must_use]
     pub fn patience(mut self, patience: Patience) -> Self {
         self.patience = patience;
@@ -186,7 +186,7 @@ impl Builder {
             client,
             token: RwLock::new(self.token),
             base: self.url,
-            places: Semaphore::new(self.requests_in_flight),
+            permits: Semaphore::new(self.requests_in_flight),
             patience: self.patience,
             failures: AtomicU32::new(0),
             counters: Counters::default(),
@@ -195,12 +195,12 @@ impl Builder {
     }
 }
 
-/// Every client of ours uses the same TLS; another user of the library may have installed a provider, and either serves.
+/// All clients share one TLS provider; if the embedding program has installed one, that one serves.
 pub(in crate::world) fn install_tls() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// What stays on this host needs no proxy, and without TLS no CAs either: there may be none.
+/// Loopback needs no proxy, and plain HTTP no CA certificates, which may be missing.
 pub(in crate::world) fn as_needed_for(url: &Url, client: ClientBuilder) -> ClientBuilder {
     match (is_loopback(url), url.scheme()) {
         (true, "http") => client.no_proxy().tls_certs_only([]),
@@ -209,7 +209,7 @@ pub(in crate::world) fn as_needed_for(url: &Url, client: ClientBuilder) -> Clien
     }
 }
 
-/// Whether an address leads back to this host, where no proxy can be in between.
+/// Whether the address is a loopback address.
 fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
@@ -226,7 +226,7 @@ pub(super) struct Request {
     pub(super) path: Vec<String>,
     pub(super) query: Vec<(&'static str, String)>,
     pub(super) body: Option<Value>,
-    /// Whether doing it twice is like doing it once.
+    /// Whether the request is idempotent.
     pub(super) is_repeatable: bool,
 }
 
@@ -235,11 +235,11 @@ pub(super) struct Connection {
     client: Client,
     token: RwLock<Token>,
     base: ForgeUrl,
-    places: Semaphore,
+    permits: Semaphore,
     patience: Patience,
     failures: AtomicU32,
     counters: Counters,
-    /// By how many seconds this host's clock was ahead of the forge's last time; [`i64::MIN`] before the first answer.
+    /// Seconds that this host's clock was ahead of the server's at the last response; [`i64::MIN`] before the first.
     clock_offset: AtomicI64,
 }
 
@@ -275,7 +275,7 @@ impl Connection {
         self.token.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Forgets how often it failed, and takes another token from now on if there is one.
+    /// Resets the failure counter, and replaces the token if one is given.
     pub(super) fn begin_anew(&self, token: Option<Token>) {
         self.failures.store(0, Ordering::Relaxed);
         if let Some(token) = token {
@@ -283,11 +283,11 @@ impl Connection {
         }
     }
 
-    /// Sends a request, again where that can help and does no harm. Each try begins a body of its own.
+    /// Sends a request and retries it where that is useful and safe. Each attempt starts a new body.
     pub(super) async fn send<S: Body>(
         &self,
         request: &Request,
-        begin: &(impl Fn() -> S + Sync),
+        new_body: &(impl Fn() -> S + Sync),
     ) -> Result<Answer<S>, ForgeError> {
         let url = self.url(request);
         let tried = format!("{} {}", request.method, url.path());
@@ -297,9 +297,9 @@ impl Connection {
         }
         let mut delay = self.patience.first_delay;
         for _ in 1..self.patience.tries {
-            match self.try_once(request, &url, begin).await {
+            match self.try_once(request, &url, new_body).await {
                 Err(error) if may_try_again(request, &error) => {
-                    tracing::debug!(%error, "asking again");
+                    tracing::debug!(%error, "retrying");
                     let jitter = delay.mul_f64(0.5 + random::fraction() / 2.0);
                     clock::sleep(error.retry_after().unwrap_or(jitter)).await;
                     delay *= 2;
@@ -307,7 +307,7 @@ impl Connection {
                 decided => return self.note(decided),
             }
         }
-        self.note(self.try_once(request, &url, begin).await)
+        self.note(self.try_once(request, &url, new_body).await)
     }
 
     fn note<S>(&self, outcome: Result<Answer<S>, ForgeError>) -> Result<Answer<S>, ForgeError> {
@@ -324,11 +324,11 @@ impl Connection {
         &self,
         request: &Request,
         url: &Url,
-        begin: &(impl Fn() -> S + Sync),
+        new_body: &(impl Fn() -> S + Sync),
     ) -> Result<Answer<S>, ForgeError> {
         let tried = &format!("{} {}", request.method, url.path());
-        let place = self.places.acquire().await;
-        let _place = place.expect("the semaphore is never closed");
+        let permit = self.permits.acquire().await;
+        let _permit = permit.expect("the semaphore is never closed");
         let token = self.token.read().unwrap_or_else(PoisonError::into_inner).0.clone();
         let mut builder = self.client.request(request.method.clone(), url.clone()).header(AUTHORIZATION, token);
         if let Some(body) = &request.body {
@@ -344,17 +344,17 @@ impl Connection {
             self.clock_offset.store(clock::now().after(date).num_seconds(), Ordering::Relaxed);
         }
         if status.is_success() {
-            let mut body = begin();
+            let mut body = new_body();
             self.read(response, &mut body, tried).await?;
             let total = header(&headers, "x-total-count").and_then(|total| total.parse().ok());
             let is_json = header(&headers, CONTENT_TYPE.as_str()).is_some_and(|kind| kind.contains("json"));
-            return Ok(Answer { tried: tried.clone(), next: no_gitea(&self.base), is_json, total, date, body });
+            return Ok(Answer { tried: tried.clone(), next: not_gitea_hint(&self.base), is_json, total, date, body });
         }
-        let mut words = Words::default();
-        // What went wrong with the words of a refusal does not matter.
-        let read = self.read(response, &mut words, tried).await;
-        let words = read.map(|()| words.0).unwrap_or_default();
-        Err(refusal(SentRequest { tried, url, forge: &self.base }, status, &headers, &words))
+        let mut error_body = ErrorBody::default();
+        // An error while reading the error's body does not matter.
+        let read = self.read(response, &mut error_body, tried).await;
+        let error_body = read.map(|()| error_body.0).unwrap_or_default();
+        Err(classify(SentRequest { tried, url, forge: &self.base }, status, &headers, &error_body))
     }
 
     async fn read(&self, mut response: Response, body: &mut impl Body, tried: &str) -> Result<(), ForgeError> {
@@ -393,7 +393,7 @@ fn failed(tried: &str, forge: &ForgeUrl, error: &reqwest::Error) -> ForgeError {
     if error.is_timeout() && !error.is_connect() {
         return ForgeError::TimedOut {
             tried,
-            next: format!("the next pass asks again; {}", UnreachableCause::Silent.next(forge)),
+            next: format!("the next pass retries; {}", UnreachableCause::Silent.next(forge)),
         };
     }
     let (cause, detail) = (UnreachableCause::of(error), detail(error));

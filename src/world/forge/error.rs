@@ -1,128 +1,128 @@
-//! What can go wrong between us and the forge, told apart by what to do next.
+//! Errors of Gitea calls, classified by what to do next.
 
 use crate::mission::failure::FailureScope;
 use crate::world::forge::cause::UnreachableCause;
 use std::fmt;
 use std::time::Duration;
 
-/// A call that did not succeed. `tried` is the method and path; no variant ever holds the token.
+/// A failed call. `tried` is the method and path; no variant holds the token.
 ///
-/// What it says is one diagnosis, for a pass, for the daemon and for `doctor` alike: [`ForgeError::found`] says what was
-/// tried and what happened, [`ForgeError::next`] what to do.
+/// Passes, the daemon and `doctor` report the same diagnosis: [`ForgeError::found`] says what was tried and what
+/// happened, [`ForgeError::next`] what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ForgeError {
-    /// No connection, or one that broke.
+    /// No connection, or a broken one.
     Unreachable {
-        /// What was asked.
+        /// The method and path.
         tried: String,
-        /// Why, by its type.
+        /// The classified cause.
         cause: UnreachableCause,
-        /// The whole chain of causes, in their own words.
+        /// The messages of the whole chain of causes.
         detail: String,
         /// What to do.
         next: String,
-        /// Whether the request may have arrived, so that its work may be done.
+        /// Whether the request may have been processed.
         may_have_happened: bool,
     },
-    /// No answer in time.
+    /// No response in time.
     TimedOut {
-        /// What was asked.
+        /// The method and path.
         tried: String,
         /// What to do.
         next: String,
     },
-    /// The forge is there, but cannot serve us now: 429 and 5xx.
+    /// Gitea cannot serve the request now: 429 and 5xx.
     Unavailable {
-        /// What was asked.
+        /// The method and path.
         tried: String,
-        /// The status.
+        /// The HTTP status.
         status: u16,
-        /// What the forge said.
+        /// The message in the response.
         message: String,
-        /// How long it asks us to wait.
+        /// The delay that `Retry-After` asks for.
         retry_after: Option<Duration>,
     },
     /// 401: the token is wrong, revoked or expired.
     Unauthorized {
-        /// What was asked.
+        /// The method and path.
         tried: String,
-        /// What the forge said.
+        /// The message in the response.
         message: String,
-        /// Where tokens are made.
+        /// The address where tokens are created.
         page: String,
     },
-    /// 403 for want of a scope.
+    /// 403: the token lacks a scope.
     MissingScope {
-        /// What was asked.
+        /// The method and path.
         tried: String,
-        /// What it would need.
+        /// The missing scope.
         required: String,
-        /// What the forge said.
+        /// The message in the response.
         message: String,
-        /// Where tokens are made.
+        /// The address where tokens are created.
         page: String,
     },
-    /// 403 for whatever the account of the token asks, which may not use the forge now: it may not sign in, has to change
-    /// its password, is not activated (go-gitea/gitea `routers/api/v1/api.go`).
+    /// 403 for every request: the account may not sign in, has to change its password, or is not activated
+    /// (go-gitea/gitea `routers/api/v1/api.go`).
     Barred {
-        /// What was asked.
+        /// The method and path.
         tried: String,
-        /// What the forge said.
+        /// The message in the response.
         message: String,
     },
-    /// 403 for any other reason; often without a word (go-gitea/gitea `routers/api/v1/repo/issue_comment.go`).
+    /// 403 for another reason, often without a message (go-gitea/gitea `routers/api/v1/repo/issue_comment.go`).
     Forbidden {
-        /// What was asked.
+        /// The method and path.
         tried: String,
-        /// What the forge said.
+        /// The message in the response.
         message: String,
     },
-    /// 404: not there, or not for us to see.
+    /// 404: missing, or not visible to the token.
     NotFound {
-        /// What was asked.
+        /// The method and path.
         tried: String,
-        /// What the forge said.
+        /// The message in the response.
         message: String,
     },
     /// A redirect, which is never followed.
     Moved {
-        /// What was asked.
+        /// The method and path.
         tried: String,
-        /// The status.
+        /// The HTTP status.
         status: u16,
-        /// Where to.
+        /// The `Location` of the redirect.
         location: String,
     },
-    /// Any other refusal: 400, 409, 412, 422, 423 …
+    /// Any other rejection: 400, 409, 412, 422, 423 …
     Refused {
-        /// What was asked.
+        /// The method and path.
         tried: String,
-        /// The status.
+        /// The HTTP status.
         status: u16,
-        /// What the forge said.
+        /// The message in the response.
         message: String,
     },
-    /// An answer that is not what a Gitea says.
+    /// A response that Gitea would not send.
     Protocol {
-        /// What was asked.
+        /// The method and path.
         tried: String,
-        /// What is wrong with it.
+        /// What is wrong with the response.
         problem: String,
         /// What to do.
         next: String,
     },
-    /// A body over the limit.
+    /// A body that exceeds the limit.
     TooLarge {
-        /// What was asked.
+        /// The method and path.
         tried: String,
-        /// The limit.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// Not asked at all, since the last calls all failed.
+    /// Not sent, because the last calls all failed.
     GivenUp {
-        /// What would have been asked.
+        /// The method and path.
         tried: String,
-        /// How many failed in a row.
+        /// The number of consecutive failures.
         failures: u32,
     },
 }
@@ -136,15 +136,15 @@ impl fmt::Display for ForgeError {
     }
 }
 
-/// What to do about a token that is refused.
+/// What to do about a rejected token.
 fn another_token(page: &str) -> String {
-    format!("give a token of the bot with the scopes `write:issue,read:repository,read:user`, made at {page}")
+    format!("use a token of the bot with the scopes `write:issue,read:repository,read:user`, created at {page}")
 }
 
 impl ForgeError {
-    /// An answer in JSON that holds something that no Gitea says.
+    /// A JSON response with content that Gitea would not send.
     pub(in crate::world) fn protocol(tried: String, problem: String) -> Self {
-        let next = "check `forge.url`, and that nothing in between changes answers".to_owned();
+        let next = "check `forge.url`, and that no proxy changes responses".to_owned();
         Self::Protocol { tried, problem, next }
     }
 
@@ -152,30 +152,32 @@ impl ForgeError {
     #[must_use]
     pub fn found(&self) -> String {
         match self {
-            Self::Unreachable { tried, detail, .. } => format!("`{tried}`: the forge cannot be reached: {detail}"),
-            Self::TimedOut { tried, .. } => format!("`{tried}`: the forge did not answer in time"),
+            Self::Unreachable { tried, detail, .. } => format!("`{tried}`: Gitea is unreachable: {detail}"),
+            Self::TimedOut { tried, .. } => format!("`{tried}`: Gitea did not answer in time"),
             Self::Unavailable { tried, status, message, .. } => {
-                format!("`{tried}`: the forge answered {status}{}", said(message))
+                format!("`{tried}`: Gitea answered {status}{}", after_colon(message))
             }
             Self::Unauthorized { tried, message, .. } => {
-                format!("`{tried}`: the forge does not accept the token (401{})", said(message))
+                format!("`{tried}`: Gitea rejects the token (401{})", after_colon(message))
             }
             Self::MissingScope { tried, required, message, .. } => {
-                format!("`{tried}`: the token lacks the scope `{required}` (403{})", said(message))
+                format!("`{tried}`: the token lacks the scope `{required}` (403{})", after_colon(message))
             }
             Self::Barred { tried, message } => {
-                format!("`{tried}`: the forge does not let the account of the token in (403{})", said(message))
+                format!("`{tried}`: Gitea denies access to the token's account (403{})", after_colon(message))
             }
-            Self::Forbidden { tried, message } => format!("`{tried}`: the forge forbids it (403{})", said(message)),
-            Self::NotFound { tried, message } => format!("`{tried}`: not found (404{})", said(message)),
+            Self::Forbidden { tried, message } => {
+                format!("`{tried}`: Gitea denies the request (403{})", after_colon(message))
+            }
+            Self::NotFound { tried, message } => format!("`{tried}`: not found (404{})", after_colon(message)),
             Self::Moved { tried, status, location } => format!("`{tried}`: moved to `{location}` ({status})"),
             Self::Refused { tried, status, message } => {
-                format!("`{tried}`: the forge refused ({status}{})", said(message))
+                format!("`{tried}`: Gitea rejected the request ({status}{})", after_colon(message))
             }
-            Self::Protocol { tried, problem, .. } => format!("`{tried}`: the answer is not a Gitea's: {problem}"),
-            Self::TooLarge { tried, limit } => format!("`{tried}`: the answer is larger than {limit} bytes"),
+            Self::Protocol { tried, problem, .. } => format!("`{tried}`: the response is not from Gitea: {problem}"),
+            Self::TooLarge { tried, limit } => format!("`{tried}`: the response is larger than {limit} bytes"),
             Self::GivenUp { tried, failures } => {
-                format!("`{tried}`: not asked, since the last {failures} calls failed")
+                format!("`{tried}`: not sent, because the last {failures} calls failed")
             }
         }
     }
@@ -185,28 +187,26 @@ impl ForgeError {
     pub fn next(&self) -> String {
         match self {
             Self::Unreachable { next, .. } | Self::TimedOut { next, .. } | Self::Protocol { next, .. } => next.clone(),
-            Self::Unavailable { .. } => {
-                "the next pass asks again; if it stays so, look into the forge's own log".to_owned()
-            }
+            Self::Unavailable { .. } => "the next pass retries; if the failure persists, check Gitea's log".to_owned(),
             Self::Unauthorized { page, .. } => format!("it is wrong, expired or revoked: {}", another_token(page)),
             Self::MissingScope { page, .. } => another_token(page),
             Self::Barred { .. } => {
-                "do what it says; an administrator of the forge finds the account's sign-in under User Accounts, and \
-                 `gitea admin user must-change-password --unset` ends the wait for another password"
+                "follow the message; a Gitea administrator finds the account's sign-in under User Accounts, and \
+                 `gitea admin user must-change-password --unset` clears a pending password change"
                     .to_owned()
             }
             Self::Forbidden { message, .. } | Self::Refused { message, .. } if message.is_empty() => {
-                "it gives no reason: see whether the bot may write there, and into the forge's own log".to_owned()
+                "Gitea gives no reason: check whether the bot may write there, and check Gitea's log".to_owned()
             }
-            Self::Forbidden { .. } | Self::Refused { .. } => "see to its reason on the forge".to_owned(),
-            Self::NotFound { .. } => "it is not there, or the token may not see it".to_owned(),
+            Self::Forbidden { .. } | Self::Refused { .. } => "resolve the reason in Gitea".to_owned(),
+            Self::NotFound { .. } => "it does not exist, or the token may not read it".to_owned(),
             Self::Moved { .. } => "use its new name".to_owned(),
-            Self::TooLarge { .. } => "no more is read at once".to_owned(),
-            Self::GivenUp { .. } => "the next pass asks again".to_owned(),
+            Self::TooLarge { .. } => "larger responses are not read".to_owned(),
+            Self::GivenUp { .. } => "the next pass retries".to_owned(),
         }
     }
 
-    /// The fixed word by which `doctor` tells it.
+    /// The code in `doctor`'s report.
     #[must_use]
     pub fn fault(&self) -> &'static str {
         match self {
@@ -225,7 +225,7 @@ impl ForgeError {
         }
     }
 
-    /// The fixed word for JSON, logs and metrics.
+    /// The stable name for JSON, logs and metrics.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -245,13 +245,13 @@ impl ForgeError {
         }
     }
 
-    /// Whether a person has to give another token before anything can help.
+    /// Whether only another token helps.
     #[must_use]
     pub fn is_about_the_token(&self) -> bool {
         matches!(self, Self::Unauthorized { .. } | Self::MissingScope { .. })
     }
 
-    /// Whether it stays so until a person does something: the same will be answered to the same question.
+    /// Whether manual action is required: retrying gives the same answer.
     #[must_use]
     pub fn needs_a_person(&self) -> bool {
         match self {
@@ -260,7 +260,7 @@ impl ForgeError {
             | Self::Unavailable { .. }
             | Self::Protocol { .. }
             | Self::GivenUp { .. } => false,
-            // A conflict with what somebody else does at the same moment.
+            // A conflict with a concurrent change.
             Self::Refused { status, .. } => !matches!(status, 409 | 412),
             Self::Unauthorized { .. }
             | Self::MissingScope { .. }
@@ -272,12 +272,12 @@ impl ForgeError {
         }
     }
 
-    /// Whose trouble it is where it came up in the turn of one mission.
+    /// Whom the failure affects when it occurs in the work on one mission.
     #[must_use]
     pub fn scope(&self) -> FailureScope {
         match self {
             Self::Unauthorized { .. } | Self::MissingScope { .. } | Self::Barred { .. } => FailureScope::Service,
-            // An archived repository (go-gitea/gitea `routers/api/v1/api.go`).
+            // The repository is archived (go-gitea/gitea `routers/api/v1/api.go`).
             Self::Refused { status: 423, .. } => FailureScope::Repository,
             Self::Refused { .. }
             | Self::Unreachable { .. }
@@ -292,7 +292,7 @@ impl ForgeError {
         }
     }
 
-    /// Whether asking again may help.
+    /// Whether a retry may help.
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
@@ -310,7 +310,7 @@ impl ForgeError {
         }
     }
 
-    /// Whether the work may have been done all the same, so that a create must be looked for before it is repeated.
+    /// Whether the request may have been processed, so that a create must be looked up before it is repeated.
     #[must_use]
     pub fn may_have_happened(&self) -> bool {
         match self {
@@ -328,7 +328,7 @@ impl ForgeError {
         }
     }
 
-    /// How long the forge asked us to wait.
+    /// The delay that the server asked for.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -349,7 +349,7 @@ impl ForgeError {
     }
 }
 
-/// What the forge said, where it said anything.
-fn said(message: &str) -> String {
+/// The message in the response, if any, after a colon.
+fn after_colon(message: &str) -> String {
     if message.is_empty() { String::new() } else { format!(": {message}") }
 }

@@ -1,4 +1,4 @@
-//! Holds what is listed, in bounded memory.
+//! Holds listed items in bounded memory.
 
 use crate::world::forge::models::{Comment, ForgeLabel, Issue, ListedComment, User};
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,28 +6,28 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The most issues that one listing reads.
 pub(super) const ISSUES_MAX: u64 = 100_000;
 
-/// The most comments that one listing of those that have changed reads.
+/// The most comments that one listing of changed comments reads.
 pub(super) const COMMENTS_MAX: u64 = 10_000;
 
-/// The most comments that are read of a repository to find ours on one issue.
+/// The most comments of a repository that are read to find ours on one issue.
 pub(super) const ISSUE_COMMENTS_MAX: u64 = 100_000;
 
-/// What stands on a page of a listing.
+/// An item of a paged listing.
 pub(super) trait Listed {
-    /// What it is called in words.
+    /// Its name in messages.
     const WHAT: &str;
-    /// The most that one listing reads.
+    /// The most items that one listing reads.
     const MAX: u64;
 
-    /// Unique on the forge; 0 for one that the forge could not load.
+    /// The id on the server; 0 for an item that Gitea could not load.
     fn id(&self) -> i64;
 
-    /// What it is called where it is listed; a comment by its id.
+    /// The number in messages; for a comment its id.
     fn number(&self) -> i64 {
         self.id()
     }
 
-    /// About how many bytes it takes up.
+    /// The approximate size in memory, in bytes.
     fn bytes(&self) -> usize;
 }
 
@@ -89,16 +89,16 @@ fn login_bytes(user: Option<&User>) -> usize {
     user.map_or(0, |user| user.login.len())
 }
 
-/// What is held of a listing, which never takes up more than it may: the largest go first.
+/// The items of a listing within a memory limit; the largest are dropped first.
 pub(super) struct Held<T> {
     bytes_max: usize,
     bytes: usize,
-    /// By id.
+    /// The kept items by id.
     pub(super) kept: BTreeMap<i64, T>,
     by_size: BTreeSet<(usize, i64)>,
-    /// The ids of all that were seen.
+    /// The ids of all items seen.
     pub(super) seen: BTreeSet<i64>,
-    /// What had to go, by id, with what it is called.
+    /// The dropped items: id and number.
     pub(super) left_out: BTreeMap<i64, i64>,
 }
 
@@ -108,7 +108,7 @@ impl<T: Listed> Held<T> {
         Self { bytes_max, bytes: 0, kept, by_size, seen, left_out }
     }
 
-    /// Takes one more, and lets the largest go where there is no room.
+    /// Adds an item, and drops the largest while the limit is exceeded.
     pub(super) fn hold(&mut self, item: T) {
         let (id, bytes) = (item.id(), item.bytes());
         if self.left_out.contains_key(&id) {
@@ -127,7 +127,7 @@ impl<T: Listed> Held<T> {
         }
     }
 
-    /// Takes what an earlier walk has seen, and this one has not.
+    /// Adds what an earlier walk has seen and this one has not.
     pub(super) fn absorb(&mut self, before: Self) {
         for (id, item) in before.kept {
             if !self.kept.contains_key(&id) {

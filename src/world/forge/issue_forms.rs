@@ -1,4 +1,4 @@
-//! What a repository asks those who file issues, as the forge resolves it: the form for missions, and the chooser before it.
+//! Reads a repository's issue forms and chooser as Gitea resolves them.
 
 use crate::mission::identity::RepositoryName;
 use crate::mission::proposal::form::{FORM_PATH, Form, FormError};
@@ -9,7 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use std::ffi::OsStr;
 use std::path::Path;
 
-/// Where a forge looks for forms, in all of them, on the default branch (go-gitea/gitea `services/issue/template.go`).
+/// The folders on the default branch where Gitea looks for forms, in all of them (go-gitea/gitea
+/// `services/issue/template.go`).
 const FOLDERS: [&str; 8] = [
     ".gitea/ISSUE_TEMPLATE",
     ".gitea/issue_template",
@@ -21,49 +22,49 @@ const FOLDERS: [&str; 8] = [
     ".gitlab/issue_template",
 ];
 
-/// The first of them that hold a chooser's file; a forge takes the first file that there is, and no other.
+/// The first folders may hold the chooser's file; Gitea uses the first file found.
 const CHOOSER_FOLDERS: usize = 4;
 
-/// The most files of one folder that are looked into in search of a form that the forge cannot read.
+/// The most files of one folder that are read in search of a form that Gitea cannot parse.
 const UNREAD_MAX: usize = 20;
 
-/// A file as it is found: its id and its text.
+/// A file: its blob id and its text.
 pub type FoundFile = Option<(String, String)>;
 
-/// The form that asks for missions.
+/// The form for missions, as found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum FoundForm {
-    /// There is none.
+    /// No form for missions.
     #[default]
     Missing,
-    /// It asks everything that ours asks.
+    /// The form has all fields of ours.
     Good {
-        /// Where.
+        /// Its path.
         path: String,
     },
-    /// It is there, but of no use.
+    /// The form exists, but is unusable.
     Faulty {
-        /// Where.
+        /// Its path.
         path: String,
-        /// The id of its contents.
+        /// The id of its blob.
         id: String,
-        /// What is wrong.
+        /// The defect.
         fault: FormFault,
     },
 }
 
-/// What is wrong with a form.
+/// A defect of a form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FormFault {
-    /// The forge cannot read it, and does not offer it.
+    /// Gitea cannot parse it and does not offer it.
     Unreadable,
-    /// It does not mark what is filed by it.
+    /// It does not mark issues as missions.
     NoMarker,
-    /// It does not ask what it must.
+    /// Its fields differ from ours: one sentence each.
     Differs(Vec<String>),
 }
 
-/// Finds the form, wherever the forge finds it.
+/// Finds the form in all places where Gitea looks.
 pub async fn find_form(gitea: &Gitea, name: &RepositoryName) -> Result<FoundForm, ForgeError> {
     let templates = gitea.repository(name).templates().send_page().await?.items;
     let mut found = FoundForm::Missing;
@@ -82,19 +83,19 @@ pub async fn find_form(gitea: &Gitea, name: &RepositoryName) -> Result<FoundForm
     Ok(found)
 }
 
-/// Whether the forge offers any form for missions there, whatever it asks: one request.
+/// Whether Gitea offers any form for missions, whatever its fields: one request.
 pub async fn offers_form(gitea: &Gitea, name: &RepositoryName) -> Result<bool, ForgeError> {
     let templates = gitea.repository(name).templates().send_page().await?.items;
     Ok(templates.iter().any(asks_for_missions))
 }
 
-/// Whether the repository has a chooser of its own, which a file of ours could hide.
+/// Whether the repository has its own chooser, which a file of ours could hide.
 pub async fn has_chooser(gitea: &Gitea, name: &RepositoryName) -> Result<bool, ForgeError> {
     let config = there(gitea.repository(name).issue_config().send().await)?;
     if config.is_some_and(|config| config != IssueConfig::default()) {
         return Ok(true);
     }
-    // A file that says the usual, or that cannot be read, is somebody's all the same.
+    // A file with the defaults, or one that cannot be parsed, counts as the repository's own.
     for folder in &FOLDERS[..CHOOSER_FOLDERS] {
         let files = files_in(gitea, name, folder).await?;
         let is_config = |path: &String| matches!(path.rsplit('/').next(), Some("config.yaml" | "config.yml"));
@@ -105,7 +106,7 @@ pub async fn has_chooser(gitea: &Gitea, name: &RepositoryName) -> Result<bool, F
     Ok(false)
 }
 
-/// What is filed by it is a proposal, or was to be one.
+/// Whether issues filed with this template are proposals, or were meant to be.
 fn asks_for_missions(template: &IssueTemplate) -> bool {
     let marker = &Form::embedded().marker;
     let fields = template.body.iter().filter(|field| field.kind == "markdown");
@@ -116,7 +117,7 @@ fn asks_for_missions(template: &IssueTemplate) -> bool {
         || hidden.any(|text| text.contains(marker))
 }
 
-/// A Markdown template is good where it has every heading; where it has not, it is no form.
+/// A Markdown template is good if it has every heading; otherwise it is not a form.
 fn judge(path: String, id: String, text: &str) -> FoundForm {
     let ours = Form::embedded();
     if ending(&path) == Some("md") {
@@ -133,7 +134,7 @@ fn judge(path: String, id: String, text: &str) -> FoundForm {
     FoundForm::Faulty { path, id, fault }
 }
 
-/// A form that the forge leaves out of its list, since it cannot read it.
+/// Finds a form that Gitea omits from its list because it cannot parse it.
 async fn find_unread(gitea: &Gitea, name: &RepositoryName, read: &[IssueTemplate]) -> Result<FoundForm, ForgeError> {
     let is_unread = |path: &String| {
         let is_form = matches!(ending(path), Some("yaml" | "yml"));
@@ -162,7 +163,7 @@ async fn files_in(gitea: &Gitea, name: &RepositoryName, folder: &str) -> Result<
     }
 }
 
-/// What is not there is an answer, too.
+/// Turns 404 into none.
 pub(crate) fn there<T>(answer: Result<T, ForgeError>) -> Result<Option<T>, ForgeError> {
     match answer {
         Ok(found) => Ok(Some(found)),
@@ -171,12 +172,12 @@ pub(crate) fn there<T>(answer: Result<T, ForgeError>) -> Result<Option<T>, Forge
     }
 }
 
-/// A file of the default branch.
+/// Reads a file of the default branch.
 pub(crate) async fn file(gitea: &Gitea, name: &RepositoryName, path: &str) -> Result<FoundFile, ForgeError> {
     let Some(FileContents::File(file)) = there(gitea.repository(name).contents(path).send().await)? else {
         return Ok(None);
     };
-    // A file that is no text, or no base64, is none of ours.
+    // Binary files and invalid base64 cannot be forms of ours.
     let bytes = STANDARD.decode(file.content.replace(['\n', '\r'], "")).unwrap_or_default();
     Ok(Some((file.sha, String::from_utf8_lossy(&bytes).into_owned())))
 }

@@ -1,4 +1,4 @@
-//! The issues of a repository, their labels and their comments.
+//! Calls about the issues of a repository, their labels and comments.
 
 use crate::mission::identity::RepositoryName;
 use crate::mission::time::Timestamp;
@@ -10,21 +10,21 @@ use chrono::TimeDelta;
 use serde_json::json;
 use std::sync::Arc;
 
-/// So many pages of a timeline are read since we spoke.
+/// The most pages of a timeline that are read.
 const TIMELINE_PAGES_MAX: u64 = 2_000;
 
-/// So many lines of a timeline are kept.
+/// The most timeline entries that are kept.
 const TIMELINE_KEPT_MAX: usize = 10_000;
 
 /// Which issues a listing holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
 #[strum(serialize_all = "lowercase")]
 pub enum IssueFilter {
-    /// Open ones.
+    /// Open issues.
     Open,
-    /// Closed ones.
+    /// Closed issues.
     Closed,
-    /// Both.
+    /// Open and closed issues.
     All,
 }
 
@@ -51,42 +51,42 @@ impl Issues {
         make(&self.connection, &path)
     }
 
-    /// Issues by pages, without pull requests, newest first.
+    /// Lists issues by pages, without pull requests, newest first.
     pub fn list(&self) -> IssueList {
         IssueList { issues: self.clone(), state: IssueFilter::Open, since: None, page: 1, limit: 50 }
     }
 
-    /// One issue by its number; a pull request answers too.
+    /// Gets one issue by its number; also answers for a pull request.
     pub fn get(&self, number: i64) -> Call<Issue> {
         self.call(&[&number.to_string()], Call::get)
     }
 
-    /// The labels on an issue.
+    /// Gets the labels of an issue.
     pub fn labels(&self, number: i64) -> Call<Vec<ForgeLabel>> {
         self.call(&[&number.to_string(), "labels"], Call::get)
     }
 
-    /// Puts labels on an issue. The answer is the whole list afterwards: unknown ids are dropped without a word
-    /// (go-gitea/gitea `routers/api/v1/repo/issue_label.go`), so compare.
+    /// Adds labels to an issue and returns the resulting list. Gitea silently drops unknown ids (go-gitea/gitea
+    /// `routers/api/v1/repo/issue_label.go`), so compare it.
     pub fn add_labels(&self, number: i64, ids: &[i64]) -> Call<Vec<ForgeLabel>> {
         let body = json!({ "labels": ids });
         self.call(&[&number.to_string(), "labels"], |c, path| Call::post(c, path, &body)).repeatable()
     }
 
-    /// Makes these the labels of an issue, all others go.
+    /// Replaces all labels of an issue.
     pub fn replace_labels(&self, number: i64, ids: &[i64]) -> Call<Vec<ForgeLabel>> {
         let body = json!({ "labels": ids });
         self.call(&[&number.to_string(), "labels"], |c, path| Call::put(c, path, &body))
     }
 
-    /// Takes a label off an issue.
+    /// Removes a label from an issue.
     pub fn remove_label(&self, number: i64, id: i64) -> Call<()> {
         self.call(&[&number.to_string(), "labels", &id.to_string()], Call::delete)
     }
 
-    /// What `keep` makes of each comment of an issue, and how many comments there are. They come all at once: the forge
-    /// ignores `page` and `limit` here. Where that is too much, the comments of the whole repository are read by pages. A
-    /// missing issue answers 500 (go-gitea/gitea `routers/api/v1/repo/issue_comment.go`), so ask only about issues that exist.
+    /// Reduces each comment of an issue by `keep`, and counts them. Gitea ignores `page` and `limit` here and sends all
+    /// comments; if the response is too large, the comments of the whole repository are read by pages. A missing issue
+    /// answers 500 (go-gitea/gitea `routers/api/v1/repo/issue_comment.go`), so request existing issues only.
     pub async fn comments<U: Send>(
         &self,
         number: i64,
@@ -106,19 +106,19 @@ impl Issues {
         keep: &(impl Fn(&Comment) -> Option<U> + Sync),
     ) -> Result<(Vec<U>, i64), ForgeError> {
         let issue = self.get(number).send().await?;
-        // A comment bears no earlier time than its issue, but for what was committed late.
+        // A comment is not older than its issue, except if it was committed late.
         let since = Timestamp::parse(&issue.created_at).map(|created| created.plus(-TimeDelta::minutes(2)));
         let feed = IssueFeed { issues: self.clone(), since };
         let kept = feed.sift(&|comment| if comment.number() == Some(number) { keep(comment) } else { None }).await?;
         Ok((kept, issue.comments))
     }
 
-    /// The comments of the whole repository from then on. Deletions do not show.
+    /// Lists the comments of the whole repository since a time. Deletions do not show.
     pub fn comments_since(&self, since: Timestamp) -> CommentFeed {
         CommentFeed { issues: self.clone(), since }
     }
 
-    /// One comment by its id; none where there is none any more, or that is no comment.
+    /// Gets one comment by its id; none if it was deleted or is not a comment.
     pub async fn comment(&self, id: i64) -> Result<Option<Comment>, ForgeError> {
         match self.call(&["comments", &id.to_string()], Call::<Comment>::get).send_if_any().await {
             Err(ForgeError::NotFound { .. }) => Ok(None),
@@ -126,8 +126,8 @@ impl Issues {
         }
     }
 
-    /// What `keep` makes of each line of an issue's timeline from then on. Its total is that of the page alone, so it is read
-    /// until a page is empty (go-gitea/gitea `routers/api/v1/repo/issue_comment.go`).
+    /// Reduces each timeline entry of an issue since a time by `keep`. The total counts only one page, so pages are
+    /// read until one is empty (go-gitea/gitea `routers/api/v1/repo/issue_comment.go`).
     pub async fn timeline<U: Send>(
         &self,
         number: i64,
@@ -151,11 +151,11 @@ impl Issues {
         }
         let tried = format!("the timeline of issue {number} of {}", self.repository);
         let problem = format!("it has more than {TIMELINE_PAGES_MAX} pages, or {TIMELINE_KEPT_MAX} changes of labels");
-        let next = "no more is read of one issue: close it, and file the mission again".to_owned();
+        let next = "longer timelines are not read: close the issue, and file the mission again".to_owned();
         Err(ForgeError::Protocol { tried, problem, next })
     }
 
-    /// Posts a comment. Never repeated blindly: look for it first.
+    /// Posts a comment. Not retried blindly: look for it first.
     pub fn create_comment(&self, number: i64, body: &str) -> Call<Comment> {
         let body = json!({ "body": body });
         self.call(&[&number.to_string(), "comments"], |c, path| Call::post(c, path, &body))
@@ -173,7 +173,7 @@ impl Issues {
     }
 }
 
-/// A listing of issues, to be narrowed and sent.
+/// A listing of issues: filter it, then send it.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is asked before `send`"]
 pub struct IssueList {
@@ -185,32 +185,32 @@ pub struct IssueList {
 }
 
 impl IssueList {
-    /// Open (the default), closed or all.
+    /// Filters by state; the default is open.
     pub fn state(mut self, state: IssueFilter) -> Self {
         self.state = state;
         self
     }
 
-    /// Only those that the forge touched then or later (go-gitea/gitea `models/issues/issue_search.go`). Comments that are
-    /// edited or deleted, and issues that are deleted, do not show.
+    /// Filters by `updated_at`, inclusive (go-gitea/gitea `models/issues/issue_search.go`). Edited or deleted comments
+    /// and deleted issues do not show.
     pub fn since(mut self, since: Option<Timestamp>) -> Self {
         self.since = since;
         self
     }
 
-    /// Which page, from 1.
+    /// The page, from 1.
     pub fn page(mut self, page: u64) -> Self {
         self.page = page;
         self
     }
 
-    /// How many a page; the forge silently gives fewer than asked for when it is set to.
+    /// The page size; the server silently enforces a smaller maximum.
     pub fn limit(mut self, limit: u64) -> Self {
         self.limit = limit;
         self
     }
 
-    /// One page.
+    /// Gets one page.
     pub async fn send(self) -> Result<Page<Issue>, ForgeError> {
         self.call().send_page().await
     }
@@ -225,7 +225,7 @@ impl IssueList {
     }
 }
 
-/// The comments of a whole repository that were posted or edited since then, those of pull requests among them.
+/// Lists the comments of a whole repository posted or edited since a time, including those of pull requests.
 #[derive(Clone, Debug)]
 #[must_use = "nothing is asked before `all`"]
 pub struct CommentFeed {
@@ -234,15 +234,15 @@ pub struct CommentFeed {
 }
 
 impl CommentFeed {
-    /// Oldest first, by when they were posted (go-gitea/gitea `models/issues/comment.go`). Without a page the forge would
-    /// send all of them at once.
+    /// Sorted by time of posting, oldest first (go-gitea/gitea `models/issues/comment.go`). Without a page Gitea would
+    /// send all of them.
     pub(super) fn page(&self, page: u64, limit: u64) -> Call<Vec<ListedComment>> {
         let call = self.issues.call(&["comments"], Call::<Vec<ListedComment>>::get);
         call.query("since", self.since).query("page", page).query("limit", limit)
     }
 }
 
-/// The comments of a whole repository as they are, for those of one issue.
+/// Lists the comments of a whole repository, to find those of one issue.
 #[derive(Clone, Debug)]
 pub(super) struct IssueFeed {
     issues: Issues,

@@ -1,4 +1,4 @@
-//! Reads a listing to its end and knows whether it has seen everything.
+//! Reads a paged listing to its end and checks that it is complete.
 
 use crate::mission::time::Timestamp;
 use crate::world::forge::call::{Call, Page};
@@ -11,63 +11,63 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
-/// As many issues a page as a forge gives by default (`MAX_RESPONSE_ITEMS`, go-gitea/gitea `modules/setting/api.go`).
+/// The default page size of Gitea (`MAX_RESPONSE_ITEMS`, go-gitea/gitea `modules/setting/api.go`).
 const PAGE_SIZE: u64 = 50;
 
-/// So many pages are asked for before the first of them has been read.
+/// The number of pages that are requested ahead.
 const PAGES_AHEAD: usize = 4;
 
-/// The most bytes that all listed issues of a pass may take up; shared by its repositories.
+/// The most bytes that all listed issues of a pass may occupy; shared by its repositories.
 pub const HELD_BYTES_MAX: usize = 24 * 1024 * 1024;
 
-/// How often a listing that changed while it was read is read again.
+/// How often a listing that changes while it is read is read again.
 const WALKS_MAX: usize = 3;
 
-/// Issues of one repository in one state.
+/// The issues of one repository in one state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// Those that were wanted, without duplicates and without pull requests, by id.
+    /// The wanted issues by id, without duplicates and pull requests.
     pub issues: Vec<Issue>,
-    /// The ids of all that were seen, wanted or not.
+    /// The ids of all issues seen, wanted or not.
     pub seen: BTreeSet<i64>,
-    /// The numbers of those that were wanted, but for which there was no room.
+    /// The numbers of wanted issues that exceeded the memory limit.
     pub left_out: Vec<i64>,
-    /// What could not be read, in words; while there is any, no issue may be called gone.
+    /// What could not be read, in sentences; if any, no issue may be treated as deleted.
     pub skipped: Vec<String>,
-    /// Whether as many issues were seen as the forge says there are.
+    /// Whether all issues that Gitea counts were seen.
     pub is_complete: bool,
-    /// What the forge's clock said when it answered first.
+    /// The time of the first response by the server's clock.
     pub begun_at: Option<Timestamp>,
 }
 
-/// Comments of one repository.
+/// The comments of one repository.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommentListing {
-    /// Without duplicates, by id.
+    /// The comments by id, without duplicates.
     pub comments: Vec<ListedComment>,
-    /// Whether as many comments were seen as the forge says there are, or as could be read.
+    /// Whether all comments that Gitea counts, or that one listing may read, were seen.
     pub is_complete: bool,
-    /// Whether there were more than one listing reads.
+    /// Whether there are more than one listing reads.
     pub has_more: bool,
-    /// What the forge's clock said when it answered first.
+    /// The time of the first response by the server's clock.
     pub begun_at: Option<Timestamp>,
 }
 
-/// Which issues of a listing are wanted, and how many bytes they may take up.
+/// Which issues of a listing are kept, and how much memory they may occupy.
 #[derive(Clone)]
 pub struct ListingFilter {
-    /// Whether an issue is wanted; the others are dropped as soon as they are read.
+    /// Whether an issue is wanted; others are dropped once they are parsed.
     pub is_wanted: Arc<dyn Fn(&Issue) -> bool + Send + Sync>,
-    /// The most bytes of all.
+    /// The memory limit in bytes.
     pub bytes_max: usize,
 }
 
-/// What a forge lists by pages.
+/// A paged listing.
 pub(super) trait Paged: Clone + Send + 'static {
-    /// What stands on a page.
+    /// The items of a page.
     type Item: DeserializeOwned + Listed + Send + 'static;
 
-    /// The call for one page of so many, which count from 1.
+    /// The call for one page; pages count from 1.
     fn page_of(&self, page: u64, size: u64) -> Call<Vec<Self::Item>>;
 }
 
@@ -96,9 +96,9 @@ impl Paged for IssueFeed {
 }
 
 impl IssueList {
-    /// Every page. A listing is complete only when one walk over its pages has seen as many ids as `X-Total-Count` ever
-    /// said meanwhile: an issue that leaves while pages are read pulls another one over the edge between them, and a
-    /// page shorter than asked for is no sign of the end.
+    /// Reads every page. A listing is complete only if one walk has seen as many ids as the largest `X-Total-Count`: an
+    /// issue that leaves the listing meanwhile moves another one across a page boundary, and a short page does not mark
+    /// the end.
     pub async fn all(self, wanted: ListingFilter) -> Result<Listing, ForgeError> {
         let ListingFilter { is_wanted, bytes_max } = wanted;
         let mut page_size = PAGE_SIZE;
@@ -132,8 +132,8 @@ impl From<Held<Issue>> for Listing {
 }
 
 impl CommentFeed {
-    /// Every page, once: what slips over the edge between two pages is read with the next listing, which begins before
-    /// this one.
+    /// Reads every page once: an item that moves across a page boundary is read by the next listing, whose `since` is
+    /// before the start of this one.
     pub async fn all(self) -> Result<CommentListing, ForgeError> {
         let walk = Walk::over(&self, PAGE_SIZE, &every(), HELD_BYTES_MAX).await?;
         let has_more =
@@ -145,7 +145,7 @@ impl CommentFeed {
 }
 
 impl IssueFeed {
-    /// What `keep` makes of each comment; ours are never too large to be read.
+    /// Reduces each comment by `keep`; comments of ours are never too large to be read.
     pub(super) async fn sift<U: Send>(
         self,
         keep: &(impl Fn(&Comment) -> Option<U> + Sync),
@@ -180,24 +180,24 @@ struct Walk<T> {
     page_size: u64,
     held: Held<T>,
     skipped: Vec<String>,
-    /// The most that any answer said; none where the forge does not say it, or less than it sends.
+    /// The largest total of all responses; none if a response has none, or sends more than its total.
     total: Option<u64>,
-    /// Whether there was a page with nothing on it.
+    /// Whether an empty page was seen.
     has_ended: bool,
     begun_at: Option<Timestamp>,
 }
 
-/// What stands at some positions of the listing, which count from 0.
+/// The items of a range of positions, which count from 0.
 struct Stretch<T> {
-    /// Those that are wanted.
+    /// The wanted items.
     items: Vec<T>,
-    /// The ids of all.
+    /// The ids of all items.
     ids: Vec<i64>,
     count: u64,
     skipped: Vec<String>,
-    /// How many positions there are, where an answer said so.
+    /// The total, if the response has one.
     total: Option<u64>,
-    /// The page size that the forge enforces, if it gave fewer than asked for and there are more.
+    /// The enforced page size, if the server sent fewer items than requested and there are more.
     clamped: Option<u64>,
     date: Option<Timestamp>,
 }
@@ -210,7 +210,7 @@ impl<T> Default for Stretch<T> {
 }
 
 impl<T: Listed + Send + 'static> Walk<T> {
-    /// The first page alone, since it tells how many there are; then a few of the others side by side, as they are consumed.
+    /// Reads the first page alone, since it has the total; then a few pages concurrently, as they are consumed.
     async fn over(
         list: &impl Paged<Item = T>,
         page_size: u64,
@@ -222,7 +222,7 @@ impl<T: Listed + Send + 'static> Walk<T> {
         let first = read(list.clone(), Arc::clone(keep), 0, page_size).await?;
         walk.begun_at = first.date;
         walk.total = first.total;
-        // What was read stays; the rest is read by pages of the size that the forge really gives.
+        // What was read stays; the rest is read with the enforced page size.
         walk.page_size = walk.take(first).unwrap_or(page_size);
         let mut under_way = JoinSet::new();
         let mut at = walk.page_size;
@@ -247,7 +247,7 @@ impl<T: Listed + Send + 'static> Walk<T> {
         self.has_ended |= count == 0 && skipped.is_empty();
         self.total = match total {
             Some(total) => self.total.map(|known| known.max(total)),
-            // One that tells too few once is not believed any more.
+            // A total that was too small once is ignored from then on.
             None if !ids.is_empty() => None,
             None => self.total,
         };
@@ -260,7 +260,7 @@ impl<T: Listed + Send + 'static> Walk<T> {
     }
 }
 
-/// Reads one page; where it is too large for us, the smaller pages that make it up, down to single issues.
+/// Reads one page; if it is too large, the smaller pages that make it up, down to single items.
 async fn read<L: Paged>(list: L, keep: Keep<L::Item>, at: u64, size: u64) -> Result<Stretch<L::Item>, ForgeError> {
     let sift = |item: L::Item| Some((item.id(), Some(item).filter(|item| item.id() != 0 && keep(item))));
     match list.page_of(at / size + 1, size).sift(&sift).await {
@@ -271,7 +271,7 @@ async fn read<L: Paged>(list: L, keep: Keep<L::Item>, at: u64, size: u64) -> Res
             let mut stretch = Stretch { count, total, clamped, date, ..Stretch::default() };
             for (id, item) in read {
                 if id == 0 {
-                    stretch.skipped.push(format!("the forge could not load {}", L::Item::WHAT));
+                    stretch.skipped.push(format!("Gitea could not load {}", L::Item::WHAT));
                 } else {
                     stretch.ids.push(id);
                     stretch.items.extend(item);

@@ -1,4 +1,4 @@
-//! The Gitea client: the calls that a reconciler needs, in the builder grammar of octocrab and gitea-sdk.
+//! The Gitea client: the calls that a reconciler needs, in the builder style of octocrab and gitea-sdk.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -13,8 +13,8 @@
 //! # }
 //! ```
 //!
-//! It never follows a redirect (a renamed repository answers 301, and a followed POST would turn into a GET),
-//! never blindly repeats a create, and bounds every wait and every body.
+//! It never follows a redirect (a renamed repository answers 301, and a followed POST would become a GET), never
+//! retries a create blindly, and limits every wait and every body.
 
 pub mod accounts;
 pub mod alert_targets;
@@ -23,12 +23,12 @@ mod call;
 mod cause;
 mod connection;
 mod error;
+mod error_response;
 mod held;
 pub mod issue_forms;
 mod issues;
 mod listing;
 mod models;
-mod refusal;
 mod repositories;
 pub mod repository;
 mod shortener;
@@ -53,84 +53,84 @@ use crate::mission::identity::{ForgeUrl, RepositoryId, RepositoryName};
 use connection::Connection;
 use std::sync::Arc;
 
-/// A Gitea, reached as one account. Cheap to clone.
+/// A Gitea server, accessed as one account. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Gitea(Arc<Connection>);
 
 impl Gitea {
-    /// Starts to describe a connection; nothing is sent before the first call.
+    /// Starts to configure a connection; nothing is sent before the first call.
     #[must_use]
     pub fn builder(url: ForgeUrl, token: Token) -> Builder {
         Builder::new(url, token)
     }
 
-    /// What the forge is. Needs no scope, and a token only where the forge shows nothing to strangers.
+    /// Gets the server's version. Needs no scope, and a token only if the server requires sign-in.
     pub fn version(&self) -> Call<ServerVersion> {
         Call::get(&self.0, &["version"])
     }
 
-    /// The notifications of the account, of which one at most is asked for; a bot's token has no use for the scope.
+    /// Lists at most one notification, to check the scope `read:notification`, which a bot's token should not have.
     pub fn notifications(&self) -> Call<Vec<serde_json::Value>> {
         Call::get(&self.0, &["notifications"]).query("limit", 1)
     }
 
-    /// The account that the token belongs to. Needs the scope `read:user`.
+    /// Gets the account of the token. Needs the scope `read:user`.
     pub fn user(&self) -> Call<User> {
         Call::get(&self.0, &["user"])
     }
 
-    /// An account by its login. Needs the scope `read:user`.
+    /// Gets an account by its login. Needs the scope `read:user`.
     pub fn user_named(&self, login: &str) -> Call<User> {
         Call::get(&self.0, &["users", login])
     }
 
-    /// The address that it is asked by.
+    /// The server's base address.
     #[must_use]
     pub fn url(&self) -> ForgeUrl {
         self.0.base()
     }
 
-    /// The token as it is now.
+    /// The current token.
     #[must_use]
     pub fn token(&self) -> Token {
         self.0.token()
     }
 
-    /// A repository by its name.
+    /// Calls about a repository by its name.
     #[must_use]
     pub fn repository(&self, name: &RepositoryName) -> Repositories {
         Repositories::new(&self.0, name)
     }
 
-    /// A repository by its id, which survives a rename.
+    /// Gets a repository by its id, which survives a rename.
     pub fn repository_by_id(&self, id: RepositoryId) -> Call<Repository> {
         Call::get(&self.0, &["repositories", &id.to_string()])
     }
 
-    /// The issues of a repository, their labels and comments.
+    /// Calls about the issues of a repository, their labels and comments.
     #[must_use]
     pub fn issues(&self, repository: &RepositoryName) -> Issues {
         Issues::new(&self.0, repository)
     }
 
-    /// Makes a new beginning after failures, with another token if one is given.
+    /// Resets the failure counter, and replaces the token if one is given.
     pub fn begin_anew(&self, token: Option<Token>) {
         self.0.begin_anew(token);
     }
 
-    /// How many requests were sent so far, by method and by what came back.
+    /// The requests sent so far, by method and class of status.
     #[must_use]
     pub fn traffic(&self) -> Traffic {
         self.0.traffic()
     }
 
-    /// By how many seconds this host's clock is ahead of the forge's, by its last answer.
+    /// Seconds that this host's clock is ahead of the server's, by the last response.
     #[must_use]
     pub fn clock_offset(&self) -> Option<i64> {
         self.0.clock_offset()
     }
 
-    /// How many requests were sent so far, by method.
+    /// The requests sent so far, by method.
     #[must_use]
     pub fn requests(&self) -> Requests {
         self.0.requests()

@@ -1,96 +1,96 @@
-//! The forge's answers, as far as we use them; everything else may be absent, null or new.
+//! The response types of the Gitea API, reduced to the fields in use; all others may be absent, null or new.
 
 use crate::mission::status::marker::Marker;
 use crate::mission::text::sha256;
 use crate::mission::time::Timestamp;
 use serde::{Deserialize, Deserializer};
 
-/// An account. Ghosts and job tokens have negative ids.
+/// An account. Ghost users and job tokens have negative ids.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct User {
-    /// Never changes.
+    /// The id; never changes.
     pub id: i64,
-    /// Can be renamed, and then taken by somebody else.
+    /// The login; may change and be taken by another account.
     #[serde(default)]
     pub login: String,
-    /// Whether it administers the whole forge.
+    /// Whether it is a site administrator.
     #[serde(default)]
     pub is_admin: bool,
 }
 
-/// What the forge is.
+/// The server's version.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct ServerVersion {
-    /// Such as `1.26.0` or `11.0.1+gitea-1.22.0`.
+    /// The version, for example `1.26.0` or `11.0.1+gitea-1.22.0`.
     pub version: String,
 }
 
 /// A repository.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the forge")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a separate switch of the server")]
 pub struct Repository {
-    /// Never changes.
+    /// The id; never changes.
     pub id: i64,
-    /// `owner/name` as it is now.
+    /// The current `owner/name`.
     pub full_name: String,
-    /// Its page.
+    /// The address of its web page.
     #[serde(default, deserialize_with = "or_default")]
     pub html_url: String,
-    /// Whether nothing may be written any more.
+    /// Whether it is archived and so read-only.
     #[serde(default)]
     pub archived: bool,
-    /// Whether there is not one commit in it.
+    /// Whether it has no commits.
     #[serde(default)]
     pub empty: bool,
-    /// What the account of the token may do in it, where the forge says so.
+    /// The permissions of the token's account, if reported.
     #[serde(default)]
     pub permissions: Option<Permissions>,
-    /// Whether not everybody may see it.
+    /// Whether it is private.
     #[serde(default)]
     pub private: bool,
-    /// Whether it has issues, be it in an external tracker.
+    /// Whether it has issues, also in an external tracker.
     #[serde(default = "yes")]
     pub has_issues: bool,
-    /// The tracker that has its issues instead of the forge.
+    /// The external tracker that replaces Gitea's issues.
     #[serde(default)]
     pub external_tracker: Option<ExternalTracker>,
-    /// Whether only those who are signed in may see it.
+    /// Whether it is visible only to signed-in users.
     #[serde(default)]
     pub internal: bool,
-    /// The branch that the form and the workflow are read from.
+    /// The branch that forms and workflows are read from.
     #[serde(default, deserialize_with = "or_default")]
     pub default_branch: String,
 }
 
-/// What an account may do with the code of a repository.
+/// The permissions of an account on a repository's code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct Permissions {
-    /// Whether it may read it.
+    /// Whether the account may read.
     #[serde(default = "yes")]
     pub pull: bool,
 }
 
-/// A tracker elsewhere.
+/// An external issue tracker.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct ExternalTracker {
-    /// Where it is.
+    /// Its address.
     #[serde(default, rename = "external_tracker_url", deserialize_with = "or_default")]
     pub url: String,
 }
 
-/// A form or template for new issues, as the forge has parsed it from the default branch.
+/// A form or template for new issues, parsed by Gitea from the default branch.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct IssueTemplate {
-    /// Where it is.
+    /// The path of the file.
     #[serde(default, deserialize_with = "or_default")]
     pub file_name: String,
-    /// The labels that what is filed by it gets.
+    /// The labels of issues filed with it.
     #[serde(default, deserialize_with = "or_default")]
     pub labels: Vec<String>,
-    /// What a Markdown template begins an issue with.
+    /// The initial text of a Markdown template.
     #[serde(default, deserialize_with = "or_default")]
     pub content: String,
-    /// What it asks; nothing for a Markdown template.
+    /// The fields; empty for a Markdown template.
     #[serde(default, deserialize_with = "or_default")]
     pub body: Vec<TemplateField>,
 }
@@ -98,24 +98,24 @@ pub struct IssueTemplate {
 /// One field of a form.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct TemplateField {
-    /// `input`, `markdown`, …
+    /// The type: `input`, `markdown`, …
     #[serde(default, rename = "type", deserialize_with = "or_default")]
     pub kind: String,
-    /// What programs call it.
+    /// The id of the field.
     #[serde(default, deserialize_with = "or_default")]
     pub id: String,
-    /// Its label, options and value, by name.
+    /// The label, options and value, by name.
     #[serde(default, deserialize_with = "or_default")]
     pub attributes: serde_json::Map<String, serde_json::Value>,
 }
 
-/// What the chooser before new issues is set to; where it is not, or where its file is wrong, the usual.
+/// The configuration of the issue chooser; the defaults if it is missing or invalid.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct IssueConfig {
     /// Whether issues may be filed without a form.
     #[serde(default = "yes")]
     pub blank_issues_enabled: bool,
-    /// Where else people are sent.
+    /// The external links of the chooser.
     #[serde(default, deserialize_with = "or_default")]
     pub contact_links: Vec<serde_json::Value>,
 }
@@ -126,26 +126,26 @@ impl Default for IssueConfig {
     }
 }
 
-/// What is at a path of a branch.
+/// The content of a path on a branch.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
 pub enum FileContents {
-    /// A folder, with what is in it, but not below.
+    /// A folder with its direct entries.
     Folder(Vec<RemoteFile>),
     /// A file.
     File(RemoteFile),
 }
 
-/// A file on a branch; in a list, without its contents.
+/// A file on a branch; without its contents in a folder listing.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct RemoteFile {
-    /// Where.
+    /// The path.
     #[serde(default, deserialize_with = "or_default")]
     pub path: String,
-    /// The id of its contents, which an edit must name.
+    /// The blob id, which an edit must name.
     #[serde(default)]
     pub sha: String,
-    /// Its contents in base64.
+    /// The contents in base64.
     #[serde(default, deserialize_with = "or_default")]
     pub content: String,
 }
@@ -156,23 +156,23 @@ pub struct Branch {
     /// Whether a rule protects it.
     #[serde(default)]
     pub protected: bool,
-    /// Whether the account may push to it all the same.
+    /// Whether the account may push to it.
     #[serde(default)]
     pub user_can_push: bool,
 }
 
-/// A webhook of a repository, without its secret, which the forge never tells.
+/// A webhook of a repository, without its secret, which Gitea never returns.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Hook {
-    /// Unique.
+    /// The id.
     pub id: i64,
-    /// Whether it is in use.
+    /// Whether it is active.
     #[serde(default)]
     pub active: bool,
-    /// What it is sent for.
+    /// The events that trigger it.
     #[serde(default, deserialize_with = "or_default")]
     pub events: Vec<String>,
-    /// Where to (`url`), and as what (`content_type`).
+    /// The target (`url`) and format (`content_type`).
     #[serde(default, deserialize_with = "or_default")]
     pub config: std::collections::BTreeMap<String, String>,
 }
@@ -180,9 +180,9 @@ pub struct Hook {
 /// A pull request.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Pull {
-    /// Its number.
+    /// The number.
     pub number: i64,
-    /// Its page.
+    /// The address of its web page.
     #[serde(default, deserialize_with = "or_default")]
     pub html_url: String,
 }
@@ -190,61 +190,61 @@ pub struct Pull {
 /// A label.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct ForgeLabel {
-    /// Unique.
+    /// The id.
     pub id: i64,
-    /// Not unique (go-gitea/gitea `models/issues/label.go`).
+    /// The name; not unique (go-gitea/gitea `models/issues/label.go`).
     pub name: String,
-    /// Whether an issue carries at most one of its scope.
+    /// Whether an issue has at most one label of this scope.
     #[serde(default)]
     pub exclusive: bool,
-    /// Whether people are no longer offered it.
+    /// Whether it is hidden from the label menu.
     #[serde(default)]
     pub is_archived: bool,
-    /// What it means.
+    /// The description.
     #[serde(default, deserialize_with = "or_default")]
     pub description: String,
 }
 
-/// An issue. On a load error the forge sends one whose fields are all zero
-/// (go-gitea/gitea `services/convert/issue.go`), so `id` must be checked.
+/// An issue. On a load error Gitea sends one whose fields are all zero (go-gitea/gitea `services/convert/issue.go`), so
+/// check `id`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Issue {
-    /// Unique on the forge.
+    /// The id on the server.
     pub id: i64,
-    /// Unique in the repository.
+    /// The number in the repository.
     #[serde(default)]
     pub number: i64,
-    /// Who filed it.
+    /// The author.
     #[serde(default)]
     pub user: Option<User>,
-    /// Its title.
+    /// The title.
     #[serde(default, deserialize_with = "or_default")]
     pub title: String,
-    /// Its text.
+    /// The body.
     #[serde(default, deserialize_with = "or_default")]
     pub body: String,
-    /// The labels on it.
+    /// The attached labels.
     #[serde(default, deserialize_with = "or_default")]
     pub labels: Vec<ForgeLabel>,
-    /// `open` or `closed`; any other word, or none, is an answer that nothing is concluded from.
+    /// `open` or `closed`; nothing is concluded from any other value.
     #[serde(default, deserialize_with = "or_default")]
     pub state: String,
     /// RFC 3339; the last second of a day.
     #[serde(default)]
     pub due_date: Option<String>,
-    /// How many comments it has.
+    /// The number of comments.
     #[serde(default)]
     pub comments: i64,
-    /// RFC 3339, in the server's zone.
+    /// RFC 3339, in the server's time zone.
     #[serde(default, deserialize_with = "or_default")]
     pub created_at: String,
-    /// The same.
+    /// RFC 3339, in the server's time zone.
     #[serde(default, deserialize_with = "or_default")]
     pub updated_at: String,
-    /// Its page.
+    /// The address of its web page.
     #[serde(default, deserialize_with = "or_default")]
     pub html_url: String,
-    /// Set when this is a pull request, which shares the numbers of issues.
+    /// Set for a pull request, which shares the issues' numbers.
     #[serde(default)]
     pub pull_request: Option<serde_json::Value>,
 }
@@ -252,41 +252,40 @@ pub struct Issue {
 /// A comment.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Comment {
-    /// Unique on the forge.
+    /// The id on the server.
     pub id: i64,
-    /// Who posted it; null after an edit that changed nothing.
+    /// The poster; null after an edit that changed nothing.
     #[serde(default)]
     pub user: Option<User>,
-    /// Its text, HTML comments included.
+    /// The body, including HTML comments.
     #[serde(default, deserialize_with = "or_default")]
     pub body: String,
-    /// The page of its issue; empty where it is about a pull request.
+    /// The web page of its issue; empty for a pull request.
     #[serde(default, deserialize_with = "or_default")]
     pub issue_url: String,
-    /// When it was posted.
+    /// The time of posting.
     #[serde(default, deserialize_with = "or_default")]
     pub created_at: String,
-    /// When it was last edited; else when it was posted.
+    /// The time of the last edit, otherwise of posting.
     #[serde(default, deserialize_with = "or_default")]
     pub updated_at: String,
 }
 
-/// A comment in a repository's listing of them: what it can be recognised by, and not the text, since there may be very
-/// many.
+/// A comment in a repository's listing, reduced to what identifies it, since there may be very many.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct ListedComment {
-    /// Unique on the forge.
+    /// The id on the server.
     pub id: i64,
-    /// Who posted it.
+    /// The poster.
     #[serde(default)]
     pub user: Option<User>,
-    /// The page of its issue; empty where it is about a pull request.
+    /// The web page of its issue; empty for a pull request.
     #[serde(default, deserialize_with = "or_default")]
     pub issue_url: String,
-    /// Its text.
+    /// The digest of its text.
     #[serde(default, rename = "body", deserialize_with = "kept_of_text")]
     pub text: ListedText,
-    /// When it was last edited; else when it was posted.
+    /// The time of the last edit, otherwise of posting.
     #[serde(default, deserialize_with = "or_default")]
     pub updated_at: String,
 }
@@ -294,9 +293,9 @@ pub struct ListedComment {
 /// What is kept of a listed comment's text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListedText {
-    /// Its SHA-256, in hexadecimal.
+    /// The SHA-256 in hexadecimal.
     pub sha256: String,
-    /// Its first line, where that is a marker of ours.
+    /// The marker in the first line, if it is one of ours.
     pub marker: Option<Marker>,
 }
 
@@ -305,7 +304,7 @@ fn kept_of_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ListedText
     Ok(ListedText { sha256: sha256(&text), marker: Marker::parse(&text) })
 }
 
-/// The number of the issue that a comment is on, by the page of that issue.
+/// Parses the issue's number from the address of its web page.
 fn number_in(issue_url: &str) -> Option<i64> {
     issue_url.rsplit('/').next()?.parse().ok()
 }
@@ -317,7 +316,7 @@ impl ListedComment {
         number_in(&self.issue_url)
     }
 
-    /// When it was last edited; else when it was posted.
+    /// The time of the last edit, otherwise of posting.
     #[must_use]
     pub fn updated(&self) -> Timestamp {
         time_or_latest(&self.updated_at)
@@ -331,42 +330,42 @@ impl Comment {
         number_in(&self.issue_url)
     }
 
-    /// When it was posted.
+    /// The time of posting.
     #[must_use]
     pub fn created(&self) -> Timestamp {
         time_or_latest(&self.created_at)
     }
 
-    /// When it was last edited; else when it was posted.
+    /// The time of the last edit, otherwise of posting.
     #[must_use]
     pub fn updated(&self) -> Timestamp {
         time_or_latest(&self.updated_at)
     }
 }
 
-/// A time that cannot be read is one after which nothing has happened yet.
+/// An unreadable time counts as the latest, so that nothing is newer.
 fn time_or_latest(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap_or_else(Timestamp::latest)
 }
 
-/// A line of an issue's timeline (go-gitea/gitea `services/convert/issue_comment.go`).
+/// An entry of an issue's timeline (go-gitea/gitea `services/convert/issue_comment.go`).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct TimelineEntry {
-    /// In one sequence with the ids of comments.
+    /// The id, in one sequence with the ids of comments.
     pub id: i64,
-    /// `label`, `close`, `comment`, …
+    /// The type: `label`, `close`, `comment`, …
     #[serde(default, rename = "type", deserialize_with = "or_default")]
     pub kind: String,
-    /// Who did it.
+    /// The acting account.
     #[serde(default)]
     pub user: Option<User>,
-    /// For a label, `1` where it was put on.
+    /// For a label, `1` if it was added.
     #[serde(default, deserialize_with = "or_default")]
     pub body: String,
-    /// The label, where it is about one that still exists.
+    /// The label, if it still exists.
     #[serde(default)]
     pub label: Option<ForgeLabel>,
-    /// When.
+    /// The time of the event.
     #[serde(default, deserialize_with = "or_default")]
     pub created_at: String,
 }

@@ -1,4 +1,4 @@
-//! A repository and its labels.
+//! Calls about a repository, its labels, files and webhooks.
 
 use crate::mission::identity::RepositoryName;
 use crate::mission::status::label::{Label as OurLabel, SCOPES};
@@ -20,7 +20,7 @@ const LABELS_MAX: u64 = 100_000;
 /// The most labels of one repository that are kept.
 const LABELS_KEPT_MAX: usize = 5_000;
 
-/// The most bytes of a label's name and description together, as a forge has them.
+/// The most bytes of a label's name and description together, within Gitea's limits.
 const LABEL_BYTES_MAX: usize = 4 * 1024;
 
 /// The most pages of collaborators that are read.
@@ -33,16 +33,16 @@ pub struct Repositories {
     name: RepositoryName,
 }
 
-/// A label to be created.
+/// A label to create.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct NewLabel<'a> {
     /// `scope/value`.
     pub name: &'a str,
     /// Six hexadecimal digits.
     pub color: &'a str,
-    /// What it means.
+    /// The description.
     pub description: &'a str,
-    /// Whether an issue carries at most one of its scope.
+    /// Whether an issue has at most one label of this scope.
     pub exclusive: bool,
 }
 
@@ -57,13 +57,13 @@ impl Repositories {
         make(&self.connection, &path)
     }
 
-    /// The repository itself. Needs the scope `read:repository`.
+    /// Gets the repository. Needs the scope `read:repository`.
     pub fn get(&self) -> Call<Repository> {
         self.call(&[], Call::get)
     }
 
-    /// The account with this login among those who may be assigned to issues, who are whoever may write and the members of
-    /// teams, and the collaborators, those who may only read among them.
+    /// Finds an account by its login among the possible assignees (writers and team members) and the collaborators,
+    /// including read-only ones.
     pub async fn worker(&self, login: &str) -> Result<Option<User>, ForgeError> {
         let is_it = |user: User| user.login.eq_ignore_ascii_case(login).then_some(user);
         let assignees: Page<User> = self.call(&["assignees"], Call::get).sift(&is_it).await?;
@@ -83,8 +83,8 @@ impl Repositories {
         Ok(None)
     }
 
-    /// Our labels, those of hosts, and those that the forge may take off an issue when ours is put on. Without a page most
-    /// versions send them all at once; newer ones may not (go-gitea/gitea#21158).
+    /// Lists our labels, those of hosts, and those that Gitea may remove when one of ours is added. Without a page most
+    /// versions send all labels; newer ones may not (go-gitea/gitea#21158).
     pub async fn labels(&self) -> Result<Vec<ForgeLabel>, ForgeError> {
         let keep = |label: ForgeLabel| may_matter(&label).then_some(label);
         let first: Page<ForgeLabel> = self.call(&["labels"], Call::get).sift(&keep).await?;
@@ -110,60 +110,59 @@ impl Repositories {
             return Ok(labels);
         }
         let tried = format!("the labels of {}", self.name);
-        let problem = format!("more than {LABELS_KEPT_MAX} of them have a scope of ours, such as `host/`");
-        let next = "delete those that nobody needs: the repository, Issues, Labels".to_owned();
+        let problem = format!("more than {LABELS_KEPT_MAX} of them have a scope of this service, for example `host/`");
+        let next = "delete unused ones: the repository, Issues, Labels".to_owned();
         Err(ForgeError::Protocol { tried, problem, next })
     }
 
-    /// Creates a label. The forge accepts a second one of the same name, so this is never repeated blindly.
+    /// Creates a label. Gitea accepts duplicate names, so this is not retried blindly.
     pub fn create_label(&self, label: &NewLabel<'_>) -> Call<ForgeLabel> {
         self.call(&["labels"], |connection, path| Call::post(connection, path, label))
     }
 
-    /// Sets a label's `exclusive` flag. `is_archived` is sent along, or the forge would un-archive it.
+    /// Sets a label's `exclusive` flag. `is_archived` is sent too, or Gitea would unarchive the label.
     pub fn set_exclusive(&self, id: i64, exclusive: bool, is_archived: bool) -> Call<ForgeLabel> {
         let body = json!({ "exclusive": exclusive, "is_archived": is_archived });
         self.call(&["labels", &id.to_string()], |connection, path| Call::patch(connection, path, &body))
     }
 
-    /// Makes a label what it should be. `is_archived` is sent along, or the forge would un-archive it.
+    /// Corrects a label's flag and description. `is_archived` is sent too, or Gitea would unarchive the label.
     pub fn correct_label(&self, label: &ForgeLabel, exclusive: bool, description: &str) -> Call<ForgeLabel> {
         let ForgeLabel { id, is_archived, exclusive: _, name: _, description: _ } = label;
         let body = json!({ "description": description, "exclusive": exclusive, "is_archived": is_archived });
         self.call(&["labels", &id.to_string()], |connection, path| Call::patch(connection, path, &body))
     }
 
-    /// Edits a label that there never is: whoever may write labels is told that it was not found, and anybody else that
-    /// they may not.
+    /// Edits a label that cannot exist: 404 shows that the account may write labels, 403 that it may not.
     pub fn probe_writing(&self) -> Call<ForgeLabel> {
         self.call(&["labels", "0"], |connection, path| Call::patch(connection, path, &json!({})))
     }
 
-    /// The forms for new issues on the default branch. One that the forge cannot parse is missing
-    /// (go-gitea/gitea `routers/api/v1/repo/repo.go`).
+    /// Lists the forms for new issues on the default branch, without those that Gitea cannot parse (go-gitea/gitea
+    /// `routers/api/v1/repo/repo.go`).
     pub fn templates(&self) -> Call<Vec<IssueTemplate>> {
         self.call(&["issue_templates"], Call::get)
     }
 
-    /// What the chooser before new issues is set to on the default branch.
+    /// Gets the configuration of the issue chooser on the default branch.
     pub fn issue_config(&self) -> Call<IssueConfig> {
         self.call(&["issue_config"], Call::get)
     }
 
-    /// A file or folder of the default branch.
+    /// Gets a file or folder of the default branch.
     pub fn contents(&self, path: &str) -> Call<FileContents> {
         let parts: Vec<&str> = ["contents"].into_iter().chain(path.split('/')).collect();
         self.call(&parts, Call::get).uncut()
     }
 
-    /// Commits files. Needs the scope `write:repository`; the forge refuses a file that has changed meanwhile, so doing it
-    /// twice does nothing.
+    /// Commits files. Needs the scope `write:repository`. Gitea rejects a file that has changed meanwhile, so this is
+    /// idempotent.
     pub fn commit(&self, commit: &FileCommit<'_>) -> Call<Value> {
         let body = commit.body();
         self.call(&["contents"], |connection, path| Call::post(connection, path, &body))
     }
 
-    /// A branch.
+    /// Gets a branch.
     pub fn branch(&self, name: &str) -> Call<Branch> {
         self.call(&["branches", name], Call::get)
     }
@@ -174,45 +173,45 @@ impl Repositories {
         self.call(&["pulls"], |connection, path| Call::post(connection, path, &body))
     }
 
-    /// The open pull request from one branch to another; a 404 says that there is none.
+    /// Gets the open pull request from one branch to another; 404 if there is none.
     pub fn pull(&self, base: &str, head: &str) -> Call<Pull> {
         self.call(&["pulls", base, head], Call::get)
     }
 
-    /// The webhooks. Only an administrator of the repository may see them.
+    /// Lists the webhooks. Only administrators of the repository may read them.
     pub fn hooks(&self) -> Call<Vec<Hook>> {
         self.call(&["hooks"], |connection, path| Call::get(connection, path).query("page", 1).query("limit", 50))
     }
 
-    /// Makes a webhook.
+    /// Creates a webhook.
     pub fn create_hook(&self, hook: &NewHook<'_>) -> Call<Hook> {
         let mut body = hook.body();
         body["type"] = json!("gitea");
         self.call(&["hooks"], |connection, path| Call::post(connection, path, &body))
     }
 
-    /// Makes a webhook what it should be.
+    /// Updates a webhook.
     pub fn edit_hook(&self, id: i64, hook: &NewHook<'_>) -> Call<Hook> {
         let body = hook.body();
         self.call(&["hooks", &id.to_string()], |connection, path| Call::patch(connection, path, &body))
     }
 }
 
-/// Whether a label is ours, a host's, or one that the forge may take off an issue when ours is put on.
+/// Whether a label is ours, a host's, or one that Gitea may remove when one of ours is added.
 fn may_matter(label: &ForgeLabel) -> bool {
     let is_of = |scope: &str| label.name.strip_prefix(scope).is_some_and(|rest| rest.starts_with('/'));
     let is_near = is_of("host") || (label.exclusive && SCOPES.into_iter().any(is_of));
     (OurLabel::named(&label.name).is_some() || is_near) && label.name.len() + label.description.len() <= LABEL_BYTES_MAX
 }
 
-/// Files to be committed at once.
+/// The files of one commit.
 #[derive(Clone, Debug)]
 pub struct FileCommit<'a> {
-    /// What for.
+    /// The commit message.
     pub message: &'a str,
-    /// A branch that is made for it from the default one; none for the default one itself.
+    /// A branch that is created from the default branch; none commits to the default branch.
     pub new_branch: Option<&'a str>,
-    /// Path, contents, and the id of what they replace.
+    /// The path, contents, and blob id of the replaced file.
     pub files: Vec<(&'a str, &'a str, Option<String>)>,
 }
 
@@ -230,14 +229,14 @@ impl FileCommit<'_> {
     }
 }
 
-/// A webhook to be made.
+/// A webhook to create.
 #[derive(Clone, Copy)]
 pub struct NewHook<'a> {
-    /// Where to.
+    /// The target address.
     pub url: &'a str,
-    /// What deliveries are signed with; shown nowhere.
+    /// The secret that signs deliveries; never printed.
     pub secret: &'a str,
-    /// What it is sent for (go-gitea/gitea `routers/api/v1/utils/hook.go`).
+    /// The events that trigger it (go-gitea/gitea `routers/api/v1/utils/hook.go`).
     pub events: &'a [&'a str],
 }
 

@@ -1,4 +1,4 @@
-//! Finds a repository by its name or its id, and tells why one cannot be served.
+//! Finds a repository by its name or its id, and reports why one cannot be served.
 
 use crate::mission::identity::{RepositoryId, RepositoryName};
 use crate::mission::repository::{
@@ -6,13 +6,13 @@ use crate::mission::repository::{
 };
 use crate::world::forge::{ForgeError, Gitea, Repository};
 
-/// Why a repository cannot be served; as with a [`ForgeError`], what it says is one diagnosis for all who tell it.
+/// Why a repository cannot be served; as with [`ForgeError`], passes and `doctor` report the same diagnosis.
 #[derive(Debug, thiserror::Error)]
 pub enum RepositoryError {
-    /// The forge did not tell.
+    /// Gitea could not be asked.
     #[error(transparent)]
     Forge(#[from] ForgeError),
-    /// It did, and a person has to do something.
+    /// The repository has a problem that requires manual action.
     #[error(transparent)]
     Problem(#[from] RepositoryProblem),
 }
@@ -36,7 +36,7 @@ impl RepositoryError {
         }
     }
 
-    /// The fixed word by which `doctor` tells it.
+    /// The code in `doctor`'s report.
     #[must_use]
     pub fn fault(&self) -> &'static str {
         match self {
@@ -45,7 +45,7 @@ impl RepositoryError {
         }
     }
 
-    /// The fixed word for JSON, logs and metrics.
+    /// The stable name for JSON, logs and metrics.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -54,19 +54,19 @@ impl RepositoryError {
         }
     }
 
-    /// Whether it stays so until a person gives another token.
+    /// Whether only another token helps.
     #[must_use]
     pub fn is_about_the_token(&self) -> bool {
         matches!(self, Self::Forge(error) if error.is_about_the_token())
     }
 
-    /// Whether it can be read all the same, and only refuses to be written.
+    /// Whether it is readable, but rejects writes.
     #[must_use]
     pub fn is_archived(&self) -> bool {
         matches!(self, Self::Problem(RepositoryProblem::Archived { .. }))
     }
 
-    /// Whether it stays so until a person does something.
+    /// Whether manual action is required.
     #[must_use]
     pub fn needs_a_person(&self) -> bool {
         match self {
@@ -76,7 +76,7 @@ impl RepositoryError {
     }
 }
 
-/// Finds a repository by its name, or, where it was renamed, by the id that we remember.
+/// Finds a repository by its name, or, after a rename, by the recorded id.
 pub async fn find_repository(
     gitea: &Gitea,
     name: &RepositoryName,
@@ -89,7 +89,7 @@ pub async fn find_repository(
     loop {
         match assess_answer(name, remembered, answer)? {
             Lookup::Found(found) => return Ok(found),
-            // To an id, `Moved` is no answer but an error, so this comes once.
+            // A lookup by id never redirects, so this branch runs once.
             Lookup::AskById(id) => answer = described(gitea.repository_by_id(id).send().await)?,
             Lookup::Misnamed(id, error) => {
                 return Err(ForgeError::protocol(format!("repositories/{id}"), error.to_string()).into());

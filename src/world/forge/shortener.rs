@@ -1,59 +1,59 @@
-//! Takes JSON as it arrives and keeps only the first bytes of each string.
+//! Parses JSON as it arrives and keeps only the first bytes of each string.
 
-/// Whether the rest of a string is kept.
+/// The position within the syntax of strings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum Position {
     /// Between strings.
     Outside,
     /// In a string.
     Inside,
     /// After a backslash.
     Escaped,
-    /// After `\u` and so many digits, which come to this number.
+    /// After `\u` with this many digits, of this value.
     Unicode(u8, u32),
 }
 
-/// Where an array of answers ends and its elements begin.
+/// The end of an element, or of the outermost array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Boundary {
-    /// Nothing of the kind.
+    /// No boundary.
     None,
-    /// An element of the outermost array ends.
+    /// The end of an element of the outermost array.
     Element,
-    /// The outermost array ends.
+    /// The end of the outermost array.
     End,
 }
 
-/// Reads JSON byte by byte. Of a string that is longer than the limit, the limit and at most three bytes are kept, so that
-/// one can tell by its length that it was cut.
+/// Reads JSON byte by byte. Of a string longer than the limit, the limit and at most three more bytes are kept, so that
+/// its length shows the cut.
 #[derive(Debug)]
 pub(super) struct Shortener {
     string_bytes_max: usize,
-    place: Place,
-    /// Bytes of the string at hand, without its escapes.
+    position: Position,
+    /// Decoded bytes of the current string.
     length: usize,
     is_cut: bool,
-    /// Whether the first half of a pair was kept, without which the second means nothing.
+    /// Whether the first half of a surrogate pair was kept, without which the second has no meaning.
     is_half: bool,
     depth: usize,
-    /// Whether the outermost of all is an array that is read by its elements.
+    /// Whether the outermost value is an array that is read by elements.
     is_list: bool,
     kept: Vec<u8>,
 }
 
 impl Shortener {
     pub(super) fn new(string_bytes_max: usize) -> Self {
-        let (place, length, depth, kept) = (Place::Outside, 0, 0, Vec::new());
+        let (position, length, depth, kept) = (Position::Outside, 0, 0, Vec::new());
         let (is_cut, is_half, is_list) = (false, false, false);
-        Self { string_bytes_max, place, length, is_cut, is_half, depth, is_list, kept }
+        Self { string_bytes_max, position, length, is_cut, is_half, depth, is_list, kept }
     }
 
-    /// What is kept and was not taken.
+    /// The kept bytes.
     pub(super) fn kept(&self) -> &[u8] {
         &self.kept
     }
 
-    /// Forgets what was kept.
+    /// Drops the kept bytes.
     pub(super) fn clear(&mut self) {
         self.kept.clear();
     }
@@ -63,13 +63,13 @@ impl Shortener {
         self.depth > 0
     }
 
-    /// Reads on until something of the outermost array ends, whose own brackets and commas are not kept; how many bytes were
-    /// read.
+    /// Reads to the end of an element or of the outermost array, whose own brackets and commas are not kept; returns
+    /// the number of bytes read.
     pub(super) fn read_elements(&mut self, bytes: &[u8]) -> (usize, Boundary) {
         let mut at = 0;
         while at < bytes.len() {
             let byte = bytes[at];
-            if self.place == Place::Outside {
+            if self.position == Position::Outside {
                 at += 1;
                 match (byte, self.depth) {
                     (b'[', 0) => (self.depth, self.is_list) = (1, true),
@@ -87,11 +87,11 @@ impl Shortener {
         (at, Boundary::None)
     }
 
-    /// Reads all of it.
+    /// Reads all bytes.
     pub(super) fn read(&mut self, bytes: &[u8]) {
         let mut at = 0;
         while at < bytes.len() {
-            if self.place == Place::Outside {
+            if self.position == Position::Outside {
                 self.outside(bytes[at]);
                 at += 1;
             } else {
@@ -103,7 +103,7 @@ impl Shortener {
     fn outside(&mut self, byte: u8) {
         match byte {
             b'"' => {
-                (self.place, self.length) = (Place::Inside, 0);
+                (self.position, self.length) = (Position::Inside, 0);
                 (self.is_cut, self.is_half) = (false, false);
             }
             b'[' | b'{' => self.depth += 1,
@@ -113,37 +113,37 @@ impl Shortener {
         self.kept.push(byte);
     }
 
-    /// Reads within a string; how many bytes were read.
+    /// Reads within a string; returns the number of bytes read.
     fn inside(&mut self, bytes: &[u8]) -> usize {
-        match self.place {
-            Place::Outside | Place::Inside => {
+        match self.position {
+            Position::Outside | Position::Inside => {
                 let plain = plain_length(bytes);
                 if plain > 0 {
                     self.keep(&bytes[..plain]);
                     return plain;
                 }
                 if bytes[0] == b'"' {
-                    self.place = Place::Outside;
+                    self.position = Position::Outside;
                     self.kept.push(b'"');
                 } else {
                     self.is_cut |= self.length >= self.string_bytes_max && !self.is_half;
-                    self.place = Place::Escaped;
+                    self.position = Position::Escaped;
                     self.keep_escape(b'\\');
                 }
             }
-            Place::Escaped => {
+            Position::Escaped => {
                 self.keep_escape(bytes[0]);
                 let is_unicode = bytes[0] == b'u';
-                self.place = if is_unicode { Place::Unicode(0, 0) } else { Place::Inside };
+                self.position = if is_unicode { Position::Unicode(0, 0) } else { Position::Inside };
                 if !is_unicode {
                     self.length += 1;
                     self.is_half = false;
                 }
             }
-            Place::Unicode(digits, value) => {
+            Position::Unicode(digits, value) => {
                 self.keep_escape(bytes[0]);
                 let value = value * 16 + char::from(bytes[0]).to_digit(16).unwrap_or_default();
-                self.place = if digits == 3 { Place::Inside } else { Place::Unicode(digits + 1, value) };
+                self.position = if digits == 3 { Position::Inside } else { Position::Unicode(digits + 1, value) };
                 if digits == 3 {
                     self.length += match value {
                         0..0x80 => 1,
@@ -157,15 +157,15 @@ impl Shortener {
         1
     }
 
-    /// Cuts between two characters.
+    /// Cuts at a character boundary.
     fn keep(&mut self, plain: &[u8]) {
         self.is_half = false;
         if self.is_cut {
             return;
         }
-        let room = self.string_bytes_max.saturating_sub(self.length).min(plain.len());
+        let capacity = self.string_bytes_max.saturating_sub(self.length).min(plain.len());
         let is_inner = |byte: &u8| byte & 0b1100_0000 == 0b1000_0000;
-        let end = plain[room..].iter().position(|byte| !is_inner(byte)).map_or(plain.len(), |more| room + more);
+        let end = plain[capacity..].iter().position(|byte| !is_inner(byte)).map_or(plain.len(), |more| capacity + more);
         self.is_cut = end < plain.len();
         self.length += end;
         self.kept.extend_from_slice(&plain[..end]);
@@ -178,10 +178,10 @@ impl Shortener {
     }
 }
 
-/// So many bytes are looked through at a time for what ends a string or is escaped.
+/// The number of bytes that are scanned at a time for a quote or a backslash.
 const STRIDE: usize = 1024;
 
-/// How many bytes come before a quote or a backslash. Most of a long text has neither, and is passed by whole strides.
+/// The number of bytes before a quote or a backslash. Most of a long text has neither, and is scanned by whole strides.
 fn plain_length(bytes: &[u8]) -> usize {
     let is_plain = |stride: &&[u8]| !stride.contains(&b'"') && !stride.contains(&b'\\');
     let start = bytes.chunks(STRIDE).take_while(is_plain).count() * STRIDE;

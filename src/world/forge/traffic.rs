@@ -1,20 +1,20 @@
-//! Counts requests by what was asked and by what came back.
+//! Counts requests by method and class of status.
 
 use reqwest::{Method, StatusCode};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The methods that are used, as metrics name them.
+/// The methods in use, by their names in metrics.
 const METHODS: [&str; 5] = ["get", "post", "patch", "put", "delete"];
 
-/// What can come back: the classes of statuses, or no answer at all.
+/// The classes of statuses, and `none` for no response.
 const CLASSES: [&str; 5] = ["2xx", "3xx", "4xx", "5xx", "none"];
 
-/// So many requests, by method and class.
+/// The number of requests by method and class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic([[u64; CLASSES.len()]; METHODS.len()]);
 
 impl Traffic {
-    /// Every method with every class, also those that never occurred.
+    /// Every combination of method and class, including zeros.
     pub fn each(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
         let row = |(method, counts): (&'static str, [u64; CLASSES.len()])| {
             CLASSES.into_iter().zip(counts).map(move |(class, count)| (method, class, count))
@@ -22,19 +22,19 @@ impl Traffic {
         METHODS.into_iter().zip(self.0).flat_map(row)
     }
 
-    /// All of them.
+    /// The number of all requests.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.each().map(|(_, _, count)| count).sum()
     }
 
-    /// All that could have changed something.
+    /// The number of requests that could change something.
     #[must_use]
     pub fn writes(&self) -> u64 {
         self.each().filter(|(method, _, _)| *method != METHODS[0]).map(|(_, _, count)| count).sum()
     }
 
-    /// Those among them that the forge accepted.
+    /// The number of writes that Gitea accepted.
     #[must_use]
     pub fn accepted_writes(&self) -> u64 {
         let is_it = |(method, class, _): &(&str, &str, u64)| *method != METHODS[0] && *class == CLASSES[0];
@@ -42,7 +42,7 @@ impl Traffic {
     }
 }
 
-/// By method and class as [`Traffic::each`] names them; others are left out.
+/// By method and class as [`Traffic::each`] names them; other names are ignored.
 impl<'a> FromIterator<(&'a str, &'a str, u64)> for Traffic {
     fn from_iter<I: IntoIterator<Item = (&'a str, &'a str, u64)>>(counts: I) -> Self {
         let mut traffic = Self::default();
@@ -57,12 +57,12 @@ impl<'a> FromIterator<(&'a str, &'a str, u64)> for Traffic {
     }
 }
 
-/// The counters behind it.
+/// The atomic counters.
 #[derive(Debug, Default)]
 pub(super) struct Counters([[AtomicU64; CLASSES.len()]; METHODS.len()]);
 
 impl Counters {
-    /// Counts one request; `status` is none where no answer came.
+    /// Counts one request; `status` is none if there was no response.
     pub(super) fn count(&self, method: &Method, status: Option<StatusCode>) {
         let method = METHODS.iter().position(|known| method.as_str().eq_ignore_ascii_case(known)).unwrap_or_default();
         let class = match status.map_or(0, |status| status.as_u16() / 100) {

@@ -1,25 +1,25 @@
-//! Counts what a commit holds before any of it is checked out; what is made of it is counted by [`super::written`].
+//! Counts the entries of a commit before the checkout; [`super::written`] counts what git writes.
 
 use crate::mission::text::shown;
 use crate::world::git::error::CheckoutError;
 use crate::world::git::source::CheckoutLimits;
 
-/// The longest path, in bytes. It leaves room for the directory that the checkout is in.
+/// The longest path, in bytes. It leaves room for the checkout's own directory.
 const PATH_BYTES_MAX: usize = 1024;
 
-/// The longest name, in bytes, on the usual file systems.
+/// The longest name, in bytes, on common file systems.
 const NAME_BYTES_MAX: usize = 255;
 
-/// The deepest that directories may be in each other.
+/// The deepest nesting of directories.
 pub(super) const DEPTH_MAX: usize = 64;
 
-/// What stands before the path in a record is never longer, in bytes.
+/// The most bytes of a record before its path.
 const RECORD_BYTES_MAX: usize = PATH_BYTES_MAX + 256;
 
-/// The modes that a checkout knows: a directory, files, a link, and a repository of its own, which stays empty.
+/// The accepted modes: directory, files, link, and submodule, which stays empty.
 const MODES: [&[u8]; 6] = [b"040000", b"100644", b"100664", b"100755", b"120000", b"160000"];
 
-/// Reads the records of `ls-tree -r -t -l -z` as they come, and stops at the first that is too much.
+/// Parses the records of `ls-tree -r -t -l -z` as they arrive, and stops at the first that exceeds a limit.
 #[derive(Debug)]
 pub(super) struct Census {
     limits: CheckoutLimits,
@@ -33,10 +33,10 @@ impl Census {
         Self { limits, entries: 0, bytes: 0, begun: Vec::new() }
     }
 
-    /// Reads on.
+    /// Parses the next piece.
     pub(super) fn read(&mut self, piece: &[u8]) -> Result<(), CheckoutError> {
         let mut records = piece.split(|byte| *byte == 0);
-        // What stands after the last NUL goes on in the next piece.
+        // The rest after the last NUL continues in the next piece.
         let rest = records.next_back().unwrap_or_default();
         for record in records {
             let mut whole = std::mem::take(&mut self.begun);
@@ -67,7 +67,7 @@ impl Census {
     }
 }
 
-/// One record.
+/// One record of `ls-tree`.
 struct Entry<'a> {
     mode: &'a [u8],
     size: u64,
@@ -75,7 +75,7 @@ struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// `<mode> <type> <id> <size>` and, after a tab, the path. Only files have a size.
+    /// Parses `<mode> <type> <id> <size>` and, after a tab, the path. Only files have a size.
     fn read(record: &'a [u8]) -> Option<Self> {
         let tab = record.iter().position(|byte| *byte == b'\t')?;
         let mut words = record[..tab].split(|byte| *byte == b' ').filter(|word| !word.is_empty());
@@ -85,19 +85,19 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// What is wrong with a path. git and its own checks come to the same on most of these; this does not rest on them.
+/// What is wrong with a path. git's own checks cover most of these; this does not rely on them.
 fn flaw(path: &[u8]) -> Option<&'static str> {
     let parts = || path.split(|byte| *byte == b'/');
     if path.len() > PATH_BYTES_MAX {
         Some("is far too long")
     } else if parts().count() > DEPTH_MAX {
-        Some("lies too deep")
+        Some("is nested too deeply")
     } else if parts().any(|part| part.len() > NAME_BYTES_MAX) {
         Some("has a name that is too long")
     } else if parts().any(|part| matches!(part, b"" | b"." | b"..")) {
-        Some("leads elsewhere")
+        Some("leads out of the checkout")
     } else if parts().any(|part| part.eq_ignore_ascii_case(b".git")) {
-        Some("would be git's own")
+        Some("is reserved for git")
     } else {
         None
     }

@@ -4,11 +4,11 @@ use crate::mission::identity::CommitId;
 use crate::world::clock;
 use crate::world::git::census::Census;
 use crate::world::git::child::{self, Bounds, ChildEnd, Listener};
-use crate::world::git::environment::{self, Leave};
+use crate::world::git::environment::{self, Permissions};
 use crate::world::git::error::CheckoutError;
+use crate::world::git::git_errors;
 use crate::world::git::handover;
 use crate::world::git::source::{CheckoutLimits, CheckoutSource, Destination};
-use crate::world::git::verdict;
 use crate::world::git::walk::Until;
 use crate::world::git::written::Written;
 use crate::world::store::removal::{BUDGET, remove_tree_at};
@@ -19,19 +19,19 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-/// What a step asks git, after its name.
+/// The arguments of a git command.
 type Arguments<'a> = &'a [&'a str];
 
-/// Where a fetch notes what it brought, and from where.
+/// The file where a fetch records what it fetched.
 const FETCH_HEAD: &str = "FETCH_HEAD";
 
-/// The ways of a repository to name its objects; which it is shows only when it is fetched.
+/// The object formats; which one a repository has shows only when it is fetched.
 const FORMATS: [&str; 2] = ["sha1", "sha256"];
 
-/// The answer of a step that prints one line is never longer, in bytes.
+/// The most bytes of output of a command that prints one line.
 const LINE_BYTES_MAX: usize = 1024;
 
-/// A checkout under way in a directory of its own.
+/// A checkout in progress in its own directory.
 pub(super) struct Checkout<'a> {
     git: &'a Path,
     source: &'a CheckoutSource,
@@ -50,7 +50,7 @@ impl<'a> Checkout<'a> {
         Self { git, source, destination, limits, deadline: clock::blocking_instant() + limits.time }
     }
 
-    /// Does all of it. What an error leaves in the directory is the caller's to remove.
+    /// Runs all steps. After an error the caller removes the directory.
     pub(super) fn make(&self) -> Result<CommitId, CheckoutError> {
         self.fetch()?;
         let commit = self.resolve()?;
@@ -61,36 +61,36 @@ impl<'a> Checkout<'a> {
     }
 
     fn fetch(&self) -> Result<(), CheckoutError> {
-        let leave = environment::to_fetch(self.source)?;
+        let permissions = environment::for_fetch(self.source)?;
         for format in FORMATS {
             self.begin(format)?;
-            let ended = self.fetch_with(&leave)?;
+            let ended = self.fetch_with(&permissions)?;
             if ended.status.success() {
                 return Ok(());
             }
-            // A repository made for one kind of ids takes no other.
-            let is_of_another = format == FORMATS[0] && ended.complaint.contains("mismatched algorithms");
+            // A repository created for one object format takes no other.
+            let is_of_another = format == FORMATS[0] && ended.stderr.contains("mismatched algorithms");
             if !is_of_another {
                 return Err(if self.is_pack_full() {
                     CheckoutError::TooLarge { limit: self.limits.bytes }
                 } else {
-                    verdict::of_fetch(&ended, self.limits)
+                    git_errors::of_fetch(&ended, self.limits)
                 });
             }
         }
-        Err(CheckoutError::Unfit { flaw: "its object ids are of no kind that git knows".to_owned() })
+        Err(CheckoutError::Unfit { flaw: "its object ids have a format that git does not know".to_owned() })
     }
 
-    /// Whether a pack has come to the limit of a file's size. Who writes it is killed then, and git does not say why.
+    /// Whether a pack has reached the limit of file size. Its writer is killed then, and git does not report why.
     fn is_pack_full(&self) -> bool {
         let entries = std::fs::read_dir(self.destination.directory.join(".git/objects/pack")).into_iter().flatten();
         let mut sizes = entries.filter_map(|entry| entry.and_then(|entry| entry.metadata()).ok());
         sizes.any(|pack| pack.len() >= self.limits.bytes)
     }
 
-    /// Makes an empty repository. Asked a second time, git would keep the first format.
+    /// Creates an empty repository. `git init` on an existing one would keep its format.
     fn begin(&self, format: &str) -> Result<(), CheckoutError> {
-        let tried = "make the repository";
+        let tried = "create the repository";
         remove_tree_at(&self.destination.directory.join(".git"), BUDGET)
             .map_err(|left| CheckoutError::failed(tried, &left))?;
         let (branch, format) =
@@ -98,20 +98,20 @@ impl<'a> Checkout<'a> {
         self.step(tried, &["init", "--quiet", "--template=", &branch, &format])
     }
 
-    /// The ref goes in by the standard input, where nothing can be taken for an option.
-    fn fetch_with(&self, leave: &Leave) -> Result<ChildEnd, CheckoutError> {
+    /// The ref is passed by standard input, where it cannot be taken for an option.
+    fn fetch_with(&self, permissions: &Permissions) -> Result<ChildEnd, CheckoutError> {
         let url = self.source.url().as_str();
         let options = ["--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--no-auto-maintenance"];
         let arguments = [&["fetch"], &options[..], &["--stdin", "--end-of-options", url]].concat();
         let wanted = self.source.git_ref().map_or_else(|| "HEAD".to_owned(), ToString::to_string);
-        let mut ended = self.run(leave, &arguments, &format!("{wanted}\n"), &mut |_| Ok(()))?;
-        // A forge can answer with what it was sent, and git prints it.
+        let mut ended = self.run(permissions, &arguments, &format!("{wanted}\n"), &mut |_| Ok(()))?;
+        // A server can echo the token, and git prints it.
         let secrets = environment::secrets(self.source);
-        ended.complaint = secrets.iter().fold(ended.complaint, |said, secret| said.replace(secret, "…"));
+        ended.stderr = secrets.iter().fold(ended.stderr, |text, secret| text.replace(secret, "…"));
         Ok(ended)
     }
 
-    /// Which commit it is; a tag may stand before it, or for something that is none.
+    /// Resolves the fetched commit; an annotated tag may precede it, or point to something else.
     fn resolve(&self) -> Result<CommitId, CheckoutError> {
         let mut line = Vec::new();
         let ended =
@@ -126,7 +126,7 @@ impl<'a> Checkout<'a> {
         CommitId::parse(text.trim_end()).map_err(|error| CheckoutError::failed("read the commit", &error))
     }
 
-    /// Trees are counted too: a million empty ones are no less work.
+    /// Trees count too: a million empty ones cost as much.
     fn count(&self, commit: &CommitId) -> Result<(), CheckoutError> {
         let mut census = Census::new(self.limits);
         let arguments = ["ls-tree", "-r", "-t", "-l", "-z", &commit.to_string()];
@@ -134,20 +134,20 @@ impl<'a> Checkout<'a> {
         self.done("list the commit", &ended)
     }
 
-    /// Puts branch and files there. What the commit holds is counted by now; what its attributes make of it is counted while
-    /// it is written, and once more when all of it is there.
+    /// Writes branch and files. The commit's entries are counted already; what its attributes make of them is counted
+    /// during the checkout and once more after it.
     fn fill(&self, commit: &CommitId) -> Result<(), CheckoutError> {
         let tried = "check out the commit";
         let directory = self.open_directory().map_err(|error| CheckoutError::failed(tried, &error))?;
         let mut written = Written::new(directory.as_fd(), self.limits.bytes, self.until());
         let arguments = ["reset", "--quiet", "--hard", "--no-recurse-submodules", &commit.to_string()];
-        let command = self.command(&environment::to_work_here(), &arguments)?;
+        let command = self.command(&environment::local(), &arguments)?;
         let ended = child::run_watched(command, "", self.bounds(), (&mut |_| Ok(()), Some(&mut written)))?;
         self.done(tried, &ended)?;
         written.count()
     }
 
-    /// Leaves a repository as its next users need it, and as git itself would never make it.
+    /// Prepares the repository for its users.
     fn settle(&self) -> Result<(), CheckoutError> {
         let tried = "set the repository up";
         self.step(tried, &["config", "core.symlinks", "false"])?;
@@ -172,33 +172,33 @@ impl<'a> Checkout<'a> {
         rustix::fs::open(self.destination.directory, flags, Mode::empty())
     }
 
-    /// A step that has to succeed.
+    /// Runs a step that has to succeed.
     fn step(&self, tried: &'static str, arguments: Arguments<'_>) -> Result<(), CheckoutError> {
         let ended = self.ask(arguments, &mut |_| Ok(()))?;
         self.done(tried, &ended)
     }
 
     fn done(&self, tried: &'static str, ended: &ChildEnd) -> Result<(), CheckoutError> {
-        if ended.status.success() { Ok(()) } else { Err(verdict::of_step(tried, ended, self.limits)) }
+        if ended.status.success() { Ok(()) } else { Err(git_errors::of_step(tried, ended, self.limits)) }
     }
 
-    /// A step that needs no forge.
+    /// Runs a step that needs no network.
     fn ask(&self, arguments: Arguments<'_>, listener: Listener<'_>) -> Result<ChildEnd, CheckoutError> {
-        self.run(&environment::to_work_here(), arguments, "", listener)
+        self.run(&environment::local(), arguments, "", listener)
     }
 
     fn run(
         &self,
-        leave: &Leave,
+        permissions: &Permissions,
         arguments: Arguments<'_>,
         input: &str,
         listener: Listener<'_>,
     ) -> Result<ChildEnd, CheckoutError> {
-        child::run(self.command(leave, arguments)?, input, self.bounds(), listener)
+        child::run(self.command(permissions, arguments)?, input, self.bounds(), listener)
     }
 
-    fn command(&self, leave: &Leave, arguments: Arguments<'_>) -> Result<Command, CheckoutError> {
-        let mut command = environment::command(self.git, self.destination.directory, leave)?;
+    fn command(&self, permissions: &Permissions, arguments: Arguments<'_>) -> Result<Command, CheckoutError> {
+        let mut command = environment::command(self.git, self.destination.directory, permissions)?;
         command.args(arguments);
         Ok(command)
     }

@@ -1,5 +1,5 @@
-//! Runs git on what strangers made: bounded in time, memory, file size and what is read of it, outlived by nothing that it
-//! started, and never outliving us.
+//! Runs git on untrusted repositories with limits on time, memory, file size and output, and ends every process that it
+//! started.
 
 use crate::world::clock;
 use crate::world::git::error::CheckoutError;
@@ -14,42 +14,42 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// The most of what it complains that is kept, in bytes: the end, where the reason stands.
-const COMPLAINT_BYTES_MAX: usize = 16 * 1024;
+/// The most bytes of standard error that are kept: the end, which holds the reason.
+const STDERR_BYTES_MAX: usize = 16 * 1024;
 
-/// How much is read at once, in bytes.
+/// The most bytes of one read.
 const PIECE_BYTES: usize = 64 * 1024;
 
 /// The most address space, in bytes.
 const MEMORY_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
-/// How long processes that were killed may take to end.
+/// The time limit for killed processes to end.
 const END_MAX: Duration = Duration::from_secs(10);
 
-/// What it may use.
+/// The resource limits of a command.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
-    /// When it has to be done.
+    /// The deadline.
     pub(super) deadline: Instant,
-    /// How long that was at the start of all steps.
+    /// The time from the start of all steps to the deadline.
     pub(super) time: Duration,
-    /// The largest file that it may write.
+    /// The largest file that it may write, in bytes.
     pub(super) file_bytes: u64,
 }
 
-/// It has ended by itself.
+/// The command has ended without being killed.
 #[derive(Debug)]
 pub(super) struct ChildEnd {
-    /// How.
+    /// The exit status.
     pub(super) status: ExitStatus,
-    /// The end of what it complained.
-    pub(super) complaint: String,
+    /// The end of its standard error.
+    pub(super) stderr: String,
 }
 
-/// Takes what it says, piece by piece; an error stops it.
+/// Receives the output piece by piece; an error stops the command.
 pub(super) type Listener<'a> = &'a mut dyn FnMut(&[u8]) -> Result<(), CheckoutError>;
 
-/// Runs what [`guard::command`] made to its end. Whatever comes back, nothing that it started is left.
+/// Runs the command of [`guard::command`] to its end. On return no process that it started is left.
 pub(super) fn run(
     command: Command,
     input: &str,
@@ -59,7 +59,7 @@ pub(super) fn run(
     run_watched(command, input, bounds, (listener, None))
 }
 
-/// The same, and what it writes is counted meanwhile.
+/// The same, while what it writes is counted.
 pub(super) fn run_watched(
     command: Command,
     input: &str,
@@ -67,58 +67,58 @@ pub(super) fn run_watched(
     (listener, mut written): (Listener<'_>, Option<&mut Written<'_>>),
 ) -> Result<ChildEnd, CheckoutError> {
     let mut running = Running::start(command)?;
-    running.limit(bounds).map_err(|error| CheckoutError::failed("limit what git may use", &error))?;
+    running.limit(bounds).map_err(|error| CheckoutError::failed("set the resource limits of git", &error))?;
     running.order(input);
-    let mut complaint = Vec::new();
+    let mut stderr = Vec::new();
     loop {
         let due = written.as_ref().map(|written| written.due);
-        match running.hear(bounds, due)? {
-            Heard::Piece(Voice::Said, bytes) => listener(&bytes)?,
-            Heard::Piece(Voice::Complained, bytes) => {
-                complaint.extend_from_slice(&bytes);
-                complaint.drain(..complaint.len().saturating_sub(COMPLAINT_BYTES_MAX));
+        match running.read_next(bounds, due)? {
+            Read::Piece(Output::Stdout, bytes) => listener(&bytes)?,
+            Read::Piece(Output::Stderr, bytes) => {
+                stderr.extend_from_slice(&bytes);
+                stderr.drain(..stderr.len().saturating_sub(STDERR_BYTES_MAX));
             }
-            Heard::Nothing => {
+            Read::Idle => {
                 if let Some(written) = &mut written {
                     written.count()?;
                 }
             }
-            Heard::End => break,
+            Read::End => break,
         }
     }
     let status = running.reap().map_err(|error| CheckoutError::failed("run git", &error))?;
-    let complaint = String::from_utf8_lossy(&complaint).into_owned();
-    match guard::refusal(status, &complaint) {
+    let stderr = String::from_utf8_lossy(&stderr).into_owned();
+    match guard::start_error(status, &stderr) {
         Some(cause) => Err(CheckoutError::failed("run git", &cause)),
-        None => Ok(ChildEnd { status, complaint }),
+        None => Ok(ChildEnd { status, stderr }),
     }
 }
 
-/// Which of its two outputs.
+/// One of the two outputs.
 #[derive(Clone, Copy)]
-enum Voice {
-    Said,
-    Complained,
+enum Output {
+    Stdout,
+    Stderr,
 }
 
-/// What came of listening.
-enum Heard {
-    /// It said something.
-    Piece(Voice, Vec<u8>),
-    /// It said nothing until something else was due.
-    Nothing,
-    /// It has ended, and all is said.
+/// The result of a read.
+enum Read {
+    /// Output arrived.
+    Piece(Output, Vec<u8>),
+    /// No output before another task is due.
+    Idle,
+    /// The command has ended, and all output is read.
     End,
 }
 
-/// A program under way, in a process group of its own that dies with this value.
+/// A running command, in its own process group that is killed on drop.
 struct Running {
     child: Child,
     pid: Pid,
-    /// Can be read once the program has ended; none afterwards.
+    /// Readable once the command has ended; none afterwards.
     end: Option<OwnedFd>,
-    /// Those of its outputs that are still open.
-    pipes: Vec<(Voice, OwnedFd)>,
+    /// The outputs that are still open.
+    pipes: Vec<(Output, OwnedFd)>,
     is_reaped: bool,
 }
 
@@ -128,21 +128,21 @@ impl Running {
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let mut child = command.spawn().map_err(|error| failed(&error))?;
         let pid = Pid::from_child(&child);
-        let said = child.stdout.take().map(|pipe| (Voice::Said, OwnedFd::from(pipe)));
-        let complained = child.stderr.take().map(|pipe| (Voice::Complained, OwnedFd::from(pipe)));
-        let pipes = said.into_iter().chain(complained).collect();
+        let stdout = child.stdout.take().map(|pipe| (Output::Stdout, OwnedFd::from(pipe)));
+        let stderr = child.stderr.take().map(|pipe| (Output::Stderr, OwnedFd::from(pipe)));
+        let pipes = stdout.into_iter().chain(stderr).collect();
         let mut running = Self { child, pid, end: None, pipes, is_reaped: false };
         running.end = Some(pidfd_open(pid, PidfdFlags::empty()).map_err(|error| failed(&error))?);
         Ok(running)
     }
 
-    /// git and what it starts inherit these: it is started only when it is ordered.
+    /// git and its children inherit these limits: git starts only after the order.
     fn limit(&self, bounds: Bounds) -> Result<(), Errno> {
         let limits = [
             (Resource::Core, 0),
             (Resource::Fsize, bounds.file_bytes),
             (Resource::As, MEMORY_BYTES_MAX),
-            // Ends it also when we have ended, and nobody looks at the deadline.
+            // Ends it even if this process has ended and nothing checks the deadline.
             (Resource::Cpu, bounds.time.as_secs() + 1),
         ];
         for (resource, most) in limits {
@@ -151,30 +151,30 @@ impl Running {
         Ok(())
     }
 
-    /// The pipe stays open for as long as this lives: when it closes, the guard ends the group.
+    /// The pipe stays open as long as this value lives: when it closes, the guard ends the group.
     fn order(&mut self, input: &str) {
         if let Some(stdin) = &mut self.child.stdin {
-            // Whoever has ended before it listened says why in its own words.
+            // A guard that ended before it read the order reports the reason itself.
             let _ = stdin.write_all(guard::order(input).as_bytes());
         }
     }
 
-    fn hear(&mut self, bounds: Bounds, due: Option<Instant>) -> Result<Heard, CheckoutError> {
+    fn read_next(&mut self, bounds: Bounds, due: Option<Instant>) -> Result<Read, CheckoutError> {
         match self.next(due.map_or(bounds.deadline, |due| due.min(bounds.deadline))) {
-            Ok(Some((voice, bytes))) => Ok(Heard::Piece(voice, bytes)),
-            Ok(None) => Ok(Heard::End),
-            Err(Errno::TIMEDOUT) if clock::blocking_instant() < bounds.deadline => Ok(Heard::Nothing),
+            Ok(Some((output, bytes))) => Ok(Read::Piece(output, bytes)),
+            Ok(None) => Ok(Read::End),
+            Err(Errno::TIMEDOUT) if clock::blocking_instant() < bounds.deadline => Ok(Read::Idle),
             Err(Errno::TIMEDOUT) => Err(CheckoutError::TooSlow { limit: bounds.time }),
-            Err(error) => Err(CheckoutError::failed("listen to git", &error)),
+            Err(error) => Err(CheckoutError::failed("read the output of git", &error)),
         }
     }
 
-    /// The next piece of what it says; none once it has ended and all is said.
-    fn next(&mut self, deadline: Instant) -> Result<Option<(Voice, Vec<u8>)>, Errno> {
+    /// The next piece of output; none once the command has ended and all output is read.
+    fn next(&mut self, deadline: Instant) -> Result<Option<(Output, Vec<u8>)>, Errno> {
         while self.end.is_some() || !self.pipes.is_empty() {
             let ready = self.wait(deadline)?;
-            let Some((voice, pipe)) = self.pipes.get(ready) else {
-                // What is left of its group holds its pipes open.
+            let Some((output, pipe)) = self.pipes.get(ready) else {
+                // The rest of its group keeps the pipes open.
                 self.end = None;
                 self.kill();
                 continue;
@@ -184,7 +184,7 @@ impl Running {
                 Ok(0) => drop(self.pipes.remove(ready)),
                 Ok(count) => {
                     piece.truncate(count);
-                    return Ok(Some((*voice, piece)));
+                    return Ok(Some((*output, piece)));
                 }
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error),
@@ -193,7 +193,7 @@ impl Running {
         Ok(None)
     }
 
-    /// Waits until there is something to read: the number of a pipe, or one more for the end.
+    /// Waits for input: returns the index of a pipe, or one more for the end.
     fn wait(&self, deadline: Instant) -> Result<usize, Errno> {
         let open = self.pipes.iter().map(|(_, pipe)| pipe).chain(&self.end);
         let mut polled: Vec<PollFd<'_>> =
@@ -211,9 +211,9 @@ impl Running {
         polled.iter().position(|end| !end.revents().is_empty()).ok_or(Errno::IO)
     }
 
-    /// Ends the whole group. It is ours as long as its leader is not reaped.
+    /// Kills the whole group. The group id is valid until its leader is reaped.
     fn kill(&self) {
-        // That nobody is left is as good.
+        // An empty group is fine.
         let _ = kill_process_group(self.pid, Signal::KILL);
     }
 
@@ -227,7 +227,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         if !self.is_reaped {
             self.kill();
-            // A pipe is at its end when the last who holds it is gone, so nobody writes in the directory any more.
+            // A pipe ends when its last holder has ended, so no process writes in the directory any more.
             let deadline = clock::blocking_instant() + END_MAX;
             while let Ok(Some(_)) = self.next(deadline) {}
             let _ = self.reap();

@@ -1,64 +1,64 @@
-//! Why a repository could not be checked out, told apart by who can do something about it.
+//! Why a checkout failed, classified by who can fix it.
 
 use crate::mission::cell::worktree::CANNOT_BE_HAD;
 use crate::world::git::version::FLOOR;
 use std::time::Duration;
 
-/// A checkout that did not succeed; nothing of it is left. No variant ever holds the token.
+/// A failed checkout; nothing of it is left. No variant holds the token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CheckoutError {
-    /// There is none, or the bot may not read it, or there is no such ref. Which of these it is would tell whoever
-    /// files a proposal what exists in repositories that they may not read.
+    /// No such repository or ref, or no access for the bot. Which of them would reveal to proposers what exists in
+    /// repositories that they may not read.
     #[error("{CANNOT_BE_HAD}")]
     CannotBeHad,
-    /// More files and directories than a checkout may have.
+    /// More files and directories than allowed.
     #[error("the repository holds more than {limit} files and directories; name a smaller one")]
     TooManyEntries {
-        /// The most there may be.
+        /// The limit.
         limit: u64,
     },
-    /// More than a checkout may hold, or git needs more memory for it than it may have.
+    /// More bytes than allowed, or git exceeds its memory limit.
     #[error("the repository is larger than {limit} bytes; name a smaller one")]
     TooLarge {
-        /// The most it may hold.
+        /// The limit in bytes.
         limit: u64,
     },
-    /// Not done in time.
+    /// Not done within the time limit.
     #[error("the repository could not be checked out within {} seconds; the next pass tries again", .limit.as_secs_f32())]
     TooSlow {
-        /// The most that all steps together may take.
+        /// The time limit for all steps together.
         limit: Duration,
     },
-    /// It holds what no checkout may contain.
-    #[error("the repository cannot be checked out safely: {flaw}; put that right in the repository")]
+    /// The content is not allowed in a checkout.
+    #[error("the repository cannot be checked out safely: {flaw}; fix that in the repository")]
     Unfit {
-        /// What that is.
+        /// The flaw.
         flaw: String,
     },
-    /// The forge did not answer, or not as a forge does.
-    #[error("git cannot fetch from the forge: {cause}; check that it runs, and `forge.url`")]
+    /// Gitea did not answer, or the answer is invalid.
+    #[error("git cannot fetch from Gitea: {cause}; check that it runs, and `forge.url`")]
     Unreachable {
-        /// What git said.
+        /// The message of git.
         cause: String,
     },
-    /// There is no git that could be used.
+    /// No usable git.
     #[error("{cause}; install git {} or newer", FLOOR)]
     NoGit {
-        /// What there is instead.
+        /// What was found instead.
         cause: String,
     },
-    /// Something of our own: the disk, the group, a process that cannot be started.
+    /// A local failure: the disk, the group, a process that cannot start.
     #[error("cannot {tried}: {cause}")]
     Failed {
-        /// What was being done.
+        /// The failed action.
         tried: &'static str,
-        /// Why it failed.
+        /// The cause.
         cause: String,
     },
 }
 
 impl CheckoutError {
-    /// The fixed word for JSON, logs and metrics.
+    /// The stable name for JSON, logs and metrics.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -73,7 +73,7 @@ impl CheckoutError {
         }
     }
 
-    /// Whether whoever named the repository can do something about it, and nobody else.
+    /// Whether only the proposer can fix it.
     #[must_use]
     pub fn is_the_proposers(&self) -> bool {
         match self {
@@ -86,7 +86,7 @@ impl CheckoutError {
         }
     }
 
-    /// Something of our own that failed.
+    /// A local failure.
     pub(super) fn failed(tried: &'static str, cause: &dyn std::fmt::Display) -> Self {
         Self::Failed { tried, cause: cause.to_string() }
     }

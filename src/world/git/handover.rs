@@ -1,4 +1,4 @@
-//! Gives a finished checkout to whoever works in it: group and modes, links never followed, and then on the disk for good.
+//! Hands a finished checkout over to its users: sets group and modes without following links, then syncs it to disk.
 
 use crate::world::git::error::CheckoutError;
 use crate::world::git::walk::{Until, names, walk};
@@ -9,19 +9,19 @@ use std::ffi::CStr;
 use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// A directory's files belong to its group, whoever makes them.
+/// The set-group-id bit: new files in a directory get its group.
 const SET_GROUP_ID: u32 = 0o2000;
 
-/// Those of git's own files that hold text are never longer, in bytes.
+/// The most bytes of a text file of git's own.
 const TEXT_BYTES_MAX: u64 = 1024 * 1024;
 
-/// The list of checked-out files, which can be long and holds only what the repository held.
+/// The index, which can be large and holds only names from the repository.
 const INDEX: &CStr = c"index";
 
-/// What is being done.
+/// The action in error messages.
 pub(super) const TRIED: &str = "hand the worktree over";
 
-/// Gives a directory and all below it to the group, with the owner's rights, and makes it durable.
+/// Gives a directory and everything below it to the group, with the owner's rights, and syncs it.
 pub(super) fn hand_over(directory: BorrowedFd<'_>, group: Option<u32>, until: Until) -> Result<(), CheckoutError> {
     let group = group.map(Gid::from_raw);
     let failed = |error: Errno| CheckoutError::failed(TRIED, &error);
@@ -43,7 +43,7 @@ fn give(at: BorrowedFd<'_>, name: &CStr, group: Option<Gid>) -> Result<(), Errno
     }
 }
 
-/// The group first, since changing it clears the set-group-id bit.
+/// Sets the group first, since changing it clears the set-group-id bit.
 fn grant(file: BorrowedFd<'_>, group: Option<Gid>, special: u32) -> Result<(), Errno> {
     if group.is_some() {
         fchown(file, None, group)?;
@@ -55,12 +55,12 @@ fn grant(file: BorrowedFd<'_>, group: Option<Gid>, special: u32) -> Result<(), E
     fchmod(file, Mode::from_raw_mode(owners | owners >> 3 | special))
 }
 
-/// A link in a name's place is an error.
+/// Opens an entry; a link is an error.
 pub(super) fn open(at: BorrowedFd<'_>, name: &CStr, flags: OFlags) -> Result<OwnedFd, Errno> {
     openat(at, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | flags, Mode::empty())
 }
 
-/// The first of git's own files that holds one of these texts.
+/// The first of git's own files that contains one of these texts.
 pub(super) fn find_secret(own: BorrowedFd<'_>, secrets: &[String]) -> Result<Option<String>, Errno> {
     for name in names(own)?.into_iter().filter(|name| name.as_c_str() != INDEX) {
         let file = open(own, &name, OFlags::empty())?;

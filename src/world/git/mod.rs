@@ -1,13 +1,13 @@
-//! Has a repository of the forge checked out, by the one program that ever works on what strangers made.
+//! Checks out repositories; git is the only program that ever works on untrusted content.
 //!
-//! - git runs only in a directory of ours that nobody else can reach yet, never in one that was handed over: a
-//!   repository's own settings can make any git command run anything.
-//! - It gets an environment and settings made here, nothing of ours; it may speak to the forge's origin, follow no
-//!   redirect, ask nobody, and start nothing but its own parts.
-//! - What it fetched is counted before any of it is checked out, and what it makes of it while that is written.
-//! - The token is in the environment of the one step that fetches. It is in no argument, no file and no message.
-//! - It runs under guard, and ends when we end, whatever ends us.
-//! - No hook and no filter runs, links come out as plain files, repositories within the repository stay empty.
+//! - git runs only in a directory of this service that no other account can reach yet, never in one that was handed
+//! over: a repository's own configuration can make any git command run anything.
+//! - Its environment and configuration are built here and inherit nothing; it may connect to the forge's origin only,
+//! follows no redirect, prompts for nothing, and starts only its own parts.
+//! - What it fetched is counted before the checkout, and what it writes during the checkout.
+//! - The token is in the environment of the fetch only: in no argument, no file and no message.
+//! - It runs under a guard and ends when this process ends, for any reason.
+//! - No hook and no filter runs, links are checked out as plain files, submodules stay empty.
 //!
 //! Everything here blocks.
 
@@ -16,10 +16,10 @@ mod checkout;
 mod child;
 mod environment;
 mod error;
+mod git_errors;
 pub mod guard;
 mod handover;
 mod source;
-mod verdict;
 mod version;
 mod walk;
 mod written;
@@ -42,10 +42,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use walk::Until;
 
-/// How long git may take to say its version.
+/// The time limit for `git --version`.
 const VERSION_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// How much git may say of its version, in bytes.
+/// The most bytes of its output.
 const VERSION_BYTES_MAX: usize = 1024;
 
 /// A git that is new enough. Cheap to keep.
@@ -56,12 +56,12 @@ pub struct Git {
 }
 
 impl Git {
-    /// Looks for git where our own process would, and asks its version. Blocks for a moment.
+    /// Finds git in `PATH` and reads its version. Blocks for a moment.
     pub fn find() -> Result<Self, CheckoutError> {
         Self::find_in(&std::env::var_os("PATH").unwrap_or_default())
     }
 
-    /// Looks for git in these directories, written as in `PATH`; those that are no absolute path are left out.
+    /// Finds git in these directories, written as in `PATH`; relative paths are ignored.
     pub fn find_in(directories: &OsStr) -> Result<Self, CheckoutError> {
         let candidates = std::env::split_paths(directories).filter(|directory| directory.is_absolute());
         let path = candidates.map(|directory| directory.join("git")).find(|path| is_program(path));
@@ -69,31 +69,31 @@ impl Git {
         let path = path.ok_or_else(|| no_git("there is no git in `PATH`".to_owned()))?;
         let text = ask_version(&path)?;
         let version = GitVersion::parse(&text)
-            .ok_or_else(|| no_git(format!("`{}` does not say which git it is", path.display())))?;
+            .ok_or_else(|| no_git(format!("`{}` does not report a git version", path.display())))?;
         if version < FLOOR {
             return Err(no_git(format!("`{}` is git {version}, which is too old", path.display())));
         }
         Ok(Self { path, version })
     }
 
-    /// Where it is.
+    /// The path of the program.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Which it is.
+    /// The version.
     #[must_use]
     pub fn version(&self) -> GitVersion {
         self.version
     }
 
-    /// Gives what is in a directory to a group, as the last step of a checkout does, within so much time.
+    /// Gives the content of a directory to a group, as the last step of a checkout does, within this time.
     pub fn hand_over(directory: BorrowedFd<'_>, group: Option<u32>, time: Duration) -> Result<(), CheckoutError> {
         handover::hand_over(directory, group, Until { deadline: clock::blocking_instant() + time, time })
     }
 
-    /// Has a worktree made, durable and handed over, and says at which commit. After an error nothing is left of it.
+    /// Creates a worktree, syncs it, hands it over, and returns its commit. After an error nothing of it is left.
     pub fn check_out(
         &self,
         source: &CheckoutSource,
@@ -104,10 +104,10 @@ impl Git {
         DirBuilder::new()
             .mode(0o700)
             .create(directory)
-            .map_err(|error| CheckoutError::failed("make the worktree", &error))?;
+            .map_err(|error| CheckoutError::failed("create the worktree", &error))?;
         Checkout::new(&self.path, source, destination, limits).make().inspect_err(|_| {
             if let Err(error) = remove_tree_at(directory, BUDGET) {
-                tracing::warn!(directory = %directory.display(), %error, "what is left of a checkout cannot be removed");
+                tracing::warn!(directory = %directory.display(), %error, "the remains of a checkout cannot be removed");
             }
         })
     }
@@ -118,15 +118,15 @@ fn is_program(path: &Path) -> bool {
 }
 
 fn ask_version(path: &Path) -> Result<String, CheckoutError> {
-    let mut command = environment::command(path, Path::new("/"), &environment::to_work_here())?;
+    let mut command = environment::command(path, Path::new("/"), &environment::local())?;
     command.arg("--version");
     let deadline = clock::blocking_instant() + VERSION_TIME_MAX;
     let bounds = Bounds { deadline, time: VERSION_TIME_MAX, file_bytes: 0 };
-    let mut said = Vec::new();
+    let mut output = Vec::new();
     child::run(command, "", bounds, &mut |piece| {
-        said.extend_from_slice(&piece[..piece.len().min(VERSION_BYTES_MAX - said.len())]);
+        output.extend_from_slice(&piece[..piece.len().min(VERSION_BYTES_MAX - output.len())]);
         Ok(())
     })
     .map_err(|error| CheckoutError::NoGit { cause: format!("`{}` does not run: {error}", path.display()) })?;
-    Ok(String::from_utf8_lossy(&said).into_owned())
+    Ok(String::from_utf8_lossy(&output).into_owned())
 }

@@ -1,4 +1,4 @@
-//! Where a worktree comes from, where it goes, and how much of it there may be.
+//! The source, destination and limits of a checkout.
 
 use crate::mission::identity::{ForgeUrl, GitRef, RepositoryName};
 use crate::world::forge::Token;
@@ -9,20 +9,20 @@ use url::Url;
 /// The most files and directories of a checkout.
 pub const ENTRIES_MAX: u64 = 100_000;
 
-/// The most bytes of a checkout, of the pack that brings it, and of each of its files.
+/// The most bytes of a checkout, of the fetched pack, and of each file.
 pub const BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 
-/// The most time that all steps of a checkout may take together.
+/// The time limit for all steps of a checkout together.
 pub const TIME_MAX: Duration = Duration::from_secs(5 * 60);
 
-/// How much of a repository is taken.
+/// The limits of a checkout.
 #[derive(Clone, Copy, Debug)]
 pub struct CheckoutLimits {
     /// Files and directories.
     pub entries: u64,
     /// Bytes.
     pub bytes: u64,
-    /// For all steps together.
+    /// The time for all steps together.
     pub time: Duration,
 }
 
@@ -32,7 +32,8 @@ impl Default for CheckoutLimits {
     }
 }
 
-/// A repository of the forge. Its address is built of parsed parts, so it never holds credentials or leads elsewhere.
+/// A repository on the forge. Its address is built of parsed parts, so it never holds credentials or points to another
+/// server.
 #[derive(Clone, Debug)]
 pub struct CheckoutSource {
     url: Url,
@@ -42,7 +43,7 @@ pub struct CheckoutSource {
 }
 
 impl CheckoutSource {
-    /// A repository at its default branch, read as anybody.
+    /// A repository at its default branch, read anonymously.
     #[must_use]
     pub fn new(forge: &ForgeUrl, repository: &RepositoryName) -> Self {
         let mut url = forge.as_url().clone();
@@ -51,28 +52,28 @@ impl CheckoutSource {
         Self { url, git_ref: None, token: None, ca_file: None }
     }
 
-    /// At this branch, tag or commit; a tag goes before a branch of the same name.
+    /// Selects a branch, tag or commit; a tag takes precedence over a branch of the same name.
     #[must_use]
     pub fn at(mut self, git_ref: Option<GitRef>) -> Self {
         self.git_ref = git_ref;
         self
     }
 
-    /// Read by the account of this token.
+    /// Reads with this token.
     #[must_use]
     pub fn read_with(mut self, token: Option<Token>) -> Self {
         self.token = token;
         self
     }
 
-    /// Whose certificate one of this file vouches for.
+    /// Trusts the CA in this file as well.
     #[must_use]
     pub fn trusting(mut self, ca_file: Option<PathBuf>) -> Self {
         self.ca_file = ca_file;
         self
     }
 
-    /// The address of the repository.
+    /// The clone address.
     #[must_use]
     pub fn url(&self) -> &Url {
         &self.url
@@ -91,13 +92,13 @@ impl CheckoutSource {
     }
 }
 
-/// Where a worktree goes.
+/// The destination of a worktree.
 #[derive(Clone, Copy, Debug)]
 pub struct Destination<'a> {
-    /// A directory that does not exist yet, in one that nobody else may look into.
+    /// A directory that does not exist yet, below one that no other account can enter.
     pub directory: &'a Path,
-    /// The branch that is made there; ours to name, never a user's.
+    /// The branch to create; named by this service, never by a user.
     pub branch: &'a str,
-    /// Who may work in it besides us.
+    /// The group that may work in it.
     pub group: Option<u32>,
 }

@@ -1,9 +1,8 @@
-//! Which git is new enough.
+//! The oldest supported version of git.
 
-/// The oldest git that is used. From 2.31 on it takes settings from its environment, so that the token is in no
-/// argument list; before 2.38 it may ask other hosts for bundles; and 2.39 is the oldest that distributions still
-/// mend: what has been found in its handling of hostile repositories since (CVE-2024-32002, CVE-2025-48384) is put
-/// right in Debian 12's 2.39.5, while for anything older nobody would.
+/// The oldest git in use. Since 2.31 it takes configuration from its environment, so that the token is in no argument
+/// list; before 2.38 it may fetch bundles from other hosts; 2.39 is the oldest that distributions still maintain: later
+/// CVEs of hostile repositories (CVE-2024-32002, CVE-2025-48384) are fixed in Debian 12's 2.39.5, but in nothing older.
 pub const FLOOR: GitVersion = GitVersion { major: 2, minor: 39 };
 
 /// The first two numbers of a version.
@@ -15,7 +14,7 @@ pub struct GitVersion {
 }
 
 impl GitVersion {
-    /// Reads what `git --version` prints: `git version 2.39.5`, and after it whatever a distribution adds.
+    /// Parses the output of `git --version`: `git version 2.39.5`, with any suffix of a distribution.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut numbers = text.trim().strip_prefix("git version ")?.split('.');

@@ -1,5 +1,5 @@
-//! Walks through a checkout, which a stranger's repository has shaped: without recursion, without following a link, no
-//! deeper than a bound and no longer than until a deadline.
+//! Walks through a checkout of untrusted content without recursion and without following links, within limits of depth
+//! and time.
 
 use crate::world::clock;
 use crate::world::git::census::DEPTH_MAX;
@@ -10,17 +10,17 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-/// When a walk has to be over, and how long all steps of the checkout may take together.
+/// The deadline of a walk, and the time limit for the whole checkout.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Until {
     pub(super) deadline: Instant,
     pub(super) time: Duration,
 }
 
-/// Sees one entry of a directory: where it is, its name, and its status. A directory is seen before what is in it.
+/// Receives each entry: its directory, name and status. A directory comes before its content.
 pub(super) type Visitor<'a> = &'a mut dyn FnMut(BorrowedFd<'_>, &CStr, &Stat) -> Result<(), CheckoutError>;
 
-/// Shows the visitor all that is below a directory. What goes away meanwhile is passed over.
+/// Visits everything below a directory. Entries that disappear meanwhile are skipped.
 pub(super) fn walk(
     top: BorrowedFd<'_>,
     skipped: Option<&CStr>,
@@ -58,7 +58,7 @@ pub(super) fn walk(
     Ok(())
 }
 
-/// A directory, and what in it is still to be seen.
+/// A directory and its entries still to visit.
 struct Level {
     directory: OwnedFd,
     names: Vec<CString>,

@@ -1,5 +1,5 @@
-//! Counts what a checkout has written, while it is written and once it is: a repository's attributes (`ident`, `eol`,
-//! `working-tree-encoding`) make of a file another one, up to fifty times as large as what it is made from.
+//! Counts what a checkout has written, during and after it: a repository's attributes (`ident`, `eol`,
+//! `working-tree-encoding`) can make a file up to fifty times as large as its blob.
 
 use crate::world::clock;
 use crate::world::git::error::CheckoutError;
@@ -8,22 +8,22 @@ use rustix::fs::FileType;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-/// How soon after it was counted it is counted again, at first.
+/// The initial pause between counts.
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 
-/// Counting takes no more than one part in so many of the time.
+/// The pause is at least this many times as long as the last count took.
 const PAUSE_FACTOR: u32 = 5;
 
-/// Where git keeps its own, which has a limit of its own.
+/// git's own directory, which has its own limit.
 const OWN: &std::ffi::CStr = c".git";
 
-/// What a worktree may hold, counted while git writes it.
+/// Counts a worktree while git writes it.
 #[derive(Debug)]
 pub(super) struct Written<'a> {
     directory: BorrowedFd<'a>,
     bytes_max: u64,
     until: Until,
-    /// When it is to be counted next.
+    /// The time of the next count.
     pub(super) due: Instant,
 }
 
@@ -32,7 +32,7 @@ impl<'a> Written<'a> {
         Self { directory, bytes_max, until, due: clock::blocking_instant() + PAUSE_MIN }
     }
 
-    /// Counts all that is there; more than there may be is an error.
+    /// Counts everything; exceeding a limit is an error.
     pub(super) fn count(&mut self) -> Result<(), CheckoutError> {
         let begun = clock::blocking_instant();
         let mut bytes: u64 = 0;

@@ -1,4 +1,4 @@
-//! The archives on the disk: listed, measured without trusting what is in them, and removed.
+//! Lists, measures and deletes archived cells without trusting their content.
 
 use crate::mission::cell::archive::{Archive, ArchiveName, Measure};
 use crate::mission::text::Printable;
@@ -21,31 +21,31 @@ use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
-/// At most so many things are counted in one archive.
+/// The most entries of one archive that are counted.
 const ENTRIES_MAX: u64 = 2_000_000;
 
-/// Directories are looked into so deep.
+/// The deepest nesting of directories that is counted.
 const DEPTH_MAX: usize = 100;
 
 /// The unit of `st_blocks`, in bytes.
 const BLOCK_BYTES: u64 = 512;
 
-/// What stands where the archives are.
+/// The content of the archive directory.
 #[derive(Debug, Default)]
 pub struct Archives {
     /// The archives, the oldest first.
     pub archives: Vec<Archive>,
-    /// The names of everything else, which nobody touches.
+    /// The names of all other entries, which are never touched.
     pub others: Vec<String>,
 }
 
-/// Where an archive is.
+/// The path of an archive.
 #[must_use]
 pub fn path(root: &Root, name: ArchiveName) -> PathBuf {
     root.path().join(OWN).join(ARCHIVE).join(name.to_string())
 }
 
-/// Looks at every archive of a root. Takes no lock and writes nothing.
+/// Lists all archives of a root. Takes no lock and writes nothing.
 pub fn list(root: &Root) -> Result<Archives, RootError> {
     let mut found = Archives::default();
     let directory = match root.open_own().and_then(|own| open_directory(own, ARCHIVE)) {
@@ -67,11 +67,11 @@ fn unusable(root: &Root, error: Errno) -> RootError {
     RootError::Unusable { path: format!("{}/{OWN}/{ARCHIVE}", root.path().display()), cause: error.to_string() }
 }
 
-/// An archive is a directory; whatever else has such a name is none.
+/// An archive is a directory; any other entry with such a name is ignored.
 fn look(directory: BorrowedFd<'_>, name: ArchiveName) -> Option<Archive> {
     let text = name.to_string();
     let status = statat(directory, &text, AtFlags::SYMLINK_NOFOLLOW).ok().filter(is_directory)?;
-    // Whole seconds, as the clock of a command has them.
+    // Whole seconds, as in the clock of a command.
     let moved_at = DateTime::from_timestamp(status.st_ctime, 0).unwrap_or_default();
     Some(Archive { name, archived_at: Timestamp::from(moved_at), measure: measure(directory, &text, &status) })
 }
@@ -87,10 +87,10 @@ fn measure(directory: BorrowedFd<'_>, name: &str, status: &Stat) -> Measure {
     walk.measure
 }
 
-/// A walk through one archive, which follows no link and leaves no file system.
+/// A walk through one archive that follows no link and stays on one file system.
 struct Walk {
     device: u64,
-    /// What has several names, and was counted under one.
+    /// The inodes with several names that were counted already.
     linked: HashSet<u64>,
     entries: u64,
     measure: Measure,
@@ -105,7 +105,7 @@ impl Walk {
         self.measure.files += u64::from(!is_directory);
     }
 
-    /// Looks into a directory; `path` is where it is, for people.
+    /// Enters a directory; `path` is for messages.
     fn enter(&mut self, at: BorrowedFd<'_>, name: impl Arg, path: &str, depth: usize) {
         if depth > DEPTH_MAX {
             self.measure.is_more = true;
@@ -114,17 +114,19 @@ impl Walk {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match openat(at, name, flags, Mode::empty()) {
             Ok(directory) => self.walk(&directory, path, depth),
-            // Somebody has moved it since.
+            // Moved by another process meanwhile.
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
-            Err(error) => self.hinder(format!("`{path}` cannot be read: {error}")),
+            Err(error) => self.add_obstacle(format!("`{path}` cannot be read: {error}")),
         }
     }
 
     fn walk(&mut self, directory: &OwnedFd, path: &str, depth: usize) {
-        let Ok(entries) = Dir::read_from(directory) else { return self.hinder(format!("`{path}` cannot be read")) };
+        let Ok(entries) = Dir::read_from(directory) else {
+            return self.add_obstacle(format!("`{path}` cannot be read"));
+        };
         let mut is_empty = true;
         for entry in entries {
-            let Ok(entry) = entry else { return self.hinder(format!("`{path}` cannot be read")) };
+            let Ok(entry) = entry else { return self.add_obstacle(format!("`{path}` cannot be read")) };
             if matches!(entry.file_name().to_bytes(), b"." | b"..") {
                 continue;
             }
@@ -138,8 +140,8 @@ impl Walk {
         }
         if !is_empty && accessat(directory, ".", Access::WRITE_OK | Access::EXEC_OK, AtFlags::empty()).is_err() {
             let owner = fstat(directory).map_or("another user".to_owned(), |status| user_name(status.st_uid));
-            self.hinder(format!(
-                "this user may remove nothing from `{path}`; `chmod -R g+rwX` there as user {owner}, or remove the archive as root"
+            self.add_obstacle(format!(
+                "this user may not remove anything from `{path}`; `chmod -R g+rwX` there as user {owner}, or remove the archive as root"
             ));
         }
     }
@@ -152,24 +154,24 @@ impl Walk {
         let path = format!("{path}/{}", Printable::new(&name.to_string_lossy()));
         if status.st_dev != self.device || is_mount(directory, name) {
             self.measure.is_more = true;
-            return self.hinder(format!("a file system is mounted on `{path}`"));
+            return self.add_obstacle(format!("a file system is mounted on `{path}`"));
         }
         self.count(&status);
         self.enter(directory, name, &path, depth + 1);
     }
 
-    fn hinder(&mut self, why: String) {
+    fn add_obstacle(&mut self, why: String) {
         self.measure.obstacle.get_or_insert(why);
     }
 }
 
-/// Whether something is mounted there, also a part of the same file system.
+/// Whether something is mounted there, including a bind mount of the same file system.
 fn is_mount(directory: BorrowedFd<'_>, name: &CStr) -> bool {
     let status = statx(directory, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::TYPE);
     status.is_ok_and(|status| status.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
-/// Adds a line to the service's own journal, which tells of every deletion.
+/// Adds a line to the service's journal, which records every deletion.
 pub fn note(root: &Root, entry: &impl Serialize) -> Result<(), WriteError> {
     let line = serde_json::to_string(entry).map_err(std::io::Error::from);
     let noted = line.and_then(|line| Ok(JOURNAL.append(root.open_own()?, &format!("{line}\n"))?));
@@ -177,25 +179,25 @@ pub fn note(root: &Root, entry: &impl Serialize) -> Result<(), WriteError> {
     noted.map_err(|cause| WriteError { tried: "write", path: path(), cause, is_our_own: true })
 }
 
-/// An archive that is on its way out, where nobody reads and nobody will ever restore it from.
+/// An archive in the trash that will not be restored.
 #[derive(Debug)]
-pub struct Going {
+pub struct DiscardedArchive {
     name: ArchiveName,
     own: OwnedFd,
-    thrown: String,
+    discarded: String,
 }
 
-/// Moves an archive out of the archives, in one step, also beside a daemon. If its removal does not follow, whoever empties
-/// the trash next sees to it.
-pub fn take_out(root: &Root, name: ArchiveName, archived_at: Timestamp) -> Result<Going, WriteError> {
+/// Moves an archive to the trash atomically, also beside a daemon. If its removal does not follow, the next process
+/// that empties the trash removes it.
+pub fn take_out(root: &Root, name: ArchiveName, archived_at: Timestamp) -> Result<DiscardedArchive, WriteError> {
     let failed = |cause: std::io::Error| WriteError {
         tried: "delete",
         path: path(root, name).display().to_string(),
         cause,
         is_our_own: true,
     };
-    let (own, thrown) = move_out(root, name, archived_at).map_err(failed)?;
-    Ok(Going { name, own, thrown })
+    let (own, discarded) = move_out(root, name, archived_at).map_err(failed)?;
+    Ok(DiscardedArchive { name, own, discarded })
 }
 
 fn move_out(root: &Root, name: ArchiveName, archived_at: Timestamp) -> std::io::Result<(OwnedFd, String)> {
@@ -204,20 +206,20 @@ fn move_out(root: &Root, name: ArchiveName, archived_at: Timestamp) -> std::io::
     let archive = openat(&own, ARCHIVE, flags, Mode::empty())?;
     let found = look(archive.as_fd(), name).ok_or(Errno::NOENT)?;
     if found.archived_at != archived_at {
-        return Err(std::io::Error::other("it was put away anew meanwhile"));
+        return Err(std::io::Error::other("it was archived again meanwhile"));
     }
-    let thrown = trash::throw(own.as_fd(), archive.as_fd(), &name.to_string())?;
+    let discarded = trash::discard(own.as_fd(), archive.as_fd(), &name.to_string())?;
     fsync(&archive)?;
-    Ok((own, thrown))
+    Ok((own, discarded))
 }
 
-impl Going {
-    /// Removes it, within its budget. It is deleted all the same where something is left.
+impl DiscardedArchive {
+    /// Removes it within its time budget. It counts as deleted even if parts remain.
     pub fn remove(self) -> Result<(), String> {
-        let Self { name, own, thrown } = self;
+        let Self { name, own, discarded } = self;
         let left = |why: String| {
-            format!("the archive `{name}` is deleted, but something is left of it in `{OWN}/{TRASH}/{thrown}`: {why}")
+            format!("the archive `{name}` was deleted, but parts of it remain in `{OWN}/{TRASH}/{discarded}`: {why}")
         };
-        trash::remove(own.as_fd(), &thrown).map_err(left)
+        trash::remove(own.as_fd(), &discarded).map_err(left)
     }
 }

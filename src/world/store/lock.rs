@@ -1,7 +1,7 @@
-//! One writer a root at a time: the locks, and who holds them.
+//! The locks of a root: one writer at a time, and who holds them.
 
 use crate::world::clock;
-use crate::world::store::root::{LOCK, OWN, RESIDENCE, Root, RootError, make_directory, names_in, open_lock};
+use crate::world::store::root::{DAEMON_LOCK, LOCK, OWN, Root, RootError, make_directory, names_in, open_lock};
 use rustix::fs::{AtFlags, Mode, OFlags, fstat, openat, unlinkat};
 use rustix::io::Errno;
 use std::fs::{File, TryLockError};
@@ -11,34 +11,34 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How the lock's file ends while a daemon holds the root.
+/// The suffix of the lock file's content while a daemon holds the root.
 const DAEMON: &str = " (daemon)";
 
-/// The most that is read of the lock's file.
+/// The most bytes of the lock file that are read.
 const HOLDER_BYTES_MAX: u64 = 4096;
 
-/// How often a lock that is held is tried again.
+/// The interval between attempts to take a held lock.
 const LOCK_POLL: Duration = Duration::from_millis(50);
 
-/// How often the lock of a directory that is no root yet is tried, since it may be removed meanwhile.
+/// The most attempts to lock a directory that is not a root yet, since the lock file may be removed meanwhile.
 const TRIES_MAX: u32 = 100;
 
-/// How a writer takes hold of a root.
+/// How a writer locks a root.
 #[derive(Clone, Copy, Debug)]
 pub struct LockOptions {
-    /// How long to wait for another writer that will end.
+    /// How long to wait for another writer to end.
     pub lock_wait: Duration,
-    /// Whether the root is held for as long as the process lives, so that there is no use in waiting for it.
+    /// Whether the lock is held for the life of the process, so that waiting for it is useless.
     pub is_lasting: bool,
-    /// The group that new cells are handed to.
+    /// The group of new cells.
     pub group: Option<u32>,
 }
 
-/// Sole hold of a directory that may become a root, by the lock that its writers hold later.
+/// Exclusive access to a directory that may become a root, by the lock of its later writers.
 #[derive(Debug)]
 pub struct UninitializedRoot {
     pub(super) root: Arc<Root>,
-    /// Held for as long as this lives; none where the directory cannot become a root.
+    /// Held while this value lives; none if the directory cannot become a root.
     lock: Option<File>,
     _former: Option<File>,
 }
@@ -46,12 +46,12 @@ pub struct UninitializedRoot {
 impl UninitializedRoot {
     pub(super) fn take(root: Root, access: LockOptions) -> Result<Self, RootError> {
         let can_be_root = root.check_can_be_initialised().is_ok();
-        let lock = if can_be_root { Some(take_unmade(&root, access)?) } else { None };
+        let lock = if can_be_root { Some(take_uninitialized(&root, access)?) } else { None };
         let former = take_former(&root, access.lock_wait, "its first pass")?;
         Ok(Self { root: Arc::new(root), lock, _former: former })
     }
 
-    /// The writer's lock, which is held until both this and what is returned are dropped.
+    /// Takes the writer's lock, which is held until both this value and the returned one are dropped.
     pub(super) fn lock(&self, own: BorrowedFd<'_>, access: LockOptions) -> Result<File, RootError> {
         match &self.lock {
             Some(lock) => lock.try_clone().map_err(|error| self.root.unwritable(&error)),
@@ -61,7 +61,7 @@ impl UninitializedRoot {
 }
 
 impl Drop for UninitializedRoot {
-    /// Leaves nothing behind in a directory that did not become a root.
+    /// Removes the lock file from a directory that did not become a root.
     fn drop(&mut self) {
         if self.lock.is_none() {
             return;
@@ -77,8 +77,8 @@ impl Drop for UninitializedRoot {
     }
 }
 
-/// Takes the writer's lock where there is no root yet. Whoever held it before may have removed it with its directory.
-fn take_unmade(root: &Root, access: LockOptions) -> Result<File, RootError> {
+/// Takes the writer's lock before there is a root. The previous holder may have removed it together with its directory.
+fn take_uninitialized(root: &Root, access: LockOptions) -> Result<File, RootError> {
     let mut tries = 0;
     loop {
         tries += 1;
@@ -95,7 +95,7 @@ fn take_unmade(root: &Root, access: LockOptions) -> Result<File, RootError> {
     }
 }
 
-/// The word that a daemon lives in a root, also one that has no forge and so lets others write in it.
+/// Marks that a daemon runs on a root, including one without a forge, which lets others write.
 #[derive(Debug)]
 pub struct DaemonLock {
     _lock: File,
@@ -103,23 +103,23 @@ pub struct DaemonLock {
 }
 
 impl DaemonLock {
-    /// Takes up residence, unless another daemon has.
+    /// Takes the lock; fails if another daemon holds it.
     pub fn take(root: &Root) -> Result<Self, RootError> {
         let access = LockOptions { lock_wait: Duration::ZERO, is_lasting: true, group: None };
         let own = root.open_own().map_err(|cause| root.unwritable(&cause))?;
-        let lock = take_named(root, own.as_fd(), RESIDENCE, access)?;
+        let lock = take_named(root, own.as_fd(), DAEMON_LOCK, access)?;
         Ok(Self { _lock: lock, _former: take_former(root, Duration::ZERO, "a daemon")? })
     }
 }
 
-/// Takes the lock of versions before this one, which was the directory itself. Whoever may read the directory can hold that
-/// one, so it counts only where our own account does. For one version.
+/// Takes the lock of earlier versions, which was the directory itself. Any account that may read the directory can hold
+/// it, so it counts only if this service's account does. To be removed after one version.
 fn take_former(root: &Root, wait: Duration, whose: &str) -> Result<Option<File>, RootError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let directory = openat(root, ".", flags, Mode::empty()).map(File::from);
     let directory = directory.map_err(|cause| root.unwritable(&cause))?;
-    let is_a_strangers = || own_holder(&directory).is_none();
-    match wait_for(&directory, wait, is_a_strangers).map_err(|error| root.unwritable(&error))? {
+    let is_foreign = || own_holder(&directory).is_none();
+    match wait_for(&directory, wait, is_foreign).map_err(|error| root.unwritable(&error))? {
         Ok(()) => Ok(Some(directory)),
         Err(taken) => match own_holder(&directory) {
             Some(pid) => Err(taken.of(root, pid, whose.to_owned())),
@@ -128,26 +128,26 @@ fn take_former(root: &Root, wait: Duration, whose: &str) -> Result<Option<File>,
     }
 }
 
-/// The process of our own account that holds a lock without having written its number anywhere.
+/// The process of this service's account that holds a lock without a recorded process id.
 fn own_holder(locked: &File) -> Option<String> {
     holders(locked).into_iter().find(|pid| is_our_account(pid))
 }
 
-/// The processes that hold a lock, as the kernel tells it.
+/// The processes that hold a lock, from `/proc/locks`.
 fn holders(locked: &File) -> Vec<String> {
     let Ok(status) = locked.metadata() else { return Vec::new() };
     let (device, inode) = (status.dev(), status.ino());
-    let place = format!("{:02x}:{:02x}:{inode}", rustix::fs::major(device), rustix::fs::minor(device));
+    let lock_id = format!("{:02x}:{:02x}:{inode}", rustix::fs::major(device), rustix::fs::minor(device));
     let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
     let holder = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let is_it = fields.get(1) == Some(&"FLOCK") && fields.get(5) == Some(&place.as_str());
+        let is_it = fields.get(1) == Some(&"FLOCK") && fields.get(5) == Some(&lock_id.as_str());
         is_it.then(|| fields[4].to_owned())
     };
     locks.lines().filter_map(holder).collect()
 }
 
-/// Whether a process runs as our account, and was not only made to by a program that changes accounts.
+/// Whether a process runs as this service's account, and not through a set-user-id program.
 fn is_our_account(pid: &str) -> bool {
     let user = rustix::process::geteuid().as_raw().to_string();
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
@@ -155,7 +155,7 @@ fn is_our_account(pid: &str) -> bool {
     users.is_some_and(|users| users.split_whitespace().all(|id| id == user))
 }
 
-/// A lock that others hold, and how long it was waited for.
+/// A lock held by another process, and how long it was waited for.
 struct Taken(Duration);
 
 impl Taken {
@@ -165,21 +165,21 @@ impl Taken {
     }
 }
 
-/// A `--once` will end, so it is waited for; a daemon will not.
-fn wait_for(lock: &File, wait: Duration, is_in_vain: impl Fn() -> bool) -> std::io::Result<Result<(), Taken>> {
+/// Waits for a `--once` process, which ends; a daemon does not.
+fn wait_for(lock: &File, wait: Duration, is_useless: impl Fn() -> bool) -> std::io::Result<Result<(), Taken>> {
     let started = clock::blocking_instant();
-    let mut is_told = false;
+    let mut is_logged = false;
     loop {
         match lock.try_lock() {
             Ok(()) => return Ok(Ok(())),
             Err(TryLockError::Error(error)) => return Err(error),
-            Err(TryLockError::WouldBlock) if is_in_vain() => return Ok(Err(Taken(Duration::ZERO))),
+            Err(TryLockError::WouldBlock) if is_useless() => return Ok(Err(Taken(Duration::ZERO))),
             Err(TryLockError::WouldBlock) if clock::blocking_instant() - started >= wait => {
                 return Ok(Err(Taken(wait)));
             }
             Err(TryLockError::WouldBlock) => {
-                if !is_told {
-                    is_told = true;
+                if !is_logged {
+                    is_logged = true;
                     tracing::info!("another process writes in the missions root; waiting {} s for it", wait.as_secs());
                 }
                 clock::block_for(LOCK_POLL);
@@ -188,7 +188,7 @@ fn wait_for(lock: &File, wait: Duration, is_in_vain: impl Fn() -> bool) -> std::
     }
 }
 
-/// Takes the lock of a root, and writes down who holds it.
+/// Takes the lock of a root and records its holder.
 pub(super) fn take(root: &Root, own: BorrowedFd<'_>, access: LockOptions) -> Result<File, RootError> {
     take_named(root, own, LOCK, access)
 }
@@ -212,28 +212,28 @@ fn take_named(root: &Root, own: BorrowedFd<'_>, name: &str, access: LockOptions)
     Ok(lock)
 }
 
-/// What the lock's file says; another process may be writing it.
+/// Reads the lock file; another process may be writing it.
 fn read_holder(mut lock: &File) -> String {
     let mut holder = String::new();
     let read = lock.rewind().and_then(|()| lock.take(HOLDER_BYTES_MAX).read_to_string(&mut holder));
     read.map(|_| holder.trim().to_owned()).unwrap_or_default()
 }
 
-/// The process that writes in a root at this moment: its id and what it is. Takes no lock.
+/// The process that currently writes in a root: its id and command. Takes no lock.
 #[must_use]
 pub fn writer(root: &Root) -> Option<String> {
     let own = root.open_own().ok()?;
     let lock = openat(&own, LOCK, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).ok()?;
     let lock = File::from(lock);
     let pid = holders(&lock).into_iter().next()?;
-    let said = read_holder(&lock);
-    Some(format!("pid {}", if said.is_empty() { pid } else { said }))
+    let holder = read_holder(&lock);
+    Some(format!("pid {}", if holder.is_empty() { pid } else { holder }))
 }
 
-/// How this process was called, for the one who finds the lock taken.
+/// The command line of this process, for the holder's record.
 fn command() -> String {
-    let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
-    let program = words.next().unwrap_or_default();
+    let mut arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
+    let program = arguments.next().unwrap_or_default();
     let program = program.rsplit('/').next().unwrap_or_default().to_owned();
-    std::iter::once(program).chain(words.take(2)).collect::<Vec<_>>().join(" ")
+    std::iter::once(program).chain(arguments.take(2)).collect::<Vec<_>>().join(" ")
 }

@@ -1,4 +1,4 @@
-//! Logs of JSON lines: each cell's own, and the service's journal of what was done to no cell in the root.
+//! Logs of JSON lines: one per cell, and the service's journal of changes outside cells.
 
 use crate::mission::cell::{FileKind, Part};
 use crate::world::cells::safe_open::{self, CREATE_NEW};
@@ -8,30 +8,30 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsFd;
 
-/// A log is rotated when it is larger than this, in bytes; one old one is kept.
+/// A log is rotated above this size in bytes; one old file is kept.
 pub const LOG_BYTES_MAX: u64 = 256 * 1024;
 
-/// A log in a directory.
+/// A log file in a directory.
 #[derive(Debug)]
 pub(super) struct Log {
     pub(super) name: &'static str,
-    /// The name of the old one.
+    /// The name of the rotated file.
     former: &'static str,
     mode: u32,
-    /// How it is opened where it is missing.
+    /// The open flags if the file is missing.
     missing: OFlags,
 }
 
-/// The log in a cell; one that is missing is made again with the cell's other parts.
+/// The log of a cell; a missing one is recreated with the cell's other parts.
 pub(super) const OF_CELL: Log =
     Log { name: "daemon.log", former: "daemon.log.1", mode: Part::Log.mode(), missing: OFlags::empty() };
 
-/// The service's own.
+/// The service's own journal.
 pub(super) const JOURNAL: Log =
     Log { name: "journal.log", former: "journal.log.1", mode: 0o600, missing: OFlags::CREATE };
 
 impl Log {
-    /// Adds a line. Whatever else stands in the log's place is left alone.
+    /// Adds a line. Anything else in place of the file is left alone.
     pub(super) fn append(&self, directory: impl AsFd, line: &str) -> Result<(), Errno> {
         let mode = Mode::from_raw_mode(self.mode);
         let wary = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;

@@ -1,4 +1,4 @@
-//! The missions root on disk: locks, records, logs, archives, and its one writer.
+//! The missions root on disk: locks, records, logs, archives, and its single writer.
 
 pub(in crate::world) mod acl;
 pub mod alerts;

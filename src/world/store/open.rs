@@ -1,4 +1,4 @@
-//! How a writer comes into a root, also while the root is still to be made.
+//! Opens a root for writing, including a directory that is still to become one.
 
 use crate::world::store::lock::{LockOptions, UninitializedRoot};
 use crate::world::store::root::{Root, RootError};
@@ -6,17 +6,17 @@ use crate::world::store::writer::Writer;
 use std::path::Path;
 use std::sync::Arc;
 
-/// What a writer finds.
+/// The result of opening a root for writing.
 #[derive(Debug)]
 pub enum RootAccess {
-    /// It is a root, and ours to write in.
+    /// An initialised root, locked for writing.
     Known(Arc<Writer>),
-    /// It is no root yet, and ours to make one of.
+    /// A directory that can be initialised.
     New(UninitializedRoot),
 }
 
 impl RootAccess {
-    /// Waits for other writers to end, and opens the root as they left it.
+    /// Waits for other writers to end, then opens the root as they left it.
     pub fn to(path: &Path, access: LockOptions) -> Result<Self, RootError> {
         loop {
             let root = Root::open(path)?;
@@ -25,14 +25,14 @@ impl RootAccess {
                 return Writer::lock(&root, access).map(Arc::new).map(Self::Known);
             }
             let ground = UninitializedRoot::take(root, access)?;
-            // Somebody may have been quicker between our look and our lock.
+            // Another process may have initialised it between the first check and the lock.
             if Root::open(path)?.file().is_none() {
                 return Ok(Self::New(ground));
             }
         }
     }
 
-    /// The root, for looking.
+    /// The root, for reading.
     #[must_use]
     pub fn root(&self) -> Arc<Root> {
         match self {

@@ -1,7 +1,7 @@
-//! Removes a tree that others made and may still be changing: without recursion, without following a link, and within a
-//! budget of time.
+//! Removes an untrusted directory tree that may still be changing: without recursion, without following links, and
+//! within a time budget.
 //!
-//! A directory in a directory is moved up before it is emptied, so that however deep a tree is, two directories are open.
+//! A nested directory is moved up before it is emptied, so that at any depth only two directories are open.
 
 use crate::mission::text::Printable;
 use crate::world::clock;
@@ -13,18 +13,19 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long the removal of one tree may take.
+/// The time budget for one tree.
 pub const BUDGET: Duration = Duration::from_secs(600);
 
-/// How a directory is called that was moved up. Whatever has such a name already keeps it, and another number is taken.
+/// The name prefix of a directory that was moved up. An existing entry with such a name keeps it, and another number is
+/// used.
 const MOVED: &str = ".lazarus-removal.";
 
-/// Why something is left of a tree.
+/// Why a part of a tree remains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Left {
-    /// There was no more time.
+    /// The time budget is used up.
     TooSlow(Duration),
-    /// This could not be removed, and why; the first of all.
+    /// The first entry that could not be removed, and why.
     Refused(String, Errno),
 }
 
@@ -33,8 +34,8 @@ impl fmt::Display for Left {
         match self {
             Self::TooSlow(budget) => write!(
                 f,
-                "after {} s it is still not empty: it is very large, or processes that have it open go on making files in it; \
-                 end them, and it is removed the next time",
+                "it is still not empty after {} s: it is very large, or processes that have it open keep creating files in it; \
+                 stop them, and the next run removes it",
                 budget.as_secs()
             ),
             Self::Refused(name, cause) => {
@@ -46,7 +47,7 @@ impl fmt::Display for Left {
 
 impl std::error::Error for Left {}
 
-/// Removes the directory at a path, and everything in it. One that is not there is removed.
+/// Removes the directory at a path, and everything in it. A missing one is a success.
 pub fn remove_tree_at(path: &Path, budget: Duration) -> Result<(), Left> {
     let refused = |cause| Left::Refused(Printable::new(&path.to_string_lossy()).to_string(), cause);
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(refused(Errno::INVAL)) };
@@ -59,21 +60,20 @@ pub fn remove_tree_at(path: &Path, budget: Duration) -> Result<(), Left> {
     remove_tree(parent.as_fd(), &name, budget)
 }
 
-/// Removes a directory by its name in another one. Its door is closed first: nobody but our own account comes in by its
-/// path any more.
+/// Removes a directory by its name in another one. First closes it: no other account can enter by its path any more.
 pub fn remove_tree(parent: BorrowedFd<'_>, name: &CStr, budget: Duration) -> Result<(), Left> {
     let top = match open(parent, name) {
         Ok(top) => top,
         Err(Errno::NOENT) => return Ok(()),
         Err(cause) => return Err(refused(name, cause)),
     };
-    close_door(&top);
+    revoke_access(&top);
     let mut removal = Removal { top, deadline: clock::blocking_instant() + budget, budget, moved: 0, left: None };
     loop {
         let is_moving = removal.sweep()?;
         match unlinkat(parent, name, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => return Ok(()),
-            // Somebody was quicker than we were.
+            // Another process created entries meanwhile.
             Err(Errno::NOTEMPTY | Errno::EXIST) if is_moving => removal.left = None,
             Err(Errno::NOTEMPTY | Errno::EXIST) => {
                 return Err(removal.left.unwrap_or_else(|| refused(name, Errno::NOTEMPTY)));
@@ -88,13 +88,13 @@ struct Removal {
     top: OwnedFd,
     deadline: Instant,
     budget: Duration,
-    /// How many directories were moved up.
+    /// The number of directories that were moved up.
     moved: u64,
     left: Option<Left>,
 }
 
 impl Removal {
-    /// Goes once through what is in the tree's top; whether anything was removed or moved.
+    /// Processes the entries of the top once; returns whether anything was removed or moved.
     fn sweep(&mut self) -> Result<bool, Left> {
         let mut is_moving = false;
         for name in entries(&self.top).map_err(|cause| refused(c".", cause))? {
@@ -109,18 +109,18 @@ impl Removal {
         Ok(is_moving)
     }
 
-    /// Empties a directory in the top, and removes it; whether anything moved.
+    /// Empties a directory in the top and removes it; returns whether anything moved.
     fn empty(&mut self, name: &CStr) -> Result<bool, Left> {
         let directory = match open(self.top.as_fd(), name) {
             Ok(directory) => directory,
-            // Something else is there by now, which the next sweep sees.
+            // Replaced meanwhile; the next sweep sees it.
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(true),
             Err(cause) => {
                 self.note(name, cause);
                 return Ok(false);
             }
         };
-        close_door(&directory);
+        revoke_access(&directory);
         let mut is_moving = false;
         let entries = match entries(&directory) {
             Ok(entries) => entries,
@@ -157,8 +157,10 @@ impl Removal {
             let rename = || renameat_with(from, name, &self.top, &*to, RenameFlags::NOREPLACE);
             match rename() {
                 Err(Errno::EXIST) => {}
-                // A directory that its owner may not write in stays where it is.
-                Err(Errno::ACCESS) => return open(from, name).map(|moved| close_door(&moved)).and_then(|()| rename()),
+                // A directory that its owner may not write in cannot be moved.
+                Err(Errno::ACCESS) => {
+                    return open(from, name).map(|moved| revoke_access(&moved)).and_then(|()| rename());
+                }
                 moved => return moved,
             }
         }
@@ -169,7 +171,7 @@ impl Removal {
     }
 
     fn note(&mut self, name: &CStr, cause: Errno) {
-        // That something is in it is told by what is in it.
+        // Its entries report why it is not empty.
         if !matches!(cause, Errno::NOENT | Errno::NOTEMPTY) {
             self.left.get_or_insert_with(|| refused(name, cause));
         }
@@ -180,26 +182,26 @@ fn refused(name: &CStr, cause: Errno) -> Left {
     Left::Refused(Printable::new(&name.to_string_lossy()).to_string(), cause)
 }
 
-/// Opens a directory, also one of our own that we have closed to ourselves.
+/// Opens a directory, including one of this account without rights for the account itself.
 fn open(at: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let opened = openat(at, name, flags | OFlags::RDONLY, Mode::empty());
     if opened.as_ref().err() != Some(&Errno::ACCESS) {
         return opened;
     }
-    // By what was found, and not by its name, under which something else may stand by now.
+    // By the found file, not by its name, which another entry may have by now.
     let found = openat(at, name, flags | OFlags::PATH, Mode::empty())?;
     let path = format!("/proc/self/fd/{}", found.as_raw_fd());
     chmod(path, Mode::from_raw_mode(0o700)).map_err(|_| Errno::ACCESS)?;
     openat(at, name, flags | OFlags::RDONLY, Mode::empty())
 }
 
-/// Whoever has only the group's rights makes nothing in it any more. A directory of an agent's own stays as it is.
-fn close_door(directory: &OwnedFd) {
+/// Revokes the group's access, so that no new entries appear. A directory owned by an agent stays unchanged.
+fn revoke_access(directory: &OwnedFd) {
     let _ = fchmod(directory, Mode::from_raw_mode(0o700));
 }
 
-/// What is in a directory; a name at a time, so that a million of them need no memory.
+/// The entries of a directory, read one at a time, so that a million of them need no memory.
 fn entries(directory: &OwnedFd) -> Result<impl Iterator<Item = Result<CString, Errno>> + use<>, Errno> {
     let names = Dir::read_from(directory)?.map(|entry| entry.map(|entry| entry.file_name().to_owned()));
     Ok(names.filter(|name| !name.as_deref().is_ok_and(|name| matches!(name.to_bytes(), b"." | b".."))))
@@ -209,7 +211,7 @@ fn entries(directory: &OwnedFd) -> Result<impl Iterator<Item = Result<CString, E
 fn remove_entry(at: BorrowedFd<'_>, name: &CStr) -> Result<(), Errno> {
     let removed = match unlinkat(at, name, AtFlags::empty()) {
         Err(Errno::ISDIR | Errno::PERM) => match unlinkat(at, name, AtFlags::REMOVEDIR) {
-            // It is no directory, so that the first answer stands.
+            // It is not a directory, so the first error is the cause.
             Err(Errno::NOTDIR) => Err(Errno::PERM),
             removed => removed,
         },

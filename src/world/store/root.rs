@@ -1,4 +1,4 @@
-//! A missions root: whose it is, whether it is ours to write in, and what it remembers.
+//! A missions root: its identity, ownership, records and cells.
 
 use crate::mission::cell::CellObservation;
 use crate::mission::cell::archive::ArchiveName;
@@ -20,149 +20,149 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-/// The service's own directory in a root; nobody else may look into it.
+/// The service's own directory in a root, closed to other accounts.
 pub(super) const OWN: &str = ".lazarus";
-/// Where the root says what it is.
+/// The file with the root's identity.
 pub(super) const ROOT_FILE: &str = "root.json";
-/// Where cells and files are made before they are moved into place.
+/// The directory where cells and files are created before they are moved into place.
 pub(super) const STAGING: &str = "staging";
-/// Where the cells of closed missions are.
+/// The directory with the cells of closed missions.
 pub(super) const ARCHIVE: &str = "archive";
-/// Where the records are.
+/// The directory with the records.
 pub(super) const RECORDS: &str = "missions";
-/// The file that one writer at a time holds locked.
+/// The lock file of the single writer.
 pub(super) const LOCK: &str = "lock";
-/// The file that a daemon holds locked, also one without a forge, which lets others write.
-pub(super) const RESIDENCE: &str = "daemon.lock";
-/// The mode of a root: who works in a cell passes through it, and nobody else lists or locks it.
+/// The lock file of the daemon, also of one without a forge, which lets others write.
+pub(super) const DAEMON_LOCK: &str = "daemon.lock";
+/// The mode of a root: other accounts may pass through it, but not list or lock it.
 pub const ROOT_MODE: u32 = 0o711;
 
-/// So many archives of one mission are looked at in search of a free name.
+/// The most archives of one mission that are checked for a free name.
 const ARCHIVES_MAX: usize = 10_000;
 
-/// The most that is read of a file of ours.
+/// The most bytes that are read of a file of this service.
 const FILE_BYTES_MAX: usize = 1024 * 1024;
 
-/// Why a root cannot be used. All of these need a person, and nothing has been written.
+/// Why a root cannot be used. All of these require manual action, and nothing has been written.
 #[derive(Debug, thiserror::Error)]
 pub enum RootError {
-    /// It does not exist.
+    /// The directory does not exist.
     #[error(
-        "the missions root `{path}` does not exist; make it with `lazarus-reconcile init --root {}{flags}`, or mount the disk that holds it",
+        "the missions root `{path}` does not exist; create it with `lazarus-reconcile init --root {}{flags}`, or mount the disk that holds it",
         shell_word(.path)
     )]
     Missing {
-        /// Where.
+        /// The path of the root.
         path: String,
-        /// The other flags that were given, each after a blank.
+        /// The other given flags, each after a blank.
         flags: String,
     },
-    /// It cannot be opened.
+    /// The directory cannot be opened.
     #[error("the missions root `{path}` cannot be opened: {cause}")]
     Unusable {
-        /// Where.
+        /// The path of the root.
         path: String,
-        /// Why.
+        /// The cause.
         cause: String,
     },
-    /// It was never initialised, and this is not the moment to do it.
+    /// The root was never initialised, and this command may not do it.
     #[error(
         "the missions root `{path}` is not initialised, and {why}; run `lazarus-reconcile init --root {}{flags}` once, on the host itself",
         shell_word(.path)
     )]
     NotInitialised {
-        /// Where.
+        /// The path of the root.
         path: String,
-        /// Why it is not done now.
+        /// Why it is not initialised now.
         why: &'static str,
-        /// The other flags that were given, each after a blank.
+        /// The other given flags, each after a blank.
         flags: String,
     },
-    /// It holds something that no missions root holds.
+    /// The directory holds an entry that no missions root holds.
     #[error(
         "`{path}` is not a missions root and cannot become one: it holds `{entry}`; name an empty directory, or move that away"
     )]
     Occupied {
-        /// Where.
+        /// The path of the root.
         path: String,
-        /// What is in the way.
+        /// The unexpected entry.
         entry: String,
     },
-    /// Its own file is unreadable or lost.
+    /// A file of the service is unreadable or lost.
     #[error("`{file}` cannot be used: {cause}; restore it from a backup, nothing was changed")]
     Damaged {
-        /// Which file.
+        /// The path of the file.
         file: String,
-        /// Why.
+        /// The cause.
         cause: String,
     },
-    /// A comment of ours says that this host's missions are on another root.
+    /// A comment of ours names another root for this host.
     #[error(
         "the missions root `{path}` is not the one of host `{host}`: the comment on {issue} says that its missions are on root {root}; is that disk not mounted? If it is lost, run `lazarus-reconcile init --root {} --replace {root}{flags}`",
         shell_word(.path)
     )]
     AnotherRootExpected {
-        /// Where.
+        /// The path of the root.
         path: String,
-        /// Which issue's comment says so.
+        /// The issue with that comment.
         issue: String,
         /// This host.
         host: String,
-        /// The root that was expected.
+        /// The expected root.
         root: RootId,
-        /// The other flags that were given, each after a blank.
+        /// The other given flags, each after a blank.
         flags: String,
     },
-    /// Its missions come from another forge.
+    /// Its missions come from another Gitea server.
     #[error(
-        "the missions root `{path}` belongs to the forge `{remembered}`, and `{found}` does not have the same repositories, or does not show them to the token; set `forge.url` right, or use another root"
+        "the missions root `{path}` belongs to the Gitea server `{remembered}`, and `{found}` does not have the same repositories, or does not show them to the token; correct `forge.url`, or use another root"
     )]
     Foreign {
-        /// Where.
+        /// The path of the root.
         path: String,
-        /// What it remembers.
+        /// The recorded address.
         remembered: String,
-        /// What is configured.
+        /// The configured address.
         found: String,
     },
-    /// It belongs to another user.
+    /// The root belongs to another user.
     #[error(
-        "the missions root `{path}` belongs to user {owner}, and this process runs as user {user}; run it as `sudo -u {owner} …`, or give the directory to the right user"
+        "the missions root `{path}` belongs to user {owner}, and this process runs as user {user}; run it as `sudo -u {owner} …`, or change the owner of the directory"
     )]
     NotOwner {
-        /// Where.
+        /// The path of the root.
         path: String,
-        /// Its owner.
+        /// The owner of the root.
         owner: String,
-        /// Us.
+        /// The user of this process.
         user: String,
     },
-    /// Nothing can be written in it.
-    #[error("nothing can be written in the missions root `{path}`: {cause}; put that right, nothing was changed")]
+    /// The root is not writable.
+    #[error("the missions root `{path}` is not writable: {cause}; fix that, nothing was changed")]
     Unwritable {
-        /// Where.
+        /// The path of the root.
         path: String,
-        /// Why.
+        /// The cause.
         cause: String,
     },
-    /// Another process writes in it.
+    /// Another process holds the writer's lock.
     #[error(
         "another process writes in the missions root `{path}`: pid {pid} (`{command}`){waited}; wait for it to end, or stop it"
     )]
     Locked {
-        /// Where.
+        /// The path of the root.
         path: String,
-        /// Its process id.
+        /// The process id of the holder.
         pid: String,
-        /// What it is.
+        /// The command of the holder.
         command: String,
-        /// How long we waited, in words.
+        /// How long the lock was waited for, as text.
         waited: String,
     },
 }
 
 impl RootError {
-    /// The same, with these flags in what it suggests.
+    /// Adds these flags to the suggested command.
     #[must_use]
     pub fn suggesting(mut self, given: &str) -> Self {
         match &mut self {
@@ -180,7 +180,7 @@ impl RootError {
         self
     }
 
-    /// The fixed word for JSON, logs and metrics.
+    /// The stable name for JSON, logs and metrics.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -198,10 +198,10 @@ impl RootError {
     }
 }
 
-/// How often it is tried whether files can be renamed, beside a writer that begins at the same moment.
+/// The most attempts of the rename probe while a starting writer clears staging.
 const PROBES_MAX: u32 = 8;
 
-/// A root to look at. Writing needs a [`crate::world::store::writer::Writer`].
+/// A root for reading. Writing needs a [`crate::world::store::writer::Writer`].
 #[derive(Debug)]
 pub struct Root {
     path: PathBuf,
@@ -210,28 +210,28 @@ pub struct Root {
     file: Option<RootFile>,
 }
 
-/// A root that others may do too much with.
+/// A root whose mode gives other users too many rights.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModeProblem {
-    /// Whether others may write in it, and not only list it.
+    /// Whether others may write, and not only list.
     pub is_open: bool,
-    /// What they may do.
+    /// The rights that they have.
     pub found: String,
-    /// The command that mends it.
+    /// The command that fixes it.
     pub next: String,
 }
 
-/// What is remembered of every issue we ever spoke on.
+/// The records of all issues that this service ever commented on.
 #[derive(Debug, Default)]
 pub struct Records {
-    /// By repository id and issue id.
+    /// The readable records by repository id and issue id.
     pub by_issue: BTreeMap<(i64, i64), Record>,
-    /// Files that cannot be read, with the reason; nothing is decided about their issues.
+    /// The unreadable records with the reason; nothing is decided about their issues.
     pub damaged: BTreeMap<(i64, i64), String>,
 }
 
 impl Records {
-    /// The ids of the issues of a repository that have a record, readable or not.
+    /// The ids of a repository's issues that have a record, readable or not.
     #[must_use]
     pub fn issues_of(&self, repository: RepositoryId) -> BTreeSet<i64> {
         let whole = (repository, i64::MIN)..=(repository, i64::MAX);
@@ -241,7 +241,7 @@ impl Records {
 }
 
 impl Root {
-    /// Opens a root and reads what it says of itself. Writes nothing.
+    /// Opens a root and reads its identity. Writes nothing.
     pub fn open(path: &Path) -> Result<Self, RootError> {
         let shown = || path.display().to_string();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -255,19 +255,19 @@ impl Root {
         Ok(root)
     }
 
-    /// What the root says of itself; none before it is initialised.
+    /// The root's identity; none before it is initialised.
     #[must_use]
     pub fn file(&self) -> Option<&RootFile> {
         self.file.as_ref()
     }
 
-    /// Its path as given.
+    /// The path as given.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// How paths in it are resolved.
+    /// How paths in the root are resolved.
     #[must_use]
     pub fn resolver(&self) -> Resolver {
         self.resolver
@@ -295,7 +295,7 @@ impl Root {
         }
     }
 
-    /// Whether a root that is not initialised may become one: it is empty, or holds only cells and `lost+found`.
+    /// Whether an uninitialised directory may become a root: it is empty, or holds only cells and `lost+found`.
     pub fn check_can_be_initialised(&self) -> Result<(), RootError> {
         for name in self.names(".")? {
             let is_known = matches!(name.as_str(), "lost+found" | OWN) || is_cell_name(&name);
@@ -312,7 +312,7 @@ impl Root {
         Err(RootError::Damaged { file, cause: "it is missing, but there are records beside it".to_owned() })
     }
 
-    /// Writing commands run as the root's owner, or what they make would be nobody's to change.
+    /// Writing commands must run as the root's owner, so that the owner can change what they create.
     pub fn check_owner(&self) -> Result<(), RootError> {
         let path = self.shown();
         let status = fstat(&self.directory)
@@ -324,29 +324,29 @@ impl Root {
         Err(RootError::NotOwner { path, owner: user_name(status.st_uid), user: user_name(user) })
     }
 
-    /// What is wrong with the mode of the root, if anything is, and the command that mends it.
+    /// What is wrong with the mode of the root, if anything, and the command that fixes it.
     pub fn mode_problem(&self) -> std::io::Result<Option<ModeProblem>> {
         let mode = fstat(&self.directory)?.st_mode & 0o7777;
         let (shown, command) = (self.shown(), |change: &str| format!("`chmod {change} {}`", shell_word(&self.shown())));
         Ok(if mode & 0o022 != 0 {
-            let found = format!("others may make and rename what is in `{shown}` (mode {mode:04o})");
+            let found = format!("other users may create and rename entries in `{shown}` (mode {mode:04o})");
             Some(ModeProblem { is_open: true, found, next: command("go-w") })
         } else if mode & 0o044 != 0 {
-            let found = format!("others may list what is in `{shown}` (mode {mode:04o})");
+            let found = format!("other users may list `{shown}` (mode {mode:04o})");
             Some(ModeProblem { is_open: false, found, next: command(&format!("{ROOT_MODE:o}")) })
         } else {
             None
         })
     }
 
-    /// The modes of the root and of the service's own directory in it.
+    /// The modes of the root and of the service's own directory.
     pub fn modes(&self) -> std::io::Result<(u32, u32)> {
         let own = self.open_own()?;
         Ok((fstat(&self.directory)?.st_mode & 0o7777, fstat(&own)?.st_mode & 0o7777))
     }
 
-    /// Whether a file can be made durable and renamed in the service's own directory: what every change is made by. The
-    /// file is removed again.
+    /// Checks that a file can be synced and renamed in the service's own directory, as every change needs. The file is
+    /// removed again.
     pub fn probe_rename(&self) -> Result<(), RootError> {
         self.try_rename().map_err(|error| self.unwritable(&error))
     }
@@ -359,7 +359,7 @@ impl Root {
             let file = openat(&staging, &*name, CREATE_NEW, Mode::from_raw_mode(0o600))?;
             let renamed =
                 fsync(&file).and_then(|()| renameat_with(&staging, &*name, &own, &*name, RenameFlags::NOREPLACE));
-            // A writer that begins clears what lies in staging, and what nobody renames is its to clear.
+            // A starting writer clears staging, including the file of this probe.
             if renamed == Err(Errno::NOENT) && attempt < PROBES_MAX {
                 continue;
             }
@@ -372,7 +372,7 @@ impl Root {
         Ok(())
     }
 
-    /// The cells in the root, by name.
+    /// The ids of all cells in the root.
     pub fn cells(&self) -> Result<Vec<MissionId>, RootError> {
         let mut cells: Vec<_> = self
             .names(".")?
@@ -389,7 +389,7 @@ impl Root {
             .map_err(|error| RootError::Unusable { path: self.shown(), cause: error.to_string() })
     }
 
-    /// Nothing can be written here, and why.
+    /// The error for a root that is not writable.
     pub(super) fn unwritable(&self, cause: &dyn std::fmt::Display) -> RootError {
         RootError::Unwritable { path: self.shown(), cause: cause.to_string() }
     }
@@ -399,7 +399,7 @@ impl Root {
         open_directory(&self.directory, OWN)
     }
 
-    /// What is left of its file system, where that can be told.
+    /// The free space of its file system, if known.
     #[must_use]
     pub fn space(&self) -> Option<Space> {
         let status = fstatvfs(&self.directory).ok()?;
@@ -408,15 +408,15 @@ impl Root {
         Some(Space { bytes, inodes })
     }
 
-    /// What lies in the archive under a name that we remember, and a name after it that nothing lies under. Reading blocks.
+    /// Looks up a recorded archive, and the next free name in the archive. Blocks.
     #[must_use]
     pub fn look_in_archive(&self, kept: Option<ArchiveName>, mission_id: MissionId) -> ArchiveSight {
         let first = kept.unwrap_or(ArchiveName::first(mission_id));
         let archive = match self.open_own().and_then(|own| open_directory(&own, ARCHIVE)) {
             Ok(archive) => archive,
-            // None is made before something is moved there.
+            // The archive directory is created with the first archived cell.
             Err(Errno::NOENT) => return ArchiveSight { kept: None, free: first },
-            // That we cannot look is no sign that nothing is there.
+            // A failed read does not prove that nothing is there.
             Err(error) => {
                 let kept = kept.map(|_| CellObservation::Failed(look::failed(error)));
                 return ArchiveSight { kept, free: first };
@@ -430,7 +430,7 @@ impl Root {
         ArchiveSight { kept: kept.map(look), free }
     }
 
-    /// The names in the archive, whatever lies under them; none where they cannot be read. Reading blocks.
+    /// All names in the archive; none if it is unreadable. Blocks.
     #[must_use]
     pub fn archive_names(&self) -> Option<BTreeSet<ArchiveName>> {
         let names = self.open_own().and_then(|own| names_in(own.as_fd(), ARCHIVE));
@@ -441,7 +441,7 @@ impl Root {
         }
     }
 
-    /// Everything that is remembered.
+    /// Reads all records.
     pub fn records(&self) -> Result<Records, RootError> {
         let mut records = Records::default();
         if self.file.is_none() {
@@ -476,7 +476,7 @@ impl AsFd for Root {
     }
 }
 
-/// The file of one issue's record.
+/// The file name of an issue's record.
 pub(super) fn record_name(issue: &IssueKey) -> String {
     format!("{}-{}.json", issue.repository_id, issue.issue_id)
 }
@@ -486,7 +486,7 @@ fn record_key(name: &str) -> Option<(i64, i64)> {
     Some((repository.parse().ok()?, issue.parse().ok()?))
 }
 
-/// Reads one record; none where there is none. That it cannot be read is no sign that there is none.
+/// Reads one record; none if it does not exist. An unreadable one is an error.
 pub(super) fn read_record(directory: BorrowedFd<'_>, name: &str, resolver: Resolver) -> Result<Option<Record>, String> {
     match safe_open::read(directory, name, FILE_BYTES_MAX, resolver) {
         Ok(FileRead::Whole(bytes, _)) => serde_json::from_slice(&bytes).map(Some).map_err(|error| error.to_string()),
@@ -515,19 +515,19 @@ pub(super) fn names_in(at: BorrowedFd<'_>, path: &str) -> Result<Vec<String>, Er
     Ok(names)
 }
 
-/// What a user is called here.
+/// The name of a user on this host.
 pub(crate) fn user_name(uid: u32) -> String {
     let user = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid));
     user.ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
 }
 
-/// A file that is open for locking; nobody but our account may open it.
+/// Opens a lock file, which only this service's account may open.
 pub(super) fn open_lock(own: BorrowedFd<'_>, name: &str) -> Result<File, Errno> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     openat(own, name, flags, Mode::from_raw_mode(0o600)).map(File::from)
 }
 
-/// Makes a directory, unless there is one.
+/// Creates a directory unless it exists.
 pub(super) fn make_directory(at: BorrowedFd<'_>, path: &str, mode: u32) -> Result<(), Errno> {
     match mkdirat(at, path, Mode::from_raw_mode(mode)) {
         Ok(()) | Err(Errno::EXIST) => Ok(()),

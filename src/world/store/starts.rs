@@ -1,4 +1,4 @@
-//! Remembers when the daemon was started on this root.
+//! Records the times when the daemon started on this root.
 
 use crate::mission::cell::starts::Starts;
 use crate::mission::time::Timestamp;
@@ -7,21 +7,21 @@ use crate::world::store::root::{OWN, Root};
 use crate::world::store::writer::{WriteError, Writer};
 use rustix::io::Errno;
 
-/// Where that is, in the service's own directory.
+/// The file in the service's own directory.
 const NAME: &str = "starts.json";
 
-/// The most that is read of it.
+/// The most bytes that are read.
 const BYTES_MAX: usize = 64 * 1024;
 
-/// Takes note that the daemon starts now; all starts that are known. A start that cannot be remembered spares nobody, or the
-/// next one would spare them again.
+/// Records a start of the daemon and returns all known starts. Failing to record it is an error, or the next start
+/// would grant the same grace period again.
 pub fn note_start(writer: &Writer, now: Timestamp) -> Result<Starts, WriteError> {
     let starts = read(writer.root(), now).with(now);
     writer.write_own(NAME, &starts)?;
     Ok(starts)
 }
 
-/// What is remembered. A damaged file is as good as one that says that all starts up to now are forgotten.
+/// Reads the starts. A damaged file counts as one whose starts up to now are forgotten.
 fn read(root: &Root, now: Timestamp) -> Starts {
     let path = format!("{OWN}/{NAME}");
     let cause = match safe_open::read(root, &path, BYTES_MAX, root.resolver()) {
@@ -34,6 +34,6 @@ fn read(root: &Root, now: Timestamp) -> Starts {
         Err(Errno::NOENT) => return Starts::default(),
         Err(error) => error.to_string(),
     };
-    tracing::warn!("`{}` cannot be used: {cause}; a new one takes its place", root.path().join(path).display());
+    tracing::warn!("`{}` is unusable: {cause}; it is replaced", root.path().join(path).display());
     Starts::forgotten(now)
 }

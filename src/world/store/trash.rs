@@ -1,4 +1,4 @@
-//! What is to be removed and lies where nobody reads any more: rests of dead processes, and archives that were deleted.
+//! The trash: leftovers of ended processes and deleted archives, to be removed when there is time.
 
 use crate::mission::text::Printable;
 use crate::world::clock;
@@ -11,43 +11,43 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-/// Where it lies, in the service's own directory.
+/// The directory in the service's own directory.
 pub(super) const TRASH: &str = "trash";
 
-/// How often the trash is made that somebody else removes.
+/// The most attempts to create the trash while another process removes it.
 const TRIES_MAX: u32 = 3;
 
-/// How long one pass, or one command that is about something else, goes on removing.
+/// The time budget for emptying the trash beside a pass or another command.
 pub const ASIDE: Duration = Duration::from_secs(10);
 
-/// Moves something into the trash, where it has another name. It is gone from where it was in one step.
-pub(super) fn throw(own: BorrowedFd<'_>, from: BorrowedFd<'_>, name: &str) -> Result<String, Errno> {
-    let thrown = format!("{name}.{}", random::id().simple());
+/// Moves an entry into the trash atomically, under a new name.
+pub(super) fn discard(own: BorrowedFd<'_>, from: BorrowedFd<'_>, name: &str) -> Result<String, Errno> {
+    let discarded = format!("{name}.{}", random::id().simple());
     let mut tries = 0;
     loop {
         tries += 1;
         make_directory(own, TRASH, 0o700)?;
         let moved = open(own).and_then(|trash| {
-            renameat_with(from, name, &trash, &*thrown, RenameFlags::NOREPLACE)?;
+            renameat_with(from, name, &trash, &*discarded, RenameFlags::NOREPLACE)?;
             fsync(&trash)
         });
         match moved {
-            // Whoever has just emptied it has removed it.
+            // Another process has just emptied and removed it.
             Err(Errno::NOENT) if tries < TRIES_MAX => {}
-            moved => return moved.map(|()| thrown),
+            moved => return moved.map(|()| discarded),
         }
     }
 }
 
-/// Removes one thing from the trash, within the budget of an archive.
-pub(super) fn remove(own: BorrowedFd<'_>, thrown: &str) -> Result<(), String> {
+/// Removes one entry of the trash within the budget of an archive.
+pub(super) fn remove(own: BorrowedFd<'_>, discarded: &str) -> Result<(), String> {
     let trash = open(own).map_err(|error| error.to_string())?;
-    let name = CString::new(thrown).map_err(|error| error.to_string())?;
+    let name = CString::new(discarded).map_err(|error| error.to_string())?;
     remove_from(&trash, &name, BUDGET)
 }
 
-/// Removes all that is in the trash of a root, each thing within the budget of an archive and all of it in no more than
-/// `all`. What is left, and why.
+/// Removes all entries of a root's trash, each within the budget of an archive and all within `all`. Returns what
+/// remains, and why.
 #[must_use]
 pub fn empty(root: &Root, all: Duration) -> Vec<String> {
     let deadline = clock::blocking_instant() + all;
@@ -68,7 +68,7 @@ pub fn empty(root: &Root, all: Duration) -> Vec<String> {
             left.push(format!("`{}/{OWN}/{TRASH}/{name}` cannot be removed: {why}", root.path().display()));
         }
     }
-    // Where something is in it, it stays.
+    // Fails if it is not empty, which is fine.
     let _ = unlinkat(&own, TRASH, AtFlags::REMOVEDIR);
     left
 }

@@ -108,7 +108,7 @@ async fn a_jobs_errors_are_marked_and_no_text_of_a_stranger_begins_a_command() {
     let (repository, runner) = (forge.repository().await, Runner::new().await);
     let wrong = run(runner.step(&repository, "wrong").arg("--once")).await;
     assert_eq!(wrong.code, 2, "{wrong:?}");
-    assert!(wrong.stderr.starts_with("::error::`GET /api/v1/user`: the forge does not accept the token"), "{wrong:?}");
+    assert!(wrong.stderr.starts_with("::error::`GET /api/v1/user`: Gitea rejects the token"), "{wrong:?}");
     assert_eq!(
         lazarus::cli::ci_job::error_line("50 %\r\n::set-env name=x::y"),
         "::error::50 %25%0D%0A::set-env name=x::y"

@@ -52,7 +52,7 @@ async fn errors_are_json_lines_where_the_log_is() {
     let failed = run(host.reconciler(&repository).args(["--once", "--log-format", "json"])).await;
     let line: Value = serde_json::from_str(failed.stderr.trim()).unwrap();
     assert_eq!((failed.code, &line["level"]), (1, &json!("ERROR")), "{failed:?}");
-    assert!(line["fields"]["message"].as_str().unwrap().contains("the forge answered 500"), "{line}");
+    assert!(line["fields"]["message"].as_str().unwrap().contains("Gitea answered 500"), "{line}");
     assert!(failed.stdout.starts_with("no proposals seen; "), "{failed:?}");
 }
 

@@ -103,9 +103,9 @@ async fn passes_and_doctor_say_the_same_of_tls() {
     other_name.is("tls-wrong-name", &["use one of them in `forge.url`"]);
     own_ca.is("tls-failed", &["CaUsedAsEndEntity"]);
     not_spoken.is("tls-not-spoken", &["set `forge.url` to `http:`"]);
-    only_tls.is("http-not-spoken", &["where TLS is spoken on port", "set `forge.url` to `https:`"]);
-    let port = format!("TLS is spoken on port {}; set `forge.url` to `https:`", of_go.port);
-    of_go_said.is("http-not-spoken", &["the answer is 400, and wants `https:`", &port]);
+    only_tls.is("http-not-spoken", &["if port ", "set `forge.url` to `https:`"]);
+    let port = format!("port {} expects TLS; set `forge.url` to `https:`", of_go.port);
+    of_go_said.is("http-not-spoken", &["the answer is 400 and asks for `https:`", &port]);
 }
 
 #[tokio::test]
@@ -203,7 +203,7 @@ async fn an_author_who_blocks_the_bot_is_no_want_of_write_access(forge: Forge) {
     let pass = run(host.reconciler(&repository).args(["--once", "--json"])).await;
     let told = pass.json()["errors"][0]["message"].as_str().unwrap().to_owned();
     let posted = format!("`POST /api/v1/repos/{}/issues/1/comments`", repository.name);
-    assert_eq!(told, format!("{posted}: the forge forbids it (403: user is blocked); see to its reason on the forge"));
+    assert_eq!(told, format!("{posted}: Gitea denies the request (403: user is blocked); resolve the reason in Gitea"));
     assert!(!pass.stderr.contains("write access"), "{pass:?}");
     assert!(repository.labels(1).await.contains(&"mission/active".to_owned()), "the labels go on");
 }
@@ -245,6 +245,6 @@ async fn an_approver_with_a_private_profile_is_found_where_they_work(forge: Forg
     let (told, pass) = with_approver(&Host::new(), &repository, &approver).await;
     assert_eq!((told.len(), pass.code), (1, 2), "{told:?} {pass:?}");
     let wanted =
-        format!("`approval.approvers`: the account `{approver}` is called `{renamed}` now; set its new login, or");
+        format!("`approval.approvers`: the account `{approver}` was renamed to `{renamed}`; set its new login, or");
     assert!(told[0].starts_with(&wanted) && pass.stderr.contains(&told[0]), "{told:?} {pass:?}");
 }

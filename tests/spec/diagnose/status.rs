@@ -173,15 +173,15 @@ async fn whatever_keeps_the_forge_away_what_is_known_is_told_and_why_no_more() {
             command.env(name, &value);
         }
     };
-    holds(&told(&variable("LAZARUS_GITEA_TOKEN", "wrong".to_owned())).await, &["the forge does not accept the token"]);
+    holds(&told(&variable("LAZARUS_GITEA_TOKEN", "wrong".to_owned())).await, &["Gitea rejects the token"]);
     holds(&told(&variable("LAZARUS_GITEA_TOKEN", narrow)).await, &["the token lacks the scope `read:user`"]);
     holds(&told(&variable("LAZARUS_GITEA_URL", "http://127.0.0.1:1".to_owned())).await, &["cannot be reached"]);
     holds(&told(&variable("LAZARUS_GITEA_URL", String::new())).await, &["`forge.url` is not set"]);
     holds(&told(&variable("LAZARUS_GITEA_TOKEN_FILE", "/nowhere".to_owned())).await, &["`forge.token_file`"]);
     engine().break_next(1, "GET", "/user", Fault::Html);
-    holds(&told(&|_| ()).await, &["the answer is not a Gitea's"]);
+    holds(&told(&|_| ()).await, &["the response is not from Gitea"]);
     engine().break_next(9, "GET", "", Fault::Refuse(500));
-    holds(&told(&|_| ()).await, &["the forge answered 500"]);
+    holds(&told(&|_| ()).await, &["Gitea answered 500"]);
     engine().heal();
     let renamed = json!({ "name": format!("{}-moved", repository.name.replace("owner/", "")) });
     repository.forge.change(reqwest::Method::PATCH, &repository.path(), renamed).await;
@@ -199,7 +199,7 @@ async fn whatever_is_wrong_with_the_root_is_told() {
         run(host.reconciler(&repository).env("LAZARUS_MISSIONS_ROOT", root).args(["status", &number])).await
     };
     let missing = with_root(&host.path().join("nowhere")).await;
-    assert!(missing.code == 2 && missing.stderr.contains("does not exist; make it with"), "{missing:?}");
+    assert!(missing.code == 2 && missing.stderr.contains("does not exist; create it with"), "{missing:?}");
     let empty = host.path().join("empty");
     std::fs::create_dir(&empty).unwrap();
     let unmounted = with_root(&empty).await;

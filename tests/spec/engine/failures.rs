@@ -233,12 +233,12 @@ async fn of_the_forge() -> String {
     let run = run(down.env("LAZARUS_GITEA_URL", &nobody)).await;
     assert_eq!(run.code, 1, "{run:?}");
     let stderr = run.stderr.replace(&nobody, "URL");
-    told.tell("the forge is down", &host, &Run { stderr, ..run });
+    told.tell("Gitea is down", &host, &Run { stderr, ..run });
     for (what, path, fault, code) in [
         ("a captive portal", "", Fault::Html, 1),
-        ("the forge is broken", "", Fault::Refuse(500), 1),
-        ("the forge is busy", "", Fault::TooManyRequests(600), 1),
-        ("the forge hangs up", "", Fault::HangUp, 1),
+        ("Gitea is broken", "", Fault::Refuse(500), 1),
+        ("Gitea is busy", "", Fault::TooManyRequests(600), 1),
+        ("Gitea hangs up", "", Fault::HangUp, 1),
         ("an answer breaks off", "issues?", Fault::Truncate, 1),
         ("the list of issues is forbidden", "issues?", Fault::Refuse(403), 1),
     ] {
@@ -382,5 +382,5 @@ async fn the_document_has_every_error() {
     let report = run(host.reconciler(&repository).args(["--once", "--json"])).await.json();
     let error = &report["errors"][0];
     assert_eq!((&error["about"], &error["kind"]), (&json!(repository.name), &json!("unavailable")), "{report}");
-    assert!(error["message"].as_str().unwrap().contains("the forge answered 500"), "{report}");
+    assert!(error["message"].as_str().unwrap().contains("Gitea answered 500"), "{report}");
 }

@@ -172,11 +172,11 @@ fn a_daemon_that_is_not_well_says_so_and_greys_everything() {
 #[test]
 fn the_banner_says_each_thing_once() {
     let mut snapshot = unwell(mixed(), 3);
-    let trouble = "`GET /api/v1/user`: the forge answered 502";
+    let trouble = "`GET /api/v1/user`: Gitea answered 502";
     snapshot.passes.forge_error = Some(trouble.to_owned());
     snapshot.passes.errors = vec![trouble.to_owned(), format!("wizards/missions: {trouble}"), "a".into(), "a".into()];
     for html in [fleet(&snapshot, ""), mission(&snapshot, id(2)).unwrap()] {
-        assert_eq!(text(&html).matches("the forge answered 502").count(), 1, "{html}");
+        assert_eq!(text(&html).matches("Gitea answered 502").count(), 1, "{html}");
         assert_eq!(html.matches("<li><bdi>").count(), 1, "{html}");
     }
 }

@@ -163,7 +163,7 @@ async fn a_login_is_looked_up_once_and_nobody_inherits_its_rights(forge: Forge) 
     std::fs::write(host.path().join("unknown.json"), unknown).unwrap();
     let refused = run(host.reconciler(&repository).args(["--once", "--config", "unknown.json"])).await;
     assert_eq!(refused.code, 2);
-    let told = "`approval.approvers`: the forge shows us no account `nobody-at-all`: there is none, or its profile is \
-                private and it works in none of the repositories; name another one, or its id";
+    let told = "`approval.approvers`: Gitea shows no account `nobody-at-all`: it does not exist, or its profile is \
+                private and it works in none of the repositories; set another login, or the account's id";
     assert!(refused.stderr.contains(told), "{refused:?}");
 }

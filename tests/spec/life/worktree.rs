@@ -185,7 +185,7 @@ async fn what_a_wizard_put_into_an_empty_worktree_stays(forge: Forge) {
     let asked = body(&[("Repository", &repository.name)]);
     repository.edit("reader", number, |_| asked.clone()).await;
     host.once(&repository).await;
-    assert!(repository.comment(number).await.contains("is no empty directory, and what is there stays"));
+    assert!(repository.comment(number).await.contains("is not an empty directory; its contents are kept"));
     let names: Vec<_> = std::fs::read_dir(host.cell().join("worktree")).unwrap().collect();
     assert_eq!(names.len(), 1);
     assert_eq!(changes(&host.once(&repository).await), 0);
@@ -203,7 +203,7 @@ async fn what_a_wizard_put_in_the_place_of_its_worktree_stays(forge: Forge) {
     repository.edit("reader", number, |_| asked.clone()).await;
     // It is no trouble of this host, so a wizard cannot make its passes fail.
     host.once(&repository).await;
-    assert!(repository.comment(number).await.contains("is no empty directory, and what is there stays"));
+    assert!(repository.comment(number).await.contains("is not an empty directory; its contents are kept"));
     assert!(worktree.is_symlink() && std::fs::read_dir(&elsewhere).unwrap().next().is_none());
     assert_eq!(changes(&host.once(&repository).await), 0);
 }
@@ -264,7 +264,7 @@ async fn a_worktree_that_a_wizard_filled_after_a_pass_died_is_no_checkout() {
     std::fs::write(worktree.join("work.txt"), "hours of it").unwrap();
     host.once(&repository).await;
     let comment = repository.comment(number).await;
-    assert!(comment.contains("is no empty directory, and what is there stays"), "{comment}");
+    assert!(comment.contains("is not an empty directory; its contents are kept"), "{comment}");
     assert!(mission_file(&host.cell())["worktree"]["commit"].is_null());
     assert_eq!(std::fs::read_to_string(worktree.join("work.txt")).unwrap(), "hours of it");
     assert_eq!(changes(&host.once(&repository).await), 0);

@@ -179,7 +179,7 @@ async fn where_comments_cannot_be_listed_issues_are_and_what_was_missed_is_found
     forge.engine().break_next(usize::MAX, "GET", "/issues/comments?", Fault::Refuse(500));
     let snapshot = daemon.tick(30).await;
     let [error] = &snapshot.passes.errors[..] else { panic!("one error was expected: {:?}", snapshot.passes) };
-    assert!(error.contains("/issues/comments`: the forge answered 500"), "{error}");
+    assert!(error.contains("/issues/comments`: Gitea answered 500"), "{error}");
     assert_eq!(host.cells().len(), 2);
     forge.engine().heal();
     let snapshot = daemon.tick(600).await;

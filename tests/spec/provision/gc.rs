@@ -242,7 +242,7 @@ async fn an_archive_that_cannot_go_whole_stays_whole() {
         "{shown:?}"
     );
     let swept = run(host.unprivileged(&command).arg("--yes")).await;
-    let why = format!("this user may remove nothing from `{ID}/worktree/closed`");
+    let why = format!("this user may not remove anything from `{ID}/worktree/closed`");
     assert!(swept.code == 1 && swept.stderr.contains(&why), "{swept:?}");
     assert_eq!((names(&archive(&host)), names(&closed)), (vec![ID.to_owned()], vec!["file".to_owned()]));
 

@@ -282,7 +282,7 @@ async fn the_secret_is_the_one_of_the_settings() {
 async fn what_cannot_be_looked_at_is_refused() {
     let site = Site::new(Forge::sandbox().await).await;
     let wrong = site.install("wrong", false, &[]).await;
-    assert!(wrong.code == 2 && wrong.stderr.contains("the forge does not accept the token"), "{wrong:?}");
+    assert!(wrong.code == 2 && wrong.stderr.contains("Gitea rejects the token"), "{wrong:?}");
     let nowhere = site.as_owner(&["--repo", "owner/there-is-none"]).await;
     let told = "there is no repository `owner/there-is-none`, or the token may not see it; check the name";
     assert!(nowhere.code == 2 && nowhere.stderr.contains(told), "{nowhere:?}");

@@ -191,7 +191,7 @@ fn a_forge_that_cannot_serve_is_told_from_one_that_has_nothing() {
     for (source, cause) in sources {
         let error = Place::new().check_out(&source).unwrap_err();
         assert_eq!(error.kind(), "worktree-unreachable", "{cause}: {error}");
-        assert!(error.to_string().starts_with(&format!("git cannot fetch from the forge: {cause}")), "{error}");
+        assert!(error.to_string().starts_with(&format!("git cannot fetch from Gitea: {cause}")), "{error}");
     }
 }
 
@@ -200,7 +200,7 @@ fn a_forge_that_repeats_the_token_does_not_make_us_repeat_it() {
     let forge = GitForge::new(Manner::Telling);
     let source = forge.source(NAME).read_with(Some(Token::parse(TOKEN).unwrap()));
     let error = Place::new().check_out(&source).unwrap_err();
-    let expected = "git cannot fetch from the forge: remote error: Basic …; check that it runs, and `forge.url`";
+    let expected = "git cannot fetch from Gitea: remote error: Basic …; check that it runs, and `forge.url`";
     assert_eq!(error.to_string(), expected);
 }
 
@@ -227,7 +227,7 @@ fn what_stands_where_the_worktree_should_go_is_left_alone() {
     let destination = Destination { directory: &place.worktree(), branch: BRANCH, group: None };
     let error =
         Git::find().unwrap().check_out(&book.forge.source(NAME), destination, CheckoutLimits::default()).unwrap_err();
-    assert_eq!(error.to_string(), "cannot make the worktree: File exists (os error 17)");
+    assert_eq!(error.to_string(), "cannot create the worktree: File exists (os error 17)");
     assert_eq!(place.files(), ["mine"]);
 }
 
@@ -248,7 +248,7 @@ fn git_is_looked_for_once_and_has_to_be_new_enough() {
         find("echo git version 2.30.2"),
         Err(format!("`{shown}` is git 2.30, which is too old; install git 2.39 or newer"))
     );
-    assert_eq!(find("echo hello"), Err(format!("`{shown}` does not say which git it is; install git 2.39 or newer")));
+    assert_eq!(find("echo hello"), Err(format!("`{shown}` does not report a git version; install git 2.39 or newer")));
     let error = Git::find_in(OsStr::new("relative:/nonexistent:")).unwrap_err();
     assert_eq!(
         (error.kind(), error.to_string().as_str()),

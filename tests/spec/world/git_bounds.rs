@@ -76,7 +76,7 @@ fn law_8_bounded_directories_in_each_other_and_names_have_a_length() {
     };
     assert_eq!(deep(63).unwrap().len(), 64);
     let flaw = |outcome: Result<Vec<String>, CheckoutError>| outcome.unwrap_err().to_string();
-    assert!(flaw(deep(64)).contains("` lies too deep; put that right in the repository"));
+    assert!(flaw(deep(64)).contains("` is nested too deeply; fix that in the repository"));
     let named =
         |name: String| outcome(CheckoutLimits::default(), |bare| bare.tree(&[("100644", &name, &bare.blob("x"))]));
     assert_eq!(named("n".repeat(255)).unwrap().len(), 1);

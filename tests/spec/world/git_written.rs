@@ -143,7 +143,7 @@ fn a_worktree_that_is_too_deep_is_not_handed_over_and_needs_no_stack() {
     let error = small.join().unwrap().unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the repository cannot be checked out safely: it has directories more than 64 deep; put that right in the repository"
+        "the repository cannot be checked out safely: it has directories more than 64 deep; fix that in the repository"
     );
     remove_tree_at(&place.worktree(), BUDGET).unwrap();
 }

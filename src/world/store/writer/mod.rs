@@ -1,4 +1,4 @@
-//! The one who may write in a missions root: cells are born whole, files are replaced whole, nothing is overwritten.
+//! The single writer of a missions root: creates cells and replaces files atomically, and never overwrites.
 
 mod moves;
 mod worktree;
@@ -18,7 +18,7 @@ use crate::world::cells::look::open_directory;
 use crate::world::cells::safe_open::{self, CREATE_NEW};
 use crate::world::random;
 use crate::world::store::acl::open_to_owner;
-use crate::world::store::alerts::ALARMS;
+use crate::world::store::alerts::FLEET_ALERTS;
 use crate::world::store::lock::{self, LockOptions, UninitializedRoot};
 use crate::world::store::log::OF_CELL;
 use crate::world::store::root::{
@@ -36,23 +36,23 @@ use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-/// A write that failed. What was there before is still there.
+/// A failed write. The previous content is still there.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {tried} `{path}`: {cause}")]
 pub struct WriteError {
-    /// What was being done.
+    /// The attempted action.
     pub tried: &'static str,
-    /// To what.
+    /// The path.
     pub path: String,
-    /// Why it failed.
+    /// The cause.
     pub cause: std::io::Error,
-    /// Whether it is a file of the service itself, and not one in a cell.
+    /// Whether it is a file of the service, and not one in a cell.
     pub is_our_own: bool,
 }
 
 impl WriteError {
     /// Whether the file system as a whole fails or is full, and not only this file.
-    fn is_of_the_disk(&self) -> bool {
+    fn is_disk_failure(&self) -> bool {
         let cause = Errno::from_io_error(&self.cause);
         cause.is_some_and(|cause| {
             let full = [Errno::NOSPC, Errno::DQUOT, Errno::FBIG, Errno::ROFS];
@@ -61,22 +61,22 @@ impl WriteError {
         })
     }
 
-    /// Whose trouble it is: nothing can be remembered of any mission where our own files cannot be written.
+    /// Whom the failure affects: without the service's own files no mission can be recorded.
     #[must_use]
     pub fn scope(&self) -> FailureScope {
-        if self.is_our_own && self.is_of_the_disk() { FailureScope::Service } else { FailureScope::Mission }
+        if self.is_our_own && self.is_disk_failure() { FailureScope::Service } else { FailureScope::Mission }
     }
 
-    /// Whether it stays so until a person does something: a mount point in the place of a cell, modes that keep us out.
-    /// What the disk as a whole does may be over at any time.
+    /// Whether manual action is required: a mount point in place of a cell, or modes that deny access. Failures of the
+    /// whole disk may pass.
     #[must_use]
     pub fn needs_a_person(&self) -> bool {
         let passing = [Errno::INTR, Errno::AGAIN, Errno::TIMEDOUT, Errno::STALE, Errno::NOENT, Errno::EXIST];
-        !self.is_of_the_disk() && !Errno::from_io_error(&self.cause).is_some_and(|cause| passing.contains(&cause))
+        !self.is_disk_failure() && !Errno::from_io_error(&self.cause).is_some_and(|cause| passing.contains(&cause))
     }
 }
 
-/// Exclusive write access to a root; ends when dropped.
+/// Exclusive write access to a root; released on drop.
 #[derive(Debug)]
 pub struct Writer {
     root: Arc<Root>,
@@ -88,8 +88,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Locks an initialised root, opens it as whoever held the lock before has left it, and clears what a dead process
-    /// left in staging.
+    /// Locks an initialised root, reopens it as the previous holder left it, and clears staging.
     pub(super) fn lock(root: &Root, access: LockOptions) -> Result<Self, RootError> {
         let own = root.open_own().map_err(|cause| root.unwritable(&cause))?;
         let lock = lock::take(root, own.as_fd(), access)?;
@@ -106,7 +105,7 @@ impl Writer {
         Ok(Self { root, file, staging, records, group: group.map(Gid::from_raw), _lock: lock })
     }
 
-    /// Makes a root with a new id on ground that nobody else can make one on meanwhile.
+    /// Creates a root with a new id in an exclusively locked directory.
     pub fn initialise(
         ground: &UninitializedRoot,
         manifest: RootMetadata,
@@ -126,19 +125,19 @@ impl Writer {
         Ok(writer)
     }
 
-    /// The root, for looking.
+    /// The root, for reading.
     #[must_use]
     pub fn root(&self) -> &Arc<Root> {
         &self.root
     }
 
-    /// What the root said of itself when it was locked.
+    /// The root's identity when it was locked.
     #[must_use]
     pub fn file(&self) -> &RootFile {
         &self.file
     }
 
-    /// Replaces what the root says of itself; its id stays.
+    /// Replaces the root's metadata; its id stays.
     pub fn update_root(&self, manifest: RootMetadata) -> Result<(), RootError> {
         self.write_root_file(&RootFile { manifest, ..self.file.clone() })
     }
@@ -149,15 +148,14 @@ impl Writer {
             .map_err(|cause| self.root.unwritable(&cause))
     }
 
-    /// Empties staging for what is made in it from now on. A tree moves to the trash, in one step however large it is, and is
-    /// removed when somebody has time for it.
+    /// Clears staging for later use. A directory tree is moved to the trash, atomically at any size, and removed later.
     fn clear_staging(&self) -> Result<(), RootError> {
         let path = self.root.path().join(OWN).join(STAGING).display().to_string();
         let unwritable = |cause: Errno| RootError::Unwritable { path: path.clone(), cause: cause.to_string() };
         for name in names_in(self.staging.as_fd(), ".").map_err(unwritable)? {
             match unlinkat(&self.staging, &*name, AtFlags::empty()) {
                 Err(Errno::ISDIR | Errno::PERM) => self.discard(&name),
-                // What `doctor` tries there goes by itself.
+                // The probe of `doctor` removes its own file.
                 Err(Errno::NOENT) => Ok(()),
                 removed => removed,
             }
@@ -166,21 +164,21 @@ impl Writer {
         Ok(())
     }
 
-    /// Moves what was made in staging and is not needed to the trash, if there is anything.
+    /// Moves an unneeded staged entry to the trash, if it exists.
     pub(super) fn discard(&self, staged: &str) -> Result<(), Errno> {
         if safe_open::kind_at(&self.staging, staged) == Err(Errno::NOENT) {
             return Ok(());
         }
-        trash::throw(self.root.open_own()?.as_fd(), self.staging.as_fd(), staged).map(drop)
+        trash::discard(self.root.open_own()?.as_fd(), self.staging.as_fd(), staged).map(drop)
     }
 
-    /// What is remembered of one issue. That it cannot be read is no sign that nothing is.
+    /// Reads the record of one issue. An unreadable record is an error.
     pub fn remembered(&self, issue: &IssueKey) -> Result<Option<Record>, WriteError> {
         read_record(self.records.as_fd(), &record_name(issue), self.root.resolver())
             .map_err(|cause| self.record_failed("read the record", issue, std::io::Error::other(cause)))
     }
 
-    /// Changes the record of one issue. `change` gets what is remembered now, or a new record.
+    /// Changes the record of one issue. `change` gets the current record, or a new one.
     pub fn remember(&self, issue: &IssueKey, change: impl FnOnce(&mut Record)) -> Result<Record, WriteError> {
         let before = self.remembered(issue)?;
         let mut record = before.clone().unwrap_or_else(|| Record::new(issue.clone()));
@@ -191,8 +189,8 @@ impl Writer {
         Ok(record)
     }
 
-    /// The same, but the record is written also where nothing in it changes, so that it is known whether that can be done.
-    pub fn remember_anew(&self, issue: &IssueKey, change: impl FnOnce(&mut Record)) -> Result<(), WriteError> {
+    /// The same, but writes the record even if nothing changes, to prove that it can be written.
+    pub fn rewrite_record(&self, issue: &IssueKey, change: impl FnOnce(&mut Record)) -> Result<(), WriteError> {
         let mut record = self.remembered(issue)?.unwrap_or_else(|| Record::new(issue.clone()));
         change(&mut record);
         self.write_record(issue, &record)
@@ -204,9 +202,9 @@ impl Writer {
             .map_err(|cause| self.record_failed("write the record", issue, cause.into()))
     }
 
-    /// Replaces what is remembered of the fleet's alarm.
-    pub fn remember_fleet(&self, memory: &FleetAlertRecord) -> Result<(), WriteError> {
-        self.write_own(ALARMS, memory)
+    /// Replaces the stored state of the fleet's alerts.
+    pub fn write_fleet_alerts(&self, memory: &FleetAlertRecord) -> Result<(), WriteError> {
+        self.write_own(FLEET_ALERTS, memory)
     }
 
     /// Replaces a file in the service's own directory.
@@ -223,8 +221,8 @@ impl Writer {
         WriteError { tried, path: path.display().to_string(), cause, is_our_own: true }
     }
 
-    /// Makes a cell: built in staging, made durable, then moved into place in one step that never replaces anything.
-    /// A worktree that was checked out for it in staging becomes a part of it.
+    /// Creates a cell: built in staging, synced, then moved into place atomically, never replacing anything. A worktree
+    /// that was checked out for it in staging becomes a part of it.
     pub fn create_cell(
         &self,
         manifest: &CellManifest,
@@ -237,7 +235,7 @@ impl Writer {
                 tracing::debug!("`{name}` is left in staging: {error}");
             }
             let path = self.root.path().join(&name).display().to_string();
-            WriteError { tried: "make the cell", path, cause: cause.into(), is_our_own: false }
+            WriteError { tried: "create the cell", path, cause: cause.into(), is_our_own: false }
         })
     }
 
@@ -255,7 +253,7 @@ impl Writer {
                 mkdirat(&cell, part.path(), Mode::from_raw_mode(0o700))?;
             } else {
                 let file = openat(&cell, part.path(), CREATE_NEW, Mode::from_raw_mode(0o600))?;
-                self.fill(file, born(manifest, part, now).as_bytes(), part.mode())?;
+                self.fill(file, initial_contents(manifest, part, now).as_bytes(), part.mode())?;
             }
         }
         for part in Part::ALL.into_iter().filter(|part| part.parent().is_none()) {
@@ -272,7 +270,7 @@ impl Writer {
         fsync(&self.root)
     }
 
-    /// Makes a missing part again. What has appeared meanwhile stays as it is.
+    /// Recreates a missing part. A part that has appeared meanwhile is kept.
     pub fn restore_part(&self, manifest: &CellManifest, part: Part) -> Result<(), WriteError> {
         let restored = self.open_cell(manifest.mission_id).and_then(|cell| match part.parent() {
             None => self.restore_directory(cell.as_fd(), part),
@@ -287,7 +285,7 @@ impl Writer {
                 }
             }
         });
-        restored.map_err(|cause| self.failed("make again", manifest.mission_id, part, cause))
+        restored.map_err(|cause| self.failed("recreate", manifest.mission_id, part, cause))
     }
 
     fn restore_directory(&self, cell: BorrowedFd<'_>, part: Part) -> Result<(), Errno> {
@@ -303,7 +301,7 @@ impl Writer {
         }
     }
 
-    /// Replaces a file of ours, whole.
+    /// Replaces a file of the service atomically.
     pub fn update_file(&self, mission_id: MissionId, part: Part, contents: &str) -> Result<(), WriteError> {
         let parent = part.parent().unwrap_or(part);
         let updated = self.open_cell(mission_id).and_then(|cell| {
@@ -313,7 +311,7 @@ impl Writer {
         updated.map_err(|cause| self.failed("replace", mission_id, part, cause))
     }
 
-    /// Adds a line to the cell's own log. The log is for people: that it cannot be written harms nothing else.
+    /// Adds a line to the cell's log. The log is for people, so a failed write is not an error.
     pub fn log(&self, mission_id: MissionId, kind: &str, text: &str, now: Timestamp) {
         let line = log_line(kind, text, now);
         let logs = self.open_cell(mission_id).and_then(|cell| open_directory(cell, Part::Logs.path()));
@@ -332,7 +330,7 @@ impl Writer {
         WriteError { tried, path: path.display().to_string(), cause: cause.into(), is_our_own: false }
     }
 
-    /// Writes a whole file in staging and moves it into place.
+    /// Writes a complete file in staging and moves it into place.
     fn place(
         &self,
         directory: BorrowedFd<'_>,
@@ -372,7 +370,7 @@ impl Writer {
     }
 }
 
-/// Opens a directory such that it can be made durable.
+/// Opens a directory for syncing.
 fn open_to_sync(at: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     openat(at, name.trim_end_matches('/'), flags, Mode::empty())
@@ -385,10 +383,10 @@ fn contents(manifest: &CellManifest, part: Part) -> String {
     manifest.contents(part).unwrap_or_default()
 }
 
-/// The contents of a file in a new cell, whose log tells of its birth.
-fn born(manifest: &CellManifest, part: Part, now: Timestamp) -> String {
+/// The initial contents of a file in a new cell; the log records the creation.
+fn initial_contents(manifest: &CellManifest, part: Part, now: Timestamp) -> String {
     if part == Part::Log {
-        return log_line("create-cell", &format!("make the cell `{}`", manifest.mission_id), now);
+        return log_line("create-cell", &format!("create the cell `{}`", manifest.mission_id), now);
     }
     contents(manifest, part)
 }

@@ -1,4 +1,4 @@
-//! Moves cells into the archive and back, each whole and in one step.
+//! Moves cells into the archive and back, each atomically.
 
 use crate::mission::cell::Part;
 use crate::mission::cell::archive::ArchiveName;
@@ -13,8 +13,8 @@ use rustix::io::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 impl Writer {
-    /// Moves a cell whole to where the cells of ended missions lie. Nothing in it changes but what its own manifest say, and
-    /// whoever has a file of it open goes on with it there.
+    /// Moves a whole cell into the archive. Nothing in it changes except its manifest, and processes with open files
+    /// continue there.
     pub fn archive_cell(&self, manifest: &CellManifest, name: ArchiveName) -> Result<(), WriteError> {
         let mission_id = manifest.mission_id.to_string();
         let archived = self.open_archive().and_then(|archive| {
@@ -23,12 +23,12 @@ impl Writer {
             fsync(&self.root)?;
             open_directory(&archive, &name.to_string())
         });
-        let archived = archived.map_err(|cause| self.unmoved("move to the archive the cell", &mission_id, cause))?;
+        let archived = archived.map_err(|cause| self.unmoved("archive the cell", &mission_id, cause))?;
         self.bring_up_to_date(archived.as_fd(), manifest);
         Ok(())
     }
 
-    /// Moves a cell back, whole; what is in its place goes to the archive before.
+    /// Restores a cell from the archive; a cell in its place is archived first.
     pub fn restore_cell(
         &self,
         manifest: &CellManifest,
@@ -46,8 +46,7 @@ impl Writer {
             fsync(&archive)?;
             self.open_cell(manifest.mission_id)
         });
-        let restored =
-            restored.map_err(|cause| self.unmoved("move back from the archive the cell", &mission_id, cause))?;
+        let restored = restored.map_err(|cause| self.unmoved("restore the cell", &mission_id, cause))?;
         self.bring_up_to_date(restored.as_fd(), manifest);
         Ok(())
     }
@@ -63,8 +62,7 @@ impl Writer {
         open_to_sync(own.as_fd(), ARCHIVE)
     }
 
-    /// What a cell's manifest say of its phase is for readers; that it cannot be written is no reason to leave the cell where
-    /// it was.
+    /// Updates the phase in a cell's manifest, which is for readers; a failure does not prevent the move.
     fn bring_up_to_date(&self, cell: BorrowedFd<'_>, manifest: &CellManifest) {
         for (part, wanted) in [(Part::Mission, manifest.mission_file()), (Part::Cell, manifest.cell_file())] {
             let found = match safe_open::read(cell, part.path(), FILE_BYTES_MAX, self.root.resolver()) {
@@ -76,7 +74,7 @@ impl Writer {
                 self.place(directory.as_fd(), part.name(), contents.as_bytes(), part.mode(), RenameFlags::empty())
             });
             if let Err(error) = placed {
-                tracing::warn!("`{}` of the cell `{}` stays as it was: {error}", part.path(), manifest.mission_id);
+                tracing::warn!("`{}` of the cell `{}` was not updated: {error}", part.path(), manifest.mission_id);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Puts a worktree that was checked out in staging into its cell, and never in the place of anything.
+//! Moves a staged worktree into its cell, never in place of anything.
 
 use crate::mission::cell::Part;
 use crate::mission::cell::checkout::WorktreeSite;
@@ -17,32 +17,32 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
 
-/// What became of a worktree that was to be put into a cell.
+/// The result of placing a worktree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placed {
-    /// It is there.
+    /// The worktree is in place.
     Here,
-    /// Somebody has put something into the cell's own or in its place, which stays.
+    /// The cell's own `worktree/` is not an empty directory; it is kept.
     InTheWay,
 }
 
 impl Writer {
-    /// Where something is made before it is moved into place, as a path for programs that take nothing else.
+    /// The path of a staging entry, for programs that take only paths.
     #[must_use]
     pub fn staging_path(&self, name: &str) -> PathBuf {
         self.root.path().join(OWN).join(STAGING).join(name)
     }
 
-    /// Which directory it is that lies in staging.
+    /// The identity of a directory in staging.
     pub fn identify_staged(&self, name: &str) -> Result<DirectoryId, WriteError> {
         let identified = open_to_sync(self.staging.as_fd(), name).and_then(identify);
         identified.map_err(|cause| {
             let path = self.staging_path(name).display().to_string();
-            WriteError { tried: "look at", path, cause: cause.into(), is_our_own: true }
+            WriteError { tried: "inspect", path, cause: cause.into(), is_our_own: true }
         })
     }
 
-    /// Puts a worktree that lies in staging into a cell. It replaces an empty directory and nothing else.
+    /// Moves a staged worktree into a cell. It replaces an empty directory and nothing else.
     pub fn place_worktree(&self, mission_id: MissionId, staged: &str) -> Result<Placed, WriteError> {
         let placed = self.open_cell(mission_id).and_then(|cell| {
             let cell = open_to_sync(cell.as_fd(), ".")?;
@@ -56,17 +56,17 @@ impl Writer {
         }
     }
 
-    /// What stands where a cell's worktree belongs.
+    /// What is in place of a cell's worktree.
     pub fn look_at_worktree(&self, mission_id: MissionId) -> Result<WorktreeSite, WriteError> {
         let looked = match self.open_cell(mission_id) {
             Ok(cell) => look(&cell),
             Err(Errno::NOENT) => Ok(WorktreeSite::NoCell),
             Err(error) => Err(error),
         };
-        looked.map_err(|cause| self.failed("look into", mission_id, Part::Worktree, cause))
+        looked.map_err(|cause| self.failed("inspect", mission_id, Part::Worktree, cause))
     }
 
-    /// Writes into a cell's manifest what was checked out in it; like all that is said there, the next pass puts it right.
+    /// Records the commit in a cell's manifest; if that fails, the next pass repairs it.
     pub fn note_commit(&self, mission_id: MissionId, commit: &CommitId) {
         let noted = self.open_cell(mission_id).and_then(|cell| {
             let found = match safe_open::read(&cell, Part::Mission.path(), FILE_BYTES_MAX, self.root.resolver())? {
@@ -84,11 +84,11 @@ impl Writer {
             self.place(meta.as_fd(), name, pretty(&file).as_bytes(), mode, RenameFlags::empty())
         });
         if let Err(error) = noted {
-            tracing::warn!("`{}` of the cell `{mission_id}` stays as it was: {error}", Part::Mission.path());
+            tracing::warn!("`{}` of the cell `{mission_id}` was not updated: {error}", Part::Mission.path());
         }
     }
 
-    /// Puts away what was checked out in staging and is not needed.
+    /// Moves an unneeded staged worktree to the trash.
     pub fn discard_worktree(&self, staged: &str) {
         if let Err(error) = self.discard(staged) {
             tracing::debug!("`{staged}` is left in staging: {error}");

@@ -1,4 +1,4 @@
-//! Tells from what git says why it did not do what it was asked.
+//! Classifies git's error messages.
 
 use crate::mission::text::shown;
 use crate::world::git::child::ChildEnd;
@@ -7,8 +7,8 @@ use crate::world::git::source::CheckoutLimits;
 use rustix::process::Signal;
 use std::os::unix::process::ExitStatusExt;
 
-/// There is no such repository or ref, or it is not ours to read. Which of them is told to nobody.
-const NOT_TO_BE_HAD: [&str; 8] = [
+/// The repository or ref is missing or not readable. Which of them is never revealed.
+const UNAVAILABLE: [&str; 8] = [
     "' not found",
     "could not read Username",
     "could not read Password",
@@ -19,8 +19,8 @@ const NOT_TO_BE_HAD: [&str; 8] = [
     "invalid refspec",
 ];
 
-/// Our own disk and limits, in the words of the C library.
-const OURS: [&str; 8] = [
+/// Local disk and limits, in the messages of the C library.
+const LOCAL_FAILURES: [&str; 8] = [
     "No space left on device",
     "Disk quota exceeded",
     "Read-only file system",
@@ -31,46 +31,46 @@ const OURS: [&str; 8] = [
     "cannot create thread",
 ];
 
-/// There is a git, but not all of it.
+/// git is installed incompletely.
 const NO_HELPER: [&str; 2] = ["unable to find remote helper", "is not a git command"];
 
-/// Why a step failed that only works on what is already here.
+/// Why a local step failed.
 pub(super) fn of_step(tried: &'static str, ended: &ChildEnd, limits: CheckoutLimits) -> CheckoutError {
-    let said = Said::of(ended);
-    said.limit_reached(ended, limits).unwrap_or_else(|| CheckoutError::failed(tried, &said.cause(ended)))
+    let errors = GitErrors::of(ended);
+    errors.limit_reached(ended, limits).unwrap_or_else(|| CheckoutError::failed(tried, &errors.cause(ended)))
 }
 
 /// Why a fetch failed.
 pub(super) fn of_fetch(ended: &ChildEnd, limits: CheckoutLimits) -> CheckoutError {
-    let said = Said::of(ended);
-    if let Some(error) = said.limit_reached(ended, limits) {
+    let errors = GitErrors::of(ended);
+    if let Some(error) = errors.limit_reached(ended, limits) {
         return error;
     }
-    let cause = said.cause(ended);
-    if said.mentions(&NO_HELPER) {
+    let cause = errors.cause(ended);
+    if errors.mentions(&NO_HELPER) {
         CheckoutError::NoGit { cause: format!("git cannot fetch over HTTP: {cause}") }
-    } else if said.mentions(&["fsck error"]) {
-        CheckoutError::Unfit { flaw: said.flaw().unwrap_or(cause) }
-    } else if said.mentions(&NOT_TO_BE_HAD) || said.status().is_some_and(is_refusal) {
+    } else if errors.mentions(&["fsck error"]) {
+        CheckoutError::Unfit { flaw: errors.flaw().unwrap_or(cause) }
+    } else if errors.mentions(&UNAVAILABLE) || errors.status().is_some_and(is_rejection) {
         CheckoutError::CannotBeHad
-    } else if said.mentions(&OURS) {
+    } else if errors.mentions(&LOCAL_FAILURES) {
         CheckoutError::failed("fetch the repository", &cause)
     } else {
         CheckoutError::Unreachable { cause }
     }
 }
 
-/// Redirects and refusals alike: not here, or not for us. What asks for patience is neither.
-fn is_refusal(status: u16) -> bool {
+/// Redirects and rejections: missing, or not accessible. A request to retry later is neither.
+fn is_rejection(status: u16) -> bool {
     (300..500).contains(&status) && !matches!(status, 408 | 429)
 }
 
-/// What git itself complained; what a forge makes it print begins with `remote:`, and is not listened to.
-struct Said<'a>(Vec<&'a str>);
+/// git's own messages; a server's messages begin with `remote:` and are ignored.
+struct GitErrors<'a>(Vec<&'a str>);
 
-impl<'a> Said<'a> {
+impl<'a> GitErrors<'a> {
     fn of(ended: &'a ChildEnd) -> Self {
-        let lines = ended.complaint.lines();
+        let lines = ended.stderr.lines();
         Self(lines.filter_map(|line| line.strip_prefix("fatal: ").or(line.strip_prefix("error: "))).collect())
     }
 
@@ -78,7 +78,7 @@ impl<'a> Said<'a> {
         self.0.iter().any(|line| phrases.iter().any(|phrase| line.contains(phrase)))
     }
 
-    /// It came to one of its limits, or what it started did.
+    /// Whether git or a child of it reached a limit.
     fn limit_reached(&self, ended: &ChildEnd, limits: CheckoutLimits) -> Option<CheckoutError> {
         let died_of = |signal: Signal| {
             let number = signal.as_raw();
@@ -98,7 +98,7 @@ impl<'a> Said<'a> {
         Some(format!("object {}", shown(found)))
     }
 
-    /// The status that the forge answered, if it was that.
+    /// The HTTP status of the response, if that was the reason.
     fn status(&self) -> Option<u16> {
         let after = self.0.iter().find_map(|line| line.split_once("The requested URL returned error: "));
         after.and_then(|(_, status)| status.get(..3)?.parse().ok())
@@ -106,7 +106,7 @@ impl<'a> Said<'a> {
 
     fn cause(&self, ended: &ChildEnd) -> String {
         let line = self.0.first().copied().unwrap_or_default();
-        // The address is known, and would leave no room for the reason.
+        // The address is known and would leave no space for the reason.
         let reason = line.strip_prefix("unable to access ").and_then(|rest| rest.split_once("': "));
         let reason = shown(reason.map_or(line, |(_, reason)| reason));
         if reason.is_empty() { format!("git ended with {}", ended.status) } else { reason }
