@@ -1,4 +1,4 @@
-//! The metrics: closed sets of words, all there from the start.
+//! The metrics: labels with closed sets of values, all present from the start.
 
 use crate::http::endpoints::pages::view;
 use crate::http::endpoints::{CELL, NOWHERE};
@@ -14,12 +14,12 @@ use std::time::Duration;
 
 fn check(text: &str, lines: &[&str]) {
     for line in lines {
-        assert!(text.lines().any(|told| told == *line), "`{line}` is not in:\n{text}");
+        assert!(text.lines().any(|other| other == *line), "`{line}` is not in:\n{text}");
     }
 }
 
 #[test]
-fn everything_is_told_and_ends_as_the_format_wants() {
+fn every_metric_is_rendered_in_the_openmetrics_format() {
     let (metrics, queue) = (Metrics::default(), Queue::default());
     metrics.pass_ended(true, Duration::from_millis(200));
     metrics.pass_ended(false, Duration::from_secs(7));
@@ -64,7 +64,7 @@ fn everything_is_told_and_ends_as_the_format_wants() {
 }
 
 #[tokio::test]
-async fn what_comes_through_the_doors_is_counted() {
+async fn requests_to_the_endpoints_are_counted() {
     let site = Site::new(Setup::default()).await;
     let (_, token) = site.cell(CELL);
     site.beat(CELL, &token, "{}").await;
@@ -72,12 +72,12 @@ async fn what_comes_through_the_doors_is_counted() {
     for _ in 0..3 {
         site.beat(NOWHERE, &token, "{}").await;
     }
-    let told = [
+    let expected = [
         "lazarus_heartbeats_total{result=\"accepted\"} 1",
         "lazarus_heartbeats_total{result=\"malformed\"} 1",
         "lazarus_heartbeats_total{result=\"unknown\"} 3",
     ];
-    check(&site.look("/metrics").await.body, &told);
+    check(&site.look("/metrics").await.body, &expected);
 }
 
 /// Every source file.
