@@ -1,4 +1,5 @@
-//! Limits connections in total and per peer, and evicts the one that has been idle for longest when all slots are taken.
+//! Limits connections in total and per peer, and evicts the one that has been idle for longest when all slots are
+//! taken.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
@@ -53,8 +54,8 @@ impl Taken {
 }
 
 impl ConnectionSlot {
-    /// A slot for a peer; none if the peer has reached its limit. If all slots are taken, the connection that has been idle
-    /// for longest is evicted, so that idle connections keep no client out, not even those from loopback.
+    /// A slot for a peer; none if the peer has reached its limit. If all slots are taken, the connection that has been
+    /// idle for longest is evicted, so that idle connections keep no client out, not even those from loopback.
     pub(super) fn take(slots: &Arc<ConnectionSlots>, address: IpAddr) -> Option<Self> {
         let peer = ip_prefix(address);
         let mut taken = slots.taken();

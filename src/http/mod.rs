@@ -1,5 +1,5 @@
-//! Serves two listeners: one for webhooks and heartbeats, one for the dashboard, the health report and metrics. It can read
-//! a snapshot, queue an issue, pass on comment events, and replace a heartbeat; nothing else.
+//! Serves two listeners: one for webhooks and heartbeats, one for the dashboard, the health report and metrics. It can
+//! read a snapshot, queue an issue, pass on comment events, and replace a heartbeat; nothing else.
 
 mod access;
 mod body;

@@ -53,8 +53,8 @@ struct Rendered {
 }
 
 impl RenderCache {
-    /// A page, rendered at most once per snapshot and second; none if it does not exist. Pages are rendered one at a time;
-    /// concurrent requests wait.
+    /// A page, rendered at most once per snapshot and second; none if it does not exist. Pages are rendered one at a
+    /// time; concurrent requests wait.
     pub fn get_or_render(&self, snapshot: &Arc<Snapshot>, now: Timestamp, requested: Page) -> Option<Bytes> {
         // A panic while rendering leaves the cache unchanged, so a poisoned lock is safe to use.
         let mut rendered = self.rendered.lock().unwrap_or_else(PoisonError::into_inner);

@@ -56,8 +56,8 @@ impl Default for ConnectionLimits {
     }
 }
 
-/// Serves until `shutdown` is true or its sender is dropped, then until every connection has ended, by its deadline at the
-/// latest.
+/// Serves until `shutdown` is true or its sender is dropped, then until every connection has ended, by its deadline at
+/// the latest.
 pub async fn serve<F, A>(
     listener: TcpListener,
     limits: ConnectionLimits,

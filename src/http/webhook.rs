@@ -1,5 +1,5 @@
-//! Verifies webhook deliveries and takes from them only which issue to check. For an edited or deleted comment, the engine
-//! also gets the comment and the sender, and compares them with its records.
+//! Verifies webhook deliveries and takes from them only which issue to check. For an edited or deleted comment, the
+//! engine also gets the comment and the sender, and compares them with its records.
 
 use crate::config::Secret;
 use crate::engine::metrics::WebhookResult;
