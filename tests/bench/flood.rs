@@ -56,7 +56,8 @@ pub(crate) async fn measure(scale: Scale) {
         .count();
     times.sort_by(f64::total_cmp);
     println!(
-        "| untrusted clients on every endpoint for {seconds:.0} s: forged, replayed, too large, too slow, malformed requests | |\n|---|---|"
+        "| untrusted clients on every endpoint for {seconds:.0} s: \
+         forged, replayed, too large, too slow, malformed requests | |\n|---|---|"
     );
     println!("| answers to them per second | {:.0} |", f64::from(answers.load(Ordering::Relaxed)) / seconds);
     let halfway = halfway.unwrap_or(peak);

@@ -139,8 +139,8 @@ async fn a_missing_token_makes_a_browser_prompt_for_it() {
         for path in ["/", "/health", "/metrics", "/style.css"] {
             let answer = ask(site.page, "GET", path, &[("Authorization", &authorization)], b"").await;
             assert_eq!(answer.status, status, "{authorization} {path}");
-            let asked = if status == 401 { "Basic realm=\"lazarus\"" } else { "" };
-            assert_eq!(answer.header("www-authenticate"), asked, "{authorization} {path}");
+            let prompt = if status == 401 { "Basic realm=\"lazarus\"" } else { "" };
+            assert_eq!(answer.header("www-authenticate"), prompt, "{authorization} {path}");
             assert!(status != 401 || answer.body == "unauthorized\n");
         }
     }
@@ -155,10 +155,10 @@ fn a_page_is_rendered_once_per_snapshot_and_second() {
     let fleet = |query: &str| Page::Fleet(Query::parse(query));
     let mission = Page::Mission(MissionId::parse(CELL).unwrap());
     let show = |of: &Arc<Snapshot>, second: i64, page| cache.get_or_render(of, at(second), page).unwrap();
-    for asked in [fleet(""), fleet("health=stale"), mission, Page::Health] {
-        let first = show(&old, 0, asked);
+    for page in [fleet(""), fleet("health=stale"), mission, Page::Health] {
+        let first = show(&old, 0, page);
         for _ in 0..100 {
-            assert_eq!(show(&old, 0, asked).as_ptr(), first.as_ptr(), "{asked:?}");
+            assert_eq!(show(&old, 0, page).as_ptr(), first.as_ptr(), "{page:?}");
         }
     }
     let plain = show(&old, 0, fleet(""));

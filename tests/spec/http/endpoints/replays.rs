@@ -33,19 +33,19 @@ async fn a_heartbeat_that_is_not_newer_changes_nothing() {
     let hint = "; an agent that begins to count again names a new `session`\n";
     for sequence in [7, 6, 0] {
         let answer = site.beat(CELL, &token, &json!({ "sequence": sequence, "state": "done" }).to_string()).await;
-        let told = format!(
+        let expected = format!(
             "this heartbeat comes too late: it is not newer than the last one that was accepted: \
              `sequence` {sequence}, after `sequence` 7{hint}"
         );
-        assert_eq!((answer.status, answer.body), (409, told));
+        assert_eq!((answer.status, answer.body), (409, expected));
     }
     assert_eq!((&heartbeat(&cell)["sequence"], &heartbeat(&cell)["state"]), (&json!(7), &json!("working")));
     std::fs::write(cell.join("state/heartbeat.json"), "{ half of").unwrap();
     let both = json!({ "timestamp": at(0), "sequence": 8 });
     assert_eq!(send(&site, &token, &both), "accepted", "a damaged file blocks no heartbeat");
-    let told = send(&site, &token, &both);
+    let error = send(&site, &token, &both);
     let last = format!("`timestamp` {} and `sequence` 8", at(0));
-    assert!(told.contains(&format!("{last}, after {last}; an agent")), "{told}");
+    assert!(error.contains(&format!("{last}, after {last}; an agent")), "{error}");
     assert_eq!(
         send(&site, &token, &json!({ "timestamp": at(1), "sequence": 1 })),
         "accepted",
@@ -62,10 +62,10 @@ async fn a_replaced_session_stays_rejected_after_a_restart() {
     assert_eq!(send(&site, &token, &of("one", 900)), "accepted");
     assert_eq!(send(&site, &token, &of("two", 1)), "accepted", "immediately");
     assert_eq!((&heartbeat(&cell)["session"], &heartbeat(&cell)["sequence"]), (&json!("two"), &json!(1)));
-    let told = "this heartbeat comes too late: its `session` was replaced by another one; each run of an agent names a new one";
-    assert_eq!(send(&site, &token, &of("one", 901)), told);
+    let expected = "this heartbeat comes too late: its `session` was replaced by another one; each run of an agent names a new one";
+    assert_eq!(send(&site, &token, &of("one", 901)), expected);
     let answer = site.beat(CELL, &token, &of("one", 902).to_string()).await;
-    assert_eq!((answer.status, answer.body), (409, format!("{told}\n")));
+    assert_eq!((answer.status, answer.body), (409, format!("{expected}\n")));
     assert!(send(&site, &token, &of("two", 1)).contains("not newer"));
     assert_eq!(send(&site, &token, &json!({ "session": "two" })), "accepted", "numbers continue automatically");
     assert_eq!(heartbeat(&cell)["sequence"], 2);

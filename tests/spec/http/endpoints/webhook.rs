@@ -35,7 +35,7 @@ async fn deliver(site: &Site, body: &[u8], signature: &str) -> Answer {
 }
 
 /// Drains the queue.
-async fn asked(site: &Site) -> Vec<Key> {
+async fn queued(site: &Site) -> Vec<Key> {
     let mut keys = Vec::new();
     while site.queue.depth() > 0 {
         let key = site.queue.next().await;
@@ -56,10 +56,10 @@ async fn every_delivery_about_an_issue_queues_that_issue_only() {
         let key = [Key::Issue { repository: 1, number }];
         let answer = deliver(&site, body.as_bytes(), &signature).await;
         assert_eq!((answer.status, answer.body.as_str()), (202, "accepted\n"));
-        assert_eq!(asked(&site).await, key);
+        assert_eq!(queued(&site).await, key);
         let github = [("Content-Type", "application/json"), ("X-Hub-Signature-256", &*format!("sha256={signature}"))];
         assert_eq!(ask(other.doors, "POST", "/webhook", &github, body.as_bytes()).await.status, 202);
-        assert_eq!(asked(&other).await, key, "the other header serves as well");
+        assert_eq!(queued(&other).await, key, "the other header serves as well");
 
         let mut changed = body.clone().into_bytes();
         changed[body.len() / 2] ^= 1;
@@ -129,7 +129,7 @@ async fn only_a_correct_signature_of_64_hex_digits_is_accepted() {
         let headers = [&[("Content-Type", "application/json")], headers].concat();
         assert_eq!(ask(site.doors, "POST", "/webhook", &headers, body.as_bytes()).await.status, 401, "{headers:?}");
     }
-    assert_eq!(asked(&site).await.len(), 1);
+    assert_eq!(queued(&site).await.len(), 1);
 }
 
 #[tokio::test]
@@ -154,7 +154,7 @@ async fn deliveries_about_no_issue_are_accepted_and_ignored() {
         let answer = deliver(&site, body.as_bytes(), &signed(body.as_bytes())).await;
         assert_eq!(answer.status, 202, "{payload}");
         let keys: Vec<Key> = number.into_iter().map(|number| Key::Issue { repository: 7, number }).collect();
-        assert_eq!(asked(&site).await, keys, "{payload}");
+        assert_eq!(queued(&site).await, keys, "{payload}");
     }
 }
 
@@ -173,7 +173,7 @@ async fn malformed_and_oversized_deliveries_are_rejected() {
     }
     let headers = [("Content-Type", "Application/JSON; charset=utf-8"), ("X-Gitea-Signature", &*signature)];
     assert_eq!(ask(site.doors, "POST", "/webhook", &headers, body.as_bytes()).await.status, 202);
-    asked(&site).await;
+    queued(&site).await;
     let declared = [headers[0], headers[1], ("Content-Length", "1048577")];
     assert_eq!(ask(site.doors, "POST", "/webhook", &declared, b"").await.status, 413, "it is not even waited for");
     let largest = format!("{{}}{}", " ".repeat(1_048_574));
@@ -188,11 +188,11 @@ async fn replays_queue_one_key_and_a_flood_queues_one_resync() {
     for _ in 0..20 {
         deliver(&site, body.as_bytes(), &signature).await;
     }
-    assert_eq!(asked(&site).await, [Key::Issue { repository: 1, number }]);
+    assert_eq!(queued(&site).await, [Key::Issue { repository: 1, number }]);
     for number in 1..=KEYS_MAX {
         site.queue.add_urgent(Key::Issue { repository: 2, number: i64::try_from(number).unwrap() });
     }
     let other = br#"{"repository":{"id":3},"issue":{"number":1}}"#;
     assert_eq!(deliver(&site, other, &signed(other)).await.status, 202);
-    assert_eq!(asked(&site).await, [Key::Resync]);
+    assert_eq!(queued(&site).await, [Key::Resync]);
 }

@@ -85,22 +85,22 @@ fn harness(paths: &[String], widths: &[u32]) -> String {
 fn serve(site: Site) -> (SocketAddr, Arc<Mutex<BTreeSet<String>>>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = listener.local_addr().unwrap();
-    let asked = Arc::new(Mutex::new(BTreeSet::new()));
-    let (site, noted) = (Arc::new(site), Arc::clone(&asked));
+    let requested = Arc::new(Mutex::new(BTreeSet::new()));
+    let (site, recorder) = (Arc::new(site), Arc::clone(&requested));
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
-            let (site, noted) = (Arc::clone(&site), Arc::clone(&noted));
-            std::thread::spawn(move || answer(stream, &site, &noted));
+            let (site, recorder) = (Arc::clone(&site), Arc::clone(&recorder));
+            std::thread::spawn(move || answer(stream, &site, &recorder));
         }
     });
-    (address, asked)
+    (address, requested)
 }
 
-fn answer(mut stream: TcpStream, site: &Site, asked: &Mutex<BTreeSet<String>>) {
+fn answer(mut stream: TcpStream, site: &Site, requested: &Mutex<BTreeSet<String>>) {
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
     let Some(path) = lines.next().and_then(|line| Some(line.split(' ').nth(1)?.to_owned())) else { return };
     lines.find(String::is_empty);
-    asked.lock().unwrap().insert(path.clone());
+    requested.lock().unwrap().insert(path.clone());
     let bare = path.strip_prefix("/bare");
     let framed = path.strip_prefix("/framed");
     let policy = match (bare.is_some() || path.starts_with("/harness"), framed.is_some()) {
@@ -162,7 +162,7 @@ fn in_a_browser_nothing_runs_and_everything_can_be_read() {
         println!("skipped: in_a_browser_nothing_runs_and_everything_can_be_read, for want of a Chromium in PATH");
         return;
     };
-    let (address, asked) = serve(site());
+    let (address, requested) = serve(site());
     for dark in [false, true] {
         let frames = seen(&browser, dark, &format!("http://{address}/harness"));
         assert_eq!(frames.len(), WIDTHS.len() * (CALM.len() + EVIL.len()));
@@ -182,7 +182,7 @@ fn in_a_browser_nothing_runs_and_everything_can_be_read() {
             .iter()
             .any(|start| path.starts_with(start))
     };
-    let strange: Vec<String> = asked.lock().unwrap().iter().filter(|path| !ours(path)).cloned().collect();
+    let strange: Vec<String> = requested.lock().unwrap().iter().filter(|path| !ours(path)).cloned().collect();
     assert_eq!(strange, [""; 0], "nothing else is requested");
     if let Some(directory) = std::env::var_os("PAGE_SHOTS") {
         shoot(&browser, address, Path::new(&directory));
