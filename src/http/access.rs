@@ -1,4 +1,4 @@
-//! Who may look at the page, and under which name it may be asked for.
+//! Authorizes requests to the dashboard by token, and by host name where it listens on loopback.
 
 use crate::config::Secret;
 use crate::mission::secret::is_same_secret;
@@ -8,14 +8,14 @@ use hyper::Request;
 use hyper::header::{AUTHORIZATION, HOST};
 use std::net::Ipv4Addr;
 
-/// The token after `Bearer`, where there is one.
+/// The token of a bearer `Authorization` header.
 pub(super) fn bearer<T>(request: &Request<T>) -> Option<&str> {
     credentials(request, "bearer")
 }
 
-/// Whether a request bears the token of the page: as a bearer, or as the password of any user, which is how a browser
-/// can be asked for it.
-pub(super) fn may_look<T>(request: &Request<T>, token: &Secret) -> bool {
+/// Whether a request carries the dashboard's token: as a bearer token, or as the password of any user, because basic
+/// authentication is what makes a browser prompt for it.
+pub(super) fn is_authorized<T>(request: &Request<T>, token: &Secret) -> bool {
     let is_token = |given: &[u8]| is_same_secret(token.bytes(), given);
     let password = || {
         let decoded = STANDARD.decode(credentials(request, "basic")?).ok()?;
@@ -30,9 +30,9 @@ fn credentials<'a, T>(request: &'a Request<T>, wanted: &str) -> Option<&'a str> 
     scheme.eq_ignore_ascii_case(wanted).then_some(credentials.trim())
 }
 
-/// Whether a request names this very machine. A page that is bound to loopback has no other name, so whoever comes under
-/// another one was sent by a stranger's page whose name now means 127.0.0.1 (DNS rebinding).
-pub(super) fn names_this_machine<T>(request: &Request<T>) -> bool {
+/// Whether a request names loopback as its host. A dashboard that is bound to loopback has no other name, so a request
+/// with another one comes from a foreign page whose name now resolves to 127.0.0.1 (DNS rebinding).
+pub(super) fn has_local_host<T>(request: &Request<T>) -> bool {
     let mut hosts = request.headers().get_all(HOST).iter();
     let host = hosts.next().and_then(|host| host.to_str().ok());
     let is_only_one = hosts.next().is_none();
@@ -45,7 +45,7 @@ fn is_local(host: &str) -> bool {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         Some(_) | None => host,
     };
-    // No stranger's name looks like this.
+    // No public DNS name parses as an address.
     let is_loopback = name.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback());
     is_loopback || ["localhost", "[::1]"].iter().any(|local| name.eq_ignore_ascii_case(local))
 }

@@ -1,4 +1,5 @@
-//! Who is connected, how often, and who has to leave when one more comes and no place is left.
+//! Limits connections in total and per peer, and evicts the one that has been idle for longest when all slots are
+//! taken.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
@@ -6,37 +7,37 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
-/// All places of one listener.
+/// The connection slots of one listener.
 #[derive(Debug)]
 pub(super) struct ConnectionSlots {
-    /// How many there are.
-    most: usize,
-    /// How many somebody may have who is not on this very machine.
-    most_per_peer: usize,
+    /// The number of slots.
+    limit: usize,
+    /// The most slots of one peer; loopback is exempt.
+    limit_per_peer: usize,
     taken: Mutex<Taken>,
 }
 
 #[derive(Debug, Default)]
 struct Taken {
     by_peer: HashMap<IpAddr, usize>,
-    /// How to ask each connection to leave; the one that has been still for longest comes first.
-    by_turn: BTreeMap<u64, Arc<Notify>>,
-    turns: u64,
+    /// The eviction signal of each connection, by its last use; the least recently used comes first.
+    by_last_use: BTreeMap<u64, Arc<Notify>>,
+    uses: u64,
 }
 
-/// A connection's place; given back when dropped.
+/// A connection's slot; dropping it frees the slot.
 #[derive(Debug)]
 pub(super) struct ConnectionSlot {
-    places: Arc<ConnectionSlots>,
+    slots: Arc<ConnectionSlots>,
     peer: IpAddr,
-    /// Changes only while `places` is locked.
-    turn: AtomicU64,
-    leave: Arc<Notify>,
+    /// Changes only while `slots` is locked.
+    last_use: AtomicU64,
+    evicted: Arc<Notify>,
 }
 
 impl ConnectionSlots {
-    pub(super) fn new(most: usize, most_per_peer: usize) -> Self {
-        Self { most, most_per_peer, taken: Mutex::default() }
+    pub(super) fn new(limit: usize, limit_per_peer: usize) -> Self {
+        Self { limit, limit_per_peer, taken: Mutex::default() }
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -45,52 +46,52 @@ impl ConnectionSlots {
 }
 
 impl Taken {
-    fn take_turn(&mut self, leave: &Arc<Notify>) -> u64 {
-        self.turns += 1;
-        self.by_turn.insert(self.turns, Arc::clone(leave));
-        self.turns
+    fn add_use(&mut self, evicted: &Arc<Notify>) -> u64 {
+        self.uses += 1;
+        self.by_last_use.insert(self.uses, Arc::clone(evicted));
+        self.uses
     }
 }
 
 impl ConnectionSlot {
-    /// A place for somebody, unless he has too many. If all are taken, whoever has been still for longest leaves for him: so
-    /// nobody who only holds places keeps others out, not even from this very machine.
-    pub(super) fn take(places: &Arc<ConnectionSlots>, address: IpAddr) -> Option<Self> {
+    /// A slot for a peer; none if the peer has reached its limit. If all slots are taken, the connection that has been
+    /// idle for longest is evicted, so that idle connections keep no client out, not even those from loopback.
+    pub(super) fn take(slots: &Arc<ConnectionSlots>, address: IpAddr) -> Option<Self> {
         let peer = ip_prefix(address);
-        let mut taken = places.taken();
+        let mut taken = slots.taken();
         let of_peer = taken.by_peer.get(&peer).copied().unwrap_or_default();
-        if !peer.is_loopback() && of_peer >= places.most_per_peer {
+        if !peer.is_loopback() && of_peer >= slots.limit_per_peer {
             return None;
         }
-        if taken.by_turn.len() >= places.most {
-            let (_, oldest) = taken.by_turn.pop_first()?;
+        if taken.by_last_use.len() >= slots.limit {
+            let (_, oldest) = taken.by_last_use.pop_first()?;
             oldest.notify_one();
         }
         taken.by_peer.insert(peer, of_peer + 1);
-        let leave = Arc::new(Notify::new());
-        let turn = AtomicU64::new(taken.take_turn(&leave));
+        let evicted = Arc::new(Notify::new());
+        let last_use = AtomicU64::new(taken.add_use(&evicted));
         drop(taken);
-        Some(Self { places: Arc::clone(places), peer, turn, leave })
+        Some(Self { slots: Arc::clone(slots), peer, last_use, evicted })
     }
 
-    /// Somebody asked, or got an answer, and so is the last who has to leave.
-    pub(super) fn renew(&self) {
-        let mut taken = self.places.taken();
-        if taken.by_turn.remove(&self.turn.load(Ordering::Relaxed)).is_some() {
-            self.turn.store(taken.take_turn(&self.leave), Ordering::Relaxed);
+    /// Records a request or a response: the connection becomes the last candidate for eviction.
+    pub(super) fn touch(&self) {
+        let mut taken = self.slots.taken();
+        if taken.by_last_use.remove(&self.last_use.load(Ordering::Relaxed)).is_some() {
+            self.last_use.store(taken.add_use(&self.evicted), Ordering::Relaxed);
         }
     }
 
-    /// When somebody else needs the place.
-    pub(super) async fn is_needed(&self) {
-        self.leave.notified().await;
+    /// Resolves when another connection needs the slot.
+    pub(super) async fn evicted(&self) {
+        self.evicted.notified().await;
     }
 }
 
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        let mut taken = self.places.taken();
-        taken.by_turn.remove(&self.turn.load(Ordering::Relaxed));
+        let mut taken = self.slots.taken();
+        taken.by_last_use.remove(&self.last_use.load(Ordering::Relaxed));
         let left = taken.by_peer.get(&self.peer).map_or(0, |count| count - 1);
         if left == 0 {
             taken.by_peer.remove(&self.peer);
@@ -100,7 +101,7 @@ impl Drop for ConnectionSlot {
     }
 }
 
-/// One peer: an address, or the /64 that somebody with an IPv6 address has for himself.
+/// The key of a peer: an IPv4 address, or the /64 prefix of an IPv6 address, because one host usually owns a whole /64.
 fn ip_prefix(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) if !address.is_loopback() => {

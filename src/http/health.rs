@@ -1,4 +1,4 @@
-//! Whether the daemon does its work, and the health report of every cell, as programs read them.
+//! Serves the daemon's readiness, and the health report of every cell as JSON.
 
 use crate::diagnose::scan::{CellReport, HealthReport};
 use crate::engine::snapshot::{GatewayView, MissionView, Passes, Snapshot};
@@ -9,7 +9,7 @@ use crate::mission::time::Timestamp;
 use hyper::StatusCode;
 use serde::Serialize;
 
-/// The JSON document of `/health`: that of `scan --json`, and what only a daemon knows.
+/// The JSON document of `/health`: that of `scan --json`, and the daemon's passes and gateways.
 #[derive(Debug, Serialize)]
 struct Document<'a> {
     #[serde(flatten)]
@@ -20,7 +20,7 @@ struct Document<'a> {
     gateways: &'a [GatewayView],
 }
 
-/// Answers whether the daemon does its work.
+/// 200 while the daemon is ready; otherwise 503 with the reason.
 pub(super) fn readiness(snapshot: &Snapshot) -> Reply {
     match snapshot.readiness() {
         Ok(()) => reply::text(StatusCode::OK, "ready"),
@@ -28,7 +28,7 @@ pub(super) fn readiness(snapshot: &Snapshot) -> Reply {
     }
 }
 
-/// How every cell is; none where that cannot be written.
+/// The health report as JSON; none if it cannot be serialized.
 pub(super) fn document(snapshot: &Snapshot) -> Option<Vec<u8>> {
     let not_ready = snapshot.readiness().err();
     let document = Document {
@@ -47,7 +47,7 @@ fn cells(snapshot: &Snapshot) -> HealthReport {
     HealthReport::of(now, snapshot.missions_root.clone(), snapshot.host.to_string(), cells)
 }
 
-/// A cell that was judged.
+/// A cell's entry; none without a cell or before its first check.
 fn cell(view: &MissionView, now: Timestamp) -> Option<CellReport> {
     let health: Health = view.health.filter(|_| view.has_cell)?;
     Some(CellReport {
@@ -56,7 +56,7 @@ fn cell(view: &MissionView, now: Timestamp) -> Option<CellReport> {
         reason: view.reason.clone().unwrap_or_default(),
         problem: view.problem.clone(),
         path: view.path.clone(),
-        heartbeat_age_seconds: view.last_heartbeat_at.map(|beaten_at| now.after(beaten_at).num_seconds()),
+        heartbeat_age_seconds: view.last_heartbeat_at.map(|last| now.after(last).num_seconds()),
         state: view.agent_state,
         notes: view.notes.clone(),
         phase: view.phase.map(Phase::word),

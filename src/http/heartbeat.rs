@@ -1,4 +1,4 @@
-//! A wizard's heartbeat over the network: whoever has the cell's token replaces the cell's heartbeat.
+//! Accepts heartbeats over HTTP: a request with the cell's token replaces the cell's heartbeat file.
 
 use crate::engine::metrics::HeartbeatResult;
 use crate::http::body::{self, BodyFault};
@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use hyper::{Request, StatusCode};
 use std::sync::Arc;
 
-/// Answers a beat.
+/// Answers a heartbeat and counts its result.
 pub(super) async fn answer(web: &Web, cell: &str, request: Request<Incoming>) -> Reply {
     let (result, reply) = receive(web, cell, request).await;
     web.metrics.heartbeat(result);
@@ -24,23 +24,23 @@ async fn receive(web: &Web, cell: &str, request: Request<Incoming>) -> (Heartbea
     let Some(token) = access::bearer(&request).map(str::to_owned) else { return unknown() };
     let body = match body::read(request.into_body(), FILE_BYTES_MAX, web.limits.body).await {
         Ok(body) => Some(body),
-        // Only who has the token is told so.
+        // Reported only after the token is verified.
         Err(BodyFault::TooLarge) => None,
         Err(fault @ (BodyFault::Late | BodyFault::Broken)) => return (HeartbeatResult::Unfinished, fault.reply()),
     };
-    let (beats, now) = (Arc::clone(&web.beats), web.snapshot().tick.now());
-    // A disk that hangs must not hold up the webhook.
-    let beat = move || beats.beat(mission_id, token.as_bytes(), body.as_deref(), now);
-    match tokio::task::spawn_blocking(beat).await {
+    let (receiver, now) = (Arc::clone(&web.beats), web.snapshot().tick.now());
+    // A disk that hangs must not delay the webhook.
+    let accept = move || receiver.beat(mission_id, token.as_bytes(), body.as_deref(), now);
+    match tokio::task::spawn_blocking(accept).await {
         Ok(Ok(())) => (HeartbeatResult::Accepted, reply::no_content()),
-        Ok(Err(refusal)) => refused(mission_id, &refusal),
-        Err(_) => (HeartbeatResult::Failed, reply::broken()),
+        Ok(Err(rejected)) => rejection(mission_id, &rejected),
+        Err(_) => (HeartbeatResult::Failed, reply::internal_error()),
     }
 }
 
-fn refused(mission_id: MissionId, refusal: &HeartbeatRejected) -> (HeartbeatResult, Reply) {
-    let line = refusal.to_string();
-    match refusal {
+fn rejection(mission_id: MissionId, rejected: &HeartbeatRejected) -> (HeartbeatResult, Reply) {
+    let line = rejected.to_string();
+    match rejected {
         HeartbeatRejected::Unknown => (HeartbeatResult::Unknown, reply::not_found()),
         HeartbeatRejected::TooOften => (HeartbeatResult::TooOften, reply::too_many(&line)),
         HeartbeatRejected::TooLarge => (HeartbeatResult::TooLarge, BodyFault::TooLarge.reply()),
@@ -51,7 +51,7 @@ fn refused(mission_id: MissionId, refusal: &HeartbeatRejected) -> (HeartbeatResu
             (HeartbeatResult::Malformed, reply::text(StatusCode::BAD_REQUEST, &line))
         }
         HeartbeatRejected::Failed(error) => {
-            tracing::debug!(%mission_id, %error, "a heartbeat could not be written");
+            tracing::debug!(%mission_id, %error, "cannot write a heartbeat");
             (HeartbeatResult::Failed, reply::text(StatusCode::SERVICE_UNAVAILABLE, &line))
         }
     }

@@ -1,5 +1,4 @@
-//! The listener for machines that bring news: the forge's webhook, heartbeats, and whoever asks whether the daemon is
-//! well.
+//! Serves `daemon.listen`: the forge's webhook, heartbeats, liveness and readiness.
 
 use crate::http::health;
 use crate::http::reply::{self, Reply};
@@ -8,20 +7,20 @@ use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
 use std::sync::Arc;
 
-/// What can be asked for here.
-enum Door {
+/// The endpoints of this listener.
+enum Endpoint {
     Webhook,
     Heartbeat(String),
-    Lives,
-    Ready,
+    Liveness,
+    Readiness,
 }
 
-impl Door {
+impl Endpoint {
     fn at(path: &str) -> Option<Self> {
         match path {
             "/webhook" => Some(Self::Webhook),
-            "/healthz" => Some(Self::Lives),
-            "/readyz" => Some(Self::Ready),
+            "/healthz" => Some(Self::Liveness),
+            "/readyz" => Some(Self::Readiness),
             _ => {
                 let cell = path.strip_prefix("/missions/")?.strip_suffix("/heartbeat")?;
                 Some(Self::Heartbeat(cell.to_owned()))
@@ -32,29 +31,29 @@ impl Door {
     fn methods(&self) -> &'static str {
         match self {
             Self::Webhook | Self::Heartbeat(_) => "POST",
-            Self::Lives | Self::Ready => "GET, HEAD",
+            Self::Liveness | Self::Readiness => "GET, HEAD",
         }
     }
 }
 
 /// Answers one request.
 pub(super) async fn answer(web: Arc<Web>, request: Request<Incoming>) -> Reply {
-    let Some(door) = Door::at(request.uri().path()) else { return reply::not_found() };
-    if matches!(door, Door::Webhook) && web.webhook_secret.is_none() {
+    let Some(endpoint) = Endpoint::at(request.uri().path()) else { return reply::not_found() };
+    if matches!(endpoint, Endpoint::Webhook) && web.webhook_secret.is_none() {
         return reply::not_found();
     }
-    if !allows(door.methods(), request.method()) {
-        return reply::method_not_allowed(door.methods());
+    if !allows(endpoint.methods(), request.method()) {
+        return reply::method_not_allowed(endpoint.methods());
     }
-    match door {
-        Door::Webhook => webhook::answer(&web, request).await,
-        Door::Heartbeat(cell) => heartbeat::answer(&web, &cell, request).await,
-        Door::Lives => reply::text(StatusCode::OK, "ok"),
-        Door::Ready => health::readiness(&web.snapshot()),
+    match endpoint {
+        Endpoint::Webhook => webhook::answer(&web, request).await,
+        Endpoint::Heartbeat(cell) => heartbeat::answer(&web, &cell, request).await,
+        Endpoint::Liveness => reply::text(StatusCode::OK, "ok"),
+        Endpoint::Readiness => health::readiness(&web.snapshot()),
     }
 }
 
-/// Whether a method is among those allowed.
+/// Whether a method is in the list, written as in an `Allow` header.
 pub(super) fn allows(methods: &str, method: &Method) -> bool {
     methods.split(", ").any(|allowed| allowed == method.as_str())
 }

@@ -1,5 +1,5 @@
-//! The web: two listeners, one for machines that bring news and one for whoever looks. It sees a snapshot, a way to ask
-//! for a look, a way to tell of comments, and a way to replace a heartbeat; nothing else.
+//! Serves two listeners: one for webhooks and heartbeats, one for the dashboard, the health report and metrics. It can
+//! read a snapshot, queue an issue, pass on comment events, and replace a heartbeat; nothing else.
 
 mod access;
 mod body;
@@ -20,30 +20,30 @@ use crate::engine::queue::Queue;
 use crate::engine::snapshot::Snapshot;
 use crate::mission::status::comment_check::CommentEvent;
 use crate::world::cells::heartbeats::{HeartbeatReceiver, HeartbeatRejected};
-use render_cache::Kept;
+use render_cache::RenderCache;
 use server::ConnectionLimits;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
-/// What the web knows and may do.
+/// The state and the channels that both listeners share.
 #[derive(Debug)]
 pub struct Web {
-    /// What is shown.
+    /// The snapshot that is served.
     pub snapshot: watch::Receiver<Arc<Snapshot>>,
-    /// Where a webhook asks for a look.
+    /// The queue to which a webhook adds its issue.
     pub queue: Arc<Queue>,
-    /// Where a webhook tells of comments.
+    /// The channel for edits and deletions of comments.
     pub comments: mpsc::Sender<CommentEvent>,
-    /// How a heartbeat is replaced.
+    /// Verifies and writes heartbeats.
     pub beats: Arc<HeartbeatReceiver>,
-    /// What is counted.
+    /// Counters of requests and results.
     pub metrics: Arc<Metrics>,
-    /// What the forge signs with; without it there is no webhook.
+    /// The secret that the forge signs deliveries with; without it the webhook answers 404.
     pub webhook_secret: Option<Secret>,
-    /// What the page asks for, if anything.
+    /// The token that the dashboard requires, if any.
     pub page_token: Option<Secret>,
-    /// How long and how much of everything.
+    /// Limits of connections, and deadlines.
     pub limits: ConnectionLimits,
 }
 
@@ -53,21 +53,21 @@ impl Web {
     }
 }
 
-/// Serves the webhook, heartbeats, and whether the daemon is well, until told to stop and the last answer is given.
+/// Serves the webhook, heartbeats, liveness and readiness until `shutdown`, then finishes the responses under way.
 pub async fn serve_doors(listener: TcpListener, web: Arc<Web>, shutdown: watch::Receiver<bool>) {
     let limits = web.limits;
     let answer = move |request| ingress::answer(Arc::clone(&web), request);
     server::serve(listener, limits, shutdown, answer).await;
 }
 
-/// Serves the pages, the health report and the metrics, until told to stop and the last answer is given.
+/// Serves the dashboard, the health report and the metrics until `shutdown`, then finishes the responses under way.
 pub async fn serve_page(listener: TcpListener, web: Arc<Web>, shutdown: watch::Receiver<bool>) {
     let limits = web.limits;
     let is_local = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
-    let kept = Arc::new(Kept::default());
+    let cache = Arc::new(RenderCache::default());
     let answer = move |request| {
-        let (web, kept) = (Arc::clone(&web), Arc::clone(&kept));
-        async move { pages::answer(&web, &kept, is_local, &request) }
+        let (web, cache) = (Arc::clone(&web), Arc::clone(&cache));
+        async move { pages::answer(&web, &cache, is_local, &request) }
     };
     server::serve(listener, limits, shutdown, answer).await;
 }

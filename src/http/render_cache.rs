@@ -1,4 +1,4 @@
-//! Keeps what was rendered for whoever asks for the same, as long as nothing new is to be shown.
+//! Caches rendered pages per snapshot and second, bounded in number and bytes.
 
 use crate::engine::snapshot::Snapshot;
 use crate::http::health;
@@ -10,20 +10,20 @@ use hyper::body::Bytes;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// The most that are kept; then the oldest is dropped.
-pub const KEPT_MAX: usize = 64;
+/// The most cached pages; one more evicts the oldest.
+pub const PAGES_MAX: usize = 64;
 
-/// The most bytes of all that are kept.
-const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// The most bytes of all cached pages.
+const BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// What is asked for.
+/// A page that can be rendered; the key of the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Page {
-    /// The page of the fleet, as its query is understood.
+    /// The fleet page, by its parsed query.
     Fleet(Query),
-    /// The page of one mission.
+    /// A mission page.
     Mission(MissionId),
-    /// The health report.
+    /// The health report as JSON.
     Health,
 }
 
@@ -37,45 +37,45 @@ impl Page {
     }
 }
 
-/// What was rendered of one snapshot, within one second: ages are told in seconds.
+/// Pages rendered from one snapshot within one second: pages show ages in seconds.
 #[derive(Debug, Default)]
-pub struct Kept {
+pub struct RenderCache {
     rendered: Mutex<Rendered>,
 }
 
 #[derive(Debug, Default)]
 struct Rendered {
-    /// As long as this is held, no other snapshot is at its address.
+    /// A weak reference keeps the allocation, so no other snapshot gets the same address.
     of: Weak<Snapshot>,
     at: Option<Timestamp>,
     pages: VecDeque<(Page, Bytes)>,
     bytes: usize,
 }
 
-impl Kept {
-    /// What was asked for, rendered at most once for each snapshot and second; none where there is no such thing. One is
-    /// rendered at a time, and whoever asks meanwhile waits for it.
-    pub fn show(&self, snapshot: &Arc<Snapshot>, now: Timestamp, asked: Page) -> Option<Bytes> {
-        // A page that broke down left nothing behind.
+impl RenderCache {
+    /// A page, rendered at most once per snapshot and second; none if it does not exist. Pages are rendered one at a
+    /// time; concurrent requests wait.
+    pub fn get_or_render(&self, snapshot: &Arc<Snapshot>, now: Timestamp, requested: Page) -> Option<Bytes> {
+        // A panic while rendering leaves the cache unchanged, so a poisoned lock is safe to use.
         let mut rendered = self.rendered.lock().unwrap_or_else(PoisonError::into_inner);
         if rendered.of.as_ptr() != Arc::as_ptr(snapshot) || rendered.at != Some(now) {
             *rendered = Rendered { of: Arc::downgrade(snapshot), at: Some(now), ..Rendered::default() };
         }
-        let found = rendered.pages.iter().find(|(known, _)| *known == asked);
+        let found = rendered.pages.iter().find(|(known, _)| *known == requested);
         if let Some((_, page)) = found {
             return Some(page.clone());
         }
-        let page = asked.render(snapshot)?;
-        rendered.keep(asked, page.clone());
+        let page = requested.render(snapshot)?;
+        rendered.insert(requested, page.clone());
         Some(page)
     }
 }
 
 impl Rendered {
-    fn keep(&mut self, asked: Page, page: Bytes) {
+    fn insert(&mut self, key: Page, page: Bytes) {
         self.bytes += page.len();
-        self.pages.push_back((asked, page));
-        while self.pages.len() > KEPT_MAX || self.bytes > KEPT_BYTES_MAX {
+        self.pages.push_back((key, page));
+        while self.pages.len() > PAGES_MAX || self.bytes > BYTES_MAX {
             let Some((_, oldest)) = self.pages.pop_front() else { break };
             self.bytes -= oldest.len();
         }

@@ -1,4 +1,4 @@
-//! Answers, with the headers that every one of them bears.
+//! Builds responses with the headers that all of them carry.
 
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -8,14 +8,14 @@ use hyper::header::{
 };
 use hyper::{Response, StatusCode};
 
-/// An answer, whole.
+/// A response with its whole body.
 pub type Reply = Response<Full<Bytes>>;
 
-/// Nothing but our own style sheet; no script at all.
+/// Allows the service's own style sheet and icon only; no script.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
 
-/// No other site's page may make use of an answer.
+/// Keeps pages of other sites from embedding a response.
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 fn reply(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Reply {
@@ -38,19 +38,19 @@ fn set(reply: &mut Reply, name: HeaderName, value: &'static str) {
     reply.headers_mut().insert(name, HeaderValue::from_static(value));
 }
 
-/// A line of text.
+/// A line of plain text.
 pub(super) fn text(status: StatusCode, line: &str) -> Reply {
     reply(status, "text/plain; charset=utf-8", format!("{line}\n"))
 }
 
-/// Done, and there is nothing to say.
+/// 204, for an accepted heartbeat.
 pub(super) fn no_content() -> Reply {
     let mut reply = reply(StatusCode::NO_CONTENT, "", Bytes::new());
     reply.headers_mut().remove(CONTENT_TYPE);
     reply
 }
 
-/// A page for people.
+/// An HTML page.
 pub(super) fn html(page: Bytes) -> Reply {
     let mut reply = reply(StatusCode::OK, "text/html; charset=utf-8", page);
     set(&mut reply, CONTENT_SECURITY_POLICY, POLICY);
@@ -63,52 +63,52 @@ pub(super) fn css(style: &'static str) -> Reply {
 }
 
 /// The icon.
-pub(super) fn svg(style: &'static str) -> Reply {
-    reply(StatusCode::OK, "image/svg+xml", style)
+pub(super) fn svg(icon: &'static str) -> Reply {
+    reply(StatusCode::OK, "image/svg+xml", icon)
 }
 
-/// A document for programs.
+/// A JSON document.
 pub(super) fn json(document: Bytes) -> Reply {
     reply(StatusCode::OK, "application/json", document)
 }
 
-/// The metrics.
+/// Metrics in the OpenMetrics format.
 pub(super) fn metrics(text: String) -> Reply {
     reply(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", text)
 }
 
-/// There is nothing here; always in the same words, whatever the reason.
+/// 404 with one generic text, so that it does not reveal whether a cell or a token exists.
 pub(super) fn not_found() -> Reply {
     text(StatusCode::NOT_FOUND, "not found")
 }
 
-/// Who asks may not.
+/// 401 without a prompt.
 pub(super) fn unauthorized() -> Reply {
     text(StatusCode::UNAUTHORIZED, "unauthorized")
 }
 
-/// Who asks may not, and a browser should ask its user for the token.
-pub(super) fn unauthorized_on_page() -> Reply {
+/// 401 that makes a browser prompt for the token.
+pub(super) fn unauthorized_with_prompt() -> Reply {
     let mut reply = unauthorized();
     set(&mut reply, WWW_AUTHENTICATE, "Basic realm=\"lazarus\"");
     reply
 }
 
-/// Nobody does that here.
+/// 405 with the allowed methods.
 pub(super) fn method_not_allowed(allowed: &'static str) -> Reply {
     let mut reply = text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
     set(&mut reply, ALLOW, allowed);
     reply
 }
 
-/// Again in a second.
+/// 429; the client may retry after a second.
 pub(super) fn too_many(line: &str) -> Reply {
     let mut reply = text(StatusCode::TOO_MANY_REQUESTS, line);
     set(&mut reply, RETRY_AFTER, "1");
     reply
 }
 
-/// A defect of ours.
-pub(super) fn broken() -> Reply {
-    text(StatusCode::INTERNAL_SERVER_ERROR, "a defect of this program")
+/// 500, after a panic or a failed serialization.
+pub(super) fn internal_error() -> Reply {
+    text(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
 }

@@ -1,4 +1,4 @@
-//! Accepts connections and bounds everything about them: how many, from whom, how long, and how large.
+//! Accepts connections and limits their number, per peer and in total, their duration and the size of their headers.
 
 use crate::http::connections::{ConnectionSlot, ConnectionSlots};
 use crate::http::reply::{self, Reply};
@@ -22,24 +22,24 @@ use tokio::time::Instant;
 /// The most bytes of a request's line and headers.
 const HEADER_BYTES_MAX: usize = 16 * 1024;
 
-/// How long to wait when there is no room for one more connection in this process.
+/// How long to wait after a failed accept, which usually means that the process is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long and how many.
+/// Limits of connections, and deadlines for the parts of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionLimits {
-    /// Connections at once; for one more, the one that has been still for longest is closed.
+    /// Concurrent connections; one more evicts the one that has been idle for longest.
     pub connections: usize,
-    /// Connections at once of one address. Loopback may have them all: there stands a reverse proxy, through which
-    /// everybody comes, and which has limits of its own.
+    /// Concurrent connections of one peer. Loopback is exempt: a reverse proxy there connects for all clients, and has
+    /// limits of its own.
     pub connections_per_peer: usize,
-    /// From accepting a connection to the end of its first headers.
+    /// From accepting a connection to the end of its first request's headers.
     pub headers: Duration,
-    /// From there to the end of the body.
+    /// From the end of the headers to the end of the body.
     pub body: Duration,
-    /// From there, the body included, to the answer.
+    /// From the end of the headers to the response, including the body.
     pub answer: Duration,
-    /// From an answer to the end of the next headers: writing the one, waiting, and reading the other.
+    /// From a response to the end of the next request's headers: writing, idling and reading.
     pub idle: Duration,
 }
 
@@ -56,8 +56,8 @@ impl Default for ConnectionLimits {
     }
 }
 
-/// Serves until `shutdown` is true or nobody is left who could say so, and then until every connection has ended, which
-/// its deadline sees to.
+/// Serves until `shutdown` is true or its sender is dropped, then until every connection has ended, by its deadline at
+/// the latest.
 pub async fn serve<F, A>(
     listener: TcpListener,
     limits: ConnectionLimits,
@@ -67,11 +67,11 @@ pub async fn serve<F, A>(
     F: Fn(Request<Incoming>) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Reply> + Send + 'static,
 {
-    let places = Arc::new(ConnectionSlots::new(limits.connections, limits.connections_per_peer));
+    let slots = Arc::new(ConnectionSlots::new(limits.connections, limits.connections_per_peer));
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
-            () = told_to_stop(&mut shutdown) => break,
+            () = shutdown_requested(&mut shutdown) => break,
             accepted = listener.accept() => accepted,
         };
         while connections.try_join_next().is_some() {}
@@ -79,12 +79,12 @@ pub async fn serve<F, A>(
             clock::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        if let Some(place) = ConnectionSlot::take(&places, address.ip()) {
-            // Without it small answers wait for each other.
+        if let Some(slot) = ConnectionSlot::take(&slots, address.ip()) {
+            // Otherwise Nagle's algorithm delays small responses.
             let _ = stream.set_nodelay(true);
             let (answer, shutdown) = (answer.clone(), shutdown.clone());
             connections.spawn(async move {
-                converse(stream, &place, limits, shutdown, answer).await;
+                serve_connection(stream, &slot, limits, shutdown, answer).await;
             });
         }
     }
@@ -92,14 +92,14 @@ pub async fn serve<F, A>(
     while connections.join_next().await.is_some() {}
 }
 
-async fn told_to_stop(shutdown: &mut watch::Receiver<bool>) {
+async fn shutdown_requested(shutdown: &mut watch::Receiver<bool>) {
     let _ = shutdown.wait_for(|is_over| *is_over).await;
 }
 
-/// Serves one connection until it ends, its deadline passes, or we stop.
-async fn converse<F, A>(
+/// Serves one connection until it ends, its deadline passes, it is evicted, or the server shuts down.
+async fn serve_connection<F, A>(
     stream: TcpStream,
-    place: &ConnectionSlot,
+    slot: &ConnectionSlot,
     limits: ConnectionLimits,
     mut shutdown: watch::Receiver<bool>,
     answer: F,
@@ -110,43 +110,43 @@ async fn converse<F, A>(
     let deadline = Deadline::within(limits.headers);
     let service = service_fn(|request| {
         deadline.set(limits.answer);
-        place.renew();
+        slot.touch();
         let (deadline, answer) = (&deadline, answer(request));
         async move {
-            let reply = guarded(answer).await;
+            let reply = or_internal_error(answer).await;
             deadline.set(limits.idle);
-            place.renew();
+            slot.touch();
             Ok::<_, Infallible>(reply)
         }
     });
     let mut builder = http1::Builder::new();
     builder.max_buf_size(HEADER_BYTES_MAX).max_header_size(HEADER_BYTES_MAX).header_read_timeout(None);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let mut is_stopping = false;
+    let mut is_shutting_down = false;
     loop {
         tokio::select! {
-            // How a connection ends is its peer's business.
+            // An error here only says how the peer ended the connection.
             _ = connection.as_mut() => return,
             () = deadline.passed() => return,
-            () = place.is_needed() => return,
-            () = told_to_stop(&mut shutdown), if !is_stopping => {
-                is_stopping = true;
+            () = slot.evicted() => return,
+            () = shutdown_requested(&mut shutdown), if !is_shutting_down => {
+                is_shutting_down = true;
                 connection.as_mut().graceful_shutdown();
             }
         }
     }
 }
 
-/// An answer, or the word that we broke down over it: a panic costs one request, and its connection.
-async fn guarded(answer: impl Future<Output = Reply>) -> Reply {
+/// The response, or 500 after a panic, which costs only this request and its connection.
+async fn or_internal_error(answer: impl Future<Output = Reply>) -> Reply {
     catch_unwind(answer).await.unwrap_or_else(|()| {
-        let mut reply = reply::broken();
+        let mut reply = reply::internal_error();
         reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         reply
     })
 }
 
-/// When a connection is closed if nothing moves it before. One timer a connection, whatever happens on it.
+/// When a connection is closed unless the deadline moves; one timer serves the whole connection.
 struct Deadline(Mutex<Instant>);
 
 impl Deadline {

@@ -1,5 +1,5 @@
-//! The forge's word that there is news: only "look at this issue" is believed, and only where the signature is right. Of a
-//! comment the engine is told what was done to it and by whom, and compares that with what it remembers.
+//! Verifies webhook deliveries and takes from them only which issue to check. For an edited or deleted comment, the
+//! engine also gets the comment and the sender, and compares them with its records.
 
 use crate::config::Secret;
 use crate::engine::metrics::WebhookResult;
@@ -19,39 +19,39 @@ use hyper::{Request, StatusCode};
 use serde_json::Value;
 use sha2::Sha256;
 
-/// The most that is read of a delivery. A push of very many commits may have more, and is of no use to us.
+/// The most bytes of a delivery. Only a push of very many commits is larger, and pushes are ignored.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 
-/// What a delivery led to.
+/// The outcome of a delivery.
 enum Delivery {
-    Asked(Key),
-    /// Of something else than what people write.
-    OfComment(CommentEvent),
-    /// Of what people write.
-    OfOthers,
+    Issue(Key),
+    /// An existing comment was edited or deleted.
+    Comment(CommentEvent),
+    /// Another event of a comment, for example a new one.
+    OtherComment,
     Ignored,
     Unsupported,
     Unsigned,
     Malformed,
-    Unread(BodyFault),
+    BodyNotRead(BodyFault),
 }
 
-/// Answers a delivery at once; the look comes later. Every delivery may come again and again: it is one key in a queue.
+/// Queues the issue and answers immediately. Redelivered events are harmless: the queue holds each key once.
 pub(super) async fn answer(web: &Web, request: Request<Incoming>) -> Reply {
     let Some(secret) = &web.webhook_secret else { return reply::not_found() };
     let delivery = receive(web, secret, request).await;
     let (result, reply) = match delivery {
-        Delivery::Asked(key) => {
+        Delivery::Issue(key) => {
             web.queue.add_urgent(key);
             (WebhookResult::Accepted, reply::text(StatusCode::ACCEPTED, "accepted"))
         }
-        Delivery::OfComment(event) => {
+        Delivery::Comment(event) => {
             web.metrics.comment_webhook();
-            // One that finds no place is found by the next listing, or by an audit.
+            // If the channel is full, the next listing or resync finds the change.
             let _ = web.comments.try_send(event);
             (WebhookResult::Accepted, reply::text(StatusCode::ACCEPTED, "accepted"))
         }
-        Delivery::OfOthers => {
+        Delivery::OtherComment => {
             web.metrics.comment_webhook();
             (WebhookResult::Ignored, reply::text(StatusCode::ACCEPTED, "ignored"))
         }
@@ -62,8 +62,10 @@ pub(super) async fn answer(web: &Web, request: Request<Incoming>) -> Reply {
         }
         Delivery::Unsigned => (WebhookResult::Unsigned, reply::unauthorized()),
         Delivery::Malformed => (WebhookResult::Malformed, reply::text(StatusCode::BAD_REQUEST, "not JSON")),
-        Delivery::Unread(fault @ BodyFault::TooLarge) => (WebhookResult::TooLarge, fault.reply()),
-        Delivery::Unread(fault @ (BodyFault::Late | BodyFault::Broken)) => (WebhookResult::Unfinished, fault.reply()),
+        Delivery::BodyNotRead(fault @ BodyFault::TooLarge) => (WebhookResult::TooLarge, fault.reply()),
+        Delivery::BodyNotRead(fault @ (BodyFault::Late | BodyFault::Broken)) => {
+            (WebhookResult::Unfinished, fault.reply())
+        }
     };
     web.metrics.webhook(result, web.snapshot().tick.now());
     reply
@@ -76,7 +78,7 @@ async fn receive(web: &Web, secret: &Secret, request: Request<Incoming>) -> Deli
     let Some(signature) = signature(request.headers()) else { return Delivery::Unsigned };
     let body = match body::read(request.into_body(), BODY_BYTES_MAX, web.limits.body).await {
         Ok(body) => body,
-        Err(fault) => return Delivery::Unread(fault),
+        Err(fault) => return Delivery::BodyNotRead(fault),
     };
     if !is_signed(secret, &body, &signature) {
         return Delivery::Unsigned;
@@ -87,14 +89,14 @@ async fn receive(web: &Web, secret: &Secret, request: Request<Incoming>) -> Deli
     }
 }
 
-/// A form's signature covers the JSON inside of it and not what is sent, so there is nothing to check it by.
+/// Form-encoded deliveries cannot be verified: Gitea signs the JSON inside the form, not the bytes that it sends.
 fn is_json(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     kind.eq_ignore_ascii_case("application/json")
 }
 
-/// The signature, where the headers have one of the right form.
+/// The signature from either header; none if it is missing or malformed.
 fn signature(headers: &HeaderMap) -> Option<[u8; 32]> {
     let hex = match headers.get("x-gitea-signature") {
         Some(hex) => hex.as_bytes(),
@@ -106,7 +108,7 @@ fn signature(headers: &HeaderMap) -> Option<[u8; 32]> {
     bytes?.try_into().ok()
 }
 
-/// In constant time, and before anybody looks at what the body says.
+/// Compares in constant time, before the body is parsed.
 fn is_signed(secret: &Secret, body: &[u8], signature: &[u8]) -> bool {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.bytes()) else { return false };
     mac.update(body);
@@ -114,7 +116,7 @@ fn is_signed(secret: &Secret, body: &[u8], signature: &[u8]) -> bool {
 }
 
 impl Delivery {
-    /// What a payload speaks of. The event's name is not signed, and so plays no part.
+    /// Classifies a payload. The header with the event's name is not signed, so it is ignored.
     fn of(payload: &Value) -> Self {
         let (issue, comment) = (&payload["issue"], &payload["comment"]);
         if !issue["pull_request"].is_null() || !payload["pull_request"].is_null() {
@@ -122,14 +124,14 @@ impl Delivery {
         }
         let key = key(payload);
         if comment.is_null() {
-            return key.map_or(Self::Ignored, Self::Asked);
+            return key.map_or(Self::Ignored, Self::Issue);
         }
         let Some(Key::Issue { repository, number }) = key else { return Self::Ignored };
-        comment_event(payload, repository, number).map_or(Self::OfOthers, Self::OfComment)
+        comment_event(payload, repository, number).map_or(Self::OtherComment, Self::Comment)
     }
 }
 
-/// What was done to a comment that was there before. A new one moves its issue, which a listing tells.
+/// An edit or deletion of an existing comment. A new one updates its issue, so the next listing shows it.
 fn comment_event(payload: &Value, repository_id: RepositoryId, number: i64) -> Option<CommentEvent> {
     let comment = &payload["comment"];
     let is_deleted = match payload["action"].as_str()? {
@@ -154,7 +156,7 @@ fn comment_event(payload: &Value, repository_id: RepositoryId, number: i64) -> O
     })
 }
 
-/// The issue that a payload speaks of.
+/// The issue that a payload is about.
 fn key(payload: &Value) -> Option<Key> {
     let issue = &payload["issue"];
     let number = issue["number"].as_i64().or_else(|| payload["number"].as_i64());

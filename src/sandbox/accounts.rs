@@ -1,4 +1,4 @@
-//! The accounts: who there is, what their tokens allow, and which logins they had before.
+//! Accounts, their tokens and scopes, and their former logins.
 
 use crate::sandbox::seams;
 use serde::Deserialize;
@@ -8,17 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) const JOB_USER: i64 = -2;
 
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the forge")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent option of the forge")]
 pub(super) struct SandboxUser {
     pub(super) id: i64,
     pub(super) login: String,
     /// Owns every repository of the site.
     pub(super) is_admin: bool,
-    /// Whether it may not sign in, and so not use the API either.
+    /// Whether it may not sign in, nor use the API.
     pub(super) is_prohibited: bool,
-    /// Whether it has to choose another password before anything else.
+    /// Whether it must change its password before anything else.
     pub(super) must_change_password: bool,
-    /// Whether only those it follows, or who follow it, see its profile.
+    /// Whether only its followers and the accounts it follows see its profile.
     pub(super) is_private: bool,
 }
 
@@ -29,7 +29,7 @@ impl SandboxUser {
     }
 }
 
-/// What an administrator changes of an account; what is not named stays.
+/// An administrator's changes to an account; absent fields stay.
 #[derive(Debug, Deserialize)]
 pub(super) struct AccountEdit {
     prohibit_login: Option<bool>,
@@ -37,7 +37,7 @@ pub(super) struct AccountEdit {
     visibility: Option<String>,
 }
 
-/// Somebody who asks, with what the token allows.
+/// The caller of a request, with the scopes of the token.
 #[derive(Clone, Debug)]
 pub(super) struct Actor {
     pub(super) user: i64,
@@ -48,12 +48,12 @@ pub(super) struct Actor {
 pub(super) enum Scopes {
     All,
     Some(Vec<String>),
-    /// A job's token: everything in the repository of this id, nothing elsewhere.
+    /// A job's token: all access to the repository of this id, none to others.
     Job(i64),
 }
 
 impl Scopes {
-    /// Whether they allow to read or write in a category such as `issue`. Writing includes reading.
+    /// Whether they allow `read` or `write` in a category, for example `issue`. Writing includes reading.
     pub(super) fn allow(&self, access: &str, category: &str) -> bool {
         match self {
             Self::All | Self::Job(_) => true,
@@ -73,11 +73,11 @@ impl Scopes {
 #[derive(Debug, Default)]
 pub(super) struct Accounts {
     users: Vec<SandboxUser>,
-    /// By login in lower case: who had it before.
+    /// Accounts by their former logins in lower case.
     former_logins: BTreeMap<String, i64>,
     tokens: BTreeMap<String, Actor>,
     sessions: BTreeMap<String, i64>,
-    /// Who blocks whom.
+    /// Pairs of the blocking and the blocked account.
     blocks: BTreeSet<(i64, i64)>,
     last_id: i64,
 }
@@ -92,7 +92,7 @@ impl Accounts {
         self.users.iter().find(|user| user.login.eq_ignore_ascii_case(login))
     }
 
-    /// An account by its id; what is not known is a ghost.
+    /// An account by its id; an unknown one is `Ghost`.
     pub(super) fn get(&self, id: i64) -> SandboxUser {
         if id == JOB_USER {
             return SandboxUser::new(id, "gitea-actions", false);
@@ -130,7 +130,7 @@ impl Accounts {
         self.blocks.contains(&(by, whom))
     }
 
-    /// Takes an account away; what it wrote stays, as a ghost's.
+    /// Removes an account; its issues and comments stay, by the user `Ghost`.
     pub(super) fn remove(&mut self, id: i64) {
         self.users.retain(|user| user.id != id);
         self.former_logins.retain(|_, user| *user != id);
@@ -138,7 +138,7 @@ impl Accounts {
         self.sessions.retain(|_, user| *user != id);
     }
 
-    /// The login now of whoever had this one before. Whoever takes a former login ends its redirect.
+    /// The current login of the account that had this one before. A new account with a former login ends its redirect.
     pub(super) fn moved_to(&self, login: &str) -> Option<&str> {
         let id = self.former_logins.get(&login.to_lowercase())?;
         let user = self.users.iter().find(|user| user.id == *id)?;
@@ -146,7 +146,7 @@ impl Accounts {
     }
 
     pub(super) fn add_token(&mut self, user: i64, scopes: Scopes) -> String {
-        let token = seams::word();
+        let token = seams::random_id();
         self.tokens.insert(token.clone(), Actor { user, scopes });
         token
     }
@@ -167,7 +167,7 @@ impl Accounts {
     }
 
     pub(super) fn log_in(&mut self, user: i64) -> String {
-        let session = seams::word();
+        let session = seams::random_id();
         self.sessions.insert(session.clone(), user);
         session
     }

@@ -1,14 +1,14 @@
-//! The API: who asks, whether the token's scope and the account's rights allow it, and which handler answers.
+//! Routes API requests: authenticates the caller, checks the account and the token's scope, and calls a handler.
 
 use crate::sandbox::accounts::{Actor, Scopes};
 use crate::sandbox::http_message::{PAGE_MAX, SandboxReply, SandboxRequest, moved};
-use crate::sandbox::repo_request::{Handled, RepoRequest, visit};
+use crate::sandbox::repo_request::{Handled, RepoRequest, authorize};
 use crate::sandbox::state::SandboxState;
 use crate::sandbox::{comments, issues, labels, repositories, setup, timeline};
 use serde_json::json;
 
 pub(super) fn answer(state: &mut SandboxState, request: &SandboxRequest) -> SandboxReply {
-    route(state, request).unwrap_or_else(|refusal| refusal)
+    route(state, request).unwrap_or_else(|rejection| rejection)
 }
 
 fn route(state: &mut SandboxState, request: &SandboxRequest) -> Handled {
@@ -26,7 +26,7 @@ fn route(state: &mut SandboxState, request: &SandboxRequest) -> Handled {
             let user = signed_in(state, actor.as_ref())?;
             let user = state.accounts.get(user);
             let mut json = state.user_json(&user);
-            // Only to themselves it is told.
+            // Only an account itself sees this.
             json["is_admin"] = json!(user.is_admin);
             Ok(SandboxReply::json(200, &json))
         }
@@ -56,36 +56,36 @@ fn route(state: &mut SandboxState, request: &SandboxRequest) -> Handled {
         ("PATCH", ["admin", "users", login]) => edit_account(state, request, actor.as_ref(), login),
         (_, ["repositories", id]) => {
             let at = id.parse().ok().and_then(|id| state.repository_by_id(id));
-            visit(state, request, actor.as_ref(), at).and_then(|mut visit| repositories::route(&mut visit, &[]))
+            authorize(state, request, actor.as_ref(), at).and_then(|mut context| repositories::route(&mut context, &[]))
         }
         (_, ["repos", owner, name, rest @ ..]) => {
             let at = state.repository_named(owner, name);
             if at.is_none() {
-                stays(state, request, owner, name)?;
+                check_not_moved(state, request, owner, name)?;
             }
-            visit(state, request, actor.as_ref(), at).and_then(|mut visit| about_repository(&mut visit, rest))
+            authorize(state, request, actor.as_ref(), at).and_then(|mut context| about_repository(&mut context, rest))
         }
         _ => Err(SandboxReply::not_found(&state.url)),
     }
 }
 
-fn about_repository(visit: &mut RepoRequest<'_>, rest: &[&str]) -> Handled {
+fn about_repository(context: &mut RepoRequest<'_>, rest: &[&str]) -> Handled {
     match rest {
         ["issues" | "labels", ..]
-            if !visit.repository().has_issues || visit.repository().external_tracker.is_some() =>
+            if !context.repository().has_issues || context.repository().external_tracker.is_some() =>
         {
-            Err(SandboxReply::not_found(&visit.state.url))
+            Err(SandboxReply::not_found(&context.state.url))
         }
-        ["labels", rest @ ..] => labels::route(visit, rest),
-        ["issues", "comments"] => comments::of_repository(visit),
-        ["issues", "comments", id] => comments::one(visit, id),
-        ["issues", number, "comments"] => comments::of_issue(visit, number),
-        ["issues", number, "timeline"] => timeline::of_issue(visit, number),
-        ["issues", number, "labels", rest @ ..] => labels::of_issue(visit, number, rest),
-        ["issues", rest @ ..] => issues::route(visit, rest),
+        ["labels", rest @ ..] => labels::route(context, rest),
+        ["issues", "comments"] => comments::of_repository(context),
+        ["issues", "comments", id] => comments::one(context, id),
+        ["issues", number, "comments"] => comments::of_issue(context, number),
+        ["issues", number, "timeline"] => timeline::of_issue(context, number),
+        ["issues", number, "labels", rest @ ..] => labels::of_issue(context, number, rest),
+        ["issues", rest @ ..] => issues::route(context, rest),
         ["issue_templates" | "contents"]
-        | ["issue_config" | "branches" | "branch_protections" | "pulls" | "hooks", ..] => setup::route(visit, rest),
-        _ => repositories::route(visit, rest),
+        | ["issue_config" | "branches" | "branch_protections" | "pulls" | "hooks", ..] => setup::route(context, rest),
+        _ => repositories::route(context, rest),
     }
 }
 
@@ -93,11 +93,11 @@ fn authenticate(state: &SandboxState, request: &SandboxRequest) -> Result<Option
     let Some(header) = request.header("authorization") else { return Ok(None) };
     let token = header.strip_prefix("token ").or_else(|| header.strip_prefix("Bearer "));
     let actor = token.and_then(|token| state.accounts.actor(token));
-    let refused = || SandboxReply::refusal(&state.url, 401, "user does not exist [uid: 0, name: ]");
-    actor.map(Some).ok_or_else(refused)
+    let unauthorized = || SandboxReply::error(&state.url, 401, "user does not exist [uid: 0, name: ]");
+    actor.map(Some).ok_or_else(unauthorized)
 }
 
-/// An account as a whole is refused before anything is looked at, without the address of the documentation
+/// A disabled account is rejected before any other check, without the address of the documentation
 /// (go-gitea/gitea `routers/api/v1/api.go`).
 fn check_account(state: &SandboxState, actor: Option<&Actor>) -> Result<(), SandboxReply> {
     let Some(actor) = actor else { return Ok(()) };
@@ -114,7 +114,7 @@ fn check_account(state: &SandboxState, actor: Option<&Actor>) -> Result<(), Sand
 
 fn edit_account(state: &mut SandboxState, request: &SandboxRequest, actor: Option<&Actor>, login: &str) -> Handled {
     if !state.accounts.get(signed_in(state, actor)?).is_admin {
-        return Err(SandboxReply::refusal(&state.url, 403, "user should be the site admin"));
+        return Err(SandboxReply::error(&state.url, 403, "user should be the site admin"));
     }
     let edit = request.json(&state.url)?;
     let edited = state.accounts.edit(login, edit);
@@ -123,10 +123,10 @@ fn edit_account(state: &mut SandboxState, request: &SandboxRequest, actor: Optio
 }
 
 fn signed_in(state: &SandboxState, actor: Option<&Actor>) -> Result<i64, SandboxReply> {
-    actor.map(|actor| actor.user).ok_or_else(|| SandboxReply::refusal(&state.url, 401, "token is required"))
+    actor.map(|actor| actor.user).ok_or_else(|| SandboxReply::error(&state.url, 401, "token is required"))
 }
 
-/// Which scope a call needs goes by its path and method (go-gitea/gitea `routers/api/v1/api.go`).
+/// The path and method decide which scope a call needs (go-gitea/gitea `routers/api/v1/api.go`).
 fn check_scope(
     state: &SandboxState,
     actor: Option<&Actor>,
@@ -149,17 +149,17 @@ fn check_scope(
         "token does not have at least one of required scope(s), required=[{access}:{category}], token scope={}",
         scopes.join(",")
     );
-    Err(SandboxReply::refusal(&state.url, 403, &message))
+    Err(SandboxReply::error(&state.url, 403, &message))
 }
 
-/// A private profile is shown to its owner and to administrators; whoever follows nobody is told that there is none
+/// A private profile is visible to its owner and to administrators; for other accounts it does not exist
 /// (go-gitea/gitea `routers/api/v1/user/user.go`).
 fn account(state: &SandboxState, request: &SandboxRequest, actor: Option<&Actor>, login: &str) -> Handled {
-    let asks = actor.map(|actor| state.accounts.get(actor.user));
-    let unknown = || SandboxReply::refusal(&state.url, 404, &format!("user does not exist [uid: 0, name: {login}]"));
+    let caller = actor.map(|actor| state.accounts.get(actor.user));
+    let unknown = || SandboxReply::error(&state.url, 404, &format!("user does not exist [uid: 0, name: {login}]"));
     if let Some(user) = state.accounts.named(login) {
-        let is_shown = !user.is_private || asks.is_some_and(|asks| asks.is_admin || asks.id == user.id);
-        return if is_shown { Ok(SandboxReply::json(200, &state.user_json(user))) } else { Err(unknown()) };
+        let is_visible = !user.is_private || caller.is_some_and(|caller| caller.is_admin || caller.id == user.id);
+        return if is_visible { Ok(SandboxReply::json(200, &state.user_json(user))) } else { Err(unknown()) };
     }
     if let Some(now) = state.accounts.moved_to(login) {
         return Err(moved(request, 307, login, now));
@@ -168,7 +168,12 @@ fn account(state: &SandboxState, request: &SandboxRequest, actor: Option<&Actor>
 }
 
 /// A renamed account answers 307 and a renamed repository 301 (go-gitea/gitea#34005), each with a path only.
-fn stays(state: &SandboxState, request: &SandboxRequest, owner: &str, name: &str) -> Result<(), SandboxReply> {
+fn check_not_moved(
+    state: &SandboxState,
+    request: &SandboxRequest,
+    owner: &str,
+    name: &str,
+) -> Result<(), SandboxReply> {
     if let Some(now) = state.accounts.moved_to(owner) {
         return Err(moved(request, 307, owner, now));
     }

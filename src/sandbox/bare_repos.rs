@@ -1,5 +1,5 @@
-//! The bare repositories that git serves: registered ones, or ones made of a repository's files, in a directory of the
-//! sandbox's own that goes with it.
+//! The bare repositories that git serves: registered ones, or ones built from a repository's files in a temporary
+//! directory.
 
 use crate::sandbox::seams;
 use std::collections::BTreeMap;
@@ -11,90 +11,90 @@ use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-/// The most that git may answer to one request.
+/// The most bytes of git's response to one request.
 const ANSWER_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
-/// Who commits what is made of files, and when, so that the same files are the same commit everywhere.
+/// A fixed committer and time, so that the same files always give the same commit id.
 const COMMITTER: &str = "Sandbox <sandbox@noreply.localhost> 1700000000 +0000";
 
 /// The files of a branch, by path.
 pub(super) type Files = BTreeMap<String, Vec<u8>>;
 
-/// What a repository is served from.
+/// The source that a repository is served from.
 #[derive(Debug)]
 pub(super) enum RepoSource {
-    /// Its files, made a commit on `main`.
+    /// Its files, as one commit on `main`.
     Files { id: i64, files: Files },
-    /// A bare repository that somebody else keeps.
+    /// A bare repository outside of the sandbox's directory.
     At(PathBuf),
 }
 
-/// Where the bare repositories stand.
+/// The directory of bare repositories, created on first use.
 #[derive(Debug)]
-pub(super) struct Shelf(Mutex<Shelved>);
+pub(super) struct BareRepos(Mutex<Built>);
 
 #[derive(Debug)]
-struct Shelved {
+struct Built {
     directory: PathBuf,
-    /// Of which files each repository was made.
-    made: BTreeMap<i64, Files>,
-    standing: Standing,
+    /// The files that each repository was built from.
+    files: BTreeMap<i64, Files>,
+    state: DirectoryState,
 }
 
 #[derive(Debug)]
-enum Standing {
-    Unmade,
-    Made,
-    Closed,
+enum DirectoryState {
+    Absent,
+    Created,
+    Removed,
 }
 
-impl Shelf {
-    /// A shelf of the sandbox at this port. There is no directory until one is needed.
+impl BareRepos {
+    /// The bare repositories of the sandbox at this port; the directory does not exist yet.
     pub(super) fn new(port: u16) -> Self {
-        let name = format!("lazarus-sandbox-{port}-{}", seams::word());
+        let name = format!("lazarus-sandbox-{port}-{}", seams::random_id());
         let directory = std::env::temp_dir().join(name);
-        Self(Mutex::new(Shelved { directory, made: BTreeMap::new(), standing: Standing::Unmade }))
+        Self(Mutex::new(Built { directory, files: BTreeMap::new(), state: DirectoryState::Absent }))
     }
 
-    /// The bare repository of a source; made, or made anew, if it must be.
-    pub(super) fn find(&self, source: &RepoSource) -> io::Result<PathBuf> {
+    /// The bare repository of a source; built, or rebuilt, if its files have changed.
+    pub(super) fn path_of(&self, source: &RepoSource) -> io::Result<PathBuf> {
         let (id, files) = match source {
             RepoSource::Files { id, files } => (id, files),
             RepoSource::At(path) => return Ok(path.clone()),
         };
-        let mut shelved = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let path = shelved.opened()?.join(format!("{id}.git"));
-        if !shelved.made.contains_key(id) {
+        let mut built = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = built.directory()?.join(format!("{id}.git"));
+        if !built.files.contains_key(id) {
             run(git().args(["init", "--quiet", "--bare", "--template=", "--initial-branch=main"]).arg(&path), &[])?;
         }
-        if shelved.made.get(id) != Some(files) {
+        if built.files.get(id) != Some(files) {
             commit(&path, files)?;
-            shelved.made.insert(*id, files.clone());
+            built.files.insert(*id, files.clone());
         }
         Ok(path)
     }
 
-    /// Takes everything away, and makes nothing any more.
+    /// Removes the directory for good; later requests fail.
     pub(super) fn close(&self) {
-        let mut shelved = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        shelved.standing = Standing::Closed;
-        let _ = std::fs::remove_dir_all(&shelved.directory);
+        let mut built = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        built.state = DirectoryState::Removed;
+        let _ = std::fs::remove_dir_all(&built.directory);
     }
 }
 
-impl Shelved {
-    fn opened(&mut self) -> io::Result<&Path> {
-        match self.standing {
-            Standing::Closed => return Err(io::ErrorKind::NotFound.into()),
-            Standing::Made => {}
-            Standing::Unmade => DirBuilder::new().mode(0o700).create(&self.directory)?,
+impl Built {
+    fn directory(&mut self) -> io::Result<&Path> {
+        match self.state {
+            DirectoryState::Removed => return Err(io::ErrorKind::NotFound.into()),
+            DirectoryState::Created => {}
+            DirectoryState::Absent => DirBuilder::new().mode(0o700).create(&self.directory)?,
         }
-        self.standing = Standing::Made;
+        self.state = DirectoryState::Created;
         Ok(&self.directory)
     }
 }
 
-/// Makes `main` one commit of these files. Commits of former files stay, as they do on a forge.
+/// Points `main` at one commit of these files. Commits of former files stay, as they do on a forge.
 fn commit(path: &Path, files: &Files) -> io::Result<()> {
     if files.is_empty() {
         return Ok(());
@@ -110,7 +110,7 @@ fn commit(path: &Path, files: &Files) -> io::Result<()> {
     Ok(())
 }
 
-/// Git, without anything that this process or its user has set up for it.
+/// Git without the configuration and the environment of this process and its user.
 pub(super) fn git() -> Command {
     let mut git = Command::new("git");
     let inherited = std::env::vars_os().map(|(name, _)| name);
@@ -118,19 +118,19 @@ pub(super) fn git() -> Command {
         git.env_remove(name);
     });
     git.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
-    // Whoever registered a repository has said that it is to be served, whoever owns it.
+    // A registered repository is served whichever account owns its files.
     git.args(["-c", "safe.directory=*"]);
     git
 }
 
-/// What a command answers to this input. A failure with an answer is an answer.
+/// The output of a command for this input; an exit with an error still counts if there is output.
 pub(super) fn run(command: &mut Command, input: &[u8]) -> io::Result<Vec<u8>> {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
     let mut answer = Vec::new();
     let read = thread::scope(|scope| {
         scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(input)));
-        // Whatever is more than the limit meets a closed pipe.
+        // Output beyond the limit fails with a closed pipe.
         stdout.map_or(Ok(0), |stdout| stdout.take(ANSWER_BYTES_MAX).read_to_end(&mut answer))
     });
     let status = child.wait()?;

@@ -1,4 +1,4 @@
-//! What happens to a comment, put into the words of a webhook.
+//! Builds webhook payloads for changes to comments.
 
 use crate::sandbox::hooks::{Delivery, EVENT, HookEvent};
 use crate::sandbox::issue::{SandboxIssue, TimelineEntry};
@@ -6,11 +6,11 @@ use crate::sandbox::state::{Right, SandboxState};
 use serde_json::json;
 
 impl SandboxState {
-    /// Tells each webhook that is sent for comments what somebody did to one; comments of pull requests are another event
+    /// Queues a delivery to each webhook that subscribes to comments; comments of pull requests are another event
     /// (go-gitea/gitea `services/webhook/notifier.go`).
     pub(super) fn deliver(
         &mut self,
-        (at, doer, right): (usize, i64, Right),
+        (at, sender, right): (usize, i64, Right),
         number: i64,
         (entry, what): (TimelineEntry, HookEvent),
     ) {
@@ -21,14 +21,14 @@ impl SandboxState {
             "action": what.action(), "issue": self.issue_json(repository, issue),
             "comment": self.comment_json(repository, issue, &entry),
             "repository": self.repository_json(repository, right),
-            "sender": self.user_json(&self.accounts.get(doer)), "is_pull": false,
+            "sender": self.user_json(&self.accounts.get(sender)), "is_pull": false,
         });
         if let HookEvent::Edited(before) = what {
             payload["changes"] = json!({ "body": { "from": before }, "added_labels": null, "removed_labels": null });
         }
         let body = serde_json::to_string_pretty(&payload).unwrap_or_default();
-        let is_heard = |event: &String| event == EVENT;
-        let hooks = repository.hooks.iter().filter(|hook| hook.is_active && hook.events.iter().any(is_heard));
+        let is_subscribed = |event: &String| event == EVENT;
+        let hooks = repository.hooks.iter().filter(|hook| hook.is_active && hook.events.iter().any(is_subscribed));
         let deliveries: Vec<Delivery> = hooks
             .filter_map(|hook| {
                 let secret = hook.config.get("secret").cloned().unwrap_or_default();

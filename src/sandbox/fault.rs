@@ -1,4 +1,4 @@
-//! What goes wrong on request, and the log of what was asked.
+//! Injects faults into requests, by rule or at random, and logs the requests.
 
 use fastrand::Rng;
 use std::time::Duration;
@@ -9,41 +9,41 @@ pub(super) type MethodName = String;
 /// The most requests that the log keeps.
 const LOG_MAX: usize = 100_000;
 
-/// Something that goes wrong with one request.
+/// A fault of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing is done; the answer is this status, with an empty message.
+    /// Not processed; the response has this status and an empty message.
     Refuse(u16),
-    /// Nothing is done; the connection is closed.
+    /// Not processed; the connection is closed.
     HangUp,
-    /// Everything is done, after this long.
+    /// Processed after a delay.
     Delay(Duration),
-    /// Everything is done; the connection is closed before the answer.
+    /// Processed; the connection is closed before the response.
     LoseAnswer,
-    /// Everything is done; the connection is closed in the middle of the answer.
+    /// Processed; the connection is closed in the middle of the response.
     Truncate,
-    /// Nothing is done; the answer is 429, with so many seconds in `Retry-After`.
+    /// Not processed; the response is 429, with this number of seconds in `Retry-After`.
     TooManyRequests(u64),
-    /// Nothing is done; the answer is 200 and a page of HTML, as a captive portal gives.
+    /// Not processed; the response is 200 with HTML, as from a captive portal.
     Html,
-    /// Nothing is done; the answer is an empty list, with a total of 0.
+    /// Not processed; the response is an empty list with a total of 0.
     Empty,
-    /// Everything is done; the answer counts one more than there is, as when something goes while a list is read.
+    /// Processed; the total is one too high, as if an item was deleted while the list was read.
     Overcount,
-    /// Nothing is done; the answer is this status, with this JSON.
+    /// Not processed; the response has this status and this JSON.
     Answer(u16, &'static str),
-    /// Everything is done; in the answer each such text is another one, as behind a proxy that has gone wrong.
+    /// Processed; each occurrence of the first text in the response is replaced, as by a faulty proxy.
     Rewrite(&'static str, &'static str),
 }
 
-/// A request that came in.
+/// A received request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Logged {
     /// `GET`, `POST` and so on.
     pub method: String,
     /// Path and query.
     pub target: String,
-    /// The fault that it met.
+    /// The injected fault, if any.
     pub fault: Option<Fault>,
 }
 
@@ -55,7 +55,7 @@ struct Rule {
     fault: Fault,
 }
 
-/// Which faults are to come, and which requests came.
+/// The faults to inject, and the log of requests.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     rules: Vec<Rule>,
@@ -77,8 +77,8 @@ impl Faults {
         self.random = None;
     }
 
-    /// The fault that a request meets; notes the request.
-    pub(super) fn meet(&mut self, method: &str, target: &str) -> Option<Fault> {
+    /// The fault for a request, if any; logs the request.
+    pub(super) fn next(&mut self, method: &str, target: &str) -> Option<Fault> {
         let fault = self.by_rule(method, target).or_else(|| self.by_chance());
         if self.log.len() < LOG_MAX {
             self.log.push(Logged { method: method.to_owned(), target: target.to_owned(), fault });

@@ -1,4 +1,5 @@
-//! Renders answers into an issue's body as Gitea does, byte for byte (go-gitea/gitea `modules/issue/template/template.go`).
+//! Renders form answers into an issue's body as Gitea does, byte for byte (go-gitea/gitea
+//! `modules/issue/template/template.go`).
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -6,7 +7,7 @@ use std::fmt::Write;
 
 const NO_RESPONSE: &str = "_No response_\n";
 
-/// A form file, as far as rendering and the page need it.
+/// A form file: the parts that rendering and the page need.
 #[derive(Debug, Deserialize)]
 pub(super) struct FormTemplate {
     #[serde(default)]
@@ -68,10 +69,10 @@ impl FormTemplate {
         body
     }
 
-    /// The names of the inputs that the page has, and what they hold at first.
+    /// The names of the page's inputs.
     pub(super) fn inputs(&self) -> Vec<String> {
-        let asked = self.body.iter().filter(|field| field.kind != "markdown");
-        asked.map(|field| format!("form-field-{}", field.id)).collect()
+        let fields = self.body.iter().filter(|field| field.kind != "markdown");
+        fields.map(|field| format!("form-field-{}", field.id)).collect()
     }
 }
 
@@ -132,7 +133,7 @@ impl Field {
     }
 }
 
-/// One backtick more than the longest run at the start of a line; a run behind blanks is not counted.
+/// One backtick more than the longest run at the start of a line; runs after blanks do not count.
 fn fence(value: &str) -> String {
     let run = |line: &str| line.len() - line.trim_start_matches('`').len();
     let longest = value.split('\n').map(run).max().unwrap_or(0);

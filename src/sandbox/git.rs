@@ -1,7 +1,7 @@
-//! Git over smart HTTP, for those who clone and fetch (go-gitea/gitea `routers/web/repo/githttp.go`).
+//! Serves clones and fetches over smart HTTP (go-gitea/gitea `routers/web/repo/githttp.go`).
 
 use crate::sandbox::accounts::Actor;
-use crate::sandbox::bare_repos::{RepoSource, Shelf, git, run};
+use crate::sandbox::bare_repos::{BareRepos, RepoSource, git, run};
 use crate::sandbox::http_message::{SandboxReply, SandboxRequest, moved};
 use crate::sandbox::state::{Right, SandboxState};
 use base64::Engine;
@@ -12,19 +12,19 @@ use std::process::Command;
 const UPLOAD: &str = "git-upload-pack";
 const RECEIVE: &str = "git-receive-pack";
 
-/// Something for git to do.
+/// A request for git.
 #[derive(Debug)]
 pub(super) struct GitCall {
     source: RepoSource,
-    /// Whether it is asked what there is, and not for it.
+    /// Whether the request lists refs instead of fetching them.
     is_advertisement: bool,
     protocol: Option<String>,
     body: Vec<u8>,
     is_gzip: bool,
 }
 
-/// The owner, the repository and the service that a request of git names; none where it is none of git's.
-pub(super) fn asked(request: &SandboxRequest) -> Option<(&str, &str, &str)> {
+/// The owner, the repository and the service of a request of git; none for any other request.
+pub(super) fn target(request: &SandboxRequest) -> Option<(&str, &str, &str)> {
     let (owner, name, service) = match (request.method.as_str(), request.segments().as_slice()) {
         ("GET", [owner, name, "info", "refs"]) => (*owner, *name, request.query("service").unwrap_or_default()),
         ("POST", [owner, name, service @ (UPLOAD | RECEIVE)]) => (*owner, *name, *service),
@@ -33,8 +33,8 @@ pub(super) fn asked(request: &SandboxRequest) -> Option<(&str, &str, &str)> {
     Some((owner, name.strip_suffix(".git").unwrap_or(name), service))
 }
 
-/// Looks whether whoever asks may have it. Nobody in particular learns nothing of a repository that is private or not
-/// there.
+/// Checks whether the caller may read the repository. Anonymous callers cannot tell a private repository from a missing
+/// one.
 pub(super) fn admit(
     state: &SandboxState,
     request: &SandboxRequest,
@@ -46,7 +46,7 @@ pub(super) fn admit(
     let is_public = at.is_some_and(|at| !state.repositories[at].is_private);
     if !is_public || service != UPLOAD {
         let actor = caller.ok_or_else(sign_in)?;
-        // Whatever the scheme: before 1.26.2 the scopes of a token that comes as `Authorization: token …` were not asked for
+        // With every scheme: before 1.26.2 Gitea did not check the scopes of `Authorization: token …`
         // (go-gitea/gitea#37583).
         if !actor.scopes.allow(if service == RECEIVE { "write" } else { "read" }, "repository") {
             return Err(SandboxReply::text(403, "Forbidden\n"));
@@ -84,13 +84,12 @@ fn find(
     Ok(at)
 }
 
-/// Whoever is nobody is asked to sign in, and git then asks its user.
+/// Asks an anonymous caller to sign in, so that git prompts its user.
 fn sign_in() -> SandboxReply {
     SandboxReply::text(401, "Unauthorized\n").with("www-authenticate", "Basic realm=\"Gitea\"")
 }
 
-/// Who asks; none is nobody in particular. Whoever says something that is wrong is refused even where nobody need say
-/// anything.
+/// The account that calls; none is anonymous. Wrong credentials are rejected even where none are needed.
 fn caller(state: &SandboxState, request: &SandboxRequest) -> Result<Option<Actor>, SandboxReply> {
     let Some((scheme, text)) = request.header("authorization").and_then(|header| header.split_once(' ')) else {
         return Ok(None);
@@ -100,11 +99,11 @@ fn caller(state: &SandboxState, request: &SandboxRequest) -> Result<Option<Actor
         "token" | "bearer" => state.accounts.actor(text),
         _ => return Ok(None),
     };
-    let refused = || SandboxReply::text(401, "Failed to authenticate user\n");
-    actor.map(Some).ok_or_else(refused)
+    let unauthorized = || SandboxReply::text(401, "Failed to authenticate user\n");
+    actor.map(Some).ok_or_else(unauthorized)
 }
 
-/// The token is the password of whatever user, or the user without a password; else it is a password
+/// The token is the password of any user, or the user without a password; otherwise the password is the account's
 /// (go-gitea/gitea `services/auth/basic.go`).
 fn basic(state: &SandboxState, encoded: &str) -> Option<Actor> {
     let decoded = String::from_utf8(STANDARD.decode(encoded).ok()?).ok()?;
@@ -113,30 +112,30 @@ fn basic(state: &SandboxState, encoded: &str) -> Option<Actor> {
     state.accounts.actor(token).or_else(|| state.accounts.by_password(user, password))
 }
 
-/// It becomes a variable of git's environment.
+/// Whether the value is safe as a variable of git's environment.
 fn is_safe(protocol: &str) -> bool {
     protocol.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '=' | ':'))
 }
 
-/// Lets git answer, on a thread of its own: a runtime's threads may all be taken by those who wait for this answer.
-pub(super) async fn serve(shelf: std::sync::Arc<Shelf>, call: GitCall) -> SandboxReply {
-    let (say, heard) = tokio::sync::oneshot::channel();
-    std::thread::spawn(move || say.send(answer(&shelf, &call)));
-    heard.await.unwrap_or_else(|_| SandboxReply::empty(500))
+/// Runs git on a separate thread, because all threads of the runtime may be waiting for this response.
+pub(super) async fn serve(repos: std::sync::Arc<BareRepos>, call: GitCall) -> SandboxReply {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || sender.send(answer(&repos, &call)));
+    receiver.await.unwrap_or_else(|_| SandboxReply::empty(500))
 }
 
-/// On a machine without git there are no repositories.
-fn answer(shelf: &Shelf, call: &GitCall) -> SandboxReply {
-    match upload(shelf, call) {
+/// Without git on the machine, every repository is missing.
+fn answer(repos: &BareRepos, call: &GitCall) -> SandboxReply {
+    match upload(repos, call) {
         Ok(reply) => reply,
         Err(error) if error.kind() == io::ErrorKind::NotFound => SandboxReply::text(404, "Repository not found\n"),
         Err(_) => SandboxReply::empty(500),
     }
 }
 
-fn upload(shelf: &Shelf, call: &GitCall) -> io::Result<SandboxReply> {
-    let path = shelf.find(&call.source)?;
-    // What Gitea sets for all of its repositories (go-gitea/gitea `modules/git/config.go`).
+fn upload(repos: &BareRepos, call: &GitCall) -> io::Result<SandboxReply> {
+    let path = repos.path_of(&call.source)?;
+    // Gitea sets these for all of its repositories (go-gitea/gitea `modules/git/config.go`).
     let mut command = git();
     command.args(["-c", "uploadpack.allowFilter=true", "-c", "uploadpack.allowAnySHA1InWant=true"]);
     command.args(["upload-pack", "--stateless-rpc"]);

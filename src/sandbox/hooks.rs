@@ -1,6 +1,6 @@
-//! Deliveries of webhooks: what happened to a comment is signed and sent once, whatever the receiver answers.
+//! Signs and sends webhook deliveries for comments, once each, whatever the receiver answers.
 
-use crate::sandbox::seams::{timeout, word};
+use crate::sandbox::seams::{random_id, timeout};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::fmt::Write;
@@ -9,19 +9,19 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use url::Url;
 
-/// The event of all deliveries that are sent from here; the sandbox sends no others.
+/// The event of all deliveries; the sandbox sends no others.
 pub(super) const EVENT: &str = "issue_comment";
 
-/// How long one delivery may take as a whole (`[webhook] DELIVER_TIMEOUT`).
+/// The timeout of a whole delivery (`[webhook] DELIVER_TIMEOUT`).
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What happened to a comment.
+/// A change to a comment.
 #[derive(Clone, Debug)]
 pub(super) enum HookEvent {
     Created,
-    /// With the text before.
+    /// With the former text.
     Edited(String),
-    /// After it was removed from its issue.
+    /// The comment is already removed from its issue.
     Deleted,
 }
 
@@ -35,7 +35,7 @@ impl HookEvent {
     }
 }
 
-/// A request that waits to be sent.
+/// A queued request to a webhook.
 #[derive(Debug)]
 pub(super) struct Delivery {
     pub(super) url: String,
@@ -44,7 +44,7 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
-    /// Sends it; nobody is told whether it arrived.
+    /// Sends the delivery; its result is ignored.
     pub(super) async fn send(self) {
         let _ = timeout(TIMEOUT, self.post()).await;
     }
@@ -60,7 +60,7 @@ impl Delivery {
              X-Gitea-Signature: {}\r\n\r\n",
             url.path(),
             body.len(),
-            word(),
+            random_id(),
             signature(secret, body)
         );
         stream.write_all(head.as_bytes()).await.ok()?;
@@ -71,7 +71,7 @@ impl Delivery {
     }
 }
 
-/// Without a secret it is empty (go-gitea/gitea `services/webhook/deliver.go`).
+/// Empty without a secret (go-gitea/gitea `services/webhook/deliver.go`).
 fn signature(secret: &str, body: &str) -> String {
     let Some(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok().filter(|_| !secret.is_empty()) else {
         return String::new();

@@ -1,4 +1,4 @@
-//! One request and its reply, as the handlers see them.
+//! Requests and replies, as the handlers see them.
 
 use crate::sandbox::fault::MethodName;
 use hyper::HeaderMap;
@@ -7,28 +7,28 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use url::Url;
 
-/// `MAX_RESPONSE_ITEMS`: a larger `limit` is clamped without a word.
+/// `MAX_RESPONSE_ITEMS`: a larger `limit` is silently clamped.
 pub(super) const PAGE_MAX: usize = 50;
 /// `DEFAULT_PAGING_NUM`
 const PAGE_DEFAULT: usize = 30;
 
-/// A request, read whole.
+/// A request with its whole body.
 #[derive(Debug)]
 pub(super) struct SandboxRequest {
     pub(super) method: MethodName,
-    /// The path without the query, as it was sent.
+    /// The raw path, without the query.
     pub(super) path: String,
-    /// Its parts, read.
+    /// The decoded segments of the path.
     segments: Vec<String>,
     pub(super) query: BTreeMap<String, String>,
-    /// The query as it was sent.
+    /// The raw query.
     pub(super) query_text: String,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
 }
 
 impl SandboxRequest {
-    /// Reads a request's target; what cannot be read is the root of the site.
+    /// Parses a request's target; an invalid one becomes `/`.
     pub(super) fn new(method: MethodName, target: &str) -> Self {
         let url = Url::options().base_url(Url::parse("http://sandbox").ok().as_ref()).parse(target).ok();
         let path = url.as_ref().map_or("/", Url::path).to_owned();
@@ -39,7 +39,7 @@ impl SandboxRequest {
         Self { method, path, segments, query, query_text, headers: HeaderMap::new(), body: Vec::new() }
     }
 
-    /// The parts of the path.
+    /// The decoded segments of the path.
     pub(super) fn segments(&self) -> Vec<&str> {
         self.segments.iter().map(String::as_str).collect()
     }
@@ -52,12 +52,12 @@ impl SandboxRequest {
         self.query.get(key).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// A number in the query; what is none counts as absent.
+    /// A number in the query; an invalid one counts as absent.
     pub(super) fn number(&self, key: &str) -> Option<usize> {
         self.query(key)?.parse().ok()
     }
 
-    /// How many items a page of a listing has.
+    /// The page size of a listing.
     pub(super) fn page_size(&self) -> usize {
         match self.number("limit") {
             None | Some(0) => PAGE_DEFAULT,
@@ -65,9 +65,9 @@ impl SandboxRequest {
         }
     }
 
-    /// The body as JSON; a real Gitea answers 422 to what is none.
+    /// The body as JSON; a real Gitea answers 422 if it is invalid.
     pub(super) fn json<T: DeserializeOwned>(&self, url: &str) -> Result<T, SandboxReply> {
-        serde_json::from_slice(&self.body).map_err(|error| SandboxReply::refusal(url, 422, &format!("[]: {error}")))
+        serde_json::from_slice(&self.body).map_err(|error| SandboxReply::error(url, 422, &format!("[]: {error}")))
     }
 
     /// The body as a browser posts a form.
@@ -76,16 +76,16 @@ impl SandboxRequest {
     }
 }
 
-/// Part of a path, with what was written as `%` and two digits.
+/// Decodes the percent escapes of a path segment.
 fn decoded(segment: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = segment.as_bytes();
     while let Some((first, others)) = rest.split_first() {
         let digits = others.get(..2).filter(|digits| *first == b'%' && digits.iter().all(u8::is_ascii_hexdigit));
         let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
-        let written = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        bytes.push(written.unwrap_or(*first));
-        rest = if written.is_some() { &others[2..] } else { others };
+        let escaped = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(escaped.unwrap_or(*first));
+        rest = if escaped.is_some() { &others[2..] } else { others };
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }
@@ -127,8 +127,8 @@ impl SandboxReply {
         self
     }
 
-    /// A refusal in Gitea's words, with the address of its documentation.
-    pub(super) fn refusal(url: &str, status: u16, message: &str) -> Self {
+    /// An error as Gitea formats it, with the address of its documentation.
+    pub(super) fn error(url: &str, status: u16, message: &str) -> Self {
         Self::json(status, &json!({ "message": message, "url": format!("{url}/api/swagger") }))
     }
 
@@ -136,14 +136,14 @@ impl SandboxReply {
         Self::json(404, &json!({ "errors": null, "message": "not found", "url": format!("{url}/api/swagger") }))
     }
 
-    /// What Gitea says to anybody but a site's admin when something broke inside
+    /// An internal error, as Gitea reports it to anyone but a site's admin
     /// (go-gitea/gitea `services/context/api.go`).
     pub(super) fn internal(url: &str) -> Self {
-        Self::refusal(url, 500, "")
+        Self::error(url, 500, "")
     }
 }
 
-/// Leads to where something has gone, as Go's own redirects look; the location is a path without a host.
+/// Redirects to the new place of an account or repository, formatted as by Go; the location is a path without a host.
 pub(super) fn moved(request: &SandboxRequest, status: u16, before: &str, now: &str) -> SandboxReply {
     let path = request.path.replacen(before, now, 1);
     let target = if request.query_text.is_empty() { path } else { format!("{path}?{}", request.query_text) };

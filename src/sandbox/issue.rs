@@ -1,4 +1,4 @@
-//! An issue as plain data: what was filed, and everything that was said and done on it since.
+//! An issue as plain data, with its comments and timeline.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeSet;
@@ -54,7 +54,7 @@ pub(super) struct NewIssue {
     pub(super) labels: Vec<i64>,
 }
 
-/// A comment, or a line of the timeline.
+/// A comment or another timeline entry.
 #[derive(Clone, Debug)]
 pub(super) struct TimelineEntry {
     pub(super) id: i64,
@@ -71,7 +71,7 @@ pub(super) enum What {
     LabelRemoved(i64),
     Closed,
     Reopened,
-    /// Another due date, or none any more.
+    /// A new due date, or its removal.
     Due {
         before: Option<DateTime<Utc>>,
         after: Option<DateTime<Utc>>,
@@ -79,7 +79,7 @@ pub(super) enum What {
 }
 
 impl What {
-    /// The word for it in a timeline (go-gitea/gitea `models/issues/comment.go`).
+    /// The type in a timeline (go-gitea/gitea `models/issues/comment.go`).
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Comment(_) => "comment",
@@ -92,7 +92,7 @@ impl What {
         }
     }
 
-    /// What stands in `body`: for a label `1` when it was added, for a due date the days, the new one first.
+    /// The `body`: for an added label `1`, for a due date the days, the new one first.
     pub(super) fn body(&self) -> String {
         match self {
             Self::Comment(body) => body.clone(),
@@ -106,7 +106,7 @@ impl What {
         }
     }
 
-    /// The label that it is about.
+    /// The label of the entry.
     pub(super) fn label(&self) -> Option<i64> {
         match self {
             Self::LabelAdded(id) | Self::LabelRemoved(id) => Some(*id),
@@ -120,15 +120,15 @@ impl SandboxIssue {
         self.entries.iter().filter(|entry| matches!(entry.what, What::Comment(_)))
     }
 
-    /// Adds an entry, which moves the issue's own time.
+    /// Adds an entry, which changes the issue's `updated_at`.
     pub(super) fn note(&mut self, id: i64, author: i64, what: What, at: DateTime<Utc>) {
         self.updated = at;
         self.entries.push(TimelineEntry { id, author, created: at, updated: at, what });
     }
 
-    /// What putting labels on it does, in the order of their names. Only a label that was not there before drops its
-    /// siblings (go-gitea/gitea `models/issues/issue_label.go`).
-    pub(super) fn put_labels(&mut self, known: &[SandboxLabel], ids: &[i64]) -> Vec<What> {
+    /// Adds labels in the order of their names, and returns the changes. Only a label that was not there before removes
+    /// the others of its exclusive scope (go-gitea/gitea `models/issues/issue_label.go`).
+    pub(super) fn add_labels(&mut self, known: &[SandboxLabel], ids: &[i64]) -> Vec<What> {
         let mut new: Vec<&SandboxLabel> = known.iter().filter(|label| ids.contains(&label.id)).collect();
         new.sort_by(|a, b| a.name.cmp(&b.name));
         let mut done = Vec::new();
@@ -144,7 +144,7 @@ impl SandboxIssue {
         done
     }
 
-    /// Everything about it was so much earlier.
+    /// Moves all its times into the past.
     pub(super) fn grow_older(&mut self, by: TimeDelta) {
         let times = [&mut self.created, &mut self.updated].into_iter();
         let times = times.chain(self.closed.as_mut()).chain(self.due.as_mut());

@@ -1,8 +1,8 @@
-//! A small Gitea-compatible forge in memory, behind real HTTP on loopback: what the demo and the tests run on.
+//! A small Gitea-compatible forge in memory, served over real HTTP on loopback, for the demo and the tests.
 //!
-//! It shares no code with the client in `world`, so that the two can disagree. It has the quirks of a
-//! real Gitea that the client meets (each named where it is made), and it breaks on request. Everything that a person
-//! can do on the forge is done over HTTP; the methods of [`Sandbox`] are for what only a forge's operator can do.
+//! It shares no code with the client in `world`, so that a bug in one shows against the other. It has the quirks of a
+//! real Gitea that the client meets (each documented where it is implemented), and injects faults on request. Actions
+//! of users go over HTTP; the methods of [`Sandbox`] are for actions of the forge's operator.
 //!
 //! ```
 //! # tokio::runtime::Runtime::new()?.block_on(async {
@@ -44,7 +44,7 @@ mod web;
 pub use fault::{Fault, Logged};
 
 use accounts::{JOB_USER, Scopes};
-use bare_repos::Shelf;
+use bare_repos::BareRepos;
 use chrono::TimeDelta;
 use fault::Faults;
 use issue::NewIssue;
@@ -54,19 +54,19 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// A running forge. Stops, and forgets everything, when dropped. Git clones from it on a machine that has git.
+/// A running forge; dropping it stops it and discards all data. Git can clone from it if git is installed.
 #[derive(Debug)]
 pub struct Sandbox {
     shared: Arc<Shared>,
     servers: Mutex<Vec<Server>>,
 }
 
-/// What the server's connections and the handle have in common.
+/// The state that the server's connections and the handle share.
 #[derive(Debug)]
 struct Shared {
     state: Mutex<SandboxState>,
     faults: Mutex<Faults>,
-    shelf: Arc<Shelf>,
+    bare_repos: Arc<BareRepos>,
 }
 
 impl Shared {
@@ -85,13 +85,14 @@ impl Sandbox {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let url = format!("http://{address}");
-        let shelf = Arc::new(Shelf::new(address.port()));
-        let shared = Arc::new(Shared { state: Mutex::new(SandboxState::new(url)), faults: Mutex::default(), shelf });
+        let bare_repos = Arc::new(BareRepos::new(address.port()));
+        let state = Mutex::new(SandboxState::new(url));
+        let shared = Arc::new(Shared { state, faults: Mutex::default(), bare_repos });
         let servers = Mutex::new(vec![Server::start(listener, Arc::clone(&shared))]);
         Ok(Self { shared, servers })
     }
 
-    /// Answers at one more address from now on, as behind a proxy; where that is.
+    /// Listens on another address too, as behind a proxy; returns its URL.
     pub async fn answer_elsewhere(&self) -> std::io::Result<String> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
@@ -101,28 +102,28 @@ impl Sandbox {
         Ok(url)
     }
 
-    /// Calls itself by its first address from now on, whichever it is asked by, as a Gitea before 1.26.
+    /// Uses its first address in all links, whichever address a request names, as a Gitea before 1.26.
     pub fn keep_one_name(&self) {
         self.shared.state().has_one_name = true;
     }
 
-    /// Where it is, without a trailing slash.
+    /// The URL, without a trailing slash.
     #[must_use]
     pub fn url(&self) -> String {
         self.shared.state().addresses[0].clone()
     }
 
-    /// Makes an account whose password is its login.
+    /// Creates an account whose password is its login.
     pub fn user(&self, login: &str) {
         self.shared.state().accounts.add(login, false);
     }
 
-    /// Makes an account of an administrator, to whom every repository belongs; its password is its login.
+    /// Creates an administrator, with owner rights in every repository; the password is the login.
     pub fn admin(&self, login: &str) {
         self.shared.state().accounts.add(login, true);
     }
 
-    /// Renames an account; its repositories go with it, and its former login leads to it.
+    /// Renames an account and its repositories; the former login redirects.
     ///
     /// # Panics
     /// If there is no account of this login.
@@ -132,7 +133,7 @@ impl Sandbox {
         state.rename_user(id, new);
     }
 
-    /// Removes an account that owns no repository; what it wrote stays, as a ghost's.
+    /// Removes an account that owns no repository; its issues and comments stay, by the user `Ghost`.
     ///
     /// # Panics
     /// If there is no account of this login, or one that owns a repository.
@@ -143,7 +144,7 @@ impl Sandbox {
         state.accounts.remove(id);
     }
 
-    /// Makes an access token with scopes such as `write:issue`, or `all`.
+    /// Creates an access token with scopes, for example `write:issue`, or `all`.
     ///
     /// # Panics
     /// If there is no account of this login.
@@ -155,17 +156,17 @@ impl Sandbox {
             Scopes::Some(scopes.iter().map(|&scope| scope.to_owned()).collect())
         };
         let mut state = self.shared.state();
-        let user = state.accounts.named(login).expect("tokens are made for accounts that exist").id;
+        let user = state.accounts.named(login).expect("tokens are created for accounts that exist").id;
         state.accounts.add_token(user, scopes)
     }
 
-    /// Makes the token of an Actions job that runs in the repository of this id.
+    /// Creates the token of an Actions job that runs in the repository of this id.
     #[must_use]
     pub fn job_token(&self, repository: i64) -> String {
         self.shared.state().accounts.add_token(JOB_USER, Scopes::Job(repository))
     }
 
-    /// No token of this account is accepted any more.
+    /// Revokes all tokens of an account.
     pub fn revoke_tokens(&self, login: &str) {
         self.shared.state().accounts.revoke_tokens(login);
     }
@@ -183,7 +184,7 @@ impl Sandbox {
         state.add_issue(at, NewIssue { author, title, body, due: None, is_pull: true, labels: Vec::new() })
     }
 
-    /// Lets git serve the repository of this id from the bare repository at `path`, whatever its files are.
+    /// Serves the repository of this id from the bare repository at `path` instead of its files.
     ///
     /// # Panics
     /// If there is no such repository.
@@ -193,34 +194,34 @@ impl Sandbox {
         state.repositories[at].git = Some(path.to_owned());
     }
 
-    /// The next `times` requests of this method whose path contains `path` meet `fault`; empty texts match everything.
+    /// Injects `fault` into the next `times` requests of this method whose path contains `path`; empty texts match all.
     pub fn break_next(&self, times: usize, method: &str, path: &str, fault: Fault) {
         self.shared.faults().add(times, method, path, fault);
     }
 
-    /// Of every 1,000 requests, `per_mille` meet a fault drawn from `seed`, until [`Sandbox::heal`].
+    /// Injects faults into `per_mille` of 1,000 requests, at random from `seed`, until [`Sandbox::heal`].
     pub fn break_at_random(&self, seed: u64, per_mille: u32) {
         self.shared.faults().at_random(seed, per_mille);
     }
 
-    /// Everything that has happened so far was so much longer ago, so that nobody has to wait until it is.
+    /// Moves all times so far into the past, so that tests need not wait.
     pub fn grow_older(&self, by: Duration) {
         self.shared.state().grow_older(TimeDelta::from_std(by).unwrap_or(TimeDelta::MAX));
     }
 
-    /// The forge's clock goes forward by so much, so that nobody has to wait until it does.
+    /// Moves the forge's clock forward, so that tests need not wait.
     pub fn advance(&self, by: Duration) {
         let by = TimeDelta::from_std(by).unwrap_or(TimeDelta::MAX);
         let mut state = self.shared.state();
         state.ahead = state.ahead.checked_add(&by).unwrap_or(TimeDelta::MAX);
     }
 
-    /// Says of itself that it is of this version from now on.
+    /// Sets the version that it reports.
     pub fn call_itself(&self, version: &str) {
         version.clone_into(&mut self.shared.state().version);
     }
 
-    /// The secrets that the webhooks of the repository of this id are signed with, which the forge itself never tells.
+    /// The secrets of the webhooks of the repository of this id; the API never returns them.
     #[must_use]
     pub fn hook_secrets(&self, repository: i64) -> Vec<String> {
         let state = self.shared.state();
@@ -229,12 +230,12 @@ impl Sandbox {
         secrets.collect()
     }
 
-    /// No request meets a fault any more.
+    /// Stops all injected faults.
     pub fn heal(&self) {
         self.shared.faults().heal();
     }
 
-    /// All requests that came in so far, oldest first.
+    /// All requests so far, oldest first.
     #[must_use]
     pub fn log(&self) -> Vec<Logged> {
         self.shared.faults().log.clone()
@@ -243,6 +244,6 @@ impl Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        self.shared.shelf.close();
+        self.shared.bare_repos.close();
     }
 }

@@ -1,4 +1,4 @@
-//! A visit to one repository: who asks, what they may do there, and what they find.
+//! A request about one repository: the caller, its rights, and access to the repository's data.
 
 use crate::sandbox::accounts::{Actor, Scopes};
 use crate::sandbox::hooks::HookEvent;
@@ -8,20 +8,20 @@ use crate::sandbox::state::{Right, SandboxRepository, SandboxState};
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::de::DeserializeOwned;
 
-/// A request about one repository, by somebody who may at least read it.
+/// A request about one repository, by a caller who may at least read it.
 #[derive(Debug)]
 pub(super) struct RepoRequest<'a> {
     pub(super) state: &'a mut SandboxState,
     pub(super) request: &'a SandboxRequest,
-    /// Who asks; 0 is nobody in particular.
+    /// The caller; 0 is anonymous.
     pub(super) user: i64,
     pub(super) is_job: bool,
     pub(super) right: Right,
-    /// The repository's place in the state.
+    /// The repository's index in the state.
     pub(super) at: usize,
 }
 
-/// A span of time, of which both ends are part, to the second.
+/// A range of time with inclusive ends, in whole seconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Period {
     since: Option<DateTime<Utc>>,
@@ -36,8 +36,8 @@ impl Period {
 
 pub(super) type Handled = Result<SandboxReply, SandboxReply>;
 
-/// Lets somebody in, who may at least read.
-pub(super) fn visit<'a>(
+/// The context of a request; 404 if the caller may not read the repository.
+pub(super) fn authorize<'a>(
     state: &'a mut SandboxState,
     request: &'a SandboxRequest,
     actor: Option<&Actor>,
@@ -46,7 +46,7 @@ pub(super) fn visit<'a>(
     let right = at.map_or(Right::None, |at| state.right(actor, at));
     let Some(at) = at.filter(|_| right > Right::None) else { return Err(SandboxReply::not_found(&state.url)) };
     if actor.is_none() && request.method != "GET" {
-        return Err(SandboxReply::refusal(&state.url, 401, "token is required"));
+        return Err(SandboxReply::error(&state.url, 401, "token is required"));
     }
     let user = actor.map_or(0, |actor| actor.user);
     let is_job = actor.is_some_and(|actor| matches!(actor.scopes, Scopes::Job(_)));
@@ -62,7 +62,7 @@ impl RepoRequest<'_> {
         &mut self.state.repositories[self.at]
     }
 
-    /// The issue of this number; none where there is none.
+    /// The issue of this number, if it exists.
     pub(super) fn find_issue(&self, number: &str) -> Option<&SandboxIssue> {
         let number: i64 = number.parse().ok()?;
         self.repository().issues.iter().find(|issue| issue.number == number)
@@ -88,11 +88,11 @@ impl RepoRequest<'_> {
         // Fractions of a second are cut off.
         DateTime::parse_from_rfc3339(text).map(|time| time.to_utc().trunc_subsecs(0)).map_err(|_| {
             let layout = "2006-01-02T15:04:05Z07:00";
-            self.refusal(422, &format!("parsing time \"{text}\" as \"{layout}\": cannot parse \"{text}\" as \"2006\""))
+            self.error(422, &format!("parsing time \"{text}\" as \"{layout}\": cannot parse \"{text}\" as \"2006\""))
         })
     }
 
-    /// Tells webhooks what the visitor did to a comment.
+    /// Queues deliveries about the caller's change to a comment.
     pub(super) fn deliver(&mut self, number: i64, entry: TimelineEntry, what: HookEvent) {
         self.state.deliver((self.at, self.user, self.right), number, (entry, what));
     }
@@ -109,20 +109,20 @@ impl RepoRequest<'_> {
         SandboxReply::internal(&self.state.url)
     }
 
-    pub(super) fn refusal(&self, status: u16, message: &str) -> SandboxReply {
-        SandboxReply::refusal(&self.state.url, status, message)
+    pub(super) fn error(&self, status: u16, message: &str) -> SandboxReply {
+        SandboxReply::error(&self.state.url, status, message)
     }
 
-    pub(super) fn needs(&self, right: Right, message: &str) -> Result<(), SandboxReply> {
-        if self.right >= right { Ok(()) } else { Err(self.refusal(403, message)) }
+    pub(super) fn require(&self, right: Right, message: &str) -> Result<(), SandboxReply> {
+        if self.right >= right { Ok(()) } else { Err(self.error(403, message)) }
     }
 
     /// Comments and new issues are refused in an archived repository; label writes are not.
-    pub(super) fn needs_life(&self) -> Result<(), SandboxReply> {
+    pub(super) fn require_not_archived(&self) -> Result<(), SandboxReply> {
         let SandboxRepository { owner_login, name, is_archived, .. } = self.repository();
         if !is_archived {
             return Ok(());
         }
-        Err(self.refusal(423, &format!("{owner_login}/{name} is archived")))
+        Err(self.error(423, &format!("{owner_login}/{name} is archived")))
     }
 }

@@ -1,4 +1,4 @@
-//! Repositories: made, described, changed, renamed, shared and filled.
+//! Creates, reads, changes, renames, transfers and shares repositories, and their files.
 
 use crate::sandbox::http_message::{SandboxReply, SandboxRequest};
 use crate::sandbox::repo_request::{Handled, RepoRequest};
@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Deserialize)]
 struct NewRepository {
     name: String,
-    // Some clients send null for what they leave open.
+    // Some clients send null for absent options.
     auto_init: Option<bool>,
     private: Option<bool>,
 }
@@ -39,7 +39,7 @@ struct Collaboration {
 }
 
 #[derive(Deserialize)]
-struct Offer {
+struct Transfer {
     new_owner: String,
 }
 
@@ -52,7 +52,7 @@ pub(super) fn create(state: &mut SandboxState, request: &SandboxRequest, owner: 
     let NewRepository { name, auto_init, private } = request.json(&state.url)?;
     let login = state.accounts.get(owner).login;
     if state.repository_named(&login, &name).is_some() {
-        return Err(SandboxReply::refusal(&state.url, 409, "The repository with the same name already exists."));
+        return Err(SandboxReply::error(&state.url, 409, "The repository with the same name already exists."));
     }
     let at = state.add_repository(owner, &name);
     state.repositories[at].is_private = private.unwrap_or_default();
@@ -62,136 +62,139 @@ pub(super) fn create(state: &mut SandboxState, request: &SandboxRequest, owner: 
     Ok(SandboxReply::json(201, &state.repository_json(&state.repositories[at], Right::Own)))
 }
 
-pub(super) fn route(visit: &mut RepoRequest<'_>, rest: &[&str]) -> Handled {
-    match (visit.request.method.as_str(), rest) {
+pub(super) fn route(context: &mut RepoRequest<'_>, rest: &[&str]) -> Handled {
+    match (context.request.method.as_str(), rest) {
         ("GET", []) => {
-            let json = visit.state.repository_json(visit.repository(), visit.right);
+            let json = context.state.repository_json(context.repository(), context.right);
             Ok(SandboxReply::json(200, &json))
         }
-        ("PATCH", []) => edit(visit),
+        ("PATCH", []) => edit(context),
         ("DELETE", []) => {
-            visit.needs(Right::Own, "user should be the owner of the repo")?;
-            visit.state.repositories.remove(visit.at);
+            context.require(Right::Own, "user should be the owner of the repo")?;
+            context.state.repositories.remove(context.at);
             Ok(SandboxReply::empty(204))
         }
-        ("POST", ["transfer"]) => offer(visit),
-        ("POST", ["transfer", "accept"]) => accept(visit),
+        ("POST", ["transfer"]) => offer(context),
+        ("POST", ["transfer", "accept"]) => accept(context),
         ("GET", ["assignees"]) => {
-            let writers = visit.repository().writers.iter().copied();
-            let who: BTreeSet<i64> = writers.chain([visit.repository().owner]).collect();
-            Ok(SandboxReply::json(200, &people(visit, who)))
+            let writers = context.repository().writers.iter().copied();
+            let who: BTreeSet<i64> = writers.chain([context.repository().owner]).collect();
+            Ok(SandboxReply::json(200, &people(context, who)))
         }
-        ("GET", ["collaborators"]) => Ok(collaborators(visit)),
+        ("GET", ["collaborators"]) => Ok(collaborators(context)),
         ("PUT", ["collaborators", login]) => {
-            visit.needs(Right::Own, "user should be an owner or a collaborator with admin write of a repository")?;
-            let Collaboration { permission } = visit.body()?;
-            let not_found = visit.not_found();
-            let user = visit.state.accounts.named(login).ok_or(not_found)?.id;
-            let repository = visit.repository_mut();
+            context
+                .require(Right::Own, "user should be an owner or a collaborator with admin write of a repository")?;
+            let Collaboration { permission } = context.body()?;
+            let not_found = context.not_found();
+            let user = context.state.accounts.named(login).ok_or(not_found)?.id;
+            let repository = context.repository_mut();
             let list = if permission == "read" { &mut repository.readers } else { &mut repository.writers };
             list.insert(user);
             Ok(SandboxReply::empty(204))
         }
         ("DELETE", ["collaborators", login]) => {
-            visit.needs(Right::Own, "user should be an owner or a collaborator with admin write of a repository")?;
-            let user = visit.state.accounts.named(login).map(|user| user.id);
-            let repository = visit.repository_mut();
+            context
+                .require(Right::Own, "user should be an owner or a collaborator with admin write of a repository")?;
+            let user = context.state.accounts.named(login).map(|user| user.id);
+            let repository = context.repository_mut();
             repository.readers.retain(|reader| Some(*reader) != user);
             repository.writers.retain(|writer| Some(*writer) != user);
             Ok(SandboxReply::empty(204))
         }
-        ("POST", ["contents", path @ ..]) => write_file(visit, &path.join("/")),
-        ("GET", ["contents", path @ ..]) => read_file(visit, &path.join("/")),
-        _ => Err(visit.not_found()),
+        ("POST", ["contents", path @ ..]) => write_file(context, &path.join("/")),
+        ("GET", ["contents", path @ ..]) => read_file(context, &path.join("/")),
+        _ => Err(context.not_found()),
     }
 }
 
-/// Who works in a repository is told to whoever may read there, private profiles included.
-fn people(visit: &RepoRequest<'_>, who: impl IntoIterator<Item = i64>) -> Value {
-    let accounts = &visit.state.accounts;
-    who.into_iter().map(|id| visit.state.user_json(&accounts.get(id))).collect()
+/// Every reader of a repository sees its collaborators, private profiles included.
+fn people(context: &RepoRequest<'_>, who: impl IntoIterator<Item = i64>) -> Value {
+    let accounts = &context.state.accounts;
+    who.into_iter().map(|id| context.state.user_json(&accounts.get(id))).collect()
 }
 
-fn collaborators(visit: &RepoRequest<'_>) -> SandboxReply {
-    let SandboxRepository { readers, writers, .. } = visit.repository();
-    let (size, page) = (visit.request.page_size(), visit.request.number("page").unwrap_or(1).max(1));
+fn collaborators(context: &RepoRequest<'_>) -> SandboxReply {
+    let SandboxRepository { readers, writers, .. } = context.repository();
+    let (size, page) = (context.request.page_size(), context.request.number("page").unwrap_or(1).max(1));
     let all: BTreeSet<i64> = readers.union(writers).copied().collect();
     let shown = all.iter().copied().skip((page - 1) * size).take(size);
-    SandboxReply::json(200, &people(visit, shown)).with("x-total-count", &all.len().to_string())
+    SandboxReply::json(200, &people(context, shown)).with("x-total-count", &all.len().to_string())
 }
 
-fn edit(visit: &mut RepoRequest<'_>) -> Handled {
-    visit.needs(Right::Own, "user should be an owner or a collaborator with admin write of a repository")?;
-    let RepositoryEdit { name, private, archived, has_issues, external_tracker } = visit.body()?;
-    if let Some(name) = name.filter(|name| *name != visit.repository().name) {
-        visit.state.rename(visit.at, &name);
+fn edit(context: &mut RepoRequest<'_>) -> Handled {
+    context.require(Right::Own, "user should be an owner or a collaborator with admin write of a repository")?;
+    let RepositoryEdit { name, private, archived, has_issues, external_tracker } = context.body()?;
+    if let Some(name) = name.filter(|name| *name != context.repository().name) {
+        context.state.rename(context.at, &name);
     }
-    let repository = visit.repository_mut();
+    let repository = context.repository_mut();
     repository.is_private = private.unwrap_or(repository.is_private);
     repository.is_archived = archived.unwrap_or(repository.is_archived);
-    // Whoever says anything of issues says which of the two it is (go-gitea/gitea `routers/api/v1/repo/repo.go`).
+    // An edit of the issue settings also decides between the own and the external tracker (go-gitea/gitea
+    // `routers/api/v1/repo/repo.go`).
     if let Some(has_issues) = has_issues {
         repository.has_issues = has_issues;
         repository.external_tracker = external_tracker.map(|tracker| tracker.external_tracker_url);
     }
-    Ok(SandboxReply::json(200, &visit.state.repository_json(visit.repository(), visit.right)))
+    Ok(SandboxReply::json(200, &context.state.repository_json(context.repository(), context.right)))
 }
 
-/// An administrator's transfer happens at once, anybody else's when the new owner accepts it, who may read until then
+/// An administrator's transfer is immediate; any other needs the new owner's acceptance, who may read until then
 /// (go-gitea/gitea `services/repository/transfer.go`).
-fn offer(visit: &mut RepoRequest<'_>) -> Handled {
-    visit.needs(Right::Own, "user should be the owner of the repo")?;
-    let Offer { new_owner } = visit.body()?;
-    let unknown = || visit.refusal(404, "The new owner does not exist or cannot be found");
-    let new_owner = visit.state.accounts.named(&new_owner).ok_or_else(unknown)?.clone();
-    let SandboxRepository { name, offered_to, .. } = visit.repository();
+fn offer(context: &mut RepoRequest<'_>) -> Handled {
+    context.require(Right::Own, "user should be the owner of the repo")?;
+    let Transfer { new_owner } = context.body()?;
+    let unknown = || context.error(404, "The new owner does not exist or cannot be found");
+    let new_owner = context.state.accounts.named(&new_owner).ok_or_else(unknown)?.clone();
+    let SandboxRepository { name, offered_to, .. } = context.repository();
     if offered_to.is_some() {
-        return Err(visit.refusal(409, "repository is already being transferred [uname: , name: ]"));
+        return Err(context.error(409, "repository is already being transferred [uname: , name: ]"));
     }
-    if visit.state.repository_named(&new_owner.login, name).is_some() {
+    if context.state.repository_named(&new_owner.login, name).is_some() {
         return Err(
-            visit.refusal(422, &format!("repository already exists [uname: {}, name: {name}]", new_owner.login))
+            context.error(422, &format!("repository already exists [uname: {}, name: {name}]", new_owner.login))
         );
     }
-    if visit.state.accounts.get(visit.user).is_admin {
-        visit.state.transfer(visit.at, new_owner.id);
-        return Ok(described(visit, 202));
+    if context.state.accounts.get(context.user).is_admin {
+        context.state.transfer(context.at, new_owner.id);
+        return Ok(described(context, 202));
     }
-    let repository = visit.repository_mut();
+    let repository = context.repository_mut();
     repository.offered_to = Some(new_owner.id);
     repository.readers.insert(new_owner.id);
-    Ok(described(visit, 201))
+    Ok(described(context, 201))
 }
 
-fn accept(visit: &mut RepoRequest<'_>) -> Handled {
-    match visit.repository().offered_to {
-        None => Err(visit.not_found()),
-        Some(user) if user != visit.user => Err(visit.refusal(403, "permission denied")),
+fn accept(context: &mut RepoRequest<'_>) -> Handled {
+    match context.repository().offered_to {
+        None => Err(context.not_found()),
+        Some(user) if user != context.user => Err(context.error(403, "permission denied")),
         Some(user) => {
-            visit.state.transfer(visit.at, user);
-            Ok(described(visit, 202))
+            context.state.transfer(context.at, user);
+            Ok(described(context, 202))
         }
     }
 }
 
-fn described(visit: &RepoRequest<'_>, status: u16) -> SandboxReply {
-    SandboxReply::json(status, &visit.state.repository_json(visit.repository(), Right::Own))
+fn described(context: &RepoRequest<'_>, status: u16) -> SandboxReply {
+    SandboxReply::json(status, &context.state.repository_json(context.repository(), Right::Own))
 }
 
-fn write_file(visit: &mut RepoRequest<'_>, path: &str) -> Handled {
-    visit.needs(Right::Write, "user should have a permission to write to the target branch")?;
-    visit.needs_life()?;
-    let NewFile { content } = visit.body()?;
-    let decoded = STANDARD.decode(content).map_err(|error| visit.refusal(422, &error.to_string()))?;
-    if visit.repository().files.contains_key(path) {
-        return Err(visit.refusal(422, &format!("repository file already exists [path: {path}]")));
+fn write_file(context: &mut RepoRequest<'_>, path: &str) -> Handled {
+    context.require(Right::Write, "user should have a permission to write to the target branch")?;
+    context.require_not_archived()?;
+    let NewFile { content } = context.body()?;
+    let decoded = STANDARD.decode(content).map_err(|error| context.error(422, &error.to_string()))?;
+    if context.repository().files.contains_key(path) {
+        return Err(context.error(422, &format!("repository file already exists [path: {path}]")));
     }
-    visit.repository_mut().files.insert(path.to_owned(), decoded);
+    context.repository_mut().files.insert(path.to_owned(), decoded);
     Ok(SandboxReply::json(201, &json!({ "content": { "name": file_name(path), "path": path, "type": "file" } })))
 }
 
-fn read_file(visit: &RepoRequest<'_>, path: &str) -> Handled {
-    let Some(contents) = visit.repository().files.get(path) else { return folder(visit, path) };
+fn read_file(context: &RepoRequest<'_>, path: &str) -> Handled {
+    let Some(contents) = context.repository().files.get(path) else { return folder(context, path) };
     let content = STANDARD.encode(contents);
     let name = file_name(path);
     let sha = setup::blob_id(contents);
@@ -200,9 +203,9 @@ fn read_file(visit: &RepoRequest<'_>, path: &str) -> Handled {
     Ok(SandboxReply::json(200, &json))
 }
 
-/// What is in a folder, and not below it.
-fn folder(visit: &RepoRequest<'_>, path: &str) -> Handled {
-    let inside = visit.repository().files.iter().filter_map(|(file, contents)| {
+/// Lists a folder, not recursively.
+fn folder(context: &RepoRequest<'_>, path: &str) -> Handled {
+    let inside = context.repository().files.iter().filter_map(|(file, contents)| {
         let below = if path.is_empty() { file } else { file.strip_prefix(path)?.strip_prefix('/')? };
         Some(match below.split_once('/') {
             Some((folder, _)) => (folder, None),
@@ -217,7 +220,7 @@ fn folder(visit: &RepoRequest<'_>, path: &str) -> Handled {
         json!({ "name": name, "path": at, "type": kind, "sha": sha, "content": null })
     };
     let entries: Vec<_> = entries.into_iter().map(entry).collect();
-    if entries.is_empty() { Err(visit.not_found()) } else { Ok(SandboxReply::json(200, &json!(entries))) }
+    if entries.is_empty() { Err(context.not_found()) } else { Ok(SandboxReply::json(200, &json!(entries))) }
 }
 
 fn file_name(path: &str) -> &str {

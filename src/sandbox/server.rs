@@ -1,4 +1,4 @@
-//! HTTP on loopback: reads a request whole, lets it meet its fault, and sends what the handlers answer.
+//! Serves HTTP on loopback: reads a whole request, applies its fault, and sends the response of a handler.
 
 use crate::sandbox::fault::Fault;
 use crate::sandbox::http_message::{SandboxReply, SandboxRequest};
@@ -16,7 +16,7 @@ use std::task::{Context, Poll};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-/// The largest body that is read.
+/// The largest request body that is read.
 const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// The task that accepts connections; ends with all of them when dropped.
@@ -38,7 +38,7 @@ impl Drop for Server {
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
-        // Gitea's own server does the same; without it small answers wait for each other.
+        // As in Gitea's own server: otherwise Nagle's algorithm delays small responses.
         let _ = stream.set_nodelay(true);
         connections.spawn(serve(stream, Arc::clone(&shared)));
         while connections.try_join_next().is_some() {}
@@ -47,34 +47,34 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 
 async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     let service = service_fn(move |request| respond(request, Arc::clone(&shared)));
-    // A connection that a fault has broken ends with an error, as it should.
+    // An injected fault ends the connection with an error.
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
 async fn respond(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> io::Result<Response<Sent>> {
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
-    let mut asked = SandboxRequest::new(request.method().as_str().to_owned(), &target);
-    asked.headers = request.headers().clone();
+    let mut received = SandboxRequest::new(request.method().as_str().to_owned(), &target);
+    received.headers = request.headers().clone();
     let body = Limited::new(request.into_body(), BODY_BYTES_MAX).collect().await;
-    asked.body = body.map_err(io::Error::other)?.to_bytes().to_vec();
-    let fault = shared.faults().meet(&asked.method, &target);
-    let gone = || Err(io::Error::from(io::ErrorKind::ConnectionAborted));
+    received.body = body.map_err(io::Error::other)?.to_bytes().to_vec();
+    let fault = shared.faults().next(&received.method, &target);
+    let closed = || Err(io::Error::from(io::ErrorKind::ConnectionAborted));
     let reply = match fault {
-        None | Some(Fault::Truncate) => answer(&shared, &asked).await,
-        Some(Fault::HangUp) => return gone(),
+        None | Some(Fault::Truncate) => answer(&shared, &received).await,
+        Some(Fault::HangUp) => return closed(),
         Some(Fault::LoseAnswer) => {
-            answer(&shared, &asked).await;
-            return gone();
+            answer(&shared, &received).await;
+            return closed();
         }
         Some(Fault::Delay(delay)) => {
             seams::sleep(delay).await;
-            answer(&shared, &asked).await
+            answer(&shared, &received).await
         }
-        Some(Fault::Refuse(status)) => SandboxReply::refusal(&shared.state().url, status, ""),
+        Some(Fault::Refuse(status)) => SandboxReply::error(&shared.state().url, status, ""),
         Some(Fault::Answer(status, body)) => SandboxReply::text(status, body),
         Some(Fault::TooManyRequests(seconds)) => SandboxReply::empty(429).with("retry-after", &seconds.to_string()),
-        Some(Fault::Overcount) => overcounted(answer(&shared, &asked).await),
-        Some(Fault::Rewrite(from, to)) => rewritten(answer(&shared, &asked).await, from, to),
+        Some(Fault::Overcount) => overcounted(answer(&shared, &received).await),
+        Some(Fault::Rewrite(from, to)) => rewritten(answer(&shared, &received).await, from, to),
         Some(Fault::Empty) => SandboxReply::json(200, &serde_json::json!([])).with("x-total-count", "0"),
         Some(Fault::Html) => {
             SandboxReply::html(200, "<!DOCTYPE html><title>Welcome</title><p>Please accept our terms.")
@@ -84,9 +84,9 @@ async fn respond(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> io::
 }
 
 async fn answer(shared: &Shared, request: &SandboxRequest) -> SandboxReply {
-    let Some(wanted) = git::asked(request) else {
+    let Some(target) = git::target(request) else {
         let mut state = shared.state();
-        state.asked_at(request.header("host"));
+        state.set_url_for(request.header("host"));
         let is_api = request.path.starts_with("/api/");
         let reply = if is_api { api::answer(&mut state, request) } else { web::answer(&mut state, request) };
         for delivery in state.deliveries.drain(..) {
@@ -94,11 +94,11 @@ async fn answer(shared: &Shared, request: &SandboxRequest) -> SandboxReply {
         }
         return reply;
     };
-    let call = git::admit(&shared.state(), request, wanted);
-    // The state is free again while git runs.
+    let call = git::admit(&shared.state(), request, target);
+    // The state is unlocked while git runs.
     match call {
-        Ok(call) => git::serve(Arc::clone(&shared.shelf), call).await,
-        Err(refusal) => refusal,
+        Ok(call) => git::serve(Arc::clone(&shared.bare_repos), call).await,
+        Err(rejection) => rejection,
     }
 }
 
@@ -128,7 +128,7 @@ fn response(reply: SandboxReply, is_cut: bool) -> io::Result<Response<Sent>> {
     response.body(Sent { rest, is_cut }).map_err(io::Error::other)
 }
 
-/// A body that may break off in the middle.
+/// A body that may end in the middle with an error.
 struct Sent {
     rest: Option<Bytes>,
     is_cut: bool,

@@ -1,4 +1,4 @@
-//! What makes a repository ready for missions: files by commits, branches, pull requests and webhooks.
+//! The endpoints that set up a repository for missions: commits, branches, pull requests and webhooks.
 
 use crate::sandbox::bare_repos::Files;
 use crate::sandbox::http_message::SandboxReply;
@@ -52,31 +52,31 @@ struct HookBody {
     config: BTreeMap<String, String>,
 }
 
-pub(super) fn route(visit: &mut RepoRequest<'_>, rest: &[&str]) -> Handled {
-    match (visit.request.method.as_str(), rest) {
-        ("GET", ["issue_templates"]) => Ok(templates::list(visit)),
-        ("GET", ["issue_config"]) => Ok(templates::config(visit)),
-        ("GET", ["issue_config", "validate"]) => Ok(templates::check_config(visit)),
-        ("POST", ["contents"]) => commit(visit),
-        ("GET", ["branches", name]) => branch(visit, name),
-        ("POST", ["branch_protections"]) => protect(visit),
+pub(super) fn route(context: &mut RepoRequest<'_>, rest: &[&str]) -> Handled {
+    match (context.request.method.as_str(), rest) {
+        ("GET", ["issue_templates"]) => Ok(templates::list(context)),
+        ("GET", ["issue_config"]) => Ok(templates::config(context)),
+        ("GET", ["issue_config", "validate"]) => Ok(templates::check_config(context)),
+        ("POST", ["contents"]) => commit(context),
+        ("GET", ["branches", name]) => branch(context, name),
+        ("POST", ["branch_protections"]) => protect(context),
         ("GET", ["pulls", base, head]) => {
-            let pulls = &visit.repository().pulls;
+            let pulls = &context.repository().pulls;
             let pull = pulls.iter().find(|pull| pull.base == *base && pull.head == *head);
-            pull.map(|pull| SandboxReply::json(200, &pull_json(visit, pull))).ok_or_else(|| visit.not_found())
+            pull.map(|pull| SandboxReply::json(200, &pull_json(context, pull))).ok_or_else(|| context.not_found())
         }
-        ("POST", ["pulls"]) => open_pull(visit),
+        ("POST", ["pulls"]) => open_pull(context),
         ("GET", ["hooks"]) => {
-            visit.needs(Right::Own, ADMIN_ONLY)?;
-            Ok(SandboxReply::json(200, &visit.repository().hooks.iter().map(hook_json).collect()))
+            context.require(Right::Own, ADMIN_ONLY)?;
+            Ok(SandboxReply::json(200, &context.repository().hooks.iter().map(hook_json).collect()))
         }
-        ("POST", ["hooks"]) => make_hook(visit),
-        ("PATCH", ["hooks", id]) => edit_hook(visit, id),
-        _ => Err(visit.not_found()),
+        ("POST", ["hooks"]) => create_hook(context),
+        ("PATCH", ["hooks", id]) => edit_hook(context, id),
+        _ => Err(context.not_found()),
     }
 }
 
-/// The id of a file's contents. Only that other contents have another one matters.
+/// The id of a file's contents. It only has to differ for different contents.
 pub(super) fn blob_id(contents: &[u8]) -> String {
     let digest = Sha256::digest(contents);
     digest.iter().take(20).fold(String::new(), |mut hex, byte| {
@@ -85,30 +85,30 @@ pub(super) fn blob_id(contents: &[u8]) -> String {
     })
 }
 
-fn commit(visit: &mut RepoRequest<'_>) -> Handled {
-    visit.needs(Right::Write, "user should have a permission to write to the target branch")?;
-    visit.needs_life()?;
-    let Commit { new_branch, files: changes } = visit.body()?;
-    if new_branch.is_none() && visit.repository().is_protected {
-        return Err(visit.refusal(403, "branch main is protected"));
+fn commit(context: &mut RepoRequest<'_>) -> Handled {
+    context.require(Right::Write, "user should have a permission to write to the target branch")?;
+    context.require_not_archived()?;
+    let Commit { new_branch, files: changes } = context.body()?;
+    if new_branch.is_none() && context.repository().is_protected {
+        return Err(context.error(403, "branch main is protected"));
     }
-    if new_branch.as_ref().is_some_and(|branch| visit.repository().branches.contains_key(branch)) {
-        return Err(visit.refusal(422, "branch already exists"));
+    if new_branch.as_ref().is_some_and(|branch| context.repository().branches.contains_key(branch)) {
+        return Err(context.error(422, "branch already exists"));
     }
-    let mut files = visit.repository().files.clone();
+    let mut files = context.repository().files.clone();
     for Change { operation, path, content, sha } in changes {
-        let decoded = STANDARD.decode(content).map_err(|error| visit.refusal(422, &error.to_string()))?;
+        let decoded = STANDARD.decode(content).map_err(|error| context.error(422, &error.to_string()))?;
         let known = files.get(&path).map(|contents| blob_id(contents));
         match (operation.as_str(), known) {
             ("create", Some(_)) => {
-                return Err(visit.refusal(422, &format!("repository file already exists [path: {path}]")));
+                return Err(context.error(422, &format!("repository file already exists [path: {path}]")));
             }
-            ("update", None) => return Err(visit.not_found()),
-            ("update", known) if known != sha => return Err(visit.refusal(422, "sha does not match")),
+            ("update", None) => return Err(context.not_found()),
+            ("update", known) if known != sha => return Err(context.error(422, "sha does not match")),
             _ => files.insert(path, decoded),
         };
     }
-    let repository = visit.repository_mut();
+    let repository = context.repository_mut();
     match new_branch {
         Some(branch) => {
             repository.branches.insert(branch, files);
@@ -118,64 +118,64 @@ fn commit(visit: &mut RepoRequest<'_>) -> Handled {
     Ok(SandboxReply::json(201, &json!({ "files": [] })))
 }
 
-fn files<'a>(visit: &'a RepoRequest<'_>, branch: &str) -> Option<&'a Files> {
-    let repository = visit.repository();
+fn files<'a>(context: &'a RepoRequest<'_>, branch: &str) -> Option<&'a Files> {
+    let repository = context.repository();
     if branch == "main" { Some(&repository.files) } else { repository.branches.get(branch) }
 }
 
-fn branch(visit: &RepoRequest<'_>, name: &str) -> Handled {
-    files(visit, name).ok_or_else(|| visit.not_found())?;
-    let is_protected = name == "main" && visit.repository().is_protected;
-    let may_push = visit.right >= Right::Write && !is_protected;
+fn branch(context: &RepoRequest<'_>, name: &str) -> Handled {
+    files(context, name).ok_or_else(|| context.not_found())?;
+    let is_protected = name == "main" && context.repository().is_protected;
+    let may_push = context.right >= Right::Write && !is_protected;
     Ok(SandboxReply::json(200, &json!({ "name": name, "protected": is_protected, "user_can_push": may_push })))
 }
 
-fn protect(visit: &mut RepoRequest<'_>) -> Handled {
-    visit.needs(Right::Own, ADMIN_ONLY)?;
-    let Protection { rule_name } = visit.body()?;
-    visit.repository_mut().is_protected = true;
+fn protect(context: &mut RepoRequest<'_>) -> Handled {
+    context.require(Right::Own, ADMIN_ONLY)?;
+    let Protection { rule_name } = context.body()?;
+    context.repository_mut().is_protected = true;
     Ok(SandboxReply::json(201, &json!({ "rule_name": rule_name, "enable_push": false })))
 }
 
-fn open_pull(visit: &mut RepoRequest<'_>) -> Handled {
-    visit.needs_life()?;
-    let NewPull { head, base, title, body } = visit.body()?;
-    files(visit, &head).ok_or_else(|| visit.not_found())?;
-    let (author, at) = (visit.user, visit.at);
+fn open_pull(context: &mut RepoRequest<'_>) -> Handled {
+    context.require_not_archived()?;
+    let NewPull { head, base, title, body } = context.body()?;
+    files(context, &head).ok_or_else(|| context.not_found())?;
+    let (author, at) = (context.user, context.at);
     let issue = crate::sandbox::issue::NewIssue { author, title, body, due: None, is_pull: true, labels: Vec::new() };
-    let number = visit.state.add_issue(at, issue);
-    visit.repository_mut().pulls.push(SandboxPull { number, head, base });
-    let pull = visit.repository().pulls.last().map(|pull| pull_json(visit, pull));
+    let number = context.state.add_issue(at, issue);
+    context.repository_mut().pulls.push(SandboxPull { number, head, base });
+    let pull = context.repository().pulls.last().map(|pull| pull_json(context, pull));
     Ok(SandboxReply::json(201, &pull.unwrap_or_default()))
 }
 
-fn pull_json(visit: &RepoRequest<'_>, pull: &SandboxPull) -> Value {
-    let (repository, SandboxPull { number, head, base }) = (visit.repository(), pull);
-    let page = format!("{}/{}/{}/pulls/{number}", visit.state.url, repository.owner_login, repository.name);
+fn pull_json(context: &RepoRequest<'_>, pull: &SandboxPull) -> Value {
+    let (repository, SandboxPull { number, head, base }) = (context.repository(), pull);
+    let page = format!("{}/{}/{}/pulls/{number}", context.state.url, repository.owner_login, repository.name);
     json!({ "number": number, "html_url": page, "head": { "ref": head }, "base": { "ref": base }, "state": "open" })
 }
 
-fn make_hook(visit: &mut RepoRequest<'_>) -> Handled {
-    visit.needs(Right::Own, ADMIN_ONLY)?;
-    let HookBody { active, events, config } = visit.body()?;
-    let hooks = &mut visit.repository_mut().hooks;
+fn create_hook(context: &mut RepoRequest<'_>) -> Handled {
+    context.require(Right::Own, ADMIN_ONLY)?;
+    let HookBody { active, events, config } = context.body()?;
+    let hooks = &mut context.repository_mut().hooks;
     let id = hooks.last().map_or(1, |hook| hook.id + 1);
     hooks.push(RegisteredHook { id, is_active: active, events: expanded(events), config });
     let json = hooks.last().map(hook_json);
     Ok(SandboxReply::json(201, &json.unwrap_or_default()))
 }
 
-fn edit_hook(visit: &mut RepoRequest<'_>, id: &str) -> Handled {
-    visit.needs(Right::Own, ADMIN_ONLY)?;
-    let HookBody { active, events, config } = visit.body()?;
-    let not_found = visit.not_found();
-    let hooks = visit.repository_mut().hooks.iter_mut();
+fn edit_hook(context: &mut RepoRequest<'_>, id: &str) -> Handled {
+    context.require(Right::Own, ADMIN_ONLY)?;
+    let HookBody { active, events, config } = context.body()?;
+    let not_found = context.not_found();
+    let hooks = context.repository_mut().hooks.iter_mut();
     let hook = hooks.into_iter().find(|hook| hook.id.to_string() == id).ok_or(not_found)?;
     *hook = RegisteredHook { id: hook.id, is_active: active, events: expanded(events), config };
     Ok(SandboxReply::json(200, &hook_json(hook)))
 }
 
-/// `issues` means all events of issues, and `issues_only` the plain ones, which are called `issues` where hooks are listed
+/// `issues` means all events of issues, and `issues_only` the plain ones, which listings of hooks call `issues`
 /// (go-gitea/gitea `routers/api/v1/utils/hook.go`).
 fn expanded(events: Vec<String>) -> Vec<String> {
     let all = ["issues", "issue_assign", "issue_label", "issue_milestone", "issue_comment"];
@@ -186,7 +186,7 @@ fn expanded(events: Vec<String>) -> Vec<String> {
     events.into_iter().map(listed).collect()
 }
 
-/// Without its secret.
+/// The hook without its secret.
 fn hook_json(hook: &RegisteredHook) -> Value {
     let RegisteredHook { id, is_active, events, config } = hook;
     let shown: BTreeMap<_, _> = config.iter().filter(|(key, _)| *key != "secret").collect();

@@ -1,4 +1,4 @@
-//! What the sandbox holds, as plain data, and the rules that its data keep whoever changes them.
+//! The sandbox's data, and the operations that keep it consistent.
 
 use crate::sandbox::accounts::{Accounts, Actor, Scopes};
 use crate::sandbox::bare_repos::Files;
@@ -9,29 +9,29 @@ use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-/// Everything.
+/// All data of the forge.
 #[derive(Debug)]
 pub(super) struct SandboxState {
-    /// By which it calls itself in the answer to the request at hand.
+    /// The base URL of links in the response to the current request.
     pub(super) url: String,
-    /// Where it answers; the first is its `ROOT_URL`.
+    /// The addresses that it listens on; the first is its `ROOT_URL`.
     pub(super) addresses: Vec<String>,
-    /// Whether it calls itself by the first, whichever it is asked by.
+    /// Whether links use the first address, whichever one a request names.
     pub(super) has_one_name: bool,
-    /// What it says that it is.
+    /// The version that it reports.
     pub(super) version: String,
     pub(super) accounts: Accounts,
     pub(super) repositories: Vec<SandboxRepository>,
-    /// What waits to be sent to webhooks.
+    /// Deliveries to webhooks that are not sent yet.
     pub(super) deliveries: Vec<Delivery>,
-    /// By owner and former name in lower case: the id of the repository.
+    /// Ids of repositories by owner and former name in lower case.
     former_names: BTreeMap<(i64, String), i64>,
-    /// How far its clock is ahead of the machine's.
+    /// The difference between its clock and the machine's.
     pub(super) ahead: TimeDelta,
     ids: Ids,
 }
 
-/// The last id given out, of each kind but accounts. Comments and timeline entries share one.
+/// The last id of each kind except accounts. Comments and timeline entries share one sequence.
 #[derive(Debug, Default)]
 struct Ids {
     repository: i64,
@@ -45,7 +45,7 @@ fn next(id: &mut i64) -> i64 {
     *id
 }
 
-/// What somebody may do in a repository.
+/// The rights of an account in a repository, in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Right {
     None,
@@ -55,7 +55,7 @@ pub(super) enum Right {
 }
 
 #[derive(Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own on the forge")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent option of the forge")]
 pub(super) struct SandboxRepository {
     pub(super) id: i64,
     pub(super) owner: i64,
@@ -64,20 +64,20 @@ pub(super) struct SandboxRepository {
     pub(super) is_private: bool,
     pub(super) is_archived: bool,
     pub(super) has_issues: bool,
-    /// Where its issues are, if not here.
+    /// The external issue tracker, if any.
     pub(super) external_tracker: Option<String>,
     pub(super) created: DateTime<Utc>,
     pub(super) readers: BTreeSet<i64>,
     pub(super) writers: BTreeSet<i64>,
-    /// To whom it was offered, who has not accepted it yet.
+    /// The new owner of a pending transfer.
     pub(super) offered_to: Option<i64>,
-    /// The bare repository that git is served from; where there is none, the files are.
+    /// The bare repository that git serves; without one, git serves `files`.
     pub(super) git: Option<PathBuf>,
     /// The files of the default branch.
     pub(super) files: Files,
     /// The files of every other branch.
     pub(super) branches: BTreeMap<String, Files>,
-    /// Whether nobody may push to the default branch.
+    /// Whether the default branch is protected against pushes.
     pub(super) is_protected: bool,
     pub(super) pulls: Vec<SandboxPull>,
     pub(super) hooks: Vec<RegisteredHook>,
@@ -94,7 +94,7 @@ pub(super) struct SandboxPull {
     pub(super) base: String,
 }
 
-/// A webhook. The sandbox sends what happens to comments, and nothing else.
+/// A webhook. The sandbox sends events of comments only.
 #[derive(Debug)]
 pub(super) struct RegisteredHook {
     pub(super) id: i64,
@@ -104,20 +104,20 @@ pub(super) struct RegisteredHook {
 }
 
 impl SandboxState {
-    /// The time now, by the forge's clock.
+    /// The current time by the forge's clock.
     pub(super) fn now(&self) -> DateTime<Utc> {
         now() + self.ahead
     }
 
-    /// Everything that has happened was so much earlier.
+    /// Moves all times of issues into the past.
     pub(super) fn grow_older(&mut self, by: TimeDelta) {
         let issues = self.repositories.iter_mut().flat_map(|repository| &mut repository.issues);
         issues.for_each(|issue| issue.grow_older(by));
     }
 
-    /// From 1.26 on a Gitea calls itself by what it is asked by (`[server] PUBLIC_URL_DETECTION`); whatever else a request
-    /// names is none of its addresses.
-    pub(super) fn asked_at(&mut self, host: Option<&str>) {
+    /// From 1.26 on, links use the address that a request names (`[server] PUBLIC_URL_DETECTION`); an unknown one falls
+    /// back to the first.
+    pub(super) fn set_url_for(&mut self, host: Option<&str>) {
         let is_it = |address: &&String| address.strip_prefix("http://") == host;
         let named = self.addresses.iter().find(is_it).filter(|_| !self.has_one_name);
         self.url = named.unwrap_or(&self.addresses[0]).clone();
@@ -140,7 +140,7 @@ impl SandboxState {
 
     pub(super) fn add_repository(&mut self, owner: i64, name: &str) -> usize {
         let owner_login = self.accounts.get(owner).login;
-        // Whoever takes a former name ends its redirect.
+        // A new repository with a former name ends its redirect.
         self.former_names.remove(&(owner, name.to_lowercase()));
         self.repositories.push(SandboxRepository {
             id: next(&mut self.ids.repository),
@@ -156,15 +156,15 @@ impl SandboxState {
     }
 
     pub(super) fn rename(&mut self, at: usize, name: &str) {
-        self.leave_name(at);
+        self.add_redirect(at);
         let repository = &mut self.repositories[at];
         name.clone_into(&mut repository.name);
         self.former_names.remove(&(repository.owner, name.to_lowercase()));
     }
 
-    /// Gives a repository to another account, at once (go-gitea/gitea `services/repository/transfer.go`).
+    /// Transfers a repository to another account immediately (go-gitea/gitea `services/repository/transfer.go`).
     pub(super) fn transfer(&mut self, at: usize, owner: i64) {
-        self.leave_name(at);
+        self.add_redirect(at);
         let repository = &mut self.repositories[at];
         (repository.owner, repository.owner_login) = (owner, self.accounts.get(owner).login);
         repository.offered_to = None;
@@ -173,13 +173,13 @@ impl SandboxState {
         self.former_names.remove(&(owner, repository.name.to_lowercase()));
     }
 
-    /// The name that a repository has will lead to it when it has another.
-    fn leave_name(&mut self, at: usize) {
+    /// Records the current name, so that it redirects after a change.
+    fn add_redirect(&mut self, at: usize) {
         let SandboxRepository { id, owner, name, .. } = &self.repositories[at];
         self.former_names.insert((*owner, name.to_lowercase()), *id);
     }
 
-    /// Renames an account; its repositories go with it.
+    /// Renames an account and its repositories.
     pub(super) fn rename_user(&mut self, id: i64, login: &str) {
         self.accounts.rename(id, login);
         for repository in self.repositories.iter_mut().filter(|repository| repository.owner == id) {
@@ -197,7 +197,7 @@ impl SandboxState {
         self.repositories.iter().position(|repository| repository.id == id)
     }
 
-    /// Where a repository is that had this name before.
+    /// The current `owner/name` of the repository that had this name before.
     pub(super) fn moved_to(&self, owner: &str, name: &str) -> Option<String> {
         let owner = self.accounts.named(owner)?.id;
         let id = self.former_names.get(&(owner, name.to_lowercase()))?;
@@ -207,10 +207,11 @@ impl SandboxState {
 
     pub(super) fn right(&self, actor: Option<&Actor>, at: usize) -> Right {
         let repository = &self.repositories[at];
-        let everybody = if repository.is_private { Right::None } else { Right::Read };
-        let Some(actor) = actor else { return everybody };
+        let default_right = if repository.is_private { Right::None } else { Right::Read };
+        let Some(actor) = actor else { return default_right };
         if let Scopes::Job(own) = actor.scopes {
-            // Not even a public repository of others (go-gitea/gitea `models/perm/access/repo_permission.go`).
+            // A job cannot even read other public repositories (go-gitea/gitea
+            // `models/perm/access/repo_permission.go`).
             return if own == repository.id { Right::Write } else { Right::None };
         }
         if actor.user == repository.owner || self.accounts.get(actor.user).is_admin {
@@ -220,7 +221,7 @@ impl SandboxState {
         } else if repository.readers.contains(&actor.user) {
             Right::Read
         } else {
-            everybody
+            default_right
         }
     }
 
@@ -260,7 +261,7 @@ impl SandboxState {
         number
     }
 
-    /// Adds a line to an issue's timeline, which also moves its `updated_at`; the line's id.
+    /// Adds a timeline entry, which also changes the issue's `updated_at`; returns the entry's id.
     pub(super) fn note(&mut self, at: usize, number: i64, author: i64, what: What) -> Option<i64> {
         let now = self.now();
         let issue = self.repositories[at].issues.iter_mut().find(|issue| issue.number == number)?;
@@ -269,18 +270,18 @@ impl SandboxState {
         Some(id)
     }
 
-    /// Puts labels on an issue.
-    pub(super) fn put_labels(&mut self, at: usize, number: i64, author: i64, ids: &[i64]) {
+    /// Adds labels to an issue.
+    pub(super) fn add_labels(&mut self, at: usize, number: i64, author: i64, ids: &[i64]) {
         let now = self.now();
         let SandboxRepository { labels, issues, .. } = &mut self.repositories[at];
         let Some(issue) = issues.iter_mut().find(|issue| issue.number == number) else { return };
-        for what in issue.put_labels(labels, ids) {
+        for what in issue.add_labels(labels, ids) {
             issue.note(next(&mut self.ids.entry), author, what, now);
         }
     }
 
-    /// Takes a label off an issue.
-    pub(super) fn take_label(&mut self, at: usize, number: i64, author: i64, id: i64) {
+    /// Removes a label from an issue.
+    pub(super) fn remove_label(&mut self, at: usize, number: i64, author: i64, id: i64) {
         let now = self.now();
         let Some(issue) = self.repositories[at].issues.iter_mut().find(|issue| issue.number == number) else { return };
         if issue.labels.remove(&id) {

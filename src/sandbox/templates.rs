@@ -1,4 +1,5 @@
-//! What new issues are asked for, as the forge resolves it from its default branch (go-gitea/gitea `services/issue/template.go`).
+//! Issue templates and the chooser's configuration, read from the default branch (go-gitea/gitea
+//! `services/issue/template.go`).
 
 use crate::sandbox::bare_repos::Files;
 use crate::sandbox::http_message::SandboxReply;
@@ -8,7 +9,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::Path;
 
-/// All of them are looked at, but not below them.
+/// All of them are read, not recursively.
 const FOLDERS: [&str; 8] = [
     "ISSUE_TEMPLATE",
     "issue_template",
@@ -20,7 +21,7 @@ const FOLDERS: [&str; 8] = [
     ".gitlab/issue_template",
 ];
 
-/// The chooser's file is the first of these that there is, as `.yaml` or `.yml`.
+/// The chooser's configuration is the first of these that exists, as `.yaml` or `.yml`.
 const CONFIGS: [&str; 4] = [
     ".gitea/ISSUE_TEMPLATE/config",
     ".gitea/issue_template/config",
@@ -28,9 +29,9 @@ const CONFIGS: [&str; 4] = [
     ".github/issue_template/config",
 ];
 
-/// Every form and template that is valid; how many are not stands in a header.
-pub(super) fn list(visit: &RepoRequest<'_>) -> SandboxReply {
-    let files = &visit.repository().files;
+/// All valid forms and templates; a header has the number of invalid ones.
+pub(super) fn list(context: &RepoRequest<'_>) -> SandboxReply {
+    let files = &context.repository().files;
     let read: Vec<Option<Value>> = FOLDERS.iter().flat_map(|folder| in_folder(files, folder)).collect();
     let invalid = read.iter().filter(|template| template.is_none()).count();
     let templates: Vec<Value> = read.into_iter().flatten().collect();
@@ -63,19 +64,19 @@ fn template(path: &str, text: &str) -> Option<Value> {
     let is_markdown = ending(path) == Some("md");
     let (head, content) = if is_markdown { split(text) } else { (text.to_owned(), String::new()) };
     let read: Value = serde_yaml::from_str(&head).ok()?;
-    let word =
+    let field =
         |key: &str| if read[key].is_null() { Some(String::new()) } else { read[key].as_str().map(str::to_owned) };
-    let (name, title, about) = (word("name")?, word("title")?, word("about")?);
-    let about = if about.is_empty() { word("description")? } else { about };
+    let (name, title, about) = (field("name")?, field("title")?, field("about")?);
+    let about = if about.is_empty() { field("description")? } else { about };
     if name.trim().is_empty() || about.trim().is_empty() {
         return None;
     }
     let body = if is_markdown { Value::Null } else { json!(fields(&read["body"])?) };
-    let branch = word("ref")?;
+    let branch = field("ref")?;
     let reference = if branch.starts_with("refs/") { branch } else { format!("refs/heads/{branch}") };
     Some(json!({
-        "name": name, "title": title, "about": about, "labels": words(&read["labels"])?,
-        "assignees": words(&read["assignees"])?, "ref": reference, "content": content, "body": body, "file_name": path,
+        "name": name, "title": title, "about": about, "labels": texts(&read["labels"])?,
+        "assignees": texts(&read["assignees"])?, "ref": reference, "content": content, "body": body, "file_name": path,
     }))
 }
 
@@ -94,8 +95,8 @@ fn split(text: &str) -> (String, String) {
     (front.join("\n"), lines.collect::<Vec<_>>().join("\n"))
 }
 
-/// A list of words, or one text with commas; nothing is `null`.
-fn words(value: &Value) -> Option<Value> {
+/// A list of texts, or one text with commas; absent is `null`.
+fn texts(value: &Value) -> Option<Value> {
     match value {
         Value::Null => Some(Value::Null),
         Value::String(text) => Some(text.split(',').map(str::trim).filter(|word| !word.is_empty()).collect()),
@@ -104,7 +105,7 @@ fn words(value: &Value) -> Option<Value> {
     }
 }
 
-/// The fields of a form, none where one of them is not valid (go-gitea/gitea `modules/issue/template/template.go`).
+/// The fields of a form; none if one of them is invalid (go-gitea/gitea `modules/issue/template/template.go`).
 fn fields(body: &Value) -> Option<Vec<Value>> {
     let mut ids = BTreeSet::new();
     let fields = body.as_array().filter(|fields| !fields.is_empty())?.iter().enumerate();
@@ -124,8 +125,8 @@ fn shown(at: usize, field: &Value) -> Option<Value> {
     };
     let id = if field["id"].is_null() { at.to_string() } else { field["id"].as_str()?.to_owned() };
     let is_name = id.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'));
-    let usual = if kind == "markdown" { json!(["form"]) } else { json!(["form", "content"]) };
-    let visible = if field["visible"].is_null() { usual } else { field["visible"].clone() };
+    let default = if kind == "markdown" { json!(["form"]) } else { json!(["form", "content"]) };
+    let visible = if field["visible"].is_null() { default } else { field["visible"].clone() };
     (is_valid && is_name).then(|| {
         json!({
             "type": kind, "id": id, "attributes": attributes, "validations": field["validations"], "visible": visible,
@@ -133,27 +134,27 @@ fn shown(at: usize, field: &Value) -> Option<Value> {
     })
 }
 
-/// What the chooser says: whatever is wrong with its file, the usual.
-pub(super) fn config(visit: &RepoRequest<'_>) -> SandboxReply {
-    SandboxReply::json(200, &read_config(&visit.repository().files).unwrap_or_else(|_| usual()))
+/// The chooser's configuration; the default if its file is invalid.
+pub(super) fn config(context: &RepoRequest<'_>) -> SandboxReply {
+    SandboxReply::json(200, &read_config(&context.repository().files).unwrap_or_else(|_| default_config()))
 }
 
-/// Whether the chooser's file is right, and what is wrong with it.
-pub(super) fn check_config(visit: &RepoRequest<'_>) -> SandboxReply {
-    let wrong = read_config(&visit.repository().files).err();
-    SandboxReply::json(200, &json!({ "valid": wrong.is_none(), "message": wrong.unwrap_or_default() }))
+/// Whether the chooser's configuration is valid, with the error.
+pub(super) fn check_config(context: &RepoRequest<'_>) -> SandboxReply {
+    let error = read_config(&context.repository().files).err();
+    SandboxReply::json(200, &json!({ "valid": error.is_none(), "message": error.unwrap_or_default() }))
 }
 
-fn usual() -> Value {
+fn default_config() -> Value {
     json!({ "blank_issues_enabled": true, "contact_links": [] })
 }
 
 fn read_config(files: &Files) -> Result<Value, String> {
     let candidates = CONFIGS.iter().flat_map(|config| [format!("{config}.yaml"), format!("{config}.yml")]);
-    let Some(contents) = candidates.into_iter().find_map(|path| files.get(&path)) else { return Ok(usual()) };
+    let Some(contents) = candidates.into_iter().find_map(|path| files.get(&path)) else { return Ok(default_config()) };
     let text = std::str::from_utf8(contents).map_err(|error| error.to_string())?;
     let read: Value = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
-    let mut config = usual();
+    let mut config = default_config();
     if let Some(enabled) = read.get("blank_issues_enabled") {
         config["blank_issues_enabled"] = json!(enabled.as_bool().ok_or("cannot unmarshal into bool")?);
     }

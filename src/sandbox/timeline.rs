@@ -1,4 +1,4 @@
-//! The timeline of an issue: what was said and done on it, by whom, and when.
+//! The timeline of an issue: comments, and changes of labels, state and due date.
 
 use crate::sandbox::http_message::SandboxReply;
 use crate::sandbox::issue::TimelineEntry;
@@ -6,20 +6,20 @@ use crate::sandbox::repo_request::{Handled, RepoRequest};
 use serde_json::{Value, json};
 
 /// `…/issues/{number}/timeline`. `X-Total-Count` is the length of the page, not of the whole, and a missing issue is
-/// "internal" (go-gitea/gitea `routers/api/v1/repo/issue_comment.go`); without a page everything comes at once.
-pub(super) fn of_issue(visit: &RepoRequest<'_>, number: &str) -> Handled {
-    let period = visit.period()?;
-    let issue = visit.find_issue(number).ok_or_else(|| visit.internal())?;
+/// "internal" (go-gitea/gitea `routers/api/v1/repo/issue_comment.go`); without `page` all in one response.
+pub(super) fn of_issue(context: &RepoRequest<'_>, number: &str) -> Handled {
+    let period = context.period()?;
+    let issue = context.find_issue(number).ok_or_else(|| context.internal())?;
     let shown = |entry: &TimelineEntry| {
-        let mut json = visit.state.comment_json(visit.repository(), issue, entry);
+        let mut json = context.state.comment_json(context.repository(), issue, entry);
         json["type"] = json!(entry.what.kind());
-        let label = visit.repository().labels.iter().find(|known| Some(known.id) == entry.what.label());
-        json["label"] = label.map_or(Value::Null, |label| visit.state.label_json(visit.repository(), label));
+        let label = context.repository().labels.iter().find(|known| Some(known.id) == entry.what.label());
+        json["label"] = label.map_or(Value::Null, |label| context.state.label_json(context.repository(), label));
         json
     };
     let mut entries: Vec<Value> = issue.entries.iter().filter(|entry| period.has(entry.updated)).map(shown).collect();
-    if let Some(page) = visit.request.number("page") {
-        let size = visit.request.page_size();
+    if let Some(page) = context.request.number("page") {
+        let size = context.request.page_size();
         entries = entries.into_iter().skip(page.saturating_sub(1) * size).take(size).collect();
     }
     let count = entries.len().to_string();

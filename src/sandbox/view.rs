@@ -1,4 +1,4 @@
-//! How the forge's things look as JSON, key for key as a real Gitea sends them.
+//! Serializes the forge's data as JSON, key by key as a real Gitea does.
 
 use crate::sandbox::accounts::SandboxUser;
 use crate::sandbox::issue::{SandboxIssue, SandboxLabel, TimelineEntry};
@@ -43,7 +43,7 @@ impl SandboxState {
             "object_format_name": "sha1",
             "permissions": { "admin": right >= Right::Own, "push": right >= Right::Write, "pull": right >= Right::Read },
         });
-        // Left out where there is none (go-gitea/gitea `modules/structs/repo.go`).
+        // Absent if there is none (go-gitea/gitea `modules/structs/repo.go`).
         if let Some(url) = &repository.external_tracker {
             shown["external_tracker"] = json!({ "external_tracker_url": url });
         }

@@ -1,4 +1,4 @@
-//! The pages that a proposal is filed through: log in, open the form, post it.
+//! The web pages that users file proposals with: sign in, open the form, submit it.
 
 use crate::sandbox::accounts::Actor;
 use crate::sandbox::form::FormTemplate;
@@ -42,7 +42,7 @@ fn signed_in(state: &SandboxState, request: &SandboxRequest) -> Option<Actor> {
     sessions.find_map(|session| state.accounts.session(session))
 }
 
-/// The template's labels are chosen beforehand, in a hidden input that is there for readers too
+/// The template's labels are preselected in a hidden input, for readers too
 /// (go-gitea/gitea `templates/repo/issue/sidebar/label_list.tmpl`).
 fn page(state: &SandboxState, request: &SandboxRequest, at: usize) -> SandboxReply {
     let path = request.query("template").unwrap_or_default();
@@ -69,7 +69,7 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;")
 }
 
-/// Nothing is checked but the title; any label of the repository is taken, whoever files
+/// Only the title is checked; any label of the repository is accepted from any account
 /// (go-gitea/gitea `routers/web/repo/issue_new.go`).
 fn file(state: &mut SandboxState, request: &SandboxRequest, actor: &Actor, at: usize) -> SandboxReply {
     let posted = request.form();

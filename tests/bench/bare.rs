@@ -1,4 +1,4 @@
-//! The checks of a scan in bare system calls, without reading what the files say: what no scan can beat.
+//! The checks of a scan in bare system calls, without parsing the files: a lower bound for any scan.
 
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, ResolveFlags, fstat, openat, openat2, statat};
 use std::fs::File;
@@ -6,15 +6,15 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How this program asks itself to do only that.
+/// The argument with which this program runs itself for the bare scan.
 pub(crate) const FLAG: &str = "--bare-scan";
 
-/// The parts that are looked at without being opened.
-const LOOKED_AT: [&str; 5] = ["artifacts", "worktree", "logs", "logs/daemon.log", "config/heartbeat.token"];
+/// The parts that are checked without being opened.
+const CHECKED: [&str; 5] = ["artifacts", "worktree", "logs", "logs/daemon.log", "config/heartbeat.token"];
 /// The files that are read.
 const READ: [&str; 3] = ["meta/mission.json", "config/cell.json", "state/heartbeat.json"];
 
-/// Does to every cell what a scan does, on as many threads as there are processors.
+/// Makes the system calls of a scan for every cell, on one thread per processor.
 pub(crate) fn scan(root: &Path) {
     let root = OwnedFd::from(File::open(root).unwrap());
     let entries = Dir::read_from(&root).unwrap().map(|entry| entry.unwrap().file_name().to_owned());
@@ -25,15 +25,15 @@ pub(crate) fn scan(root: &Path) {
             scope.spawn(|| {
                 while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                    look(&openat(&root, name, flags, Mode::empty()).unwrap());
+                    check(&openat(&root, name, flags, Mode::empty()).unwrap());
                 }
             });
         }
     });
 }
 
-fn look(cell: &OwnedFd) {
-    for path in LOOKED_AT {
+fn check(cell: &OwnedFd) {
+    for path in CHECKED {
         let _ = statat(cell, path, AtFlags::SYMLINK_NOFOLLOW);
     }
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;

@@ -1,5 +1,5 @@
-//! Heartbeats over the network, on connections that are kept, spread over many cells. The file system decides: `TMPDIR`
-//! says on which the cells are.
+//! Heartbeats over HTTP, on persistent connections, spread over many cells. The file system matters most: `TMPDIR` selects
+//! the one with the cells.
 
 use crate::Scale;
 use crate::support::cells::at;
@@ -21,13 +21,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// A cell takes so many at once.
+/// The burst of heartbeats that a cell accepts.
 const BEATS_PER_CELL: usize = 5;
 
-/// As many as may be connected from one place, with some to spare.
+/// Fewer connections than the limit of one peer.
 const CONNECTIONS: usize = 64;
 
-/// The token of all cells, so that it is the daemon's reading that is measured and not ours.
+/// The token of all cells, so that the benchmark need not read one per cell.
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 pub(crate) async fn measure(scale: Scale) {
@@ -41,15 +41,14 @@ pub(crate) async fn measure(scale: Scale) {
     for _ in 0..scale.runs {
         rates.push(beats_per_second(&host, &names).await);
     }
-    println!("| heartbeats over loopback | accepted a second |\n|---|---|");
     println!(
-        "| {CONNECTIONS} connections, {cells} cells in turn, sent from the same process on the same cores, root in `{}` | {:.0} |\n",
-        std::env::temp_dir().display(),
-        crate::median(rates)
+        "| heartbeats over loopback, {CONNECTIONS} connections, {cells} cells in turn, \
+         sent from the same process on the same cores | accepted per second |\n|---|---|"
     );
+    println!("| cells in `{}` | {:.0} |\n", std::env::temp_dir().display(), crate::median(rates));
 }
 
-/// As much of a cell as a beat touches.
+/// Creates the parts of a cell that a heartbeat needs.
 fn make_cell(host: &Host, cell: usize) -> String {
     let name = format!("00000000-0000-4000-8000-{cell:012x}");
     let path = host.root().join(&name);
@@ -61,7 +60,7 @@ fn make_cell(host: &Host, cell: usize) -> String {
     name
 }
 
-/// Each run has a daemon of its own, in whose eyes nobody has beaten yet.
+/// Each run has a new server, whose rate limits are unused.
 async fn beats_per_second(host: &Host, names: &Arc<Vec<String>>) -> f64 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -91,7 +90,7 @@ async fn beats_per_second(host: &Host, names: &Arc<Vec<String>>) -> f64 {
     f64::from(u32::try_from(total).unwrap()) / elapsed
 }
 
-/// Sends one beat after the other until all are sent; every one has to be accepted.
+/// Sends heartbeats one after the other until all are sent; each must be accepted.
 async fn send(address: SocketAddr, names: Arc<Vec<String>>, next: Arc<AtomicUsize>, total: usize) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
@@ -111,7 +110,7 @@ async fn send(address: SocketAddr, names: Arc<Vec<String>>, next: Arc<AtomicUsiz
         let mut length = 0;
         while !answer[..length].ends_with(b"\r\n\r\n") {
             let count = stream.read(&mut answer[length..]).await.unwrap();
-            assert!(count > 0, "the daemon hung up");
+            assert!(count > 0, "the server closed the connection");
             length += count;
         }
         assert!(answer.starts_with(b"HTTP/1.1 204"), "{}", String::from_utf8_lossy(&answer[..length]));

@@ -1,15 +1,15 @@
-//! The daemon as a process: how much memory many missions take, and how soon a webhook's news shows on the issue.
+//! The daemon as a process: its memory with many missions, and the time from a webhook to the labels.
 
 use crate::support::forge::Forge;
 use crate::support::host::Host;
 use crate::support::missions::body;
 use crate::support::service::{Service, command, start};
-use crate::{Scale, memory, news, spoken};
+use crate::{Scale, format_seconds, memory, webhook_to_labels};
 use rustix::process::Signal;
 use serde_json::json;
 use std::time::Duration;
 
-/// So many missions are enough to see what one more costs.
+/// Enough missions to measure the cost of each.
 const CELLS_MAX: usize = 10_000;
 
 pub(crate) async fn measure(scale: Scale) {
@@ -32,19 +32,17 @@ async fn on(what: &str, forge: Forge, scale: Scale) {
     ))
     .await;
     wait_for_cells(&service, cells).await;
-    let most = memory(&service, "VmHWM");
+    let peak = memory(&service, "VmHWM");
     let mut times = Vec::new();
     for _ in 0..scale.proposals.min(200) {
-        times.push(news(&service, &repository).await);
+        times.push(webhook_to_labels(&service, &repository).await);
     }
     times.sort_by(f64::total_cmp);
-    let [half, most_of_all] = [times[times.len() / 2], times[times.len() * 99 / 100]].map(spoken);
-    println!("| a daemon with {cells} missions on {what} | |\n|---|---|");
-    println!("| its memory, at most | {most} MiB |");
-    println!(
-        "| from a webhook to the labels, of {} the median | {half} |\n| and the 99th percentile | {most_of_all} |\n",
-        times.len()
-    );
+    let [median, percentile] = [times[times.len() / 2], times[times.len() * 99 / 100]].map(format_seconds);
+    println!("| a daemon | on {what}, {cells} missions |\n|---|---|");
+    println!("| peak memory | {peak} MiB |");
+    println!("| from a webhook to the labels, median of {} | {median} |", times.len());
+    println!("| 99th percentile of the same | {percentile} |\n");
     service.end(Signal::TERM).await;
 }
 

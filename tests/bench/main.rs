@@ -1,11 +1,9 @@
-//! How fast it is, as ratios within one run: a scan beside a Python peer and beside bare system calls, and a pass beside
-//! a careful script, on the sandbox and, where `LAZARUS_TEST_GITEA` names its binary, on a real Gitea. Heartbeats over the
-//! network are counted by the second.
+//! Benchmarks, as ratios within one run: a scan relative to a Python peer and to bare system calls, and a pass relative to
+//! a script, on the sandbox and, if `LAZARUS_TEST_GITEA` names its binary, on a real Gitea; and heartbeats per second.
 //!
-//! `cargo bench` prints the tables of docs/benchmarks.md, `cargo bench -- beats` one of `scan`, `pass`, `daemon`, `flood`, `page`
-//! and `beats`;
-//! `cargo bench -- --quick` tries everything on a small scale.
-#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on should stop where it stands")]
+//! `cargo bench` prints the tables of docs/benchmarks.md, `cargo bench -- beats` only one of `scan`, `pass`, `daemon`,
+//! `flood`, `page` and `beats`; `cargo bench -- --quick` runs everything on a small scale.
+#![allow(clippy::unwrap_used, reason = "a benchmark should panic where it fails")]
 
 mod bare;
 mod beats;
@@ -15,7 +13,7 @@ mod page;
 mod pass;
 mod scan;
 #[path = "../spec/support/mod.rs"]
-#[allow(dead_code, unused_imports, unused_macros, reason = "the specification needs all of it, a benchmark a part")]
+#[allow(dead_code, unused_imports, unused_macros, reason = "the specification uses all of it, the benchmarks a part")]
 mod support;
 
 use std::path::{Path, PathBuf};
@@ -24,7 +22,7 @@ use std::time::{Duration, Instant};
 use support::repository::Repository;
 use support::service::Service;
 
-/// How much is measured.
+/// The size of a measurement.
 #[derive(Clone, Copy, Debug)]
 struct Scale {
     cells: usize,
@@ -32,7 +30,7 @@ struct Scale {
     runs: usize,
 }
 
-/// What can be measured by itself.
+/// The benchmarks that an argument selects.
 const PARTS: [&str; 6] = ["scan", "pass", "daemon", "flood", "page", "beats"];
 
 const FULL: Scale = Scale { cells: 20_000, proposals: 1_000, runs: 5 };
@@ -71,7 +69,7 @@ async fn main() {
     }
 }
 
-/// The Python peers, which stand for what a team would script by itself.
+/// A Python peer, which stands for a team's own script.
 fn peer(name: &str) -> Command {
     let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests/bench/peers", name].iter().collect();
     let mut command = Command::new("python3");
@@ -79,7 +77,7 @@ fn peer(name: &str) -> Command {
     command
 }
 
-/// Runs a command to its end; how long that took. Panics unless it succeeds.
+/// Runs a command to its end and measures its time. Panics unless it succeeds.
 async fn timed(mut command: Command) -> (Duration, Output) {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
     let run = move || {
@@ -96,15 +94,15 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// Files an issue and tells of it as a webhook does; how long it took from there to its labels.
-async fn news(service: &Service, repository: &Repository) -> f64 {
-    let number = repository.file("reader", "Mission: news", &[]).await;
-    let told = Instant::now();
+/// Files an issue and delivers its webhook; the seconds from the delivery to the labels.
+async fn webhook_to_labels(service: &Service, repository: &Repository) -> f64 {
+    let number = repository.file("reader", "Mission: new", &[]).await;
+    let delivered = Instant::now();
     assert_eq!(service.hook(repository.id, number).await, 202);
     while repository.labels(number).await.len() < 3 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    told.elapsed().as_secs_f64()
+    delivered.elapsed().as_secs_f64()
 }
 
 /// A number of `/proc/PID/status`, in MiB.
@@ -115,6 +113,6 @@ fn memory(service: &Service, field: &str) -> u64 {
 }
 
 /// `1.23 s` or `45 ms`
-fn spoken(seconds: f64) -> String {
+fn format_seconds(seconds: f64) -> String {
     if seconds < 1.0 { format!("{:.0} ms", seconds * 1_000.0) } else { format!("{seconds:.1} s") }
 }

@@ -1,11 +1,11 @@
-//! The daemon as a process while a crowd asks for its page, a hundred times on each connection without waiting for an
-//! answer: what that does to heartbeats and to the interval.
+//! The daemon as a process while many connections pipeline requests for the dashboard: the time of heartbeats, and the
+//! interval.
 
 use crate::support::forge::Forge;
 use crate::support::host::Host;
 use crate::support::missions::body;
 use crate::support::service::{Service, command, start};
-use crate::{Scale, memory, spoken};
+use crate::{Scale, format_seconds, memory};
 use rustix::process::Signal;
 use serde_json::json;
 use std::io::{Read, Write};
@@ -15,21 +15,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// How many connections there are, and how many requests are sent on each at once.
+/// The number of connections, and of concurrent requests on each.
 const CROWD: usize = 250;
 const PIPELINED: usize = 100;
 
-/// So many heartbeats are sent, so often.
+/// The number of heartbeats, and the pause between them.
 const BEATS: usize = 100;
 const BEAT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A heartbeat may take so many times as long as from an idle service.
+/// The most that the 99th percentile of a heartbeat may grow, relative to an idle daemon.
 const RATIO_MAX: f64 = 20.0;
 
 /// How often the daemon ticks, in seconds.
 const INTERVAL: u64 = 2;
 
-/// Its page is full.
+/// Enough missions for full pages.
 const MISSIONS: usize = 200;
 
 pub(crate) async fn measure(scale: Scale) {
@@ -45,33 +45,34 @@ pub(crate) async fn measure(scale: Scale) {
     let beats = if scale.runs > 1 { BEATS } else { 20 };
     let idle = beat(&service, &host, beats).await;
     let before = (memory(&service, "VmRSS"), passes(&service).await, Instant::now());
-    let crowd = Crowd::gather(&service);
+    let crowd = Crowd::start(&service);
     let flooded = beat(&service, &host, beats).await;
-    let (answered, most) = (crowd.disperse(), memory(&service, "VmHWM"));
+    let (answered, peak) = (crowd.stop(), memory(&service, "VmHWM"));
     let (took, passed) = (before.2.elapsed(), passes(&service).await - before.1);
     let due = took.as_secs() / INTERVAL;
     let ratio = quantile(&flooded, 99) / quantile(&idle, 99);
     println!(
-        "| {CROWD} connections, {PIPELINED} requests for the page on each at once, again and again | |\n|---|---|"
+        "| {CROWD} connections that each repeat {PIPELINED} concurrent requests for the dashboard, \
+         while {beats} heartbeats are sent | |\n|---|---|"
     );
-    println!("| their requests that were answered, a second | {:.0} |", f64::from(answered) / took.as_secs_f64());
-    println!("| heartbeats meanwhile, of {beats} | {} |", flooded.len());
-    for (what, times) in [("an idle daemon", &idle), ("this one", &flooded)] {
-        let [half, most] = [quantile(times, 50), quantile(times, 99)].map(fine);
-        println!("| a heartbeat to {what}, the median and the 99th percentile | {half}, {most} |");
+    println!("| answers to them per second | {:.0} |", f64::from(answered) / took.as_secs_f64());
+    println!("| heartbeats accepted | {} |", flooded.len());
+    for (what, times) in [("when idle", &idle), ("meanwhile", &flooded)] {
+        let [median, percentile] = [quantile(times, 50), quantile(times, 99)].map(format_short);
+        println!("| median and 99th percentile of a heartbeat {what} | {median}, {percentile} |");
     }
-    println!("| the latter beside that of an idle daemon | {ratio:.1} × |");
+    println!("| 99th percentile of a heartbeat, relative to the same daemon when idle | {ratio:.1} × |");
     println!("| passes, of {due} due | {passed} |");
-    println!("| memory before and at most | {}, {most} MiB |\n", before.0);
-    assert_eq!(flooded.len(), beats, "not every heartbeat was taken");
+    println!("| memory before, and at the peak | {}, {peak} MiB |\n", before.0);
+    assert_eq!(flooded.len(), beats, "not every heartbeat was accepted");
     assert!(ratio <= RATIO_MAX, "heartbeats are starved");
     assert!(passed + 1 >= due, "its ticks are late");
     service.end(Signal::TERM).await;
 }
 
 /// `1.2 ms`
-fn fine(seconds: f64) -> String {
-    if seconds < 0.1 { format!("{:.1} ms", seconds * 1_000.0) } else { spoken(seconds) }
+fn format_short(seconds: f64) -> String {
+    if seconds < 0.1 { format!("{:.1} ms", seconds * 1_000.0) } else { format_seconds(seconds) }
 }
 
 fn quantile(times: &[f64], percent: usize) -> f64 {
@@ -89,29 +90,29 @@ fn address(url: &str) -> SocketAddr {
     url.trim_start_matches("http://").parse().unwrap()
 }
 
-/// How long each heartbeat took that was taken; each is of another cell, and comes on a connection of its own.
+/// The seconds of each accepted heartbeat; each is for another cell, on its own connection.
 async fn beat(service: &Service, host: &Host, count: usize) -> Vec<f64> {
-    let doors = address(&service.doors);
+    let ingress = address(&service.doors);
     let cells: Vec<PathBuf> = host.cells().into_iter().cycle().take(count).collect();
-    let beating = move || {
+    let send_all = move || {
         let send = |cell: PathBuf| {
             std::thread::sleep(BEAT_PAUSE);
-            let asked = Instant::now();
-            let answer = send(doors, &cell);
-            answer.starts_with("HTTP/1.1 204").then(|| asked.elapsed().as_secs_f64())
+            let started = Instant::now();
+            let answer = send(ingress, &cell);
+            answer.starts_with("HTTP/1.1 204").then(|| started.elapsed().as_secs_f64())
         };
         cells.into_iter().filter_map(send).collect()
     };
-    tokio::task::spawn_blocking(beating).await.unwrap()
+    tokio::task::spawn_blocking(send_all).await.unwrap()
 }
 
-fn send(doors: SocketAddr, cell: &std::path::Path) -> String {
+fn send(ingress: SocketAddr, cell: &std::path::Path) -> String {
     let token = std::fs::read_to_string(cell.join("config/heartbeat.token")).unwrap();
     let name = cell.file_name().unwrap().to_str().unwrap();
     let beat = "{\"state\": \"working\"}";
     let mut answer = String::new();
-    let mut converse = || {
-        let mut stream = TcpStream::connect(doors)?;
+    let mut exchange = || {
+        let mut stream = TcpStream::connect(ingress)?;
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
         write!(
             stream,
@@ -121,12 +122,12 @@ fn send(doors: SocketAddr, cell: &std::path::Path) -> String {
         )?;
         stream.read_to_string(&mut answer)
     };
-    // What was not answered is missing in the count.
-    let _ = converse();
+    // A heartbeat without a response is missing in the count.
+    let _ = exchange();
     answer
 }
 
-/// Those who ask for the page.
+/// The clients that request the dashboard.
 struct Crowd {
     is_over: Arc<AtomicBool>,
     answered: Arc<AtomicU32>,
@@ -134,28 +135,31 @@ struct Crowd {
 }
 
 impl Crowd {
-    fn gather(service: &Service) -> Self {
+    fn start(service: &Service) -> Self {
         let (is_over, answered, pages) = (Arc::default(), Arc::default(), address(&service.pages));
         let member = |_| {
             let (is_over, answered) = (Arc::clone(&is_over), Arc::clone(&answered));
-            std::thread::Builder::new().stack_size(128 * 1024).spawn(move || ask(pages, &is_over, &answered)).unwrap()
+            std::thread::Builder::new()
+                .stack_size(128 * 1024)
+                .spawn(move || repeat(pages, &is_over, &answered))
+                .unwrap()
         };
         let members = (0..CROWD).map(member).collect();
         Self { is_over, answered, members }
     }
 
-    /// How many answers there were.
-    fn disperse(self) -> u32 {
+    /// Stops the clients; the number of responses.
+    fn stop(self) -> u32 {
         self.is_over.store(true, Ordering::Relaxed);
         self.members.into_iter().for_each(|member| member.join().unwrap());
         self.answered.load(Ordering::Relaxed)
     }
 }
 
-/// Sends a hundred requests, reads what comes, and begins anew when all are answered or the daemon has had enough.
-fn ask(pages: SocketAddr, is_over: &AtomicBool, answered: &AtomicU32) {
+/// Sends [`PIPELINED`] requests, reads the responses, and starts again after the last one or when the daemon disconnects.
+fn repeat(pages: SocketAddr, is_over: &AtomicBool, answered: &AtomicU32) {
     let requests = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(PIPELINED);
-    let mut heard = vec![0; 64 * 1024];
+    let mut buffer = vec![0; 64 * 1024];
     while !is_over.load(Ordering::Relaxed) {
         let Ok(mut stream) = TcpStream::connect(pages) else { continue };
         let _ = stream.set_read_timeout(Some(Duration::from_millis(500)));
@@ -164,8 +168,8 @@ fn ask(pages: SocketAddr, is_over: &AtomicBool, answered: &AtomicU32) {
         }
         let mut left = PIPELINED;
         while left > 0 && !is_over.load(Ordering::Relaxed) {
-            let Ok(count @ 1..) = stream.read(&mut heard) else { break };
-            let heads = heard[..count].windows(9).filter(|window| window == b"HTTP/1.1 ").count();
+            let Ok(count @ 1..) = stream.read(&mut buffer) else { break };
+            let heads = buffer[..count].windows(9).filter(|window| window == b"HTTP/1.1 ").count();
             left = left.saturating_sub(heads);
             answered.fetch_add(u32::try_from(heads).unwrap(), Ordering::Relaxed);
         }

@@ -1,16 +1,16 @@
-//! A pass over many proposals, first and quiet, beside the script that a careful person would write.
+//! A pass over many proposals, the first and a quiet one, relative to a team's own script.
 
 use crate::support::forge::Forge;
 use crate::support::host::{Host, writes};
 use crate::support::missions::body;
 use crate::support::repository::Repository;
-use crate::{Scale, median, peer, spoken, timed};
+use crate::{Scale, format_seconds, median, peer, timed};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::process::Command;
 use tokio::task::JoinSet;
 
-/// What one run came to.
+/// The cost of one run.
 struct Measured {
     seconds: f64,
     requests: u64,
@@ -18,23 +18,23 @@ struct Measured {
 }
 
 pub(crate) async fn measure(scale: Scale) {
-    beside_the_script("the sandbox", Forge::sandbox().await, scale).await;
+    compare("the sandbox", Forge::sandbox().await, scale).await;
     if let Some(gitea) = Forge::real().await {
-        beside_the_script("a real Gitea", gitea, scale).await;
+        compare("a real Gitea", gitea, scale).await;
     } else {
         println!("skipped: the pass on a real Gitea, since LAZARUS_TEST_GITEA names none");
     }
 }
 
-async fn beside_the_script(on: &str, forge: Forge, scale: Scale) {
-    let (ours, theirs) = (Side::new(&forge, scale).await, Side::new(&forge, scale).await);
-    let (first, script_first) = (ours.pass().await, theirs.script().await);
+async fn compare(on: &str, forge: Forge, scale: Scale) {
+    let (service, script) = (Side::new(&forge, scale).await, Side::new(&forge, scale).await);
+    let (first, script_first) = (service.pass().await, script.script().await);
     let (mut quiet, mut script_quiet) = (Vec::new(), Vec::new());
     for _ in 0..scale.runs {
-        quiet.push(ours.pass().await);
-        script_quiet.push(theirs.script().await);
+        quiet.push(service.pass().await);
+        script_quiet.push(script.script().await);
     }
-    let ratios = quiet.iter().zip(&script_quiet).map(|(ours, script)| script.seconds / ours.seconds).collect();
+    let ratios = quiet.iter().zip(&script_quiet).map(|(pass, script)| script.seconds / pass.seconds).collect();
     println!(
         "| {} proposals on {on} | requests | writes | time | the script takes |\n|---|---|---|---|---|",
         scale.proposals
@@ -49,10 +49,10 @@ async fn beside_the_script(on: &str, forge: Forge, scale: Scale) {
 fn row(what: &str, measured: &Measured, ratio: f64) {
     let Measured { seconds, requests, writes } = measured;
     let ratio = if what.contains("script") { String::new() } else { format!("{ratio:.1} × as long") };
-    println!("| {what} | {requests} | {writes} | {} | {ratio} |", spoken(*seconds));
+    println!("| {what} | {requests} | {writes} | {} | {ratio} |", format_seconds(*seconds));
 }
 
-/// All runs cost the same; their time is the median's.
+/// All runs send the same requests; the time is the median.
 fn middle(runs: Vec<Measured>) -> Measured {
     let seconds = median(runs.iter().map(|run| run.seconds).collect());
     let Measured { requests, writes, .. } = runs.into_iter().next().unwrap();
@@ -99,8 +99,8 @@ impl Side {
         command.args(["--url", &self.repository.forge.url, "--repo", &self.repository.name]);
         command.args(["--token", self.repository.forge.token("bot"), "--root"]).arg(self.host.root());
         let (time, output) = timed(command).await;
-        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
-        let count = |methods: &[&str]| methods.iter().map(|method| told[method].as_u64().unwrap()).sum::<u64>();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let count = |methods: &[&str]| methods.iter().map(|method| report[method].as_u64().unwrap()).sum::<u64>();
         let writes = count(&["post", "put", "patch"]);
         Measured { seconds: time.as_secs_f64(), requests: count(&["get"]) + writes, writes }
     }

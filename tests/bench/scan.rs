@@ -1,7 +1,7 @@
-//! A scan of many cells, as a whole process.
+//! A scan of many cells, as a process and in a running daemon.
 
 use crate::support::host::Host;
-use crate::{Scale, bare, median, peer, spoken, timed};
+use crate::{Scale, bare, format_seconds, median, peer, timed};
 use lazarus::world::cells::cell_cache::CellCache;
 use lazarus::world::store::root::Root;
 use serde_json::Value;
@@ -10,10 +10,10 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// The limit that both scans judge by; longer than the benchmark takes.
+/// *Stale after* of both scans, in seconds; longer than the benchmark takes.
 const STALE_AFTER: &str = "1800";
 
-/// The counts that both must agree on.
+/// The counts that both must report.
 type Counts = BTreeMap<String, u64>;
 
 pub(crate) async fn measure(scale: Scale) {
@@ -21,8 +21,8 @@ pub(crate) async fn measure(scale: Scale) {
     let mut make = peer("lazarus_pit.py");
     make.arg("--root").arg(host.root()).args(["--make", &scale.cells.to_string()]);
     timed(make).await;
-    let settings = format!("{{ \"health\": {{ \"stale_after_seconds\": {STALE_AFTER} }} }}");
-    std::fs::write(host.path().join("bench.json"), settings).unwrap();
+    let configuration = format!("{{ \"health\": {{ \"stale_after_seconds\": {STALE_AFTER} }} }}");
+    std::fs::write(host.path().join("bench.json"), configuration).unwrap();
     let ours = || {
         let mut command = host.command("lazarus-reconcile");
         command.args(["scan", "--json", "--config", "bench.json"]);
@@ -38,53 +38,52 @@ pub(crate) async fn measure(scale: Scale) {
         command.arg(bare::FLAG).arg(host.root());
         command
     };
-    // One run of each that does not count, which warms the cache and shows that both see the same.
-    let (_, seen) = timed(ours()).await;
-    assert_eq!(counts(&seen, "summary"), counts(&timed(python()).await.1, "counts"));
+    // A warm-up run of each, which also shows that both report the same counts.
+    let (_, report) = timed(ours()).await;
+    assert_eq!(counts(&report, "summary"), counts(&timed(python()).await.1, "counts"));
     timed(bare()).await;
-    let mut watch = CellCache::new(Arc::new(Root::open(&host.root()).unwrap()));
-    // What moved just now is read again; by the second sweep all of it is long enough ago.
-    watch.sweep([]).unwrap();
+    let mut cache = CellCache::new(Arc::new(Root::open(&host.root()).unwrap()));
+    // A scan reads recently changed cells again; by the second scan all changes are old enough.
+    cache.sweep([]).unwrap();
     let (mut times, mut slower, mut above) = ([const { Vec::new() }; 4], [Vec::new(), Vec::new()], Vec::new());
     for _ in 0..scale.runs {
         let [ours, python, bare] =
             [timed(ours()).await, timed(python()).await, timed(bare()).await].map(|(time, _)| time.as_secs_f64());
         let started = Instant::now();
-        let moved = watch.sweep([]).unwrap().len();
-        let sweep = started.elapsed().as_secs_f64();
-        assert_eq!(moved, 0, "nothing has moved");
-        for (times, time) in times.iter_mut().zip([ours, python, bare, sweep]) {
+        let changed = cache.sweep([]).unwrap().len();
+        let cached = started.elapsed().as_secs_f64();
+        assert_eq!(changed, 0, "no cell has changed");
+        for (times, time) in times.iter_mut().zip([ours, python, bare, cached]) {
             times.push(time);
         }
         slower[0].push(python / ours);
-        slower[1].push(python / sweep);
+        slower[1].push(python / cached);
         above.push(ours / bare);
     }
-    find_what_is_deleted(&host, &mut watch);
-    let [ours, python, bare, sweep] = times.map(median).map(spoken);
-    let [slower, slower_still] = slower.map(median);
-    println!("| scan of {} cells | time | beside ours |\n|---|---|---|", scale.cells);
+    detect_deleted_files(&host, &mut cache);
+    let [ours, python, bare, cached] = times.map(median).map(format_seconds);
+    let [slower, slower_than_cached] = slower.map(median);
+    println!("| scan of {} cells | time | relative |\n|---|---|---|", scale.cells);
     println!("| `lazarus-reconcile scan --json` | {ours} | 1 |");
     println!("| the Python peer | {python} | {slower:.1} × |");
     println!(
-        "| the same checks in bare system calls, nothing parsed or printed | {bare} | {:.2} × |\n",
+        "| the same checks in bare system calls, without parsing or printing | {bare} | {:.2} × |\n",
         1.0 / median(above)
     );
-    println!("| a daemon's sweep over {} cells in which nothing moved | time | |\n|---|---|---|", scale.cells);
-    println!(
-        "| the sweep | {sweep} | 1 |\n| the Python peer, which begins anew each time | {python} | {slower_still:.1} × |\n"
-    );
+    println!("| a daemon's scan of {} unchanged cells | time | relative |\n|---|---|---|", scale.cells);
+    println!("| the daemon | {cached} | 1 |");
+    println!("| the Python peer, which reads everything | {python} | {slower_than_cached:.1} × |\n");
 }
 
-/// A sweep that reads next to nothing has to miss nothing either.
-fn find_what_is_deleted(host: &Host, watch: &mut CellCache) {
+/// A scan from the cache must still find every deleted file.
+fn detect_deleted_files(host: &Host, cache: &mut CellCache) {
     let cells = host.cells();
     let files = ["meta/mission.json", "config/cell.json", "state/heartbeat.json", "logs/daemon.log"];
     for (cell, file) in cells.iter().step_by(7).zip(files) {
         std::fs::remove_file(cell.join(file)).unwrap();
     }
-    let moved = watch.sweep([]).unwrap();
-    assert_eq!(moved.len(), files.len().min(cells.len().div_ceil(7)), "a file deleted in any directory is found");
+    let changed = cache.sweep([]).unwrap();
+    assert_eq!(changed.len(), files.len().min(cells.len().div_ceil(7)), "a file deleted in any directory is found");
 }
 
 fn counts(output: &Output, key: &str) -> Counts {

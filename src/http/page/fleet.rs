@@ -1,4 +1,4 @@
-//! Everything that the fleet's page shows, counted, filtered, sorted and cut to one page of rows.
+//! The data of the fleet page: counts, filters, and one page of sorted rows.
 
 use crate::engine::snapshot::{GatewayView, MissionView, Snapshot};
 use crate::http::page::format::{Frame, IssueLink, When, brief, outdated};
@@ -12,21 +12,22 @@ use crate::mission::status::phase::Phase;
 use crate::mission::time::Timestamp;
 use serde::Serialize;
 
-/// So many missions stand on one page.
+/// The most rows of a page.
 pub const ROWS_MAX: usize = 100;
 
-/// The verdicts, the worst first.
+/// The states of health, the worst first.
 pub const WORST_FIRST: [Health; 5] =
     [Health::Incomplete, Health::Stale, Health::Unknown, Health::Uninitialized, Health::Healthy];
 
-/// The fleet's page.
+/// The context of `fleet.html`.
 #[derive(Clone, Debug, Serialize)]
 pub struct FleetPage {
     frame: Frame,
-    alarms: Vec<Choice>,
+    /// The counts for the title: the worst three states of health, where missions are in them.
+    degraded: Vec<Choice>,
     health: Vec<Choice>,
     phase: Vec<Choice>,
-    says: Vec<Choice>,
+    agent_state: Vec<Choice>,
     gateways: Vec<Gateway>,
     heads: Vec<Head>,
     rows: Vec<Row>,
@@ -39,7 +40,7 @@ pub struct FleetPage {
     pages: Pages,
 }
 
-/// A filter to choose: what it would show, how many those are, and where it leads. Chosen already, it leads back.
+/// A value of a filter, the number of missions it would show, and its link; the link of a chosen value removes it.
 #[derive(Clone, Debug, Serialize)]
 struct Choice {
     word: &'static str,
@@ -54,7 +55,7 @@ struct Gateway {
     name: String,
     state: &'static str,
     answer: Option<String>,
-    asked: Option<When>,
+    checked: Option<When>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -72,15 +73,15 @@ struct Row {
     reason: Option<String>,
     phase: Option<&'static str>,
     since: Option<When>,
-    beaten: Option<When>,
-    ever_beat: bool,
-    says: Option<String>,
-    says_since: Option<When>,
+    last_heartbeat: Option<When>,
+    ever_heartbeat: bool,
+    agent_state: Option<String>,
+    agent_state_since: Option<When>,
     message: Option<String>,
     wizard: Option<String>,
     name: Option<String>,
     issue: Option<IssueLink>,
-    /// Whether the comment there does not say what is so.
+    /// Whether the comment on the issue is out of date.
     is_outdated: bool,
 }
 
@@ -95,7 +96,7 @@ struct Pages {
 }
 
 impl FleetPage {
-    /// What a query makes of a snapshot.
+    /// Applies a query to a snapshot.
     #[must_use]
     pub fn new(snapshot: &Snapshot, query: &Query) -> Self {
         let found = sorted(&snapshot.missions, query);
@@ -109,10 +110,10 @@ impl FleetPage {
         let all = health_choices(snapshot, &Query::default());
         Self {
             frame: Frame::new(snapshot),
-            alarms: all.into_iter().take(3).filter(|choice| choice.count > 0).collect(),
+            degraded: all.into_iter().take(3).filter(|choice| choice.count > 0).collect(),
             health,
             phase: phase_choices(snapshot, query),
-            says: says_choices(snapshot, query),
+            agent_state: agent_state_choices(snapshot, query),
             gateways: snapshot.gateways.iter().map(|gateway| Gateway::new(gateway, now)).collect(),
             heads: Column::ALL.into_iter().map(|column| Head::new(column, query)).collect(),
             rows: found.iter().skip(pages.number.saturating_sub(1) * ROWS_MAX).take(ROWS_MAX).map(row).collect(),
@@ -137,20 +138,20 @@ fn phase_choices(snapshot: &Snapshot, query: &Query) -> Vec<Choice> {
     choices(snapshot, (&StageFilter::ALL, query.phase), with, |stage| (stage.word(), stage.title().to_owned()))
 }
 
-fn says_choices(snapshot: &Snapshot, query: &Query) -> Vec<Choice> {
-    let with = |says| Query { agent_state: says, page: 0, ..*query };
-    choices(snapshot, (&WizardState::ALL, query.agent_state), with, |says| ("says", says.to_string()))
+fn agent_state_choices(snapshot: &Snapshot, query: &Query) -> Vec<Choice> {
+    let with = |agent_state| Query { agent_state, page: 0, ..*query };
+    choices(snapshot, (&WizardState::ALL, query.agent_state), with, |state| ("says", state.to_string()))
 }
 
-/// What one filter can be set to: its words, how many missions each has, and where it leads.
+/// The values of one filter, with their counts and links; `text` gives a value's class and title.
 fn choices<T: Copy + PartialEq>(
     snapshot: &Snapshot,
     (all, chosen): (&[T], Option<T>),
     with: impl Fn(Option<T>) -> Query,
-    told: impl Fn(T) -> (&'static str, String),
+    text: impl Fn(T) -> (&'static str, String),
 ) -> Vec<Choice> {
     let choice = |one: T| {
-        let (is_chosen, (word, title)) = (chosen == Some(one), told(one));
+        let (is_chosen, (word, title)) = (chosen == Some(one), text(one));
         let link = with((!is_chosen).then_some(one)).link();
         Choice { word, title, count: count(snapshot, &with(Some(one))), link, is_chosen }
     };
@@ -158,10 +159,10 @@ fn choices<T: Copy + PartialEq>(
 }
 
 fn count(snapshot: &Snapshot, query: &Query) -> usize {
-    snapshot.missions.iter().filter(|mission| query.takes(mission)).count()
+    snapshot.missions.iter().filter(|mission| query.matches(mission)).count()
 }
 
-/// A page beyond the last one is the last one.
+/// The position and the links; a page beyond the last one becomes the last one.
 fn pages(query: &Query, found: usize) -> Pages {
     let count = found.div_ceil(ROWS_MAX).max(1);
     let at = query.page.min(count - 1);
@@ -182,13 +183,13 @@ impl Gateway {
             name: gateway.name.to_string(),
             state: gateway.state.word(),
             answer: brief(&gateway.answer),
-            asked: gateway.asked_at.map(|at| When::new(at, now)),
+            checked: gateway.asked_at.map(|at| When::new(at, now)),
         }
     }
 }
 
 impl Head {
-    /// The column that is sorted by already leads to the other order.
+    /// The heading of the current sort column links to the reverse order.
     fn new(column: Column, query: &Query) -> Self {
         let is_sorted = query.sort == column;
         let order = if is_sorted { query.order.reversed() } else { SortOrder::default() };
@@ -210,10 +211,10 @@ impl Row {
             reason: mission.reason.as_deref().and_then(brief),
             phase: mission.phase.map(Phase::word),
             since: when(mission.since),
-            beaten: when(mission.last_heartbeat_at),
-            ever_beat: mission.ever_heartbeat,
-            says: mission.agent_state.map(|says| says.to_string()),
-            says_since: when(mission.agent_state_since),
+            last_heartbeat: when(mission.last_heartbeat_at),
+            ever_heartbeat: mission.ever_heartbeat,
+            agent_state: mission.agent_state.map(|state| state.to_string()),
+            agent_state_since: when(mission.agent_state_since),
             message: mission.message.as_deref().and_then(brief),
             wizard: mission.wizard.as_ref().map(ToString::to_string),
             name: mission.name.as_deref().and_then(brief),

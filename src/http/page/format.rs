@@ -1,4 +1,4 @@
-//! The small things that both pages show: points in time, issues, how fresh everything is.
+//! Formats what both pages show: times, issue links, users' text, errors, and the frame around each page.
 
 use crate::engine::snapshot::{FailureCounts, FailureView, IssueView, MissionView, Passes, Snapshot};
 use crate::mission::cell::clock_skew::forge_offset;
@@ -10,29 +10,29 @@ use serde::Serialize;
 use std::time::Duration;
 use url::Url;
 
-/// A page asks anew as often as there is news, within these seconds.
+/// A page reloads once an interval, within these bounds in seconds.
 const REFRESH_SECONDS: std::ops::RangeInclusive<u64> = 10..=600;
 
-/// So many of the last pass's errors are shown.
+/// The most errors of the last pass that are shown.
 const ERRORS_MAX: usize = 5;
 
-/// So many characters of one text are shown where it is shown whole.
+/// The most characters of a text on a mission page.
 pub const TEXT_CHARS_MAX: usize = 1_000;
 
-/// A point in time, absolute and as its distance.
+/// A point in time, absolute and relative to now.
 #[derive(Clone, Debug, Serialize)]
 pub struct When {
     at: String,
-    spoken: String,
+    formatted: String,
     ago: String,
     age: String,
 }
 
 impl When {
-    /// As seen from now.
+    /// A time relative to `now`.
     #[must_use]
     pub fn new(at: Timestamp, now: Timestamp) -> Self {
-        Self { at: at.to_string(), spoken: at.formatted(), ago: ago(at, now), age: age(at, now) }
+        Self { at: at.to_string(), formatted: at.formatted(), ago: ago(at, now), age: age(at, now) }
     }
 }
 
@@ -45,16 +45,16 @@ fn ago(at: Timestamp, now: Timestamp) -> String {
 }
 
 fn age(at: Timestamp, now: Timestamp) -> String {
-    u64::try_from(now.after(at).num_seconds()).map_or("no time".to_owned(), rough_length)
+    u64::try_from(now.after(at).num_seconds()).map_or("0 seconds".to_owned(), rough_length)
 }
 
-/// As exact as somebody wants to know who looks for a silent wizard.
+/// A duration in one unit, of which it has at least two.
 fn rough_length(seconds: u64) -> String {
     let unit = [86_400, 3_600, 60].into_iter().find(|unit| seconds >= 2 * unit).unwrap_or(1);
     format_length(Duration::from_secs(seconds / unit * unit))
 }
 
-/// An issue, with its address where that leads to our own forge.
+/// An issue, with a link if its address lies below `forge.url`.
 #[derive(Clone, Debug, Serialize)]
 pub struct IssueLink {
     name: String,
@@ -62,14 +62,14 @@ pub struct IssueLink {
 }
 
 impl IssueLink {
-    /// The name always, the address only when a reader may be sent there.
+    /// The name, and the address only if it is safe to link to.
     #[must_use]
     pub fn new(issue: &IssueView, forge: Option<&ForgeUrl>) -> Self {
         Self { name: shown(&issue.name), url: forge.and_then(|forge| link(&issue.url, forge)) }
     }
 }
 
-/// The address, if it is one of a page of this forge: `http` or `https`, the same host and port, below the same path.
+/// The address, if it is a page of this forge: `http` or `https`, the same host and port, below the same path.
 fn link(address: &str, forge: &ForgeUrl) -> Option<String> {
     let url = Url::parse(address).ok()?;
     let forge = forge.as_url();
@@ -80,7 +80,7 @@ fn link(address: &str, forge: &ForgeUrl) -> Option<String> {
     (is_web && is_plain && is_below && url.origin() == forge.origin()).then(|| url.into())
 }
 
-/// A stranger's text as a whole, bounded; none where nothing of it can be seen.
+/// A user's text with its line breaks, up to [`TEXT_CHARS_MAX`]; none if nothing of it is visible.
 #[must_use]
 pub fn whole(text: &str) -> Option<String> {
     let visible = without_invisible(text).0;
@@ -91,28 +91,28 @@ pub fn whole(text: &str) -> Option<String> {
     (!kept.is_empty()).then_some(kept)
 }
 
-/// A message of ours, which may quote strangers in code spans, as a whole.
+/// A message of the service with its code spans, which may quote users' text, in quotation marks.
 #[must_use]
 pub fn message(text: &str) -> Option<String> {
     whole(&quoted_spans(text))
 }
 
-/// What went wrong in the last pass, each thing once, and not what the banner says already.
-fn errors(passes: &Passes, trouble: Option<&str>) -> Vec<String> {
-    let mut told: Vec<String> = Vec::new();
+/// The errors of the last pass without duplicates, and without the one that the banner shows.
+fn errors(passes: &Passes, not_ready: Option<&str>) -> Vec<String> {
+    let mut unique: Vec<String> = Vec::new();
     let failing = passes.failures.first.iter().map(FailureView::message_with_subject);
     for error in passes.errors.iter().cloned().chain(failing) {
-        // A message may come with what it is about, and without.
+        // The same message occurs with and without its subject in front.
         let is_same =
             |other: &str| error == other || error.strip_suffix(other).is_some_and(|about| about.ends_with(": "));
-        if !trouble.is_some_and(is_same) && !told.iter().any(|other| is_same(other)) {
-            told.push(error);
+        if !not_ready.is_some_and(is_same) && !unique.iter().any(|other| is_same(other)) {
+            unique.push(error);
         }
     }
-    told.iter().filter_map(|error| message(error)).collect()
+    unique.iter().filter_map(|error| message(error)).collect()
 }
 
-/// `1 repository and 3 missions`; none where nothing fails but the service itself.
+/// `1 repository and 3 missions`; none if no repository and no mission fails.
 fn failing(failures: &FailureCounts) -> Option<String> {
     let counted = |count: usize, one: &str, many: &str| match count {
         0 => None,
@@ -120,12 +120,12 @@ fn failing(failures: &FailureCounts) -> Option<String> {
         _ => Some(format!("{count} {many}")),
     };
     let repositories = counted(failures.repository, "repository", "repositories");
-    let words: Vec<String> = repositories.into_iter().chain(counted(failures.mission, "mission", "missions")).collect();
-    (!words.is_empty()).then(|| words.join(" and "))
+    let parts: Vec<String> = repositories.into_iter().chain(counted(failures.mission, "mission", "missions")).collect();
+    (!parts.is_empty()).then(|| parts.join(" and "))
 }
 
-/// Why the comment on a mission's issue does not say what is so: the forge refuses that it is written, or that anything is
-/// written in its repository.
+/// Why the comment on a mission's issue is out of date: the forge refuses writes to the comment or to the whole
+/// repository.
 #[must_use]
 pub fn outdated(snapshot: &Snapshot, mission: &MissionView) -> Option<String> {
     let repository =
@@ -138,14 +138,14 @@ pub fn outdated(snapshot: &Snapshot, mission: &MissionView) -> Option<String> {
     mission.comment_refusal.as_deref().or_else(of_repository).and_then(message)
 }
 
-/// A stranger's text in one short line; none where nothing of it can be seen.
+/// A user's text in one short line; none if nothing of it is visible.
 #[must_use]
 pub fn brief(text: &str) -> Option<String> {
     let line = shown(text);
     (!line.is_empty()).then_some(line)
 }
 
-/// What stands around every page: which daemon this is, and how fresh what it shows is.
+/// The frame of every page: the daemon's identity, its readiness, and the age of the data.
 #[derive(Clone, Debug, Serialize)]
 pub struct Frame {
     host: String,
@@ -154,12 +154,13 @@ pub struct Frame {
     now: When,
     refresh: u64,
     interval: String,
-    trouble: Option<String>,
+    /// Why the daemon is not ready.
+    not_ready: Option<String>,
     errors: Vec<String>,
     more_errors: usize,
-    /// How many fail now, by whose trouble it is.
+    /// The number of failing repositories and missions.
     failing: Option<String>,
-    /// That the clocks of this host and of the forge differ.
+    /// The difference between the clocks of this host and of the forge, if it matters.
     clock: Option<String>,
     started: Option<When>,
     finished: Option<When>,
@@ -167,7 +168,7 @@ pub struct Frame {
     passes: Count,
 }
 
-/// How many passes there were.
+/// The number of passes since the start.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Count {
     complete: u64,
@@ -175,14 +176,14 @@ pub struct Count {
 }
 
 impl Frame {
-    /// As the snapshot has it, now.
+    /// The frame of a snapshot.
     #[must_use]
     pub fn new(snapshot: &Snapshot) -> Self {
         let now = snapshot.tick.now();
         let passes = &snapshot.passes;
         let when = |at: Option<Timestamp>| at.map(|at| When::new(at, now));
-        let trouble = snapshot.readiness().err();
-        let mut errors = errors(passes, trouble.as_deref());
+        let not_ready = snapshot.readiness().err();
+        let mut errors = errors(passes, not_ready.as_deref());
         let more_errors = errors.len().saturating_sub(ERRORS_MAX);
         errors.truncate(ERRORS_MAX);
         Self {
@@ -192,7 +193,7 @@ impl Frame {
             now: When::new(now, now),
             refresh: snapshot.interval.as_secs().clamp(*REFRESH_SECONDS.start(), *REFRESH_SECONDS.end()),
             interval: format_length(Duration::from_secs(snapshot.interval.as_secs())),
-            trouble: trouble.as_deref().and_then(message),
+            not_ready: not_ready.as_deref().and_then(message),
             errors,
             more_errors,
             failing: failing(&passes.failures),

@@ -1,4 +1,4 @@
-//! Everything that the page of one mission shows.
+//! The data of a mission page.
 
 use crate::engine::snapshot::{MissionView, Snapshot};
 use crate::http::page::format::{Frame, IssueLink, When, message, outdated, whole};
@@ -12,9 +12,9 @@ use crate::mission::time::Timestamp;
 use serde::Serialize;
 use url::Url;
 
-/// One mission's page.
+/// The context of `mission.html`.
 #[derive(Clone, Debug, Serialize)]
-#[expect(clippy::struct_excessive_bools, reason = "a template asks for one thing each")]
+#[expect(clippy::struct_excessive_bools, reason = "each is one condition of the template")]
 pub struct MissionPage {
     frame: Frame,
     id: MissionId,
@@ -28,22 +28,22 @@ pub struct MissionPage {
     place: Option<String>,
     problem: Option<String>,
     since: Option<When>,
-    beaten: Option<When>,
-    ever_beat: bool,
-    asks: bool,
-    says: Option<String>,
-    says_since: Option<When>,
+    last_heartbeat: Option<When>,
+    ever_heartbeat: bool,
+    needs_approval: bool,
+    agent_state: Option<String>,
+    agent_state_since: Option<When>,
     message: Option<String>,
     notes: Vec<String>,
     wizard: Option<String>,
     name: Option<String>,
     repository: Option<String>,
     issue: Option<IssueLink>,
-    /// Why the comment there does not say what is so.
+    /// Why the comment on the issue is out of date.
     outdated: Option<String>,
     changes: Vec<Change>,
-    beat_command: String,
-    /// How a wizard elsewhere beats, where an address for that is known.
+    heartbeat_command: String,
+    /// The command for agents on other hosts, if `daemon.public_url` is set.
     post_command: Option<String>,
     scan_command: String,
     init_command: String,
@@ -82,11 +82,11 @@ impl MissionPage {
             reason,
             problem: mission.problem.as_deref().and_then(plain),
             since: when(mission.since),
-            beaten: when(mission.last_heartbeat_at),
-            ever_beat: mission.ever_heartbeat,
-            asks: mission.needs_a_person,
-            says: mission.agent_state.map(|says| says.to_string()),
-            says_since: when(mission.agent_state_since),
+            last_heartbeat: when(mission.last_heartbeat_at),
+            ever_heartbeat: mission.ever_heartbeat,
+            needs_approval: mission.needs_a_person,
+            agent_state: mission.agent_state.map(|state| state.to_string()),
+            agent_state_since: when(mission.agent_state_since),
             message: mission.message.as_deref().and_then(whole),
             notes: mission.notes.iter().filter_map(|note| plain(note)).collect(),
             wizard: mission.wizard.as_ref().map(ToString::to_string),
@@ -95,7 +95,7 @@ impl MissionPage {
             issue: mission.issue.as_ref().map(|issue| IssueLink::new(issue, snapshot.forge.as_ref())),
             outdated: outdated(snapshot, mission),
             changes: mission.changes.iter().rev().filter_map(change).collect(),
-            beat_command: heartbeat_command(&snapshot.missions_root, mission.mission_id),
+            heartbeat_command: heartbeat_command(&snapshot.missions_root, mission.mission_id),
             post_command: snapshot.public_url.as_ref().map(|url| post_command(url, mission.mission_id)),
             scan_command: scan_command(&snapshot.missions_root),
             init_command: init_cell_command(&snapshot.missions_root, &mission.mission_id.to_string()),
@@ -103,19 +103,19 @@ impl MissionPage {
     }
 }
 
-/// Words of ours as a page shows them: backticks are for terminals and comments.
-fn plain(words: &str) -> Option<String> {
-    whole(&words.replace('`', ""))
+/// A text of the service without backticks, which are for terminals and comments.
+fn plain(text: &str) -> Option<String> {
+    whole(&text.replace('`', ""))
 }
 
-/// With the cell's token in `TOKEN`, since it is shown nowhere.
+/// Takes the cell's token from the variable `TOKEN`, because no page shows it.
 fn post_command(url: &Url, id: MissionId) -> String {
     let address = format!("{}/missions/{id}/heartbeat", url.as_str().trim_end_matches('/'));
-    let beat = r#"-H "Authorization: Bearer $TOKEN" -d '{"state":"working"}'"#;
-    format!("curl {beat} {}", shell_word(&address))
+    let arguments = r#"-H "Authorization: Bearer $TOKEN" -d '{"state":"working"}'"#;
+    format!("curl {arguments} {}", shell_word(&address))
 }
 
-/// A reason is a fixed word, and the path that it speaks of.
+/// Splits a reason into its fixed word and the path that it is about.
 fn parts(reason: Option<&str>) -> (Option<String>, Option<String>) {
     match reason.map(|reason| reason.split_once(' ').unwrap_or((reason, ""))) {
         Some((why, "")) => (Some(why.to_owned()), None),

@@ -1,7 +1,7 @@
-//! The page for people: the whole fleet, and one mission, as HTML without a script.
+//! Renders the dashboard: the fleet page and the mission pages, as HTML without scripts.
 //!
-//! Nothing that a stranger wrote reaches a reader as anything but text: every value that a template prints is freed of
-//! what nobody can see and is escaped, by the formatter here and not by the templates; no template can switch that off.
+//! Users' text is always plain text: the formatter here removes invisible characters from every value that a template
+//! prints and escapes it, and no template can switch that off.
 
 pub mod fleet;
 pub mod format;
@@ -18,7 +18,7 @@ use minijinja::{Environment, Error, Output, State, UndefinedBehavior, Value, esc
 use serde::Serialize;
 use std::sync::LazyLock;
 
-/// What both pages look like; served as `/style.css`.
+/// The style sheet of both pages; served as `/style.css`.
 pub const STYLE: &str = include_str!("../../../templates/style.css");
 
 /// The icon of both pages; served as `/icon.svg`, of the type `image/svg+xml`.
@@ -31,14 +31,13 @@ const MISSION: &str =
 
 static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(templates);
 
-/// The page at `/`: every mission, sorted and filtered as the raw query string asks. What it asks for that is not known
-/// is ignored.
+/// The page at `/`: all missions, sorted and filtered by the raw query string. Unknown keys and values are ignored.
 #[must_use]
 pub fn fleet(snapshot: &Snapshot, query: &str) -> String {
     fleet_of(snapshot, &query::Query::parse(query))
 }
 
-/// The same, of a query that was read.
+/// The same, for a parsed query.
 pub(super) fn fleet_of(snapshot: &Snapshot, query: &query::Query) -> String {
     render("fleet.html", &fleet::FleetPage::new(snapshot, query))
 }
@@ -53,7 +52,7 @@ fn render(name: &str, context: &impl Serialize) -> String {
     TEMPLATES
         .get_template(name)
         .and_then(|template| template.render(Serde(context)))
-        .expect("the embedded template always renders: tests/spec/page.rs renders every situation")
+        .expect("the embedded template always renders: tests/spec/http/page.rs renders every state")
 }
 
 fn templates() -> Environment<'static> {
@@ -64,19 +63,19 @@ fn templates() -> Environment<'static> {
     environment.remove_filter("safe");
     environment.add_filter("grouped", grouped);
     for (name, source) in [("fleet.html", FLEET), ("mission.html", MISSION)] {
-        // A name that ends like this switches escaping on.
-        environment.add_template(name, source).expect("the embedded template always parses: tests/spec/page.rs");
+        // The suffix `.html` turns escaping on.
+        environment.add_template(name, source).expect("the embedded template always parses: tests/spec/http/page.rs");
     }
     environment
 }
 
-/// Lines that hold only a tag leave no blank line behind.
+/// Removes the blank lines that lines with only a tag would leave.
 fn syntax() -> SyntaxConfig {
     let built = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
     built.expect("the default delimiters are always valid")
 }
 
-/// Only what a macro of ours made is printed as it is.
+/// Escapes every value except the output of macros, which minijinja marks as safe.
 fn print(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Error> {
     match value.as_str() {
         Some(text) if !value.is_safe() => escape_formatter(out, state, &Value::from(without_invisible(text).0)),
@@ -84,7 +83,7 @@ fn print(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Error
     }
 }
 
-/// `10,000`
+/// Groups digits by thousands: `10,000`.
 fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|group| str::from_utf8(group).ok()).collect();

@@ -1,4 +1,4 @@
-//! What a reader asks to see, in the address: a sort, filters, a page. Unknown words are ignored, never echoed.
+//! Parses the query string of the fleet page: sort, filters and page. Unknown values are ignored and never echoed.
 
 use crate::engine::snapshot::MissionView;
 use crate::mission::cell::health::Health;
@@ -6,63 +6,64 @@ use crate::mission::cell::heartbeat::WizardState;
 use crate::mission::status::phase::Phase;
 use std::fmt::Write;
 
-/// A query, parsed.
+/// A parsed query.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Query {
-    /// What the rows are sorted by.
+    /// The column that the rows are sorted by.
     pub sort: Column,
-    /// From the first to the last, or the other way.
+    /// The direction of the sort.
     pub order: SortOrder,
-    /// Only missions with this verdict.
+    /// Only missions with this health.
     pub health: Option<Health>,
-    /// Only missions whose wizard says this.
+    /// Only missions whose agent reports this state; the key is `says`.
     pub agent_state: Option<WizardState>,
     /// Only missions in this phase.
     pub phase: Option<StageFilter>,
-    /// Which page, from 0.
+    /// The page, from 0; from 1 in the address.
     pub page: usize,
 }
 
-/// The columns of the table, as they stand there.
+/// The columns of the table, from left to right.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Column {
-    /// The verdict, the worst first.
+    /// The health, the worst first.
     #[default]
     Health,
     /// The mission's name.
     Name,
-    /// What the wizard says, what needs a person first.
-    Says,
-    /// Who works in it.
+    /// The state that the agent reports; states that need a person first.
+    #[strum(serialize = "says")]
+    AgentState,
+    /// The agent's name.
     Wizard,
     /// The last heartbeat, the oldest first.
     Heartbeat,
-    /// Since when health is what it is, the longest first.
+    /// The start of the current health, the oldest first.
     Since,
     /// The issue, by repository and number.
     Issue,
 }
 
 impl Column {
-    /// From left to right.
+    /// All columns, from left to right.
     pub const ALL: [Self; 7] =
-        [Self::Health, Self::Name, Self::Says, Self::Wizard, Self::Heartbeat, Self::Since, Self::Issue];
+        [Self::Health, Self::Name, Self::AgentState, Self::Wizard, Self::Heartbeat, Self::Since, Self::Issue];
 
-    /// The word in an address.
+    /// The value in an address.
     #[must_use]
     pub fn word(self) -> &'static str {
         self.into()
     }
 
-    /// The head of the column.
+    /// The column heading.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
             Self::Health => "Health",
             Self::Name => "Mission",
-            Self::Says => "Wizard says",
-            Self::Wizard => "Wizard",
+            Self::AgentState => "Agent state",
+            Self::Wizard => "Agent",
             Self::Heartbeat => "Last heartbeat",
             Self::Since => "Since",
             Self::Issue => "Issue",
@@ -70,20 +71,20 @@ impl Column {
     }
 }
 
-/// In which direction the rows run.
+/// The direction of the rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SortOrder {
-    /// As the column is meant to be read.
+    /// The natural order of the column.
     #[default]
     Ascending,
-    /// The other way.
+    /// The reverse.
     Descending,
 }
 
 impl SortOrder {
     const ALL: [Self; 2] = [Self::Ascending, Self::Descending];
 
-    /// The word in an address.
+    /// The value in an address.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -92,7 +93,7 @@ impl SortOrder {
         }
     }
 
-    /// The other one.
+    /// The opposite direction.
     #[must_use]
     pub fn reversed(self) -> Self {
         match self {
@@ -102,17 +103,17 @@ impl SortOrder {
     }
 }
 
-/// A mission's phase, or that no issue gives it one.
+/// A filter by phase, or for cells without an issue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StageFilter {
-    /// An issue's phase.
+    /// Missions in this phase.
     Of(Phase),
-    /// A cell that belongs to no issue.
+    /// Cells that belong to no issue.
     NoIssue,
 }
 
 impl StageFilter {
-    /// In the order of the page.
+    /// All filters, in the order of the page.
     pub const ALL: [Self; 6] = [
         Self::Of(Phase::Active),
         Self::Of(Phase::Suspended),
@@ -122,7 +123,7 @@ impl StageFilter {
         Self::NoIssue,
     ];
 
-    /// The word in an address.
+    /// The value in an address.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -131,7 +132,7 @@ impl StageFilter {
         }
     }
 
-    /// The word for people.
+    /// The text on the page.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
@@ -142,24 +143,24 @@ impl StageFilter {
 }
 
 impl Query {
-    /// Reads the raw query string of an address; of two values for one key, the later known one counts.
+    /// Parses a raw query string; if a key occurs twice, its last known value counts.
     #[must_use]
     pub fn parse(raw: &str) -> Self {
         let mut query = Self::default();
         for (key, value) in url::form_urlencoded::parse(raw.as_bytes()) {
-            query.take(&key, &value);
+            query.set(&key, &value);
         }
         query
     }
 
-    fn take(&mut self, key: &str, value: &str) {
+    fn set(&mut self, key: &str, value: &str) {
         match key {
             "sort" => self.sort = known(Column::ALL, Column::word, value).unwrap_or(self.sort),
             "order" => self.order = known(SortOrder::ALL, SortOrder::word, value).unwrap_or(self.order),
             "health" => self.health = known(Health::ALL, Health::word, value).or(self.health),
             "says" => {
                 self.agent_state =
-                    WizardState::ALL.into_iter().find(|says| says.to_string() == value).or(self.agent_state)
+                    WizardState::ALL.into_iter().find(|state| state.to_string() == value).or(self.agent_state)
             }
             "phase" => self.phase = known(StageFilter::ALL, StageFilter::word, value).or(self.phase),
             "page" => self.page = value.parse::<usize>().map_or(self.page, |page| page.saturating_sub(1)),
@@ -167,21 +168,21 @@ impl Query {
         }
     }
 
-    /// Whether a mission is among those asked for.
+    /// Whether a mission passes all filters.
     #[must_use]
-    pub fn takes(&self, mission: &MissionView) -> bool {
+    pub fn matches(&self, mission: &MissionView) -> bool {
         self.health.is_none_or(|health| mission.health == Some(health))
-            && self.agent_state.is_none_or(|says| mission.agent_state == Some(says))
+            && self.agent_state.is_none_or(|state| mission.agent_state == Some(state))
             && self.phase.is_none_or(|stage| stage == stage_of(mission))
     }
 
-    /// Whether it asks for some of the missions only.
+    /// Whether any filter is set.
     #[must_use]
     pub fn is_filtered(&self) -> bool {
         self.health.is_some() || self.agent_state.is_some() || self.phase.is_some()
     }
 
-    /// The address of the page that shows this.
+    /// The address of this query, without default values.
     #[must_use]
     pub fn link(&self) -> String {
         let mut link = String::from("/");
@@ -194,7 +195,7 @@ impl Query {
             add("order", self.order.word());
         }
         self.health.inspect(|health| add("health", health.word()));
-        self.agent_state.inspect(|says| add("says", &says.to_string()));
+        self.agent_state.inspect(|state| add("says", &state.to_string()));
         self.phase.inspect(|stage| add("phase", stage.word()));
         if self.page > 0 {
             add("page", &self.page.saturating_add(1).to_string());
@@ -203,7 +204,7 @@ impl Query {
     }
 }
 
-/// Where a mission stands.
+/// The phase filter that a mission falls under.
 #[must_use]
 pub fn stage_of(mission: &MissionView) -> StageFilter {
     mission.phase.map_or(StageFilter::NoIssue, StageFilter::Of)

@@ -1,4 +1,4 @@
-//! The page: what a person sees of the fleet and of one mission, and what a stranger's text can not do there.
+//! The dashboard: the fleet page and the mission pages, and that users' text stays plain text there.
 
 mod browser;
 mod hostile;
@@ -15,10 +15,10 @@ use lazarus::mission::identity::{MissionId, WizardName};
 use lazarus::mission::record::Event;
 use lazarus::mission::status::phase::Phase;
 use lazarus::mission::text::quoted_spans;
-use scene::{before, everything, fleet_of, id, judged, unwell};
+use scene::{before, everything, fleet_of, id, not_ready, with_health};
 use std::sync::Arc;
 
-/// The numbers of the missions whose rows stand there, in order.
+/// The numbers of the missions in the rows, in order.
 fn rows(snapshot: &Snapshot, query: &str) -> Vec<i64> {
     let html = fleet(snapshot, query);
     let known: Vec<_> = (0..200).map(|number| (format!("/missions/{}", id(number)), number)).collect();
@@ -26,11 +26,11 @@ fn rows(snapshot: &Snapshot, query: &str) -> Vec<i64> {
     links(&html).iter().filter_map(number).collect()
 }
 
-fn told(snapshot: &Snapshot, query: &str) -> String {
+fn fleet_text(snapshot: &Snapshot, query: &str) -> String {
     text(&fleet(snapshot, query))
 }
 
-fn told_of(view: &MissionView) -> String {
+fn mission_text(view: &MissionView) -> String {
     text(&mission(&fleet_of(vec![view.clone()]), view.mission_id).unwrap())
 }
 
@@ -41,24 +41,24 @@ fn has(text: &str, wanted: &str) {
 fn mixed() -> Snapshot {
     let without = MissionView { health: None, reason: None, phase: Some(Phase::Pending), ..scene::mission(6) };
     fleet_of(vec![
-        judged(1, Health::Healthy, "beating", 10),
-        judged(2, Health::Stale, "silent", 10),
-        judged(3, Health::Stale, "silent", 30),
-        judged(4, Health::Incomplete, "missing logs", 5),
-        judged(5, Health::Unknown, "io", 5),
+        with_health(1, Health::Healthy, "heartbeat-ok", 10),
+        with_health(2, Health::Stale, "heartbeat-timeout", 10),
+        with_health(3, Health::Stale, "heartbeat-timeout", 30),
+        with_health(4, Health::Incomplete, "missing logs", 5),
+        with_health(5, Health::Unknown, "io", 5),
         without,
-        judged(7, Health::Uninitialized, "never-beaten", 5),
+        with_health(7, Health::Uninitialized, "no-heartbeat", 5),
     ])
 }
 
 #[test]
-fn the_worst_come_first_and_of_those_the_longest() {
+fn rows_sort_by_health_worst_first_then_by_its_duration() {
     assert_eq!(rows(&mixed(), ""), [4, 3, 2, 5, 7, 1, 6]);
-    assert_eq!(rows(&mixed(), "order=desc"), [1, 7, 5, 3, 2, 4, 6], "those without a verdict are last either way");
+    assert_eq!(rows(&mixed(), "order=desc"), [1, 7, 5, 3, 2, 4, 6], "those without health are last either way");
 }
 
 #[test]
-fn every_column_sorts_both_ways_and_what_has_nothing_there_comes_last() {
+fn every_column_sorts_both_ways_with_missing_values_last() {
     let change = |number: i64, wizard: &str, minutes: Option<i64>, says| MissionView {
         wizard: WizardName::parse(wizard).ok(),
         last_heartbeat_at: minutes.map(before),
@@ -92,7 +92,7 @@ fn every_column_sorts_both_ways_and_what_has_nothing_there_comes_last() {
 }
 
 #[test]
-fn the_heads_lead_to_every_sort_and_back() {
+fn the_column_headings_link_to_every_sort_and_back() {
     let html = fleet(&mixed(), "sort=wizard&health=stale");
     let found = links(&html);
     for link in ["/?sort=wizard&order=desc&health=stale", "/?health=stale", "/?sort=since&order=asc&health=stale"] {
@@ -102,26 +102,26 @@ fn the_heads_lead_to_every_sort_and_back() {
 }
 
 #[test]
-fn a_filter_says_how_many_it_shows_and_shows_those() {
-    let all = told(&everything(), "");
+fn a_filter_shows_its_count_and_the_matching_missions() {
+    let all = fleet_text(&everything(), "");
     for wanted in
         ["incomplete 1", "stale 4", "unknown 1", "uninitialized 2", "active", "without an issue 1", "closed 1"]
     {
         has(&all, wanted);
     }
     for (query, count) in [("health=stale", 4), ("phase=suspended", 1), ("says=failed", 1), ("phase=none", 1)] {
-        assert_eq!(told(&everything(), query).matches(" of 39 missions").count(), 1, "{query}");
-        has(&told(&everything(), query), &format!("{count} of 39 missions · show all"));
+        assert_eq!(fleet_text(&everything(), query).matches(" of 39 missions").count(), 1, "{query}");
+        has(&fleet_text(&everything(), query), &format!("{count} of 39 missions · show all"));
     }
-    let both = told(&everything(), "health=stale&phase=suspended");
+    let both = fleet_text(&everything(), "health=stale&phase=suspended");
     has(&both, "1 of 39 missions");
     has(&both, "stale 1");
     has(&both, "active 3");
-    has(&told(&everything(), "health=unknown&says=done"), "No mission is like that at the moment.");
+    has(&fleet_text(&everything(), "health=unknown&says=done"), "No mission matches these filters.");
 }
 
 #[test]
-fn what_a_query_asks_that_is_not_known_is_ignored_and_never_echoed() {
+fn unknown_parts_of_a_query_are_ignored_and_never_echoed() {
     let plain = fleet(&mixed(), "");
     let nonsense = "sort=colour&order=up&health=HEALTHY&says=%3Cscript%3E&phase=&page=-1&page=x&x=%00&%ff=%fe&&==&a;b";
     assert_eq!(fleet(&mixed(), nonsense), plain);
@@ -131,7 +131,7 @@ fn what_a_query_asks_that_is_not_known_is_ignored_and_never_echoed() {
 }
 
 #[test]
-fn a_hundred_rows_stand_on_a_page_and_ten_thousand_missions_stay_small() {
+fn a_page_has_a_hundred_rows_and_stays_small_with_10000_missions() {
     let snapshot = fleet_of((0..10_000).map(scene::mission).collect());
     let first = fleet(&snapshot, "");
     assert!(first.len() < 200_000, "{} bytes", first.len());
@@ -145,36 +145,36 @@ fn a_hundred_rows_stand_on_a_page_and_ten_thousand_missions_stay_small() {
 }
 
 #[test]
-fn an_empty_fleet_says_what_to_do() {
-    let told = told(&fleet_of(Vec::new()), "health=stale");
-    has(&told, "No missions yet File the form Mission proposal in one of the repositories on https://git.example.com");
-    has(&told, "within 30 seconds");
+fn an_empty_fleet_shows_how_to_start_a_mission() {
+    let page = fleet_text(&fleet_of(Vec::new()), "health=stale");
+    has(&page, "No missions yet File the form Mission proposal in one of the repositories on https://git.example.com");
+    has(&page, "within 30 seconds");
     let alone = Snapshot { forge: None, ..fleet_of(Vec::new()) };
-    has(&text(&fleet(&alone, "")), "Make a cell with lazarus-pit --init-cell UUID");
+    has(&text(&fleet(&alone, "")), "Create a cell with lazarus-pit --init-cell UUID");
 }
 
 #[test]
-fn a_daemon_that_is_not_well_says_so_and_greys_everything() {
-    for html in [fleet(&unwell(mixed(), 12), ""), mission(&unwell(mixed(), 12), id(2)).unwrap()] {
+fn a_daemon_that_is_not_ready_shows_why_and_greys_everything() {
+    for html in [fleet(&not_ready(mixed(), 12), ""), mission(&not_ready(mixed(), 12), id(2)).unwrap()] {
         assert!(html.contains("<html lang=\"en\" class=\"grey\">"), "{html}");
-        has(&text(&html), "Not up to date: what you see may be 12 minutes old");
+        has(&text(&html), "Not up to date: this data may be 12 minutes old");
         has(&text(&html), "502 Bad Gateway");
-        has(&text(&html), "Next: look at the log of lazarus-reconcile on alpha .");
+        has(&text(&html), "Next: check the log of lazarus-reconcile on alpha .");
     }
-    let mut unborn = mixed();
-    (unborn.passes.finished_at, unborn.passes.complete_at) = (None, None);
-    has(&told(&unborn, ""), "no pass has been complete since the start, 2 days ago");
-    unborn.passes.started_at = None;
-    has(&told(&unborn, ""), "Not up to date: no pass has been complete no pass has ended for 3 intervals: none yet");
+    let mut starting = mixed();
+    (starting.passes.finished_at, starting.passes.complete_at) = (None, None);
+    has(&fleet_text(&starting, ""), "Not up to date: no complete pass since the start, 2 days ago");
+    starting.passes.started_at = None;
+    has(&fleet_text(&starting, ""), "Not up to date: no complete pass yet no pass has ended for 3 intervals: none yet");
     assert!(!fleet(&mixed(), "").contains("grey"));
 }
 
 #[test]
-fn the_banner_says_each_thing_once() {
-    let mut snapshot = unwell(mixed(), 3);
-    let trouble = "`GET /api/v1/user`: Gitea answered 502";
-    snapshot.passes.forge_error = Some(trouble.to_owned());
-    snapshot.passes.errors = vec![trouble.to_owned(), format!("wizards/missions: {trouble}"), "a".into(), "a".into()];
+fn the_banner_shows_each_error_once() {
+    let mut snapshot = not_ready(mixed(), 3);
+    let error = "`GET /api/v1/user`: the forge answered 502";
+    snapshot.passes.forge_error = Some(error.to_owned());
+    snapshot.passes.errors = vec![error.to_owned(), format!("wizards/missions: {error}"), "a".into(), "a".into()];
     for html in [fleet(&snapshot, ""), mission(&snapshot, id(2)).unwrap()] {
         assert_eq!(text(&html).matches("Gitea answered 502").count(), 1, "{html}");
         assert_eq!(html.matches("<li><bdi>").count(), 1, "{html}");
@@ -183,156 +183,173 @@ fn the_banner_says_each_thing_once() {
 
 #[test]
 fn code_spans_of_messages_are_quoted_where_markdown_is_not_read() {
-    let mut snapshot = unwell(mixed(), 3);
+    let mut snapshot = not_ready(mixed(), 3);
     let what = "`merlin` set ``a `b` c`` and `` ` ``";
     snapshot.passes.errors = vec![what.to_owned()];
     let changes = [Event { at: snapshot.tick.now(), what: what.to_owned() }].into();
     snapshot.missions = vec![Arc::new(MissionView { changes, ..scene::mission(2) })];
     snapshot.passes.forge_error = Some("`GET /x`: 502".to_owned());
     let [fleet, mission] = [fleet(&snapshot, ""), mission(&snapshot, id(2)).unwrap()].map(|html| text(&html));
-    for told in [&fleet, &mission] {
-        has(told, "“GET /x”: 502");
-        has(told, "“merlin” set “a `b` c” and “`”");
+    for page in [&fleet, &mission] {
+        has(page, "“GET /x”: 502");
+        has(page, "“merlin” set “a `b` c” and “`”");
     }
     assert_eq!(mission.matches("“merlin” set").count(), 2, "the error and the change");
     assert_eq!(quoted_spans("a `b` ```c``` `d"), "a “b” “c” `d");
 }
 
 #[test]
-fn errors_of_a_daemon_that_is_ready_are_a_note_and_only_the_first_are_shown() {
+fn errors_of_a_ready_daemon_are_a_note_with_the_first_five() {
     let mut snapshot = mixed();
     snapshot.passes.errors = (1..=9).map(|number| format!("thing {number} failed")).collect();
-    let told = told(&snapshot, "");
-    has(&told, "The last pass left something undone; the next one tries again. thing 1 failed");
-    has(&told, "thing 5 failed and 4 more");
-    assert!(!told.contains("Not up to date"));
+    let page = fleet_text(&snapshot, "");
+    has(&page, "The last pass was incomplete; the next pass retries. thing 1 failed");
+    has(&page, "thing 5 failed and 4 more");
+    assert!(!page.contains("Not up to date"));
 }
 
 #[test]
-fn a_row_tells_everything_with_its_exact_time_at_hand() {
-    let view = MissionView { message: Some("reading".to_owned()), ..judged(1, Health::Stale, "silent", 90) };
+fn a_row_shows_every_fact_and_the_exact_time_as_a_tooltip() {
+    let view =
+        MissionView { message: Some("reading".to_owned()), ..with_health(1, Health::Stale, "heartbeat-timeout", 90) };
     let html = fleet(&fleet_of(vec![view]), "");
-    has(&text(&html), "stale silent Mission 1 working reading merlin 2 minutes ago 90 minutes ago wizards/missions#1");
+    has(
+        &text(&html),
+        "stale heartbeat-timeout Mission 1 working reading merlin 2 minutes ago 90 minutes ago wizards/missions#1",
+    );
     has(&html, "<time datetime=\"2026-11-23T14:00:11Z\" title=\"2026-11-23 14:00:11 UTC\">2 minutes ago</time>");
     has(&html, "<title>1 stale on alpha</title>");
     has(&html, "<meta http-equiv=\"refresh\" content=\"30\">");
 }
 
 #[test]
-fn a_mission_tells_its_facts_and_what_to_do_next() {
-    let told = told_of(&judged(1, Health::Stale, "silent", 90));
-    has(&told, "Stale: the wizard is silent Next: look on alpha whether the wizard still runs");
-    has(&told, "Since 2026-11-23 12:32:11 UTC 90 minutes ago");
-    for wanted in ["Last heartbeat 2026-11-23 14:00:11 UTC", "Wizard merlin", "wizards/spellbook", "wizards/missions#1"]
+fn a_mission_page_shows_the_facts_and_the_next_step() {
+    let page = mission_text(&with_health(1, Health::Stale, "heartbeat-timeout", 90));
+    has(&page, "Stale: the last heartbeat is too old Next: check on alpha whether the agent still runs");
+    has(&page, "Since 2026-11-23 12:32:11 UTC 90 minutes ago");
+    for wanted in
+        ["Last heartbeat 2026-11-23 14:00:11 UTC", "Agent (wizard) merlin", "wizards/spellbook", "wizards/missions#1"]
     {
-        has(&told, wanted);
+        has(&page, wanted);
     }
-    has(&told, &format!("/var/missions/{} on alpha", id(1)));
-    has(&told, "Last changes uninitialized to healthy 2026-11-23 13:02:11 UTC 1 hour ago");
+    has(&page, &format!("/var/missions/{} on alpha", id(1)));
+    has(&page, "Last changes uninitialized to healthy 2026-11-23 13:02:11 UTC 1 hour ago");
 }
 
 #[test]
-fn a_cell_that_had_a_heartbeat_never_looks_as_if_it_had_none() {
-    let lost =
-        MissionView { last_heartbeat_at: None, ever_heartbeat: true, ..judged(1, Health::Incomplete, "missing", 90) };
-    let told = told_of(&lost);
-    has(&told, "Last heartbeat there was one, and none can be read now");
-    assert!(!told.contains("never"), "{told}");
+fn a_lost_heartbeat_is_not_shown_as_never_sent() {
+    let lost = MissionView {
+        last_heartbeat_at: None,
+        ever_heartbeat: true,
+        ..with_health(1, Health::Incomplete, "missing", 90)
+    };
+    let page = mission_text(&lost);
+    has(&page, "Last heartbeat there was one, but it cannot be read now");
+    assert!(!page.contains("never"), "{page}");
     has(&text(&fleet(&fleet_of(vec![lost]), "")), "not readable");
 }
 
 #[test]
-fn an_edit_that_waits_for_approval_is_what_comes_next() {
-    let told = told_of(&MissionView { needs_a_person: true, ..judged(1, Health::Healthy, "beating", 90) });
-    has(&told, "Next: read the edit that waits for approval, in the comment on the issue.");
+fn the_next_step_names_an_edit_that_waits_for_approval() {
+    let page =
+        mission_text(&MissionView { needs_a_person: true, ..with_health(1, Health::Healthy, "heartbeat-ok", 90) });
+    has(&page, "Next: read the edit that waits for approval, in the comment on the issue.");
 }
 
 #[test]
-fn a_wizard_elsewhere_hears_where_to_beat() {
-    let view = judged(1, Health::Uninitialized, "never-beaten", 90);
+fn the_page_shows_the_command_for_heartbeats_from_other_hosts() {
+    let view = with_health(1, Health::Uninitialized, "no-heartbeat", 90);
     let public_url = Some("https://pit.example.com/lazarus/".parse().unwrap());
-    let told = text(&mission(&Snapshot { public_url, ..fleet_of(vec![view.clone()]) }, view.mission_id).unwrap());
+    let page = text(&mission(&Snapshot { public_url, ..fleet_of(vec![view.clone()]) }, view.mission_id).unwrap());
     let beat = format!("-d '{{\"state\":\"working\"}}' 'https://pit.example.com/lazarus/missions/{}/heartbeat'", id(1));
-    has(&told, &beat);
-    assert!(!told_of(&view).contains("curl"), "nobody knows from where");
+    has(&page, &beat);
+    assert!(!mission_text(&view).contains("curl"), "without a public address there is no command");
 }
 
 #[test]
-fn every_verdict_has_its_words_and_its_next_step() {
+fn every_reason_of_health_has_a_headline_and_a_next_step() {
     let cases = [
-        (Health::Healthy, "beating", "in time Next: nothing; to end the mission, close the issue."),
-        (Health::Healthy, "finished", "has finished Next: collect what it left in artifacts/ and worktree/"),
+        (Health::Healthy, "heartbeat-ok", "in time Next: nothing; to end the mission, close the issue."),
+        (
+            Health::Healthy,
+            "completed",
+            "has completed the mission Next: collect the results in artifacts/ and worktree/",
+        ),
         (
             Health::Uninitialized,
-            "never-beaten",
-            "nobody has beaten yet Next: let the wizard beat: lazarus-pit beat --cell",
+            "no-heartbeat",
+            "no heartbeat yet Next: have the agent send a heartbeat: lazarus-pit beat --cell",
         ),
-        (Health::Uninitialized, "not-scaffolded", "lazarus-pit --init-cell"),
-        (Health::Stale, "stamp-in-future", "stamped in the future Next: set the clock right"),
-        (Health::Stale, "flapping", "Stale: flapping Next: look on alpha"),
-        (Health::Incomplete, "missing .", "the cell is missing Next: look on alpha why it cannot be made again"),
+        (Health::Uninitialized, "not-initialized", "lazarus-pit --init-cell"),
+        (Health::Stale, "clock-skew", "the timestamp of the heartbeat is in the future Next: correct the clock"),
+        (Health::Stale, "flapping", "Stale: flapping Next: check on alpha"),
+        (Health::Incomplete, "missing .", "the cell is missing Next: check on alpha why it cannot be recreated"),
         (
             Health::Incomplete,
             "missing state/heartbeat.json",
-            "is missing Next: let the wizard beat; that makes it again",
+            "is missing Next: have the agent send a heartbeat, which recreates the file",
         ),
         (
             Health::Incomplete,
             "unreadable state/heartbeat.json",
-            "cannot be used Next: let the wizard beat; that replaces",
+            "cannot be used Next: have the agent send a heartbeat, which replaces",
         ),
-        (Health::Incomplete, "wrong-type logs", "is something else than it should be Next: look at it on alpha"),
+        (Health::Incomplete, "wrong-type logs", "has the wrong file type Next: check it on alpha"),
         (
             Health::Unknown,
             "permission",
-            "may not read the cell Next: every pass tries again; to look by hand, on alpha : lazarus-reconcile scan",
+            "has no permission to read the cell Next: every pass retries; to check by hand, on alpha : lazarus-reconcile scan",
         ),
         (Health::Unknown, "io", "reading the cell failed Next: every pass"),
         (Health::Unknown, "timeout", "took too long Next: every pass"),
     ];
     for (health, reason, wanted) in cases {
-        has(&told_of(&judged(1, health, reason, 90)), wanted);
+        has(&mission_text(&with_health(1, health, reason, 90)), wanted);
     }
     for health in Health::ALL {
-        let bare = MissionView { reason: None, ..judged(1, health, "", 90) };
-        has(&told_of(&bare), "Next: ");
+        let bare = MissionView { reason: None, ..with_health(1, health, "", 90) };
+        has(&mission_text(&bare), "Next: ");
     }
     for (phase, wanted) in [(Phase::Pending, "there is no cell yet"), (Phase::Invalid, "answers need correcting")] {
         let view = MissionView { phase: Some(phase), health: None, reason: None, has_cell: false, ..scene::mission(1) };
-        has(&told_of(&view), wanted);
-        has(&told_of(&view), "not made yet; would be on alpha");
+        has(&mission_text(&view), wanted);
+        has(&mission_text(&view), "not created yet; planned on alpha");
     }
 }
 
 #[test]
-fn a_question_stands_on_the_page_with_who_asks_it_and_since_when() {
+fn a_question_is_shown_with_the_agent_and_the_time() {
     let message = Some("May I delete the <b>3</b> tests?".to_owned());
     let waiting = MissionView { agent_state: Some(WizardState::Waiting), message, ..scene::mission(1) };
-    has(&told_of(&waiting), "Waiting for you: May I delete the <b>3</b> tests? Asked by merlin , since 2026-");
-    has(&told_of(&waiting), "Next: answer it on alpha ;");
+    has(&mission_text(&waiting), "Waiting for you: May I delete the <b>3</b> tests? Asked by merlin , since 2026-");
+    has(&mission_text(&waiting), "Next: answer it on alpha ;");
     has(
         &text(&fleet(&fleet_of(vec![waiting.clone()]), "")),
         "Waiting for you: May I delete the <b>3</b> tests? , since 1",
     );
-    let silent = MissionView { health: Some(Health::Stale), reason: Some("silent".to_owned()), ..waiting.clone() };
-    has(&told_of(&silent), "Stale: the wizard is silent Waiting for you: May I delete the <b>3</b> tests? . Asked by");
-    has(&told_of(&MissionView { message: None, ..waiting }), "Waiting for you: the wizard left no message");
+    let timed_out =
+        MissionView { health: Some(Health::Stale), reason: Some("heartbeat-timeout".to_owned()), ..waiting.clone() };
+    has(
+        &mission_text(&timed_out),
+        "Stale: the last heartbeat is too old Waiting for you: May I delete the <b>3</b> tests? . Asked by",
+    );
+    has(&mission_text(&MissionView { message: None, ..waiting }), "Waiting for you: the agent left no message");
     let failed = MissionView {
         agent_state: Some(WizardState::Failed),
         message: Some("no more mana".to_owned()),
         wizard: None,
-        ..judged(1, Health::Stale, "agent-failed", 90)
+        ..with_health(1, Health::Stale, "agent-failed", 90)
     };
-    has(&told_of(&failed), "Failed: no more mana Said by the wizard, since 2026-");
-    has(&told_of(&failed), "Next: look on alpha at what it left in the cell;");
+    has(&mission_text(&failed), "Failed: no more mana Reported by the agent, since 2026-");
+    has(&mission_text(&failed), "Next: check on alpha what the agent left in the cell;");
 }
 
 #[test]
-fn a_page_tells_what_is_wrong_and_what_is_remarkable_without_backticks() {
+fn problems_and_notes_are_shown_without_backticks() {
     let view = MissionView {
         problem: Some("`state/heartbeat.json` cannot be used: its `timestamp` is a number".to_owned()),
         notes: vec!["the heartbeat's `message` has more than 200 characters and is cut".to_owned()],
-        ..judged(1, Health::Incomplete, "unreadable state/heartbeat.json", 90)
+        ..with_health(1, Health::Incomplete, "unreadable state/heartbeat.json", 90)
     };
     let snapshot = fleet_of(vec![view]);
     let page = mission(&snapshot, id(1)).unwrap();
@@ -342,7 +359,7 @@ fn a_page_tells_what_is_wrong_and_what_is_remarkable_without_backticks() {
 }
 
 #[test]
-fn a_mission_of_which_nothing_is_known_has_a_page_too() {
+fn a_mission_without_any_known_fact_has_a_page_too() {
     let known = scene::mission(1);
     let nothing = MissionView {
         needs_a_person: false,
@@ -369,18 +386,18 @@ fn a_mission_of_which_nothing_is_known_has_a_page_too() {
         issue: None,
         changes: Arc::default(),
     };
-    let told = told_of(&nothing);
-    has(&told, &format!("← Missions on alpha {} No verdict yet Next: nothing.", id(1)));
-    has(&text(&fleet(&fleet_of(vec![nothing]), "")), &format!("no verdict {}", id(1)));
+    let page = mission_text(&nothing);
+    has(&page, &format!("← Missions on alpha {} Not checked yet Next: nothing.", id(1)));
+    has(&text(&fleet(&fleet_of(vec![nothing]), "")), &format!("not checked yet {}", id(1)));
 }
 
 #[test]
-fn every_word_of_the_address_is_told_in_the_reference() {
+fn the_reference_lists_every_value_of_the_address() {
     let reference = include_str!("../../../docs/reference.md");
     let (_, page) = reference.split_once("| in the address |").unwrap();
     let row = |key: &str| page.lines().find(|line| line.starts_with(&format!("| `{key}`"))).unwrap();
     assert!(Column::ALL.iter().all(|column| row("sort").contains(&format!("`{}`", column.word()))));
-    assert!(WizardState::ALL.iter().all(|says| row("says").contains(&format!("`{says}`"))));
+    assert!(WizardState::ALL.iter().all(|state| row("says").contains(&format!("`{state}`"))));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The service: the real binary with its real doors, told to stop, killed, watched, and twice on one root.
+//! The service: the real binary with its listeners, stopped, killed, under a service manager, and twice on one root.
 
 use crate::support::forge::{Forge, client};
 use crate::support::host::{Host, run};
@@ -13,7 +13,7 @@ use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
 
 #[tokio::test]
-async fn what_is_filed_edited_and_beaten_shows_through_the_doors_without_a_tick() {
+async fn webhooks_and_heartbeats_take_effect_without_a_tick() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let id = repository.id;
@@ -26,24 +26,24 @@ async fn what_is_filed_edited_and_beaten_shows_through_the_doors_without_a_tick(
     let name = cell.file_name().unwrap().to_str().unwrap();
     let token = std::fs::read_to_string(cell.join("config/heartbeat.token")).unwrap();
     let beat = client().post(format!("{}/missions/{name}/heartbeat", service.doors));
-    let beaten = beat.bearer_auth(token.trim()).body(r#"{"state":"waiting"}"#).send().await.unwrap();
-    assert_eq!(beaten.status().as_u16(), 204);
+    let response = beat.bearer_auth(token.trim()).body(r#"{"state":"waiting"}"#).send().await.unwrap();
+    assert_eq!(response.status().as_u16(), 204);
     let healthy = ["health/healthy", "kind/mission-proposal", "mission/active", "wizard/waiting"];
-    soon("beaten", async || repository.labels(number).await == healthy).await;
-    soon("on the page", async || service.get("/").await.1.contains("raise the dead")).await;
-    let beat: Value =
+    soon("healthy", async || repository.labels(number).await == healthy).await;
+    soon("on the dashboard", async || service.get("/").await.1.contains("raise the dead")).await;
+    let cron: Value =
         serde_json::from_slice(&std::fs::read(host.path().join("lazarus-reconcile.last")).unwrap()).unwrap();
-    assert_eq!((&beat["job"], &beat["status"]), (&json!("lazarus-reconcile"), &json!("ok")));
+    assert_eq!((&cron["job"], &cron["status"]), (&json!("lazarus-reconcile"), &json!("ok")));
     assert_eq!(service.end(Signal::TERM).await.0.code(), Some(0));
 }
 
 mod on_a_real_gitea {
     use super::*;
 
-    /// With the webhook that docs/install.md says; an hour goes by between two ticks.
+    /// With the webhook from docs/install.md, and an hour between two ticks.
     #[tokio::test]
     #[cfg_attr(not(live_gitea), ignore = "LAZARUS_TEST_GITEA names no Gitea")]
-    async fn its_own_webhook_is_all_it_takes() {
+    async fn the_webhook_of_the_installation_guide_is_sufficient() {
         let forge = Forge::real().await.expect("LAZARUS_TEST_GITEA named one when this was built");
         let (repository, host) = (forge.repository().await, Host::new());
         let service = start(command(&host, Some(&repository), json!({}))).await;
@@ -59,24 +59,24 @@ mod on_a_real_gitea {
         let stray = repository.label_ids(&["health/stale"]).await;
         let labels = format!("{}/labels", repository.issue_path(number));
         forge.change(Method::POST, &labels, json!({ "labels": stray })).await;
-        soon("put right", async || !repository.labels(number).await.contains(&"health/stale".to_owned())).await;
+        soon("label removed", async || !repository.labels(number).await.contains(&"health/stale".to_owned())).await;
         service.end(Signal::TERM).await;
     }
 }
 
 #[tokio::test]
-async fn it_stops_when_it_is_told_to_even_while_the_forge_hangs() {
+async fn it_stops_on_a_signal_even_while_the_forge_hangs() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     forge.engine().break_next(usize::MAX, "GET", "issues", Fault::Delay(Duration::from_secs(60)));
     let service = start(command(&host, Some(&repository), json!({}))).await;
-    soon("asked", async || forge.engine().log().iter().any(|asked| asked.target.contains("issues"))).await;
+    soon("requested", async || forge.engine().log().iter().any(|request| request.target.contains("issues"))).await;
     let (status, took) = service.end(Signal::TERM).await;
     assert!(status.code() == Some(0) && took < Duration::from_secs(5), "{status} after {took:?}");
 }
 
 #[tokio::test]
-async fn a_killed_one_leaves_nothing_in_the_way_and_a_second_one_is_refused() {
+async fn a_second_daemon_is_refused_and_a_killed_one_can_restart() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     repository.file("reader", "Mission: x", &[]).await;
@@ -91,8 +91,8 @@ async fn a_killed_one_leaves_nothing_in_the_way_and_a_second_one_is_refused() {
     }
     let refused = run(&mut command(&host, Some(&repository), json!({}))).await;
     assert!(refused.code == 2 && refused.stderr.contains(&pid.to_string()), "{refused:?}");
-    assert!(started.elapsed() < Duration::from_secs(30), "nobody waits for a daemon");
-    assert_eq!(run(host.command("lazarus-reconcile").arg("scan")).await.code, 0, "looking needs no lock");
+    assert!(started.elapsed() < Duration::from_secs(30), "no command waits for a daemon");
+    assert_eq!(run(host.command("lazarus-reconcile").arg("scan")).await.code, 0, "a scan needs no lock");
     service.end(Signal::KILL).await;
     let again = start(command(&host, Some(&repository), json!({}))).await;
     let health = again.passed(1).await;
@@ -100,9 +100,9 @@ async fn a_killed_one_leaves_nothing_in_the_way_and_a_second_one_is_refused() {
     again.end(Signal::INT).await;
 }
 
-/// As systemd speaks with a service of `Type=notify`.
+/// With the protocol of systemd for services of `Type=notify`.
 #[tokio::test]
-async fn a_service_manager_is_told_that_it_is_ready_that_it_lives_and_that_it_stops() {
+async fn a_service_manager_is_notified_of_readiness_life_and_stop() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let path = host.path().join("notify");
@@ -115,22 +115,22 @@ async fn a_service_manager_is_told_that_it_is_ready_that_it_lives_and_that_it_st
         command
     })
     .await;
-    let hear = |socket: &UnixDatagram| {
+    let receive = |socket: &UnixDatagram| {
         let mut message = [0; 4096];
         let length = socket.recv(&mut message).unwrap();
         String::from_utf8(message[..length].to_vec()).unwrap()
     };
-    let heard = tokio::task::spawn_blocking(move || {
-        let mut heard = String::new();
-        while !heard.contains("WATCHDOG=1") {
-            heard.push_str(&hear(&socket));
+    let notifications = tokio::task::spawn_blocking(move || {
+        let mut received = String::new();
+        while !received.contains("WATCHDOG=1") {
+            received.push_str(&receive(&socket));
         }
-        (socket, heard)
+        (socket, received)
     });
-    let (socket, heard) = heard.await.unwrap();
-    assert!(heard.contains("READY=1"), "{heard}");
-    assert!(heard.contains("WATCHDOG_USEC="), "an interval of an hour needs more patience: {heard}");
-    assert!(heard.contains("the last pass was"), "the watchdog does not fire for a forge that fails: {heard}");
+    let (socket, received) = notifications.await.unwrap();
+    assert!(received.contains("READY=1"), "{received}");
+    assert!(received.contains("WATCHDOG_USEC="), "an interval of an hour needs a longer timeout: {received}");
+    assert!(received.contains("the last pass was"), "the watchdog does not fire for a forge that fails: {received}");
     service.end(Signal::TERM).await;
-    assert!(hear(&socket).contains("STOPPING=1"));
+    assert!(receive(&socket).contains("STOPPING=1"));
 }

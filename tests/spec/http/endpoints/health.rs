@@ -1,4 +1,4 @@
-//! The health report: that of a scan, and what only a daemon knows.
+//! The health report: that of a scan, with the daemon's passes and gateways.
 
 use crate::http::endpoints::pages::view;
 use crate::http::endpoints::{CELL, NOWHERE};
@@ -16,11 +16,11 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-fn beating() -> MissionView {
+fn healthy() -> MissionView {
     let issue = IssueView { name: "owner/missions#12".to_owned(), url: "https://git.example.com".to_owned() };
     MissionView {
         health: Some(Health::Healthy),
-        reason: Some("beating".to_owned()),
+        reason: Some("heartbeat-ok".to_owned()),
         since: Some(at(-600)),
         last_heartbeat_at: Some(at(-10_000)),
         agent_state: Some(WizardState::Waiting),
@@ -31,7 +31,7 @@ fn beating() -> MissionView {
 }
 
 #[tokio::test]
-async fn the_report_is_made_of_the_snapshot() {
+async fn the_report_shows_the_snapshot() {
     let site = Site::new(Setup::default()).await;
     let waiting = MissionView { mission_id: MissionId::parse(NOWHERE).unwrap(), has_cell: false, ..view() };
     let gateway = GatewayView {
@@ -49,7 +49,7 @@ async fn the_report_is_made_of_the_snapshot() {
     };
     let failures = FailureCounts { mission: 1, first: vec![blocked], ..FailureCounts::default() };
     let passes = Passes { errors: vec!["no space left".to_owned()], incomplete: 1, failures, ..snapshot().passes };
-    let missions = vec![Arc::new(beating()), Arc::new(waiting)];
+    let missions = vec![Arc::new(healthy()), Arc::new(waiting)];
     site.snapshot.send_replace(Arc::new(Snapshot { missions, passes, gateways: vec![gateway], ..snapshot() }));
     let mut report: Value = serde_json::from_str(&site.look("/health").await.body).unwrap();
     // The clock goes on while the test runs.
@@ -62,7 +62,7 @@ async fn the_report_is_made_of_the_snapshot() {
         "host": "alpha",
         "summary": { "healthy": 1, "stale": 0, "incomplete": 0, "uninitialized": 0, "unknown": 0 },
         "cells": [{
-            "mission_id": CELL, "health": "healthy", "reason": "beating", "problem": null, "path": format!("/var/missions/{CELL}"),
+            "mission_id": CELL, "health": "healthy", "reason": "heartbeat-ok", "problem": null, "path": format!("/var/missions/{CELL}"),
             "heartbeat_age_seconds": null, "state": "waiting", "notes": [], "phase": "active", "wizard": "merlin",
             "since": at(-600), "issue": "owner/missions#12",
         }],
@@ -92,7 +92,7 @@ async fn the_report_is_made_of_the_snapshot() {
 async fn it_has_every_key_of_a_scan() {
     let site = Site::new(Setup::default()).await;
     site.cell(CELL);
-    site.snapshot.send_replace(Arc::new(Snapshot { missions: vec![Arc::new(beating())], ..snapshot() }));
+    site.snapshot.send_replace(Arc::new(Snapshot { missions: vec![Arc::new(healthy())], ..snapshot() }));
     let scanned = run(site.host.command("lazarus-reconcile").args(["scan", "--json"])).await.json();
     let report: Value = serde_json::from_str(&site.look("/health").await.body).unwrap();
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();

@@ -1,4 +1,4 @@
-//! The metrics: closed sets of words, all there from the start.
+//! The metrics: labels with closed sets of values, all present from the start.
 
 use crate::http::endpoints::pages::view;
 use crate::http::endpoints::{CELL, NOWHERE};
@@ -14,12 +14,12 @@ use std::time::Duration;
 
 fn check(text: &str, lines: &[&str]) {
     for line in lines {
-        assert!(text.lines().any(|told| told == *line), "`{line}` is not in:\n{text}");
+        assert!(text.lines().any(|other| other == *line), "`{line}` is not in:\n{text}");
     }
 }
 
 #[test]
-fn everything_is_told_and_ends_as_the_format_wants() {
+fn every_metric_is_rendered_in_the_openmetrics_format() {
     let (metrics, queue) = (Metrics::default(), Queue::default());
     metrics.pass_ended(true, Duration::from_millis(200));
     metrics.pass_ended(false, Duration::from_secs(7));
@@ -64,7 +64,7 @@ fn everything_is_told_and_ends_as_the_format_wants() {
 }
 
 #[tokio::test]
-async fn what_comes_through_the_doors_is_counted() {
+async fn requests_to_the_endpoints_are_counted() {
     let site = Site::new(Setup::default()).await;
     let (_, token) = site.cell(CELL);
     site.beat(CELL, &token, "{}").await;
@@ -72,12 +72,12 @@ async fn what_comes_through_the_doors_is_counted() {
     for _ in 0..3 {
         site.beat(NOWHERE, &token, "{}").await;
     }
-    let told = [
+    let expected = [
         "lazarus_heartbeats_total{result=\"accepted\"} 1",
         "lazarus_heartbeats_total{result=\"malformed\"} 1",
         "lazarus_heartbeats_total{result=\"unknown\"} 3",
     ];
-    check(&site.look("/metrics").await.body, &told);
+    check(&site.look("/metrics").await.body, &expected);
 }
 
 /// Every source file.
@@ -93,7 +93,7 @@ fn sources(directory: &Path, found: &mut Vec<(PathBuf, String)>) {
     }
 }
 
-/// Reads the fixed words as they are written: in the `kind()` of every error, and wherever else a trouble is made.
+/// Reads the fixed words from the source: in the `kind()` of every error, and wherever else a failure is created.
 #[test]
 fn every_kind_of_error_has_a_counter() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -101,25 +101,25 @@ fn every_kind_of_error_has_a_counter() {
     sources(&root, &mut files);
     let mut words: Vec<String> = Vec::new();
     for (path, text) in files {
-        // What a change does, and a step of `install`, are no errors.
-        let is_error = !["mission/change.rs", "install/plan.rs"].iter().any(|other| path.ends_with(other));
+        // The kinds of changes and of steps of `install` are no errors.
+        let is_error = !["plan/change.rs", "install/plan.rs"].iter().any(|other| path.ends_with(other));
         for kind in text.split("pub fn kind(&self)").skip(1).filter(|_| is_error) {
             let kind = kind.split("\n    }\n").next().unwrap();
             words.extend(kind.split("=> \"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()));
         }
-        // The word is the only text of its own in what makes a trouble.
-        for made in ["Trouble::service(", "Trouble::of_repository(", "Trouble::mission(", "ErrorReport { kind: "] {
-            let calls = text.split(made).skip(1).map(|rest| rest.lines().next().unwrap());
+        // The word is the first string in the call that creates a failure.
+        for call in ["Failure::service(", "Failure::of_repository(", "Failure::mission(", "ErrorReport { kind: "] {
+            let calls = text.split(call).skip(1).map(|rest| rest.lines().next().unwrap());
             words.extend(calls.filter_map(|call| call.split('"').nth(1).map(str::to_owned)));
         }
-        if path.ends_with("trouble.rs") {
-            for made in ["Self::service(", "Self::mission("] {
-                let calls = text.split(made).skip(1).map(|rest| rest.lines().next().unwrap());
+        if path.ends_with("engine/failure.rs") {
+            for call in ["Self::service(", "Self::mission("] {
+                let calls = text.split(call).skip(1).map(|rest| rest.lines().next().unwrap());
                 words.extend(calls.filter_map(|call| call.split('"').nth(1).map(str::to_owned)));
             }
         }
     }
-    assert!(words.len() > 30, "the words are here: {words:?}");
+    assert!(words.len() > 30, "too few words were found: {words:?}");
     words.sort_unstable();
     words.dedup();
     assert_eq!(words, ERROR_KINDS);

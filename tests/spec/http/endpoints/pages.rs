@@ -1,4 +1,4 @@
-//! The listener for whoever looks: pages, their headers, who may see them, and under which name.
+//! The dashboard's listener: pages, headers, authorization and host names.
 
 use crate::http::endpoints::{CELL, NOWHERE};
 use crate::support::cells::at;
@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lazarus::engine::snapshot::{MissionView, Snapshot};
 use lazarus::http::page::query::Query;
-use lazarus::http::render_cache::{KEPT_MAX, Kept, Page};
+use lazarus::http::render_cache::{PAGES_MAX, Page, RenderCache};
 use lazarus::mission::cell::health::Health;
 use lazarus::mission::identity::MissionId;
 use lazarus::mission::status::phase::Phase;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
-/// A cell of which nothing but its verdict is known.
+/// A cell of which only the health is known.
 pub(super) fn view() -> MissionView {
     MissionView {
         needs_a_person: false,
@@ -28,7 +28,7 @@ pub(super) fn view() -> MissionView {
         path: format!("/var/missions/{CELL}"),
         phase: Some(Phase::Active),
         health: Some(Health::Uninitialized),
-        reason: Some("never-beaten".to_owned()),
+        reason: Some("no-heartbeat".to_owned()),
         problem: None,
         since: None,
         last_heartbeat_at: None,
@@ -51,7 +51,7 @@ async fn site(setup: Setup) -> Site {
 }
 
 #[tokio::test]
-async fn each_page_is_there_for_reading_only() {
+async fn every_resource_is_read_only() {
     let site = site(Setup::default()).await;
     let known = format!("/missions/{CELL}");
     let cases = [
@@ -84,7 +84,7 @@ async fn each_page_is_there_for_reading_only() {
 }
 
 #[tokio::test]
-async fn a_page_on_loopback_answers_to_the_names_of_loopback_only() {
+async fn a_dashboard_on_loopback_answers_to_loopback_names_only() {
     let local = site(Setup::default()).await;
     let cases = [
         ("localhost", 200),
@@ -114,11 +114,11 @@ async fn a_page_on_loopback_answers_to_the_names_of_loopback_only() {
     let open = site(Setup { page_token: Some(TOKEN), is_page_open: true, ..Setup::default() }).await;
     let bearer = format!("Bearer {TOKEN}");
     let named = ask(open.page, "GET", "/", &[("Host", "pit.example"), ("Authorization", &bearer)], b"").await;
-    assert_eq!(named.status, 200, "what others can reach has any name");
+    assert_eq!(named.status, 200, "a public dashboard may have any name");
 }
 
 #[tokio::test]
-async fn a_token_is_asked_for_as_browsers_understand_it() {
+async fn a_missing_token_makes_a_browser_prompt_for_it() {
     let site = site(Setup { page_token: Some(TOKEN), ..Setup::default() }).await;
     let basic = |text: &str| format!("Basic {}", STANDARD.encode(text));
     let cases = [
@@ -139,34 +139,34 @@ async fn a_token_is_asked_for_as_browsers_understand_it() {
         for path in ["/", "/health", "/metrics", "/style.css"] {
             let answer = ask(site.page, "GET", path, &[("Authorization", &authorization)], b"").await;
             assert_eq!(answer.status, status, "{authorization} {path}");
-            let asked = if status == 401 { "Basic realm=\"lazarus\"" } else { "" };
-            assert_eq!(answer.header("www-authenticate"), asked, "{authorization} {path}");
+            let prompt = if status == 401 { "Basic realm=\"lazarus\"" } else { "" };
+            assert_eq!(answer.header("www-authenticate"), prompt, "{authorization} {path}");
             assert!(status != 401 || answer.body == "unauthorized\n");
         }
     }
-    assert_eq!(site.look("/nothing").await.status, 401, "not even what is there is told");
+    assert_eq!(site.look("/nothing").await.status, 401, "a 401 does not reveal which paths exist");
     assert_eq!(site.look("/healthz").await.status, 200, "whether the process answers is no secret");
 }
 
 #[test]
-fn a_page_is_rendered_once_for_all_who_ask_for_the_same() {
-    let kept = Kept::default();
+fn a_page_is_rendered_once_per_snapshot_and_second() {
+    let cache = RenderCache::default();
     let old = Arc::new(Snapshot { missions: vec![Arc::new(view())], ..snapshot() });
     let fleet = |query: &str| Page::Fleet(Query::parse(query));
     let mission = Page::Mission(MissionId::parse(CELL).unwrap());
-    let show = |of: &Arc<Snapshot>, second: i64, asked| kept.show(of, at(second), asked).unwrap();
-    for asked in [fleet(""), fleet("health=stale"), mission, Page::Health] {
-        let first = show(&old, 0, asked);
+    let show = |of: &Arc<Snapshot>, second: i64, page| cache.get_or_render(of, at(second), page).unwrap();
+    for page in [fleet(""), fleet("health=stale"), mission, Page::Health] {
+        let first = show(&old, 0, page);
         for _ in 0..100 {
-            assert_eq!(show(&old, 0, asked).as_ptr(), first.as_ptr(), "{asked:?}");
+            assert_eq!(show(&old, 0, page).as_ptr(), first.as_ptr(), "{page:?}");
         }
     }
     let plain = show(&old, 0, fleet(""));
     assert_eq!(show(&old, 0, fleet("health=none&x=y&sort=health")).as_ptr(), plain.as_ptr(), "it asks for the same");
     assert_ne!(show(&old, 0, fleet("sort=name")).as_ptr(), plain.as_ptr());
-    assert_ne!(show(&old, 1, fleet("")).as_ptr(), plain.as_ptr(), "ages are told in seconds");
+    assert_ne!(show(&old, 1, fleet("")).as_ptr(), plain.as_ptr(), "pages show ages in seconds");
     let new = Arc::new(snapshot());
-    assert!(kept.show(&new, at(1), mission).is_none(), "what is not there any more is not shown");
+    assert!(cache.get_or_render(&new, at(1), mission).is_none(), "a mission that is deleted has no page");
     assert_ne!(show(&new, 1, fleet("")), plain);
     // At the same address, perhaps.
     drop(new);
@@ -177,11 +177,12 @@ fn a_page_is_rendered_once_for_all_who_ask_for_the_same() {
 }
 
 #[test]
-fn what_is_kept_of_pages_is_bounded() {
-    let (kept, snapshot) = (Kept::default(), Arc::new(snapshot()));
-    let show = |page: usize| kept.show(&snapshot, at(0), Page::Fleet(Query { page, ..Query::default() })).unwrap();
-    let pages: Vec<_> = (0..=KEPT_MAX).map(show).collect();
-    assert_eq!(show(KEPT_MAX).as_ptr(), pages[KEPT_MAX].as_ptr());
+fn the_render_cache_is_bounded() {
+    let (cache, snapshot) = (RenderCache::default(), Arc::new(snapshot()));
+    let show =
+        |page: usize| cache.get_or_render(&snapshot, at(0), Page::Fleet(Query { page, ..Query::default() })).unwrap();
+    let pages: Vec<_> = (0..=PAGES_MAX).map(show).collect();
+    assert_eq!(show(PAGES_MAX).as_ptr(), pages[PAGES_MAX].as_ptr());
     assert_eq!(show(1).as_ptr(), pages[1].as_ptr());
     assert_ne!(show(0).as_ptr(), pages[0].as_ptr(), "the oldest was dropped");
 }

@@ -1,4 +1,4 @@
-//! What holds for every connection: how long, how large, how many, and that one cannot bring down another.
+//! Limits of every connection: deadlines, sizes and numbers, and that one cannot bring down another.
 
 use crate::http::endpoints::CELL;
 use crate::support::site::{Answer, Setup, Site, ask, listen, say};
@@ -19,9 +19,9 @@ fn hasty() -> ConnectionLimits {
 }
 
 #[tokio::test]
-async fn who_is_too_slow_is_cut_off() {
+async fn a_slow_client_is_disconnected() {
     let site = Site::new(Setup { limits: hasty(), ..Setup::default() }).await;
-    assert_eq!(say(site.doors, b"").await, b"", "who says nothing");
+    assert_eq!(say(site.doors, b"").await, b"", "an idle client");
     assert_eq!(say(site.doors, b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ").await, b"", "half of the headers");
     let (_, token) = site.cell(CELL);
     let half = format!(
@@ -29,11 +29,11 @@ async fn who_is_too_slow_is_cut_off() {
     );
     assert_eq!(Answer::parse(&say(site.doors, half.as_bytes()).await).status, 408, "half of the body");
     let idle = say(site.doors, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    assert_eq!(Answer::parse(&idle).status, 200, "who has his answer and stays");
+    assert_eq!(Answer::parse(&idle).status, 200, "a client that stays after its response");
 }
 
 #[tokio::test]
-async fn who_drips_is_cut_off_all_the_same() {
+async fn a_client_that_drips_headers_is_disconnected() {
     let site = Site::new(Setup { limits: hasty(), ..Setup::default() }).await;
     let mut stream = TcpStream::connect(site.doors).await.unwrap();
     stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n").await.unwrap();
@@ -47,7 +47,7 @@ async fn who_drips_is_cut_off_all_the_same() {
 }
 
 #[tokio::test]
-async fn headers_are_bounded_and_nonsense_is_refused() {
+async fn large_headers_and_malformed_requests_are_rejected() {
     let site = Site::new(Setup::default()).await;
     let with = |bytes: usize| {
         format!("GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX: {}\r\n\r\n", "x".repeat(bytes))
@@ -74,25 +74,25 @@ async fn headers_are_bounded_and_nonsense_is_refused() {
 }
 
 #[tokio::test]
-async fn there_are_so_many_places_and_who_has_been_still_for_longest_leaves_for_one_more() {
+async fn at_the_limit_the_longest_idle_connection_is_evicted() {
     let limits = ConnectionLimits { connections: 3, connections_per_peer: 1, ..ConnectionLimits::default() };
     let site = Site::new(Setup { limits, ..Setup::default() }).await;
     let mut held = Vec::new();
     for _ in 0..3 {
         held.push(TcpStream::connect(site.doors).await.unwrap());
-        assert!(is_answered(held.last_mut().unwrap()).await, "loopback may have all");
+        assert!(is_answered(held.last_mut().unwrap()).await, "loopback may take all slots");
     }
-    assert!(is_answered(&mut held[0]).await, "and so it is the last who has to leave");
+    assert!(is_answered(&mut held[0]).await, "and so it is evicted last");
     let mut one_more = TcpStream::connect(site.doors).await.unwrap();
     assert!(is_answered(&mut one_more).await);
     assert!(!is_answered(&mut held[1]).await);
-    assert!(is_answered(&mut held[0]).await && is_answered(&mut held[2]).await, "only one had to leave");
+    assert!(is_answered(&mut held[0]).await && is_answered(&mut held[2]).await, "only one is evicted");
 }
 
-/// A server that answers nobody before it is told to.
+/// A server that sends no response before it is released.
 struct Gated {
     address: SocketAddr,
-    /// Says that somebody waits for his answer.
+    /// Receives when a request waits for its response.
     inside: mpsc::Receiver<()>,
     release: watch::Sender<bool>,
     shutdown: watch::Sender<bool>,
@@ -119,7 +119,7 @@ impl Gated {
 }
 
 #[tokio::test]
-async fn who_is_being_answered_stays_while_somebody_is_still() {
+async fn a_busy_connection_is_not_evicted_before_an_idle_one() {
     let Gated { address, mut inside, release, shutdown: _shutdown, .. } =
         Gated::new(ConnectionLimits { connections: 2, ..ConnectionLimits::default() }).await;
     let mut busy = TcpStream::connect(address).await.unwrap();
@@ -147,9 +147,9 @@ async fn is_answered(stream: &mut TcpStream) -> bool {
     false
 }
 
-/// Whoever is on this machine may hold as many places as there are.
+/// Clients on loopback may take all slots.
 #[tokio::test]
-async fn a_crowd_that_says_nothing_keeps_nobody_out() {
+async fn idle_connections_keep_no_client_out() {
     let site = Site::new(Setup::default()).await;
     let mut crowd = Vec::new();
     for _ in 0..300 {
@@ -172,24 +172,24 @@ async fn a_panic_costs_one_request() {
     }));
     for _ in 0..3 {
         let answer = ask(address, "GET", "/panic", &[], b"").await;
-        assert_eq!((answer.status, answer.body.as_str()), (500, "a defect of this program\n"));
+        assert_eq!((answer.status, answer.body.as_str()), (500, "internal error\n"));
         assert_eq!(ask(address, "GET", "/", &[], b"").await.status, 200);
     }
     assert!(!server.is_finished());
 }
 
 #[tokio::test]
-async fn a_stop_lets_nobody_in_and_waits_for_whoever_is_inside() {
+async fn shutdown_accepts_no_connection_and_finishes_responses() {
     let Gated { address, mut inside, release, shutdown, server } = Gated::new(ConnectionLimits::default()).await;
     let mut idle = TcpStream::connect(address).await.unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     inside.recv().await.unwrap();
     shutdown.send(true).unwrap();
-    assert_eq!(listen(&mut idle).await, b"", "who waits is let go");
+    assert_eq!(listen(&mut idle).await, b"", "an idle connection is closed");
     assert!(!server.is_finished());
     release.send(true).unwrap();
-    assert_eq!(Answer::parse(&listen(&mut stream).await).status, 200, "who was inside has his answer");
+    assert_eq!(Answer::parse(&listen(&mut stream).await).status, 200, "a request under way is answered");
     tokio::time::timeout(Duration::from_secs(30), server).await.unwrap().unwrap();
     assert!(TcpStream::connect(address).await.is_err());
 }

@@ -1,4 +1,4 @@
-//! The webhook: real deliveries, and everything that is not quite one.
+//! The webhook: recorded deliveries, and modified ones.
 
 use crate::support::service::sign;
 use crate::support::site::{Answer, Setup, Site, ask};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 const SECRET: &str = "s3cret-for-tests-32-bytes-long!!";
 
-/// As a real Gitea sent them: the body, its signature, and the issue that it speaks of.
+/// Recorded from a real Gitea: the body, its signature, and the issue that it is about.
 fn deliveries() -> Vec<(String, String, i64)> {
     let recorded: Value = serde_json::from_str(include_str!("../../../fixtures/gitea/webhooks.json")).unwrap();
     assert_eq!(recorded["secret"], SECRET);
@@ -34,8 +34,8 @@ async fn deliver(site: &Site, body: &[u8], signature: &str) -> Answer {
     ask(site.doors, "POST", "/webhook", &headers, body).await
 }
 
-/// What the queue holds now, and then no more.
-async fn asked(site: &Site) -> Vec<Key> {
+/// Drains the queue.
+async fn queued(site: &Site) -> Vec<Key> {
     let mut keys = Vec::new();
     while site.queue.depth() > 0 {
         let key = site.queue.next().await;
@@ -46,20 +46,20 @@ async fn asked(site: &Site) -> Vec<Key> {
 }
 
 #[tokio::test]
-async fn every_real_delivery_about_an_issue_asks_for_a_look_at_it_and_for_nothing_else() {
+async fn every_delivery_about_an_issue_queues_that_issue_only() {
     let mut deliveries = deliveries();
     deliveries.retain(|(body, _, _)| !is_about_a_comment(body));
     assert_eq!(deliveries.len(), 6);
     for (body, signature, number) in deliveries {
-        // What was looked at a moment ago would be held back.
+        // The queue delays an issue that was checked a moment ago.
         let (site, other) = (site().await, site().await);
         let key = [Key::Issue { repository: 1, number }];
         let answer = deliver(&site, body.as_bytes(), &signature).await;
         assert_eq!((answer.status, answer.body.as_str()), (202, "accepted\n"));
-        assert_eq!(asked(&site).await, key);
+        assert_eq!(queued(&site).await, key);
         let github = [("Content-Type", "application/json"), ("X-Hub-Signature-256", &*format!("sha256={signature}"))];
         assert_eq!(ask(other.doors, "POST", "/webhook", &github, body.as_bytes()).await.status, 202);
-        assert_eq!(asked(&other).await, key, "the other header serves as well");
+        assert_eq!(queued(&other).await, key, "the other header serves as well");
 
         let mut changed = body.clone().into_bytes();
         changed[body.len() / 2] ^= 1;
@@ -75,9 +75,9 @@ fn is_about_a_comment(body: &str) -> bool {
     !serde_json::from_str::<Value>(body).unwrap()["comment"].is_null()
 }
 
-/// What a listing tells of a new one is enough; of an edit the engine decides whose it is.
+/// A listing finds new comments; for an edit the engine checks whose comment it is.
 #[tokio::test]
-async fn a_real_delivery_about_a_comment_asks_for_no_look_by_itself() {
+async fn a_delivery_about_a_comment_queues_no_issue() {
     let site = site().await;
     let mut deliveries = deliveries();
     deliveries.retain(|(body, _, _)| is_about_a_comment(body));
@@ -87,15 +87,15 @@ async fn a_real_delivery_about_a_comment_asks_for_no_look_by_itself() {
     }
     assert_eq!((answers, site.queue.depth()), (vec!["ignored\n".to_owned(), "accepted\n".to_owned()], 0));
     let event = site.commented.lock().unwrap().try_recv().unwrap();
-    let told = (event.repository_id, event.comment.id, event.comment.number, event.sender, event.is_deleted);
-    assert_eq!(told, (1, 16, Some(1), 3, false));
+    let seen = (event.repository_id, event.comment.id, event.comment.number, event.sender, event.is_deleted);
+    assert_eq!(seen, (1, 16, Some(1), 3, false));
     assert_eq!(event.comment.body_sha256, sha256("<!-- lazarus:status -->\nhello two"));
     let mut deleted: Value = serde_json::from_str(&deliveries[1].0).unwrap();
     deleted["action"] = json!("deleted");
     let body = deleted.to_string();
     assert_eq!(deliver(&site, body.as_bytes(), &signed(body.as_bytes())).await.status, 202);
     assert!(site.commented.lock().unwrap().try_recv().unwrap().is_deleted);
-    // More than find a place are let go; a listing or an audit finds what they told.
+    // More events than fit into the channel are dropped; a listing or a resync finds the changes.
     for _ in 0..20 {
         assert_eq!(deliver(&site, body.as_bytes(), &signed(body.as_bytes())).await.status, 202);
     }
@@ -104,7 +104,7 @@ async fn a_real_delivery_about_a_comment_asks_for_no_look_by_itself() {
 }
 
 #[tokio::test]
-async fn a_signature_is_sixty_four_digits_of_either_case_and_right() {
+async fn only_a_correct_signature_of_64_hex_digits_is_accepted() {
     let site = site().await;
     let (body, signature, _) = deliveries().remove(0);
     let wrong_secret = sign("another secret", body.as_bytes());
@@ -129,11 +129,11 @@ async fn a_signature_is_sixty_four_digits_of_either_case_and_right() {
         let headers = [&[("Content-Type", "application/json")], headers].concat();
         assert_eq!(ask(site.doors, "POST", "/webhook", &headers, body.as_bytes()).await.status, 401, "{headers:?}");
     }
-    assert_eq!(asked(&site).await.len(), 1);
+    assert_eq!(queued(&site).await.len(), 1);
 }
 
 #[tokio::test]
-async fn what_is_about_no_issue_is_taken_and_leads_to_nothing() {
+async fn deliveries_about_no_issue_are_accepted_and_ignored() {
     let site = site().await;
     let repository = json!({ "id": 7 });
     let cases = [
@@ -154,12 +154,12 @@ async fn what_is_about_no_issue_is_taken_and_leads_to_nothing() {
         let answer = deliver(&site, body.as_bytes(), &signed(body.as_bytes())).await;
         assert_eq!(answer.status, 202, "{payload}");
         let keys: Vec<Key> = number.into_iter().map(|number| Key::Issue { repository: 7, number }).collect();
-        assert_eq!(asked(&site).await, keys, "{payload}");
+        assert_eq!(queued(&site).await, keys, "{payload}");
     }
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_refused() {
+async fn malformed_and_oversized_deliveries_are_rejected() {
     let site = site().await;
     let nested = "[".repeat(100_000);
     for body in ["", "{", "{}{}", "\u{feff}{}", &nested, "{\"issue\":{\"number\":1e400}}"] {
@@ -173,7 +173,7 @@ async fn what_cannot_be_read_is_refused() {
     }
     let headers = [("Content-Type", "Application/JSON; charset=utf-8"), ("X-Gitea-Signature", &*signature)];
     assert_eq!(ask(site.doors, "POST", "/webhook", &headers, body.as_bytes()).await.status, 202);
-    asked(&site).await;
+    queued(&site).await;
     let declared = [headers[0], headers[1], ("Content-Length", "1048577")];
     assert_eq!(ask(site.doors, "POST", "/webhook", &declared, b"").await.status, 413, "it is not even waited for");
     let largest = format!("{{}}{}", " ".repeat(1_048_574));
@@ -182,17 +182,17 @@ async fn what_cannot_be_read_is_refused() {
 }
 
 #[tokio::test]
-async fn a_replayed_delivery_is_one_key_and_a_flood_is_one_look_at_everything() {
+async fn replays_queue_one_key_and_a_flood_queues_one_resync() {
     let site = site().await;
     let (body, signature, number) = deliveries().remove(0);
     for _ in 0..20 {
         deliver(&site, body.as_bytes(), &signature).await;
     }
-    assert_eq!(asked(&site).await, [Key::Issue { repository: 1, number }]);
+    assert_eq!(queued(&site).await, [Key::Issue { repository: 1, number }]);
     for number in 1..=KEYS_MAX {
         site.queue.add_urgent(Key::Issue { repository: 2, number: i64::try_from(number).unwrap() });
     }
     let other = br#"{"repository":{"id":3},"issue":{"number":1}}"#;
     assert_eq!(deliver(&site, other, &signed(other)).await.status, 202);
-    assert_eq!(asked(&site).await, [Key::Resync]);
+    assert_eq!(queued(&site).await, [Key::Resync]);
 }

@@ -1,8 +1,8 @@
-//! The pages in a real browser, where there is one: nothing runs, nothing is asked for, nothing sticks out, and everything
-//! can be read, on a phone and on a desk, by day and by night.
+//! Loads the pages in Chromium, if installed: no script runs, nothing else is requested, nothing overflows, and all text is
+//! readable, on phones and desktops, in light and dark mode.
 
-use crate::http::page::hostile::{bewitched, strings};
-use crate::http::page::scene::{everything, fleet_of, id, unwell};
+use crate::http::page::hostile::{hostile_mission, strings};
+use crate::http::page::scene::{everything, fleet_of, id, not_ready};
 use lazarus::engine::snapshot::Snapshot;
 use lazarus::http::page::{ICON, STYLE, fleet, mission};
 use serde_json::Value;
@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
 
-/// Looks into each frame, and tells what it sees.
+/// Inspects each frame and reports what it finds.
 const HARNESS: &str = include_str!("harness.html");
 
 /// A small phone, the widest window that is laid out like one, and a desk.
@@ -37,8 +37,8 @@ fn chromium() -> Option<PathBuf> {
 }
 
 fn hostile_fleet() -> Snapshot {
-    let missions = strings().iter().zip(1..).map(|(string, number)| bewitched(number, string)).collect();
-    let mut snapshot = unwell(fleet_of(missions), 3);
+    let missions = strings().iter().zip(1..).map(|(string, number)| hostile_mission(number, string)).collect();
+    let mut snapshot = not_ready(fleet_of(missions), 3);
     snapshot.passes.errors = strings();
     snapshot
 }
@@ -46,7 +46,7 @@ fn hostile_fleet() -> Snapshot {
 fn site() -> Site {
     let mut site = Site::new();
     let mut add = |path: &str, html: String| site.insert(path.to_owned(), ("text/html; charset=utf-8", html));
-    let (calm, grey, evil) = (everything(), unwell(everything(), 12), hostile_fleet());
+    let (calm, grey, evil) = (everything(), not_ready(everything(), 12), hostile_fleet());
     add("/", fleet(&calm, ""));
     add("/grey", fleet(&grey, ""));
     add("/some", fleet(&calm, "health=stale&says=working&sort=heartbeat&order=desc"));
@@ -80,27 +80,27 @@ fn harness(paths: &[String], widths: &[u32]) -> String {
     HARNESS.replace("FRAMES", &frames)
 }
 
-/// Serves the site, and notes which paths are asked for. Under `/framed` the policy lets the harness look in; under `/bare`
+/// Serves the site, and records the requested paths. Under `/framed` the policy lets the harness look in; under `/bare`
 /// there is none at all, so that escaping alone has to hold.
 fn serve(site: Site) -> (SocketAddr, Arc<Mutex<BTreeSet<String>>>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = listener.local_addr().unwrap();
-    let asked = Arc::new(Mutex::new(BTreeSet::new()));
-    let (site, noted) = (Arc::new(site), Arc::clone(&asked));
+    let requested = Arc::new(Mutex::new(BTreeSet::new()));
+    let (site, recorder) = (Arc::new(site), Arc::clone(&requested));
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
-            let (site, noted) = (Arc::clone(&site), Arc::clone(&noted));
-            std::thread::spawn(move || answer(stream, &site, &noted));
+            let (site, recorder) = (Arc::clone(&site), Arc::clone(&recorder));
+            std::thread::spawn(move || answer(stream, &site, &recorder));
         }
     });
-    (address, asked)
+    (address, requested)
 }
 
-fn answer(mut stream: TcpStream, site: &Site, asked: &Mutex<BTreeSet<String>>) {
+fn answer(mut stream: TcpStream, site: &Site, requested: &Mutex<BTreeSet<String>>) {
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
     let Some(path) = lines.next().and_then(|line| Some(line.split(' ').nth(1)?.to_owned())) else { return };
     lines.find(String::is_empty);
-    asked.lock().unwrap().insert(path.clone());
+    requested.lock().unwrap().insert(path.clone());
     let bare = path.strip_prefix("/bare");
     let framed = path.strip_prefix("/framed");
     let policy = match (bare.is_some() || path.starts_with("/harness"), framed.is_some()) {
@@ -115,7 +115,7 @@ fn answer(mut stream: TcpStream, site: &Site, asked: &Mutex<BTreeSet<String>>) {
     let head = format!(
         "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n{policy}Connection: close\r\n\r\n"
     );
-    // A browser that has seen enough may be gone.
+    // The browser may have closed the connection.
     stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes())).unwrap_or_default();
 }
 
@@ -135,24 +135,25 @@ fn browse(browser: &Path, dark: bool, arguments: &[String]) -> String {
     String::from_utf8(run.stdout).unwrap()
 }
 
-/// What the harness saw in each frame.
+/// The report of the harness for each frame.
 fn seen(browser: &Path, dark: bool, url: &str) -> Vec<Value> {
     let dom = browse(browser, dark, &["--dump-dom".to_owned(), url.to_owned()]);
-    let (_, told) = dom.split_once("<pre id=\"seen\">").unwrap_or_else(|| panic!("the harness did not finish: {dom}"));
-    let told = told.split("</pre>").next().unwrap();
-    let told = told.replace("&lt;", "<").replace("&gt;", ">").replace("&nbsp;", "\u{a0}").replace("&amp;", "&");
-    serde_json::from_str(&told).unwrap()
+    let (_, report) =
+        dom.split_once("<pre id=\"seen\">").unwrap_or_else(|| panic!("the harness did not finish: {dom}"));
+    let report = report.split("</pre>").next().unwrap();
+    let report = report.replace("&lt;", "<").replace("&gt;", ">").replace("&nbsp;", "\u{a0}").replace("&amp;", "&");
+    serde_json::from_str(&report).unwrap()
 }
 
 fn check_frame(frame: &Value, dark: bool) {
     let of = format!("{frame:#}");
     assert_eq!(frame["dark"], dark, "{of}");
     assert_eq!(frame["ran"], false, "something ran: {of}");
-    assert_eq!(frame["strange"], serde_json::json!([]), "elements that are not ours: {of}");
+    assert_eq!(frame["strange"], serde_json::json!([]), "elements that no template has: {of}");
     assert_eq!(frame["scroll_width"], frame["width"], "it scrolls sideways: {of}");
-    assert_eq!(frame["outside"], serde_json::json!([]), "it sticks out: {of}");
-    assert_eq!(frame["faint"], serde_json::json!([]), "it can hardly be read: {of}");
-    assert_eq!(frame["styled"], true, "the style sheet was not taken: {of}");
+    assert_eq!(frame["outside"], serde_json::json!([]), "it overflows: {of}");
+    assert_eq!(frame["faint"], serde_json::json!([]), "its contrast is too low: {of}");
+    assert_eq!(frame["styled"], true, "the style sheet was not applied: {of}");
 }
 
 #[test]
@@ -161,7 +162,7 @@ fn in_a_browser_nothing_runs_and_everything_can_be_read() {
         println!("skipped: in_a_browser_nothing_runs_and_everything_can_be_read, for want of a Chromium in PATH");
         return;
     };
-    let (address, asked) = serve(site());
+    let (address, requested) = serve(site());
     for dark in [false, true] {
         let frames = seen(&browser, dark, &format!("http://{address}/harness"));
         assert_eq!(frames.len(), WIDTHS.len() * (CALM.len() + EVIL.len()));
@@ -181,8 +182,8 @@ fn in_a_browser_nothing_runs_and_everything_can_be_read() {
             .iter()
             .any(|start| path.starts_with(start))
     };
-    let strange: Vec<String> = asked.lock().unwrap().iter().filter(|path| !ours(path)).cloned().collect();
-    assert_eq!(strange, [""; 0], "nothing else is asked for");
+    let strange: Vec<String> = requested.lock().unwrap().iter().filter(|path| !ours(path)).cloned().collect();
+    assert_eq!(strange, [""; 0], "nothing else is requested");
     if let Some(directory) = std::env::var_os("PAGE_SHOTS") {
         shoot(&browser, address, Path::new(&directory));
     }

@@ -1,14 +1,14 @@
-//! What strangers may write wherever they may write: it is text and nothing else, and leads nowhere.
+//! Users' text on the pages stays plain text, and links lead to the configured Gitea only.
 
 use crate::http::page::html::{links, tags, text};
-use crate::http::page::scene::{before, fleet_of, id, mission, unwell};
+use crate::http::page::scene::{before, fleet_of, id, mission, not_ready};
 use lazarus::engine::snapshot::{GatewayState, GatewayView, IssueView, MissionView, Snapshot};
 use lazarus::http::page;
 use lazarus::mission::identity::{ForgeUrl, GatewayName, WizardName};
 use lazarus::mission::record::Event;
 use lazarus::mission::text::without_invisible;
 
-/// Each would set the title or add an element with the id `pwned`, if anything of it were alive.
+/// Each sets the title or adds an element with the id `pwned` if a browser interprets any of it.
 const SEEDS: [&str; 36] = [
     "<script>document.title='pwned'</script>",
     "<SCRIPT SRC=/pwned.js></SCRIPT>",
@@ -48,10 +48,10 @@ const SEEDS: [&str; 36] = [
     "../../../../etc/passwd?x=%3Cscript%3E%00#<b id=pwned>",
 ];
 
-/// Ways out of where a text may stand.
+/// Prefixes that close the context in which a text may stand.
 const EXITS: [&str; 7] = ["", "\">", "'>", "</title>", "-->", "</bdi></code></td></table>", "\u{202e}]]>"];
 
-/// More than two hundred.
+/// All seeds behind all prefixes, and long texts: more than two hundred.
 pub(super) fn strings() -> Vec<String> {
     let mut strings: Vec<String> =
         EXITS.iter().flat_map(|exit| SEEDS.iter().map(move |seed| format!("{exit}{seed}"))).collect();
@@ -62,8 +62,8 @@ pub(super) fn strings() -> Vec<String> {
     strings
 }
 
-/// A mission in which everything that a text can be is this text.
-pub(super) fn bewitched(number: i64, text: &str) -> MissionView {
+/// A mission in which every field of text is this text.
+pub(super) fn hostile_mission(number: i64, text: &str) -> MissionView {
     let text = format!("x{text}");
     MissionView {
         path: text.clone(),
@@ -79,8 +79,8 @@ pub(super) fn bewitched(number: i64, text: &str) -> MissionView {
     }
 }
 
-fn bewitched_fleet(text: &str) -> Snapshot {
-    let mut snapshot = unwell(fleet_of(vec![bewitched(1, text)]), 3);
+fn hostile_fleet(text: &str) -> Snapshot {
+    let mut snapshot = not_ready(fleet_of(vec![hostile_mission(1, text)]), 3);
     let text = format!("x{text}");
     snapshot.missions_root.clone_from(&text);
     snapshot.passes.errors = vec![text.clone(), text.clone()];
@@ -96,29 +96,29 @@ fn pages(snapshot: &Snapshot, query: &str) -> [String; 2] {
 
 #[test]
 fn no_text_adds_a_tag_or_an_attribute_or_takes_one_away() {
-    let harmless = pages(&bewitched_fleet("harmless words"), "").map(|html| tags(&html));
+    let harmless = pages(&hostile_fleet("harmless words"), "").map(|html| tags(&html));
     let strings = strings();
     assert!(strings.len() >= 200, "{}", strings.len());
     for string in strings {
-        let told: String = string.chars().take(80).collect();
-        for (html, expected) in pages(&bewitched_fleet(&string), &string).iter().zip(&harmless) {
-            assert_eq!(&tags(html), expected, "{told}");
-            assert_eq!(without_invisible(html).1, 0, "invisible characters of {told}");
-            assert!(html.len() < 70_000, "{} bytes of {told}", html.len());
+        let excerpt: String = string.chars().take(80).collect();
+        for (html, expected) in pages(&hostile_fleet(&string), &string).iter().zip(&harmless) {
+            assert_eq!(&tags(html), expected, "{excerpt}");
+            assert_eq!(without_invisible(html).1, 0, "invisible characters of {excerpt}");
+            assert!(html.len() < 70_000, "{} bytes of {excerpt}", html.len());
         }
     }
 }
 
 #[test]
-fn a_text_is_read_as_it_was_written() {
-    let [fleet, mission] = pages(&bewitched_fleet("<b>{{ 7 * 7 }}</b> &lt;i&gt; \"'"), "");
+fn text_is_shown_as_it_was_written() {
+    let [fleet, mission] = pages(&hostile_fleet("<b>{{ 7 * 7 }}</b> &lt;i&gt; \"'"), "");
     for html in [fleet, mission] {
         assert!(text(&html).contains("x<b>{{ 7 * 7 }}</b> &lt;i&gt; \"'"), "{html}");
     }
 }
 
 #[test]
-fn only_what_lies_on_our_own_forge_is_a_link() {
+fn only_addresses_of_the_configured_forge_become_links() {
     let link = |forge: &str, url: &str| {
         let issue = Some(IssueView { name: "a/b#1".to_owned(), url: url.to_owned() });
         let mut snapshot = fleet_of(vec![MissionView { issue, ..mission(1) }]);
@@ -161,6 +161,6 @@ fn only_what_lies_on_our_own_forge_is_a_link() {
 }
 
 #[test]
-fn the_names_that_are_parsed_hold_nothing_hostile_to_begin_with() {
+fn names_with_hostile_text_do_not_parse() {
     assert!(strings().iter().all(|string| WizardName::parse(string).is_err() && GatewayName::parse(string).is_err()));
 }

@@ -1,4 +1,4 @@
-//! A strict reader of our own pages: what is no tag is text, and every tag is well formed.
+//! A strict parser for the service's pages: everything outside of tags is text, and every tag is well formed.
 
 /// The tags of a document as they stand, without the values of their attributes.
 pub(super) fn tags(html: &str) -> Vec<String> {
@@ -34,7 +34,7 @@ fn check_text(text: &str) {
     assert!(!text.contains(['>', '"', '\'']), "text that could end a tag or an attribute: {text}");
 }
 
-/// What a reader sees of a document, with a blank for each tag.
+/// The visible text of a document, with a blank for each tag.
 pub(super) fn text(html: &str) -> String {
     let (_, body) = html.split_once("<body").unwrap();
     let parts: Vec<&str> = body.split('<').map(|part| part.split_once('>').map_or("", |(_, text)| text)).collect();

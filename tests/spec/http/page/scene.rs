@@ -1,4 +1,4 @@
-//! Fleets to look at: a quiet one to bend, and one in which everything occurs.
+//! Snapshots for the tests of the pages: a healthy fleet to modify, and one in which every state occurs.
 
 use lazarus::engine::snapshot::{GatewayState, GatewayView, IssueView, MissionView, Passes, Snapshot, Tick};
 use lazarus::mission::cell::health::Health;
@@ -27,7 +27,7 @@ pub(super) fn id(number: i64) -> MissionId {
     MissionId::of_issue(&forge(), 7, number)
 }
 
-/// A mission that is well.
+/// A healthy mission.
 pub(super) fn mission(number: i64) -> MissionView {
     MissionView {
         needs_a_person: false,
@@ -40,7 +40,7 @@ pub(super) fn mission(number: i64) -> MissionView {
         path: format!("/var/missions/{}", id(number)),
         phase: Some(Phase::Active),
         health: Some(Health::Healthy),
-        reason: Some("beating".to_owned()),
+        reason: Some("heartbeat-ok".to_owned()),
         problem: None,
         since: Some(before(60 + number)),
         last_heartbeat_at: Some(before(2)),
@@ -56,15 +56,15 @@ pub(super) fn mission(number: i64) -> MissionView {
             url: format!("https://git.example.com/wizards/missions/issues/{number}"),
         }),
         changes: [
-            Event { at: before(62), what: "the cell was made".to_owned() },
+            Event { at: before(62), what: "the cell was created".to_owned() },
             Event { at: before(60), what: "uninitialized to healthy".to_owned() },
         ]
         .into(),
     }
 }
 
-/// One with this verdict, since so many minutes.
-pub(super) fn judged(number: i64, health: Health, reason: &str, minutes: i64) -> MissionView {
+/// A mission with this health and reason, since so many minutes.
+pub(super) fn with_health(number: i64, health: Health, reason: &str, minutes: i64) -> MissionView {
     MissionView {
         health: Some(health),
         reason: Some(reason.to_owned()),
@@ -73,7 +73,7 @@ pub(super) fn judged(number: i64, health: Health, reason: &str, minutes: i64) ->
     }
 }
 
-/// A daemon that is well.
+/// A snapshot of a daemon that is ready.
 pub(super) fn fleet_of(missions: Vec<MissionView>) -> Snapshot {
     Snapshot {
         tick: Tick::new(now()),
@@ -98,15 +98,15 @@ pub(super) fn fleet_of(missions: Vec<MissionView>) -> Snapshot {
     }
 }
 
-/// The same, but its last complete pass is so many minutes old.
-pub(super) fn unwell(mut snapshot: Snapshot, minutes: i64) -> Snapshot {
+/// The same daemon, not ready: its last complete pass is so many minutes old.
+pub(super) fn not_ready(mut snapshot: Snapshot, minutes: i64) -> Snapshot {
     snapshot.passes.complete_at = Some(before(minutes));
     snapshot.passes.forge_error = Some("`GET /api/v1/repos/wizards/missions/issues`: 502 Bad Gateway".to_owned());
     snapshot.passes.errors = vec!["cannot list the issues of `wizards/missions`: 502 Bad Gateway".to_owned()];
     snapshot
 }
 
-/// Something of everything.
+/// A fleet in which every state occurs.
 pub(super) fn everything() -> Snapshot {
     let titles = [
         "Translate the runes of the northern gate",
@@ -127,7 +127,7 @@ pub(super) fn everything() -> Snapshot {
             ..mission
         }
     };
-    let mut all = troubled();
+    let mut all = every_state();
     all.extend((20..44).map(|number| MissionView { since: Some(before(number * 37)), ..mission(number) }));
     let missions = all.into_iter().zip(1..).map(|(mission, number)| named(number, mission)).collect();
     let gateway = |name, state, minutes, answer: &str| GatewayView {
@@ -146,10 +146,10 @@ pub(super) fn everything() -> Snapshot {
     }
 }
 
-fn troubled() -> Vec<MissionView> {
+fn every_state() -> Vec<MissionView> {
     let never = |mission| MissionView { last_heartbeat_at: None, agent_state: None, ..mission };
-    let says = |says, message: &str, mission| MissionView {
-        agent_state: Some(says),
+    let reports = |state, message: &str, mission| MissionView {
+        agent_state: Some(state),
         message: Some(message.to_owned()),
         ..mission
     };
@@ -160,23 +160,30 @@ fn troubled() -> Vec<MissionView> {
         reason: None,
         ..never(mission)
     };
-    let silent = judged(2, Health::Stale, "silent", 95);
+    let timed_out = with_health(2, Health::Stale, "heartbeat-timeout", 95);
     vec![
-        judged(1, Health::Incomplete, "missing state/heartbeat.json", 12),
-        says(
+        with_health(1, Health::Incomplete, "missing state/heartbeat.json", 12),
+        reports(
             WizardState::Working,
             "reading the scrolls",
-            MissionView { last_heartbeat_at: Some(before(95)), ..silent },
+            MissionView { last_heartbeat_at: Some(before(95)), ..timed_out },
         ),
-        MissionView { last_heartbeat_at: Some(before(4_000)), ..judged(3, Health::Stale, "silent", 3_990) },
-        judged(4, Health::Stale, "stamp-in-future", 3),
-        judged(5, Health::Unknown, "timeout", 1),
-        never(judged(6, Health::Uninitialized, "never-beaten", 40)),
-        MissionView { phase: None, issue: None, ..never(judged(7, Health::Uninitialized, "not-scaffolded", 400)) },
-        says(WizardState::Waiting, "May I open the sealed door? It says: do not.", mission(8)),
-        says(WizardState::Failed, "the cauldron has a hole", mission(9)),
-        says(WizardState::Done, "all runes translated", judged(10, Health::Healthy, "finished", 600)),
-        MissionView { phase: Some(Phase::Suspended), ..judged(11, Health::Stale, "silent", 2_000) },
+        MissionView {
+            last_heartbeat_at: Some(before(4_000)),
+            ..with_health(3, Health::Stale, "heartbeat-timeout", 3_990)
+        },
+        with_health(4, Health::Stale, "clock-skew", 3),
+        with_health(5, Health::Unknown, "timeout", 1),
+        never(with_health(6, Health::Uninitialized, "no-heartbeat", 40)),
+        MissionView {
+            phase: None,
+            issue: None,
+            ..never(with_health(7, Health::Uninitialized, "not-initialized", 400))
+        },
+        reports(WizardState::Waiting, "May I open the sealed door? It says: do not.", mission(8)),
+        reports(WizardState::Failed, "the cauldron has a hole", mission(9)),
+        reports(WizardState::Done, "all runes translated", with_health(10, Health::Healthy, "completed", 600)),
+        MissionView { phase: Some(Phase::Suspended), ..with_health(11, Health::Stale, "heartbeat-timeout", 2_000) },
         without(Phase::Pending, mission(12)),
         without(Phase::Invalid, mission(13)),
         without(Phase::Closed, mission(14)),

@@ -1,4 +1,4 @@
-//! The listener for machines: what it has, and what it has not.
+//! The listener for webhooks and heartbeats: its endpoints, and no others.
 
 use crate::http::endpoints::{CELL, NOWHERE};
 use crate::support::cells::at;
@@ -8,7 +8,7 @@ use lazarus::mission::identity::ForgeUrl;
 use std::sync::Arc;
 
 #[tokio::test]
-async fn each_door_takes_its_own_methods_and_there_are_no_others() {
+async fn each_endpoint_has_its_own_methods_and_there_are_no_others() {
     let site = Site::new(Setup { webhook_secret: Some("a secret of the forge"), ..Setup::default() }).await;
     let beat = format!("/missions/{CELL}/heartbeat");
     let cases = [
@@ -35,7 +35,7 @@ async fn each_door_takes_its_own_methods_and_there_are_no_others() {
 }
 
 #[tokio::test]
-async fn unknown_things_are_all_unknown_in_the_same_words() {
+async fn every_unknown_resource_gets_the_same_404() {
     let site = Site::new(Setup::default()).await;
     let (_, token) = site.cell(CELL);
     let unknown = [
@@ -52,7 +52,7 @@ async fn unknown_things_are_all_unknown_in_the_same_words() {
 }
 
 #[tokio::test]
-async fn readiness_is_the_snapshots_and_says_why_not() {
+async fn readiness_follows_the_snapshot_and_gives_the_reason() {
     let site = Site::new(Setup::default()).await;
     let readiness = async |snapshot: Snapshot| {
         site.snapshot.send_replace(Arc::new(snapshot));
@@ -64,9 +64,9 @@ async fn readiness_is_the_snapshots_and_says_why_not() {
     assert_eq!(readiness(none).await, (503, "no pass has ended for 3 intervals: none yet\n".to_owned()));
     let unread = Passes { complete_at: Some(at(-36_001)), last_complete: false, ..snapshot().passes };
     assert_eq!(readiness(Snapshot { passes: unread, ..snapshot() }).await.0, 200, "one repository of several");
-    let rootless = Passes { service_error: Some("the root is gone".to_owned()), ..snapshot().passes };
+    let rootless = Passes { service_error: Some("the root is missing".to_owned()), ..snapshot().passes };
     let answer = readiness(Snapshot { passes: rootless, ..snapshot() }).await;
-    assert_eq!(answer, (503, "the root is gone\n".to_owned()));
+    assert_eq!(answer, (503, "the root is missing\n".to_owned()));
     let passes = Passes { forge_error: Some("502".to_owned()), ..snapshot().passes };
     let forge = Some(ForgeUrl::parse("https://git.example.com").unwrap());
     let (status, reason) = readiness(Snapshot { forge, passes, ..snapshot() }).await;

@@ -1,4 +1,4 @@
-//! Heartbeats over the network: who may beat, what is written, and what is never touched.
+//! Heartbeats over HTTP: authorization, what is written, and what is never touched.
 
 use crate::http::endpoints::{CELL, NOWHERE};
 use crate::support::cells::at;
@@ -12,20 +12,20 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Nobody's group.
+/// A group that no account has.
 const GROUP: u32 = 64_000;
 
 fn heartbeat(cell: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(cell.join("state/heartbeat.json")).unwrap()).unwrap()
 }
 
-/// Nothing is left of beats that were never finished.
+/// Whether no temporary file is left.
 fn is_tidy(cell: &Path) -> bool {
     std::fs::read_dir(cell.join("state")).unwrap().count() == 1
 }
 
 #[tokio::test]
-async fn a_beat_replaces_the_heartbeat_and_numbers_go_on() {
+async fn a_heartbeat_replaces_the_file_and_numbers_continue() {
     let site = Site::new(Setup::default()).await;
     let (cell, token) = site.cell(CELL);
     let before = site.host.snapshot();
@@ -41,8 +41,8 @@ async fn a_beat_replaces_the_heartbeat_and_numbers_go_on() {
     let sent = json!({ "state": "waiting", "sequence": 40, "message": "so \u{202e}far\u{0007}", "timestamp": at(-90), "more": [1] });
     assert_eq!(site.beat(&CELL.to_uppercase(), &token, &sent.to_string()).await.status, 204);
     let mut written = heartbeat(&cell);
-    let came_at = written["timestamp"].take();
-    assert!(came_at.as_str() >= Some(stamp), "not the sender's clock: {came_at}");
+    let received_at = written["timestamp"].take();
+    assert!(received_at.as_str() >= Some(stamp), "not the sender's clock: {received_at}");
     assert_eq!(written, json!({ "timestamp": null, "state": "waiting", "sequence": 40, "message": "so far" }));
     let nulls = json!({ "state": null, "sequence": null, "message": null, "timestamp": null });
     assert_eq!(site.beat(CELL, &token, &nulls.to_string()).await.status, 204);
@@ -55,7 +55,7 @@ async fn a_beat_replaces_the_heartbeat_and_numbers_go_on() {
 }
 
 #[tokio::test]
-async fn a_wizard_hears_what_is_wrong_with_its_beat() {
+async fn a_malformed_heartbeat_gets_an_error_that_names_the_fault() {
     let site = Site::new(Setup::default()).await;
     let mission = MissionId::parse(CELL).unwrap();
     let (cell, token) = site.cell(CELL);
@@ -87,21 +87,21 @@ async fn a_wizard_hears_what_is_wrong_with_its_beat() {
     ];
     // Ten seconds from one to the next, so that the limit of one a second plays no part.
     let mut moments = (0..).map(|index| at(10 * index));
-    let mut told = |body: &str| {
+    let mut error = |body: &str| {
         let now = moments.next().unwrap();
         site.beats.beat(mission, token.as_bytes(), Some(body.as_bytes()), now).unwrap_err().to_string()
     };
     for (body, expected) in cases {
-        assert_eq!(told(&body), expected);
+        assert_eq!(error(&body), expected);
     }
     assert_eq!(heartbeat(&cell), before);
     let answer = site.beat(CELL, &token, "[]").await;
-    let told = no_object("it is a list, and should be a JSON object");
-    assert_eq!((answer.status, answer.body), (400, format!("{told}\n")));
+    let expected = no_object("it is a list, and should be a JSON object");
+    assert_eq!((answer.status, answer.body), (400, format!("{expected}\n")));
 }
 
 #[tokio::test]
-async fn a_text_that_cannot_stand_as_it_is_costs_no_heartbeat() {
+async fn text_that_must_be_cut_or_replaced_costs_no_heartbeat() {
     let site = Site::new(Setup::default()).await;
     let (cell, token) = site.cell(CELL);
     let message = async |body: &[u8]| {
@@ -125,7 +125,7 @@ async fn a_text_that_cannot_stand_as_it_is_costs_no_heartbeat() {
 }
 
 #[tokio::test]
-async fn a_heartbeat_has_128_kib_at_most_and_only_the_cells_own_wizard_hears_so() {
+async fn a_body_over_128_kib_is_reported_only_with_the_right_token() {
     let site = Site::new(Setup::default()).await;
     let (_, token) = site.cell(CELL);
     let (whole, large) = (format!("{{}}{}", " ".repeat(FILE_BYTES_MAX - 2)), " ".repeat(FILE_BYTES_MAX + 1));
@@ -135,13 +135,17 @@ async fn a_heartbeat_has_128_kib_at_most_and_only_the_cells_own_wizard_hears_so(
     let (path, bearer) = (format!("/missions/{CELL}/heartbeat"), format!("Bearer {token}"));
     let chunked = [("Authorization", &*bearer), ("Transfer-Encoding", "chunked")];
     let chunks = format!("20001\r\n{large}\r\n0\r\n\r\n");
-    assert_eq!(ask(site.doors, "POST", &path, &chunked, chunks.as_bytes()).await.status, 413, "not said beforehand");
+    assert_eq!(
+        ask(site.doors, "POST", &path, &chunked, chunks.as_bytes()).await.status,
+        413,
+        "without a declared length"
+    );
     let broken = ask(site.doors, "POST", &path, &chunked, b"nonsense\r\n").await;
     assert_eq!(broken.status, 400);
 }
 
 #[tokio::test]
-async fn five_at_once_and_one_a_second_whatever_the_clock_does() {
+async fn the_rate_limit_is_one_a_second_in_bursts_of_five() {
     let site = Site::new(Setup::default()).await;
     let mission = MissionId::parse(CELL).unwrap();
     let (_, token) = site.cell(CELL);
@@ -150,8 +154,8 @@ async fn five_at_once_and_one_a_second_whatever_the_clock_does() {
         let mut count = 0;
         while match beat() {
             Ok(()) => true,
-            Err(refusal) => {
-                assert!(matches!(refusal, HeartbeatRejected::TooOften), "{refusal}");
+            Err(rejected) => {
+                assert!(matches!(rejected, HeartbeatRejected::TooOften), "{rejected}");
                 false
             }
         } {
@@ -161,9 +165,13 @@ async fn five_at_once_and_one_a_second_whatever_the_clock_does() {
     };
     assert_eq!(accepted(0), 5);
     assert_eq!((accepted(0), accepted(1), accepted(4), accepted(1_000)), (0, 1, 3, 5));
-    assert_eq!((accepted(-1_000), accepted(-998)), (0, 2), "a clock set back fills nothing, and goes on");
+    assert_eq!(
+        (accepted(-1_000), accepted(-998)),
+        (0, 2),
+        "a clock that is set back adds no tokens, and then continues"
+    );
     site.snapshot.send_modify(|snapshot| Arc::make_mut(snapshot).tick = lazarus::engine::snapshot::Tick::new(at(-998)));
-    // The clock of the snapshot goes on, so one more may be taken now and then.
+    // The clock of the snapshot continues, so another heartbeat may be accepted in between.
     let mut answer = site.beat(CELL, &token, "").await;
     while answer.status == 204 {
         answer = site.beat(CELL, &token, "").await;
@@ -172,7 +180,7 @@ async fn five_at_once_and_one_a_second_whatever_the_clock_does() {
 }
 
 #[tokio::test]
-async fn strangers_leave_no_trace_however_many_they_are() {
+async fn requests_without_a_valid_token_leave_no_trace() {
     let site = Site::new(Setup::default()).await;
     let (_, token) = site.cell(CELL);
     let before = site.host.snapshot();
@@ -192,13 +200,13 @@ async fn strangers_leave_no_trace_however_many_they_are() {
     assert_eq!(site.beats.watched(), 0);
     assert_eq!(before.changed(&site.host.snapshot()), [""; 0].map(std::path::PathBuf::from));
     assert_eq!(site.beat(NOWHERE, &token, "{}").await.status, 404);
-    assert!(!site.host.root().join(NOWHERE).exists(), "no cell is made");
+    assert!(!site.host.root().join(NOWHERE).exists(), "no cell is created");
     site.beat(CELL, &token, "{}").await;
     assert_eq!(site.beats.watched(), 1);
 }
 
 #[tokio::test]
-async fn cells_that_beat_long_ago_are_forgotten() {
+async fn the_rate_limiter_forgets_cells_without_recent_heartbeats() {
     let site = Site::new(Setup::default()).await;
     for number in 0..2_000 {
         let mission_id = format!("00000000-0000-4000-8000-{:012x}", number + 1);
@@ -207,7 +215,7 @@ async fn cells_that_beat_long_ago_are_forgotten() {
         let token = "x".repeat(32);
         std::fs::write(config.join("heartbeat.token"), &token).unwrap();
         let mission = MissionId::parse(&mission_id).unwrap();
-        // There is no `state/`, and none is made.
+        // There is no `state/`, and none is created.
         let failed = site.beats.beat(mission, token.as_bytes(), Some(b"{}"), at(10 * number)).unwrap_err();
         assert!(matches!(failed, HeartbeatRejected::Failed(_)));
         std::fs::remove_dir_all(site.host.root().join(&mission_id)).unwrap();
@@ -215,14 +223,14 @@ async fn cells_that_beat_long_ago_are_forgotten() {
     assert!(site.beats.watched() <= 1_024, "{}", site.beats.watched());
 }
 
-/// Puts each of these in a path's place, one after the other, and sends a beat; whether it was taken, and what it was.
-async fn beat_with(site: &Site, token: &str, path: &Path, elsewhere: &Path) -> Vec<(&'static str, u16)> {
+/// Replaces a path by each of these in turn and sends a heartbeat; the kind and the status of the response.
+async fn beat_with(site: &Site, token: &str, path: &Path, target: &Path) -> Vec<(&'static str, u16)> {
     let aside = path.with_extension("aside");
     std::fs::rename(path, &aside).unwrap();
     let mut statuses = Vec::new();
     for kind in ["nothing", "link", "fifo", "directory", "hard link"] {
         match kind {
-            "link" => symlink(elsewhere, path).unwrap(),
+            "link" => symlink(target, path).unwrap(),
             "fifo" => rustix::fs::mknodat(rustix::fs::CWD, path, FileType::Fifo, Mode::RWXU, 0).unwrap(),
             "directory" => std::fs::create_dir(path).unwrap(),
             "hard link" if aside.is_file() => std::fs::hard_link(&aside, path).unwrap(),
@@ -246,7 +254,7 @@ async fn beat_with(site: &Site, token: &str, path: &Path, elsewhere: &Path) -> V
 }
 
 #[tokio::test]
-async fn what_a_wizard_puts_in_the_way_leads_nowhere() {
+async fn links_and_special_files_in_a_cell_are_never_followed() {
     let site = Site::new(Setup::default()).await;
     let (cell, token) = site.cell(CELL);
     let outside = site.host.path().join("outside");
@@ -257,7 +265,7 @@ async fn what_a_wizard_puts_in_the_way_leads_nowhere() {
     assert_eq!(state, [("nothing", 503), ("link", 503), ("fifo", 503), ("directory", 204), ("hard link", 503)]);
     let file = beat_with(&site, &token, &cell.join("state/heartbeat.json"), &outside.join("heartbeat.json")).await;
     let replaced = [("nothing", 204), ("link", 204), ("fifo", 204), ("directory", 503), ("hard link", 204)];
-    assert_eq!(file, replaced, "a rename replaces what stands there, and follows nothing");
+    assert_eq!(file, replaced, "a rename replaces the entry and follows no link");
     let of_token = beat_with(&site, &token, &cell.join("config/heartbeat.token"), &outside.join("token")).await;
     assert!(of_token.iter().all(|(_, status)| *status == 404), "{of_token:?}");
     let whole = beat_with(&site, &token, &cell, &cell.with_extension("aside")).await;
@@ -272,7 +280,7 @@ async fn what_a_wizard_puts_in_the_way_leads_nowhere() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn racing_beats_leave_one_whole_file_and_the_highest_number() {
+async fn concurrent_heartbeats_leave_one_whole_file_with_the_highest_number() {
     let site = Arc::new(Site::new(Setup::default()).await);
     let mission = MissionId::parse(CELL).unwrap();
     let (cell, token) = site.cell(CELL);
@@ -294,7 +302,7 @@ async fn racing_beats_leave_one_whole_file_and_the_highest_number() {
                 match site.beats.beat(mission, token.as_bytes(), Some(sent.as_bytes()), now) {
                     Ok(()) => true,
                     Err(HeartbeatRejected::Fault(_) | HeartbeatRejected::TooOften) => false,
-                    Err(refusal) => panic!("{refusal}"),
+                    Err(rejected) => panic!("{rejected}"),
                 }
             };
             (0..100).map(|round| 4 * round + racer + 1).filter(|number| beat(*number)).max()
