@@ -99,6 +99,12 @@ impl Queue {
         self.added.notify_one();
     }
 
+    /// As [`Queue::add`], but no failure is waited out, nor [`DEBOUNCE`]: for news that nobody else decides how often comes.
+    pub fn add_now(&self, key: Key) {
+        self.state(|state| state.put(key, true));
+        self.added.notify_one();
+    }
+
     /// The key that is longest in line, once there is one; it is under way until [`Queue::done`] or [`Queue::failed`].
     pub async fn next(&self) -> Key {
         loop {

@@ -7,7 +7,7 @@ use crate::mission::time::Timestamp;
 use crate::settings::{Settings, SettingsError};
 use crate::trouble::{Refusal, Trouble};
 use crate::world::applier::Applier;
-use crate::world::checkout::Checkouts;
+use crate::world::checkout::{Caller, Checkouts};
 use crate::world::entry::Entry;
 use crate::world::gitea::{Gitea, Traffic};
 use crate::world::lock::Access;
@@ -28,7 +28,7 @@ pub(super) struct Forge {
     pub(super) gitea: Gitea,
     pub(super) observer: Observer,
     access: Access,
-    checkouts: Checkouts,
+    pub(super) checkouts: Checkouts,
     pub(super) hold: Mutex<Hold>,
 }
 
@@ -59,6 +59,7 @@ impl Forge {
         root: Arc<Root>,
         entry: Entry,
         access: Access,
+        caller: Caller,
     ) -> Result<Self, SettingsError> {
         if access.is_lasting {
             settings.repositories()?;
@@ -76,7 +77,7 @@ impl Forge {
             standing: Vec::new(),
             audit_failures: 0,
         };
-        let checkouts = settings.checkouts();
+        let checkouts = settings.checkouts(caller);
         Ok(Self { gitea, observer, access, checkouts, hold: Mutex::new(hold) })
     }
 

@@ -77,6 +77,13 @@ fn keep_approval(observation: &Observation, approval: Option<&Approval>) -> Opti
     Some(Change::Remember { record: Box::new(record) })
 }
 
+/// The same, for a mission whose cell was to be created in this turn, and waits for its checkout instead.
+#[must_use]
+pub fn plan_approval(observation: &Observation, situation: &Situation) -> Option<Change> {
+    let Situation::Waits(waits) = situation else { return None };
+    keep_approval(observation, waits.approval.as_ref())
+}
+
 /// The repository to be checked out now, if one is.
 fn source(observation: &Observation, active: &Active, is_new: bool) -> Option<WorktreeSource> {
     match wish(observation, &active.proposal.spec, is_new) {

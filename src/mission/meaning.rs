@@ -12,7 +12,7 @@ use crate::mission::proposal::{self, Spec};
 use crate::mission::record::{Happened, PauseRefusal};
 use crate::mission::situation::{Refused, Waiting};
 use crate::mission::time::Timestamp;
-use crate::mission::worktree::{CheckedOut, WorktreeSource};
+use crate::mission::worktree::{CheckedOut, UnderWay, WorktreeSource};
 use serde::Serialize;
 
 /// What the comment says, before it is put into words.
@@ -141,6 +141,8 @@ pub struct Suspended {
 pub enum WorktreeNews {
     /// It was asked for, and has not been tried yet.
     Wanted(WorktreeSource),
+    /// It is being checked out, and that takes long.
+    UnderWay(UnderWay),
     /// It lies there.
     CheckedOut(CheckedOut),
     /// It was tried in vain, and why.

@@ -18,6 +18,8 @@ pub enum Fault {
     HangUp,
     /// Everything is done, after this long.
     Delay(Duration),
+    /// Everything is done; the answer comes a byte a second.
+    Trickle,
     /// Everything is done; the connection is closed before the answer.
     LoseAnswer,
     /// Everything is done; the connection is closed in the middle of the answer.

@@ -36,6 +36,7 @@ pub mod writer;
 use crate::mission::failure::{Failure, FailureScope};
 use crate::mission::identity::{MissionId, RepositoryName};
 use crate::mission::time::Timestamp;
+use crate::mission::worktree::CheckoutUnderWay;
 use git::CheckoutError;
 use gitea::ForgeError;
 use root::RootError;
@@ -62,6 +63,9 @@ pub enum WorldError {
         /// Whose.
         mission_id: MissionId,
     },
+    /// A checkout has not ended yet; whoever wants it is called when it has.
+    #[error("{}", .0.what)]
+    CheckoutUnderWay(Box<CheckoutUnderWay>),
     /// A change that needs an initialised root came before its initialisation succeeded.
     #[error("the missions root is not initialised")]
     NoRoot,
@@ -127,6 +131,7 @@ impl WorldError {
             Self::WorktreeInUse { .. } | Self::CommentOfAnother { .. } => true,
             Self::Root(_)
             | Self::NoRoot
+            | Self::CheckoutUnderWay(_)
             | Self::NoLabel { .. }
             | Self::LabelsIgnored { .. }
             | Self::CommentGone { .. } => false,
@@ -149,6 +154,7 @@ impl WorldError {
             Self::Root(_) | Self::NoRoot => FailureScope::Service,
             Self::NoLabel { .. } => FailureScope::Repository,
             Self::Checkout(_)
+            | Self::CheckoutUnderWay(_)
             | Self::WorktreeInUse { .. }
             | Self::LabelsIgnored { .. }
             | Self::CommentGone { .. }
@@ -164,6 +170,7 @@ impl WorldError {
             Self::Root(error) => error.kind(),
             Self::Write(_) => "write",
             Self::Checkout(error) => error.kind(),
+            Self::CheckoutUnderWay(_) => "worktree-under-way",
             Self::WorktreeInUse { .. } => "worktree-in-use",
             Self::NoRoot => "no-root",
             Self::NoLabel { .. } => "no-label",

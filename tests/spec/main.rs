@@ -37,6 +37,7 @@ mod git_bounds;
 mod git_guard;
 mod git_hostile;
 mod git_refs;
+mod git_slow;
 mod git_written;
 mod health;
 mod heartbeats;

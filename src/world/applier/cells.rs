@@ -3,13 +3,16 @@
 use crate::mission::archive::ArchiveName;
 use crate::mission::cell::Part;
 use crate::mission::change::Change;
-use crate::mission::identity::MissionId;
+use crate::mission::identity::{MissionId, RepositoryId};
+use crate::mission::observation::Here;
 use crate::mission::papers::CellPapers;
 use crate::mission::record::{IssueKey, Record};
 use crate::mission::worktree::WorktreeSource;
 use crate::world::WorldError;
 use crate::world::applier::{Applier, logged};
-use crate::world::checkout::{hand_over, keep_worktree, staged_worktree};
+use crate::world::checkout::{Left, finish, hand_over, keep_worktree, staged_worktree};
+use crate::world::writer::Writer;
+use tokio::time::Instant;
 
 impl Applier {
     /// The record first: a cell that nobody remembers would belong to nobody.
@@ -19,6 +22,10 @@ impl Applier {
         worktree: Option<&WorktreeSource>,
         record: &Record,
     ) -> Result<(), WorldError> {
+        // In staging lies what it works on.
+        if let Some(under_way) = self.checkouts.under_way(papers.mission_id) {
+            return Err(WorldError::CheckoutUnderWay(Box::new(under_way)));
+        }
         let (mut papers, wanted, record) = (papers.clone(), worktree.cloned(), record.clone());
         self.write(move |writer, here| {
             let (issue, mission_id) = (&record.issue, papers.mission_id);
@@ -42,17 +49,44 @@ impl Applier {
         .await
     }
 
-    /// Checks out in staging; into the cell where there is one, else for the one that is about to be created.
+    /// Has it checked out in staging by another thread, and puts it in its place once that has ended: into the cell where
+    /// there is one, else it stays there for the one that is about to be created. Never waits for it.
     pub(super) async fn check_out(
         &self,
         issue: &IssueKey,
         mission_id: MissionId,
         source: &WorktreeSource,
     ) -> Result<(), WorldError> {
-        let _turn = self.checkouts.turn().await;
-        let order = self.checkouts.order(&self.gitea.url(), source, self.gitea.token(), self.access.group);
+        if let Some(under_way) = self.checkouts.under_way(mission_id) {
+            return Err(WorldError::CheckoutUnderWay(Box::new(under_way)));
+        }
+        let forge = (&self.gitea.url(), self.gitea.token());
+        let order = self.checkouts.order((issue, mission_id), source, forge, self.access.group);
+        let came = self.checkouts.take(&order);
         let (issue, source) = (issue.clone(), source.clone());
-        self.write(move |writer, here| order.into_cell(writer, (&issue, mission_id), source, here.now)).await
+        let finish =
+            move |writer: &Writer, here: &Here| finish(writer, (&issue, mission_id), (&source, came), here.now);
+        match self.write(finish).await? {
+            Left::Nothing => Ok(()),
+            Left::Checkout => {
+                let (writer, now) = self.hold(|hold| (hold.writer.clone(), hold.here.now));
+                let under_way = self.checkouts.begin(order, writer.ok_or(WorldError::NoRoot)?, now);
+                Err(WorldError::CheckoutUnderWay(Box::new(under_way)))
+            }
+        }
+    }
+
+    /// Forgets what came of checkouts for an issue that had ended before a turn began which did not take it.
+    pub async fn forget_checkouts(&self, place: (RepositoryId, i64), begun: Instant) {
+        for mission_id in self.checkouts.forget(place, begun) {
+            let discard = move |writer: &Writer, _: &Here| {
+                writer.discard_worktree(&staged_worktree(mission_id));
+                Ok(())
+            };
+            if let Err(error) = self.write(discard).await {
+                tracing::debug!("a checkout for the cell `{mission_id}` is left in staging: {error}");
+            }
+        }
     }
 
     pub(super) async fn archive_cell(

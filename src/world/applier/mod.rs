@@ -195,10 +195,10 @@ impl Applier {
     }
 
     /// Writing on a disk blocks, so it gets a thread.
-    async fn write(
+    async fn write<T: Send + 'static>(
         &self,
-        write: impl FnOnce(&Writer, &Here) -> Result<(), WorldError> + Send + 'static,
-    ) -> Result<(), WorldError> {
+        write: impl FnOnce(&Writer, &Here) -> Result<T, WorldError> + Send + 'static,
+    ) -> Result<T, WorldError> {
         let (writer, here) = self.hold(|hold| (hold.writer.clone(), Arc::clone(&hold.here)));
         let writer = writer.ok_or(WorldError::NoRoot)?;
         blocking(move || write(&writer, &here)).await

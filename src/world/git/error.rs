@@ -87,7 +87,7 @@ impl CheckoutError {
     }
 
     /// Something of our own that failed.
-    pub(super) fn failed(tried: &'static str, cause: &dyn std::fmt::Display) -> Self {
+    pub(in crate::world) fn failed(tried: &'static str, cause: &dyn std::fmt::Display) -> Self {
         Self::Failed { tried, cause: cause.to_string() }
     }
 }
