@@ -19,7 +19,7 @@ use crate::mission::approval::policy::ApprovalMode;
 use crate::mission::fleet::admission::{CapacityLimits, Reserve};
 use crate::mission::identity::{ForgeUrl, HostName, NotA, RepositoryName, RepositoryPattern};
 use crate::mission::observation::Take;
-use crate::world::checkout::Checkouts;
+use crate::world::checkout::{Caller, Checkouts};
 use crate::world::forge::{Builder, Gitea, Token};
 use crate::world::store::root::{Root, RootError};
 use layers::{
@@ -347,10 +347,10 @@ impl Settings {
         Ok(builder.requests_in_flight(self.requests_in_flight).ca_pem(ca_pem))
     }
 
-    /// What all checkouts of worktrees have in common.
+    /// All checkouts of worktrees, and who is called for them.
     #[must_use]
-    pub fn checkouts(&self) -> Checkouts {
-        Checkouts::new(self.ca_file.clone())
+    pub fn checkouts(&self, caller: Caller) -> Checkouts {
+        Checkouts::new(self.ca_file.clone(), caller)
     }
 
     /// The token as it is now.

@@ -46,6 +46,8 @@ pub(crate) struct Fleet {
     pub(super) new_cells: usize,
     /// Capacity that was promised to those that are being looked at.
     promised: BTreeMap<IssueRef, Occupant>,
+    /// Those of them whose checkout goes on since an earlier pass, which has counted them.
+    carried: BTreeSet<IssueRef>,
     /// Missions with cells that were found closed since the last tick.
     closed: BTreeSet<IssueRef>,
     /// Cells that those take over that are being looked at.
@@ -106,6 +108,7 @@ impl Fleet {
     pub(super) fn begin_pass(&mut self) -> Vec<Key> {
         self.new_cells = 0;
         self.closed.clear();
+        self.carried = self.promised.keys().copied().collect();
         let held = self.known.iter_mut().filter(|(_, known)| known.closing == HoldState::Held);
         let confirmed = held.map(|((repository, number), known)| {
             known.closing = HoldState::Confirmed;
@@ -254,7 +257,8 @@ impl Fleet {
     pub(super) fn release(&mut self, place: IssueRef, new_cell: Option<MissionId>) {
         self.promised.remove(&place);
         self.claims.release(place);
-        self.new_cells += usize::from(new_cell.is_some());
+        let is_carried = self.carried.remove(&place);
+        self.new_cells += usize::from(new_cell.is_some() && !is_carried);
         self.existing.extend(new_cell);
     }
 
@@ -298,21 +302,27 @@ impl Fleet {
             let key = known.issue();
             admissions.get(&(key.repository_id, key.issue_id)) == Some(&Admission::Admitted)
         };
-        let admitted = self.waiting().filter(|(_, known)| has_room(known));
+        // One that was promised capacity is looked at, or is once its checkout has ended.
+        let admitted = self.waiting().filter(|(place, known)| has_room(known) && !self.promised.contains_key(place));
         admitted.map(|((repository, number), _)| Key::Issue { repository: *repository, number: *number }).collect()
     }
 
-    /// Decides among candidates, beside all that have a cell or were promised one; by repository id and issue id.
+    /// Decides among candidates, beside all that have a cell or were promised one, who keep what they were promised; by
+    /// repository id and issue id.
     pub(crate) fn admit<'a>(
         &self,
         candidates: impl Iterator<Item = &'a IssueKey>,
         limits: CapacityLimits,
     ) -> HashMap<(RepositoryId, i64), Admission> {
-        let new_cells = self.new_cells + self.promised.len();
+        let new_cells = self.new_cells + self.promised.len() - self.carried.len();
+        let (promised, candidates): (Vec<_>, Vec<_>) =
+            candidates.partition(|key| self.promised.contains_key(&place_of(key)));
         let occupants =
             self.known.values().filter_map(|known| Occupant::of(&known.record)).chain(self.promised.values().copied());
         let capacity = Capacity { existing: &self.existing, limits, shortage: self.shortage, new_cells };
-        admit(candidates, occupants, capacity)
+        let mut admissions = admit(candidates, occupants, capacity);
+        admissions.extend(promised.into_iter().map(|key| ((key.repository_id, key.issue_id), Admission::Admitted)));
+        admissions
     }
 
     /// Judges every cell after a sweep; the missions that have to be looked at.

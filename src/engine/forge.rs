@@ -7,7 +7,7 @@ use crate::mission::observation::PassContext;
 use crate::mission::root_metadata::RepositoryRef;
 use crate::mission::time::Timestamp;
 use crate::world::applier::Applier;
-use crate::world::checkout::Checkouts;
+use crate::world::checkout::{Caller, Checkouts};
 use crate::world::forge::{Gitea, Traffic};
 use crate::world::lock_unpoisoned::locked;
 use crate::world::observer::Observer;
@@ -28,7 +28,7 @@ pub(super) struct Forge {
     pub(super) gitea: Gitea,
     pub(super) observer: Observer,
     access: LockOptions,
-    checkouts: Checkouts,
+    pub(super) checkouts: Checkouts,
     pub(super) hold: Mutex<ForgeState>,
 }
 
@@ -59,6 +59,7 @@ impl Forge {
         root: Arc<Root>,
         entry: RootAccess,
         access: LockOptions,
+        caller: Caller,
     ) -> Result<Self, SettingsError> {
         if access.is_lasting {
             settings.repositories()?;
@@ -76,7 +77,7 @@ impl Forge {
             standing: Vec::new(),
             audit_failures: 0,
         };
-        let checkouts = settings.checkouts();
+        let checkouts = settings.checkouts(caller);
         Ok(Self { gitea, observer, access, checkouts, hold: Mutex::new(hold) })
     }
 

@@ -44,6 +44,18 @@ impl Gathered {
         self.progress.send_modify(|progress| progress.1 = total);
     }
 
+    /// Takes what a turn came to. What an earlier one did, which was put off, belongs to it.
+    pub(super) fn take(&self, mut result: MissionResult) {
+        let results = &mut locked(&self.found).results;
+        let is_same = |known: &MissionResult| known.mission.is_of_issue_of(&result.mission);
+        if let Some(at) = results.iter().position(is_same) {
+            let mut before = results.swap_remove(at).mission.changes;
+            before.append(&mut result.mission.changes);
+            result.mission.changes = before;
+        }
+        results.push(result);
+    }
+
     /// A key is done with.
     pub(super) fn step(&self, is_mission: bool) {
         self.progress.send_modify(|progress| progress.0 += usize::from(is_mission));

@@ -22,7 +22,7 @@ use strum::VariantNames;
 const DURATION_BUCKETS: [f64; 11] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
 /// The fixed words of errors; any other is counted as [`OTHER_ERROR`].
-pub const ERROR_KINDS: [&str; 53] = [
+pub const ERROR_KINDS: [&str; 54] = [
     "account-barred",
     "alarms",
     "cell-in-the-way",
@@ -73,6 +73,7 @@ pub const ERROR_KINDS: [&str; 53] = [
     "worktree-too-large",
     "worktree-too-many-entries",
     "worktree-too-slow",
+    "worktree-under-way",
     "worktree-unfit",
     "worktree-unreachable",
     "write",

@@ -47,6 +47,7 @@ use crate::mission::time::Timestamp;
 use crate::world::blocking_pool::blocking;
 use crate::world::cells::cell_cache::CellCache;
 use crate::world::cells::heartbeats::{HeartbeatEvent, HeartbeatReceiver};
+use crate::world::checkout::Caller;
 use crate::world::forge::{Requests, Traffic};
 use crate::world::lock_unpoisoned::locked;
 use crate::world::store::lock::{DaemonLock, LockOptions};
@@ -131,8 +132,9 @@ impl Engine {
         let remembered = root.file().and_then(|file| file.manifest.forge.clone());
         let known_as = settings.forge_url.clone().map(|configured| remembered.unwrap_or(configured));
         let starts = if is_lasting { note_start(&entry, now) } else { Starts::default() };
+        let queue = Arc::<Queue>::default();
         let forge = match &settings.forge_url {
-            Some(_) => Some(Forge::new(&settings, Arc::clone(&root), entry, access)?),
+            Some(_) => Some(Forge::new(&settings, Arc::clone(&root), entry, access, caller(&queue))?),
             None if !is_lasting => {
                 settings.gitea()?;
                 None
@@ -160,7 +162,7 @@ impl Engine {
         };
         Ok(Arc::new(Self {
             known_as,
-            queue: Arc::default(),
+            queue,
             fleet: Mutex::default(),
             cells,
             forge,
@@ -308,15 +310,23 @@ impl Engine {
         for _ in 0..self.settings.concurrent_missions {
             workers.spawn(Arc::clone(self).work());
         }
-        let mut told = self.gathered.as_ref().map(Gathered::progress);
+        let told = self.gathered.as_ref().map(Gathered::progress);
+        let running = self.forge.as_ref().map(|forge| forge.checkouts.running());
+        let mut watched = told.zip(running);
         loop {
-            while !self.queue.is_idle() {
-                let Some(told) = &mut told else { break };
-                if told.changed().await.is_err() {
+            while let Some((told, running)) = &mut watched {
+                // Whoever ends has put its mission in line before.
+                let is_checking_out = *running.borrow_and_update() > 0;
+                if !is_checking_out && self.queue.is_idle() {
                     break;
                 }
-                let (done, total) = *told.borrow_and_update();
-                progress(done, total);
+                tokio::select! {
+                    _ = told.changed() => {
+                        let (done, total) = *told.borrow_and_update();
+                        progress(done, total);
+                    }
+                    _ = running.changed() => {}
+                }
             }
             // What is said for many comes after what is said of each.
             let change = self.gathered.as_ref().and_then(|gathered| locked(&gathered.found).alert.take());
@@ -355,6 +365,12 @@ impl Engine {
         keys.extend(fleet.admitted(self.settings.limits));
         Ok(keys)
     }
+}
+
+/// A mission whose checkout has ended is looked at again, and so is one whose checkout takes long.
+fn caller(queue: &Arc<Queue>) -> Caller {
+    let queue = Arc::clone(queue);
+    Caller::new(move |issue| queue.add_now(Key::Issue { repository: issue.repository_id, number: issue.number }))
 }
 
 /// A root that is made only by the first pass has no agents yet.

@@ -3,8 +3,7 @@
 
 use crate::mission::identity::RepositoryId;
 use crate::mission::time::Timestamp;
-use crate::world::clock;
-use crate::world::random;
+use crate::world::{clock, random};
 use chrono::TimeDelta;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -96,6 +95,12 @@ impl Queue {
             }
             None => state.put(key, true),
         });
+        self.added.notify_one();
+    }
+
+    /// As [`Queue::add`], but no failure is waited out, nor [`DEBOUNCE`]: for news that nobody else decides how often comes.
+    pub fn add_now(&self, key: Key) {
+        self.state(|state| state.put(key, true));
         self.added.notify_one();
     }
 

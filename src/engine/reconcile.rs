@@ -47,6 +47,10 @@ pub async fn reconcile(observer: &Observer, applier: &Applier, candidate: Candid
                 for change in planned {
                     match applier.apply(&change).await {
                         Ok(()) => turn.made(change),
+                        Err(WorldError::CheckoutUnderWay(under_way)) => {
+                            turn.put_off(*under_way);
+                            break;
+                        }
                         Err(WorldError::CommentGone { .. }) if turn.found_comment_deleted() => {}
                         Err(error) if error.is_told_on_the_issue() => {
                             tracing::warn!(kind = error.kind(), "{}: {error}", seen.issue.key);

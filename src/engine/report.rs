@@ -309,6 +309,11 @@ impl fmt::Display for Report {
 }
 
 impl MissionReport {
+    /// Whether both are about one issue.
+    pub(crate) fn is_of_issue_of(&self, other: &Self) -> bool {
+        self.repository == other.repository && self.issue == other.issue
+    }
+
     fn phase_or_why_none(&self) -> &'static str {
         self.phase.unwrap_or(if self.error.is_some() { "failed" } else { "not open" })
     }

@@ -16,19 +16,25 @@ use crate::mission::plan::step::Candidate;
 use crate::mission::record::{IssueState, Record};
 use crate::mission::root_metadata::RepositoryRef;
 use crate::mission::status::lifecycle::is_proposal;
-use crate::world::WorldError;
 use crate::world::applier::Applier;
-use crate::world::clock;
 use crate::world::lock_unpoisoned::locked;
 use crate::world::observer::OwnComments;
+use crate::world::{WorldError, clock};
 use tokio::time::Instant;
 
 impl Engine {
-    /// Takes the turn of one issue. Capacity that was reserved for it and not taken is free again afterwards.
+    /// Takes the turn of one issue. Capacity that was reserved for it and not taken is free again afterwards, unless its
+    /// checkout is under way.
     pub(super) async fn reconcile_issue(&self, forge: &Forge, place: IssueRef) -> Vec<Failure> {
+        let begun = clock::instant();
         let troubles = Box::pin(self.look(forge, place)).await;
+        if let Some(applier) = forge.applier().filter(|_| troubles.is_empty()) {
+            applier.forget_checkouts(place, begun).await;
+        }
         let mut fleet = locked(&self.fleet);
-        fleet.release(place, None);
+        if !forge.checkouts.is_known(place) {
+            fleet.release(place, None);
+        }
         fleet.alerts.end(place);
         troubles
     }
@@ -119,7 +125,7 @@ impl Engine {
         let troubles = result.failures.clone();
         match &self.gathered {
             // What went wrong is gathered with all else that did.
-            Some(gathered) => locked(&gathered.found).results.push(MissionResult { failures: Vec::new(), ..result }),
+            Some(gathered) => gathered.take(MissionResult { failures: Vec::new(), ..result }),
             None => self.enqueue_again(&outcome, &troubles),
         }
         self.publish_soon();
@@ -161,8 +167,9 @@ impl Engine {
         if id != id_of_issue {
             fleet.hide(id_of_issue);
         }
-        let is_new = outcome.changes.iter().any(|change| matches!(change, Change::CreateCell { .. }));
-        fleet.release(place, is_new.then_some(id));
+        if outcome.changes.iter().any(|change| matches!(change, Change::CreateCell { .. })) {
+            fleet.release(place, Some(id));
+        }
         let verdict = fleet.known.get_mut(&place).and_then(|known| known.verdict(&observation.sighting, ground.time()));
         let has_ended = !record.is_served_here() && observation.sighting == CellObservation::Absent;
         if has_ended {

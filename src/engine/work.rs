@@ -31,7 +31,7 @@ impl Engine {
             self.close_pass(false);
             self.publish_rest();
             if let Some(gathered) = &self.gathered {
-                gathered.step(matches!(key, Key::Issue { .. }));
+                gathered.step(self.has_ended(key));
             }
         }
     }
@@ -39,6 +39,12 @@ impl Engine {
     /// Whether the forge as a whole is to blame, which one question a tick finds out to be over.
     fn is_away(&self, troubles: &[Failure]) -> bool {
         troubles.iter().all(Failure::is_outage) && locked(&self.passes).told.forge_error.is_some()
+    }
+
+    /// Whether a mission's turn has ended for good, and does not wait for a checkout.
+    fn has_ended(&self, key: Key) -> bool {
+        let Key::Issue { repository, number } = key else { return false };
+        self.forge.as_ref().is_none_or(|forge| !forge.checkouts.is_known((repository, number)))
     }
 
     async fn handle(&self, forge: &Forge, key: Key) -> Vec<Failure> {

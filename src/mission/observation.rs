@@ -7,6 +7,7 @@ use crate::mission::cell::CellObservation;
 use crate::mission::cell::archive::ArchiveName;
 use crate::mission::cell::health::{CellPath, Verdict};
 use crate::mission::cell::starts::{Grace, Starts};
+use crate::mission::cell::worktree::{CheckoutUnderWay, TOLD_AFTER, UnderWay};
 use crate::mission::failure::MissionFailure;
 use crate::mission::fleet::admission::Admission;
 use crate::mission::identity::{ForgeUrl, HostName, MissionId, RepositoryName, RepositoryPattern, RootId};
@@ -301,6 +302,8 @@ pub struct Observation {
     pub owner: Option<IssueKey>,
     /// What is known of the repository that its worktree is wanted from.
     pub origin: Origin,
+    /// A checkout for its cell that this turn has found under way.
+    pub checkout: Option<Box<CheckoutUnderWay>>,
     /// Whether there is room for a new cell.
     pub admission: Admission,
     /// What this pass has made again.
@@ -337,6 +340,7 @@ impl Observation {
             archive: ArchiveSight { kept: None, free: ArchiveName::first(mission_id) },
             owner: None,
             origin: Origin::Unasked,
+            checkout: None,
             admission: Admission::Admitted,
             repaired: Vec::new(),
             obstructed: None,
@@ -369,6 +373,19 @@ impl Observation {
     #[must_use]
     pub fn is_closing_held(&self) -> bool {
         self.is_held && self.record.as_ref().is_some_and(|record| record.state == IssueState::Open)
+    }
+
+    /// The checkout that takes so long that it is told.
+    #[must_use]
+    pub fn slow_checkout(&self) -> Option<&UnderWay> {
+        self.checkout.as_ref()?.told()
+    }
+
+    /// Takes the checkout that was told last to be still under way, for whoever only repeats what was told.
+    pub fn recall_checkout(&mut self) {
+        let told = self.record.as_ref().and_then(|record| record.worktree.under_way.as_deref());
+        let under_way = |what: &UnderWay| CheckoutUnderWay { what: what.clone(), lasted: TOLD_AFTER };
+        self.checkout = told.map(under_way).map(Box::new);
     }
 
     /// The cell that belongs to the issue, if one does.

@@ -18,7 +18,9 @@ pub enum Fault {
     HangUp,
     /// Processed after a delay.
     Delay(Duration),
-    /// Processed; the connection is closed before the response.
+    /// Everything is done; the answer comes a byte a second.
+    Trickle,
+    /// Everything is done; the connection is closed before the answer.
     LoseAnswer,
     /// Processed; the connection is closed in the middle of the response.
     Truncate,

@@ -12,7 +12,8 @@ use hyper_util::rt::TokioIo;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -60,7 +61,7 @@ async fn respond(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> io::
     let fault = shared.faults().next(&received.method, &target);
     let closed = || Err(io::Error::from(io::ErrorKind::ConnectionAborted));
     let reply = match fault {
-        None | Some(Fault::Truncate) => answer(&shared, &received).await,
+        None | Some(Fault::Truncate | Fault::Trickle) => answer(&shared, &received).await,
         Some(Fault::HangUp) => return closed(),
         Some(Fault::LoseAnswer) => {
             answer(&shared, &received).await;
@@ -80,7 +81,7 @@ async fn respond(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> io::
             SandboxReply::html(200, "<!DOCTYPE html><title>Welcome</title><p>Please accept our terms.")
         }
     };
-    response(reply, fault == Some(Fault::Truncate))
+    response(reply, fault)
 }
 
 async fn answer(shared: &Shared, request: &SandboxRequest) -> SandboxReply {
@@ -116,7 +117,8 @@ fn rewritten(mut reply: SandboxReply, from: &str, to: &str) -> SandboxReply {
     reply
 }
 
-fn response(reply: SandboxReply, is_cut: bool) -> io::Result<Response<Sent>> {
+fn response(reply: SandboxReply, fault: Option<Fault>) -> io::Result<Response<Sent>> {
+    let is_cut = fault == Some(Fault::Truncate);
     let SandboxReply { status, headers, body } = reply;
     let status = StatusCode::from_u16(status).map_err(io::Error::other)?;
     let mut response = Response::builder().status(status).header(CONTENT_LENGTH, body.len());
@@ -125,20 +127,38 @@ fn response(reply: SandboxReply, is_cut: bool) -> io::Result<Response<Sent>> {
     }
     let kept = if is_cut { body.len() / 2 } else { body.len() };
     let rest = Some(Bytes::copy_from_slice(&body[..kept]));
-    response.body(Sent { rest, is_cut }).map_err(io::Error::other)
+    let pause = (fault == Some(Fault::Trickle)).then(trickle);
+    response.body(Sent { rest, is_cut, pause }).map_err(io::Error::other)
 }
 
-/// A body that may end in the middle with an error.
+/// How long each byte of an answer takes that trickles.
+const TRICKLE: Duration = Duration::from_secs(1);
+
+/// A body that may break off in the middle, or come a byte at a time.
 struct Sent {
     rest: Option<Bytes>,
     is_cut: bool,
+    /// Until the next byte, where they come one at a time.
+    pause: Option<Pause>,
+}
+
+type Pause = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+fn trickle() -> Pause {
+    Box::pin(seams::sleep(TRICKLE))
 }
 
 impl Body for Sent {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(context));
+            *pause = trickle();
+            let byte = self.rest.as_mut().filter(|rest| !rest.is_empty()).map(|rest| rest.split_to(1));
+            return Poll::Ready(byte.map(|byte| Ok(Frame::data(byte))));
+        }
         Poll::Ready(match self.rest.take().filter(|rest| !rest.is_empty()) {
             Some(rest) => Some(Ok(Frame::data(rest))),
             None if self.is_cut => Some(Err(io::Error::from(io::ErrorKind::ConnectionAborted))),

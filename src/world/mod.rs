@@ -18,6 +18,7 @@ pub mod service;
 pub mod store;
 pub mod terminal;
 
+use crate::mission::cell::worktree::CheckoutUnderWay;
 use crate::mission::failure::{FailureScope, MissionFailure};
 use crate::mission::identity::{MissionId, RepositoryName};
 use crate::mission::time::Timestamp;
@@ -47,6 +48,9 @@ pub enum WorldError {
         /// The mission of the cell.
         mission_id: MissionId,
     },
+    /// A checkout has not ended yet; whoever wants it is called when it has.
+    #[error("{}", .0.what)]
+    CheckoutUnderWay(Box<CheckoutUnderWay>),
     /// A change that needs an initialised root came before its initialisation succeeded.
     #[error("the missions root is not initialised")]
     NoRoot,
@@ -112,6 +116,7 @@ impl WorldError {
             Self::WorktreeInUse { .. } | Self::CommentByOtherAccount { .. } => true,
             Self::Root(_)
             | Self::NoRoot
+            | Self::CheckoutUnderWay(_)
             | Self::NoLabel { .. }
             | Self::LabelsIgnored { .. }
             | Self::CommentGone { .. } => false,
@@ -134,6 +139,7 @@ impl WorldError {
             Self::Root(_) | Self::NoRoot => FailureScope::Service,
             Self::NoLabel { .. } => FailureScope::Repository,
             Self::Checkout(_)
+            | Self::CheckoutUnderWay(_)
             | Self::WorktreeInUse { .. }
             | Self::LabelsIgnored { .. }
             | Self::CommentGone { .. }
@@ -149,6 +155,7 @@ impl WorldError {
             Self::Root(error) => error.kind(),
             Self::Write(_) => "write",
             Self::Checkout(error) => error.kind(),
+            Self::CheckoutUnderWay(_) => "worktree-under-way",
             Self::WorktreeInUse { .. } => "worktree-in-use",
             Self::NoRoot => "no-root",
             Self::NoLabel { .. } => "no-label",

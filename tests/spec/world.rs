@@ -12,6 +12,7 @@ pub(crate) mod git_bounds;
 mod git_guard;
 pub(crate) mod git_hostile;
 mod git_refs;
+mod git_slow;
 mod git_written;
 mod heartbeats;
 mod ping;

@@ -201,11 +201,14 @@ fn remembered<'a>(records: &'a Records, subject: &MissionSelector) -> Option<&'a
 }
 
 /// With the forge's word.
-fn describe(mut candidate: Candidate, setup: &[crate::mission::plan::change::Change], now: Timestamp) -> Story {
-    let observation = &candidate.seen.clone();
+fn describe(candidate: Candidate, setup: &[crate::mission::plan::change::Change], now: Timestamp) -> Story {
+    let mut observation = candidate.seen.clone();
+    // Only the daemon knows what is under way; the issue says what it has told of that.
+    observation.recall_checkout();
+    let observation = &observation;
     let (issue, here) = (&observation.issue, &observation.here);
     let parsed = observation.proposal();
-    let found = candidate.situation_in_fleet();
+    let found = Lifecycle::of(observation);
     let TurnOutcome { changes, .. } = simulate(candidate);
     let changes = setup.iter().chain(&changes).map(ToString::to_string).collect();
     let labels = issue.labels.iter().filter(|attached| is_ours(&attached.name)).map(|attached| attached.name.clone());
@@ -316,7 +319,8 @@ fn from_memory(root: &Root, record: &Record, troubles: Vec<String>, now: Timesta
         Some(verdict) => format!("{}, {} ({})", said.phase, verdict.health, verdict.reason),
     });
     let since = record.published.as_ref().map_or(String::new(), |said| format!(" since {}", said.since.formatted()));
-    let why = for_people(record).into_iter();
+    let under_way = record.worktree.under_way.as_ref().map(ToString::to_string);
+    let why = for_people(record).into_iter().chain(under_way);
     let why = why.chain([format!("from memory: so it was told last{since}")]).collect();
     Story {
         generated_at: now,

@@ -53,6 +53,43 @@ pub struct CheckedOut {
     pub commit: CommitId,
 }
 
+/// What is being checked out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnderWay {
+    /// From where.
+    #[serde(flatten)]
+    pub source: WorktreeSource,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// The repository `wizards/spellbook` at `main` is being checked out since 2026-11-28 12:00 UTC
+impl fmt::Display for UnderWay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "The repository {} is being checked out since {}", self.source, self.since.formatted())
+    }
+}
+
+/// How long a checkout may take before the issue says that it is under way. A quick one is told by what it comes to alone.
+pub const TOLD_AFTER: Duration = Duration::from_secs(5);
+
+/// A checkout that has not ended yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckoutUnderWay {
+    /// What is checked out, and since when.
+    pub what: UnderWay,
+    /// How long that is.
+    pub lasted: Duration,
+}
+
+impl CheckoutUnderWay {
+    /// What is to be told of it, once it takes so long.
+    #[must_use]
+    pub fn told(&self) -> Option<&UnderWay> {
+        Some(&self.what).filter(|_| self.lasted >= TOLD_AFTER)
+    }
+}
+
 /// One directory on this disk, wherever it is moved: its inode number, and when that was created, since the number of a
 /// deleted directory is used again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,6 +126,9 @@ pub struct Worktree {
     pub placing: Option<Box<Placing>>,
     /// The last failure.
     pub failed: Option<Box<FailedCheckout>>,
+    /// What was told to be under way. Whoever dies meanwhile leaves it; it is only repeated, and nothing is decided by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub under_way: Option<Box<UnderWay>>,
 }
 
 /// A checkout that could not be made.
@@ -121,12 +161,13 @@ impl Worktree {
     pub fn of_new_cell(self, wanted: Option<&WorktreeSource>, staged: Option<&DirectoryId>) -> Self {
         let is_ready =
             |placing: &Placing| wanted == Some(&placing.checked_out.source) && staged == Some(&placing.directory);
-        Self { checked_out: None, placing: self.placing.filter(|placing| is_ready(placing)), failed: self.failed }
+        let placing = self.placing.filter(|placing| is_ready(placing));
+        Self { checked_out: None, placing, failed: self.failed, under_way: None }
     }
 
     /// Notes that this lies in its cell, and is the wizard's since.
     pub fn hand_over(&mut self, checked_out: CheckedOut) {
-        *self = Self { checked_out: Some(checked_out), placing: None, failed: None };
+        *self = Self { checked_out: Some(checked_out), ..Self::default() };
     }
 
     /// Notes that it failed again, and when the next try is due.
@@ -137,7 +178,7 @@ impl Worktree {
         let failures = before.map_or(0, |failed| failed.failures).saturating_add(1);
         let pause = RETRY_MIN * 2_i32.pow(failures.saturating_sub(1).min(6));
         let failed = FailedCheckout { source, failures, retry_at: now.plus(pause.min(RETRY_MAX)), why };
-        self.failed = Some(Box::new(failed));
+        (self.failed, self.under_way) = (Some(Box::new(failed)), None);
     }
 
     /// When the next try is due, if one is; at once where there was none yet.

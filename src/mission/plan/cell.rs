@@ -3,8 +3,7 @@
 use crate::mission::approval::policy::Approval;
 use crate::mission::cell::archive::ArchiveName;
 use crate::mission::cell::checkout::{CheckoutDecision, decide_checkout};
-use crate::mission::cell::manifest::CellManifest;
-use crate::mission::cell::manifest::updated;
+use crate::mission::cell::manifest::{CellManifest, updated};
 use crate::mission::cell::teardown::Teardown;
 use crate::mission::cell::worktree::WorktreeSource;
 use crate::mission::cell::{CellFacts, CellObservation, Part, PartObservation};
@@ -76,6 +75,13 @@ fn keep_approval(observation: &Observation, approval: Option<&Approval>) -> Opti
     let approval = approval.filter(|approval| known != Some(approval))?;
     let record = Record { approval: Some(approval.clone()), ..current(observation) };
     Some(Change::WriteRecord { record: Box::new(record) })
+}
+
+/// The same, for a mission whose cell was to be created in this turn, and waits for its checkout instead.
+#[must_use]
+pub fn plan_approval(observation: &Observation, lifecycle: &Lifecycle) -> Option<Change> {
+    let Lifecycle::Waits(waits) = lifecycle else { return None };
+    keep_approval(observation, waits.approval.as_ref())
 }
 
 /// The repository to be checked out now, if one is.

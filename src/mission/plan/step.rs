@@ -4,9 +4,10 @@
 //! A pass, the daemon, a preview and the law tests drive this one machine. A turn has two halves: the cell's changes, a
 //! second look, and the status's changes.
 
+use crate::mission::cell::worktree::CheckoutUnderWay;
 use crate::mission::failure::MissionFailure;
 use crate::mission::observation::{Comments, Observation};
-use crate::mission::plan::cell::plan_cell;
+use crate::mission::plan::cell::{plan_approval, plan_cell};
 use crate::mission::plan::change::Change;
 use crate::mission::plan::comment::doubted;
 use crate::mission::plan::missing_facts::{MissingFacts, missing_facts};
@@ -23,7 +24,8 @@ pub enum Step {
     /// Fetch these facts into the observation, then [`Turn::answered`] or [`Turn::unanswered`].
     Ask(MissingFacts),
     /// Make these changes, in any order, each whatever became of the others; tell of each by [`Turn::made`] and
-    /// [`Turn::found_comment_deleted`].
+    /// [`Turn::found_comment_deleted`]. Where a checkout is not over yet, it and those that are left are put off:
+    /// [`Turn::put_off`].
     Apply(Vec<Change>),
     /// Look at the cell and at the record again.
     Look,
@@ -65,6 +67,8 @@ pub struct Turn {
     made: Vec<Change>,
     /// The first failure that stays until a person does something.
     failed: Option<MissionFailure>,
+    /// The checkout that the rest of the cell's changes waits for.
+    put_off: Option<CheckoutUnderWay>,
     /// Whether the last changes posted a comment, or found one of ours deleted: then nobody knows what stands on the issue.
     is_unsure: bool,
     rereads: u8,
@@ -72,7 +76,8 @@ pub struct Turn {
 
 impl Default for Turn {
     fn default() -> Self {
-        Self { stage: Stage::Facts, situation: None, made: Vec::new(), failed: None, is_unsure: false, rereads: 0 }
+        let (situation, made, failed, put_off) = (None, Vec::new(), None, None);
+        Self { stage: Stage::Facts, situation, made, failed, put_off, is_unsure: false, rereads: 0 }
     }
 }
 
@@ -86,6 +91,14 @@ impl Turn {
             }
             Stage::Cell => self.plan_cell(seen),
             Stage::CellTried => {
+                if let Some(under_way) = self.put_off.take() {
+                    (seen.checkout, self.situation) = (Some(Box::new(under_way)), None);
+                    let situation = self.situation(seen);
+                    let overruled = situation.overruled(seen);
+                    if let Some(change) = plan_approval(seen, overruled.as_ref().unwrap_or(situation)) {
+                        return Step::Apply(vec![change]);
+                    }
+                }
                 *seen = project(seen, &self.made);
                 seen.obstructed.clone_from(&self.failed);
                 (self.situation, self.stage) = (None, Stage::Status);
@@ -175,6 +188,11 @@ impl Turn {
     pub fn made(&mut self, change: Change) {
         self.is_unsure |= matches!(change, Change::PostComment { .. });
         self.made.push(change);
+    }
+
+    /// A checkout is under way. The mission has another turn once it has ended, or takes so long that it is told.
+    pub fn put_off(&mut self, under_way: CheckoutUnderWay) {
+        self.put_off = Some(under_way);
     }
 
     /// A change could not be made, nor will it be before a person does something.

@@ -136,7 +136,13 @@ fn pending_status(observation: &Observation, found: &Waits, record: &mut Record)
     let Waits { proposal, waiting, approval } = found;
     let asking = match waiting {
         Waiting::Approval(asking) => Some(asking.clone()),
-        Waiting::Host(_) | Waiting::Room(_) => None,
+        Waiting::Host(_) | Waiting::Room(_) | Waiting::Checkout(_) => None,
+    };
+    let worktree = match waiting {
+        Waiting::Checkout(under_way) => Some(WorktreeNews::UnderWay(under_way.clone())),
+        Waiting::Host(_) | Waiting::Room(_) | Waiting::Approval(_) => {
+            WorktreeSource::of(&proposal.spec).map(WorktreeNews::Wanted)
+        }
     };
     record.approval.clone_from(approval);
     record.approval_request.clone_from(&asking);
@@ -148,7 +154,7 @@ fn pending_status(observation: &Observation, found: &Waits, record: &mut Record)
         approval: record.approval.clone(),
         pause_refused: record.pause_refused,
         spec: Some(proposal.spec.clone()),
-        worktree: WorktreeSource::of(&proposal.spec).map(WorktreeNews::Wanted),
+        worktree,
         invisible: proposal.invisible,
         ..empty_view(observation, Phase::Pending)
     }
@@ -192,6 +198,10 @@ fn active_status(observation: &Observation, active: &Active, record: &mut Record
     accept(binding, proposal, &observation.sighting);
     if observation.sighting == CellObservation::Absent && !binding.was_complete {
         // It could not be made, and was never there: nothing is true to say but what was said before.
+        return None;
+    }
+    if observation.checkout.is_some() && observation.slow_checkout().is_none() {
+        // In a moment it has ended, and then all is said at once.
         return None;
     }
     let mission_id = binding.mission_id;
@@ -277,6 +287,9 @@ fn worktree_news(worktree: &Worktree, spec: &Spec) -> Option<WorktreeNews> {
     if let Some(checked_out) = &worktree.checked_out {
         return Some(WorktreeNews::CheckedOut(checked_out.clone()));
     }
+    if let Some(under_way) = &worktree.under_way {
+        return Some(WorktreeNews::UnderWay((**under_way).clone()));
+    }
     let source = WorktreeSource::of(spec)?;
     // One that is only imagined to have been tried, as in a preview, has no reason to tell.
     let failed = worktree.failed.as_ref().filter(|failed| failed.source == source && !failed.why.is_empty());
@@ -318,6 +331,7 @@ pub(crate) fn current(observation: &Observation) -> Record {
     if observation.issue.state != IssueState::Deleted {
         record.title = record.binding.is_none().then(|| proposal::title(&observation.issue.title)).flatten();
     }
+    record.worktree.under_way = observation.slow_checkout().cloned().map(Box::new);
     record.other_owner = None;
     record.is_closing = false;
     record.deferred_at = None;

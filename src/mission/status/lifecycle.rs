@@ -4,7 +4,7 @@ use crate::mission::approval::decision::{ApprovalState, approval_state};
 use crate::mission::approval::policy::{Approval, ApprovalRequest};
 use crate::mission::approval::suspension::suspension;
 use crate::mission::cell::teardown::{Teardown, teardown};
-use crate::mission::cell::worktree::WorktreeSource;
+use crate::mission::cell::worktree::{UnderWay, WorktreeSource};
 use crate::mission::cell::{CellObservation, FileKind, ReadFailure};
 use crate::mission::fleet::admission::{Admission, CapacityLimit};
 use crate::mission::identity::{HostName, MissionId, RootId};
@@ -65,6 +65,8 @@ pub enum Waiting {
     Approval(ApprovalRequest),
     /// Room.
     Room(CapacityLimit),
+    /// Its repository, which is being checked out.
+    Checkout(UnderWay),
 }
 
 /// A mission with a cell.
@@ -132,7 +134,7 @@ impl Lifecycle {
     }
 
     /// What other missions make of it, where that is something else: one of them owns the cell, or all of them together
-    /// leave no room.
+    /// leave no room; or its repository is being checked out for long, since the others are looked at meanwhile.
     #[must_use]
     pub fn overruled(&self, observation: &Observation) -> Option<Self> {
         if observation.binding().is_some() {
@@ -149,6 +151,13 @@ impl Lifecycle {
             let (proposal, approval) = (active.proposal.clone(), active.approval.clone());
             return Some(Self::Waits(Box::new(Waits { proposal, waiting: Waiting::Room(limit), approval })));
         }
+        if let (Self::Active(active), Some(under_way), CellObservation::Absent) =
+            (self, observation.slow_checkout(), &observation.sighting)
+        {
+            let (proposal, approval) = (active.proposal.clone(), active.approval.clone());
+            let waiting = Waiting::Checkout(under_way.clone());
+            return Some(Self::Waits(Box::new(Waits { proposal, waiting, approval })));
+        }
         let is_taken = matches!(self, Self::Active(_) | Self::Blocked(_));
         observation.owner.clone().filter(|_| is_taken).map(|owner| Self::Blocked(Obstacle::Taken(owner)))
     }
@@ -159,7 +168,7 @@ impl Lifecycle {
     pub fn wants_capacity(&self, observation: &Observation) -> bool {
         let is_free = observation.binding().is_none() && observation.owner.is_none();
         let is_new = matches!(self, Self::Active(active) if is_free && active.proposal.spec.cell.is_none());
-        is_new || matches!(self, Self::Waits(waits) if matches!(waits.waiting, Waiting::Room(_)))
+        is_new || matches!(self, Self::Waits(waits) if matches!(waits.waiting, Waiting::Room(_) | Waiting::Checkout(_)))
     }
 
     /// Whether a person has to approve it first.

@@ -3,7 +3,7 @@
 use crate::mission::approval::policy::{Approval, ApprovalRequest, requested_digest};
 use crate::mission::cell::health::Health;
 use crate::mission::cell::heartbeat::WizardState;
-use crate::mission::cell::worktree::{CheckedOut, WorktreeSource};
+use crate::mission::cell::worktree::{CheckedOut, UnderWay, WorktreeSource};
 use crate::mission::identity::{HostName, MissionId};
 use crate::mission::proposal::formless::FormHelp;
 use crate::mission::proposal::problem::Problem;
@@ -142,6 +142,8 @@ pub struct SuspensionView {
 pub enum WorktreeNews {
     /// It was asked for, and has not been tried yet.
     Wanted(WorktreeSource),
+    /// It is being checked out, and that takes long.
+    UnderWay(UnderWay),
     /// It lies there.
     CheckedOut(CheckedOut),
     /// It was tried in vain, and why.

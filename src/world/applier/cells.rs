@@ -4,12 +4,15 @@ use crate::mission::cell::Part;
 use crate::mission::cell::archive::ArchiveName;
 use crate::mission::cell::manifest::CellManifest;
 use crate::mission::cell::worktree::WorktreeSource;
-use crate::mission::identity::MissionId;
+use crate::mission::identity::{MissionId, RepositoryId};
+use crate::mission::observation::PassContext;
 use crate::mission::plan::change::Change;
 use crate::mission::record::{IssueKey, Record};
 use crate::world::WorldError;
 use crate::world::applier::{Applier, logged};
-use crate::world::checkout::{hand_over, keep_worktree, staged_worktree};
+use crate::world::checkout::{Left, finish, hand_over, keep_worktree, staged_worktree};
+use crate::world::store::writer::Writer;
+use tokio::time::Instant;
 
 impl Applier {
     /// Writes the record first: a cell without a record would have no owner.
@@ -19,6 +22,10 @@ impl Applier {
         worktree: Option<&WorktreeSource>,
         record: &Record,
     ) -> Result<(), WorldError> {
+        // In staging lies what it works on.
+        if let Some(under_way) = self.checkouts.under_way(manifest.mission_id) {
+            return Err(WorldError::CheckoutUnderWay(Box::new(under_way)));
+        }
         let (mut manifest, wanted, record) = (manifest.clone(), worktree.cloned(), record.clone());
         self.write(move |writer, context| {
             let (issue, mission_id) = (&record.issue, manifest.mission_id);
@@ -42,17 +49,45 @@ impl Applier {
         .await
     }
 
-    /// Checks out in staging; the worktree goes into the cell if it exists, otherwise it waits for the cell's creation.
+    /// Has it checked out in staging by another thread, and puts it in its place once that has ended: into the cell where
+    /// there is one, else it stays there for the one that is about to be created. Never waits for it.
     pub(super) async fn check_out(
         &self,
         issue: &IssueKey,
         mission_id: MissionId,
         source: &WorktreeSource,
     ) -> Result<(), WorldError> {
-        let _turn = self.checkouts.turn().await;
-        let order = self.checkouts.order(&self.gitea.url(), source, self.gitea.token(), self.access.group);
+        if let Some(under_way) = self.checkouts.under_way(mission_id) {
+            return Err(WorldError::CheckoutUnderWay(Box::new(under_way)));
+        }
+        let forge = (&self.gitea.url(), self.gitea.token());
+        let order = self.checkouts.order((issue, mission_id), source, forge, self.access.group);
+        let came = self.checkouts.take(&order);
         let (issue, source) = (issue.clone(), source.clone());
-        self.write(move |writer, context| order.into_cell(writer, (&issue, mission_id), source, context.now)).await
+        let finish = move |writer: &Writer, context: &PassContext| {
+            finish(writer, (&issue, mission_id), (&source, came), context.now)
+        };
+        match self.write(finish).await? {
+            Left::Nothing => Ok(()),
+            Left::Checkout => {
+                let (writer, now) = self.with_state(|state| (state.writer.clone(), state.context.now));
+                let under_way = self.checkouts.begin(order, writer.ok_or(WorldError::NoRoot)?, now);
+                Err(WorldError::CheckoutUnderWay(Box::new(under_way)))
+            }
+        }
+    }
+
+    /// Forgets what came of checkouts for an issue that had ended before a turn began which did not take it.
+    pub async fn forget_checkouts(&self, place: (RepositoryId, i64), begun: Instant) {
+        for mission_id in self.checkouts.forget(place, begun) {
+            let discard = move |writer: &Writer, _: &PassContext| {
+                writer.discard_worktree(&staged_worktree(mission_id));
+                Ok(())
+            };
+            if let Err(error) = self.write(discard).await {
+                tracing::debug!("a checkout for the cell `{mission_id}` is left in staging: {error}");
+            }
+        }
     }
 
     pub(super) async fn archive_cell(

@@ -199,11 +199,11 @@ impl Applier {
         Ok(blocking(move || writer.remembered(&issue)).await?)
     }
 
-    /// Runs a blocking write on the blocking pool.
-    async fn write(
+    /// Writing on a disk blocks, so it gets a thread.
+    async fn write<T: Send + 'static>(
         &self,
-        write: impl FnOnce(&Writer, &PassContext) -> Result<(), WorldError> + Send + 'static,
-    ) -> Result<(), WorldError> {
+        write: impl FnOnce(&Writer, &PassContext) -> Result<T, WorldError> + Send + 'static,
+    ) -> Result<T, WorldError> {
         let (writer, context) = self.with_state(|state| (state.writer.clone(), Arc::clone(&state.context)));
         let writer = writer.ok_or(WorldError::NoRoot)?;
         blocking(move || write(&writer, &context)).await

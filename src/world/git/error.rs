@@ -86,8 +86,8 @@ impl CheckoutError {
         }
     }
 
-    /// A local failure.
-    pub(super) fn failed(tried: &'static str, cause: &dyn std::fmt::Display) -> Self {
+    /// Something of our own that failed.
+    pub(in crate::world) fn failed(tried: &'static str, cause: &dyn std::fmt::Display) -> Self {
         Self::Failed { tried, cause: cause.to_string() }
     }
 }

@@ -7,7 +7,7 @@ use crate::support::git_forge::{GitForge, Manner};
 use crate::support::host::{Host, changes, run};
 use crate::support::missions::body;
 use crate::support::repository::Repository;
-use crate::support::stories;
+use crate::support::{soon, stories};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lazarus::mission::cell::worktree::{CANNOT_BE_HAD, DirectoryId};
@@ -155,8 +155,10 @@ async fn a_repository_that_comes_later_is_checked_out_then(forge: Forge) {
     daemon.tick(30).await;
     assert!(!host.cell().join("worktree/spells.txt").exists(), "not before its time");
     daemon.tick(40).await;
-    daemon.tick(30).await;
-    assert_eq!(std::fs::read_to_string(host.cell().join("worktree/spells.txt")).unwrap(), "Abracadabra.");
+    let spells = host.cell().join("worktree/spells.txt");
+    // No pass waits for it.
+    soon("the checkout", async || repository.comment(number).await.contains(&format!("`{full}`, commit `"))).await;
+    assert_eq!(std::fs::read_to_string(spells).unwrap(), "Abracadabra.");
     let comment = repository.comment(number).await;
     assert!(comment.contains(&format!("- Worktree: `{full}`, commit `")), "{comment}");
     assert!(mission_file(&host.cell())["worktree"]["commit"].is_string());

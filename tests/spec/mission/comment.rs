@@ -6,6 +6,7 @@ use crate::support::missions::{active, body, edit, labelled, planned_cell, propo
 use lazarus::mission::cell::flap_damping::Degradation;
 use lazarus::mission::cell::health::Health;
 use lazarus::mission::cell::json_file::Flaw;
+use lazarus::mission::cell::worktree::{CheckoutUnderWay, TOLD_AFTER, UnderWay, WorktreeSource};
 use lazarus::mission::cell::{CellFacts, CellObservation, FileKind, Part, PartObservation, ReadFailure};
 use lazarus::mission::fleet::admission::{Admission, CapacityLimit};
 use lazarus::mission::observation::Observation;
@@ -69,6 +70,13 @@ fn full(limit: CapacityLimit) -> Observation {
     observation
 }
 
+fn checking_out(mut observation: Observation) -> Observation {
+    let source = WorktreeSource::of(&observation.proposal().unwrap().spec).unwrap();
+    let what = UnderWay { source, since: at(-60) };
+    observation.checkout = Some(Box::new(CheckoutUnderWay { what, lasted: TOLD_AFTER }));
+    observation
+}
+
 /// Somebody has written it by hand, and somebody else has put the label on it.
 fn formless(title: &str) -> Observation {
     let mut observation = proposal(&[]);
@@ -100,6 +108,8 @@ fn every_situation_is_told_with_what_to_do_next() {
         ("no room on this root", full(CapacityLimit::Cells(7))),
         ("no room for this author", full(CapacityLimit::CellsPerAuthor(7))),
         ("no room in this pass", full(CapacityLimit::NewCellsPerPass(7))),
+        ("a checkout that takes long", checking_out(proposal(&asked))),
+        ("a cell whose checkout takes long", checking_out(edited(&asked))),
         ("beating", active(beaten(-10, "working"))),
         ("beating, and waiting", active(beaten(-10, "waiting"))),
         ("waiting for an answer", active(beaten_with(-10, "waiting", QUESTION))),

@@ -11,14 +11,16 @@ use lazarus::mission::cell::worktree::{CheckedOut, DirectoryId, Placing, Worktre
 use lazarus::mission::identity::{CommitId, ForgeUrl, GitRef};
 use lazarus::mission::observation::Observation;
 use lazarus::mission::plan::change::Change;
+use lazarus::world::WorldError;
 use lazarus::world::applier::Applier;
-use lazarus::world::checkout::Checkouts;
+use lazarus::world::checkout::{Caller, Checkouts};
 use lazarus::world::forge::{Gitea, Token};
 use lazarus::world::store::lock::LockOptions;
 use lazarus::world::store::open::RootAccess;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -92,6 +94,8 @@ struct Scene {
     seen: Observation,
     check_out: Change,
     create_cell: Change,
+    /// Told each time a checkout has ended.
+    ended: Arc<Notify>,
 }
 
 impl Scene {
@@ -104,7 +108,7 @@ impl Scene {
         here.forge = ForgeUrl::parse(&forge.url).unwrap();
         seen.here = Arc::new(here);
         let [check_out, create_cell] = planned_cell(&seen).try_into().unwrap();
-        Self { repository, host, seen, check_out, create_cell }
+        Self { repository, host, seen, check_out, create_cell, ended: Arc::default() }
     }
 
     /// What a process that starts now makes changes with.
@@ -113,7 +117,17 @@ impl Scene {
         let gitea = Gitea::builder(self.seen.here.forge.clone(), token).build().unwrap();
         let access = LockOptions { lock_wait: PATIENCE, is_lasting: false, group: None };
         let entry = RootAccess::to(&self.host.root(), access).unwrap();
-        Applier::new(gitea, Arc::clone(&self.seen.here), access, entry, Checkouts::new(None))
+        let ended = Arc::clone(&self.ended);
+        let checkouts = Checkouts::new(None, Caller::new(move |_| ended.notify_one()));
+        Applier::new(gitea, Arc::clone(&self.seen.here), access, entry, checkouts)
+    }
+
+    /// Makes the change that checks out, as often as it takes: first it begins, and when that has ended it succeeds.
+    async fn check_out(&self, applier: &Applier) {
+        while let Err(error) = applier.apply(&self.check_out).await {
+            assert!(matches!(error, WorldError::CheckoutUnderWay(_)), "{error}");
+            self.ended.notified().await;
+        }
     }
 
     fn worktree(&self) -> PathBuf {
@@ -131,7 +145,9 @@ impl Scene {
 
     /// The worktree is there, and both the record and the cell say so.
     async fn check_handed_over(&self, applier: &Applier) {
-        let Worktree { checked_out, placing, failed } = self.remembered(applier).await;
+        let Worktree { checked_out, placing, failed, under_way: None } = self.remembered(applier).await else {
+            unreachable!("nothing was told")
+        };
         let cell = self.worktree().parent().unwrap().to_owned();
         assert!(self.is_filled() && checked_out.is_some() && placing.is_none() && failed.is_none());
         assert_eq!(self.staged(), 0);
@@ -153,7 +169,7 @@ async fn a_missing_worktree_is_filled_though_nobody_has_created_it_again_yet() {
     let applier = scene.applier();
     applier.apply(&scene.create_cell).await.unwrap();
     std::fs::remove_dir(scene.worktree()).unwrap();
-    applier.apply(&scene.check_out).await.unwrap();
+    scene.check_out(&applier).await;
     assert!(scene.is_filled() && scene.remembered(&applier).await.checked_out.is_some());
 }
 
@@ -161,12 +177,12 @@ async fn a_missing_worktree_is_filled_though_nobody_has_created_it_again_yet() {
 async fn another_applier_creates_the_cell_with_what_the_first_checked_out() {
     let scene = Scene::new().await;
     let first = scene.applier();
-    first.apply(&scene.check_out).await.unwrap();
+    scene.check_out(&first).await;
     let second = first.at(scene.seen.here.now.plus(seconds(30)));
     drop(first);
     second.apply(&scene.create_cell).await.unwrap();
     scene.check_handed_over(&second).await;
-    second.apply(&scene.check_out).await.unwrap();
+    scene.check_out(&second).await;
     scene.check_handed_over(&second).await;
 }
 
@@ -174,7 +190,7 @@ async fn another_applier_creates_the_cell_with_what_the_first_checked_out() {
 async fn a_cell_that_could_not_be_created_is_not_recorded_as_filled() {
     let scene = Scene::new().await;
     let first = scene.applier();
-    first.apply(&scene.check_out).await.unwrap();
+    scene.check_out(&first).await;
     // Somebody else was quicker, with a cell that is empty.
     std::fs::create_dir_all(scene.worktree()).unwrap();
     std::fs::create_dir(scene.worktree().parent().unwrap().join("meta")).unwrap();
@@ -182,7 +198,7 @@ async fn a_cell_that_could_not_be_created_is_not_recorded_as_filled() {
     assert_eq!((scene.staged(), scene.remembered(&first).await.checked_out), (0, None));
     drop(first);
     let second = scene.applier();
-    second.apply(&scene.check_out).await.unwrap();
+    scene.check_out(&second).await;
     scene.check_handed_over(&second).await;
 }
 
@@ -192,7 +208,7 @@ async fn a_cell_that_is_created_before_its_checkout_is_filled_by_it() {
     let applier = scene.applier();
     applier.apply(&scene.create_cell).await.unwrap();
     assert!(!scene.is_filled());
-    applier.apply(&scene.check_out).await.unwrap();
+    scene.check_out(&applier).await;
     scene.check_handed_over(&applier).await;
 }
 
@@ -200,14 +216,14 @@ async fn a_cell_that_is_created_before_its_checkout_is_filled_by_it() {
 async fn what_a_process_that_died_had_checked_out_is_not_believed() {
     let scene = Scene::new().await;
     let first = scene.applier();
-    first.apply(&scene.check_out).await.unwrap();
+    scene.check_out(&first).await;
     assert!(scene.remembered(&first).await.placing.is_some());
     drop(first);
     let second = scene.applier();
     second.apply(&scene.create_cell).await.unwrap();
     assert_eq!(scene.remembered(&second).await, Worktree::default());
     assert!(!scene.is_filled());
-    second.apply(&scene.check_out).await.unwrap();
+    scene.check_out(&second).await;
     scene.check_handed_over(&second).await;
 }
 
@@ -216,7 +232,7 @@ async fn a_cell_that_wants_another_repository_gets_nothing_that_lies_ready() {
     for wanted in [None, Some(checked_out().source)] {
         let scene = Scene::new().await;
         let applier = scene.applier();
-        applier.apply(&scene.check_out).await.unwrap();
+        scene.check_out(&applier).await;
         let Change::CreateCell { manifest, worktree: _, record } = scene.create_cell.clone() else { unreachable!() };
         applier.apply(&Change::CreateCell { manifest, worktree: wanted, record }).await.unwrap();
         assert_eq!(scene.remembered(&applier).await, Worktree::default());
@@ -228,8 +244,24 @@ async fn a_cell_that_wants_another_repository_gets_nothing_that_lies_ready() {
 async fn a_checkout_whose_cell_was_never_created_is_made_again() {
     let scene = Scene::new().await;
     let applier = scene.applier();
-    applier.apply(&scene.check_out).await.unwrap();
-    applier.apply(&scene.check_out).await.unwrap();
+    scene.check_out(&applier).await;
+    scene.check_out(&applier).await;
     applier.apply(&scene.create_cell).await.unwrap();
     scene.check_handed_over(&applier).await;
+}
+
+#[tokio::test]
+async fn a_cell_is_not_created_while_something_is_checked_out_for_it() {
+    let scene = Scene::new().await;
+    let applier = scene.applier();
+    let is_put_off = |made: Result<(), WorldError>| matches!(made, Err(WorldError::CheckoutUnderWay(_)));
+    assert!(is_put_off(applier.apply(&scene.check_out).await), "nobody waits for it");
+    // Whoever edits the proposal meanwhile may want another repository, or none.
+    let Change::CreateCell { manifest, worktree: _, record } = scene.create_cell.clone() else { unreachable!() };
+    let empty = Change::CreateCell { manifest, worktree: None, record };
+    while is_put_off(applier.apply(&empty).await) {
+        assert!(!scene.worktree().exists());
+        scene.ended.notified().await;
+    }
+    assert!(scene.worktree().exists() && !scene.is_filled() && scene.staged() == 0);
 }

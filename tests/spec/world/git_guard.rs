@@ -32,18 +32,18 @@ async fn slow_checkout() -> (Repository, Host) {
 }
 
 /// Who works below the host's directory; whoever looks for it lets the forge answer meanwhile.
-async fn at_work(host: &Host) -> Vec<(i32, String)> {
+pub(crate) async fn at_work(host: &Host) -> Vec<(i32, String)> {
     let directory = host.path().to_owned();
     tokio::task::spawn_blocking(move || lodgers(&directory)).await.unwrap()
 }
 
 /// Until a process of this name works there.
-async fn begun(host: &Host, name: &str) {
+pub(crate) async fn begun(host: &Host, name: &str) {
     soon(name, async || at_work(host).await.iter().any(|(_, command)| name.starts_with(command))).await;
 }
 
 /// Until no process works there.
-async fn nobody_is_left(host: &Host, after: &str) {
+pub(crate) async fn nobody_is_left(host: &Host, after: &str) {
     soon(after, async || at_work(host).await.iter().all(|(_, command)| command.starts_with("lazarus-rec"))).await;
 }
 
