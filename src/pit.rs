@@ -12,18 +12,22 @@ use crate::mission::heartbeat::WizardState;
 use crate::mission::identity::MissionId;
 use crate::mission::job_status::{JobStatus, job_status};
 use crate::mission::text::Printable;
-use crate::run::{print_scan, run_scan, with_settings};
+use crate::run::{FOREVER, print_scan, run_scan, with_settings};
 use crate::run_command::{Errand, run_command};
 use crate::scan::{Filter, HealthReport, scan};
 use crate::settings::SettingsError;
 use crate::world::clock::now;
 use crate::world::cron_heartbeat::{self, Job, Pulse};
+use crate::world::limits;
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
+
+/// One for the cell's disk, and one to find the daemon by its name.
+const DISK_THREADS: usize = 2;
 
 /// `lazarus-pit`
 #[must_use]
@@ -153,5 +157,8 @@ fn messenger(beat_for: BeatFor) -> Result<Messenger, MessengerError> {
 }
 
 fn runtime() -> Result<Runtime, MessengerError> {
-    Builder::new_current_thread().enable_all().build().map_err(|error| MessengerError::Defect(error.to_string()))
+    limits::threads(DISK_THREADS)?;
+    let mut builder = Builder::new_current_thread();
+    builder.max_blocking_threads(DISK_THREADS).thread_keep_alive(FOREVER);
+    builder.enable_all().build().map_err(MessengerError::Start)
 }

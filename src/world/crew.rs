@@ -3,11 +3,12 @@
 use crate::world::mutex::locked;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::Builder;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// More threads than this do not make a disk faster, and no more are given up for lost.
-const THREADS_MAX: usize = 8;
+pub const THREADS_MAX: usize = 8;
 
 /// How long no cell at all may be finished before those under way count as unreadable.
 pub const LOOK_PATIENCE: Duration = Duration::from_secs(5);
@@ -60,11 +61,14 @@ where
     });
     let hire = || {
         let shared = Arc::clone(&shared);
-        std::thread::spawn(move || shared.toil());
+        Builder::new().spawn(move || shared.toil()).is_ok()
     };
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let mut threads = processors.min(THREADS_MAX).min(count);
-    (0..threads).for_each(|_| hire());
+    if (0..threads).filter(|_| hire()).count() == 0 {
+        // Where no thread can be had, whoever watches does the work.
+        shared.toil();
+    }
     let mut before = 0;
     let mut watched = locked(&shared.watched);
     while !shared.is_done() {
@@ -95,7 +99,7 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
 /// stops waiting leaves it to its end.
 pub(crate) async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (done, is_done) = oneshot::channel();
-    let begun = std::thread::Builder::new().name("apart".to_owned()).spawn(move || {
+    let begun = Builder::new().name("apart".to_owned()).spawn(move || {
         let _ = done.send(work());
     });
     begun.ok()?;

@@ -19,6 +19,7 @@ pub mod git;
 pub mod gitea;
 pub mod journal;
 pub mod ledger;
+pub mod limits;
 pub mod lock;
 pub(crate) mod mutex;
 pub mod observer;

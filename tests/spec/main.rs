@@ -62,6 +62,7 @@ mod ping;
 mod pit_run;
 mod plan;
 mod printed;
+mod process_limits;
 mod queue;
 mod races;
 mod random;
