@@ -32,7 +32,7 @@ pub struct Listing {
     pub seen: BTreeSet<i64>,
     /// The numbers of those that were wanted, but for which there was no room.
     pub left_out: Vec<i64>,
-    /// What could not be read, in words; while there is any, no issue may be called gone.
+    /// What could not be read, in words; while there is any, that an issue is not in the listing says nothing.
     pub skipped: Vec<String>,
     /// Whether as many issues were seen as the forge says there are.
     pub is_complete: bool,
