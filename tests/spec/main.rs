@@ -12,6 +12,7 @@ mod bounds;
 mod bounds_in_sum;
 mod checkout;
 mod clock;
+mod closings;
 mod commands;
 mod comment;
 mod comment_check;
