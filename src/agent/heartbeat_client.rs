@@ -8,6 +8,7 @@ use crate::mission::identity::MissionId;
 use crate::mission::time::Timestamp;
 use crate::world::cells::safe_open::{self, FileRead, Resolver};
 use crate::world::http_client::{Bearer, HttpClient, HttpClientError};
+use crate::world::limits::Shortage;
 use serde_json::{Map, Value};
 use std::fs::File;
 use std::io::Read;
@@ -64,6 +65,12 @@ pub enum HeartbeatClientError {
         /// What it answered.
         status: u16,
     },
+    /// Threads.
+    #[error(transparent)]
+    Shortage(#[from] Shortage),
+    /// The runtime.
+    #[error("cannot start: {0}")]
+    Start(std::io::Error),
     /// We broke down.
     #[error("a defect of this program: {0}")]
     Defect(String),
@@ -77,7 +84,7 @@ impl HeartbeatClientError {
             Self::Beat(error) => error.needs_a_person(),
             Self::NoId(_) | Self::Token { .. } => true,
             Self::Refused { status, .. } => matches!(status, 300..=499) && !matches!(status, 408 | 409 | 429),
-            Self::Courier { .. } | Self::Defect(_) => false,
+            Self::Courier { .. } | Self::Shortage(_) | Self::Start(_) | Self::Defect(_) => false,
         }
     }
 }

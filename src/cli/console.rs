@@ -4,11 +4,12 @@ use crate::cli::ci_job;
 use crate::cli::exit::Exit;
 use crate::config::{LogFormat, Settings};
 use crate::mission::text;
-use crate::world::clock;
 use crate::world::terminal::Printed;
+use crate::world::{clock, limits};
 use serde::Serialize;
 use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write};
+use std::process::ExitCode;
 use std::time::Duration;
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
@@ -95,6 +96,12 @@ impl Console {
         self.announce(error);
         Exit::Failed
     }
+}
+
+/// Finds out whether this program can work here; says why not, and how it ends then.
+#[must_use]
+pub fn started() -> Option<ExitCode> {
+    limits::check().err().map(|shortage| Console::default().failed(&shortage).into())
 }
 
 /// Says something beside a command that has standard error too.

@@ -4,7 +4,7 @@ use crate::agent::heartbeat_client::{HeartbeatClient, HeartbeatClientError, Hear
 use crate::agent::heartbeat_file::HeartbeatPayload;
 use crate::agent::supervise::{SupervisedCommand, run_command};
 use crate::cli::arguments::{BeatArguments, BeatFor, Pit, PitCommand, Run, Scan, StateArgument};
-use crate::cli::commands::{print_scan, run_scan, with_settings};
+use crate::cli::commands::{FOREVER, print_scan, run_scan, with_settings};
 use crate::cli::console::{Console, say_beside};
 use crate::cli::exit::Exit;
 use crate::config::SettingsError;
@@ -18,12 +18,16 @@ use crate::mission::text::Printable;
 use crate::provision::init::init_cell;
 use crate::world::clock::now;
 use crate::world::cron_heartbeat::{self, Job, Pulse};
+use crate::world::limits;
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
+
+/// One for the cell's disk, and one to find the daemon by its name.
+const DISK_THREADS: usize = 2;
 
 /// `lazarus-pit`
 #[must_use]
@@ -158,5 +162,8 @@ fn messenger(beat_for: BeatFor) -> Result<HeartbeatClient, HeartbeatClientError>
 }
 
 fn runtime() -> Result<Runtime, HeartbeatClientError> {
-    Builder::new_current_thread().enable_all().build().map_err(|error| HeartbeatClientError::Defect(error.to_string()))
+    limits::threads(DISK_THREADS)?;
+    let mut builder = Builder::new_current_thread();
+    builder.max_blocking_threads(DISK_THREADS).thread_keep_alive(FOREVER);
+    builder.enable_all().build().map_err(HeartbeatClientError::Start)
 }

@@ -50,6 +50,8 @@ pub(crate) struct Fleet {
     carried: BTreeSet<IssueRef>,
     /// Missions with cells that were found closed since the last tick.
     closed: BTreeSet<IssueRef>,
+    /// Those that were found closed between the tick before that and the last one.
+    closed_before: BTreeSet<IssueRef>,
     /// Cells that those take over that are being looked at.
     claims: Claims,
     /// Who may raise an alarm.
@@ -107,7 +109,7 @@ impl Fleet {
     /// Begins a pass; the missions that the last one found closed together with too many others, which are looked at again.
     pub(super) fn begin_pass(&mut self) -> Vec<Key> {
         self.new_cells = 0;
-        self.closed.clear();
+        self.closed_before = std::mem::take(&mut self.closed);
         self.carried = self.promised.keys().copied().collect();
         let held = self.known.iter_mut().filter(|(_, known)| known.closing == HoldState::Held);
         let confirmed = held.map(|((repository, number), known)| {
@@ -117,7 +119,22 @@ impl Fleet {
         confirmed.collect()
     }
 
-    /// Takes note of issues that were found closed. If they are too many at once, they are held until the next pass.
+    /// Takes note of an issue that a look found closed. What no listing of this pass told waits for the next pass, however
+    /// few they are: a series of webhooks is no better news than a listing.
+    pub(super) fn find_one_closed(&mut self, facts: &IssueFacts) {
+        let place = place_of(&facts.key);
+        let is_told = self.closed.contains(&place);
+        self.find_closed([facts]);
+        if !is_told
+            && self.closed.contains(&place)
+            && let Some(known) = self.known.get_mut(&place)
+        {
+            known.closing = HoldState::Held;
+        }
+    }
+
+    /// Takes note of issues that a pass found closed. If they are too many in this pass and the one before, they are held
+    /// until the next one.
     pub(crate) fn find_closed<'a>(&mut self, found: impl IntoIterator<Item = &'a IssueFacts>) {
         for facts in found.into_iter().filter(|facts| facts.state == IssueState::Closed) {
             let place = place_of(&facts.key);
@@ -132,13 +149,13 @@ impl Fleet {
         }
         let closings = self.known.iter().map(|(place, known)| {
             // One that was let through in this pass counts on.
-            let is_closed = self.closed.contains(place);
+            let is_closed = self.closed.contains(place) || self.closed_before.contains(place);
             let has_cell = is_closed || has_cell(&known.record);
             (*place, Closing { has_cell, is_closed, awaits_confirmation: known.closing == HoldState::Confirmed })
         });
         let held = held_closings(closings);
         let mut count = 0;
-        for place in &held {
+        for place in held.intersection(&self.closed) {
             let Some(known) = self.known.get_mut(place).filter(|known| has_cell(&known.record)) else { continue };
             count += usize::from(known.closing != HoldState::Held);
             known.closing = HoldState::Held;

@@ -97,7 +97,7 @@ impl Engine {
         let mut candidate = Candidate::new(Observation::new(applier.here(), facts, record));
         {
             let mut fleet = locked(&self.fleet);
-            fleet.find_closed([&candidate.seen.issue]);
+            fleet.find_one_closed(&candidate.seen.issue);
             candidate.seen.is_held = fleet.is_held(place);
             candidate.seen.alert_permit = fleet.alerts.allowance(place);
             candidate.seen.is_comment_suspect = fleet.is_comment_suspect(place);

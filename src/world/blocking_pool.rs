@@ -3,11 +3,12 @@
 use crate::world::lock_unpoisoned::locked;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::Builder;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// The most threads: more do not make a disk faster, and no more are abandoned when they hang.
-const THREADS_MAX: usize = 8;
+/// More threads than this do not make a disk faster, and no more are given up for lost.
+pub const THREADS_MAX: usize = 8;
 
 /// The stall timeout: if no cell is finished for so long, those in progress count as unreadable.
 pub const LOOK_PATIENCE: Duration = Duration::from_secs(5);
@@ -60,11 +61,14 @@ where
     });
     let spawn_worker = || {
         let shared = Arc::clone(&shared);
-        std::thread::spawn(move || shared.run());
+        Builder::new().spawn(move || shared.run()).is_ok()
     };
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let mut threads = processors.min(THREADS_MAX).min(count);
-    (0..threads).for_each(|_| spawn_worker());
+    if (0..threads).filter(|_| spawn_worker()).count() == 0 {
+        // Where no thread can be had, whoever watches does the work.
+        shared.run();
+    }
     let mut before = 0;
     let mut waiting = locked(&shared.waiting);
     while !shared.is_done() {
@@ -95,7 +99,7 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
 /// the work still ends.
 pub(crate) async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (done, is_done) = oneshot::channel();
-    let begun = std::thread::Builder::new().name("apart".to_owned()).spawn(move || {
+    let begun = Builder::new().name("apart".to_owned()).spawn(move || {
         let _ = done.send(work());
     });
     begun.ok()?;

@@ -10,6 +10,7 @@ pub mod cron_heartbeat;
 pub mod forge;
 pub mod git;
 pub mod http_client;
+pub mod limits;
 pub(crate) mod lock_unpoisoned;
 pub mod log_once;
 pub mod observer;

@@ -7,6 +7,7 @@ mod man;
 mod misconfigured;
 mod pit_run;
 mod printed;
+mod process_limits;
 mod starting;
 mod suggested;
 mod terminal;

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod bounds_in_sum;
+mod closings;
 mod daemon;
 mod failures;
 mod faults;

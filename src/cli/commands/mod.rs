@@ -25,11 +25,15 @@ use crate::provision::gc;
 use crate::provision::init::{InitError, Initialised, init};
 use crate::provision::install::report::InstallReport;
 use crate::provision::install::{self, InstallError};
+use crate::world::blocking_pool;
 use crate::world::clock::now;
+use crate::world::limits::{self, Shortage};
 use crate::world::store::root::RootError;
 use crate::world::terminal::Terminal;
 use std::io::IsTerminal;
 use std::path::Path;
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
 
 /// The most troubles of one pass that standard error tells.
 const TOLD_MAX: usize = 50;
@@ -37,8 +41,20 @@ const TOLD_MAX: usize = 50;
 /// Besides the missions, a daemon sweeps over the cells and takes heartbeats.
 const DISK_THREADS: usize = 4;
 
+/// Threads that drive what does not wait for a disk.
+const WORKERS: usize = 2;
+
+/// The pages of a daemon, and what takes very long.
+const OTHER_THREADS: usize = 2;
+
+/// A time that no process lives.
+pub(crate) const FOREVER: Duration = Duration::from_secs(1 << 32);
+
 /// How long a daemon that was told to stop waits for what is under way.
-const STOP_PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// So many threads and processes a demo has at most, with its forge and what git starts.
+const DEMO_PROCESSES: usize = 48;
 
 /// The demo works on so many missions at once.
 const DEMO_THREADS: usize = 4;
@@ -77,7 +93,7 @@ fn run_pass(arguments: Pass) -> Exit {
                 let progress = ProgressLine::begin();
                 runtime.block_on(pass::once(settings, &scope, now, &|done, total| progress.show(done, total)))
             }
-            Err(error) => return console.failed(&format!("cannot start: {error}")),
+            Err(error) => return console.failed(&error),
         };
         match passed {
             Ok(report) => {
@@ -110,7 +126,7 @@ fn run_daemon(arguments: Pass) -> Exit {
                 runtime.shutdown_timeout(STOP_PATIENCE);
                 served
             }
-            Err(error) => return console.failed(&format!("cannot start: {error}")),
+            Err(error) => return console.failed(&error),
         };
         match served {
             Ok(()) => Exit::Complete,
@@ -175,7 +191,12 @@ fn init_named(settings: &Settings, replaced: Option<RootId>) -> Result<Initialis
 }
 
 fn run_demo(keep: bool) -> Exit {
-    match tell_demo(keep) {
+    let has_room = limits::threads(DEMO_PROCESSES).map_err(StartError::from);
+    let runtime = match has_room.and_then(|()| runtime(DEMO_THREADS)) {
+        Ok(runtime) => runtime,
+        Err(error) => return Console::default().failed(&error),
+    };
+    match tell_demo(runtime, keep) {
         Ok(()) => Exit::Complete,
         // Whoever reads standard output may have seen enough.
         Err(DemoError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::Complete,
@@ -185,8 +206,7 @@ fn run_demo(keep: bool) -> Exit {
 
 /// Whoever interrupts it finds nothing left behind: signals are waited for before anything is made, and the directory
 /// goes only when nothing writes in it any more.
-fn tell_demo(keep: bool) -> Result<(), DemoError> {
-    let runtime = runtime(DEMO_THREADS)?;
+fn tell_demo(runtime: Runtime, keep: bool) -> Result<(), DemoError> {
     let interrupted = {
         let _inside = runtime.enter();
         stopped()?
@@ -225,7 +245,7 @@ fn run_status(arguments: StatusArguments) -> Exit {
         };
         let told = match runtime(settings.concurrent_missions) {
             Ok(runtime) => runtime.block_on(story(settings, &subject, now())),
-            Err(error) => return console.failed(&format!("cannot start: {error}")),
+            Err(error) => return console.failed(&error),
         };
         match told {
             Ok(story) if json => console.print_json(&story),
@@ -254,7 +274,7 @@ fn run_install(arguments: Install) -> Exit {
     with_settings(settings, |settings, _, console| {
         let runtime = match runtime(settings.concurrent_missions) {
             Ok(runtime) => runtime,
-            Err(error) => return console.failed(&format!("cannot start: {error}")),
+            Err(error) => return console.failed(&error),
         };
         // For programs, what was done is enough.
         let show = |report: &InstallReport| if json { Exit::Complete } else { console.print(&report.to_string()) };
@@ -302,7 +322,7 @@ fn run_doctor(arguments: Doctor) -> Exit {
     let diagnosis = match &settings {
         Ok(settings) => match runtime(settings.concurrent_missions) {
             Ok(runtime) => runtime.block_on(doctor(settings, now)),
-            Err(error) => return Console::default().failed(&format!("cannot start: {error}")),
+            Err(error) => return Console::default().failed(&error),
         },
         Err(error) => Diagnosis::without_settings(error),
     };
@@ -373,10 +393,21 @@ fn environment() -> Environment {
     variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
 }
 
-fn runtime(concurrent_missions: usize) -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .max_blocking_threads(concurrent_missions)
-        .enable_all()
-        .build()
+/// Threads that are there are kept: later there may be none to be had.
+fn runtime(concurrent_missions: usize) -> Result<Runtime, StartError> {
+    limits::threads(WORKERS + concurrent_missions + blocking_pool::THREADS_MAX + OTHER_THREADS)?;
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(WORKERS).max_blocking_threads(concurrent_missions).thread_keep_alive(FOREVER);
+    Ok(builder.enable_all().build()?)
+}
+
+/// Why nothing was begun.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    /// Threads.
+    #[error(transparent)]
+    Shortage(#[from] Shortage),
+    /// The runtime.
+    #[error("cannot start: {0}")]
+    Runtime(#[from] std::io::Error),
 }

@@ -13,6 +13,7 @@ use crate::mission::record::{IssueState, Record};
 use crate::mission::root_metadata::RepositoryRef;
 use crate::mission::status::lifecycle::Lifecycle;
 use crate::world::blocking_pool::blocking;
+use crate::world::forge::ForgeError;
 use crate::world::lock_unpoisoned::locked;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,7 +28,8 @@ pub(super) struct Missing {
 }
 
 impl Surveyor<'_> {
-    /// Only an answer about the issue itself says whether it is closed or gone.
+    /// Only an answer about the issue itself says whether it is closed or gone: what could not be read of the listing does not
+    /// matter for it.
     pub(super) async fn missing_issues(&mut self, repository: &RepositoryRef, seen: &BTreeSet<i64>) -> Missing {
         let is_missing = |record: &&Record| {
             record.issue.repository_id == repository.id
@@ -36,15 +38,22 @@ impl Surveyor<'_> {
         };
         let records: Vec<Record> = self.records.by_issue.values().filter(is_missing).cloned().collect();
         let mut missing = Missing::default();
+        let mut is_forge_well = true;
         for record in records {
             match self.observer.issue(repository, record.issue.number).await {
                 Ok(Some(issue)) if issue.key.issue_id == record.issue.issue_id => missing.found.push(issue),
                 Ok(_) => missing.gone.push(IssueFacts::deleted(&record, self.here.now)),
                 Err(error) => {
+                    // An issue that is too large says nothing of the others.
+                    is_forge_well &= matches!(error, ForgeError::TooLarge { .. });
                     let number = record.issue.number;
                     self.failures.push(Failure::of_turn(&repository.name, number, &error.into()));
                 }
             }
+        }
+        if !is_forge_well {
+            // A forge that fails for one of them may answer wrongly for another.
+            missing.gone.clear();
         }
         if !missing.gone.is_empty()
             && let Err(error) = self.observer.repository(&repository.name, Some(repository.id)).await

@@ -66,28 +66,22 @@ impl Surveyor<'_> {
         self.has_skipped |= !listed.skipped.is_empty();
         for skipped in &listed.skipped {
             let name = &repository.name;
-            let message = format!(
-                "`{name}`: {skipped}; it is left alone, and as long as it is there no issue of the repository counts as \
-                 deleted: close or shorten it"
-            );
+            let message =
+                format!("`{name}`: {skipped}; it is left alone, and nothing is known of it: close or shorten it");
             self.failures.push(Failure::of_repository(name, "too-large", message));
         }
         self.report_left_out(repository, &listed);
         let mut issues = listed.issues;
-        if !listed.is_complete {
+        if listed.is_complete {
+            let missing = self.missing_issues(repository, &listed.seen).await;
+            issues.extend(missing.found);
+            gone.extend(missing.gone);
+        } else {
             let about = repository.name.to_string();
             let message =
                 format!("`{about}`: the list of issues kept changing while it was read; the next pass reads it again");
             // Whoever files and closes issues all the time comes to no more than that.
             self.failures.push(Failure::of_repository(&repository.name, "listing-incomplete", message));
-        } else if listed.skipped.is_empty() {
-            let known = self.failures.len();
-            let missing = self.missing_issues(repository, &listed.seen).await;
-            issues.extend(missing.found);
-            // As long as anything of a repository could not be read, nothing of it is called gone.
-            if self.failures.len() == known {
-                gone.extend(missing.gone);
-            }
         }
         issues
     }

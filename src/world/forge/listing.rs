@@ -32,7 +32,7 @@ pub struct Listing {
     pub seen: BTreeSet<i64>,
     /// The numbers of wanted issues that exceeded the memory limit.
     pub left_out: Vec<i64>,
-    /// What could not be read, in sentences; if any, no issue may be treated as deleted.
+    /// What could not be read, in words; while there is any, that an issue is not in the listing says nothing.
     pub skipped: Vec<String>,
     /// Whether all issues that Gitea counts were seen.
     pub is_complete: bool,

@@ -7,7 +7,7 @@ use crate::world::git::guard;
 use crate::world::git::written::Written;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal, kill_process_group, pidfd_open, prlimit};
+use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal, getrlimit, kill_process_group, pidfd_open, prlimit};
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -146,6 +146,8 @@ impl Running {
             (Resource::Cpu, bounds.time.as_secs() + 1),
         ];
         for (resource, most) in limits {
+            // Only root may raise what this process itself is limited to.
+            let most = getrlimit(resource).maximum.map_or(most, |granted| most.min(granted));
             prlimit(Some(self.pid), resource, Rlimit { current: Some(most), maximum: Some(most) })?;
         }
         Ok(())

@@ -98,7 +98,11 @@ async fn law_8_bounded_in_sum_an_issue_that_cannot_be_read_is_named_and_hides_no
     let flooded = FloodedForge::before(&forge.url, vec![flood], Box::new(is_issues));
     let run = bounded(&host, &repository, &flooded, &["--once"]).await;
     assert!(run.stderr.contains("an issue is too large") && run.stderr.contains("it is left alone"), "{}", run.stderr);
-    assert_eq!((run.code, changes(&run.json())), (1, 0), "while one is unseen, none is called gone: {}", run.stderr);
+    assert_eq!((run.code, host.cells().len()), (1, 2), "once is not enough: {}", run.stderr);
+    let again = bounded(&host, &repository, &flooded, &["--once"]).await;
+    assert_eq!((host.cells().len(), host.archives().len()), (1, 1), "deleted: {}", again.stderr);
+    let quiet = bounded(&host, &repository, &flooded, &["--once"]).await;
+    assert_eq!((quiet.code, changes(&quiet.json())), (1, 0), "and the other stays: {}", quiet.stderr);
 }
 
 #[tokio::test]

@@ -2,8 +2,7 @@
 
 use crate::support::forge::Forge;
 use crate::support::host::{Host, Run, run};
-use crate::support::service;
-use crate::support::soon;
+use crate::support::{service, soon};
 use chrono::{TimeDelta, Utc};
 use lazarus::config::{Environment, Flags, Settings};
 use lazarus::mission::cell::archive::{Archive, ArchiveName, Measure};
@@ -197,7 +196,8 @@ async fn archives_are_deleted_beside_a_daemon() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, put_away(&[]).await);
     let number = repository.file("reader", "Mission: short", &[]).await;
-    let service = service::start(service::command(&host, Some(&repository), json!({}))).await;
+    let each_second = json!({ "daemon": { "interval_seconds": 1 } });
+    let service = service::start(service::command(&host, Some(&repository), each_second)).await;
     soon("the cell is there", async || host.cells().len() == 1).await;
     repository.set_state(number, "closed").await;
     assert_eq!(service.hook(repository.id, number).await, 202);
