@@ -103,7 +103,11 @@ fn it_is_said_again_only_where_that_is_asked_for() {
     let stays = |now| (now, now, "working");
     let moments = [400, 700, 4_299, 4_300, 7_000, 7_900].map(stays);
     let again = "post a reminder: still stale (heartbeat-timeout)";
-    let said = ["700: post an alert: stale (heartbeat-timeout)".to_owned(), format!("4300: {again}"), format!("7900: {again}")];
+    let said = [
+        "700: post an alert: stale (heartbeat-timeout)".to_owned(),
+        format!("4300: {again}"),
+        format!("7900: {again}"),
+    ];
     assert_eq!(told(&nagging, &moments), said);
     assert_eq!(told(&on(&["stale"]), &moments).len(), 1);
 }

@@ -89,11 +89,7 @@ fn every_alarm_says_what_is_wrong_since_when_where_and_what_to_do_next() {
     }
     for (name, missions, ledger) in [
         ("many", 25, FleetAlertRecord::default()),
-        (
-            "one, at the hourly limit",
-            1,
-            FleetAlertRecord { posted: vec![at(990); 9], ..FleetAlertRecord::default() },
-        ),
+        ("one, at the hourly limit", 1, FleetAlertRecord { posted: vec![at(990); 9], ..FleetAlertRecord::default() }),
     ] {
         writeln!(told, "=== {name}\n{}", fleet(missions, &ledger)).unwrap();
     }
