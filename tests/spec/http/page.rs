@@ -331,14 +331,14 @@ fn a_question_stands_on_the_page_with_who_asks_it_and_since_when() {
 fn a_page_tells_what_is_wrong_and_what_is_remarkable_without_backticks() {
     let view = MissionView {
         problem: Some("`state/heartbeat.json` cannot be used: its `timestamp` is a number".to_owned()),
-        notes: vec!["the heartbeat's `message` has more than 200 characters and is cut".to_owned()],
+        notes: vec!["the heartbeat's `message` has more than 200 characters and is truncated".to_owned()],
         ..judged(1, Health::Incomplete, "unreadable state/heartbeat.json", 90)
     };
     let snapshot = fleet_of(vec![view]);
     let page = mission(&snapshot, id(1)).unwrap();
     assert!(!page.contains('`'), "{page}");
     has(&text(&page), "state/heartbeat.json cannot be used: its timestamp is a number");
-    has(&text(&page), "the heartbeat's message has more than 200 characters and is cut");
+    has(&text(&page), "the heartbeat's message has more than 200 characters and is truncated");
 }
 
 #[test]
