@@ -45,8 +45,8 @@ impl AlertCause {
 pub struct Login(String);
 
 impl Login {
-    /// Letters, digits, and single `-`, `_` and `.` between them (go-gitea/gitea `modules/validation/helpers.go`): nothing
-    /// that could mean anything else in Markdown.
+    /// Letters, digits, and single `-`, `_` and `.` between them (go-gitea/gitea `modules/validation/helpers.go`):
+    /// nothing that could mean anything else in Markdown.
     pub fn parse(text: &str) -> Result<Self, NotA> {
         let is_plain = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric());
         if text.len() <= LOGIN_CHARS_MAX && text.split(['-', '_', '.']).all(is_plain) {

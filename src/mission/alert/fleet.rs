@@ -60,7 +60,8 @@ pub struct FleetAlerts {
     pub watched: usize,
     /// How many alerts were posted within the last hour, plus those in flight.
     pub recent: usize,
-    /// The interval until all missions are checked again; a first alert waits that long for others, to be grouped with them.
+    /// The interval until all missions are checked again; a first alert waits that long for others, to be grouped with
+    /// them.
     pub looks_again_after: TimeDelta,
 }
 
@@ -104,8 +105,8 @@ impl Group<'_> {
 }
 
 impl FleetAlerts {
-    /// Collects all missions from their records, each with whether its published status is current; `under_way` counts the
-    /// alerts in flight.
+    /// Collects all missions from their records, each with whether its published status is current; `under_way` counts
+    /// the alerts in flight.
     #[must_use]
     pub fn gather<'a>(
         missions: impl IntoIterator<Item = (&'a Record, bool)>,
@@ -135,7 +136,8 @@ impl FleetAlerts {
         }
     }
 
-    /// Adds a mission that posted `recent` alerts within the last hour; returns it if it is failing or has a firing alert.
+    /// Adds a mission that posted `recent` alerts within the last hour; returns it if it is failing or has a firing
+    /// alert.
     pub fn add_candidate(
         &mut self,
         issue: &IssueKey,
@@ -205,8 +207,8 @@ impl FleetAlerts {
         failing.filter(|member| notify.issue.is_some() && record.members.contains(member)).collect()
     }
 
-    /// Moves missions from `raised` into the fleet alert: late ones of a firing group; otherwise all failing ones, if they are
-    /// many; and those beyond the hourly limit. A first alert waits for others to be grouped with.
+    /// Moves missions from `raised` into the fleet alert: late ones of a firing group; otherwise all failing ones, if
+    /// they are many; and those beyond the hourly limit. A first alert waits for others to be grouped with.
     fn grow<'a>(
         &'a self,
         group: &Group<'_>,
@@ -252,8 +254,8 @@ impl FleetAlerts {
         count > notify.many && is_share_of_all(count, self.watched)
     }
 
-    /// Whether an alert waits for others to be grouped with: until all missions were checked once more after the last one
-    /// failed, and for at most two intervals. Half an interval of tolerance allows for the duration of passes.
+    /// Whether an alert waits for others to be grouped with: until all missions were checked once more after the last
+    /// one failed, and for at most two intervals. Half an interval of tolerance allows for the duration of passes.
     fn waits(&self, candidate: &AlertCandidate, context: &PassContext) -> bool {
         let spans = |halves: i32| self.looks_again_after * halves / 2;
         let newest = self.candidates.iter().filter_map(|candidate| candidate.state.failing_since).max();

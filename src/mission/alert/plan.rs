@@ -1,4 +1,5 @@
-//! Plans the alerts of one mission from its published status, its alert record, the time and the `notify` configuration.
+//! Plans the alerts of one mission from its published status, its alert record, the time and the `notify`
+//! configuration.
 
 use crate::mission::alert::condition::condition;
 use crate::mission::alert::config::{AlertCause, AlertCondition, Notify};
@@ -74,8 +75,8 @@ impl AlertState {
         self.is_watched && self.failing_since.is_some() && self.condition != AlertCondition::Ok
     }
 
-    /// Whether the firing alert is dropped without a notification: the mission is suspended or served elsewhere, or its cause
-    /// is not configured any more.
+    /// Whether the firing alert is dropped without a notification: the mission is suspended or served elsewhere, or its
+    /// cause is not configured any more.
     fn is_void(&self, notify: &Notify) -> bool {
         let is_unwanted =
             |firing: FiringAlert| self.condition == AlertCondition::Ok && !notify.on.contains(&firing.cause);

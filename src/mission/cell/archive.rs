@@ -59,7 +59,8 @@ impl fmt::Display for ArchiveName {
 pub struct Archive {
     /// Its name.
     pub name: ArchiveName,
-    /// When it was archived: the directory's ctime, which the move sets. An archive restored from a backup looks younger.
+    /// When it was archived: the directory's ctime, which the move sets. An archive restored from a backup looks
+    /// younger.
     pub archived_at: Timestamp,
     /// The size of its contents.
     pub measure: Measure,

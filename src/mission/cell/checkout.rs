@@ -43,7 +43,8 @@ pub fn decide_checkout(observation: &Observation, spec: &Spec, is_new: bool) -> 
     }
 }
 
-/// A private repository needs an exact entry, since a pattern may include repositories that the operator did not intend.
+/// A private repository needs an exact entry, since a pattern may include repositories that the operator did not
+/// intend.
 fn is_allowed(observation: &Observation, repository: &RepositoryName, is_private: bool) -> bool {
     let covers = |pattern: &&RepositoryPattern| match pattern {
         RepositoryPattern::One(_) => true,

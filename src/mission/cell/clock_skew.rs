@@ -24,7 +24,8 @@ pub fn forge_offset(seconds: i64) -> Option<String> {
 pub struct ClockOffset(TimeDelta);
 
 impl ClockOffset {
-    /// The offset of a sender's clock, from its time in a heartbeat and the time of arrival; none if within the tolerance.
+    /// The offset of a sender's clock, from its time in a heartbeat and the time of arrival; none if within the
+    /// tolerance.
     #[must_use]
     pub fn of(sent: Timestamp, received: Timestamp) -> Option<Self> {
         let offset = sent.after(received);
@@ -38,8 +39,8 @@ impl ClockOffset {
     }
 }
 
-/// `agent clock 2 h behind`: in the largest unit of which there are two, and rounded, so that the latency of the network
-/// does not change the text.
+/// `agent clock 2 h behind`: in the largest unit of which there are two, and rounded, so that the latency of the
+/// network does not change the text.
 impl fmt::Display for ClockOffset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let minutes = (self.0.num_seconds().unsigned_abs() + 30) / 60;

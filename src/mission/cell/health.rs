@@ -332,8 +332,8 @@ fn heartbeat<'a>(facts: &Facts<'a>) -> Option<&'a ObservedHeartbeat> {
     facts.sighting.cell()?.heartbeat.as_ref()
 }
 
-/// The age of a heartbeat: by its timestamp or its file's mtime, whichever is older, so that neither a wrong clock nor a
-/// touched file hides a missing heartbeat.
+/// The age of a heartbeat: by its timestamp or its file's mtime, whichever is older, so that neither a wrong clock nor
+/// a touched file hides a missing heartbeat.
 #[must_use]
 pub fn age(timestamp: Timestamp, observed: &ObservedHeartbeat, now: Timestamp) -> TimeDelta {
     now.after(timestamp.min(observed.written_at))

@@ -34,7 +34,8 @@ impl ObservedHeartbeat {
 /// `state/heartbeat.json`: the agent's last heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heartbeat {
-    /// The time; null until the first heartbeat. For one that was sent over HTTP, the time of arrival by this host's clock.
+    /// The time; null until the first heartbeat. For one that was sent over HTTP, the time of arrival by this host's
+    /// clock.
     pub timestamp: Option<Timestamp>,
     /// The sender's time of one that was sent over HTTP, if its clock is off. It does not affect health.
     #[serde(default, skip_serializing_if = "Option::is_none")]

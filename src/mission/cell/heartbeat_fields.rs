@@ -116,8 +116,8 @@ pub fn session(object: &Map<String, Value>) -> Result<Option<String>, Misfit> {
     }
 }
 
-/// A session's name as stored in a heartbeat. A name that is too long ends in its digest, so that two names with the same
-/// beginning stay distinct.
+/// A session's name as stored in a heartbeat. A name that is too long ends in its digest, so that two names with the
+/// same beginning stay distinct.
 #[must_use]
 pub fn session_name(text: &str) -> Option<String> {
     let (name, _) = without_invisible(text);

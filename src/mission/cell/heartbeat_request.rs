@@ -1,4 +1,5 @@
-//! Heartbeats sent to the daemon over HTTP. Unlike a file, a request with mistakes is rejected, since its sender gets the error.
+//! Heartbeats sent to the daemon over HTTP. Unlike a file, a request with mistakes is rejected, since its sender gets
+//! the error.
 
 use crate::mission::cell::clock_skew::ClockOffset;
 use crate::mission::cell::heartbeat::{Heartbeat, WizardState};
@@ -72,8 +73,8 @@ impl HeartbeatRequest {
         })
     }
 
-    /// The state after it, if it is new. Its time is the time of arrival, so that a sender's wrong clock changes no age; the
-    /// offset is recorded.
+    /// The state after it, if it is new. Its time is the time of arrival, so that a sender's wrong clock changes no
+    /// age; the offset is recorded.
     pub fn following(self, before: Before, now: Timestamp) -> Result<After, HeartbeatRequestError> {
         let Self { timestamp, state, session, sequence, message } = self;
         let marks = Marks { timestamp, sequence };

@@ -5,8 +5,8 @@ use serde_json::{Deserializer, Map, Value};
 use std::borrow::Cow;
 use std::fmt;
 
-/// Why a file's contents are unusable. Never quotes the file and has no details that change from one heartbeat to the next,
-/// so that the same mistake has the same text.
+/// Why a file's contents are unusable. Never quotes the file and has no details that change from one heartbeat to the
+/// next, so that the same mistake has the same text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Flaw {
@@ -167,8 +167,8 @@ pub fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, Flaw> {
     }
 }
 
-/// Like [`parse_object`], but for untrusted texts: invalid characters are replaced, so that they invalidate nothing else in
-/// the file.
+/// Like [`parse_object`], but for untrusted texts: invalid characters are replaced, so that they invalidate nothing
+/// else in the file.
 pub fn parse_mended(bytes: &[u8]) -> Result<(Map<String, Value>, Mended), Flaw> {
     check_size(bytes)?;
     if is_utf16(bytes) {
@@ -203,8 +203,8 @@ fn parse_text(text: &str) -> Result<Map<String, Value>, Flaw> {
     }
 }
 
-/// The text with `\ufffd` in place of each unpaired surrogate escape. Some encoders write these for bytes that are not text,
-/// and no JSON parser accepts them.
+/// The text with `\ufffd` in place of each unpaired surrogate escape. Some encoders write these for bytes that are not
+/// text, and no JSON parser accepts them.
 fn with_whole_escapes(text: &str) -> Cow<'_, str> {
     let mut surrogates = Vec::new();
     let mut at = 0;

@@ -1,5 +1,5 @@
-//! Replay protection for heartbeats over HTTP: accepted ones are recorded, so that one that is delivered again, or late,
-//! does not count twice.
+//! Replay protection for heartbeats over HTTP: accepted ones are recorded, so that one that is delivered again, or
+//! late, does not count twice.
 
 use crate::mission::cell::clock_skew::ClockOffset;
 use crate::mission::time::Timestamp;
@@ -157,8 +157,8 @@ impl Marks {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Clock {
     Ahead,
-    /// The latest accepted time is still in the future, so that clock was wrong; this time is plausible, and after the last
-    /// arrival. Without this, an agent with a corrected clock would be rejected until it has caught up.
+    /// The latest accepted time is still in the future, so that clock was wrong; this time is plausible, and after the
+    /// last arrival. Without this, an agent with a corrected clock would be rejected until it has caught up.
     Corrected,
     Behind,
 }

@@ -1,5 +1,5 @@
-//! A grace period for agents that could not deliver heartbeats while the daemon was down: one *stale after* from its first
-//! start since the last heartbeat, however often it restarts.
+//! A grace period for agents that could not deliver heartbeats while the daemon was down: one *stale after* from its
+//! first start since the last heartbeat, however often it restarts.
 
 use crate::mission::cell::CellObservation;
 use crate::mission::cell::health::{Health, Reason, Verdict};
@@ -91,8 +91,8 @@ impl Grace<'_> {
         }
     }
 
-    /// Whether the grace period applies: the last heartbeat came over HTTP, the cell was healthy before the stop, and *stale
-    /// after* has not passed since the start.
+    /// Whether the grace period applies: the last heartbeat came over HTTP, the cell was healthy before the stop, and
+    /// *stale after* has not passed since the start.
     fn applies(&self) -> bool {
         let was_healthy = self.published.is_some_and(|published| published.health == Health::Healthy);
         let Some(cell) = self.sighting.cell().filter(|_| was_healthy) else { return false };

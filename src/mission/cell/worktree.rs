@@ -53,8 +53,8 @@ pub struct CheckedOut {
     pub commit: CommitId,
 }
 
-/// The identity of a directory, which survives a move: its inode number and creation time, since the number of a deleted
-/// directory is reused.
+/// The identity of a directory, which survives a move: its inode number and creation time, since the number of a
+/// deleted directory is reused.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct DirectoryId(String);
@@ -105,18 +105,18 @@ pub struct FailedCheckout {
     pub why: String,
 }
 
-/// The one error for a missing repository, one that is not allowed, and an unknown ref, so that it does not disclose which
-/// private repositories exist.
+/// The one error for a missing repository, one that is not allowed, and an unknown ref, so that it does not disclose
+/// which private repositories exist.
 pub const CANNOT_BE_HAD: &str =
     "the repository or ref was not found, is not visible to this service, or is not allowed here; check both";
 
-/// A hint for refs that may be short commit ids. These are never resolved: the commit that they mean can change with every
-/// push, also after an approval.
+/// A hint for refs that may be short commit ids. These are never resolved: the commit that they mean can change with
+/// every push, also after an approval.
 const FULL_ID_HINT: &str = "name a commit by its full id of 40 digits";
 
 impl Worktree {
-    /// The worktree of a cell that is about to be created; `wanted` is placed with it if the directory `staged` holds a checkout
-    /// of it.
+    /// The worktree of a cell that is about to be created; `wanted` is placed with it if the directory `staged` holds a
+    /// checkout of it.
     #[must_use]
     pub fn of_new_cell(self, wanted: Option<&WorktreeSource>, staged: Option<&DirectoryId>) -> Self {
         let is_ready =
