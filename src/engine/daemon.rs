@@ -104,11 +104,11 @@ impl Engine {
         let observe =
             move || ids.into_iter().map(|id| (id, look::look(&*root, id, root.resolver()))).collect::<Vec<_>>();
         let Ok(sightings) = tokio::task::spawn_blocking(observe).await else { return };
-        let view_context = self.ground();
+        let context = self.view_context();
         let mut keys: Vec<Key> = Vec::new();
         {
             let mut fleet = locked(&self.fleet);
-            keys.extend(sightings.iter().filter_map(|(id, sighting)| fleet.observe(*id, sighting, &view_context)));
+            keys.extend(sightings.iter().filter_map(|(id, sighting)| fleet.observe(*id, sighting, &context)));
         }
         for key in keys {
             self.queue.add(key);

@@ -84,11 +84,11 @@ impl Engine {
             here, repositories, setup, fleet, mut candidates, failures: mut troubles, begun_at, comments, ..
         } = survey;
         self.note_forge_state(survey.out_of_reach);
-        locked(&self.passes).told.missing_forms = survey.missing_forms;
+        locked(&self.passes).summary.missing_forms = survey.missing_forms;
         if here.me == 0 {
             return troubles;
         }
-        let Some(applier) = forge.hands(&here) else { return troubles };
+        let Some(applier) = forge.applier_for(&here) else { return troubles };
         for surveyed in &repositories {
             applier.know_labels(&surveyed.known, &surveyed.labels);
         }
@@ -131,7 +131,7 @@ impl Engine {
     /// Takes note of what an audit has seen, and puts in line what is to be done.
     fn take_resync(&self, planned: Vec<Planned>, asked_at: Instant) {
         let mut fleet = locked(&self.fleet);
-        fleet.show_all_waiting(&self.ground());
+        fleet.show_all_waiting(&self.view_context());
         if let Some(gathered) = &self.gathered {
             gathered.expect(planned.len());
         }
@@ -213,15 +213,15 @@ impl Engine {
             locked(&gathered.found).fatal = Some(refusal);
             return Vec::new();
         }
-        locked(&self.passes).told.forge_error = Some(message.clone());
+        locked(&self.passes).summary.forge_error = Some(message.clone());
         let about = self.settings.missions_root.display().to_string();
         vec![Failure::service(about, "refused", message)]
     }
 
     pub(super) fn note_forge_state(&self, error: Option<String>) {
         let mut passes = locked(&self.passes);
-        let is_back = error.is_none() && passes.told.forge_error.is_some();
-        passes.told.forge_error = error;
+        let is_back = error.is_none() && passes.summary.forge_error.is_some();
+        passes.summary.forge_error = error;
         drop(passes);
         if is_back {
             tracing::info!("the forge is back");

@@ -93,7 +93,7 @@ impl Engine {
             let mut fleet = locked(&self.fleet);
             fleet.find_closed([&candidate.seen.issue]);
             candidate.seen.is_held = fleet.is_held(place);
-            candidate.seen.alert_permit = fleet.alerts.allowance(place);
+            candidate.seen.alert_permit = fleet.alerts.permit(place);
             candidate.seen.is_comment_suspect = fleet.is_comment_suspect(place);
         }
         forge.observer.see(vec![&mut candidate.seen]).await;
@@ -144,7 +144,7 @@ impl Engine {
     fn track(&self, record: &Record, outcome: &TurnOutcome, is_well: bool, begun: Instant) {
         let observation = &outcome.observation;
         let place = place_of(&record.issue);
-        let ground = self.ground();
+        let ground = self.view_context();
         let mut fleet = locked(&self.fleet);
         let known = fleet.track(record);
         known.looked_at = Some(begun);

@@ -38,7 +38,7 @@ impl Engine {
 
     /// Whether the forge as a whole is to blame, which one question a tick finds out to be over.
     fn is_away(&self, troubles: &[Failure]) -> bool {
-        troubles.iter().all(Failure::is_outage) && locked(&self.passes).told.forge_error.is_some()
+        troubles.iter().all(Failure::is_outage) && locked(&self.passes).summary.forge_error.is_some()
     }
 
     async fn handle(&self, forge: &Forge, key: Key) -> Vec<Failure> {
