@@ -118,8 +118,8 @@ impl Fleet {
     pub(crate) fn find_closed<'a>(&mut self, found: impl IntoIterator<Item = &'a IssueFacts>) {
         for facts in found.into_iter().filter(|facts| facts.state == IssueState::Closed) {
             let place = place_of(&facts.key);
-            let is_news = |known: &Tracked| known.closing != HoldState::Confirmed && has_cell(&known.record);
-            if self.known.get(&place).is_some_and(is_news) {
+            let is_changed = |known: &Tracked| known.closing != HoldState::Confirmed && has_cell(&known.record);
+            if self.known.get(&place).is_some_and(is_changed) {
                 self.closed.insert(place);
             }
         }
@@ -148,8 +148,8 @@ impl Fleet {
         }
     }
 
-    /// Whether a mission degraded or was closed together with too many others and waits for the next pass, or its cell would
-    /// be archived because of a clock jump.
+    /// Whether a mission degraded or was closed together with too many others and waits for the next pass, or its cell
+    /// would be archived because of a clock jump.
     pub(crate) fn is_held(&self, place: IssueRef) -> bool {
         let is_held = |known: &Tracked| known.hold == HoldState::Held || known.closing == HoldState::Held;
         let is_moved_away = |known: &Tracked| self.is_clock_unsure && known.record.ended_at.is_some();
@@ -201,23 +201,23 @@ impl Fleet {
     /// Stores an issue of a listing if it has changed; whether it has.
     pub(super) fn enqueue_if_changed(&mut self, facts: IssueFacts, asked_at: Instant) -> bool {
         let place = place_of(&facts.key);
-        let is_news = self.is_event(&facts, asked_at);
-        if is_news {
+        let is_changed = self.is_event(&facts, asked_at);
+        if is_changed {
             self.news.insert(place, News { facts: ListedFacts::Facts(Box::new(facts)), asked_at });
         }
-        is_news
+        is_changed
     }
 
-    /// Stores a mission whose turn has begun, unless its issue was reconciled since; whether it did. The mission claims the
-    /// cell that it is about to get.
+    /// Stores a mission whose turn has begun, unless its issue was reconciled since; whether it did. The mission claims
+    /// the cell that it is about to get.
     pub(super) fn enqueue_candidate(&mut self, mut candidate: Candidate, asked_at: Instant) -> bool {
         let place = place_of(&candidate.seen.issue.key);
-        let is_news = self.is_event(&candidate.seen.issue, asked_at);
-        if is_news {
+        let is_changed = self.is_event(&candidate.seen.issue, asked_at);
+        if is_changed {
             self.confirms(&mut candidate);
             self.news.insert(place, News { facts: ListedFacts::Ready(Box::new(candidate)), asked_at });
         }
-        is_news
+        is_changed
     }
 
     fn is_event(&self, facts: &IssueFacts, asked_at: Instant) -> bool {
@@ -263,7 +263,8 @@ impl Fleet {
         self.known.get(self.places.get(&id)?).map(Tracked::issue)
     }
 
-    /// Finds the owner of the cell, and reserves capacity for a new cell if there is some, considering all others that wait.
+    /// Finds the owner of the cell, and reserves capacity for a new cell if there is some, considering all others that
+    /// wait.
     pub(super) fn place(&mut self, candidate: &mut Candidate, limits: CapacityLimits) {
         let lifecycle = candidate.turn.situation(&candidate.seen);
         let bound = self.places.get(&candidate.seen.mission_id).and_then(|place| self.known.get(place));

@@ -1,4 +1,4 @@
-//! Who may raise an alarm in this pass, and what is to be said for many.
+//! Schedules the alerts of a single pass, and checks the alert targets.
 
 use crate::config::Settings;
 use crate::engine::failure::Failure;
@@ -16,20 +16,19 @@ use crate::world::store::alerts;
 use std::collections::BTreeSet;
 
 impl Surveyor<'_> {
-    /// Decides by how all missions will be published in this pass who may send an alert. What is to be said for many comes
-    /// back.
+    /// Schedules alerts from the status that this pass will publish of all missions. Returns the fleet alert.
     pub(super) async fn decide_alerts(&mut self, candidates: &mut [Candidate]) -> Option<Change> {
         if !self.here.notify.is_on() {
             return None;
         }
-        let ledger = match alerts::read(self.root) {
-            Ok(ledger) => ledger,
+        let record = match alerts::read(self.root) {
+            Ok(record) => record,
             Err(message) => {
                 self.failures.push(Failure::service(self.here.missions_root.clone(), "alarms", message));
                 return None;
             }
         };
-        let settled = match settle(&self.observer, &self.here, &ledger).await {
+        let settled = match settle(&self.observer, &self.here, &record).await {
             Ok(settled) => settled,
             Err(error) => {
                 let issue = self.here.notify.issue.as_ref().map(ToString::to_string);
@@ -37,24 +36,23 @@ impl Surveyor<'_> {
                 return None;
             }
         };
-        let AlertSchedule { permits: allowed, change, waiting } =
-            self.gather(candidates).schedule(&settled, &self.here);
+        let AlertSchedule { permits, change, waiting } = self.gather(candidates).schedule(&settled, &self.here);
         warn_of_waiting(waiting, &self.here);
         for candidate in candidates {
             let key = &candidate.seen.issue.key;
-            let allowance = allowed.get(&(key.repository_id, key.issue_id)).copied();
-            candidate.seen.alert_permit = allowance.unwrap_or(AlertPermit::Denied);
+            let permit = permits.get(&(key.repository_id, key.issue_id)).copied();
+            candidate.seen.alert_permit = permit.unwrap_or(AlertPermit::Denied);
         }
-        change.or_else(|| (settled != ledger).then(|| Change::RecordFleetAlert { memory: Box::new(settled) }))
+        change.or_else(|| (settled != record).then(|| Change::RecordFleetAlert { memory: Box::new(settled) }))
     }
 
-    /// Of those that are looked at, what will be published counts.
+    /// Collects the alert states; for missions of this pass, those after their turns.
     fn gather(&self, candidates: &mut [Candidate]) -> FleetAlerts {
         let mut seen = BTreeSet::new();
         let mut published = Vec::new();
         for candidate in candidates {
             seen.insert((candidate.seen.issue.key.repository_id, candidate.seen.issue.key.issue_id));
-            // Of one that is not found nobody knows yet.
+            // The state of an issue that was not found is unknown.
             let is_seen = !matches!(candidate.situation(), Lifecycle::Missing);
             published.extend(simulate(&candidate.seen).after.record.map(|record| (record, is_seen)));
         }
@@ -64,36 +62,36 @@ impl Surveyor<'_> {
     }
 }
 
-/// What keeps alerts from whom they should reach. Where the issue for many takes none, each mission speaks for itself.
+/// Checks the alert targets. If the fleet's issue rejects comments, each mission alerts on its own issue.
 pub(super) async fn check_targets(observer: &Observer, settings: &Settings, notify: &mut Notify) -> Vec<Failure> {
     let errors = observer.check_alert_targets(&settings.notify, &settings.repositories).await;
-    let lasting: Vec<_> = errors.iter().filter(|error| !error.is_passing()).collect();
-    if lasting.iter().any(|error| error.is_about_the_issue()) {
+    let permanent: Vec<_> = errors.iter().filter(|error| !error.is_passing()).collect();
+    if permanent.iter().any(|error| error.is_about_the_issue()) {
         notify.issue = None;
     }
-    lasting.into_iter().map(Failure::of_alert_target).collect()
+    permanent.into_iter().map(Failure::of_alert_target).collect()
 }
 
-/// Says how many alarms wait for another hour.
-pub(crate) fn warn_of_waiting(waiting: usize, here: &PassContext) {
+/// Logs how many alerts the hourly limit delays.
+pub(crate) fn warn_of_waiting(waiting: usize, context: &PassContext) {
     if waiting > 0 {
-        tracing::warn!("{waiting} alarms wait: `notify.per_hour` lets an hour have {}", here.notify.per_hour);
+        tracing::warn!("{waiting} alerts are pending: `notify.per_hour` allows {} per hour", context.notify.per_hour);
     }
 }
 
-/// What is true of a comment for many whose fate is unknown.
+/// Resolves whether a fleet alert in flight was posted.
 pub(crate) async fn settle(
     observer: &Observer,
     here: &PassContext,
-    ledger: &FleetAlertRecord,
+    record: &FleetAlertRecord,
 ) -> Result<FleetAlertRecord, ForgeError> {
-    let (Some(wanted), Some(issue)) = (ledger.intended_marker(here.root), &here.notify.issue) else {
-        return Ok(ledger.settled(false));
+    let (Some(wanted), Some(issue)) = (record.intended_marker(here.root), &here.notify.issue) else {
+        return Ok(record.settled(false));
     };
-    let is_said = match observer.has_alarm(here, issue, &wanted).await {
-        Ok(is_said) => is_said,
-        Err(_) if observer.takes_no_alert(issue).await => return Ok(ledger.refused(here.now)),
+    let is_posted = match observer.has_alarm(here, issue, &wanted).await {
+        Ok(is_posted) => is_posted,
+        Err(_) if observer.takes_no_alert(issue).await => return Ok(record.refused(here.now)),
         Err(error) => return Err(error),
     };
-    Ok(ledger.settled(is_said))
+    Ok(record.settled(is_posted))
 }

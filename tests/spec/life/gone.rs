@@ -56,7 +56,7 @@ async fn from_four_gone_issues_upwards_a_person_has_to_agree(forge: Forge) {
     for _ in 0..2 {
         let braked = try_pass(&host, &repository, "{}").await;
         assert_eq!((braked.code, host.cells().len()), (1, 4), "{braked:?}");
-        let told = "4 issues are gone at once (";
+        let told = "4 issues were not found in one pass (";
         assert!(
             braked.stderr.contains(told)
                 && braked.stderr.contains("`lazarus-reconcile --once --allow-archive 4 --config ")
@@ -90,7 +90,7 @@ async fn a_renamed_repository_loses_no_cell(forge: Forge) {
     let (repository, host, _) = with_one_cell(&forge).await;
     let new = format!("{}-renamed", repository.name.split_once('/').unwrap().1);
     forge.change(Method::PATCH, &repository.path(), json!({ "name": new })).await;
-    check_no_cell_is_lost(&host, &repository, &format!("is called `owner/{new}` now")).await;
+    check_no_cell_is_lost(&host, &repository, &format!("was renamed to `owner/{new}`")).await;
 }
 
 async fn a_transferred_repository_loses_no_cell(forge: Forge) {
