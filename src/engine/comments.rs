@@ -73,8 +73,8 @@ impl Fleet {
 }
 
 impl Engine {
-    /// Lists the comments of a repository that changed since the last listing. Those of missions with a turn in progress are
-    /// compared with the record on the disk.
+    /// Lists the comments of a repository that changed since the last listing. Those of missions with a turn in
+    /// progress are compared with the record on the disk.
     pub(super) async fn find_changed_comments(
         &self,
         forge: &Forge,
@@ -115,7 +115,8 @@ impl Engine {
         Ok(())
     }
 
-    /// Reads again the records of differing comments: a turn in progress writes to the disk before it updates the memory.
+    /// Reads again the records of differing comments: a turn in progress writes to the disk before it updates the
+    /// memory.
     async fn record_comments(&self, applier: &Applier, repository: RepositoryId, comments: &[SeenComment]) {
         let context = applier.here();
         let differing = {

@@ -63,7 +63,8 @@ impl Engine {
         }
     }
 
-    /// Empties the trash regularly until the engine stops: on a thread of its own, since agents determine how long that takes.
+    /// Empties the trash regularly until the engine stops: on a thread of its own, since agents determine how long that
+    /// takes.
     async fn keep_trash_empty(self: Arc<Self>) {
         let mut interval = clock::interval(TRASH_INTERVAL);
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -117,8 +118,8 @@ impl Engine {
     }
 }
 
-/// Runs until shutdown or until no more ticks come. Shutdown is immediate: work in progress is dropped, and the next start
-/// continues from the records.
+/// Runs until shutdown or until no more ticks come. Shutdown is immediate: work in progress is dropped, and the next
+/// start continues from the records.
 pub async fn run<T: Into<HostClock>>(
     engine: Arc<Engine>,
     mut ticks: mpsc::Receiver<T>,

@@ -32,8 +32,8 @@ pub(crate) async fn fetch(observer: &Observer, whose: &OwnComments, missing: &Mi
 }
 
 impl FetchedFacts {
-    /// Adds the facts to the observation, or returns why the issue cannot be assessed. A failed request about a worktree's
-    /// repository delays only the checkout.
+    /// Adds the facts to the observation, or returns why the issue cannot be assessed. A failed request about a
+    /// worktree's repository delays only the checkout.
     pub(crate) fn fill(self, seen: &mut Observation) -> Result<(), ForgeError> {
         if let Some(origin) = self.origin {
             seen.origin = origin.unwrap_or_else(|error| {

@@ -122,8 +122,9 @@ impl Failure {
         self.scope == FailureScope::Repository && !self.is_unread
     }
 
-    /// Whether it makes the pass incomplete: the service fails, or a listed repository cannot be read, which only its owner or
-    /// the operator can cause. Other failures are reported, but cannot disturb the monitoring of other missions.
+    /// Whether it makes the pass incomplete: the service fails, or a listed repository cannot be read, which only its
+    /// owner or the operator can cause. Other failures are reported, but cannot disturb the monitoring of other
+    /// missions.
     #[must_use]
     pub fn is_of_the_pass(&self) -> bool {
         self.scope == FailureScope::Service || self.hides_a_repository()

@@ -1,9 +1,9 @@
-//! The engine: ticks, listings and events put keys into a queue, a few workers process them, and a snapshot publishes the
-//! state.
+//! The engine: ticks, listings and events put keys into a queue, a few workers process them, and a snapshot publishes
+//! the state.
 //!
-//! `--once` is one tick and all work that follows ([`Engine::drain`]); the daemon is the same engine with a ticker, listeners
-//! and permanent workers ([`run`]). Time comes in with the ticks. The state in memory can be lost at any time: it is rebuilt
-//! from the records at a restart.
+//! `--once` is one tick and all work that follows ([`Engine::drain`]); the daemon is the same engine with a ticker,
+//! listeners and permanent workers ([`run`]). Time comes in with the ticks. The state in memory can be lost at any
+//! time: it is rebuilt from the records at a restart.
 
 mod alerts;
 mod comments;
@@ -126,7 +126,8 @@ impl Engine {
         let (listener, beaten) = mpsc::channel(BEATS_MAX);
         let (comment_events, commented) = mpsc::channel(COMMENT_EVENTS_MAX);
         let beats = Arc::new(HeartbeatReceiver::new(Arc::clone(&root)).heard_by(listener));
-        // The access to an uninitialized root is exclusive already, and a daemon without a forge has nothing to lock there.
+        // The access to an uninitialized root is exclusive already, and a daemon without a forge has nothing to lock
+        // there.
         let residence = root.file().filter(|_| is_lasting).map(|_| DaemonLock::take(&root)).transpose()?;
         let remembered = root.file().and_then(|file| file.manifest.forge.clone());
         let known_as = settings.forge_url.clone().map(|configured| remembered.unwrap_or(configured));

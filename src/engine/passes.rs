@@ -96,8 +96,8 @@ impl PassBook {
         }
     }
 
-    /// Ends a pass that is not finished when the next one is due. Slow missions do not make it incomplete, but unfinished reads
-    /// of repositories do.
+    /// Ends a pass that is not finished when the next one is due. Slow missions do not make it incomplete, but
+    /// unfinished reads of repositories do.
     pub(super) fn give_up(&mut self, left: usize, is_unread: bool) {
         if self.begun.is_some() {
             self.is_incomplete |= is_unread;
@@ -211,8 +211,8 @@ impl Engine {
         }
     }
 
-    /// Publishes a snapshot, unless the last one is too recent; then [`Engine::publish_rest`] does. A thousand changes do not
-    /// need a thousand snapshots.
+    /// Publishes a snapshot, unless the last one is too recent; then [`Engine::publish_rest`] does. A thousand changes
+    /// do not need a thousand snapshots.
     pub(super) fn publish_soon(&self) {
         let is_due = {
             let mut published = locked(&self.published);
