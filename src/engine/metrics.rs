@@ -231,7 +231,7 @@ impl Metrics {
 
     fn register(&self, registry: &mut Registry) {
         let Self { passes, pass_duration, errors, heartbeats, webhooks, comment_webhooks, last_webhook } = self;
-        registry.register("passes", "Completed and incomplete passes", passes.clone());
+        registry.register("passes", "Passes, by result", passes.clone());
         let help = "Duration of passes";
         registry.register_with_unit("pass_duration", help, Unit::Seconds, pass_duration.clone());
         registry.register("errors", "Errors, by kind", errors.clone());

@@ -174,7 +174,7 @@ impl Engine {
             if let Some(gathered) = &self.gathered {
                 locked(&gathered.found).changes.push(change);
             } else {
-                tracing::info!(kind = change.kind(), "{change}");
+                tracing::info!(kind = change.kind(), "applied: {change}");
             }
         }
     }

@@ -130,7 +130,7 @@ impl Engine {
     fn enqueue_again(&self, outcome: &TurnOutcome, failures: &[Failure]) {
         let key = &outcome.observation.issue.key;
         for change in outcome.changes.iter().filter(|change| !change.is_record_only()) {
-            tracing::info!(kind = change.kind(), "{key}: {change}");
+            tracing::info!(kind = change.kind(), "{key}: applied: {change}");
         }
         if failures.iter().any(|failure| matches!(failure.kind, "no-label" | "labels-ignored")) {
             // One of our labels was deleted, which an audit repairs.
