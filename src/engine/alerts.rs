@@ -61,7 +61,7 @@ impl Fleet {
 impl Engine {
     /// Enqueues the missions that may send an alert, after a scan of all cells.
     pub(super) async fn decide_alerts(self: &Arc<Self>) {
-        let context = self.forge.as_ref().and_then(|forge| forge.here(self.now()));
+        let context = self.forge.as_ref().and_then(|forge| forge.context(self.now()));
         let Some(context) = context.filter(|context| context.notify.is_on() && !self.queue.is_asked(Key::Alerts))
         else {
             return;

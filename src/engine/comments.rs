@@ -138,9 +138,9 @@ impl Engine {
 
     /// Receives comment events of webhooks until the engine stops.
     pub(super) async fn receive_comments(self: Arc<Self>) {
-        let Some(mut events) = locked(&self.commented).take() else { return };
+        let Some(mut events) = locked(&self.comment_inbox).take() else { return };
         while let Some(event) = events.recv().await {
-            let context = self.forge.as_ref().and_then(|forge| forge.here(self.now()));
+            let context = self.forge.as_ref().and_then(|forge| forge.context(self.now()));
             let Some(context) = context else { continue };
             let at = clock::instant();
             let suspect = {

@@ -84,7 +84,7 @@ impl Engine {
 
     /// Receives heartbeat events until the engine stops.
     pub(super) async fn receive_heartbeats(self: Arc<Self>) {
-        let Some(mut events) = locked(&self.beaten).take() else { return };
+        let Some(mut events) = locked(&self.heartbeat_events).take() else { return };
         let mut received = Vec::new();
         while events.recv_many(&mut received, BEATS_MAX).await > 0 {
             let changed = self.changed_by(&mut received);

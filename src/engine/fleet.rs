@@ -37,7 +37,7 @@ pub(crate) struct Fleet {
     pub(super) views: BTreeMap<MissionId, Arc<MissionView>>,
     pub(crate) existing: BTreeSet<MissionId>,
     /// Issues from recent listings, so that a thousand changes do not need a thousand requests.
-    news: HashMap<IssueRef, News>,
+    listed: HashMap<IssueRef, ListedIssue>,
     /// The limit that the root's file system was below at the last check.
     pub(crate) shortage: Option<CapacityLimit>,
     /// Whether this host's clock has jumped since the last pass.
@@ -56,7 +56,7 @@ pub(crate) struct Fleet {
 
 /// An issue from a listing.
 #[derive(Debug)]
-struct News {
+struct ListedIssue {
     facts: ListedFacts,
     asked_at: Instant,
 }
@@ -203,7 +203,7 @@ impl Fleet {
         let place = place_of(&facts.key);
         let is_changed = self.is_event(&facts, asked_at);
         if is_changed {
-            self.news.insert(place, News { facts: ListedFacts::Facts(Box::new(facts)), asked_at });
+            self.listed.insert(place, ListedIssue { facts: ListedFacts::Facts(Box::new(facts)), asked_at });
         }
         is_changed
     }
@@ -215,7 +215,7 @@ impl Fleet {
         let is_changed = self.is_event(&candidate.seen.issue, asked_at);
         if is_changed {
             self.confirms(&mut candidate);
-            self.news.insert(place, News { facts: ListedFacts::Ready(Box::new(candidate)), asked_at });
+            self.listed.insert(place, ListedIssue { facts: ListedFacts::Ready(Box::new(candidate)), asked_at });
         }
         is_changed
     }
@@ -231,8 +231,8 @@ impl Fleet {
     }
 
     /// Takes the listed facts of an issue, unless it was reconciled since.
-    pub(super) fn take_news(&mut self, place: IssueRef) -> Option<(ListedFacts, Instant)> {
-        let News { facts, asked_at } = self.news.remove(&place)?;
+    pub(super) fn take_listed(&mut self, place: IssueRef) -> Option<(ListedFacts, Instant)> {
+        let ListedIssue { facts, asked_at } = self.listed.remove(&place)?;
         let looked_at = self.known.get(&place).and_then(|known| known.looked_at);
         looked_at.is_none_or(|looked_at| looked_at < asked_at).then_some((facts, asked_at))
     }

@@ -116,7 +116,7 @@ impl Forge {
     }
 
     /// The current pass context; none before the first audit.
-    pub(super) fn here(&self, now: Timestamp) -> Option<Arc<PassContext>> {
+    pub(super) fn context(&self, now: Timestamp) -> Option<Arc<PassContext>> {
         Some(self.applier()?.at(now).here())
     }
 

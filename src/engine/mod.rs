@@ -78,7 +78,7 @@ pub struct Engine {
     cells: Arc<Mutex<CellCache>>,
     forge: Option<Forge>,
     /// Held to allow only one daemon per root.
-    _residence: Option<DaemonLock>,
+    _daemon_lock: Option<DaemonLock>,
     passes: Mutex<PassBook>,
     tick: Mutex<Tick>,
     clock_watch: Mutex<ClockWatch>,
@@ -87,10 +87,10 @@ pub struct Engine {
     gateways: Mutex<Vec<GatewayView>>,
     beats: Arc<HeartbeatReceiver>,
     /// Heartbeat events, until a worker receives them.
-    beaten: Mutex<Option<mpsc::Receiver<HeartbeatEvent>>>,
+    heartbeat_events: Mutex<Option<mpsc::Receiver<HeartbeatEvent>>>,
     comment_events: mpsc::Sender<CommentEvent>,
     /// Comment events, until a worker receives them.
-    commented: Mutex<Option<mpsc::Receiver<CommentEvent>>>,
+    comment_inbox: Mutex<Option<mpsc::Receiver<CommentEvent>>>,
     root: Arc<Root>,
     metrics: Arc<Metrics>,
     snapshot: watch::Sender<Arc<Snapshot>>,
@@ -123,12 +123,12 @@ impl Engine {
         let entry = enter(&settings, access).await?;
         let root = entry.root();
         let cells = Arc::new(Mutex::new(CellCache::new(Arc::clone(&root))));
-        let (listener, beaten) = mpsc::channel(BEATS_MAX);
-        let (comment_events, commented) = mpsc::channel(COMMENT_EVENTS_MAX);
+        let (listener, heartbeat_events) = mpsc::channel(BEATS_MAX);
+        let (comment_events, comment_inbox) = mpsc::channel(COMMENT_EVENTS_MAX);
         let beats = Arc::new(HeartbeatReceiver::new(Arc::clone(&root)).heard_by(listener));
         // The access to an uninitialized root is exclusive already, and a daemon without a forge has nothing to lock
         // there.
-        let residence = root.file().filter(|_| is_lasting).map(|_| DaemonLock::take(&root)).transpose()?;
+        let daemon_lock = root.file().filter(|_| is_lasting).map(|_| DaemonLock::take(&root)).transpose()?;
         let remembered = root.file().and_then(|file| file.manifest.forge.clone());
         let known_as = settings.forge_url.clone().map(|configured| remembered.unwrap_or(configured));
         let starts = if is_lasting { note_start(&entry, now) } else { Starts::default() };
@@ -165,16 +165,16 @@ impl Engine {
             fleet: Mutex::default(),
             cells,
             forge,
-            _residence: residence,
+            _daemon_lock: daemon_lock,
             passes: Mutex::new(passes),
             tick: Mutex::new(tick),
             clock_watch: Mutex::default(),
             starts: Arc::new(starts),
             gateways: Mutex::new(gateways),
             beats,
-            beaten: Mutex::new(Some(beaten)),
+            heartbeat_events: Mutex::new(Some(heartbeat_events)),
             comment_events,
-            commented: Mutex::new(Some(commented)),
+            comment_inbox: Mutex::new(Some(comment_inbox)),
             root,
             metrics: Arc::default(),
             snapshot: watch::Sender::new(Arc::new(snapshot)),

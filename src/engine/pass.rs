@@ -20,8 +20,8 @@ pub async fn preview(settings: &Settings, scope: &Scope, now: Timestamp) -> Resu
     let (starts, comments) = (&starts, &comments);
     let request = SurveyRequest { settings, scope, now, starts, fleet: &fleet, is_only_pass: true, comments };
     let survey = survey(request, settings.gitea()?, &root).await?;
-    let Survey { here, gitea, mut setup, fleet, candidates, failures, .. } = survey;
-    let results = candidates.into_iter().map(|candidate| MissionResult::of(&here, &simulate(candidate))).collect();
+    let Survey { context, gitea, mut setup, fleet, candidates, failures, .. } = survey;
+    let results = candidates.into_iter().map(|candidate| MissionResult::of(&context, &simulate(candidate))).collect();
     setup.extend(fleet);
     let mut report = Report::new(&setup, results, failures);
     report.is_preview = true;

@@ -79,13 +79,14 @@ impl Engine {
             Ok(survey) => survey,
             Err(error) => return self.refused(error),
         };
-        let Survey { here, repositories, setup, fleet, mut candidates, mut failures, begun_at, comments, .. } = survey;
+        let Survey { context, repositories, setup, fleet, mut candidates, mut failures, begun_at, comments, .. } =
+            survey;
         self.note_forge_state(survey.out_of_reach);
         locked(&self.passes).summary.missing_forms = survey.missing_forms;
-        if here.me == 0 {
+        if context.me == 0 {
             return failures;
         }
-        let Some(applier) = forge.applier_for(&here) else { return failures };
+        let Some(applier) = forge.applier_for(&context) else { return failures };
         for surveyed in &repositories {
             applier.know_labels(&surveyed.known, &surveyed.labels);
         }
@@ -105,17 +106,17 @@ impl Engine {
         // Issues that were not found are requested once more.
         let is_soon = candidates.iter_mut().any(|candidate| matches!(candidate.situation(), Lifecycle::Missing));
         let interval = if is_soon { AUDIT_RETRY } else { self.settings.daemon.audit_interval };
-        forge.audited(served.collect(), since, &failures, here.now, interval);
+        forge.audited(served.collect(), since, &failures, context.now, interval);
         // The next scan decides about missions that are held back here, except in a single pass.
         let is_held = |candidate: &Candidate| {
             let is_held = candidate.seen.is_held || locked(&self.fleet).is_held(place_of(&candidate.seen.issue.key));
             is_held && self.gathered.is_none()
         };
         candidates.retain(|candidate| is_served(candidate.seen.issue.key.repository_id) && !is_held(candidate));
-        let here = applier.here();
-        let (count, effort) = (candidates.len(), Arc::clone(&here.effort));
+        let context = applier.here();
+        let (count, effort) = (candidates.len(), Arc::clone(&context.effort));
         let is_once = self.gathered.is_some();
-        let planned = blocking(move || plan(candidates, &here, is_once)).await;
+        let planned = blocking(move || plan(candidates, &context, is_once)).await;
         let (bodies_parsed, situations_found) = (effort.bodies_parsed(), effort.situations_found());
         tracing::debug!(bodies_parsed, situations_found, "planned the turns of {count} missions");
         if let Some(gathered) = &self.gathered {
@@ -317,10 +318,10 @@ enum Next {
 }
 
 /// Plans the first step of each turn. The context has the id of a root that was initialized just now.
-fn plan(candidates: Vec<Candidate>, here: &Arc<PassContext>, is_once: bool) -> Vec<Planned> {
+fn plan(candidates: Vec<Candidate>, context: &Arc<PassContext>, is_once: bool) -> Vec<Planned> {
     let mut turns = 0;
     let plan = |mut candidate: Candidate| {
-        candidate.seen.here = Arc::clone(here);
+        candidate.seen.here = Arc::clone(context);
         let wants_capacity = candidate.turn.situation(&candidate.seen).wants_capacity(&candidate.seen);
         let (key, mission_id) = (candidate.seen.issue.key.clone(), candidate.seen.mission_id);
         let fingerprint = fingerprint(&candidate.seen.issue);
@@ -328,7 +329,7 @@ fn plan(candidates: Vec<Candidate>, here: &Arc<PassContext>, is_once: bool) -> V
         // Blocked missions are reported in each pass.
         let is_quiet = candidate.is_quiet() && !matches!(candidate.situation_in_fleet(), Lifecycle::Blocked(_));
         let next = if is_quiet {
-            Next::Nothing(is_once.then(|| Box::new(MissionResult::of(here, &TurnOutcome::quiet(candidate)))))
+            Next::Nothing(is_once.then(|| Box::new(MissionResult::of(context, &TurnOutcome::quiet(candidate)))))
         } else if is_once || turns < TURNS_MAX {
             turns += 1;
             Next::Turn(Box::new(candidate))

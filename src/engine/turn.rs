@@ -37,7 +37,7 @@ impl Engine {
         // Webhooks must not make us read a repository that is not configured.
         let (Some(repository), Some(applier)) = (forge.repository(place.0), forge.applier()) else { return Vec::new() };
         let applier = applier.at(self.now());
-        let listed = locked(&self.fleet).take_news(place);
+        let listed = locked(&self.fleet).take_listed(place);
         let listed = listed.filter(|_| !self.queue.is_event(Key::Issue { repository: place.0, number: place.1 }));
         let (facts, begun) = listed.map_or((None, clock::instant()), |(facts, at)| (Some(facts), at));
         let observed = match facts {

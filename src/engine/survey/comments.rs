@@ -38,12 +38,12 @@ impl Surveyor<'_> {
             return Vec::new();
         }
         let since = self.comments.since.get(&repository.id).copied();
-        let since = since.unwrap_or_else(|| look_back(self.here.now));
+        let since = since.unwrap_or_else(|| look_back(self.context.now));
         match self.observer.comments_since(repository, since).await {
             Ok(listed) => {
                 let begun_at = listed.begun_at.filter(|_| listed.is_complete || listed.has_more);
                 self.comments_begun_at.extend(begun_at.map(|begun_at| (repository.id, begun_at)));
-                let seen = (&*self.here, self.comments.asked_at);
+                let seen = (&*self.context, self.comments.asked_at);
                 let suspect = locked(self.fleet).suspect_listed(repository.id, seen, &listed.comments);
                 suspect.into_iter().map(|(_, number)| number).collect()
             }

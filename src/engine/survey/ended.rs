@@ -39,7 +39,7 @@ impl Surveyor<'_> {
         for record in records {
             match self.observer.issue(repository, record.issue.number).await {
                 Ok(Some(issue)) if issue.key.issue_id == record.issue.issue_id => missing.found.push(issue),
-                Ok(_) => missing.deleted.push(IssueFacts::deleted(&record, self.here.now)),
+                Ok(_) => missing.deleted.push(IssueFacts::deleted(&record, self.context.now)),
                 Err(error) => {
                     let number = record.issue.number;
                     self.failures.push(Failure::of_turn(&repository.name, number, &error.into()));
@@ -76,7 +76,7 @@ impl Surveyor<'_> {
         for record in records {
             let served = repositories.iter().find(|surveyed| surveyed.known.id == record.issue.repository_id);
             let Some(Surveyed { known, labels: _ }) = served else { continue };
-            let facts = IssueFacts::deleted(&record, self.here.now);
+            let facts = IssueFacts::deleted(&record, self.context.now);
             if !has_pending_report(&record) && !self.is_due(&facts, &record).await {
                 continue;
             }
@@ -97,7 +97,7 @@ impl Surveyor<'_> {
     }
 
     async fn is_due(&self, facts: &IssueFacts, record: &Record) -> bool {
-        let mut projected = Observation::new(Arc::clone(&self.here), facts.clone(), Some(record.clone()));
+        let mut projected = Observation::new(Arc::clone(&self.context), facts.clone(), Some(record.clone()));
         self.observer.see(vec![&mut projected]).await;
         match teardown(&projected) {
             Teardown::Ready | Teardown::Deleted => true,
@@ -139,7 +139,7 @@ impl Surveyor<'_> {
     /// Holds back changes because of the clock; a single pass only detects that it is before the newest record.
     fn guard_clock(&self, candidates: &mut [Candidate]) {
         let newest = newest(self.records.by_issue.values());
-        let Some(jump) = ClockWatch::default().observe(HostClock::from(self.here.now), newest) else { return };
+        let Some(jump) = ClockWatch::default().observe(HostClock::from(self.context.now), newest) else { return };
         tracing::warn!("{jump}");
         for Candidate { seen, .. } in candidates {
             let record = seen.record.as_ref().filter(|record| !record.awaits_confirmation);
@@ -161,7 +161,7 @@ impl Surveyor<'_> {
             named.join(", "),
             self.settings.given.command(&format!("--once --allow-archive {count}"))
         );
-        let about = self.here.forge.to_string();
+        let about = self.context.forge.to_string();
         self.failures
             .push(Failure { scope: FailureScope::Repository, ..Failure::service(about, "many-gone", message) });
     }

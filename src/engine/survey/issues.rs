@@ -162,7 +162,7 @@ impl Surveyor<'_> {
             if record.is_none() && (!is_proposal(&issue) || !issue.is_open()) {
                 continue;
             }
-            let mut seen = Observation::new(Arc::clone(&self.here), issue, record);
+            let mut seen = Observation::new(Arc::clone(&self.context), issue, record);
             self.suspect(&mut seen, scope);
             candidates.push(Candidate::new(seen));
         }

@@ -1,13 +1,13 @@
 //! Surveys: observe everything in a pass's scope, before anything is written.
 
-mod alarms;
+mod alerts;
 mod comments;
 mod ended;
 mod issues;
 mod people;
 mod repositories;
 
-pub(crate) use alarms::{settle, warn_of_waiting};
+pub(crate) use alerts::{settle, warn_of_waiting};
 pub(crate) use comments::CommentScope;
 
 use crate::config::Settings;
@@ -60,7 +60,7 @@ pub struct Surveyed {
 #[derive(Debug)]
 pub struct Survey {
     /// The context of the pass.
-    pub here: Arc<PassContext>,
+    pub context: Arc<PassContext>,
     /// The client, which counts its requests.
     pub gitea: Gitea,
     /// The repositories that can be served.
@@ -96,7 +96,7 @@ struct Surveyor<'a> {
     /// All cells in the root, with or without an issue.
     existing: BTreeSet<MissionId>,
     observer: Observer,
-    here: Arc<PassContext>,
+    context: Arc<PassContext>,
     /// The ids of the accounts that the configuration names by login.
     people: BTreeMap<String, i64>,
     failures: Vec<Failure>,
@@ -137,9 +137,9 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
     let observer = Observer::new(gitea.clone(), Arc::clone(root));
     let file = root.file().cloned();
     let (records, existing) = recall(root, fleet, settings).await?;
-    let mut here = PassContext { starts: Arc::clone(starts), ..here(settings, root, file.as_ref(), now)? };
+    let mut context = PassContext { starts: Arc::clone(starts), ..pass_context(settings, root, file.as_ref(), now)? };
     let mut survey = Survey {
-        here: Arc::new(here.clone()),
+        context: Arc::new(context.clone()),
         gitea,
         repositories: Vec::new(),
         setup: Vec::new(),
@@ -151,7 +151,7 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
         missing_forms: Vec::new(),
         comments: BTreeMap::new(),
     };
-    here.me = match observer.me().await {
+    context.me = match observer.me().await {
         Ok(me) => me,
         Err(error) if error.is_about_the_token() => return Err(FatalError::Token(error)),
         Err(error) => {
@@ -169,11 +169,11 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
             return Ok(survey);
         }
     };
-    here.approval.authors = people::ids(&settings.approval.authors, &people);
-    here.approval.approvers = people::ids(&settings.approval.approvers, &people);
-    survey.failures.extend(alarms::check_targets(&observer, settings, &mut here.notify).await);
-    let here = Arc::new(here);
-    survey.here = Arc::clone(&here);
+    context.approval.authors = people::ids(&settings.approval.authors, &people);
+    context.approval.approvers = people::ids(&settings.approval.approvers, &people);
+    survey.failures.extend(alerts::check_targets(&observer, settings, &mut context.notify).await);
+    let context = Arc::new(context);
+    survey.context = Arc::clone(&context);
     let (failures, out_of_reach, begun_at, has_skipped) = (Vec::new(), None, BTreeMap::new(), false);
     let comments_begun_at = BTreeMap::new();
     let mut surveyor = Surveyor {
@@ -186,7 +186,7 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
         records,
         existing,
         observer,
-        here,
+        context,
         people,
         failures,
         out_of_reach,
@@ -234,7 +234,12 @@ async fn recall(
     Ok((records, existing))
 }
 
-fn here(settings: &Settings, root: &Root, file: Option<&RootFile>, now: Timestamp) -> Result<PassContext, FatalError> {
+fn pass_context(
+    settings: &Settings,
+    root: &Root,
+    file: Option<&RootFile>,
+    now: Timestamp,
+) -> Result<PassContext, FatalError> {
     let manifest = file.map(|file| &file.manifest);
     let forge = manifest.and_then(|manifest| manifest.forge.as_ref()).unwrap_or(settings.forge_url()?);
     Ok(PassContext {
@@ -306,7 +311,7 @@ impl Surveyor<'_> {
         let seen = survey.candidates.iter().map(|candidate| &candidate.seen);
         let expected = seen.into_iter().find_map(|seen| Some((seen, self.other_root_of_this_host(seen)?)));
         if let Some((observation, root)) = expected {
-            let (issue, host) = (observation.issue.key.to_string(), self.here.host.to_string());
+            let (issue, host) = (observation.issue.key.to_string(), self.context.host.to_string());
             let flags = self.settings.given.beside("--root");
             let error = RootError::AnotherRootExpected { path, issue, host, root, flags };
             if self.records.by_issue.values().all(|record| record.binding.is_none()) {
@@ -342,12 +347,12 @@ impl Surveyor<'_> {
 
     /// Another root on this host, according to our comments or the record.
     fn other_root_of_this_host(&self, observation: &Observation) -> Option<RootId> {
-        let is_here = |host: Option<&HostName>| host.is_some_and(|host| host.is_same(&self.here.host));
+        let is_here = |host: Option<&HostName>| host.is_some_and(|host| host.is_same(&self.context.host));
         let remembered = observation.record.as_ref().and_then(|record| record.other_owner.as_ref());
         let remembered = remembered.filter(|owner| is_here(owner.host.as_ref())).map(|owner| owner.root);
         let markers = observation.our_comments().into_iter().filter_map(|comment| comment.marker.as_ref());
         let on_this_host = markers.filter(|marker| is_here(marker.host.as_ref()));
         let mut roots = on_this_host.filter_map(|marker| marker.root).chain(remembered);
-        roots.find(|root| !self.here.is_this_root(*root))
+        roots.find(|root| !self.context.is_this_root(*root))
     }
 }

@@ -41,7 +41,7 @@ impl Surveyor<'_> {
                 }
                 Err(RepositoryError::Problem(_)) => {
                     return Err(FatalError::Root(RootError::Foreign {
-                        path: self.here.missions_root.clone(),
+                        path: self.context.missions_root.clone(),
                         remembered: remembered.to_string(),
                         found: asked.to_string(),
                     }));
@@ -71,7 +71,7 @@ impl Surveyor<'_> {
                 Err(error) => errors.push((name, error)),
             }
         }
-        survey.here = Arc::clone(&self.here);
+        survey.context = Arc::clone(&self.context);
         // A daemon continues with an archived repository, since its owner may unarchive it.
         let is_refused = |error: &RepositoryError| match error {
             RepositoryError::Forge(error) => error.is_about_the_token(),
@@ -87,20 +87,20 @@ impl Surveyor<'_> {
                 (error, remembered)
             {
                 let records = self.records.by_issue.values();
-                survey.setup.extend(plan_archived(records, id, problem, self.here.now));
+                survey.setup.extend(plan_archived(records, id, problem, self.context.now));
             }
         }
         let found = RootFacts {
-            path: self.here.missions_root.clone(),
-            host: self.here.host.clone(),
-            forge: self.here.forge.clone(),
-            web_url: (!survey.repositories.is_empty()).then(|| self.here.web_url.clone()),
+            path: self.context.missions_root.clone(),
+            host: self.context.host.clone(),
+            forge: self.context.forge.clone(),
+            web_url: (!survey.repositories.is_empty()).then(|| self.context.web_url.clone()),
             people: self.people.clone(),
             repositories: survey.repositories.iter().map(|surveyed| surveyed.known.clone()).collect(),
         };
         survey.setup.extend(plan_root(self.file.as_ref(), &found));
         for Surveyed { known, labels } in &survey.repositories {
-            let host = self.here.has_label.then_some(&self.here.host);
+            let host = self.context.has_label.then_some(&self.context.host);
             survey.setup.extend(plan_labels(known, labels, host));
         }
         Ok(())
@@ -161,8 +161,8 @@ impl Surveyor<'_> {
         let is_known = self.file.as_ref().is_some_and(|file| file.manifest.web_url.is_some());
         let asked = self.settings.forge_url().ok();
         let Some(web_url) = reported.filter(|reported| !is_known && Some(reported) != asked) else { return };
-        if self.here.web_url == self.here.forge {
-            self.here = Arc::new(PassContext { web_url, ..(*self.here).clone() });
+        if self.context.web_url == self.context.forge {
+            self.context = Arc::new(PassContext { web_url, ..(*self.context).clone() });
         }
     }
 

@@ -18,26 +18,26 @@ use std::collections::BTreeSet;
 impl Surveyor<'_> {
     /// Schedules alerts from the status that this pass will publish of all missions. Returns the fleet alert.
     pub(super) async fn decide_alerts(&mut self, candidates: &mut [Candidate]) -> Option<Change> {
-        if !self.here.notify.is_on() {
+        if !self.context.notify.is_on() {
             return None;
         }
         let record = match alerts::read(self.root) {
             Ok(record) => record,
             Err(message) => {
-                self.failures.push(Failure::service(self.here.missions_root.clone(), "alarms", message));
+                self.failures.push(Failure::service(self.context.missions_root.clone(), "alarms", message));
                 return None;
             }
         };
-        let settled = match settle(&self.observer, &self.here, &record).await {
+        let settled = match settle(&self.observer, &self.context, &record).await {
             Ok(settled) => settled,
             Err(error) => {
-                let issue = self.here.notify.issue.as_ref().map(ToString::to_string);
+                let issue = self.context.notify.issue.as_ref().map(ToString::to_string);
                 self.failures.push(Failure::of_alerts(issue.unwrap_or_default(), &error));
                 return None;
             }
         };
-        let AlertSchedule { permits, change, waiting } = self.gather(candidates).schedule(&settled, &self.here);
-        warn_of_waiting(waiting, &self.here);
+        let AlertSchedule { permits, change, waiting } = self.gather(candidates).schedule(&settled, &self.context);
+        warn_of_waiting(waiting, &self.context);
         for candidate in candidates {
             let key = &candidate.seen.issue.key;
             let permit = permits.get(&(key.repository_id, key.issue_id)).copied();
@@ -58,7 +58,11 @@ impl Surveyor<'_> {
         }
         let others = self.records.by_issue.iter().filter(|(key, _)| !seen.contains(*key));
         let others = others.map(|(_, record)| (record, false));
-        FleetAlerts::gather(published.iter().map(|(record, is_seen)| (record, *is_seen)).chain(others), 0, &self.here)
+        FleetAlerts::gather(
+            published.iter().map(|(record, is_seen)| (record, *is_seen)).chain(others),
+            0,
+            &self.context,
+        )
     }
 }
 
@@ -82,15 +86,15 @@ pub(crate) fn warn_of_waiting(waiting: usize, context: &PassContext) {
 /// Resolves whether a fleet alert in flight was posted.
 pub(crate) async fn settle(
     observer: &Observer,
-    here: &PassContext,
+    context: &PassContext,
     record: &FleetAlertRecord,
 ) -> Result<FleetAlertRecord, ForgeError> {
-    let (Some(wanted), Some(issue)) = (record.intended_marker(here.root), &here.notify.issue) else {
+    let (Some(wanted), Some(issue)) = (record.intended_marker(context.root), &context.notify.issue) else {
         return Ok(record.settled(false));
     };
-    let is_posted = match observer.has_alarm(here, issue, &wanted).await {
+    let is_posted = match observer.has_alarm(context, issue, &wanted).await {
         Ok(is_posted) => is_posted,
-        Err(_) if observer.takes_no_alert(issue).await => return Ok(record.refused(here.now)),
+        Err(_) if observer.takes_no_alert(issue).await => return Ok(record.refused(context.now)),
         Err(error) => return Err(error),
     };
     Ok(record.settled(is_posted))
