@@ -1,4 +1,4 @@
-//! Decides about alerts after each sweep: who may send one now, and what one comment says for many.
+//! Schedules alerts after each scan of the cells: which missions may send one, and the fleet alert.
 
 use crate::engine::Engine;
 use crate::engine::failure::Failure;
@@ -20,31 +20,32 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 impl Fleet {
-    /// Decides by what is published of all missions who may send an alert; the keys to look at.
+    /// Schedules alerts from the published status of all missions; returns the keys to reconcile.
     fn decide_alerts(
         &mut self,
         queue: &Queue,
-        ledger: &FleetAlertRecord,
-        (here, interval): (&PassContext, TimeDelta),
+        record: &FleetAlertRecord,
+        (context, interval): (&PassContext, TimeDelta),
     ) -> Vec<Key> {
         let key = |place: IssueRef| Key::Issue { repository: place.0, number: place.1 };
-        // Whatever the queue has forgotten is looked at no more.
+        // Permits of keys that have left the queue are not used any more.
         self.alerts.permits.retain(|place, _| queue.is_held(key(*place)));
         let missions = self.known.iter().map(|(place, known)| {
-            // Of one that is about to be looked at, what is published may be old.
+            // The published status of a mission in the queue may be outdated.
             (&*known.record, known.hold == HoldState::None && !queue.is_held(key(*place)))
         });
-        let muster = FleetAlerts::gather(missions, self.alerts.permits.len(), here).looking_again_after(interval);
-        let AlertSchedule { permits: allowed, change, waiting } = muster.schedule(ledger, here);
+        let fleet_alerts =
+            FleetAlerts::gather(missions, self.alerts.permits.len(), context).looking_again_after(interval);
+        let AlertSchedule { permits, change, waiting } = fleet_alerts.schedule(record, context);
         if waiting != self.alerts.waiting {
-            warn_of_waiting(waiting, here);
+            warn_of_waiting(waiting, context);
         }
         self.alerts.waiting = waiting;
-        let places: HashMap<Member, IssueRef> = if allowed.is_empty() { HashMap::new() } else { self.members() };
-        let allowed = allowed.into_iter().filter_map(|(member, allowance)| Some((*places.get(&member)?, allowance)));
-        let allowed: Vec<(IssueRef, AlertPermit)> = allowed.collect();
-        let mut keys: Vec<Key> = allowed.iter().map(|(place, _)| key(*place)).collect();
-        self.alerts.permits.extend(allowed);
+        let places: HashMap<Member, IssueRef> = if permits.is_empty() { HashMap::new() } else { self.members() };
+        let permits = permits.into_iter().filter_map(|(member, permit)| Some((*places.get(&member)?, permit)));
+        let permits: Vec<(IssueRef, AlertPermit)> = permits.collect();
+        let mut keys: Vec<Key> = permits.iter().map(|(place, _)| key(*place)).collect();
+        self.alerts.permits.extend(permits);
         keys.extend(change.is_some().then_some(Key::Alerts));
         self.alerts.task = change.map(Task::Do);
         keys
@@ -58,20 +59,23 @@ impl Fleet {
 }
 
 impl Engine {
-    /// Puts in line who may send an alert, after a sweep has told how everything is.
+    /// Enqueues the missions that may send an alert, after a scan of all cells.
     pub(super) async fn decide_alerts(self: &Arc<Self>) {
-        let here = self.forge.as_ref().and_then(|forge| forge.here(self.now()));
-        let Some(here) = here.filter(|here| here.notify.is_on() && !self.queue.is_asked(Key::Alerts)) else { return };
+        let context = self.forge.as_ref().and_then(|forge| forge.context(self.now()));
+        let Some(context) = context.filter(|context| context.notify.is_on() && !self.queue.is_asked(Key::Alerts))
+        else {
+            return;
+        };
         let engine = Arc::clone(self);
         let decided = blocking(move || {
-            let ledger = alerts::read(&engine.root)?;
+            let record = alerts::read(&engine.root)?;
             let mut fleet = locked(&engine.fleet);
-            if ledger.intent.is_some() {
-                fleet.alerts.task = Some(Task::Settle(ledger));
+            if record.intent.is_some() {
+                fleet.alerts.task = Some(Task::Settle(record));
                 return Ok(vec![Key::Alerts]);
             }
             let interval = span(engine.settings.daemon.interval);
-            Ok(fleet.decide_alerts(&engine.queue, &ledger, (&here, interval)))
+            Ok(fleet.decide_alerts(&engine.queue, &record, (&context, interval)))
         });
         match decided.await {
             Ok(keys) => keys.into_iter().for_each(|key| self.queue.add(key)),
@@ -82,14 +86,14 @@ impl Engine {
         }
     }
 
-    /// Does what is to be done for many.
+    /// Carries out the pending task of the fleet alert.
     pub(super) async fn post_fleet_alert(&self, forge: &Forge) -> Vec<Failure> {
         let task = locked(&self.fleet).alerts.task.take();
         let (Some(task), Some(applier)) = (task, forge.applier()) else { return Vec::new() };
         let applier = applier.at(self.now());
         let change = match task {
             Task::Do(change) => change,
-            Task::Settle(ledger) => match settle(&forge.observer, &applier.here(), &ledger).await {
+            Task::Settle(record) => match settle(&forge.observer, &applier.here(), &record).await {
                 Ok(settled) => Change::RecordFleetAlert { memory: Box::new(settled) },
                 Err(error) => {
                     let issue = self.settings.notify.issue.as_ref().map(ToString::to_string);
@@ -97,18 +101,18 @@ impl Engine {
                 }
             },
         };
-        match speak_for_many(&applier, &change).await {
+        match apply_fleet_alert(&applier, &change).await {
             Ok(()) => {
                 self.log_changes(vec![change]);
                 Vec::new()
             }
-            Err(trouble) => vec![trouble],
+            Err(failure) => vec![failure],
         }
     }
 }
 
-/// What is said for many, or remembered of it.
-async fn speak_for_many(applier: &Applier, change: &Change) -> Result<(), Failure> {
+/// Posts or records a fleet alert.
+async fn apply_fleet_alert(applier: &Applier, change: &Change) -> Result<(), Failure> {
     let Err(error) = applier.apply(change).await else { return Ok(()) };
     let about = applier.here().notify.issue.as_ref().map(ToString::to_string).unwrap_or_default();
     Err(Failure::unmade(about, change, &error))

@@ -1,4 +1,4 @@
-//! Finds out that somebody has changed or deleted a comment of ours, and puts its issue in line.
+//! Detects changes and deletions of our comments by others, and enqueues their issues.
 
 use crate::engine::Engine;
 use crate::engine::fleet::{Fleet, IssueRef};
@@ -20,24 +20,24 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 impl Fleet {
-    /// Takes note of the missions whose comments are not as we left them, by a listing that was asked for then.
+    /// Marks the missions whose comments differ from their records, by a listing requested at the given time.
     pub(crate) fn suspect_listed(
         &mut self,
         repository: RepositoryId,
-        (here, asked_at): (&PassContext, Instant),
+        (context, asked_at): (&PassContext, Instant),
         comments: &[SeenComment],
     ) -> Vec<IssueRef> {
         if comments.is_empty() {
             return Vec::new();
         }
         let of_repository = || self.known.range((repository, i64::MIN)..=(repository, i64::MAX));
-        let remembered = of_repository().filter_map(|(place, known)| Some((known.record.comment.as_ref()?.id, *place)));
-        let remembered: HashMap<i64, IssueRef> = remembered.collect();
+        let recorded = of_repository().filter_map(|(place, known)| Some((known.record.comment.as_ref()?.id, *place)));
+        let recorded: HashMap<i64, IssueRef> = recorded.collect();
         let mut suspect = Vec::new();
         for seen in comments {
             let marked = seen.number.filter(|_| seen.marker.is_some()).map(|number| (repository, number));
-            let Some(place) = remembered.get(&seen.id).copied().or(marked) else { continue };
-            if self.known.get(&place).is_some_and(|known| is_suspect(&known.record, here, seen)) {
+            let Some(place) = recorded.get(&seen.id).copied().or(marked) else { continue };
+            if self.known.get(&place).is_some_and(|known| is_suspect(&known.record, context, seen)) {
                 suspect.push(place);
             }
         }
@@ -45,7 +45,7 @@ impl Fleet {
         suspect
     }
 
-    /// Whether there is a comment in a repository that could be suspect.
+    /// Whether a repository has a comment of ours.
     pub(crate) fn has_comments(&self, repository: RepositoryId) -> bool {
         let mut known = self.known.range((repository, i64::MIN)..=(repository, i64::MAX));
         known.any(|(_, known)| has_comment(&known.record))
@@ -59,22 +59,22 @@ impl Fleet {
         }
     }
 
-    /// Whether a mission's comment is suspect.
+    /// Whether a mission's comment may have been changed by others.
     pub(crate) fn is_comment_suspect(&self, place: IssueRef) -> bool {
         self.known.get(&place).is_some_and(|known| known.suspect_at.is_some())
     }
 
-    /// The mission whose comment an event makes suspect.
-    fn suspect_by(&self, here: &PassContext, event: &CommentEvent) -> Option<IssueRef> {
+    /// The mission whose comment an event marks as possibly changed.
+    fn suspect_by(&self, context: &PassContext, event: &CommentEvent) -> Option<IssueRef> {
         let repository = event.repository_id;
         let mut known = self.known.range((repository, i64::MIN)..=(repository, i64::MAX));
-        known.find(|(_, known)| is_suspect_by(&known.record, here, event)).map(|(place, _)| *place)
+        known.find(|(_, known)| is_suspect_by(&known.record, context, event)).map(|(place, _)| *place)
     }
 }
 
 impl Engine {
-    /// Asks which comments of a repository were changed since it was asked last. One that was written while its turn is
-    /// under way is compared with what is remembered on the disk.
+    /// Lists the comments of a repository that changed since the last listing. Those of missions with a turn in
+    /// progress are compared with the record on the disk.
     pub(super) async fn find_changed_comments(
         &self,
         forge: &Forge,
@@ -90,13 +90,9 @@ impl Engine {
         let asked_at = clock::instant();
         let listed = match forge.observer.comments_since(repository, since).await {
             Ok(listed) => listed,
-            // Whoever posts enormous comments keeps nothing else from being read: what was changed meanwhile the next audit
-            // finds out.
+            // Huge comments must not prevent other reads: the next audit finds the changes.
             Err(error @ ForgeError::TooLarge { .. }) => {
-                tracing::warn!(
-                    "{}: the comments that have changed are left to the next audit: {error}",
-                    repository.name
-                );
+                tracing::warn!("{}: left the changed comments to the next audit: {error}", repository.name);
                 locked(&forge.hold).comments_since.insert(repository.id, self.now().plus(-OVERLAP));
                 return Ok(());
             }
@@ -107,28 +103,29 @@ impl Engine {
             locked(&forge.hold).comments_since.insert(repository.id, begun_at.plus(-OVERLAP));
         }
         if listed.has_more {
-            tracing::warn!("{}: more comments have changed than are read at once; an audit follows", repository.name);
+            tracing::warn!("{}: more comments have changed than one listing reads; enqueued an audit", repository.name);
             self.queue.add(Key::Resync);
         }
         self.record_comments(&applier, repository.id, &listed.comments).await;
-        let here = applier.here();
-        let suspect = locked(&self.fleet).suspect_listed(repository.id, (&here, asked_at), &listed.comments);
+        let context = applier.here();
+        let suspect = locked(&self.fleet).suspect_listed(repository.id, (&context, asked_at), &listed.comments);
         for (repository, number) in suspect {
             self.queue.add(Key::Issue { repository, number });
         }
         Ok(())
     }
 
-    /// What a turn under way has written is on the disk before it is in mind.
+    /// Reads again the records of differing comments: a turn in progress writes to the disk before it updates the
+    /// memory.
     async fn record_comments(&self, applier: &Applier, repository: RepositoryId, comments: &[SeenComment]) {
-        let here = applier.here();
+        let context = applier.here();
         let differing = {
             let fleet = locked(&self.fleet);
             let known = fleet.known.range((repository, i64::MIN)..=(repository, i64::MAX));
             let known: HashMap<i64, _> =
                 known.filter_map(|(_, known)| Some((known.record.comment.as_ref()?.id, &known.record))).collect();
             let differs =
-                |seen: &&SeenComment| known.get(&seen.id).is_some_and(|record| is_suspect(record, &here, seen));
+                |seen: &&SeenComment| known.get(&seen.id).is_some_and(|record| is_suspect(record, &context, seen));
             let differing = comments.iter().filter(differs).filter_map(|seen| known.get(&seen.id));
             differing.map(|record| record.issue.clone()).collect::<Vec<_>>()
         };
@@ -139,16 +136,16 @@ impl Engine {
         }
     }
 
-    /// Hears for as long as this lives what webhooks tell of comments.
+    /// Receives comment events of webhooks until the engine stops.
     pub(super) async fn receive_comments(self: Arc<Self>) {
-        let Some(mut events) = locked(&self.commented).take() else { return };
+        let Some(mut events) = locked(&self.comment_inbox).take() else { return };
         while let Some(event) = events.recv().await {
-            let here = self.forge.as_ref().and_then(|forge| forge.here(self.now()));
-            let Some(here) = here else { continue };
+            let context = self.forge.as_ref().and_then(|forge| forge.context(self.now()));
+            let Some(context) = context else { continue };
             let at = clock::instant();
             let suspect = {
                 let mut fleet = locked(&self.fleet);
-                let suspect = fleet.suspect_by(&here, &event);
+                let suspect = fleet.suspect_by(&context, &event);
                 fleet.suspect(suspect.as_slice(), at);
                 suspect
             };
@@ -158,7 +155,7 @@ impl Engine {
         }
     }
 
-    /// Where webhooks tell of comments.
+    /// The channel for comment events of webhooks.
     #[must_use]
     pub fn comment_events(&self) -> mpsc::Sender<CommentEvent> {
         self.comment_events.clone()

@@ -1,4 +1,4 @@
-//! The engine as a daemon: ticks come from outside, workers and listeners run until it is told to stop.
+//! The engine as a daemon: ticks come from outside, workers and listeners run until shutdown.
 
 use crate::engine::Engine;
 use crate::engine::notifiers::gateway;
@@ -21,25 +21,25 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
-/// A token that was replaced is used within this time.
+/// How often the token file is read again.
 const TOKEN_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How often it is seen whether something is to be removed.
+/// How often the trash is emptied.
 const TRASH_INTERVAL: Duration = Duration::from_secs(600);
 
-/// So many beats are taken at once, at most.
+/// The most heartbeats that are processed in one batch.
 const BEATS_MAX: usize = 256;
 
 impl Engine {
-    /// Asks one gateway again and again, for as long as this lives.
+    /// Polls one gateway until the engine stops.
     async fn watch_gateway(self: Arc<Self>, at: usize) {
         let Some(gateway) = self.settings.daemon.gateways.get(at) else { return };
-        let Ok(courier) = HttpClient::to(gateway.url.clone()) else { return };
-        let mut beats = clock::interval(gateway.interval);
-        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let Ok(client) = HttpClient::to(gateway.url.clone()) else { return };
+        let mut interval = clock::interval(gateway.interval);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            beats.tick().await;
-            let (state, answer) = gateway::ask(&courier).await;
+            interval.tick().await;
+            let (state, answer) = gateway::ask(&client).await;
             let asked_at = Some(self.now());
             let before = {
                 let mut views = locked(&self.gateways);
@@ -52,29 +52,29 @@ impl Engine {
         }
     }
 
-    /// Reads the token anew, also between ticks that are far apart.
+    /// Reads the token again regularly, also between ticks that are far apart.
     async fn renew_token(self: Arc<Self>) {
         let Some(forge) = &self.forge else { return };
-        let mut beats = clock::interval(TOKEN_INTERVAL);
-        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut interval = clock::interval(TOKEN_INTERVAL);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            beats.tick().await;
+            interval.tick().await;
             forge.begin_anew(&self.settings);
         }
     }
 
-    /// Removes, as long as this lives, what nobody needs: on a thread of its own, since a stranger decides how long it
+    /// Empties the trash regularly until the engine stops: on a thread of its own, since agents determine how long that
     /// takes.
     async fn keep_trash_empty(self: Arc<Self>) {
-        let mut beats = clock::interval(TRASH_INTERVAL);
-        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut interval = clock::interval(TRASH_INTERVAL);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            beats.tick().await;
+            interval.tick().await;
             self.empty_trash(BUDGET).await;
         }
     }
 
-    /// Removes what is in the trash, for so long at most, and says what is left.
+    /// Empties the trash for at most `budget`, and logs what is left.
     pub(crate) async fn empty_trash(&self, budget: Duration) {
         let root = Arc::clone(&self.root);
         for left in apart(move || trash::empty(&root, budget)).await.unwrap_or_default() {
@@ -82,33 +82,34 @@ impl Engine {
         }
     }
 
-    /// Hears for as long as this lives.
+    /// Receives heartbeat events until the engine stops.
     pub(super) async fn receive_heartbeats(self: Arc<Self>) {
-        let Some(mut beats) = locked(&self.beaten).take() else { return };
-        let mut heard = Vec::new();
-        while beats.recv_many(&mut heard, BEATS_MAX).await > 0 {
-            let news = self.news_of(&mut heard);
-            if !news.is_empty() {
-                self.recheck(news).await;
+        let Some(mut events) = locked(&self.heartbeat_events).take() else { return };
+        let mut received = Vec::new();
+        while events.recv_many(&mut received, BEATS_MAX).await > 0 {
+            let changed = self.changed_by(&mut received);
+            if !changed.is_empty() {
+                self.recheck(changed).await;
             }
         }
     }
 
-    /// The cells of which something else is shown than what was heard. Most beats only say that all is as it was.
-    fn news_of(&self, heard: &mut Vec<HeartbeatEvent>) -> BTreeSet<MissionId> {
+    /// The cells whose shown state differs from their heartbeats. Most heartbeats change nothing.
+    fn changed_by(&self, received: &mut Vec<HeartbeatEvent>) -> BTreeSet<MissionId> {
         let fleet = locked(&self.fleet);
-        heard.drain(..).filter(|(id, says)| !fleet.is_shown(*id, *says)).map(|(id, _)| id).collect()
+        received.drain(..).filter(|(id, state)| !fleet.is_shown(*id, *state)).map(|(id, _)| id).collect()
     }
 
     async fn recheck(self: &Arc<Self>, ids: BTreeSet<MissionId>) {
         let root = Arc::clone(&self.root);
-        let look = move || ids.into_iter().map(|id| (id, look::look(&*root, id, root.resolver()))).collect::<Vec<_>>();
-        let Ok(sightings) = tokio::task::spawn_blocking(look).await else { return };
-        let ground = self.ground();
+        let observe =
+            move || ids.into_iter().map(|id| (id, look::look(&*root, id, root.resolver()))).collect::<Vec<_>>();
+        let Ok(sightings) = tokio::task::spawn_blocking(observe).await else { return };
+        let context = self.view_context();
         let mut keys: Vec<Key> = Vec::new();
         {
             let mut fleet = locked(&self.fleet);
-            keys.extend(sightings.iter().filter_map(|(id, sighting)| fleet.observe(*id, sighting, &ground)));
+            keys.extend(sightings.iter().filter_map(|(id, sighting)| fleet.observe(*id, sighting, &context)));
         }
         for key in keys {
             self.queue.add(key);
@@ -117,8 +118,8 @@ impl Engine {
     }
 }
 
-/// Runs until told to stop or until no more ticks come. Stopping needs no time: whatever is under way is left, and the
-/// next start goes on from the records.
+/// Runs until shutdown or until no more ticks come. Shutdown is immediate: work in progress is dropped, and the next
+/// start continues from the records.
 pub async fn run<T: Into<HostClock>>(
     engine: Arc<Engine>,
     mut ticks: mpsc::Receiver<T>,
@@ -133,7 +134,7 @@ pub async fn run<T: Into<HostClock>>(
     for at in 0..engine.settings.daemon.gateways.len() {
         workers.spawn(Arc::clone(&engine).watch_gateway(at));
     }
-    // One more than missions, so that a long listing holds none of them up.
+    // One more than concurrent missions, so that a long listing delays none of them.
     for _ in 0..=engine.settings.concurrent_missions {
         workers.spawn(Arc::clone(&engine).work());
     }
@@ -142,7 +143,7 @@ pub async fn run<T: Into<HostClock>>(
             engine.tick(now).await;
         }
     };
-    // A sweep that takes long, or hangs, is no reason to go on.
+    // Shutdown does not wait for a scan that takes long or hangs.
     tokio::select! {
         () = ticking => {}
         () = &mut shutdown => {}

@@ -6,22 +6,22 @@ use crate::mission::status::comment_check::SeenComment;
 use crate::world::forge::ForgeError;
 use crate::world::observer::{IssueThread, Observer, OwnComments};
 
-/// What the forge answered.
+/// The forge's answers.
 #[derive(Debug)]
 pub(crate) struct FetchedFacts {
-    said: Option<Result<IssueThread, ForgeError>>,
+    thread: Option<Result<IssueThread, ForgeError>>,
     comment: Option<Result<Option<SeenComment>, ForgeError>>,
     origin: Option<Result<Origin, ForgeError>>,
 }
 
-/// Asks the forge; our own record is not its business.
+/// Fetches the missing facts from the forge; the record is read elsewhere.
 pub(crate) async fn fetch(observer: &Observer, whose: &OwnComments, missing: &MissingFacts) -> FetchedFacts {
     let MissingFacts { comments, comment, timeline, origin, record: _ } = missing;
-    let mut fetched = FetchedFacts { said: None, comment: None, origin: None };
+    let mut fetched = FetchedFacts { thread: None, comment: None, origin: None };
     if *comments {
-        fetched.said = Some(observer.said_on(whose, *timeline).await);
+        fetched.thread = Some(observer.said_on(whose, *timeline).await);
     }
-    // All of them tell of the one.
+    // A listing of all comments contains this one.
     if let Some(id) = comment.filter(|_| !comments) {
         fetched.comment = Some(observer.comment(&whose.issue, id).await);
     }
@@ -32,21 +32,21 @@ pub(crate) async fn fetch(observer: &Observer, whose: &OwnComments, missing: &Mi
 }
 
 impl FetchedFacts {
-    /// Puts it where it belongs, or says why the issue cannot be judged. A repository that could not be asked about holds up
-    /// nothing but its worktree.
+    /// Adds the facts to the observation, or returns why the issue cannot be assessed. A failed request about a
+    /// worktree's repository delays only the checkout.
     pub(crate) fn fill(self, seen: &mut Observation) -> Result<(), ForgeError> {
         if let Some(origin) = self.origin {
             seen.origin = origin.unwrap_or_else(|error| {
-                tracing::warn!("{}: its worktree has to wait: {error}", seen.issue.key);
+                tracing::warn!("{}: postponed the checkout of its worktree: {error}", seen.issue.key);
                 Origin::Unanswered
             });
         }
         if let Some(found) = self.comment {
             seen.take_checked_comment(found?.as_ref());
         }
-        let Some(said) = self.said else { return Ok(()) };
-        let IssueThread { comments, count, timeline } = said?;
-        // A comment of ours may be newer than the listing that the issue came from.
+        let Some(thread) = self.thread else { return Ok(()) };
+        let IssueThread { comments, count, timeline } = thread?;
+        // Our comment may be newer than the listing that the issue is from.
         let ours = i64::try_from(comments.len()).unwrap_or(i64::MAX);
         (seen.issue.comments, seen.other_comments) = (count, count.saturating_sub(ours).max(0));
         seen.comments = Comments::Read(comments);

@@ -1,4 +1,4 @@
-//! What went wrong: refusals, after which there is no pass, and troubles, which the next pass tries to mend.
+//! Errors: fatal ones, which prevent a pass, and failures, which the next pass retries.
 
 use crate::config::SettingsError;
 use crate::engine::snapshot::{FailureView, with_subject};
@@ -12,72 +12,72 @@ use crate::world::forge::repository::RepositoryError;
 use crate::world::store::root::RootError;
 use serde::Serialize;
 
-/// Why no pass takes place: a person has to act, and nothing has been written.
+/// Why no pass takes place: manual action is required, and nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum FatalError {
-    /// A setting.
+    /// The configuration is invalid.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// The root.
+    /// The missions root is unusable.
     #[error(transparent)]
     Root(#[from] RootError),
-    /// The token.
+    /// The token is rejected.
     #[error(transparent)]
     Token(ForgeError),
-    /// None of the repositories can be served.
+    /// None of the listed repositories can be served.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Repositories(Vec<RepositoryError>),
-    /// The one issue asked for.
+    /// The issue given by `--issue` is unusable.
     #[error("--issue: {0}")]
     Issue(String),
 }
 
-/// Something that went wrong, with what it went wrong about.
+/// A failure and its subject.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
-    /// A repository, or an issue as `owner/name#N`.
+    /// The subject: a path, a repository, or an issue as `owner/name#N`.
     pub about: String,
-    /// The issue, where it is about one.
+    /// The issue, if it is about one.
     #[serde(skip)]
     pub issue: Option<(RepositoryName, i64)>,
-    /// Whose trouble it is.
+    /// What the failure affects.
     pub scope: FailureScope,
-    /// The fixed word.
+    /// The fixed word for JSON and metrics.
     pub kind: &'static str,
     /// What was tried, what happened, what to do.
     pub message: String,
-    /// Whether no other pass can help before a person does something.
+    /// Whether a retry cannot help before a person acts.
     #[serde(rename = "permanent")]
     pub is_permanent: bool,
-    /// Whether something that the pass is about was not seen for it.
+    /// Whether the pass could not read something because of it.
     #[serde(skip)]
     pub is_unread: bool,
-    /// Whether nothing can help before a person gives another token.
+    /// Whether it needs another token.
     #[serde(skip)]
     pub needs_a_token: bool,
 }
 
 impl Failure {
-    /// What went wrong with the service: its root, or the forge as a whole.
+    /// A failure of the service: its root, or the forge as a whole.
     pub(crate) fn service(about: String, kind: &'static str, message: String) -> Self {
         let scope = FailureScope::Service;
         Self { about, issue: None, scope, kind, message, is_permanent: false, is_unread: true, needs_a_token: false }
     }
 
-    /// What went wrong with a repository that can be read all the same.
+    /// A failure of a repository that can still be read.
     pub(crate) fn of_repository(name: &RepositoryName, kind: &'static str, message: String) -> Self {
         let scope = FailureScope::Repository;
         Self { scope, is_unread: false, ..Self::service(name.to_string(), kind, message) }
     }
 
-    /// What went wrong with one issue, or its cell, or its record.
+    /// A failure of one issue, its cell or its record.
     pub(crate) fn mission(repository: &RepositoryName, number: i64, kind: &'static str, message: String) -> Self {
         let about = format!("{repository}#{number}");
         let (issue, scope) = (Some((repository.clone(), number)), FailureScope::Mission);
         Self { issue, scope, is_unread: false, ..Self::service(about, kind, message) }
     }
 
-    /// What failed in the turn of one issue.
+    /// A failure in the turn of one issue.
     pub(crate) fn of_turn(repository: &RepositoryName, number: i64, error: &WorldError) -> Self {
         let (scope, is_permanent) = (error.scope(), error.needs_a_person());
         let needs_a_token = error.is_about_the_token();
@@ -85,7 +85,7 @@ impl Failure {
         Self { scope, is_permanent, needs_a_token, ..of_issue }
     }
 
-    /// What could not be changed about a repository.
+    /// A failed change of a repository.
     pub(crate) fn unmade(about: String, change: &Change, error: &WorldError) -> Self {
         let message = format!("cannot {change}: {error}");
         let scope = if error.scope() == FailureScope::Mission { FailureScope::Repository } else { error.scope() };
@@ -98,49 +98,49 @@ impl Failure {
         }
     }
 
-    /// The message, with what it is about where it does not say so itself.
+    /// The message, prefixed with its subject unless it names that itself.
     #[must_use]
     pub fn message_with_subject(&self) -> String {
         with_subject(&self.about, &self.message)
     }
 
-    /// Whether it is over as soon as the forge is well again, or has another token.
+    /// Whether it ends as soon as the forge is available again, or another token is used.
     #[must_use]
     pub fn is_outage(&self) -> bool {
         self.needs_a_token || matches!(self.kind, "unreachable" | "timeout" | "unavailable" | "protocol" | "given-up")
     }
 
-    /// Whether a listed repository could not be read for it.
+    /// Whether a listed repository could not be read because of it.
     #[must_use]
     pub fn hides_a_repository(&self) -> bool {
         self.scope == FailureScope::Repository && self.is_unread
     }
 
-    /// Whether it is a repository's that was read all the same, and only refuses something.
+    /// Whether it is about a repository that was read, and only rejects something.
     #[must_use]
     pub fn hides_nothing(&self) -> bool {
         self.scope == FailureScope::Repository && !self.is_unread
     }
 
-    /// Whether the pass is not complete for it: the service fails, or a listed repository cannot be read, which its owner
-    /// or the operator causes and nobody else. What a mission or a repository that refuses writes comes to is told, and
-    /// keeps nobody's monitoring from working.
+    /// Whether it makes the pass incomplete: the service fails, or a listed repository cannot be read, which only its
+    /// owner or the operator can cause. Other failures are reported, but cannot disturb the monitoring of other
+    /// missions.
     #[must_use]
     pub fn is_of_the_pass(&self) -> bool {
         self.scope == FailureScope::Service || self.hides_a_repository()
     }
 
-    /// We ourselves broke down over an issue.
+    /// An internal error in the turn of one issue.
     pub(crate) fn defect(repository: &RepositoryName, number: i64) -> Self {
         Self::mission(repository, number, "defect", DEFECT.to_owned())
     }
 
-    /// We ourselves broke down over something.
+    /// An internal error about something else.
     pub(crate) fn breakdown(about: String) -> Self {
         Self::service(about, "defect", DEFECT.to_owned())
     }
 
-    /// A repository cannot be served. One that is archived can be read, but not written.
+    /// A repository that cannot be served. An archived one can still be read.
     pub(crate) fn repository(name: &RepositoryName, error: &RepositoryError) -> Self {
         let is_token = error.is_about_the_token();
         Self {
@@ -152,28 +152,28 @@ impl Failure {
         }
     }
 
-    /// The forge as a whole did not answer as it should.
+    /// A failure of the forge as a whole.
     pub(crate) fn forge(about: String, error: &ForgeError) -> Self {
         let (is_permanent, needs_a_token) = (error.needs_a_person(), error.is_about_the_token());
         Self { is_permanent, needs_a_token, ..Self::service(about, error.kind(), error.to_string()) }
     }
 
-    /// It did not take what is said for many missions on `notify.issue`.
+    /// The forge rejected a fleet alert on `notify.issue`.
     pub(crate) fn of_alerts(issue: String, error: &ForgeError) -> Self {
         let scope = error.scope().min(FailureScope::Repository);
         Self { scope, is_unread: false, ..Self::forge(issue, error) }
     }
 
-    /// Alerts do not reach whom they should before a person does something.
+    /// A permanent failure of an alert target.
     pub(crate) fn of_alert_target(error: &AlertTargetError) -> Self {
         let meanwhile =
             if error.is_about_the_issue() { "; until then each mission's alert is on its own issue" } else { "" };
         let message = format!("{error}{meanwhile}");
-        let told = Self::service(error.target(), error.kind(), message);
-        Self { is_permanent: true, is_unread: false, scope: FailureScope::Repository, ..told }
+        let failure = Self::service(error.target(), error.kind(), message);
+        Self { is_permanent: true, is_unread: false, scope: FailureScope::Repository, ..failure }
     }
 
-    /// It did not answer as it should when it was asked for the issues of a repository.
+    /// The forge failed to list the issues of a repository.
     pub(crate) fn of_listing(name: &RepositoryName, error: &ForgeError) -> Self {
         let scope = error.scope().min(FailureScope::Repository);
         Self { scope, ..Self::forge(name.to_string(), error) }
@@ -181,12 +181,12 @@ impl Failure {
 }
 
 impl From<&Failure> for FailureView {
-    fn from(trouble: &Failure) -> Self {
-        let Failure { about, scope, kind, message, is_permanent, .. } = trouble;
+    fn from(failure: &Failure) -> Self {
+        let Failure { about, scope, kind, message, is_permanent, .. } = failure;
         let (about, message) = (about.clone(), message.clone());
         Self { scope: *scope, about, kind, is_permanent: *is_permanent, message }
     }
 }
 
-/// What is said of a defect.
-const DEFECT: &str = "a defect of this program, which other missions did not feel; please report it";
+/// The message of an internal error.
+const DEFECT: &str = "an internal error, which did not affect other missions; please report it";

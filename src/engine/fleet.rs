@@ -1,4 +1,4 @@
-//! The memory of all missions: thrown away with the process, since the records on the disk are the truth.
+//! The in-memory state of all missions, rebuilt from the records on the disk at each start.
 
 use crate::engine::queue::Key;
 use crate::engine::snapshot::MissionView;
@@ -29,52 +29,52 @@ use tokio::time::Instant;
 /// A repository's id and an issue's number in it.
 pub(crate) type IssueRef = (RepositoryId, i64);
 
-/// Everything that is kept in mind.
+/// The in-memory state of all missions.
 #[derive(Debug, Default)]
 pub(crate) struct Fleet {
     pub(super) known: BTreeMap<IssueRef, Tracked>,
     pub(super) places: HashMap<MissionId, IssueRef>,
     pub(super) views: BTreeMap<MissionId, Arc<MissionView>>,
     pub(crate) existing: BTreeSet<MissionId>,
-    /// What listings have just told, so that a thousand changes cost no thousand requests.
-    news: HashMap<IssueRef, News>,
-    /// What the root's file system was short of when it was asked last.
+    /// Issues from recent listings, so that a thousand changes do not need a thousand requests.
+    listed: HashMap<IssueRef, ListedIssue>,
+    /// The limit that the root's file system was below at the last check.
     pub(crate) shortage: Option<CapacityLimit>,
-    /// Whether this host's clock has jumped since the pass before.
+    /// Whether this host's clock has jumped since the last pass.
     pub(super) is_clock_unsure: bool,
     /// New cells since the last tick.
     pub(super) new_cells: usize,
-    /// Capacity that was promised to those that are being looked at.
+    /// Capacity that is reserved for turns in progress.
     promised: BTreeMap<IssueRef, Occupant>,
-    /// Those of them whose checkout goes on since an earlier pass, which has counted them.
+    /// Reservations whose checkout is still running since an earlier pass, which has counted them.
     carried: BTreeSet<IssueRef>,
     /// Missions with cells that were found closed since the last tick.
     closed: BTreeSet<IssueRef>,
-    /// Those that were found closed between the tick before that and the last one.
+    /// Those that were found closed in the pass before.
     closed_before: BTreeSet<IssueRef>,
-    /// Cells that those take over that are being looked at.
+    /// Cells that turns in progress are about to adopt.
     claims: Claims,
-    /// Who may raise an alarm.
+    /// The state of alerts.
     pub(super) alerts: Alerts,
 }
 
-/// An issue as a listing told it.
+/// An issue from a listing.
 #[derive(Debug)]
-struct News {
-    told: ListedFacts,
+struct ListedIssue {
+    facts: ListedFacts,
     asked_at: Instant,
 }
 
-/// How much is known of it.
+/// The facts from a listing.
 #[derive(Debug)]
 pub(super) enum ListedFacts {
     /// The issue alone.
     Facts(Box<IssueFacts>),
-    /// All that a turn needs; it has begun.
+    /// All facts for a turn, which has begun.
     Ready(Box<Candidate>),
 }
 
-/// What all cells have in common in the light of what is known.
+/// The context that the views of all cells share.
 pub(super) struct ViewContext<'a> {
     pub(super) missions_root: &'a str,
     pub(super) forge: Option<&'a ForgeUrl>,
@@ -85,20 +85,20 @@ pub(super) struct ViewContext<'a> {
 }
 
 impl ViewContext<'_> {
-    /// The time, and when it began for this daemon.
+    /// The time, and the daemon's starts.
     pub(super) fn time(&self) -> (Timestamp, &Starts) {
         (self.now, self.starts)
     }
 }
 
 impl Fleet {
-    /// Takes note of a record as an audit has read it, unless its issue was looked at since.
+    /// Loads a record that an audit has read, unless its issue was reconciled since.
     pub(crate) fn load(&mut self, record: &Record, read_at: Instant) {
         let before = self.known.get(&place_of(&record.issue));
         if before.and_then(|before| before.looked_at).is_some_and(|looked_at| looked_at >= read_at) {
             return;
         }
-        // It is in the record only once the issue is looked at.
+        // The record has it only after the next turn.
         let hold = before.map(|before| before.hold).filter(|hold| *hold != HoldState::None);
         let closing = before.map(|before| before.closing).filter(|closing| *closing != HoldState::None);
         let known = self.track(record);
@@ -106,7 +106,7 @@ impl Fleet {
         known.closing = closing.unwrap_or(known.closing);
     }
 
-    /// Begins a pass; the missions that the last one found closed together with too many others, which are looked at again.
+    /// Begins a pass; returns the missions whose closing the last pass held back, to be reconciled again.
     pub(super) fn begin_pass(&mut self) -> Vec<Key> {
         self.new_cells = 0;
         self.closed_before = std::mem::take(&mut self.closed);
@@ -119,13 +119,13 @@ impl Fleet {
         confirmed.collect()
     }
 
-    /// Takes note of an issue that a look found closed. What no listing of this pass told waits for the next pass, however
-    /// few they are: a series of webhooks is no better news than a listing.
+    /// Records an issue that a single turn found closed. Without a listing of this pass that confirms it, it is held until the
+    /// next pass: a series of webhooks is no better evidence than a listing.
     pub(super) fn find_one_closed(&mut self, facts: &IssueFacts) {
         let place = place_of(&facts.key);
-        let is_told = self.closed.contains(&place);
+        let is_listed = self.closed.contains(&place);
         self.find_closed([facts]);
-        if !is_told
+        if !is_listed
             && self.closed.contains(&place)
             && let Some(known) = self.known.get_mut(&place)
         {
@@ -133,22 +133,22 @@ impl Fleet {
         }
     }
 
-    /// Takes note of issues that a pass found closed. If they are too many in this pass and the one before, they are held
-    /// until the next one.
+    /// Records issues that a pass found closed. If there are too many in this pass and the one before, they are held until
+    /// the next pass.
     pub(crate) fn find_closed<'a>(&mut self, found: impl IntoIterator<Item = &'a IssueFacts>) {
         for facts in found.into_iter().filter(|facts| facts.state == IssueState::Closed) {
             let place = place_of(&facts.key);
-            let is_news = |known: &Tracked| known.closing != HoldState::Confirmed && has_cell(&known.record);
-            if self.known.get(&place).is_some_and(is_news) {
+            let is_changed = |known: &Tracked| known.closing != HoldState::Confirmed && has_cell(&known.record);
+            if self.known.get(&place).is_some_and(is_changed) {
                 self.closed.insert(place);
             }
         }
-        // Each look comes by here, and hardly any finds something closed.
+        // Every turn calls this, and hardly any finds a closed issue.
         if self.closed.is_empty() {
             return;
         }
         let closings = self.known.iter().map(|(place, known)| {
-            // One that was let through in this pass counts on.
+            // One that was not held still counts.
             let is_closed = self.closed.contains(place) || self.closed_before.contains(place);
             let has_cell = is_closed || has_cell(&known.record);
             (*place, Closing { has_cell, is_closed, awaits_confirmation: known.closing == HoldState::Confirmed })
@@ -162,26 +162,26 @@ impl Fleet {
         }
         if count > 0 {
             tracing::warn!(
-                "{} missions with cells are closed at once; no more is archived before the next pass finds them closed too",
+                "{} missions with cells were closed together; their cells are archived once the next pass confirms that",
                 held.len()
             );
         }
     }
 
-    /// Whether a mission degraded or was closed together with too many others and waits for the next pass, or its cell is
-    /// about to be moved away by a clock that has jumped.
+    /// Whether a mission degraded or was closed together with too many others and waits for the next pass, or its cell
+    /// would be archived because of a clock jump.
     pub(crate) fn is_held(&self, place: IssueRef) -> bool {
         let is_held = |known: &Tracked| known.hold == HoldState::Held || known.closing == HoldState::Held;
         let is_moved_away = |known: &Tracked| self.is_clock_unsure && known.record.ended_at.is_some();
         self.known.get(&place).is_some_and(|known| is_held(known) || is_moved_away(known))
     }
 
-    /// Takes note of a record as it is now.
+    /// Stores the current record of a mission.
     pub(super) fn track(&mut self, record: &Record) -> &mut Tracked {
         let place = place_of(&record.issue);
         let mut known = Tracked::new(record);
         if let Some(before) = self.known.get(&place) {
-            // Only the next sweep lets go of it.
+            // Only the next scan of the cells releases it.
             known.hold = if before.hold == HoldState::Held { HoldState::Held } else { known.hold };
             known.closing = if before.closing == HoldState::Held { HoldState::Held } else { known.closing };
             (known.settled, known.looked_at, known.wants_capacity) =
@@ -195,49 +195,49 @@ impl Fleet {
             self.places.insert(id, place);
         }
         self.known.insert(place, known);
-        self.known.get_mut(&place).expect("it was put there a line ago, always")
+        self.known.get_mut(&place).expect("the key was inserted in the line before")
     }
 
-    /// Takes note of our comment as a record has it now.
+    /// Stores the current comment of a record.
     pub(super) fn note_comment(&mut self, record: &Record) {
         if let Some(known) = self.known.get_mut(&place_of(&record.issue)) {
             known.record.comment.clone_from(&record.comment);
         }
     }
 
-    /// The cells that should be there.
+    /// The cells that should exist.
     pub(super) fn expected(&self) -> Vec<MissionId> {
         let ours = self.known.values().filter(|known| known.record.is_served_here());
         let whole = ours.filter_map(|known| known.record.binding.as_ref().filter(|binding| binding.was_complete));
         whole.map(|binding| binding.mission_id).collect()
     }
 
-    /// The ids of the issues of a repository that are known.
+    /// The ids of the known issues of a repository.
     pub(super) fn issues_of(&self, repository: RepositoryId) -> BTreeSet<i64> {
         let known = self.known.range((repository, i64::MIN)..=(repository, i64::MAX));
         known.map(|(_, known)| known.record.issue.issue_id).collect()
     }
 
-    /// Takes what a listing told of an issue; whether it is news.
+    /// Stores an issue of a listing if it has changed; whether it has.
     pub(super) fn enqueue_if_changed(&mut self, facts: IssueFacts, asked_at: Instant) -> bool {
         let place = place_of(&facts.key);
-        let is_news = self.is_event(&facts, asked_at);
-        if is_news {
-            self.news.insert(place, News { told: ListedFacts::Facts(Box::new(facts)), asked_at });
+        let is_changed = self.is_event(&facts, asked_at);
+        if is_changed {
+            self.listed.insert(place, ListedIssue { facts: ListedFacts::Facts(Box::new(facts)), asked_at });
         }
-        is_news
+        is_changed
     }
 
-    /// Takes a mission whose turn has begun, unless its issue was looked at since; whether it did. A cell that it is about to
-    /// have is its own from then on.
+    /// Stores a mission whose turn has begun, unless its issue was reconciled since; whether it did. The mission claims
+    /// the cell that it is about to get.
     pub(super) fn enqueue_candidate(&mut self, mut candidate: Candidate, asked_at: Instant) -> bool {
         let place = place_of(&candidate.seen.issue.key);
-        let is_news = self.is_event(&candidate.seen.issue, asked_at);
-        if is_news {
+        let is_changed = self.is_event(&candidate.seen.issue, asked_at);
+        if is_changed {
             self.confirms(&mut candidate);
-            self.news.insert(place, News { told: ListedFacts::Ready(Box::new(candidate)), asked_at });
+            self.listed.insert(place, ListedIssue { facts: ListedFacts::Ready(Box::new(candidate)), asked_at });
         }
-        is_news
+        is_changed
     }
 
     fn is_event(&self, facts: &IssueFacts, asked_at: Instant) -> bool {
@@ -250,14 +250,14 @@ impl Fleet {
         }
     }
 
-    /// What a listing told of an issue, unless it was looked at since; each is taken once.
-    pub(super) fn take_news(&mut self, place: IssueRef) -> Option<(ListedFacts, Instant)> {
-        let News { told, asked_at } = self.news.remove(&place)?;
+    /// Takes the listed facts of an issue, unless it was reconciled since.
+    pub(super) fn take_listed(&mut self, place: IssueRef) -> Option<(ListedFacts, Instant)> {
+        let ListedIssue { facts, asked_at } = self.listed.remove(&place)?;
         let looked_at = self.known.get(&place).and_then(|known| known.looked_at);
-        looked_at.is_none_or(|looked_at| looked_at < asked_at).then_some((told, asked_at))
+        looked_at.is_none_or(|looked_at| looked_at < asked_at).then_some((facts, asked_at))
     }
 
-    /// Whether a turn that was planned a while ago may still be taken: its cell has the same owner as then.
+    /// Whether a planned turn is still valid: the owner of its cell has not changed.
     pub(super) fn confirms(&mut self, candidate: &mut Candidate) -> bool {
         let Candidate { seen, turn, .. } = candidate;
         let bound = self.places.get(&seen.mission_id).and_then(|place| self.known.get(place));
@@ -270,7 +270,7 @@ impl Fleet {
         self.promised.insert(place_of(key), occupant);
     }
 
-    /// What was reserved was taken, by a new cell, or is not needed any more.
+    /// Releases a reservation: a new cell uses it, or it is not needed any more.
     pub(super) fn release(&mut self, place: IssueRef, new_cell: Option<MissionId>) {
         self.promised.remove(&place);
         self.claims.release(place);
@@ -284,13 +284,13 @@ impl Fleet {
         self.known.get(self.places.get(&id)?).map(Tracked::issue)
     }
 
-    /// Finds the owner of the cell, and whether there is capacity for one that wants it, beside all others that wait; if so,
-    /// it is reserved.
+    /// Finds the owner of the cell, and reserves capacity for a new cell if there is some, considering all others that
+    /// wait.
     pub(super) fn place(&mut self, candidate: &mut Candidate, limits: CapacityLimits) {
-        let alone = candidate.turn.situation(&candidate.seen);
+        let lifecycle = candidate.turn.situation(&candidate.seen);
         let bound = self.places.get(&candidate.seen.mission_id).and_then(|place| self.known.get(place));
-        candidate.seen.owner = self.claims.owner(&candidate.seen, alone, bound.map(Tracked::issue));
-        if !alone.wants_capacity(&candidate.seen) {
+        candidate.seen.owner = self.claims.owner(&candidate.seen, lifecycle, bound.map(Tracked::issue));
+        if !lifecycle.wants_capacity(&candidate.seen) {
             return;
         }
         let (key, place) = (&candidate.seen.issue.key, place_of(&candidate.seen.issue.key));
@@ -312,20 +312,20 @@ impl Fleet {
         self.known.iter().filter(|(_, known)| known.wants_capacity && known.record.is_served_here())
     }
 
-    /// Those that waited for capacity and have it now.
+    /// The missions that waited for capacity and have it now.
     pub(super) fn admitted(&self, limits: CapacityLimits) -> Vec<Key> {
         let admissions = self.admit(self.waiting().map(|(_, known)| known.issue()), limits);
-        let has_room = |known: &Tracked| {
+        let has_capacity = |known: &Tracked| {
             let key = known.issue();
             admissions.get(&(key.repository_id, key.issue_id)) == Some(&Admission::Admitted)
         };
-        // One that was promised capacity is looked at, or is once its checkout has ended.
-        let admitted = self.waiting().filter(|(place, known)| has_room(known) && !self.promised.contains_key(place));
+        // A mission with a reservation has a turn in progress, or gets one when its checkout ends.
+        let admitted =
+            self.waiting().filter(|(place, known)| has_capacity(known) && !self.promised.contains_key(place));
         admitted.map(|((repository, number), _)| Key::Issue { repository: *repository, number: *number }).collect()
     }
 
-    /// Decides among candidates, beside all that have a cell or were promised one, who keep what they were promised; by
-    /// repository id and issue id.
+    /// Admits candidates, considering all cells and reservations; reservations are kept. By repository id and issue id.
     pub(crate) fn admit<'a>(
         &self,
         candidates: impl Iterator<Item = &'a IssueKey>,
@@ -342,14 +342,14 @@ impl Fleet {
         admissions
     }
 
-    /// Judges every cell after a sweep; the missions that have to be looked at.
-    pub(super) fn judge(&mut self, watch: &CellCache, ground: &ViewContext<'_>) -> Vec<Key> {
+    /// Assesses every cell after a scan; returns the missions that need a turn.
+    pub(super) fn judge(&mut self, watch: &CellCache, context: &ViewContext<'_>) -> Vec<Key> {
         self.existing =
             watch.all().filter(|(_, seen)| seen.sighting != CellObservation::Absent).map(|(id, _)| id).collect();
         self.views.retain(|id, view| watch.seen(*id).is_some() || !view.has_cell);
-        self.show_all_archived(ground);
+        self.show_all_archived(context);
         let verdicts: Vec<(MissionId, Verdict)> =
-            watch.all().map(|(id, seen)| (id, self.verdict(id, seen, ground))).collect();
+            watch.all().map(|(id, seen)| (id, self.verdict(id, seen, context))).collect();
         let guarded = verdicts.iter().filter_map(|(id, verdict)| {
             let (known, seen) = (self.of_mission(*id)?, watch.seen(*id)?);
             Some((*id, known.guarded(*verdict, &seen.sighting)))
@@ -361,7 +361,7 @@ impl Fleet {
         let mut keys = Vec::new();
         for (id, verdict) in verdicts {
             let Some(seen) = watch.seen(id) else { continue };
-            self.show(id, &seen.sighting, verdict, ground);
+            self.show(id, &seen.sighting, verdict, context);
             let Some(place) = self.places.get(&id).copied() else { continue };
             let Some(known) = self.known.get_mut(&place) else { continue };
             if held.contains(&id) {
@@ -372,14 +372,14 @@ impl Fleet {
                 known.hold = HoldState::Confirmed;
             }
             let is_unsure = self.is_clock_unsure && known.record.ended_at.is_some();
-            if !is_unsure && known.needs_turn(verdict, &seen.sighting, (ground.now, ground.close_grace)) {
+            if !is_unsure && known.needs_turn(verdict, &seen.sighting, (context.now, context.close_grace)) {
                 keys.push(Key::Issue { repository: place.0, number: place.1 });
             }
         }
         keys
     }
 
-    /// Whether a verdict is published only once another pass has seen the same by this host's clock.
+    /// Whether a health is published only once another pass confirms it, because of a clock jump.
     fn waits_for_clock(&self, id: MissionId, verdict: Verdict) -> bool {
         let record = self.of_mission(id).map(|known| &known.record);
         record.is_some_and(|record| record.is_served_here() && waits(record, verdict))
@@ -389,27 +389,27 @@ impl Fleet {
         self.known.get(self.places.get(&id)?)
     }
 
-    fn verdict(&self, id: MissionId, seen: &Seen, ground: &ViewContext<'_>) -> Verdict {
+    fn verdict(&self, id: MissionId, seen: &Seen, context: &ViewContext<'_>) -> Verdict {
         let sighting = &seen.sighting;
-        if let Some(verdict) = self.of_mission(id).and_then(|known| known.verdict(sighting, ground.time())) {
+        if let Some(verdict) = self.of_mission(id).and_then(|known| known.verdict(sighting, context.time())) {
             return verdict;
         }
-        let stale_after = seen.own_limit.map_or(ground.stale_after, Duration::from_secs);
-        assess(&Facts { sighting, bound: false, ever_heartbeat: false, stale_after, now: ground.now })
+        let stale_after = seen.own_limit.map_or(context.stale_after, Duration::from_secs);
+        assess(&Facts { sighting, bound: false, ever_heartbeat: false, stale_after, now: context.now })
     }
 
-    /// Takes note of how one cell looks; its issue, if that has to be looked at.
+    /// Records the observation of one cell; returns its issue if that needs a turn.
     pub(super) fn observe(
         &mut self,
         id: MissionId,
         sighting: &CellObservation,
-        ground: &ViewContext<'_>,
+        context: &ViewContext<'_>,
     ) -> Option<Key> {
         let place = *self.places.get(&id)?;
-        let verdict = self.known.get(&place)?.verdict(sighting, ground.time())?;
-        self.show(id, sighting, verdict, ground);
+        let verdict = self.known.get(&place)?.verdict(sighting, context.time())?;
+        self.show(id, sighting, verdict, context);
         let known = self.known.get(&place)?;
-        let needs_turn = known.needs_turn(verdict, sighting, (ground.now, ground.close_grace));
+        let needs_turn = known.needs_turn(verdict, sighting, (context.now, context.close_grace));
         needs_turn.then_some(Key::Issue { repository: place.0, number: place.1 })
     }
 }
@@ -418,7 +418,7 @@ pub(crate) fn place_of(key: &IssueKey) -> IssueRef {
     (key.repository_id, key.number)
 }
 
-/// By which an issue is recognised that nothing has happened to.
+/// A hash of an issue's facts, to detect whether it has changed.
 pub(crate) fn fingerprint(facts: &IssueFacts) -> u64 {
     let mut hasher = DefaultHasher::new();
     let IssueFacts { key, title, body, url, labels, state, due_at, updated_at, comments } = facts;
@@ -429,33 +429,33 @@ pub(crate) fn fingerprint(facts: &IssueFacts) -> u64 {
     hasher.finish()
 }
 
-/// What is kept in mind of alarms.
+/// The in-memory state of alerts.
 #[derive(Debug, Default)]
 pub(super) struct Alerts {
-    /// Who may speak, by repository and number, until somebody has looked at it.
+    /// The missions that may post an alert in their next turn.
     pub(super) permits: BTreeMap<IssueRef, AlertPermit>,
-    /// What is to be done for many.
+    /// The pending task of the fleet alert.
     pub(super) task: Option<Task>,
-    /// How many waited for another hour at the last sweep.
+    /// How many alerts the hourly limit delayed at the last scan.
     pub(super) waiting: usize,
 }
 
-/// What is to be done for many.
+/// A task of the fleet alert.
 #[derive(Debug)]
 pub(super) enum Task {
     /// Find out whether a comment was posted.
     Settle(FleetAlertRecord),
-    /// Say it, or remember it.
+    /// Post or record an alert.
     Do(Change),
 }
 
 impl Alerts {
-    /// Whether a mission may speak in the look that is under way.
-    pub(super) fn allowance(&self, place: IssueRef) -> AlertPermit {
+    /// Whether a mission may post an alert in its current turn.
+    pub(super) fn permit(&self, place: IssueRef) -> AlertPermit {
         self.permits.get(&place).copied().unwrap_or(AlertPermit::Denied)
     }
 
-    /// The look at it has ended, whatever came of it.
+    /// Ends the permit of a mission after its turn.
     pub(super) fn end(&mut self, place: IssueRef) {
         self.permits.remove(&place);
     }

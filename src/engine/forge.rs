@@ -1,4 +1,4 @@
-//! The forge as the engine knows it: its repositories, from when on each is listed, and the hands that write.
+//! The engine's state of the forge: its repositories, the start of the next listings, and the applier.
 
 use crate::config::{Settings, SettingsError};
 use crate::engine::failure::{Failure, FatalError};
@@ -19,10 +19,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// How far back a listing reaches before the one that came before it: what was committed late bears an older time.
+/// The overlap of consecutive listings: a late commit has an earlier time.
 pub(super) const OVERLAP: TimeDelta = TimeDelta::seconds(120);
 
-/// The forge, and what is known of it.
+/// The forge and the engine's state of it.
 #[derive(Debug)]
 pub(super) struct Forge {
     pub(super) gitea: Gitea,
@@ -34,22 +34,22 @@ pub(super) struct Forge {
 
 #[derive(Debug)]
 pub(super) struct ForgeState {
-    /// Until the first audit.
+    /// Access to the root, until the first audit.
     entry: Option<RootAccess>,
-    /// From then on.
+    /// Applies changes, from the first audit on.
     applier: Option<Arc<Applier>>,
     pub(super) repositories: Vec<RepositoryRef>,
-    /// From when on each repository's issues are asked for.
+    /// The start of the next listing of each repository's issues.
     pub(super) since: BTreeMap<RepositoryId, Timestamp>,
-    /// From when on each repository's comments are asked for.
+    /// The start of the next listing of each repository's comments.
     pub(super) comments_since: BTreeMap<RepositoryId, Timestamp>,
-    /// The share of all comments that the next audit asks for by their ids; the first one asks for none.
+    /// The share of comments that the next audit reads by id; the first one reads none.
     pub(super) share: Option<i64>,
-    /// When everything is looked at anew.
+    /// When the next audit is due.
     pub(super) audit_due: Option<Timestamp>,
-    /// What the last audit could not do, and no listing tries.
+    /// The failures of the last audit that no listing retries.
     pub(super) standing: Vec<Failure>,
-    /// How many audits in a row could not do all they should.
+    /// How many audits in a row had failures.
     pub(super) audit_failures: u32,
 }
 
@@ -88,22 +88,22 @@ impl Forge {
         }
     }
 
-    /// Failures are forgotten, and the token is read again.
+    /// Resets failures and reads the token again.
     pub(super) fn begin_anew(&self, settings: &Settings) {
         let token = settings.read_token();
         if let Err(error) = &token {
-            tracing::warn!("the token stays as it was: {error}");
+            tracing::warn!("kept the previous token: {error}");
         }
         self.gitea.begin_anew(token.ok());
     }
 
-    /// Whether it is time, or would be by a clock that was set back since.
+    /// Whether an audit is due; also if the clock was set back since.
     pub(super) fn is_audit_due(&self, now: Timestamp, interval: Duration) -> bool {
         let latest = now.plus(span(interval));
         locked(&self.hold).audit_due.is_none_or(|due| due <= now || due > latest)
     }
 
-    /// What is wrong until the next audit finds it right.
+    /// The failures that last until the next audit.
     pub(super) fn standing(&self) -> Vec<Failure> {
         locked(&self.hold).standing.clone()
     }
@@ -116,8 +116,8 @@ impl Forge {
         locked(&self.hold).repositories.iter().find(|known| known.id == id).cloned()
     }
 
-    /// What is the same for all missions now; none before the first audit.
-    pub(super) fn here(&self, now: Timestamp) -> Option<Arc<PassContext>> {
+    /// The current pass context; none before the first audit.
+    pub(super) fn context(&self, now: Timestamp) -> Option<Arc<PassContext>> {
         Some(self.applier()?.at(now).here())
     }
 
@@ -125,15 +125,15 @@ impl Forge {
         locked(&self.hold).applier.clone()
     }
 
-    /// The hands that write, made when we know who we are.
-    pub(super) fn hands(&self, here: &Arc<PassContext>) -> Option<Arc<Applier>> {
+    /// The applier, created once our account is known.
+    pub(super) fn applier_for(&self, context: &Arc<PassContext>) -> Option<Arc<Applier>> {
         let mut hold = locked(&self.hold);
         if let Some(applier) = &hold.applier {
-            applier.know_here(Arc::clone(here));
+            applier.know_here(Arc::clone(context));
         } else {
             let entry = hold.entry.take()?;
             let (gitea, checkouts) = (self.gitea.clone(), self.checkouts.clone());
-            hold.applier = Some(Arc::new(Applier::new(gitea, Arc::clone(here), self.access, entry, checkouts)));
+            hold.applier = Some(Arc::new(Applier::new(gitea, Arc::clone(context), self.access, entry, checkouts)));
         }
         hold.applier.clone()
     }

@@ -1,4 +1,4 @@
-//! What one pass comes to, gathered until it is reported.
+//! Collects the results of a single pass for its report.
 
 use crate::engine::failure::{Failure, FatalError};
 use crate::engine::report::{MissionResult, Report};
@@ -8,25 +8,25 @@ use crate::world::lock_unpoisoned::locked;
 use std::sync::Mutex;
 use tokio::sync::watch;
 
-/// What has been gathered so far.
+/// The results of a single pass so far.
 #[derive(Debug)]
 pub(super) struct Gathered {
-    /// What the pass is about.
+    /// The scope of the pass.
     pub(super) scope: Scope,
     pub(super) found: Mutex<PassFindings>,
-    /// How many turns of how many have ended.
+    /// How many turns have ended, and how many there are.
     progress: watch::Sender<(usize, usize)>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct PassFindings {
-    /// Why there was no pass.
+    /// The error that prevented the pass.
     pub(super) fatal: Option<FatalError>,
     /// Changes that belong to no single issue.
     pub(super) changes: Vec<Change>,
     pub(super) results: Vec<MissionResult>,
     pub(super) failures: Vec<Failure>,
-    /// What is to be said for many, after all else.
+    /// The fleet alert, which is applied last.
     pub(super) alert: Option<Change>,
 }
 
@@ -39,12 +39,12 @@ impl Gathered {
         self.progress.subscribe()
     }
 
-    /// So many turns are to end.
+    /// Sets the number of turns.
     pub(super) fn expect(&self, total: usize) {
         self.progress.send_modify(|progress| progress.1 = total);
     }
 
-    /// Takes what a turn came to. What an earlier one did, which was put off, belongs to it.
+    /// Records the result of a turn. The changes of an earlier turn that was postponed belong to it.
     pub(super) fn take(&self, mut result: MissionResult) {
         let results = &mut locked(&self.found).results;
         let is_same = |known: &MissionResult| known.mission.is_of_issue_of(&result.mission);
@@ -56,17 +56,16 @@ impl Gathered {
         results.push(result);
     }
 
-    /// A key is done with.
+    /// Counts a finished key.
     pub(super) fn step(&self, is_mission: bool) {
         self.progress.send_modify(|progress| progress.0 += usize::from(is_mission));
     }
 
     pub(super) fn report(&self) -> Result<Report, FatalError> {
-        let PassFindings { fatal: refusal, changes, results, failures: troubles, alert: _ } =
-            std::mem::take(&mut *locked(&self.found));
-        match refusal {
-            Some(refusal) => Err(refusal),
-            None => Ok(Report::new(&changes, results, troubles)),
+        let PassFindings { fatal, changes, results, failures, alert: _ } = std::mem::take(&mut *locked(&self.found));
+        match fatal {
+            Some(error) => Err(error),
+            None => Ok(Report::new(&changes, results, failures)),
         }
     }
 }

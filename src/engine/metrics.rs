@@ -1,5 +1,5 @@
-//! What the daemon counts, as OpenMetrics. Every label has a closed set of values, none of them a stranger's text, and
-//! every series is there from the start.
+//! The daemon's metrics, as OpenMetrics. Every label has a closed set of values, none of them text of users, and every
+//! series exists from the start.
 
 use crate::engine::queue::Queue;
 use crate::engine::snapshot::{GatewayState, Snapshot};
@@ -18,10 +18,10 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use strum::VariantNames;
 
-/// The upper ends of a pass's duration, in seconds: from a quiet one to one that a tick in the default interval misses.
+/// The buckets of pass durations, in seconds: from an idle pass to one that exceeds the default interval.
 const DURATION_BUCKETS: [f64; 11] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
-/// The fixed words of errors; any other is counted as [`OTHER_ERROR`].
+/// The kinds of errors; any other is counted as [`OTHER_ERROR`].
 pub const ERROR_KINDS: [&str; 54] = [
     "account-barred",
     "alarms",
@@ -79,26 +79,26 @@ pub const ERROR_KINDS: [&str; 54] = [
     "write",
 ];
 
-/// Where errors of unknown kinds are counted.
+/// The kind under which errors of unknown kinds are counted.
 pub const OTHER_ERROR: &str = "other";
 
-/// What became of a heartbeat.
+/// The result of a heartbeat request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::VariantNames)]
 #[strum(serialize_all = "kebab-case")]
 pub enum HeartbeatResult {
     /// It was written.
     Accepted,
-    /// No such cell, or another token.
+    /// Unknown cell, or wrong token.
     Unknown,
-    /// Too many at once.
+    /// Rate limit exceeded.
     TooOften,
     /// Too large.
     TooLarge,
-    /// Something was wrong with it.
+    /// It was malformed.
     Malformed,
-    /// It comes too late: neither its time nor its number is newer, or its session was replaced.
+    /// Out of order: neither its time nor its number is newer, or its session was replaced.
     NotRising,
-    /// Its body did not come in time, or broke off.
+    /// Its body did not arrive in time, or ended early.
     Unfinished,
     /// It could not be written.
     Failed,
@@ -110,23 +110,23 @@ impl HeartbeatResult {
     }
 }
 
-/// What became of a webhook's delivery.
+/// The result of a webhook delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::VariantNames)]
 #[strum(serialize_all = "kebab-case")]
 pub enum WebhookResult {
-    /// It asked for a look at an issue.
+    /// It put an issue into the queue.
     Accepted,
-    /// It is about no issue.
+    /// It is not about an issue.
     Ignored,
     /// Without a signature, or with a wrong one.
     Unsigned,
-    /// Signed, but no JSON.
+    /// Signed, but not JSON.
     Malformed,
-    /// Not sent as JSON.
+    /// Another content type than JSON.
     Unsupported,
     /// Too large.
     TooLarge,
-    /// Its body did not come in time, or broke off.
+    /// Its body did not arrive in time, or ended early.
     Unfinished,
 }
 
@@ -136,15 +136,15 @@ impl WebhookResult {
     }
 }
 
-/// One label with one of its fixed words.
+/// A label with one of its fixed values.
 type Label = [(&'static str, &'static str); 1];
 
 type Counters = Family<Label, Counter>;
 
-/// A gauge of seconds.
+/// A gauge of fractional seconds.
 type Seconds = Gauge<f64, AtomicU64>;
 
-/// The counters of a daemon's life. What its snapshot tells is not counted again.
+/// The counters since the daemon's start. Values of the snapshot are read from there when rendering.
 #[derive(Debug)]
 pub struct Metrics {
     passes: Counters,
@@ -152,9 +152,9 @@ pub struct Metrics {
     errors: Counters,
     heartbeats: Counters,
     webhooks: Counters,
-    /// Those among them with a right signature that are about comments.
+    /// Deliveries with a valid signature about comments.
     comment_webhooks: Counter,
-    /// When the last delivery with a right signature came, in seconds; 0 before the first.
+    /// When the last delivery with a valid signature arrived, in seconds since 1970; 0 before the first.
     last_webhook: Gauge,
 }
 
@@ -173,7 +173,7 @@ impl Default for Metrics {
     }
 }
 
-/// Counters for all of these words, at zero.
+/// Counters for all of these values, at zero.
 fn counters(label: &'static str, words: impl IntoIterator<Item = &'static str>) -> Counters {
     let counters = Counters::default();
     for word in words {
@@ -193,7 +193,7 @@ impl Metrics {
         self.pass_duration.observe(duration.as_secs_f64());
     }
 
-    /// Counts an error by its fixed word.
+    /// Counts an error by its kind.
     pub fn error(&self, kind: &'static str) {
         let kind = if ERROR_KINDS.contains(&kind) { kind } else { OTHER_ERROR };
         self.errors.get_or_create(&[("kind", kind)]).inc();
@@ -204,7 +204,7 @@ impl Metrics {
         self.heartbeats.get_or_create(&[("result", result.word())]).inc();
     }
 
-    /// Counts a delivery that came about now.
+    /// Counts a delivery that arrived now.
     pub fn webhook(&self, result: WebhookResult, now: Timestamp) {
         self.webhooks.get_or_create(&[("result", result.word())]).inc();
         if matches!(result, WebhookResult::Accepted | WebhookResult::Ignored) {
@@ -212,12 +212,12 @@ impl Metrics {
         }
     }
 
-    /// Counts a delivery about a comment, which was counted as a delivery too.
+    /// Counts a delivery about a comment, in addition to [`Metrics::webhook`].
     pub fn comment_webhook(&self) {
         self.comment_webhooks.inc();
     }
 
-    /// Everything as text, with what the snapshot and the queue tell at this moment.
+    /// All metrics as text, with the current values of the snapshot and the queue.
     #[must_use]
     pub fn render(&self, snapshot: &Snapshot, queue: &Queue) -> String {
         let mut registry = Registry::with_prefix("lazarus");
@@ -226,38 +226,38 @@ impl Metrics {
         register_missions(&mut registry, snapshot);
         register_progress(&mut registry, snapshot, queue);
         let mut text = String::new();
-        encode(&mut text, &registry).expect("a String takes whatever is written, always");
+        encode(&mut text, &registry).expect("writing to a String never fails");
         text
     }
 
     fn register(&self, registry: &mut Registry) {
         let Self { passes, pass_duration, errors, heartbeats, webhooks, comment_webhooks, last_webhook } = self;
-        registry.register("passes", "Passes that ended", passes.clone());
-        let help = "How long passes took";
+        registry.register("passes", "Passes, by result", passes.clone());
+        let help = "Duration of passes";
         registry.register_with_unit("pass_duration", help, Unit::Seconds, pass_duration.clone());
-        registry.register("errors", "What went wrong, by its kind", errors.clone());
-        registry.register("heartbeats", "Heartbeats that came over the network", heartbeats.clone());
-        registry.register("webhooks", "Deliveries of the forge's webhook", webhooks.clone());
-        let help = "Deliveries about comments, with a right signature";
+        registry.register("errors", "Errors, by kind", errors.clone());
+        registry.register("heartbeats", "Heartbeats received over HTTP, by result", heartbeats.clone());
+        registry.register("webhooks", "Webhook deliveries, by result", webhooks.clone());
+        let help = "Webhook deliveries about comments with a valid signature";
         registry.register("comment_webhooks", help, comment_webhooks.clone());
-        let help = "When the last delivery with a right signature came, 0 before the first";
+        let help = "Time of the last webhook delivery with a valid signature, 0 before the first";
         registry.register_with_unit("last_webhook_timestamp", help, Unit::Seconds, last_webhook.clone());
     }
 }
 
-/// Requests to the forge, the one place that knows how they are told apart, and its clock.
+/// Registers the requests to the forge, by method and class, and its clock offset.
 fn register_forge(registry: &mut Registry, snapshot: &Snapshot) {
     let requests = Family::<[(&str, &str); 2], Counter>::default();
     for (method, class, count) in snapshot.traffic.each() {
         requests.get_or_create(&[("method", method), ("class", class)]).inc_by(count);
     }
-    registry.register("requests", "Requests sent to the forge, by what came back", requests);
+    registry.register("requests", "Requests to Gitea, by method and class of the answer", requests);
     let writes: Counter = Counter::default();
     writes.inc_by(snapshot.traffic.writes());
-    registry.register("writes", "Requests to the forge that could have changed something", writes);
+    registry.register("writes", "Requests to Gitea that may have changed something", writes);
     let offset: Gauge = Gauge::default();
     offset.set(snapshot.clock_offset.unwrap_or_default());
-    let help = "How far this host's clock is ahead of the forge's, 0 before the first answer";
+    let help = "How far this host's clock is ahead of Gitea's, 0 before the first answer";
     registry.register_with_unit("forge_clock_offset", help, Unit::Seconds, offset);
 }
 
@@ -276,16 +276,16 @@ fn register_missions(registry: &mut Registry, snapshot: &Snapshot) {
 fn register_progress(registry: &mut Registry, snapshot: &Snapshot, queue: &Queue) {
     let depth: Gauge = Gauge::default();
     depth.set(i64::try_from(queue.depth()).unwrap_or(i64::MAX));
-    registry.register("queue_depth", "What is in line to be looked at", depth);
+    registry.register("queue_depth", "Keys in the queue", depth);
     let oldest = Seconds::default();
     oldest.set(queue.oldest().as_secs_f64());
-    let help = "How long the first in line has been there";
+    let help = "Age of the oldest key in the queue";
     registry.register_with_unit("queue_oldest", help, Unit::Seconds, oldest);
     let failing = FailureScope::ALL.map(|scope| (scope.word(), snapshot.passes.failures.count(scope)));
-    registry.register("failures", "What fails now, by whose trouble it is", gauges("scope", failing));
+    registry.register("failures", "Current failures, by scope", gauges("scope", failing));
     let complete_at: Gauge = Gauge::default();
     complete_at.set(snapshot.passes.complete_at.map_or(0, seconds));
-    let help = "When the last complete pass ended, 0 before the first";
+    let help = "Time of the last complete pass, 0 before the first";
     registry.register_with_unit("last_complete_pass_timestamp", help, Unit::Seconds, complete_at);
 }
 

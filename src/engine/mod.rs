@@ -1,9 +1,9 @@
-//! The engine: ticks, listings and events put keys in line, a few workers take turns over them, and one snapshot tells how
-//! things are.
+//! The engine: ticks, listings and events put keys into a queue, a few workers process them, and a snapshot publishes
+//! the state.
 //!
-//! `--once` is one tick and all that it leads to ([`Engine::drain`]); the daemon is the same engine with a ticker, listeners
-//! and workers that stay ([`run`]). Time comes in with the ticks. Nothing here is needed for correctness that a restart
-//! would not do as well: what must last is in the records, and what is kept in mind is rebuilt from them.
+//! `--once` is one tick and all work that follows ([`Engine::drain`]); the daemon is the same engine with a ticker,
+//! listeners and permanent workers ([`run`]). Time comes in with the ticks. The state in memory can be lost at any
+//! time: it is rebuilt from the records at a restart.
 
 mod alerts;
 mod comments;
@@ -62,46 +62,46 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-/// So many heartbeats may wait to be noticed; more are seen with the next tick.
+/// The most heartbeat events that may be pending; the next tick finds further ones.
 const BEATS_MAX: usize = 1_024;
 
-/// So many events of comments may wait to be heard; more are found by the next listing or audit.
+/// The most comment events that may be pending; the next listing or audit finds further ones.
 const COMMENT_EVENTS_MAX: usize = 1_024;
 
-/// An engine that holds its root.
+/// An engine over one missions root.
 #[derive(Debug)]
 pub struct Engine {
     settings: Settings,
-    /// The forge's address that the root remembers, which missions are known by.
+    /// The forge's address as recorded in the root, which mission ids are derived from.
     known_as: Option<ForgeUrl>,
     queue: Arc<Queue>,
     fleet: Mutex<Fleet>,
     cells: Arc<Mutex<CellCache>>,
     forge: Option<Forge>,
-    /// One daemon a root.
-    _residence: Option<DaemonLock>,
+    /// Held to allow only one daemon per root.
+    _daemon_lock: Option<DaemonLock>,
     passes: Mutex<PassBook>,
     tick: Mutex<Tick>,
     clock_watch: Mutex<ClockWatch>,
-    /// None in a single pass.
+    /// The daemon's starts; empty in a single pass.
     starts: Arc<Starts>,
     gateways: Mutex<Vec<GatewayView>>,
     beats: Arc<HeartbeatReceiver>,
-    /// Until somebody hears them.
-    beaten: Mutex<Option<mpsc::Receiver<HeartbeatEvent>>>,
+    /// Heartbeat events, until a worker receives them.
+    heartbeat_events: Mutex<Option<mpsc::Receiver<HeartbeatEvent>>>,
     comment_events: mpsc::Sender<CommentEvent>,
-    /// Until somebody hears them.
-    commented: Mutex<Option<mpsc::Receiver<CommentEvent>>>,
+    /// Comment events, until a worker receives them.
+    comment_inbox: Mutex<Option<mpsc::Receiver<CommentEvent>>>,
     root: Arc<Root>,
     metrics: Arc<Metrics>,
     snapshot: watch::Sender<Arc<Snapshot>>,
     published: Mutex<PublishTimes>,
-    /// What its one pass comes to; none for a daemon, which passes again and again.
+    /// The results of a single pass; none for a daemon.
     gathered: Option<Gathered>,
 }
 
 impl Engine {
-    /// Takes hold of the root, for as long as this lives, and recalls what the records say. Sends nothing to the forge.
+    /// Opens the root, locks it for the engine's lifetime and loads the records. Sends nothing to the forge.
     pub async fn start(settings: Settings, now: Timestamp) -> Result<Arc<Self>, FatalError> {
         let engine = Self::open(settings, None, now).await?;
         {
@@ -124,11 +124,12 @@ impl Engine {
         let entry = enter(&settings, access).await?;
         let root = entry.root();
         let cells = Arc::new(Mutex::new(CellCache::new(Arc::clone(&root))));
-        let (listener, beaten) = mpsc::channel(BEATS_MAX);
-        let (comment_events, commented) = mpsc::channel(COMMENT_EVENTS_MAX);
+        let (listener, heartbeat_events) = mpsc::channel(BEATS_MAX);
+        let (comment_events, comment_inbox) = mpsc::channel(COMMENT_EVENTS_MAX);
         let beats = Arc::new(HeartbeatReceiver::new(Arc::clone(&root)).heard_by(listener));
-        // On new ground the entry itself keeps everybody out, and a pit alone finds nothing there to keep.
-        let residence = root.file().filter(|_| is_lasting).map(|_| DaemonLock::take(&root)).transpose()?;
+        // The access to an uninitialized root is exclusive already, and a daemon without a forge has nothing to lock
+        // there.
+        let daemon_lock = root.file().filter(|_| is_lasting).map(|_| DaemonLock::take(&root)).transpose()?;
         let remembered = root.file().and_then(|file| file.manifest.forge.clone());
         let known_as = settings.forge_url.clone().map(|configured| remembered.unwrap_or(configured));
         let starts = if is_lasting { note_start(&entry, now) } else { Starts::default() };
@@ -139,7 +140,7 @@ impl Engine {
                 settings.gitea()?;
                 None
             }
-            // Whoever makes a cell beside it needs the writer's lock.
+            // Commands that create cells next to it need the writer's lock.
             None => {
                 settings.check_without_forge()?;
                 None
@@ -155,7 +156,7 @@ impl Engine {
             forge: known_as.clone(),
             public_url: settings.daemon.public_url.clone(),
             missions: Vec::new(),
-            passes: passes.told.clone(),
+            passes: passes.summary.clone(),
             gateways: gateways.clone(),
             traffic: Traffic::default(),
             clock_offset: None,
@@ -166,16 +167,16 @@ impl Engine {
             fleet: Mutex::default(),
             cells,
             forge,
-            _residence: residence,
+            _daemon_lock: daemon_lock,
             passes: Mutex::new(passes),
             tick: Mutex::new(tick),
             clock_watch: Mutex::default(),
             starts: Arc::new(starts),
             gateways: Mutex::new(gateways),
             beats,
-            beaten: Mutex::new(Some(beaten)),
+            heartbeat_events: Mutex::new(Some(heartbeat_events)),
             comment_events,
-            commented: Mutex::new(Some(commented)),
+            comment_inbox: Mutex::new(Some(comment_inbox)),
             root,
             metrics: Arc::default(),
             snapshot: watch::Sender::new(Arc::new(snapshot)),
@@ -185,7 +186,7 @@ impl Engine {
         }))
     }
 
-    /// Whether the forge takes the token. That it cannot be reached is no answer, and nothing to stop for.
+    /// Checks that the forge accepts the token. An unreachable forge is not an error here.
     pub async fn check_token(&self) -> Result<(), FatalError> {
         match &self.forge {
             Some(forge) => forge.check_token().await,
@@ -193,25 +194,25 @@ impl Engine {
         }
     }
 
-    /// The way to ask for a turn.
+    /// The queue, to request turns.
     #[must_use]
     pub fn queue(&self) -> Arc<Queue> {
         Arc::clone(&self.queue)
     }
 
-    /// The way to replace a heartbeat.
+    /// The receiver of heartbeats.
     #[must_use]
     pub fn beats(&self) -> Arc<HeartbeatReceiver> {
         Arc::clone(&self.beats)
     }
 
-    /// What is counted.
+    /// The metrics.
     #[must_use]
     pub fn metrics(&self) -> Arc<Metrics> {
         Arc::clone(&self.metrics)
     }
 
-    /// How things are, from now on.
+    /// The current and all future snapshots.
     #[must_use]
     pub fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
         self.snapshot.subscribe()
@@ -221,7 +222,7 @@ impl Engine {
         locked(&self.tick).now()
     }
 
-    fn ground(&self) -> ViewContext<'_> {
+    fn view_context(&self) -> ViewContext<'_> {
         ViewContext {
             missions_root: self.settings.missions_root.to_str().unwrap_or_default(),
             forge: self.known_as.as_ref(),
@@ -232,22 +233,22 @@ impl Engine {
         }
     }
 
-    /// How many requests were sent to the forge.
+    /// The number of requests sent to the forge.
     #[must_use]
     pub fn requests(&self) -> Requests {
         self.forge.as_ref().map(|forge| forge.gitea.requests()).unwrap_or_default()
     }
 
-    /// What the one pass came to.
+    /// The report of a single pass.
     ///
     /// # Errors
     ///
-    /// What kept it from taking place, which only a person can mend.
+    /// The error that prevented the pass, which only a person can fix.
     pub fn report(&self) -> Result<Report, FatalError> {
         self.gathered.as_ref().map_or_else(|| Ok(Report::new(&[], Vec::new(), Vec::new())), Gathered::report)
     }
 
-    /// Begins a pass, and leaves the rest of it to the workers.
+    /// Begins a pass; the workers do the rest.
     pub async fn tick(self: &Arc<Self>, now: impl Into<HostClock>) {
         let reading: HostClock = now.into();
         let now = reading.wall;
@@ -256,14 +257,13 @@ impl Engine {
         locked(&self.passes).open();
         let confirmed = locked(&self.fleet).begin_pass();
         let has_jumped = self.watch_clock(reading);
-        let door = self.forge.as_ref().map(|forge| self.door(forge, now));
-        if door == Some(Key::Resync)
+        let request = self.forge.as_ref().map(|forge| self.next_request(forge, now));
+        if request == Some(Key::Resync)
             && let Ok(mut cells) = self.cells.try_lock()
         {
             cells.forget();
         }
-        // A pass that is the only one looks at each mission's cell itself. Without its root there is nothing to say about
-        // anything.
+        // A single pass observes each mission's cell itself. Without the root there is nothing to do.
         let is_root_there = self.gathered.is_some() || self.sweep().await;
         if is_root_there && self.gathered.is_none() && !has_jumped {
             self.decide_alerts().await;
@@ -271,13 +271,13 @@ impl Engine {
         for key in confirmed {
             self.queue.add(key);
         }
-        // One that takes longer than a tick is not asked for again.
-        if let Some(key) = door.filter(|key| is_root_there && !self.queue.is_asked(*key)) {
+        // A listing that takes longer than a tick is not requested again.
+        if let Some(key) = request.filter(|key| is_root_there && !self.queue.is_asked(*key)) {
             self.queue.add(key);
         }
-        // After what is asked first, so that those that fail again do not keep it from being asked.
+        // After the listing, so that issues that fail again do not delay it.
         self.queue.release(now);
-        if let (Some(forge), Some(Key::Listing)) = (&self.forge, door) {
+        if let (Some(forge), Some(Key::Listing)) = (&self.forge, request) {
             locked(&self.passes).note(&forge.standing());
         }
         locked(&self.passes).is_swept = true;
@@ -285,7 +285,7 @@ impl Engine {
         self.publish();
     }
 
-    /// Whether this host's clock has jumped since the last pass; then this one believes nothing that rests on it.
+    /// Whether this host's clock has jumped since the last pass; then this pass publishes no health that depends on it.
     fn watch_clock(&self, reading: HostClock) -> bool {
         let mut fleet = locked(&self.fleet);
         let newest = newest(fleet.known.values().map(|known| &*known.record));
@@ -297,38 +297,38 @@ impl Engine {
         jump.is_some()
     }
 
-    /// Everything, or only what is new.
-    fn door(&self, forge: &Forge, now: Timestamp) -> Key {
+    /// Whether this pass needs an audit or only a listing.
+    fn next_request(&self, forge: &Forge, now: Timestamp) -> Key {
         forge.begin_anew(&self.settings);
         let is_due = forge.is_audit_due(now, self.settings.daemon.audit_interval);
         if is_due { Key::Resync } else { Key::Listing }
     }
 
-    /// Works until nothing is left in line; `progress` is told how many turns of how many have ended, each time one does.
+    /// Works until the queue is empty; calls `progress` with the number of finished turns and their total.
     pub async fn drain(self: &Arc<Self>, progress: &(dyn Fn(usize, usize) + Sync)) {
         let mut workers = JoinSet::new();
         for _ in 0..self.settings.concurrent_missions {
             workers.spawn(Arc::clone(self).work());
         }
-        let told = self.gathered.as_ref().map(Gathered::progress);
+        let turns = self.gathered.as_ref().map(Gathered::progress);
         let running = self.forge.as_ref().map(|forge| forge.checkouts.running());
-        let mut watched = told.zip(running);
+        let mut watched = turns.zip(running);
         loop {
-            while let Some((told, running)) = &mut watched {
-                // Whoever ends has put its mission in line before.
+            while let Some((turns, running)) = &mut watched {
+                // A checkout enqueues its mission before it stops counting as running.
                 let is_checking_out = *running.borrow_and_update() > 0;
                 if !is_checking_out && self.queue.is_idle() {
                     break;
                 }
                 tokio::select! {
-                    _ = told.changed() => {
-                        let (done, total) = *told.borrow_and_update();
+                    _ = turns.changed() => {
+                        let (done, total) = *turns.borrow_and_update();
                         progress(done, total);
                     }
                     _ = running.changed() => {}
                 }
             }
-            // What is said for many comes after what is said of each.
+            // The fleet alert is posted after all turns.
             let change = self.gathered.as_ref().and_then(|gathered| locked(&gathered.found).alert.take());
             let Some(change) = change else { break };
             locked(&self.fleet).alerts.task = Some(fleet::Task::Do(change));
@@ -337,7 +337,7 @@ impl Engine {
         workers.shutdown().await;
     }
 
-    /// Looks at every cell, and puts in line what has to be looked at closer. Whether the root is there.
+    /// Scans every cell and enqueues the missions that need a turn. Returns whether the root is available.
     async fn sweep(self: &Arc<Self>) -> bool {
         let engine = Arc::clone(self);
         match blocking(move || engine.sweep_now()).await {
@@ -354,35 +354,35 @@ impl Engine {
     }
 
     fn sweep_now(&self) -> Result<Vec<Key>, RootError> {
-        let ground = self.ground();
+        let context = self.view_context();
         let expected = locked(&self.fleet).expected();
         let mut cells = locked(&self.cells);
         cells.sweep(expected)?;
         let short = self.root.space().and_then(|space| shortage(space, self.settings.limits));
         let mut fleet = locked(&self.fleet);
         fleet.shortage = short;
-        let mut keys = fleet.judge(&cells, &ground);
+        let mut keys = fleet.judge(&cells, &context);
         keys.extend(fleet.admitted(self.settings.limits));
         Ok(keys)
     }
 }
 
-/// A mission whose checkout has ended is looked at again, and so is one whose checkout takes long.
+/// Enqueues the mission of a checkout that has ended or takes long.
 fn caller(queue: &Arc<Queue>) -> Caller {
     let queue = Arc::clone(queue);
     Caller::new(move |issue| queue.add_now(Key::Issue { repository: issue.repository_id, number: issue.number }))
 }
 
-/// A root that is made only by the first pass has no agents yet.
+/// Records this start. A root that the first pass creates has no agents yet.
 fn note_start(entry: &RootAccess, now: Timestamp) -> Starts {
     let RootAccess::Known(writer) = entry else { return Starts::default() };
     starts::note_start(writer, now).unwrap_or_else(|error| {
-        tracing::warn!("{error}; no agent is spared for having been silent while this was away");
+        tracing::warn!("{error}; agents get no grace period for the downtime of this service");
         Starts::default()
     })
 }
 
-/// Waiting for another writer to end blocks.
+/// Opens the root on a blocking thread, since waiting for another writer blocks.
 async fn enter(settings: &Settings, access: LockOptions) -> Result<RootAccess, FatalError> {
     let path = settings.missions_root.clone();
     let entered = blocking(move || RootAccess::to(&path, access)).await;

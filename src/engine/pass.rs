@@ -1,4 +1,4 @@
-//! One pass from beginning to end, as CI runs it: the engine's first tick and all that it leads to, or what that would be.
+//! A single pass, as CI runs it: the engine's first tick and all work that follows, or a preview of it.
 
 use crate::config::Settings;
 use crate::engine::Engine;
@@ -11,7 +11,7 @@ use crate::world::clock;
 use crate::world::store::trash::ASIDE;
 use std::sync::{Arc, Mutex};
 
-/// What a pass would do. Holds no writer.
+/// Previews a pass, without write access.
 pub async fn preview(settings: &Settings, scope: &Scope, now: Timestamp) -> Result<Report, FatalError> {
     let started = clock::instant();
     let root = Arc::new(settings.open_root()?);
@@ -20,19 +20,19 @@ pub async fn preview(settings: &Settings, scope: &Scope, now: Timestamp) -> Resu
     let (starts, comments) = (&starts, &comments);
     let request = SurveyRequest { settings, scope, now, starts, fleet: &fleet, is_only_pass: true, comments };
     let survey = survey(request, settings.gitea()?, &root).await?;
-    let Survey { here, gitea, mut setup, fleet, candidates, failures: troubles, .. } = survey;
-    let results = candidates.into_iter().map(|candidate| MissionResult::of(&here, &simulate(candidate))).collect();
+    let Survey { context, gitea, mut setup, fleet, candidates, failures, .. } = survey;
+    let results = candidates.into_iter().map(|candidate| MissionResult::of(&context, &simulate(candidate))).collect();
     setup.extend(fleet);
-    let mut report = Report::new(&setup, results, troubles);
+    let mut report = Report::new(&setup, results, failures);
     report.is_preview = true;
     report.finish(gitea.requests(), clock::instant() - started);
     Ok(report)
 }
 
-/// Told how many missions of how many are done, each time one is.
+/// A callback with the number of finished missions and their total.
 pub type PassProgress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
-/// Carries a pass out. `clock` is read when nobody else writes in the root any more.
+/// Runs a pass. `clock` is read once the writer's lock is held.
 pub async fn once(
     settings: &Settings,
     scope: &Scope,

@@ -1,4 +1,4 @@
-//! Keeps the book of passes, and publishes how everything is.
+//! Tracks passes and their failures, and publishes snapshots.
 
 use crate::engine::Engine;
 use crate::engine::failure::Failure;
@@ -15,35 +15,35 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The most messages of one pass that are kept.
+/// The most error messages that are kept of one pass.
 const ERRORS_MAX: usize = 20;
 
-/// While many missions change, the snapshot is replaced no more often than this.
+/// The shortest interval between snapshots while many missions change.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(100);
 
-/// When not one look has ended and not one request been made for so long, we hang.
+/// The engine counts as stuck when no turn has ended and no request was sent for this long.
 const STUCK_AFTER: TimeDelta = TimeDelta::minutes(15);
 
-/// The pass that is under way, and those before it.
+/// The current pass, and the results of those before it.
 #[derive(Debug)]
 pub(super) struct PassBook {
-    pub(super) told: Passes,
+    pub(super) summary: Passes,
     begun: Option<Instant>,
-    /// Whether every cell has been looked at in it.
+    /// Whether it has scanned every cell.
     pub(super) is_swept: bool,
     errors: Vec<String>,
-    /// Whether the service failed in it, or a repository could not be read.
+    /// Whether it had a failure of the service, or could not read a repository.
     is_incomplete: bool,
-    /// What the service failed with last, other than by the forge, and whether that was in this pass.
+    /// The last failure of the service, other than of the forge, and whether it occurred in this pass.
     failed: Option<Failure>,
     has_failed: bool,
-    /// What the last look at each key failed with, as long as no look has succeeded since.
+    /// The failures of each key's last run, until a run succeeds.
     failing: BTreeMap<Key, Vec<Failure>>,
-    /// How many looks had ended and requests been made when one was last seen to, and when that was.
-    moved: (u64, Timestamp),
+    /// The last observed progress, as a count of runs and requests, and when it was observed.
+    progress: (u64, Timestamp),
 }
 
-/// How a pass ended.
+/// The result of a pass.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PassEnd {
     pub(super) number: u64,
@@ -54,9 +54,9 @@ pub(super) struct PassEnd {
 
 impl PassBook {
     pub(super) fn new(now: Timestamp) -> Self {
-        let told = Passes { started_at: Some(now), ..Passes::default() };
+        let summary = Passes { started_at: Some(now), ..Passes::default() };
         Self {
-            told,
+            summary,
             begun: None,
             is_swept: false,
             errors: Vec::new(),
@@ -64,7 +64,7 @@ impl PassBook {
             failed: None,
             has_failed: false,
             failing: BTreeMap::new(),
-            moved: (0, now),
+            progress: (0, now),
         }
     }
 
@@ -74,84 +74,83 @@ impl PassBook {
         self.errors.clear();
     }
 
-    pub(super) fn note(&mut self, troubles: &[Failure]) {
-        self.is_incomplete |= troubles.iter().any(Failure::is_of_the_pass);
-        // That the forge fails is told by what it was asked last.
-        let is_ours = |trouble: &&Failure| trouble.scope == FailureScope::Service && !trouble.is_outage();
-        if let Some(failed) = troubles.iter().find(is_ours) {
+    pub(super) fn note(&mut self, failures: &[Failure]) {
+        self.is_incomplete |= failures.iter().any(Failure::is_of_the_pass);
+        // Failures of the forge are reported by `forge_error`.
+        let is_ours = |failure: &&Failure| failure.scope == FailureScope::Service && !failure.is_outage();
+        if let Some(failed) = failures.iter().find(is_ours) {
             self.has_failed = true;
-            self.told.service_error = Some(failed.message_with_subject());
+            self.summary.service_error = Some(failed.message_with_subject());
             self.failed = Some(failed.clone());
         }
-        let room = ERRORS_MAX.saturating_sub(self.errors.len());
-        self.errors.extend(troubles.iter().take(room).map(Failure::message_with_subject));
+        let capacity = ERRORS_MAX.saturating_sub(self.errors.len());
+        self.errors.extend(failures.iter().take(capacity).map(Failure::message_with_subject));
     }
 
-    /// Takes note of how the look at a key ended.
-    pub(super) fn note_look(&mut self, key: Key, troubles: &[Failure]) {
-        if troubles.is_empty() {
+    /// Records the failures of a key's run.
+    pub(super) fn note_look(&mut self, key: Key, failures: &[Failure]) {
+        if failures.is_empty() {
             self.failing.remove(&key);
         } else {
-            self.failing.insert(key, troubles.to_vec());
+            self.failing.insert(key, failures.to_vec());
         }
     }
 
-    /// The next one is due, and this one is not over. That missions take long keeps no pass from being complete, but that
-    /// the repositories are still being read does.
+    /// Ends a pass that is not finished when the next one is due. Slow missions do not make it incomplete, but
+    /// unfinished reads of repositories do.
     pub(super) fn give_up(&mut self, left: usize, is_unread: bool) {
         if self.begun.is_some() {
             self.is_incomplete |= is_unread;
-            self.errors.push(format!("the pass was not over when the next one was due; {left} more in line"));
+            self.errors.push(format!("the pass had not finished when the next one was due; {left} more in the queue"));
         }
     }
 
-    /// Whether something has moved lately, or there was nothing to move. The slowest forge answers sooner than this, or is
-    /// given up.
-    pub(super) fn is_moving(&mut self, now: Timestamp, is_idle: bool, moved: u64) -> bool {
-        if is_idle || moved != self.moved.0 || now < self.moved.1 {
-            self.moved = (moved, now);
+    /// Whether there was progress within [`STUCK_AFTER`], or nothing to do. Requests time out sooner than that.
+    pub(super) fn is_moving(&mut self, now: Timestamp, is_idle: bool, progress: u64) -> bool {
+        if is_idle || progress != self.progress.0 || now < self.progress.1 {
+            self.progress = (progress, now);
         }
-        now.after(self.moved.1) <= STUCK_AFTER
+        now.after(self.progress.1) <= STUCK_AFTER
     }
 
-    /// What fails now, each thing once.
+    /// The current failures, one for each subject.
     fn failures(&self, standing: &[Failure]) -> FailureCounts {
         let mut failing: Vec<&Failure> = self.failing.values().flatten().chain(standing).chain(&self.failed).collect();
         failing.sort_by(|a, b| (a.scope, &a.about).cmp(&(b.scope, &b.about)));
         failing.dedup_by(|a, b| (a.scope, &a.about) == (b.scope, &b.about));
-        let count = |scope| failing.iter().filter(|trouble| trouble.scope == scope).count();
+        let count = |scope| failing.iter().filter(|failure| failure.scope == scope).count();
         FailureCounts {
             service: count(FailureScope::Service),
             repository: count(FailureScope::Repository),
             mission: count(FailureScope::Mission),
-            first: failing.iter().take(ERRORS_MAX).map(|trouble| FailureView::from(*trouble)).collect(),
+            first: failing.iter().take(ERRORS_MAX).map(|failure| FailureView::from(*failure)).collect(),
         }
     }
 
-    /// Ends the pass, with so many issues that failed and come again later; none where there was none.
+    /// Ends the pass; `delayed` is the number of failed issues that wait for a retry. None if there was no pass.
     pub(super) fn close(&mut self, now: Timestamp, delayed: usize) -> Option<PassEnd> {
         let begun = self.begun.take()?;
         if delayed > 0 && self.errors.is_empty() {
-            self.errors.push(format!("{delayed} that failed before are tried again later"));
+            self.errors.push(format!("{delayed} failed issues are waiting for a retry"));
         }
-        self.told.finished_at = Some(now);
-        self.told.errors = std::mem::take(&mut self.errors);
-        self.told.last_complete = !self.is_incomplete;
+        self.summary.finished_at = Some(now);
+        self.summary.errors = std::mem::take(&mut self.errors);
+        self.summary.last_complete = !self.is_incomplete;
         if !self.has_failed {
-            (self.failed, self.told.service_error) = (None, None);
+            (self.failed, self.summary.service_error) = (None, None);
         }
         if self.is_incomplete {
-            self.told.incomplete += 1;
+            self.summary.incomplete += 1;
         } else {
-            self.told.complete += 1;
-            self.told.complete_at = Some(now);
+            self.summary.complete += 1;
+            self.summary.complete_at = Some(now);
         }
-        let number = self.told.complete + self.told.incomplete;
+        let number = self.summary.complete + self.summary.incomplete;
         Some(PassEnd { number, is_complete: !self.is_incomplete, duration: clock::instant() - begun, delayed })
     }
 }
 
-/// When the snapshot was replaced last, and whether something has changed since.
+/// When the last snapshot was published, and whether something has changed since.
 #[derive(Debug)]
 pub(super) struct PublishTimes {
     at: Instant,
@@ -165,26 +164,26 @@ impl PublishTimes {
 }
 
 impl Engine {
-    /// Takes note of how the look at a key ended.
-    pub(super) fn note_look(&self, key: Key, troubles: &[Failure]) {
-        locked(&self.passes).note_look(key, troubles);
-        self.note(troubles);
+    /// Records the failures of a key's run.
+    pub(super) fn note_look(&self, key: Key, failures: &[Failure]) {
+        locked(&self.passes).note_look(key, failures);
+        self.note(failures);
     }
 
-    /// Takes note of what went wrong.
-    pub(super) fn note(&self, troubles: &[Failure]) {
+    /// Records and logs failures.
+    pub(super) fn note(&self, failures: &[Failure]) {
         if let Some(gathered) = &self.gathered {
-            locked(&gathered.found).failures.extend_from_slice(troubles);
+            locked(&gathered.found).failures.extend_from_slice(failures);
             return;
         }
-        for trouble in troubles {
-            tracing::warn!(kind = trouble.kind, "{}", trouble.message_with_subject());
-            self.metrics.error(trouble.kind);
+        for failure in failures {
+            tracing::warn!(kind = failure.kind, "{}", failure.message_with_subject());
+            self.metrics.error(failure.kind);
         }
-        locked(&self.passes).note(troubles);
+        locked(&self.passes).note(failures);
     }
 
-    /// Ends the pass if nothing is left to do in it, or if the next one is due.
+    /// Ends the pass if it is finished, or if the next one is due.
     pub(super) fn close_pass(&self, is_overdue: bool) {
         let now = self.now();
         let ended = {
@@ -194,9 +193,9 @@ impl Engine {
                 let is_unread = self.queue.is_asked(Key::Resync) || self.queue.is_asked(Key::Listing);
                 passes.give_up(self.queue.depth(), is_unread);
             }
-            // One in which nothing at all has moved for so long is stuck, and whoever watches us has to see that.
-            let moved = self.queue.ended() + self.forge.as_ref().map_or(0, |forge| forge.traffic().total());
-            let is_stuck = !passes.is_moving(now, is_idle, moved);
+            // A pass without any progress for this long is stuck, which monitoring has to notice.
+            let progress = self.queue.ended() + self.forge.as_ref().map_or(0, |forge| forge.traffic().total());
+            let is_stuck = !passes.is_moving(now, is_idle, progress);
             let is_over = (is_overdue && !is_stuck) || (passes.is_swept && is_idle);
             is_over.then(|| passes.close(now, self.queue.delayed())).flatten()
         };
@@ -205,15 +204,15 @@ impl Engine {
             if self.gathered.is_some() {
                 return;
             }
-            let how = if is_complete { "complete" } else { "incomplete" };
+            let result = if is_complete { "complete" } else { "incomplete" };
             let duration_ms = duration.as_millis();
-            tracing::info!(duration_ms, delayed, "pass {number}: {how}, {duration_ms} ms");
+            tracing::info!(duration_ms, delayed, "pass {number}: {result}, {duration_ms} ms");
             self.publish();
         }
     }
 
-    /// Publishes, unless that was done just now; whoever finds nothing left in line will do it then. A thousand missions
-    /// that change at once need no thousand snapshots.
+    /// Publishes a snapshot, unless the last one is too recent; then [`Engine::publish_rest`] does. A thousand changes
+    /// do not need a thousand snapshots.
     pub(super) fn publish_soon(&self) {
         let is_due = {
             let mut published = locked(&self.published);
@@ -225,7 +224,7 @@ impl Engine {
         }
     }
 
-    /// What was left to be published later.
+    /// Publishes the changes that [`Engine::publish_soon`] postponed.
     pub(super) fn publish_rest(&self) {
         if self.queue.is_idle() && locked(&self.published).is_outdated {
             self.publish();
@@ -233,17 +232,17 @@ impl Engine {
     }
 
     pub(super) fn publish(&self) {
-        // Held to the end, so that no older snapshot follows a newer one.
+        // Locked to the end, so that no older snapshot follows a newer one.
         let mut published = locked(&self.published);
         *published = PublishTimes::now();
         let before = Arc::clone(&self.snapshot.borrow());
-        // Of the others, one lock at a time.
+        // Only one other lock at a time.
         let tick = *locked(&self.tick);
         let missions = locked(&self.fleet).views();
         let standing = self.forge.as_ref().map(Forge::standing).unwrap_or_default();
         let passes = {
             let passes = locked(&self.passes);
-            Passes { failures: passes.failures(&standing), ..passes.told.clone() }
+            Passes { failures: passes.failures(&standing), ..passes.summary.clone() }
         };
         let gateways = locked(&self.gateways).clone();
         let traffic = self.forge.as_ref().map(Forge::traffic).unwrap_or_default();

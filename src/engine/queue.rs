@@ -1,5 +1,4 @@
-//! What is still to be looked at: keys only, each at most once, failing ones later and later, news about one not too often,
-//! and never more than fit.
+//! A bounded, deduplicating work queue of keys, with per-key backoff and a debounce for pushed events.
 
 use crate::mission::identity::RepositoryId;
 use crate::mission::time::Timestamp;
@@ -11,33 +10,32 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// The most keys that are held. One more makes the queue forget them all and look at everything, which loses nothing.
+/// The most keys in the queue. One more replaces them all by an audit of everything, which loses nothing.
 pub const KEYS_MAX: usize = 10_000;
 
-/// How long a key waits after its first failure, in seconds; doubles with each.
+/// The backoff after a key's first failure, in seconds; doubles with each further one.
 const BACKOFF_MIN: i64 = 5;
 
-/// The longest that a failing key waits, in seconds.
+/// The longest backoff, in seconds.
 const BACKOFF_MAX: i64 = 600;
 
-/// News about a key leads to a look no sooner than this after its last one began: whoever replays a delivery for ever has
-/// no more looks than that.
+/// The shortest interval between runs of a key because of events, so that repeated deliveries cannot cause more.
 pub const DEBOUNCE: Duration = Duration::from_millis(500);
 
-/// So many looks on end, each of which asked for the next one, come without a pause.
+/// How many consecutive runs of a key, each of which requested the next one, are allowed without a pause.
 const REPEATS_MAX: u8 = 3;
 
-/// The pause then: somebody undoes what we do, and does so at once.
+/// The pause after that: another client reverts our changes immediately.
 const REPEAT_PAUSE: Duration = Duration::from_secs(10);
 
-/// What can be looked at.
+/// A unit of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
-    /// Everything, anew.
+    /// An audit of everything.
     Resync,
-    /// What the forge has that is new.
+    /// A listing of recent changes on the forge.
     Listing,
-    /// What is to be said for many missions at once.
+    /// The fleet alert.
     Alerts,
     /// One issue.
     Issue {
@@ -48,14 +46,14 @@ pub enum Key {
     },
 }
 
-/// Where a key is.
+/// The state of a key.
 #[derive(Clone, Copy, Debug)]
 enum KeyState {
-    /// In line; because somebody said that there is news, or not, and after so many looks on end.
-    Ready { is_news: bool, repeats: u8 },
-    /// Being looked at, for the same reasons; and whether it was asked for again meanwhile, and if so because of news.
-    UnderWay { is_news: bool, repeats: u8, again: bool, has_news: bool },
-    /// Failed, and not yet due again.
+    /// In the queue; whether because of an event, and after how many consecutive runs.
+    Ready { is_event: bool, repeats: u8 },
+    /// Running, likewise; and whether it was requested again meanwhile, and if so because of an event.
+    UnderWay { is_event: bool, repeats: u8, again: bool, has_event: bool },
+    /// Failed, and waiting for its retry.
     Delayed { due: Timestamp },
 }
 
@@ -66,13 +64,13 @@ struct State {
     failures: HashMap<Key, u32>,
     under_way: usize,
     ended: u64,
-    /// When a look at a key began, for as long as [`DEBOUNCE`] counts; oldest first.
-    looks: VecDeque<(Instant, Key)>,
-    /// News that is held back until then.
+    /// When runs of keys began, within [`DEBOUNCE`]; oldest first.
+    runs: VecDeque<(Instant, Key)>,
+    /// Events that are held back until a time.
     held: BTreeSet<(Instant, Key)>,
 }
 
-/// The queue of a daemon. Whoever adds never waits.
+/// The work queue of an engine. Adding a key never blocks.
 #[derive(Debug, Default)]
 pub struct Queue {
     state: Mutex<State>,
@@ -80,14 +78,14 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Puts a key in line. One that is in line stays where it is, one that is being looked at will be again, and one that
-    /// failed waits out its delay.
+    /// Enqueues a key. One that is in the queue keeps its place, a running one runs again afterwards, and a failed one
+    /// waits for the end of its backoff.
     pub fn add(&self, key: Key) {
         self.state(|state| state.put(key, false));
         self.added.notify_one();
     }
 
-    /// As [`Queue::add`], but somebody says that there is news, and so no failure is waited out; only [`DEBOUNCE`] is.
+    /// Like [`Queue::add`], but because of an event: does not wait for a backoff, only for [`DEBOUNCE`].
     pub fn add_urgent(&self, key: Key) {
         self.state(|state| match state.held_until(key, clock::instant()) {
             Some(due) => {
@@ -98,18 +96,18 @@ impl Queue {
         self.added.notify_one();
     }
 
-    /// As [`Queue::add`], but no failure is waited out, nor [`DEBOUNCE`]: for news that nobody else decides how often comes.
+    /// Adds a key without backoff and without [`DEBOUNCE`]: for events whose rate this service controls.
     pub fn add_now(&self, key: Key) {
         self.state(|state| state.put(key, true));
         self.added.notify_one();
     }
 
-    /// The key that is longest in line, once there is one; it is under way until [`Queue::done`] or [`Queue::failed`].
+    /// Waits for the oldest key and takes it; it is running until [`Queue::done`] or [`Queue::failed`].
     pub async fn next(&self) -> Key {
         loop {
             let (key, is_more, due) = self.state(|state| {
                 let now = clock::instant();
-                state.let_go(now);
+                state.enqueue_held(now);
                 let key = state.take(now);
                 (key, !state.line.is_empty(), state.held.first().map(|(due, _)| *due))
             });
@@ -120,32 +118,32 @@ impl Queue {
                 return key;
             }
             match due {
-                // Whether it was woken or is due, there may be something now.
+                // After a notification or a timeout, there may be a key.
                 Some(due) => clock::timeout_at(due, self.added.notified()).await.unwrap_or_default(),
                 None => self.added.notified().await,
             }
         }
     }
 
-    /// Whether somebody said that there is news about a key that is under way, so that nothing older than that will do.
+    /// Whether a running key runs because of an event, so that older facts are not enough.
     #[must_use]
     pub fn is_event(&self, key: Key) -> bool {
-        self.state(|state| matches!(state.places.get(&key), Some(KeyState::UnderWay { is_news: true, .. })))
+        self.state(|state| matches!(state.places.get(&key), Some(KeyState::UnderWay { is_event: true, .. })))
     }
 
-    /// Whether a key is in line or under way.
+    /// Whether a key is in the queue or running.
     #[must_use]
     pub fn is_asked(&self, key: Key) -> bool {
         self.state(|state| matches!(state.places.get(&key), Some(KeyState::Ready { .. } | KeyState::UnderWay { .. })))
     }
 
-    /// Whether a key is in line, under way, or waits after a failure.
+    /// Whether a key is in the queue, running, or waiting for a retry.
     #[must_use]
     pub fn is_held(&self, key: Key) -> bool {
         self.state(|state| state.places.contains_key(&key))
     }
 
-    /// A key was looked at with success; whether it had failed before.
+    /// Ends a successful run; returns whether the key had failed before.
     pub fn done(&self, key: Key) -> bool {
         let had_failed = self.state(|state| {
             state.end(key, None);
@@ -155,7 +153,7 @@ impl Queue {
         had_failed
     }
 
-    /// A key could not be looked at, or something of it failed; it comes again after a while, longer each time.
+    /// Ends a failed run; the key is retried with exponential backoff.
     pub fn failed(&self, key: Key, now: Timestamp) {
         self.state(|state| {
             let failures = state.failures.entry(key).or_default();
@@ -166,25 +164,25 @@ impl Queue {
         self.added.notify_one();
     }
 
-    /// A key could not be looked at for a reason that may be over at any time; it comes again with the next tick.
+    /// Ends a run that failed for a temporary reason; the key is retried with the next tick.
     pub fn put_off(&self, key: Key, now: Timestamp) {
         self.state(|state| state.end(key, Some(now)));
         self.added.notify_one();
     }
 
-    /// Puts in line what has waited long enough, or for longer than anything has to: then the clock was set back.
+    /// Enqueues the keys whose retry is due, and those that are due too late because the clock was set back.
     pub fn release(&self, now: Timestamp) {
         let latest = now.plus(TimeDelta::seconds(BACKOFF_MAX));
         self.release_if(|due| due <= now || due > latest);
     }
 
-    /// How many looks have ended so far.
+    /// How many runs have ended so far.
     #[must_use]
     pub fn ended(&self) -> u64 {
         self.state(|state| state.ended)
     }
 
-    /// Puts everything in line that waits: what made it fail is over.
+    /// Enqueues all keys that wait for a retry, since the cause of their failures is gone.
     pub fn release_all(&self) {
         self.release_if(|_| true);
     }
@@ -204,25 +202,25 @@ impl Queue {
         self.added.notify_one();
     }
 
-    /// How many keys are in line.
+    /// How many keys are in the queue.
     #[must_use]
     pub fn depth(&self) -> usize {
         self.state(|state| state.line.len())
     }
 
-    /// How many failed and wait until they are due again.
+    /// How many failed keys wait for a retry.
     #[must_use]
     pub fn delayed(&self) -> usize {
         self.state(|state| state.places.len() - state.line.len() - state.under_way)
     }
 
-    /// How long the first in line has been there.
+    /// How long the oldest key has been in the queue.
     #[must_use]
     pub fn oldest(&self) -> Duration {
         self.state(|state| state.line.front().map_or(Duration::ZERO, |(_, since)| clock::instant() - *since))
     }
 
-    /// Whether nothing is in line or under way; what waits after a failure does not count.
+    /// Whether no key is in the queue or running; keys that wait for a retry do not count.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.state(|state| state.line.is_empty() && state.under_way == 0)
@@ -234,15 +232,15 @@ impl Queue {
 }
 
 impl State {
-    fn make_ready(&mut self, key: Key, is_news: bool, repeats: u8) {
-        self.places.insert(key, KeyState::Ready { is_news, repeats });
+    fn make_ready(&mut self, key: Key, is_event: bool, repeats: u8) {
+        self.places.insert(key, KeyState::Ready { is_event, repeats });
         self.line.push_back((key, clock::instant()));
     }
 
     fn put(&mut self, key: Key, is_urgent: bool) {
         match self.places.get_mut(&key) {
-            Some(KeyState::Ready { is_news, .. }) => *is_news |= is_urgent,
-            Some(KeyState::UnderWay { again, has_news, .. }) => (*again, *has_news) = (true, *has_news || is_urgent),
+            Some(KeyState::Ready { is_event, .. }) => *is_event |= is_urgent,
+            Some(KeyState::UnderWay { again, has_event, .. }) => (*again, *has_event) = (true, *has_event || is_urgent),
             Some(KeyState::Delayed { .. }) if !is_urgent => {}
             Some(KeyState::Delayed { .. }) | None if self.line.len() >= KEYS_MAX => self.overflow(),
             Some(KeyState::Delayed { .. }) | None => self.make_ready(key, is_urgent, 0),
@@ -251,27 +249,28 @@ impl State {
 
     fn take(&mut self, now: Instant) -> Option<Key> {
         let (key, _) = self.line.pop_front()?;
-        let (is_news, repeats) = match self.places.get(&key) {
-            Some(KeyState::Ready { is_news, repeats }) => (*is_news, *repeats),
+        let (is_event, repeats) = match self.places.get(&key) {
+            Some(KeyState::Ready { is_event, repeats }) => (*is_event, *repeats),
             Some(KeyState::UnderWay { .. } | KeyState::Delayed { .. }) | None => (false, 0),
         };
-        self.places.insert(key, KeyState::UnderWay { is_news, repeats, again: false, has_news: false });
+        self.places.insert(key, KeyState::UnderWay { is_event, repeats, again: false, has_event: false });
         self.under_way += 1;
-        self.looks.push_back((now, key));
+        self.runs.push_back((now, key));
         self.forget_runs(now);
         Some(key)
     }
 
-    /// A look has ended, and failed if there is a time for the next one. News that came meanwhile does not wait for that.
+    /// Ends a run, which failed if `due` is the time of its retry. An event that arrived meanwhile does not wait for
+    /// that.
     fn end(&mut self, key: Key, due: Option<Timestamp>) {
         self.under_way -= 1;
         self.ended += 1;
-        let Some(KeyState::UnderWay { repeats, again, has_news, .. }) = self.places.remove(&key) else { return };
+        let Some(KeyState::UnderWay { repeats, again, has_event, .. }) = self.places.remove(&key) else { return };
         match due {
-            Some(due) if !has_news => {
+            Some(due) if !has_event => {
                 self.places.insert(key, KeyState::Delayed { due });
             }
-            _ if again && repeats < REPEATS_MAX => self.make_ready(key, has_news, repeats + 1),
+            _ if again && repeats < REPEATS_MAX => self.make_ready(key, has_event, repeats + 1),
             _ if again => {
                 self.held.insert((clock::instant() + REPEAT_PAUSE, key));
             }
@@ -279,33 +278,33 @@ impl State {
         }
     }
 
-    /// Until when news about a key has to wait, if it has to. One that is in line needs no more.
+    /// Until when an event about a key is held back, if at all. A key in the queue is not held.
     fn held_until(&mut self, key: Key, now: Instant) -> Option<Instant> {
         if matches!(self.places.get(&key), Some(KeyState::Ready { .. })) {
             return None;
         }
         self.forget_runs(now);
-        let debounced = self.looks.iter().rfind(|(_, looked_at)| *looked_at == key).map(|(begun, _)| *begun + DEBOUNCE);
+        let debounced = self.runs.iter().rfind(|(_, looked_at)| *looked_at == key).map(|(begun, _)| *begun + DEBOUNCE);
         let paused = self.held.iter().rfind(|(_, held)| *held == key).map(|(due, _)| *due);
         debounced.max(paused)
     }
 
-    /// Those that hold nothing back any more.
+    /// Forgets runs that are older than [`DEBOUNCE`].
     fn forget_runs(&mut self, now: Instant) {
-        while self.looks.front().is_some_and(|(begun, _)| *begun + DEBOUNCE <= now) {
-            self.looks.pop_front();
+        while self.runs.front().is_some_and(|(begun, _)| *begun + DEBOUNCE <= now) {
+            self.runs.pop_front();
         }
     }
 
-    /// Puts in line what was held back until now.
-    fn let_go(&mut self, now: Instant) {
+    /// Enqueues the events that were held back until now.
+    fn enqueue_held(&mut self, now: Instant) {
         while let Some((due, key)) = self.held.first().copied().filter(|(due, _)| *due <= now) {
             self.held.remove(&(due, key));
             self.put(key, true);
         }
     }
 
-    /// What is in line becomes one look at everything; what is under way or waits stays as it is.
+    /// Replaces all keys in the queue by one audit; running and waiting keys stay.
     fn overflow(&mut self) {
         for (key, _) in self.line.drain(..) {
             self.places.remove(&key);
@@ -317,7 +316,7 @@ impl State {
     }
 }
 
-/// Spread, so that what failed together does not come back together.
+/// The backoff after so many failures, with jitter, so that keys that failed together are not retried together.
 fn backoff(failures: u32) -> TimeDelta {
     let longest =
         BACKOFF_MIN.saturating_mul(1_i64.checked_shl(failures).unwrap_or(i64::MAX)).clamp(BACKOFF_MIN, BACKOFF_MAX);

@@ -1,4 +1,4 @@
-//! Drives one turn over one mission: fetches what it asks for, makes the changes that it plans, and looks when it says so.
+//! Drives a mission's turn: fetches the missing facts, applies the planned changes, and observes the cell again.
 
 use crate::engine::facts::fetch;
 use crate::mission::observation::Observation;
@@ -11,20 +11,20 @@ use crate::world::WorldError;
 use crate::world::applier::Applier;
 use crate::world::observer::{Observer, OwnComments};
 
-/// What a turn over one mission came to.
+/// The outcome of a mission's turn.
 #[derive(Debug)]
 pub struct TurnOutcome {
     /// The facts that the status was planned from.
     pub observation: Observation,
-    /// The mission's situation by them.
+    /// The mission's lifecycle state by them.
     pub lifecycle: Lifecycle,
-    /// The changes made, or in a preview those that would be.
+    /// The changes that were applied, or would be in a preview.
     pub changes: Vec<Change>,
-    /// What failed; the next pass tries again.
+    /// The errors; the next pass retries.
     pub errors: Vec<WorldError>,
 }
 
-/// Carries a turn out.
+/// Runs a turn.
 pub async fn reconcile(observer: &Observer, applier: &Applier, candidate: Candidate) -> TurnOutcome {
     let mut candidate = candidate;
     let mut errors = Vec::new();
@@ -66,7 +66,7 @@ pub async fn reconcile(observer: &Observer, applier: &Applier, candidate: Candid
             }
             Step::Look => {
                 seen.sighting = observer.look(vec![seen.mission_id]).await.swap_remove(0);
-                // What was checked out, or why not, is known only now.
+                // The result of a checkout is in the record only now.
                 match applier.remembered(&seen.issue.key).await {
                     Ok(record) => seen.record = record.or(seen.record.take()),
                     Err(error) => note_error(&mut errors, error),
@@ -78,14 +78,14 @@ pub async fn reconcile(observer: &Observer, applier: &Applier, candidate: Candid
     TurnOutcome { errors, ..TurnOutcome::quiet(candidate) }
 }
 
-/// One and the same cause is told once.
+/// Adds an error, unless the same one is there already.
 fn note_error(errors: &mut Vec<WorldError>, error: WorldError) {
     if errors.iter().all(|known| known.to_string() != error.to_string()) {
         errors.push(error);
     }
 }
 
-/// What is to be written on the issue waits until it is known that it can be remembered.
+/// Ensures that the record can be written before anything is written on the issue.
 async fn prepare(applier: &Applier, issue: &IssueKey, planned: &[Change]) -> Result<(), WorldError> {
     if !planned.iter().any(Change::writes_on_issue) {
         return Ok(());
@@ -107,19 +107,19 @@ async fn ask(
 }
 
 impl TurnOutcome {
-    /// Of a turn in which there was nothing to do.
+    /// The outcome of a turn without changes.
     #[must_use]
     pub fn quiet(candidate: Candidate) -> Self {
         let Candidate { seen, turn, .. } = candidate;
-        let (situation, changes) = turn.end(&seen);
-        Self { observation: seen, lifecycle: situation, changes, errors: Vec::new() }
+        let (lifecycle, changes) = turn.end(&seen);
+        Self { observation: seen, lifecycle, changes, errors: Vec::new() }
     }
 }
 
-/// What [`reconcile`] would do. Holds nothing that could do it.
+/// Previews [`reconcile`], without write access.
 #[must_use]
 pub fn simulate(candidate: Candidate) -> TurnOutcome {
     let simulation = candidate.simulate();
-    let (observation, situation, changes) = (simulation.seen, simulation.situation, simulation.changes);
-    TurnOutcome { observation, lifecycle: situation, changes, errors: Vec::new() }
+    let (observation, lifecycle, changes) = (simulation.seen, simulation.situation, simulation.changes);
+    TurnOutcome { observation, lifecycle, changes, errors: Vec::new() }
 }

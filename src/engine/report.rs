@@ -1,4 +1,4 @@
-//! What a pass came to: for people as text, for programs as one JSON document, for scripts as an exit code.
+//! The report of a pass: as text for people, as a JSON document for programs, as an exit code for scripts.
 
 use crate::engine::failure::Failure;
 use crate::engine::reconcile::TurnOutcome;
@@ -25,26 +25,26 @@ pub struct Report {
     pub is_preview: bool,
     /// Whether the service worked and every listed repository could be read.
     pub complete: bool,
-    /// Changes that belong to no single issue: root and labels.
+    /// Changes without an issue: of the root and labels.
     pub changes: Vec<ChangeReport>,
     /// Every proposal, by repository and number.
     pub missions: Vec<MissionReport>,
-    /// What went wrong, one entry each.
+    /// The errors.
     pub errors: Vec<Failure>,
-    /// How many there are of each kind.
+    /// Counts by phase and health.
     pub summary: Summary,
     /// Requests sent to the forge.
     pub requests: Requests,
-    /// How long it took.
+    /// The duration of the pass in milliseconds.
     pub duration_ms: u64,
 }
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ChangeReport {
-    /// A fixed word.
+    /// The fixed kind.
     pub kind: &'static str,
-    /// One line that names labels, paths and verdicts, never a time.
+    /// One line with labels, paths and health, but without times.
     pub text: String,
 }
 
@@ -57,74 +57,74 @@ pub struct MissionReport {
     pub issue: i64,
     /// Its id, with a cell.
     pub mission_id: Option<String>,
-    /// One of the five phases, or `other-host`; null where the issue is not open, or could not be seen.
+    /// One of the five phases, or `other-host`; null if the issue is not open or could not be read.
     pub phase: Option<&'static str>,
-    /// The verdict, with a cell of this root.
+    /// The health, with a cell of this root.
     pub health: Option<Health>,
-    /// Its reason: a fixed word, and the path that it speaks of.
+    /// The reason of the health: a fixed word, and the path that it is about.
     pub reason: Option<String>,
-    /// What is wrong with that path, where the reason does not tell.
+    /// The problem with that path, if the reason alone is not enough.
     pub problem: Option<String>,
-    /// Where the cell is.
+    /// The host of the cell.
     pub host: Option<String>,
-    /// What was done, or would be.
+    /// The changes that were applied, or would be.
     pub changes: Vec<ChangeReport>,
-    /// What went wrong first.
+    /// The first error.
     pub error: Option<ErrorReport>,
 }
 
-/// An error.
+/// The error of a mission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ErrorReport {
-    /// A fixed word.
+    /// The fixed kind.
     pub kind: &'static str,
     /// What was tried, what happened, what to do.
     pub message: String,
 }
 
-/// Counts by phase and by health; every key is always there.
+/// Counts by phase and by health; all keys are always present.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
     /// The five phases, and `other-host`.
     pub phase: BTreeMap<&'static str, usize>,
-    /// The five verdicts.
+    /// The five healths.
     pub health: BTreeMap<&'static str, usize>,
 }
 
-/// The word for a mission that another root serves.
+/// The phase of a mission that another root owns.
 const OTHER_HOST: &str = "other-host";
 
 impl Report {
-    /// Puts a report together.
+    /// Assembles a report.
     #[must_use]
-    pub fn new(changes: &[Change], results: Vec<MissionResult>, mut troubles: Vec<Failure>) -> Self {
+    pub fn new(changes: &[Change], results: Vec<MissionResult>, mut failures: Vec<Failure>) -> Self {
         let mut missions: Vec<MissionReport> = Vec::new();
         for result in results {
-            troubles.extend(result.failures);
+            failures.extend(result.failures);
             missions.push(result.mission);
         }
-        for trouble in &troubles {
-            if let Some((repository, issue)) = &trouble.issue {
+        for failure in &failures {
+            if let Some((repository, issue)) = &failure.issue {
                 let repository = repository.to_string();
                 if !missions.iter().any(|known| known.repository == repository && known.issue == *issue) {
-                    missions.push(unseen_mission(repository, *issue, trouble));
+                    missions.push(unseen_mission(repository, *issue, failure));
                 }
             }
         }
         missions.sort_by(|a, b| (&a.repository, a.issue).cmp(&(&b.repository, b.issue)));
         Self {
             is_preview: false,
-            complete: !troubles.iter().any(Failure::is_of_the_pass),
+            complete: !failures.iter().any(Failure::is_of_the_pass),
             changes: changes.iter().map(ChangeReport::of).collect(),
             summary: Summary::of(&missions),
             missions,
             requests: Requests::default(),
             duration_ms: 0,
-            errors: troubles,
+            errors: failures,
         }
     }
 
-    /// Adds what is known only at the end.
+    /// Adds the requests and the duration, which are known only at the end.
     pub fn finish(&mut self, requests: Requests, duration: Duration) {
         self.requests = requests;
         self.duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
@@ -164,7 +164,7 @@ impl Report {
         !self.changes.is_empty() || self.missions.iter().any(|mission| !mission.changes.is_empty())
     }
 
-    /// Whether an active mission is not well.
+    /// Whether a mission is failing, for `--exit-code`.
     #[must_use]
     pub fn has_alert(&self) -> bool {
         let phase = |mission: &MissionReport| mission.phase.and_then(Phase::named);
@@ -197,33 +197,33 @@ impl Summary {
     }
 }
 
-/// `2 active, 1 invalid`; what there is none of is left out.
+/// `2 active, 1 invalid`; zero counts are left out.
 pub(crate) fn counted(counts: &BTreeMap<&'static str, usize>) -> String {
     let some = counts.iter().filter(|(_, count)| **count > 0);
     some.map(|(word, count)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
 }
 
-/// What a turn over one mission came to, for the report.
+/// The result of a mission's turn, for the report.
 #[derive(Clone, Debug)]
 pub struct MissionResult {
     /// The mission's entry.
     pub mission: MissionReport,
-    /// What went wrong with it.
+    /// Its failures.
     pub failures: Vec<Failure>,
 }
 
 impl MissionResult {
-    /// What an outcome comes to.
+    /// The result of an outcome.
     #[must_use]
-    pub fn of(here: &PassContext, outcome: &TurnOutcome) -> Self {
-        let mission = mission_report(here, outcome);
-        let troubles = mission_failures(&mission, outcome);
-        Self { mission, failures: troubles }
+    pub fn of(context: &PassContext, outcome: &TurnOutcome) -> Self {
+        let mission = mission_report(context, outcome);
+        let failures = mission_failures(&mission, outcome);
+        Self { mission, failures }
     }
 }
 
-fn mission_report(here: &PassContext, outcome: &TurnOutcome) -> MissionReport {
-    let TurnOutcome { observation, lifecycle: situation, .. } = outcome;
+fn mission_report(context: &PassContext, outcome: &TurnOutcome) -> MissionReport {
+    let TurnOutcome { observation, lifecycle, .. } = outcome;
     let key = &observation.issue.key;
     let mut report = MissionReport {
         repository: key.repository.to_string(),
@@ -231,41 +231,41 @@ fn mission_report(here: &PassContext, outcome: &TurnOutcome) -> MissionReport {
         changes: outcome.changes.iter().map(ChangeReport::of).collect(),
         ..MissionReport::default()
     };
-    if let Lifecycle::OwnedByOtherRoot(elsewhere, _) = situation {
+    if let Lifecycle::OwnedByOtherRoot(owner, _) = lifecycle {
         report.phase = Some(OTHER_HOST);
-        report.mission_id = Some(elsewhere.mission_id.to_string());
-        report.host = elsewhere.host.as_ref().map(ToString::to_string);
-    } else if let Some((status, record)) = status(observation, situation) {
-        let meaning = status.view;
-        report.problem = record.published.as_ref().and_then(|said| said.verdict?.problem());
-        report.phase = Some(meaning.phase.word());
-        report.mission_id = meaning.mission.map(|id| id.to_string());
-        report.host = meaning.mission.map(|_| here.host.to_string());
-        report.health = meaning.health;
-        report.reason = meaning.reason.map(|reason| match meaning.place {
+        report.mission_id = Some(owner.mission_id.to_string());
+        report.host = owner.host.as_ref().map(ToString::to_string);
+    } else if let Some((status, record)) = status(observation, lifecycle) {
+        let view = status.view;
+        report.problem = record.published.as_ref().and_then(|published| published.verdict?.problem());
+        report.phase = Some(view.phase.word());
+        report.mission_id = view.mission.map(|id| id.to_string());
+        report.host = view.mission.map(|_| context.host.to_string());
+        report.health = view.health;
+        report.reason = view.reason.map(|reason| match view.place {
             Some(place) => format!("{reason} {place}"),
             None => reason.to_owned(),
         });
     }
     let first = outcome.errors.first();
     report.error = first.map(|error| ErrorReport { kind: error.kind(), message: error.to_string() });
-    if let Lifecycle::Blocked(obstacle) = situation {
-        report.error.get_or_insert(blocked(observation, here, obstacle));
+    if let Lifecycle::Blocked(obstacle) = lifecycle {
+        report.error.get_or_insert(blocked(observation, context, obstacle));
     }
     report
 }
 
-pub(crate) fn blocked(observation: &Observation, here: &PassContext, obstacle: &Obstacle) -> ErrorReport {
-    let path = cell_path(&here.missions_root, observation.mission_id);
+pub(crate) fn blocked(observation: &Observation, context: &PassContext, obstacle: &Obstacle) -> ErrorReport {
+    let path = cell_path(&context.missions_root, observation.mission_id);
     let message = match obstacle {
         Obstacle::NotADirectory(kind) => {
             format!(
-                "cannot make the cell `{path}`: {kind} is in its place; move that away, the next pass makes the cell"
+                "cannot create the cell `{path}`: {kind} is at this path; move it away, and the next pass creates the cell"
             )
         }
-        Obstacle::Taken(owner) => format!("cannot make the cell `{path}`: it belongs to {owner}; look at that issue"),
+        Obstacle::Taken(owner) => format!("cannot create the cell `{path}`: it belongs to {owner}; check that issue"),
         Obstacle::Unseen(failure) => {
-            format!("cannot look at the place of the cell `{path}` ({failure}); nothing was made")
+            format!("cannot read the path of the cell `{path}` ({failure}); nothing was created")
         }
     };
     ErrorReport { kind: "cell-in-the-way", message }
@@ -282,17 +282,17 @@ fn mission_failures(mission: &MissionReport, outcome: &TurnOutcome) -> Vec<Failu
     }
 }
 
-/// Whether what is in the way of a mission may be over with the next look.
-fn is_passing(situation: &Lifecycle) -> bool {
-    matches!(situation, Lifecycle::Blocked(Obstacle::Unseen(ReadFailure::Io | ReadFailure::Timeout)))
+/// Whether the obstacle of a mission may be gone at the next pass.
+fn is_passing(lifecycle: &Lifecycle) -> bool {
+    matches!(lifecycle, Lifecycle::Blocked(Obstacle::Unseen(ReadFailure::Io | ReadFailure::Timeout)))
 }
 
-fn unseen_mission(repository: String, issue: i64, trouble: &Failure) -> MissionReport {
-    let error = Some(ErrorReport { kind: trouble.kind, message: trouble.message.clone() });
+fn unseen_mission(repository: String, issue: i64, failure: &Failure) -> MissionReport {
+    let error = Some(ErrorReport { kind: failure.kind, message: failure.message.clone() });
     MissionReport { repository, issue, error, ..MissionReport::default() }
 }
 
-/// For people: every change, then the counts.
+/// The text for people: every change, then the counts.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for change in &self.changes {
@@ -318,7 +318,7 @@ impl MissionReport {
         self.phase.unwrap_or(if self.error.is_some() { "failed" } else { "not open" })
     }
 
-    /// `active, stale (silent)`
+    /// `active, stale (heartbeat-timeout)`
     #[must_use]
     pub fn state(&self) -> String {
         let phase = self.phase_or_why_none();

@@ -1,4 +1,4 @@
-//! What the daemon shows of itself and its missions: one value that never changes, replaced when there is news.
+//! The published state of the daemon and its missions: immutable values, replaced after changes.
 
 use crate::mission::cell::health::Health;
 use crate::mission::cell::heartbeat::WizardState;
@@ -15,65 +15,65 @@ use std::time::Duration;
 use tokio::time::Instant;
 use url::Url;
 
-/// A reading of the clock, and how long it was ago: the only time that the daemon knows comes with its ticks.
+/// A reading of the clock, and its age: the daemon's time comes with its ticks.
 #[derive(Clone, Copy, Debug)]
 pub struct Tick {
     at: Timestamp,
-    heard: Instant,
+    received: Instant,
 }
 
 impl Tick {
-    /// A tick that was heard just now.
+    /// A tick that arrived now.
     #[must_use]
     pub fn new(at: Timestamp) -> Self {
-        Self { at, heard: clock::instant() }
+        Self { at, received: clock::instant() }
     }
 
-    /// When it was.
+    /// The time of the tick.
     #[must_use]
     pub fn at(self) -> Timestamp {
         self.at
     }
 
-    /// What time it is now, in whole seconds.
+    /// The current time, in whole seconds.
     #[must_use]
     pub fn now(self) -> Timestamp {
-        let elapsed = i64::try_from((clock::instant() - self.heard).as_secs()).unwrap_or(i64::MAX / 1_000);
+        let elapsed = i64::try_from((clock::instant() - self.received).as_secs()).unwrap_or(i64::MAX / 1_000);
         self.at.plus(chrono::TimeDelta::seconds(elapsed))
     }
 }
 
-/// Everything that the web may know.
+/// The state that the dashboard and its endpoints show.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// The last tick.
     pub tick: Tick,
-    /// How often there is one.
+    /// The interval of ticks.
     pub interval: Duration,
-    /// Where the cells are.
+    /// The path of the missions root.
     pub missions_root: String,
     /// This host.
     pub host: HostName,
-    /// The forge; none where the pit runs alone.
+    /// The forge; none if the daemon only receives heartbeats.
     pub forge: Option<ForgeUrl>,
-    /// Where heartbeats are taken from elsewhere.
+    /// The public address for heartbeats of other hosts.
     pub public_url: Option<Url>,
-    /// Every cell, every proposal that has none, and every ended mission whose archive is there, by mission id.
+    /// All cells, proposals without a cell, and ended missions with an archive, by mission id.
     pub missions: Vec<Arc<MissionView>>,
-    /// How the passes went.
+    /// The results of passes.
     pub passes: Passes,
-    /// The gateways, as configured.
+    /// The configured gateways.
     pub gateways: Vec<GatewayView>,
     /// Requests sent to the forge so far.
     pub traffic: Traffic,
-    /// By how many seconds this host's clock is ahead of the forge's, by its last answer.
+    /// How many seconds this host's clock is ahead of the forge's, by its last answer.
     pub clock_offset: Option<i64>,
 }
 
-/// How the passes went so far. A pass is everything that one tick leads to.
+/// The results of passes so far. A pass is all work that follows one tick.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Passes {
-    /// When the daemon started; what it has not done since then counts from here.
+    /// When the daemon started.
     pub started_at: Option<Timestamp>,
     /// When the last one ended.
     pub finished_at: Option<Timestamp>,
@@ -85,34 +85,34 @@ pub struct Passes {
     pub complete: u64,
     /// How many ended incomplete.
     pub incomplete: u64,
-    /// What went wrong in the last one, if anything did: one message each.
+    /// The error messages of the last one.
     pub errors: Vec<String>,
-    /// Why the forge as a whole, or not one listed repository, could be read when it was asked last, if it could not.
+    /// Why the forge or all listed repositories could not be read at the last attempt, if so.
     pub forge_error: Option<String>,
-    /// What else keeps the service from its work: its root, or a defect.
+    /// Any other failure of the service: its root, or an internal error.
     pub service_error: Option<String>,
-    /// What fails now.
+    /// The current failures.
     pub failures: FailureCounts,
-    /// The commands that install a form, one for each repository in which there is neither one nor any mission.
+    /// The commands that install the form, one for each repository without a form and missions.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing_forms: Vec<String>,
 }
 
-/// What fails now: what the last pass met, and what failed before and has not been tried again since.
+/// The current failures: those of the last pass, and earlier ones that were not retried since.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct FailureCounts {
     /// Failures of the service itself.
     pub service: usize,
-    /// Repositories that something fails for.
+    /// Repositories with a failure.
     pub repository: usize,
-    /// Missions that something fails for.
+    /// Missions with a failure.
     pub mission: usize,
-    /// The first of them, those of the service before those of repositories and missions.
+    /// The first failures: those of the service, then of repositories, then of missions.
     pub first: Vec<FailureView>,
 }
 
 impl FailureCounts {
-    /// How many there are of one scope.
+    /// The number of failures of one scope.
     #[must_use]
     pub fn count(&self, scope: FailureScope) -> usize {
         match scope {
@@ -123,16 +123,16 @@ impl FailureCounts {
     }
 }
 
-/// One thing that fails.
+/// A current failure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FailureView {
-    /// Whose trouble it is.
+    /// What the failure affects.
     pub scope: FailureScope,
-    /// A repository, an issue as `owner/name#N`, or a path.
+    /// The subject: a repository, an issue as `owner/name#N`, or a path.
     pub about: String,
-    /// The fixed word.
+    /// The fixed kind.
     pub kind: &'static str,
-    /// Whether no other try can help before a person does something.
+    /// Whether a retry cannot help before a person acts.
     #[serde(rename = "permanent")]
     pub is_permanent: bool,
     /// What was tried, what happened, what to do.
@@ -140,71 +140,71 @@ pub struct FailureView {
 }
 
 impl FailureView {
-    /// The message, with what it is about where it does not say so itself.
+    /// The message, prefixed with its subject unless it names that itself.
     #[must_use]
     pub fn message_with_subject(&self) -> String {
         with_subject(&self.about, &self.message)
     }
 }
 
-/// A message, with what it is about where it does not say so itself.
+/// A message, prefixed with its subject unless it names that itself.
 pub(crate) fn with_subject(about: &str, message: &str) -> String {
     if message.contains(about) { message.to_owned() } else { format!("{about}: {message}") }
 }
 
-/// One mission, or one cell that belongs to no issue.
+/// The view of a mission, or of a cell without an issue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one fact that a page asks for")]
 pub struct MissionView {
-    /// Its id; without a cell the one that the cell would have.
+    /// Its id, which also names a future cell.
     pub mission_id: MissionId,
-    /// Whether there is, or should be, a cell.
+    /// Whether it has, or should have, a cell.
     pub has_cell: bool,
-    /// Whether the cell of a mission that has ended lies in the archive.
+    /// Whether it has ended and its cell is archived.
     pub is_archived: bool,
-    /// Where the cell is, or would be.
+    /// The path of the cell, also before it exists.
     pub path: String,
     /// The phase; none for a cell without an issue.
     pub phase: Option<Phase>,
-    /// The verdict; none without a cell.
+    /// The health; none without a cell.
     pub health: Option<Health>,
-    /// Its reason, with the path that it speaks of.
+    /// The reason of the health, with the path that it is about.
     pub reason: Option<String>,
-    /// What is wrong with that path, where the reason does not tell.
+    /// The problem with that path, if the reason alone is not enough.
     pub problem: Option<String>,
-    /// Since when health is what it is.
+    /// Since when the health is unchanged.
     pub since: Option<Timestamp>,
-    /// The last heartbeat, by its stamp or by its file, whichever is older.
+    /// The last heartbeat, by its timestamp or its file's mtime, whichever is older.
     pub last_heartbeat_at: Option<Timestamp>,
-    /// Whether there ever was one, also where none can be read now.
+    /// Whether there ever was a heartbeat, even if none can be read now.
     pub ever_heartbeat: bool,
     /// Whether an edit of it waits for approval.
     pub needs_a_person: bool,
-    /// What the wizard says of itself, once it has beaten.
+    /// The state that the agent reports, once it has sent a heartbeat.
     pub agent_state: Option<WizardState>,
-    /// Since when it says so.
+    /// Since when the agent reports this state.
     pub agent_state_since: Option<Timestamp>,
-    /// The wizard's last message for people.
+    /// The agent's last message.
     pub message: Option<String>,
-    /// What is remarkable about the last heartbeat, one thing a line.
+    /// Notes about the last heartbeat, one a line.
     pub notes: Vec<String>,
-    /// Who works in it.
+    /// The agent's name.
     pub wizard: Option<WizardName>,
-    /// The mission's title, as accepted, or as it was read last.
+    /// The mission's title: the accepted one, otherwise the last one.
     pub name: Option<String>,
-    /// The repository that was asked for, as `owner/name`.
+    /// The repository of the worktree, as `owner/name`.
     pub repository: Option<String>,
     /// The issue.
     pub issue: Option<IssueView>,
-    /// Why our comment on it does not say what is so, where the forge refuses that it is written.
+    /// Why our comment is outdated, if the forge rejects writing it.
     pub comment_refusal: Option<String>,
-    /// Whether health is as it is published there.
+    /// Whether the published health is current.
     pub is_published: bool,
     /// The last changes, oldest first.
     pub changes: Arc<[Event]>,
 }
 
-/// Where an issue is.
+/// The name and address of an issue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssueView {
     /// `owner/name#12`
@@ -213,34 +213,34 @@ pub struct IssueView {
     pub url: String,
 }
 
-/// A gateway, as it answered last.
+/// The last result of polling a gateway.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct GatewayView {
     /// Its name.
     pub name: GatewayName,
-    /// How it is.
+    /// Its state.
     pub state: GatewayState,
-    /// When it was asked last.
+    /// When it was last polled.
     pub asked_at: Option<Timestamp>,
-    /// What it answered, in a few words of ours.
+    /// A short description of its answer.
     pub answer: String,
 }
 
-/// How a gateway is.
+/// The state of a gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, Serialize)]
 #[strum(serialize_all = "kebab-case")]
 #[serde(rename_all = "kebab-case")]
 pub enum GatewayState {
-    /// Not asked yet.
+    /// Not polled yet.
     Unknown,
     /// It answered 2xx.
     Up,
-    /// It answered something else, or nothing in time.
+    /// It answered another status, or did not answer in time.
     Down,
 }
 
 impl GatewayState {
-    /// All of them.
+    /// All states.
     pub const ALL: [Self; 3] = [Self::Unknown, Self::Up, Self::Down];
 
     /// The fixed word for JSON and metrics.
@@ -250,12 +250,12 @@ impl GatewayState {
     }
 }
 
-/// So many intervals may go by without the end of any pass.
+/// The most intervals without the end of a pass before the daemon is not ready.
 const FINISHED_INTERVALS_MAX: i32 = 3;
 
 impl Snapshot {
-    /// Whether the daemon does its work; if not, why: its root, the forge as a whole, the token, the loop itself. What one
-    /// repository or one mission comes to is none of these.
+    /// Whether the daemon works; otherwise why not: its root, the forge as a whole, the token or the loop. Failures of
+    /// single repositories and missions do not count.
     pub fn readiness(&self) -> Result<(), String> {
         let now = self.tick.now();
         let interval =

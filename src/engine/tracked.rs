@@ -1,4 +1,4 @@
-//! What is kept in mind of one mission between looks: its record as it was read last, and how the last look ended.
+//! The in-memory state of one mission between turns: its last record, and the result of its last turn.
 
 use crate::mission::cell::CellObservation;
 use crate::mission::cell::health::Verdict;
@@ -12,48 +12,48 @@ use chrono::TimeDelta;
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// One issue that we have a record of.
+/// An issue with a record.
 #[derive(Clone, Debug)]
 pub(crate) struct Tracked {
-    /// The record, without the objective's text: nothing here reads it, and ten thousand of them would fill the memory.
-    /// Without its last changes, too, which lie beside it.
+    /// The record, without the objective, which is not needed here and would need much memory, and without the last
+    /// changes, which are in `changes`.
     pub(crate) record: Box<Record>,
-    /// The last changes, held once for this and for what is shown.
+    /// The last changes, shared with the view.
     pub(super) changes: Arc<[Event]>,
-    /// Whether a sweep held it back.
+    /// Whether its degradation is held back.
     pub(super) hold: HoldState,
-    /// Whether it was found closed together with too many others.
+    /// Whether its closing is held back.
     pub(super) closing: HoldState,
     /// Whether it waits for capacity.
     pub(super) wants_capacity: bool,
-    /// The issue's fingerprint when nothing was left to do.
+    /// The issue's fingerprint after a turn without changes.
     pub(super) settled: Option<u64>,
-    /// When it was last looked at; what a listing told before is old.
+    /// When its last turn began; older listings are outdated.
     pub(super) looked_at: Option<Instant>,
-    /// When it was found out that somebody may have changed or deleted its comment, until it is looked at after that.
+    /// When its comment was marked as possibly changed or deleted, until a later turn checks it.
     pub(super) suspect_at: Option<Instant>,
 }
 
-/// Whether too many changed together with it ([`crate::mission::fleet::mass_change_guard`]).
+/// Whether a change is held back ([`crate::mission::fleet::mass_change_guard`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HoldState {
-    /// They did not.
+    /// It is not held back.
     None,
-    /// They did in this pass: until the next one nothing is published.
+    /// It is held back until the next pass.
     Held,
-    /// They did in the one before: what is seen now is believed.
+    /// The last pass held it back; now it is confirmed.
     Confirmed,
 }
 
 impl Tracked {
-    /// A record that was just read.
+    /// The state after reading a record.
     pub(super) fn new(record: &Record) -> Self {
         let mut record = Box::new(record.clone());
         if let Some(binding) = &mut record.binding {
             binding.spec.objective = String::new();
         }
         let changes = std::mem::take(&mut record.changes).into();
-        let hold = |is_unconfirmed| if is_unconfirmed { HoldState::Confirmed } else { HoldState::None };
+        let hold = |awaits_confirmation| if awaits_confirmation { HoldState::Confirmed } else { HoldState::None };
         let (hold, closing) = (hold(record.awaits_confirmation), hold(record.is_closing));
         Self { record, changes, hold, closing, wants_capacity: false, settled: None, looked_at: None, suspect_at: None }
     }
@@ -62,17 +62,17 @@ impl Tracked {
         &self.record.issue
     }
 
-    /// Its comment was looked at then, and with it all that was found out before.
+    /// Clears the mark on its comment, unless it was set after the check began.
     pub(super) fn forget_suspicion(&mut self, begun: Instant) {
         self.suspect_at = self.suspect_at.filter(|at| *at > begun);
     }
 
-    /// The cell that is bound to it.
+    /// The id of its bound mission.
     pub(super) fn mission_id(&self) -> Option<MissionId> {
         self.record.binding.as_ref().map(|binding| binding.mission_id)
     }
 
-    /// The verdict on its cell.
+    /// The health of its cell.
     pub(super) fn verdict(&self, sighting: &CellObservation, (now, starts): (Timestamp, &Starts)) -> Option<Verdict> {
         let binding = self.record.binding.as_ref()?;
         let (stale_after, published) = (binding.spec.stale_after(), self.record.published());
@@ -80,13 +80,13 @@ impl Tracked {
         Some(grace.applied_to(binding.judge(sighting, now)))
     }
 
-    /// As the mass change guard sees it.
+    /// The facts for the mass change guard.
     pub(super) fn guarded<'a>(&'a self, verdict: Verdict, sighting: &'a CellObservation) -> Guarded<'a> {
         let (record, is_open) = (&self.record, self.record.is_served_here());
         Guarded { record, is_open, verdict, sighting, awaits_confirmation: self.hold != HoldState::None }
     }
 
-    /// Whether its cell leads to a turn.
+    /// Whether the state of its cell requires a turn.
     pub(super) fn needs_turn(
         &self,
         verdict: Verdict,

@@ -1,4 +1,4 @@
-//! Takes one mission's turn: gathers the facts, carries the turn out, and keeps in mind how it ended.
+//! Runs a mission's turn: observes it, reconciles it, and stores the result in memory.
 
 use crate::engine::Engine;
 use crate::engine::facts::fetch;
@@ -23,12 +23,11 @@ use crate::world::{WorldError, clock};
 use tokio::time::Instant;
 
 impl Engine {
-    /// Takes the turn of one issue. Capacity that was reserved for it and not taken is free again afterwards, unless its
-    /// checkout is under way.
+    /// Runs the turn of one issue. Releases reserved capacity that it did not use, unless its checkout is running.
     pub(super) async fn reconcile_issue(&self, forge: &Forge, place: IssueRef) -> Vec<Failure> {
         let begun = clock::instant();
-        let troubles = Box::pin(self.look(forge, place)).await;
-        if let Some(applier) = forge.applier().filter(|_| troubles.is_empty()) {
+        let failures = Box::pin(self.look(forge, place)).await;
+        if let Some(applier) = forge.applier().filter(|_| failures.is_empty()) {
             applier.forget_checkouts(place, begun).await;
         }
         let mut fleet = locked(&self.fleet);
@@ -36,17 +35,17 @@ impl Engine {
             fleet.release(place, None);
         }
         fleet.alerts.end(place);
-        troubles
+        failures
     }
 
     async fn look(&self, forge: &Forge, place: IssueRef) -> Vec<Failure> {
-        // Whoever may send webhooks may not make us look at a repository that nobody configured.
+        // Webhooks must not make us read a repository that is not configured.
         let (Some(repository), Some(applier)) = (forge.repository(place.0), forge.applier()) else { return Vec::new() };
         let applier = applier.at(self.now());
-        let listed = locked(&self.fleet).take_news(place);
+        let listed = locked(&self.fleet).take_listed(place);
         let listed = listed.filter(|_| !self.queue.is_event(Key::Issue { repository: place.0, number: place.1 }));
-        let (told, begun) = listed.map_or((None, clock::instant()), |(told, at)| (Some(told), at));
-        let observed = match told {
+        let (facts, begun) = listed.map_or((None, clock::instant()), |(facts, at)| (Some(facts), at));
+        let observed = match facts {
             Some(ListedFacts::Ready(mut candidate)) => {
                 let is_confirmed = locked(&self.fleet).confirms(&mut candidate);
                 if is_confirmed {
@@ -69,7 +68,7 @@ impl Engine {
         }
     }
 
-    /// What the forge says of one issue; none where there is nothing to do about it.
+    /// Requests one issue; none if there is nothing to do.
     async fn ask(
         &self,
         forge: &Forge,
@@ -82,7 +81,7 @@ impl Engine {
         }
     }
 
-    /// Everything that is known of one issue; none where it is no business of ours.
+    /// Observes one issue; none if it is not a mission.
     async fn observe(
         &self,
         forge: &Forge,
@@ -99,7 +98,7 @@ impl Engine {
             let mut fleet = locked(&self.fleet);
             fleet.find_one_closed(&candidate.seen.issue);
             candidate.seen.is_held = fleet.is_held(place);
-            candidate.seen.alert_permit = fleet.alerts.allowance(place);
+            candidate.seen.alert_permit = fleet.alerts.permit(place);
             candidate.seen.is_comment_suspect = fleet.is_comment_suspect(place);
         }
         forge.observer.see(vec![&mut candidate.seen]).await;
@@ -122,24 +121,24 @@ impl Engine {
         if let Ok(Some(record)) = applier.remembered(key).await {
             self.track(&record, &outcome, result.failures.is_empty(), begun);
         }
-        let troubles = result.failures.clone();
+        let failures = result.failures.clone();
         match &self.gathered {
-            // What went wrong is gathered with all else that did.
+            // Its failures are collected with all others.
             Some(gathered) => gathered.take(MissionResult { failures: Vec::new(), ..result }),
-            None => self.enqueue_again(&outcome, &troubles),
+            None => self.enqueue_again(&outcome, &failures),
         }
         self.publish_soon();
-        troubles
+        failures
     }
 
-    /// Whether all is as it should be now, another look tells.
-    fn enqueue_again(&self, outcome: &TurnOutcome, troubles: &[Failure]) {
+    /// Enqueues the mission again after changes, to verify their result.
+    fn enqueue_again(&self, outcome: &TurnOutcome, failures: &[Failure]) {
         let key = &outcome.observation.issue.key;
         for change in outcome.changes.iter().filter(|change| !change.is_record_only()) {
-            tracing::info!(kind = change.kind(), "{key}: {change}");
+            tracing::info!(kind = change.kind(), "{key}: applied: {change}");
         }
-        if troubles.iter().any(|trouble| matches!(trouble.kind, "no-label" | "labels-ignored")) {
-            // Somebody took a label of ours away, which an audit puts right.
+        if failures.iter().any(|failure| matches!(failure.kind, "no-label" | "labels-ignored")) {
+            // One of our labels was deleted, which an audit repairs.
             self.queue.add(Key::Resync);
         }
         if outcome.changes.iter().any(|change| !change.is_record_only()) {
@@ -147,22 +146,22 @@ impl Engine {
         }
     }
 
-    fn track(&self, record: &Record, outcome: &TurnOutcome, is_well: bool, begun: Instant) {
+    fn track(&self, record: &Record, outcome: &TurnOutcome, has_succeeded: bool, begun: Instant) {
         let observation = &outcome.observation;
         let place = place_of(&record.issue);
-        let ground = self.ground();
+        let context = self.view_context();
         let mut fleet = locked(&self.fleet);
         let known = fleet.track(record);
         known.looked_at = Some(begun);
-        if is_well {
+        if has_succeeded {
             known.forget_suspicion(begun);
         }
         known.wants_capacity = outcome.lifecycle.wants_capacity(observation);
-        let is_quiet = outcome.changes.is_empty() && is_well;
+        let is_quiet = outcome.changes.is_empty() && has_succeeded;
         known.settled = is_quiet.then(|| fingerprint(&observation.issue));
         let key = &observation.issue.key;
         let id_of_issue = MissionId::of_issue(&observation.here.forge, key.repository_id, key.issue_id);
-        // A cell that it only wishes to take over is not its own to be shown by.
+        // A cell that it has not adopted yet does not identify its view.
         let id = record.binding.as_ref().map_or(id_of_issue, |binding| binding.mission_id);
         if id != id_of_issue {
             fleet.hide(id_of_issue);
@@ -170,21 +169,21 @@ impl Engine {
         if outcome.changes.iter().any(|change| matches!(change, Change::CreateCell { .. })) {
             fleet.release(place, Some(id));
         }
-        let verdict = fleet.known.get_mut(&place).and_then(|known| known.verdict(&observation.sighting, ground.time()));
+        let verdict =
+            fleet.known.get_mut(&place).and_then(|known| known.verdict(&observation.sighting, context.time()));
         let has_ended = !record.is_served_here() && observation.sighting == CellObservation::Absent;
         if has_ended {
             fleet.drop_cell(id);
-            fleet.show_archived(place, &ground);
+            fleet.show_archived(place, &context);
         } else if let Some(verdict) = verdict {
-            fleet.show(id, &observation.sighting, verdict, &ground);
+            fleet.show(id, &observation.sighting, verdict, &context);
         } else {
-            let is_told = observation.issue.is_open() && record.other_owner.is_none();
-            if is_told { fleet.show_waiting(id, place, &ground) } else { fleet.hide(id) }
+            let is_shown = observation.issue.is_open() && record.other_owner.is_none();
+            if is_shown { fleet.show_waiting(id, place, &context) } else { fleet.hide(id) }
         }
     }
 
-    /// The forge has no such issue. Of one that was closed, that is as good as closed; whether another one is gone only
-    /// those tell who have seen everything.
+    /// Handles an issue that was not found. If it was closed, it counts as deleted; otherwise an audit decides.
     async fn not_found(&self, forge: &Forge, place: IssueRef) -> Result<Option<IssueFacts>, WorldError> {
         let key = locked(&self.fleet).known.get_mut(&place).map(|known| known.issue().clone());
         let (Some(key), Some(applier)) = (key, forge.applier()) else { return Ok(None) };

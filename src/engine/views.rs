@@ -1,4 +1,4 @@
-//! What the page shows of all missions, kept up to date look by look.
+//! The dashboard's views of missions, updated after each observation.
 
 use crate::engine::fleet::{Fleet, IssueRef, ViewContext};
 use crate::engine::snapshot::{IssueView, MissionView};
@@ -16,36 +16,39 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 impl Fleet {
-    /// Brings what is shown of a cell up to date.
+    /// Updates the view of a cell.
     pub(super) fn show(
         &mut self,
         id: MissionId,
         sighting: &CellObservation,
         verdict: Verdict,
-        ground: &ViewContext<'_>,
+        context: &ViewContext<'_>,
     ) {
         let before = self.views.get(&id);
         let cell = sighting.cell();
         let known = self.of_mission(id);
-        let said = known.and_then(|known| known.record.published.as_ref());
-        let is_same_as_said = said.is_some_and(|said| said.verdict.is_some_and(|v| v.health == verdict.health));
+        let published = known.and_then(|known| known.record.published.as_ref());
+        let is_published =
+            published.is_some_and(|published| published.verdict.is_some_and(|v| v.health == verdict.health));
         let since = match before.filter(|before| before.health == Some(verdict.health)) {
-            _ if is_same_as_said => said.map(|said| said.since),
+            _ if is_published => published.map(|published| published.since),
             Some(before) => before.since,
-            None => Some(ground.now),
+            None => Some(context.now),
         };
-        let says = cell.and_then(agent_state);
-        let says_since = match before.filter(|before| before.agent_state == says) {
-            _ if said.is_some_and(|said| said.agent_state == says) => said.and_then(|said| said.agent_state_since),
+        let reported_state = cell.and_then(agent_state);
+        let agent_state_since = match before.filter(|before| before.agent_state == reported_state) {
+            _ if published.is_some_and(|published| published.agent_state == reported_state) => {
+                published.and_then(|published| published.agent_state_since)
+            }
             Some(before) => before.agent_state_since,
-            None => says.map(|_| ground.now),
+            None => reported_state.map(|_| context.now),
         };
         let bound = known.and_then(|known| known.record.binding.as_ref());
         let view = MissionView {
             mission_id: id,
             has_cell: true,
             is_archived: false,
-            path: cell_path(ground.missions_root, id),
+            path: cell_path(context.missions_root, id),
             phase: known.and_then(phase),
             health: Some(verdict.health),
             reason: Some(verdict.reason.to_string()),
@@ -53,15 +56,15 @@ impl Fleet {
             last_heartbeat_at: cell.and_then(stamp),
             ever_heartbeat: bound.is_some_and(|bound| bound.ever_heartbeat),
             needs_a_person: known.is_some_and(|known| known.record.approval_request.is_some()),
-            agent_state: says,
-            agent_state_since: says_since,
+            agent_state: reported_state,
+            agent_state_since,
             problem: verdict.problem(),
             notes: cell.and_then(|cell| cell.heartbeat.as_ref()).map_or_else(Vec::new, ObservedHeartbeat::remarks),
             message: cell.and_then(|cell| cell.heartbeat.as_ref()?.heartbeat.message.clone()),
             wizard: bound.and_then(|bound| bound.spec.wizard.clone()),
             name: known.and_then(|known| known.record.name().map(str::to_owned)),
             repository: bound.and_then(|bound| bound.spec.repository.as_ref().map(ToString::to_string)),
-            issue: known.map(|known| issue_view(known, ground.forge)),
+            issue: known.map(|known| issue_view(known, context.forge)),
             comment_refusal: known.and_then(refusal),
             is_published: known
                 .is_none_or(|known| known.record.published().is_some_and(|v| v.health == verdict.health)),
@@ -72,44 +75,44 @@ impl Fleet {
         }
     }
 
-    /// Whether a cell is shown as well, with a wizard that says this.
-    pub(super) fn is_shown(&self, id: MissionId, says: WizardState) -> bool {
+    /// Whether a cell is shown as healthy, with this agent state.
+    pub(super) fn is_shown(&self, id: MissionId, reported_state: WizardState) -> bool {
         let view = self.views.get(&id);
-        view.is_some_and(|view| view.health == Some(Health::Healthy) && view.agent_state == Some(says))
+        view.is_some_and(|view| view.health == Some(Health::Healthy) && view.agent_state == Some(reported_state))
     }
 
     /// Shows a proposal that has no cell.
-    pub(super) fn show_waiting(&mut self, id: MissionId, place: IssueRef, ground: &ViewContext<'_>) {
+    pub(super) fn show_waiting(&mut self, id: MissionId, place: IssueRef, context: &ViewContext<'_>) {
         let Some(known) = self.known.get(&place) else { return };
         if let Some(cell) = self.views.get(&id).filter(|view| view.has_cell) {
-            let (phase, issue) = (phase(known), Some(issue_view(known, ground.forge)));
+            let (phase, issue) = (phase(known), Some(issue_view(known, context.forge)));
             let name = known.record.name().map(str::to_owned);
             let view = MissionView { phase, issue, name, comment_refusal: refusal(known), ..(**cell).clone() };
             self.views.insert(id, Arc::new(view));
             return;
         }
-        let view = without_cell(known, (id, cell_path(ground.missions_root, id)), ground);
+        let view = without_cell(known, (id, cell_path(context.missions_root, id)), context);
         self.views.insert(id, Arc::new(view));
     }
 
-    /// Shows every mission that has ended and whose cell lies in the archive, and none whose archive is deleted.
-    pub(super) fn show_all_archived(&mut self, ground: &ViewContext<'_>) {
+    /// Shows all ended missions with an archive, and hides those whose archive was deleted.
+    pub(super) fn show_all_archived(&mut self, context: &ViewContext<'_>) {
         let archived: BTreeMap<MissionId, IssueRef> =
             self.known.keys().filter_map(|place| Some((self.archived(*place)?.0, *place))).collect();
         self.views.retain(|id, view| !view.is_archived || archived.contains_key(id));
         for place in archived.into_values() {
-            self.show_archived(place, ground);
+            self.show_archived(place, context);
         }
     }
 
-    /// Shows a mission whose cell lies in the archive, if it is one.
-    pub(super) fn show_archived(&mut self, place: IssueRef, ground: &ViewContext<'_>) {
+    /// Shows an ended mission with an archive.
+    pub(super) fn show_archived(&mut self, place: IssueRef, context: &ViewContext<'_>) {
         let Some((id, known, name)) = self.archived(place) else { return };
         if self.views.get(&id).is_some_and(|view| view.has_cell || view.is_archived) {
             return;
         }
-        let path = archive_path(ground.missions_root, name);
-        let view = MissionView { is_archived: true, ..without_cell(known, (id, path), ground) };
+        let path = archive_path(context.missions_root, name);
+        let view = MissionView { is_archived: true, ..without_cell(known, (id, path), context) };
         self.views.insert(id, Arc::new(view));
     }
 
@@ -119,9 +122,9 @@ impl Fleet {
         (self.places.get(&id) == Some(&place)).then_some((id, known, name))
     }
 
-    /// Shows every proposal that waits without a cell, and none that does not wait any more.
-    pub(super) fn show_all_waiting(&mut self, ground: &ViewContext<'_>) {
-        let Some(forge) = ground.forge else { return };
+    /// Shows all proposals without a cell, and hides those that are not pending any more.
+    pub(super) fn show_all_waiting(&mut self, context: &ViewContext<'_>) {
+        let Some(forge) = context.forge else { return };
         let is_waiting = |known: &Tracked| known.record.is_served_here() && known.record.binding.is_none();
         let waiting = self.known.iter().filter(|(_, known)| is_waiting(known));
         let id = |issue: &IssueKey| MissionId::of_issue(forge, issue.repository_id, issue.issue_id);
@@ -129,23 +132,23 @@ impl Fleet {
             waiting.map(|(place, known)| (id(known.issue()), *place)).collect();
         self.views.retain(|id, view| view.has_cell || view.is_archived || waiting.contains_key(id));
         for (id, place) in waiting {
-            self.show_waiting(id, place, ground);
+            self.show_waiting(id, place, context);
         }
     }
 
-    /// Does not show it any more, unless it has a cell.
+    /// Hides a mission without a cell.
     pub(super) fn hide(&mut self, id: MissionId) {
         if self.views.get(&id).is_some_and(|view| !view.has_cell) {
             self.views.remove(&id);
         }
     }
 
-    /// Shows no cell of it any more: it was moved away.
+    /// Removes the view of a cell that was archived.
     pub(super) fn drop_cell(&mut self, id: MissionId) {
         self.views.remove(&id);
     }
 
-    /// Everything that is shown.
+    /// All views.
     pub(super) fn views(&self) -> Vec<Arc<MissionView>> {
         self.views.values().cloned().collect()
     }
@@ -155,8 +158,8 @@ fn refusal(known: &Tracked) -> Option<String> {
     known.record.comment_refusal().map(str::to_owned)
 }
 
-/// A mission whose cell is not in its place; `path` is where it lies, or would.
-fn without_cell(known: &Tracked, (mission_id, path): (MissionId, String), ground: &ViewContext<'_>) -> MissionView {
+/// The view of a mission without a cell; `path` is that of its archive or future cell.
+fn without_cell(known: &Tracked, (mission_id, path): (MissionId, String), context: &ViewContext<'_>) -> MissionView {
     let record = &known.record;
     let bound = record.binding.as_ref();
     MissionView {
@@ -167,7 +170,7 @@ fn without_cell(known: &Tracked, (mission_id, path): (MissionId, String), ground
         phase: phase(known),
         health: None,
         reason: None,
-        since: record.published.as_ref().map(|said| said.since),
+        since: record.published.as_ref().map(|published| published.since),
         last_heartbeat_at: None,
         ever_heartbeat: bound.is_some_and(|bound| bound.ever_heartbeat),
         needs_a_person: record.approval_request.is_some(),
@@ -179,17 +182,17 @@ fn without_cell(known: &Tracked, (mission_id, path): (MissionId, String), ground
         wizard: bound.and_then(|bound| bound.spec.wizard.clone()),
         name: record.name().map(str::to_owned),
         repository: bound.and_then(|bound| bound.spec.repository.as_ref().map(ToString::to_string)),
-        issue: Some(issue_view(known, ground.forge)),
+        issue: Some(issue_view(known, context.forge)),
         comment_refusal: refusal(known),
         is_published: true,
         changes: Arc::clone(&known.changes),
     }
 }
 
-/// What was said last; an issue that is closed is left alone and says nothing new.
+/// The published phase; `closed` for a closed issue, which publishes nothing new.
 fn phase(known: &Tracked) -> Option<Phase> {
     let is_open = known.record.state == IssueState::Open;
-    if is_open { known.record.published.as_ref().map(|said| said.phase) } else { Some(Phase::Closed) }
+    if is_open { known.record.published.as_ref().map(|published| published.phase) } else { Some(Phase::Closed) }
 }
 
 fn issue_view(known: &Tracked, forge: Option<&ForgeUrl>) -> IssueView {
@@ -198,13 +201,13 @@ fn issue_view(known: &Tracked, forge: Option<&ForgeUrl>) -> IssueView {
     IssueView { name: known.issue().to_string(), url: format!("{forge}/{name}/issues/{number}") }
 }
 
-/// What the wizard says, once there was a heartbeat.
+/// The state that the agent reports, once there was a heartbeat.
 fn agent_state(cell: &CellFacts) -> Option<WizardState> {
-    stamp(cell).and(cell.heartbeat.as_ref()).map(|beat| beat.heartbeat.agent_state())
+    stamp(cell).and(cell.heartbeat.as_ref()).map(|observed| observed.heartbeat.agent_state())
 }
 
-/// When the last heartbeat was, by its timestamp or its file, whichever is older.
+/// The time of the last heartbeat, by its timestamp or its file's mtime, whichever is older.
 fn stamp(cell: &CellFacts) -> Option<Timestamp> {
-    let beat = cell.heartbeat.as_ref()?;
-    Some(beat.heartbeat.timestamp?.min(beat.written_at))
+    let observed = cell.heartbeat.as_ref()?;
+    Some(observed.heartbeat.timestamp?.min(observed.written_at))
 }

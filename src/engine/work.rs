@@ -1,4 +1,4 @@
-//! The workers: each takes a key from the queue, does what it stands for, and says how that ended.
+//! The workers: each takes keys from the queue, processes them, and records the results.
 
 use crate::engine::Engine;
 use crate::engine::failure::Failure;
@@ -13,16 +13,16 @@ impl Engine {
         let Some(forge) = &self.forge else { return };
         loop {
             let key = self.queue.next().await;
-            // A defect costs one look, and not the worker.
+            // An internal error ends one run, and not the worker.
             let handled = Box::pin(catch_unwind(self.handle(forge, key))).await;
-            let troubles = handled.unwrap_or_else(|()| vec![self.breakdown(key)]);
-            self.note_look(key, &troubles);
-            match (troubles.is_empty(), key) {
-                (false, Key::Issue { .. }) if self.is_away(&troubles) => self.queue.put_off(key, self.now()),
+            let failures = handled.unwrap_or_else(|()| vec![self.breakdown(key)]);
+            self.note_look(key, &failures);
+            match (failures.is_empty(), key) {
+                (false, Key::Issue { .. }) if self.is_away(&failures) => self.queue.put_off(key, self.now()),
                 (false, Key::Issue { .. }) => self.queue.failed(key, self.now()),
-                // The next tick asks for the others again.
+                // The next tick enqueues the others again.
                 (true, _) | (false, Key::Resync | Key::Listing | Key::Alerts) => {
-                    // What failed before and does no longer may be over for others as well.
+                    // The cause of a failure that has ended may have ended for other keys, too.
                     if self.queue.done(key) {
                         self.queue.release_all();
                     }
@@ -36,9 +36,9 @@ impl Engine {
         }
     }
 
-    /// Whether the forge as a whole is to blame, which one question a tick finds out to be over.
-    fn is_away(&self, troubles: &[Failure]) -> bool {
-        troubles.iter().all(Failure::is_outage) && locked(&self.passes).told.forge_error.is_some()
+    /// Whether the forge is down; the request of each tick detects when it is back.
+    fn is_away(&self, failures: &[Failure]) -> bool {
+        failures.iter().all(Failure::is_outage) && locked(&self.passes).summary.forge_error.is_some()
     }
 
     /// Whether a mission's turn has ended for good, and does not wait for a checkout.
@@ -58,7 +58,7 @@ impl Engine {
 
     fn breakdown(&self, key: Key) -> Failure {
         let Key::Issue { repository, number } = key else {
-            return Failure::breakdown("a look at everything".to_owned());
+            return Failure::breakdown("the audit of everything".to_owned());
         };
         match self.forge.as_ref().and_then(|forge| forge.repository(repository)) {
             Some(known) => Failure::defect(&known.name, number),

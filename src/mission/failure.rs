@@ -1,9 +1,10 @@
-//! Failures: whose trouble each is, whether another try may help, and what they come to together.
+//! Failures of missions: their scope, and whether a retry may help.
 
 use crate::mission::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Whose trouble a failure is. Whoever is switched off by another one's trouble has lost their monitoring to them.
+/// The scope of a failure. A failure affects nothing outside its scope, so that one mission cannot stop the monitoring
+/// of others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, strum::IntoStaticStr)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
@@ -17,7 +18,7 @@ pub enum FailureScope {
 }
 
 impl FailureScope {
-    /// All of them.
+    /// All scopes.
     pub const ALL: [Self; 3] = [Self::Service, Self::Repository, Self::Mission];
 
     /// The fixed word for JSON and metrics.
@@ -27,27 +28,27 @@ impl FailureScope {
     }
 }
 
-/// What failed in the last turn of a mission, kept until a turn succeeds.
+/// The failure of a mission's last turn, kept until a turn succeeds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MissionFailure {
-    /// The fixed word.
+    /// The fixed word for JSON and metrics.
     pub kind: String,
     /// What was tried, what happened, what to do.
     pub message: String,
-    /// Whether no other try can help before a person does something.
+    /// Whether a retry cannot help before a person acts.
     pub is_permanent: bool,
-    /// When it failed first.
+    /// When it first failed.
     pub since: Timestamp,
-    /// Whether our comment could not be written, so that it does not say what is so.
+    /// Whether the status comment could not be written, and is outdated.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_of_comment: bool,
 }
 
-/// The most characters of a message that are kept of a failure.
+/// The most characters of a failure's message that are kept.
 const MESSAGE_CHARS_MAX: usize = 1_000;
 
 impl MissionFailure {
-    /// A failure that was met just now.
+    /// A failure that occurred now.
     #[must_use]
     pub fn new(kind: &str, message: &str, is_permanent: bool, now: Timestamp) -> Self {
         let mut kept: String = message.chars().take(MESSAGE_CHARS_MAX).collect();
@@ -58,13 +59,13 @@ impl MissionFailure {
         Self { kind: kind.to_owned(), message, is_permanent, since: now, is_of_comment: false }
     }
 
-    /// The same, of our comment or not.
+    /// Sets whether it concerns the status comment.
     #[must_use]
     pub fn of_comment(self, is_of_comment: bool) -> Self {
         Self { is_of_comment, ..self }
     }
 
-    /// The same, but as old as the one before it, where that said the same.
+    /// Keeps the start of the failure before it, if that was of the same kind.
     #[must_use]
     pub fn after(self, before: Option<&Self>) -> Self {
         let since = before.filter(|before| before.kind == self.kind).map_or(self.since, |before| before.since);

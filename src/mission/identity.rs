@@ -1,4 +1,4 @@
-//! Names and ids that cannot be wrong: each is parsed once, at the door, and never asked again.
+//! Validated names and ids: each is parsed once, where it enters.
 
 use crate::mission::text::without_invisible;
 use serde::{Deserialize, Serialize};
@@ -11,24 +11,24 @@ pub type RepositoryId = i64;
 /// An issue's id, unique on its whole forge; an issue's number is unique only in its repository.
 pub type IssueId = i64;
 
-/// What was wrong with a text that should have been one of the types of this module.
+/// Why a text is not a value of one of these types.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {wanted}")]
 pub struct NotA {
     /// The text as given.
     pub text: String,
-    /// What it should have been, with an example.
+    /// The expected form, with an example.
     pub wanted: &'static str,
 }
 
 impl NotA {
-    /// What was given, and what it is not.
+    /// An error about a text and the form that it does not have.
     pub(crate) fn new(text: &str, wanted: &'static str) -> Self {
         Self { text: text.to_owned(), wanted }
     }
 }
 
-/// Gives a newtype its text form in JSON and on the screen, always through its parser.
+/// Implements the text form of a newtype in JSON and on the command line, always through its parser.
 macro_rules! as_text {
     ($name:ident) => {
         impl TryFrom<String> for $name {
@@ -69,7 +69,7 @@ impl MissionId {
     }
 }
 
-/// The id of a missions root, made once when the root is initialised.
+/// The id of a missions root, generated when the root is initialized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, derive_more::Display)]
 #[serde(try_from = "String", into = "String")]
 pub struct RootId(Uuid);
@@ -89,13 +89,13 @@ impl From<Uuid> for RootId {
     }
 }
 
-/// The `uuid` crate also takes braces, URNs and undivided digits; a directory's name has one spelling.
+/// The `uuid` crate also accepts braces, URNs and digits without hyphens; a directory's name has one spelling.
 fn parse_hyphenated(text: &str) -> Option<Uuid> {
     let uuid = Uuid::parse_str(text).ok()?;
     (text.len() == 36 && !uuid.is_nil()).then_some(uuid)
 }
 
-/// Where the forge is, normalised: lower-case scheme and host, no default port, no trailing slash,
+/// The forge's address, normalized: lower-case scheme and host, no default port, no trailing slash,
 /// no user, query or fragment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, derive_more::Display)]
 #[serde(try_from = "String", into = "String")]
@@ -104,11 +104,11 @@ pub struct ForgeUrl(Url);
 as_text!(ForgeUrl);
 
 impl ForgeUrl {
-    /// Accepts `http` and `https` addresses, with a path where the forge lives under one; the address of its API means
-    /// the same forge.
+    /// Accepts `http` and `https` addresses, with a path if the forge has one; the address of its API means the same
+    /// forge.
     pub fn parse(text: &str) -> Result<Self, NotA> {
         let wanted = "the address of a Gitea, such as `https://git.example.com`";
-        // What stands before an `@` may be a password, and what stands in a query a token.
+        // The part before an `@` may contain a password, and a query a token.
         let shown = if text.contains(['@', '?', '#']) { "…" } else { text };
         let refused = || NotA { text: shown.to_owned(), wanted };
         let mut url = Url::parse(text.trim()).map_err(|_| refused())?;
@@ -123,14 +123,14 @@ impl ForgeUrl {
         Ok(Self(url))
     }
 
-    /// The address as the `url` crate holds it, for whoever builds requests from it.
+    /// The address as a value of the `url` crate, for building requests.
     #[must_use]
     pub fn as_url(&self) -> &Url {
         &self.0
     }
 }
 
-/// A repository as people write it: `owner/name`. Forges compare both parts without regard to case.
+/// A repository's full name: `owner/name`. Forges compare both parts case-insensitively.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, derive_more::Display)]
 #[serde(try_from = "String", into = "String")]
 #[display("{owner}/{name}")]
@@ -163,7 +163,7 @@ impl RepositoryName {
         &self.name
     }
 
-    /// Whether both names mean one repository on a forge.
+    /// Whether both names mean the same repository on a forge.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         self.owner.eq_ignore_ascii_case(&other.owner) && self.name.eq_ignore_ascii_case(&other.name)
@@ -200,7 +200,7 @@ impl RepositoryPattern {
         }
     }
 
-    /// Whether it lets this repository be used.
+    /// Whether it allows this repository.
     #[must_use]
     pub fn allows(&self, repository: &RepositoryName) -> bool {
         match self {
@@ -213,14 +213,15 @@ impl RepositoryPattern {
 /// The longest ref, in bytes.
 const REF_BYTES_MAX: usize = 201;
 
-/// A branch, tag or commit that git can never take for an option, a refspec or a revision, and that reads as it is.
+/// A branch, tag or commit that git cannot mistake for an option, a refspec or a revision expression, and that is
+/// displayed unambiguously.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, derive_more::Display)]
 #[serde(try_from = "String", into = "String")]
 pub struct GitRef(String);
 
 impl GitRef {
-    /// What `git check-ref-format --allow-onelevel` takes, but for a `-` or `+` in front, blanks of any script, and what
-    /// nobody can see.
+    /// Accepts the names that `git check-ref-format --allow-onelevel` accepts, except for those with a leading `-` or
+    /// `+`, whitespace or invisible characters.
     pub fn parse(text: &str) -> Result<Self, NotA> {
         let is_visible = without_invisible(text).1 == 0 && !text.contains(char::is_whitespace);
         if text.len() <= REF_BYTES_MAX && is_ref_format(text) && !text.starts_with(['-', '+']) && is_visible {
@@ -230,14 +231,14 @@ impl GitRef {
         }
     }
 
-    /// Whether it may be the beginning of a commit's id; a branch may be called so, too.
+    /// Whether it may be an abbreviated commit id; a branch may have such a name, too.
     #[must_use]
     pub fn may_be_short_commit(&self) -> bool {
         (7..40).contains(&self.0.len()) && self.0.bytes().all(|byte| byte.is_ascii_hexdigit())
     }
 }
 
-/// As git itself tells names from others (git/git `refs.c`, `check_refname_format`).
+/// The rules of git for names (git/git `refs.c`, `check_refname_format`).
 fn is_ref_format(text: &str) -> bool {
     let is_refused = |c: char| c.is_ascii_control() || " ~^:?*[\\".contains(c);
     let is_component = |part: &str| !part.is_empty() && !part.starts_with('.') && part.strip_suffix(".lock").is_none();
@@ -249,7 +250,7 @@ fn is_ref_format(text: &str) -> bool {
         && text.split('/').all(is_component)
 }
 
-/// What was taken before is still read where it is remembered, though git knows no such name.
+/// Names that earlier versions accepted are still read from records, though git rejects them.
 impl TryFrom<String> for GitRef {
     type Error = NotA;
     fn try_from(text: String) -> Result<Self, Self::Error> {
@@ -299,12 +300,20 @@ macro_rules! plain_name {
     };
 }
 
-plain_name!(WizardName, "Who works in a cell.", "one word of letters, digits and `._-`, at most 64");
-plain_name!(HostName, "Where a cell lies.", "one word of letters, digits and `._-`, at most 64");
-plain_name!(GatewayName, "A gateway whose health is shown.", "one word of letters, digits and `._-`, at most 64");
+plain_name!(
+    WizardName,
+    "The name of the agent that works in a cell.",
+    "one word of letters, digits and `._-`, at most 64"
+);
+plain_name!(HostName, "The name of a host.", "one word of letters, digits and `._-`, at most 64");
+plain_name!(
+    GatewayName,
+    "The name of a gateway whose health is shown.",
+    "one word of letters, digits and `._-`, at most 64"
+);
 
 impl HostName {
-    /// Whether both names mean one host: as everywhere, case does not matter.
+    /// Whether both names mean the same host; case does not matter.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         self.0.eq_ignore_ascii_case(&other.0)

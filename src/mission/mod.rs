@@ -1,6 +1,6 @@
-//! The pure heart: what a mission asks for, what its cell is like, and what therefore has to change.
+//! The domain logic: the desired state of missions, the observed state of their cells, and the changes that follow.
 //!
-//! Nothing in here reads a file, a socket, a clock or the environment, and nothing is async. Facts
+//! It is pure: nothing in here reads a file, a socket, a clock or the environment, and nothing is async. Facts
 //! come in as an [`observation::Observation`], a list of
 //! [`plan::change::Change`] values goes out; everything between can be
 //! tested with plain values.

@@ -1,4 +1,4 @@
-//! The facts about one mission, gathered before anything is decided.
+//! Observations: the facts about one mission that decisions are based on.
 
 use crate::mission::alert::config::Notify;
 use crate::mission::alert::state::AlertMarker;
@@ -24,35 +24,35 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// `host.take`: which proposals a host takes that no host has taken yet.
+/// `host.take`: which unclaimed proposals a host takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Take {
     /// Those that name no other host.
     #[default]
     Any,
-    /// Those that name it.
+    /// Those that name this host.
     Named,
 }
 
-/// What is the same for all missions of one pass.
+/// The context that all missions of a pass share.
 #[derive(Clone, Debug)]
 pub struct PassContext {
-    /// The one reading of the clock in this pass.
+    /// The time of the pass; its only reading of the clock.
     pub now: Timestamp,
-    /// This missions root; none before it is initialised.
+    /// The id of this missions root; none before it is initialized.
     pub root: Option<RootId>,
-    /// Roots whose missions this one has taken over (`init --replace`).
+    /// The roots whose missions this one has adopted (`init --replace`).
     pub replaced: Vec<RootId>,
-    /// The root's path, as people type it.
+    /// The root's path, as configured.
     pub missions_root: String,
     /// This host.
     pub host: HostName,
-    /// The forge, by the address that the root remembers, whichever it is asked by.
+    /// The forge's address as recorded in the root, which may differ from the one that requests use.
     pub forge: ForgeUrl,
-    /// Where people see it.
+    /// The forge's address for browsers.
     pub web_url: ForgeUrl,
-    /// The account that we write as; a job token is −2 (go-gitea/gitea `models/user/user_system.go`).
+    /// The id of our account; a job token has −2 (go-gitea/gitea `models/user/user_system.go`).
     pub me: i64,
     /// `forge.trusted_posters`: accounts whose status comments count as ours.
     pub trusted_posters: Vec<i64>,
@@ -64,52 +64,52 @@ pub struct PassContext {
     pub has_label: bool,
     /// `approval.*`.
     pub approval: ApprovalPolicy,
-    /// `close.grace_seconds`: how long a wizard that still beats keeps its cell where it is.
+    /// `close.grace_seconds`: how long the cell of a closed mission stays while its agent sends heartbeats.
     pub close_grace: TimeDelta,
     /// `notify.*`
     pub notify: Notify,
-    /// When the daemon was started; empty in a single pass.
+    /// The daemon's starts; empty in a single pass.
     pub starts: Arc<Starts>,
-    /// What deciding has cost so far.
+    /// Counters of the work that decisions took.
     pub effort: Arc<Effort>,
 }
 
 impl PassContext {
-    /// Whether a comment that names this root speaks of us.
+    /// Whether this is our root, or one that it replaces.
     #[must_use]
     pub fn is_this_root(&self, root: RootId) -> bool {
         self.root == Some(root) || self.replaced.contains(&root)
     }
 
-    /// Whether a poster speaks for us.
+    /// Whether comments of this account count as ours.
     #[must_use]
     pub fn is_ours(&self, poster: i64) -> bool {
         poster == self.me || self.trusted_posters.contains(&poster)
     }
 
-    /// Where people see an issue, by the address that is remembered.
+    /// The page of an issue, by the recorded address.
     #[must_use]
     pub fn page_of(&self, issue: &IssueKey) -> String {
         format!("{}/{}/issues/{}", self.web_url, issue.repository, issue.number)
     }
 
-    /// Where people file a new issue, by the same address.
+    /// The page for filing a new issue, by the recorded address.
     #[must_use]
     pub fn filing_page_of(&self, repository: &RepositoryName) -> String {
         format!("{}/{repository}/issues/new", self.web_url)
     }
 
-    /// A job token cannot take single labels off (go-gitea/gitea#37011).
+    /// Whether we use a job token, which cannot remove single labels (go-gitea/gitea#37011).
     #[must_use]
     pub fn is_job_token(&self) -> bool {
         self.me == -2
     }
 }
 
-/// An issue as the forge tells it.
+/// An issue as reported by the forge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssueFacts {
-    /// Which one.
+    /// Its key.
     pub key: IssueKey,
     /// Its title.
     pub title: String,
@@ -117,20 +117,20 @@ pub struct IssueFacts {
     pub body: String,
     /// Its page.
     pub url: String,
-    /// The labels on it, ours and others'.
+    /// Its labels, ours and others.
     pub labels: Vec<AttachedLabel>,
-    /// Whether it is open, or there at all.
+    /// Whether it is open, closed or deleted.
     pub state: IssueState,
     /// Its due date.
     pub due_at: Option<Timestamp>,
-    /// When the forge last touched it.
+    /// When the forge last updated it.
     pub updated_at: Timestamp,
     /// How many comments it has.
     pub comments: i64,
 }
 
 impl IssueFacts {
-    /// What is left of an issue that the forge says is not there.
+    /// The facts of an issue that the forge reports as not found.
     #[must_use]
     pub fn deleted(record: &Record, now: Timestamp) -> Self {
         Self {
@@ -152,7 +152,7 @@ impl IssueFacts {
         self.state == IssueState::Open
     }
 
-    /// Whether it carries this label of ours.
+    /// Whether it has this label of ours.
     #[must_use]
     pub fn has(&self, label: &Label) -> bool {
         self.labels.iter().any(|attached| attached.name == label.name())
@@ -166,7 +166,8 @@ pub struct AttachedLabel {
     pub id: i64,
     /// Its name.
     pub name: String,
-    /// Whether the forge drops it when a sibling is added; a label of an organisation may not be as ours are.
+    /// Whether the forge removes it when another label of its scope is added; labels of an organization may differ from
+    /// ours.
     pub is_exclusive: bool,
 }
 
@@ -175,149 +176,150 @@ pub struct AttachedLabel {
 pub struct CommentFacts {
     /// Its id on the forge.
     pub id: i64,
-    /// Who posted it.
+    /// The id of its poster's account.
     pub poster: i64,
-    /// Its first line, where that is a marker of ours.
+    /// The marker in its first line, if it has one.
     pub marker: Option<Marker>,
-    /// Its first two lines, where they are those of an alarm of ours; then it is no status comment.
+    /// The alert marker in its first two lines, if it has one; then it is not a status comment.
     pub alert: Option<AlertMarker>,
     /// The SHA-256 of its body.
     pub body_sha256: String,
     /// When it was posted.
     pub created_at: Timestamp,
-    /// When it was last edited; else the same.
+    /// When it was last edited; otherwise when it was posted.
     pub updated_at: Timestamp,
 }
 
-/// Somebody put a label of ours on an issue, or took it off.
+/// The addition or removal of a label of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabelEvent {
     /// Its id on the forge, in one sequence with those of comments.
     pub id: i64,
-    /// When.
+    /// When it happened.
     pub at: Timestamp,
-    /// Who.
+    /// The account that did it.
     pub who: Person,
-    /// Which label.
+    /// The label.
     pub label: Label,
-    /// Whether it was put on.
+    /// Whether it was added, and not removed.
     pub is_added: bool,
 }
 
 /// The timeline of an issue is read only where the plan depends on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Timeline {
-    /// Not asked for.
+    /// Not requested.
     Unread,
-    /// What it tells of labels of ours.
+    /// Its events about labels of ours.
     Read(Vec<LabelEvent>),
 }
 
-/// What the forge says of the repository that a worktree is wanted from.
+/// The forge's answer about the repository that a worktree is checked out from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// It was not asked.
+    /// The forge was not asked.
     Unasked,
-    /// It was asked, and did not answer.
+    /// The forge was asked, but did not answer.
     Unanswered,
-    /// There is one.
+    /// It exists.
     Found {
-        /// Whether not everybody may see it.
+        /// Whether it is private.
         is_private: bool,
     },
-    /// There is none, or it is not for us to see.
+    /// It does not exist, or is not visible to us.
     NotFound,
 }
 
-/// What lies in the archive of a mission.
+/// The observation of a mission's archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArchiveSight {
-    /// What lies under the name that we remember; none where there is nothing, or we remember none.
+    /// The contents under the recorded name; none if nothing is there, or no name is recorded.
     pub kept: Option<CellObservation>,
-    /// A name that nothing lies under.
+    /// An unused name for the next archive.
     pub free: ArchiveName,
 }
 
-/// Whether an alarm may be said now; the hour's count and those that fail together are known only to whoever sees all
-/// missions ([`crate::mission::alert::fleet`]).
+/// Whether a mission may post an alert now; decided over all missions, because of the hourly limit and grouping
+/// ([`crate::mission::alert::fleet`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AlertPermit {
-    /// It may.
+    /// It may post one.
     Granted {
-        /// How many others have to wait then.
+        /// How many other alerts are pending.
         others: usize,
     },
-    /// It waits, or somebody speaks for it.
+    /// It has to wait, or a fleet alert covers it.
     Denied,
 }
 
 /// The comments of an issue are read only where the plan depends on them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Comments {
-    /// Not asked for.
+    /// Not requested.
     Unread,
     /// All that may be ours, as of this pass.
     Read(Vec<CommentFacts>),
 }
 
-/// Whether this pass asks for our comment by its id.
+/// Whether this pass requests our comment by its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommentCheck {
-    /// It does not.
+    /// No request is due.
     NotDue,
-    /// It is to ask.
+    /// A request is due.
     Due,
-    /// It has asked, or had no need to.
+    /// The request was sent, or was not needed.
     Done,
 }
 
 /// All facts about one mission.
 #[derive(Clone, Debug)]
 pub struct Observation {
-    /// What is the same for all missions.
+    /// The context of the pass.
     pub here: Arc<PassContext>,
     /// The issue.
     pub issue: IssueFacts,
-    /// What its title and body ask for: read once, when the observation begins.
+    /// The proposal in its title and body, or what is wrong with it; parsed once.
     pub asked: Result<Proposal, Vec<Problem>>,
-    /// Its comments, as far as they may be ours.
+    /// Those of its comments that may be ours.
     pub comments: Comments,
-    /// How many others there are, where they were read.
+    /// How many other comments it has, once they were read.
     pub other_comments: i64,
-    /// Whether somebody may have changed or deleted our comment since we read it.
+    /// Whether our comment may have been changed or deleted by others since it was read.
     pub is_comment_suspect: bool,
-    /// Whether this pass asks for our comment by its id.
+    /// Whether this pass requests our comment by its id.
     pub comment_check: CommentCheck,
     /// Its timeline.
     pub timeline: Timeline,
-    /// What we remember.
+    /// Its record.
     pub record: Option<Record>,
-    /// The id of this mission: the bound one, else the cell that it wants to take over, else the one that the issue gives.
+    /// The id of this mission: the bound one, otherwise the cell that it adopts, otherwise the one derived from the
+    /// issue.
     pub mission_id: MissionId,
-    /// The cell's place on the disk.
+    /// The observation of the cell's path.
     pub sighting: CellObservation,
-    /// Its place in the archive.
+    /// The observation of its archive.
     pub archive: ArchiveSight,
     /// Another issue that this cell belongs to.
     pub owner: Option<IssueKey>,
-    /// What is known of the repository that its worktree is wanted from.
+    /// The facts about the repository that its worktree is checked out from.
     pub origin: Origin,
-    /// A checkout for its cell that this turn has found under way.
+    /// A running checkout for its cell, as this turn found it.
     pub checkout: Option<Box<CheckoutUnderWay>>,
-    /// Whether there is room for a new cell.
+    /// Whether there is capacity for a new cell.
     pub admission: Admission,
-    /// What this pass has made again.
+    /// The parts that this pass has recreated.
     pub repaired: Vec<CellPath>,
-    /// What could not be done about the cell in this turn, and only a person can mend.
+    /// The failure of this turn that only a person can fix.
     pub obstructed: Option<MissionFailure>,
-    /// Whether it vanished, turned stale or was closed together with too many others, so that the next pass has to confirm it.
+    /// Whether its change is held back by the mass change guard until the next pass confirms it.
     pub is_held: bool,
-    /// Whether it may raise or end an alarm now.
+    /// Whether it may post an alert now.
     pub alert_permit: AlertPermit,
 }
 
 impl Observation {
-    /// An issue with what we remember of it, and nothing else seen yet.
+    /// An observation of an issue and its record, without any other facts yet.
     #[must_use]
     pub fn new(here: Arc<PassContext>, issue: IssueFacts, record: Option<Record>) -> Self {
         let bound = record.as_ref().and_then(|record| record.binding.as_ref()).map(|binding| binding.mission_id);
@@ -349,18 +351,18 @@ impl Observation {
         }
     }
 
-    /// What the issue asks for, or what is wrong with its answers.
+    /// The proposal, or the problems with its answers.
     pub fn proposal(&self) -> Result<&Proposal, &[Problem]> {
         self.asked.as_ref().map_err(Vec::as_slice)
     }
 
-    /// The verdict on a cell that the issue is bound to, before anything is held back.
+    /// The health of the bound cell, before anything is held back.
     #[must_use]
     pub fn verdict(&self) -> Option<Verdict> {
         self.binding().map(|binding| self.judge(binding))
     }
 
-    /// The verdict in the light of a binding that may be newer than what was remembered.
+    /// The health of the cell by a binding that may be newer than the record.
     #[must_use]
     pub fn judge(&self, binding: &Binding) -> Verdict {
         let (sighting, stale_after, now) = (&self.sighting, binding.spec.stale_after(), self.here.now);
@@ -369,33 +371,33 @@ impl Observation {
         grace.applied_to(binding.judge(sighting, now))
     }
 
-    /// Whether it was open until now, and too many were closed together with it for that to be believed.
+    /// Whether its closing is held back, since too many issues were closed together.
     #[must_use]
     pub fn is_closing_held(&self) -> bool {
         self.is_held && self.record.as_ref().is_some_and(|record| record.state == IssueState::Open)
     }
 
-    /// The checkout that takes so long that it is told.
+    /// The running checkout, if it takes long enough to be published.
     #[must_use]
     pub fn slow_checkout(&self) -> Option<&UnderWay> {
         self.checkout.as_ref()?.told()
     }
 
-    /// Takes the checkout that was told last to be still under way, for whoever only repeats what was told.
+    /// Assumes that the checkout that was published last is still running, for a report without a daemon.
     pub fn recall_checkout(&mut self) {
         let told = self.record.as_ref().and_then(|record| record.worktree.under_way.as_deref());
         let under_way = |what: &UnderWay| CheckoutUnderWay { what: what.clone(), lasted: TOLD_AFTER };
         self.checkout = told.map(under_way).map(Box::new);
     }
 
-    /// The cell that belongs to the issue, if one does.
+    /// The binding of the issue to its cell, if any.
     #[must_use]
     pub fn binding(&self) -> Option<&Binding> {
         self.record.as_ref()?.binding.as_ref()
     }
 
-    /// Our status comments, smallest id first: the one that we remember, whoever posted it and whatever it says now, and
-    /// those that have our marker and a poster who speaks for us. The first one counts.
+    /// Our status comments, smallest id first: the recorded one, regardless of its poster and text, and those with our
+    /// marker by one of our accounts. The first one counts.
     #[must_use]
     pub fn our_comments(&self) -> Vec<&CommentFacts> {
         let Comments::Read(comments) = &self.comments else { return Vec::new() };
@@ -408,8 +410,8 @@ impl Observation {
     }
 }
 
-fn parse(here: &PassContext, issue: &IssueFacts) -> Result<Proposal, Vec<Problem>> {
-    here.effort.parse();
-    let intake = Intake { repository: &issue.key.repository, worktrees: &here.worktrees };
+fn parse(context: &PassContext, issue: &IssueFacts) -> Result<Proposal, Vec<Problem>> {
+    context.effort.parse();
+    let intake = Intake { repository: &issue.key.repository, worktrees: &context.worktrees };
     proposal::parse(Form::embedded(), &issue.title, &issue.body, intake)
 }

@@ -1,12 +1,12 @@
-//! People, by the account that they have on the forge.
+//! People, identified by their account on the forge.
 
 use serde::{Deserialize, Serialize};
 
-/// An account. Its id is who it is; its login can be renamed, and then taken by somebody else.
+/// An account. Its id identifies it; its login can be renamed, and then taken by another account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
-    /// Never changes; zero or less is nobody in particular.
+    /// Never changes; zero or less is not a real account.
     pub id: i64,
-    /// As it was when this was read.
+    /// The login at the time of reading.
     pub login: String,
 }

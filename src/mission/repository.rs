@@ -1,108 +1,108 @@
-//! What the forge's answers about a repository mean: whether it can be served, and by which name.
+//! Interprets the forge's answers about a repository: whether it can be served, and under which name.
 
 use crate::mission::identity::{ForgeUrl, NotA, RepositoryId, RepositoryName};
 use crate::mission::root_metadata::RepositoryRef;
 use crate::mission::text::shown;
 use std::fmt;
 
-/// What the forge answers when it is asked for a repository.
+/// The forge's answer to a request for a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RepositoryAnswer {
-    /// It is there, and this is how it is.
+    /// It exists.
     Described(RepositoryFacts),
-    /// It has another name now.
+    /// It was renamed.
     Moved {
-        /// Where to.
+        /// The new location.
         location: String,
     },
-    /// It is not there, or we may not see it; the forge does not tell which.
+    /// It does not exist, or the token may not see it; the forge does not distinguish these.
     NotFound,
 }
 
 /// A repository as the forge describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepositoryFacts {
-    /// Never changes.
+    /// Its id, which never changes.
     pub id: RepositoryId,
     /// `owner/name` as it is now.
     pub full_name: String,
-    /// Its page.
+    /// Its page on the forge.
     pub html_url: String,
-    /// Whether nothing may be written any more.
+    /// Whether it is archived, and so read-only.
     pub is_archived: bool,
-    /// Whether it has issues, be it in an external tracker.
+    /// Whether it has issues, including those in an external tracker.
     pub has_issues: bool,
-    /// The address of the tracker that has its issues instead of the forge.
+    /// The address of its external issue tracker, if it uses one.
     pub external_tracker: Option<String>,
 }
 
-/// A repository as it was found.
+/// A repository that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundRepository {
-    /// Its id and its name now.
+    /// Its id and current name.
     pub known: RepositoryRef,
-    /// The name that it was asked for by, where it has another one now.
+    /// The configured name, if it was renamed since.
     pub asked_for: Option<RepositoryName>,
-    /// Where people see the forge, as it says itself.
+    /// The forge's address for browsers, as it reports it.
     pub web_url: Option<ForgeUrl>,
 }
 
-/// What an answer leads to.
+/// The result of a lookup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lookup {
     /// It can be served.
     Found(FoundRepository),
-    /// It was renamed: the id that we remember leads to it.
+    /// It was renamed; look it up by its recorded id.
     AskById(RepositoryId),
-    /// The forge describes it by a name that no repository has.
+    /// The forge reports an invalid name for it.
     Misnamed(RepositoryId, NotA),
 }
 
-/// Why a repository cannot be served until a person does something; what it says is one diagnosis for all who tell it.
+/// Why a repository cannot be served before a person acts; all commands report it with the same text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RepositoryProblem {
-    /// It is not there, or the token may not see it.
+    /// It does not exist, or the token may not see it.
     Missing {
-        /// As configured.
+        /// The configured name.
         name: RepositoryName,
     },
-    /// It has another name now, and we do not know its id.
+    /// It was renamed, and its id is not recorded.
     Moved {
-        /// As configured.
+        /// The configured name.
         name: RepositoryName,
-        /// Where to.
+        /// The new location.
         location: String,
     },
     /// The name belongs to another repository now.
     TakenOver {
-        /// As configured.
+        /// The configured name.
         name: RepositoryName,
-        /// The id of ours.
+        /// The recorded id.
         remembered: RepositoryId,
-        /// The id of what is there.
+        /// The id that the name has now.
         found: RepositoryId,
     },
-    /// Nothing may be written in it.
+    /// It is archived, and so read-only.
     Archived {
-        /// As configured.
+        /// The configured name.
         name: RepositoryName,
     },
-    /// It has no issues.
+    /// Its issues are disabled.
     NoIssues {
-        /// As configured.
+        /// The configured name.
         name: RepositoryName,
     },
-    /// Its issues are in a tracker elsewhere; the forge says that it has some, and then 404 to whoever asks for them
-    /// (go-gitea/gitea `services/convert/repository.go`).
+    /// Its issues are in an external tracker. The forge reports that it has issues, and then answers 404 to requests
+    /// for them (go-gitea/gitea `services/convert/repository.go`).
     ExternalTracker {
-        /// As configured.
+        /// The configured name.
         name: RepositoryName,
-        /// Where they are.
+        /// The tracker's address.
         address: String,
     },
 }
 
-/// What was found, and what to do.
+/// The finding, and what to do.
 impl fmt::Display for RepositoryProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}; {}", self.found(), self.next())
@@ -110,24 +110,24 @@ impl fmt::Display for RepositoryProblem {
 }
 
 impl RepositoryProblem {
-    /// What was found.
+    /// The finding.
     #[must_use]
     pub fn found(&self) -> String {
         match self {
             Self::Missing { name } => {
-                format!("the repository `{name}` is not there, or the token may not see it")
+                format!("the repository `{name}` does not exist, or the token may not see it")
             }
             Self::Moved { name, location } => {
-                format!("the repository `{name}` has moved to `{location}`, and was never seen here before")
+                format!("the repository `{name}` has moved to `{location}`, and its id is not recorded yet")
             }
             Self::TakenOver { name, remembered, found } => format!(
-                "`{name}` is another repository now (id {found}, ours was {remembered}); nothing is read from it or \
-                 written to it"
+                "`{name}` is another repository now (id {found}, the recorded one is {remembered}); nothing is read from \
+                 it or written to it"
             ),
             Self::Archived { name } => {
-                format!("the repository `{name}` is archived; nothing is written to it and its cells stay")
+                format!("the repository `{name}` is archived; nothing is written to it, and its cells stay")
             }
-            Self::NoIssues { name } => format!("issues are turned off in the repository `{name}`"),
+            Self::NoIssues { name } => format!("issues are disabled in the repository `{name}`"),
             Self::ExternalTracker { name, address } => {
                 format!("the repository `{name}` has its issues in an external tracker, `{}`", shown(address))
             }
@@ -140,11 +140,11 @@ impl RepositoryProblem {
         match self {
             Self::Missing { .. } => "check `repositories` and that the bot is a collaborator",
             Self::Moved { .. } => "set its new name in `repositories`",
-            Self::TakenOver { .. } => "set `repositories` to where ours is",
-            Self::Archived { .. } => "take it out of `repositories`, or un-archive it",
-            Self::NoIssues { .. } => "turn them on, or take it out of `repositories`",
+            Self::TakenOver { .. } => "set the current name of the recorded repository in `repositories`",
+            Self::Archived { .. } => "remove it from `repositories`, or unarchive it",
+            Self::NoIssues { .. } => "enable them, or remove it from `repositories`",
             Self::ExternalTracker { .. } => {
-                "have it use the built-in issue tracker in its settings, or take it out of `repositories`"
+                "select the built-in issue tracker in its settings, or remove it from `repositories`"
             }
         }
     }
@@ -162,15 +162,14 @@ impl RepositoryProblem {
         }
     }
 
-    /// Whether the repository that we remember is there all the same.
+    /// Whether the recorded repository still exists.
     #[must_use]
     pub fn is_still_ours(&self) -> bool {
         matches!(self, Self::Archived { .. } | Self::NoIssues { .. } | Self::ExternalTracker { .. })
     }
 }
 
-/// What the answer about the repository of this name means, where `remembered` is the id that it had when it was last
-/// seen, if it ever was.
+/// Interprets the answer about the repository of this name; `remembered` is its recorded id, if any.
 pub fn assess_answer(
     name: &RepositoryName,
     remembered: Option<RepositoryId>,
@@ -207,7 +206,7 @@ fn assess_facts(
     })
 }
 
-/// Whether the forge has the issues of a repository.
+/// Checks that the forge has the issues of a repository.
 pub fn assess_issues(name: &RepositoryName, facts: &RepositoryFacts) -> Result<(), RepositoryProblem> {
     let name = name.clone();
     match &facts.external_tracker {

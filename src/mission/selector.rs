@@ -1,4 +1,4 @@
-//! Which mission somebody means: by its issue, or by its id.
+//! Selects a mission by its issue or its id.
 
 use crate::mission::identity::{MissionId, NotA, RepositoryName};
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 /// `12` or `owner/name#12`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssueArgument {
-    /// Where, if it was said.
+    /// The repository, if given.
     pub repository: Option<RepositoryName>,
     /// The issue's number.
     pub number: i64,
@@ -16,18 +16,18 @@ impl FromStr for IssueArgument {
     type Err = NotA;
 
     fn from_str(text: &str) -> Result<Self, NotA> {
-        let refused = || NotA { text: text.to_owned(), wanted: "an issue such as `12` or `owner/name#12`" };
+        let invalid = || NotA { text: text.to_owned(), wanted: "an issue such as `12` or `owner/name#12`" };
         let (repository, number) = match text.split_once('#') {
             Some(("", number)) => (None, number),
-            Some((name, number)) => (Some(RepositoryName::parse(name).map_err(|_| refused())?), number),
+            Some((name, number)) => (Some(RepositoryName::parse(name).map_err(|_| invalid())?), number),
             None => (None, text),
         };
-        let number = number.parse().ok().filter(|number| *number > 0).ok_or_else(refused)?;
+        let number = number.parse().ok().filter(|number| *number > 0).ok_or_else(invalid)?;
         Ok(Self { repository, number })
     }
 }
 
-/// Which mission is asked for.
+/// A mission, as given on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MissionSelector {
     /// By its issue.
@@ -41,7 +41,7 @@ impl FromStr for MissionSelector {
 
     fn from_str(text: &str) -> Result<Self, NotA> {
         let wanted = "an issue such as `12` or `owner/name#12`, or the id of a mission";
-        let refused = || NotA { text: text.to_owned(), wanted };
-        MissionId::parse(text).map(Self::Mission).or_else(|_| text.parse().map(Self::Issue)).map_err(|_| refused())
+        let invalid = || NotA { text: text.to_owned(), wanted };
+        MissionId::parse(text).map(Self::Mission).or_else(|_| text.parse().map(Self::Issue)).map_err(|_| invalid())
     }
 }

@@ -1,12 +1,12 @@
-//! Text that strangers wrote, made safe to show: nothing invisible, nothing live, nothing long.
+//! Makes untrusted text safe to show: without invisible characters, without active markup, and of bounded length.
 
 use sha2::{Digest, Sha256};
 use std::fmt::{self, Write};
 
-/// The most characters of foreign text that a comment or a log line shows in one place.
+/// The most characters of an untrusted text that a comment or a log line shows in one place.
 pub const SHOWN_MAX: usize = 80;
 
-/// The most characters of a wizard's message that are shown in one place.
+/// The most characters of an agent's message that are shown in one place.
 pub const MESSAGE_SHOWN_MAX: usize = 200;
 
 /// Removes what a reader cannot see but an agent would read: control characters other than newline
@@ -25,8 +25,8 @@ pub fn without_invisible(text: &str) -> (String, usize) {
     (kept, removed)
 }
 
-/// Foreign text, or a path with foreign names in it, as it is printed: on one line, with everything escaped that a reader
-/// cannot see or that would steer a terminal, so that the name can still be told.
+/// Untrusted text, or a path with untrusted names in it, for terminals: on one line, with invisible and control
+/// characters escaped, so that the name stays recognizable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Printable(String);
 
@@ -44,7 +44,7 @@ impl fmt::Display for Printable {
     }
 }
 
-/// A text of several lines as it is printed: escaped like [`Printable`], but for newlines and tabs.
+/// A text of several lines for terminals: escaped like [`Printable`], except for newlines and tabs.
 #[must_use]
 pub fn printable_lines(text: &str) -> String {
     escaped(text, |c| matches!(c, '\n' | '\t'))
@@ -64,7 +64,7 @@ fn escaped(text: &str, is_kept: impl Fn(char) -> bool) -> String {
     printable
 }
 
-/// A JSON text in which no character is left that would steer a terminal; it says the same.
+/// The same JSON with control and invisible characters escaped, safe to print on a terminal.
 #[must_use]
 pub fn printable_json(json: &str) -> String {
     let mut printable = String::with_capacity(json.len());
@@ -81,20 +81,20 @@ pub fn printable_json(json: &str) -> String {
     printable
 }
 
-/// The two selectors that choose whether a character is shown as text or as an emoji.
+/// Whether this is one of the two selectors that choose the text or emoji form of a character.
 fn is_form(c: char) -> bool {
     matches!(c, '\u{fe0e}' | '\u{fe0f}')
 }
 
-/// Whether one of them may follow. A second one shows nothing, and neither does one after a letter: rows of them can
-/// smuggle bytes.
+/// Whether such a selector may follow this character. A second one, or one after a letter, has no effect, and rows of
+/// them can smuggle bytes.
 fn has_forms(c: char) -> bool {
     let is_keycap = c.is_ascii_digit() || matches!(c, '#' | '*');
     is_keycap || !(c.is_ascii() || c.is_alphabetic() || c.is_whitespace() || is_form(c))
 }
 
 /// The format characters of Unicode that hide or reorder text (Trojan Source, CVE-2021-42574), the tag characters, and
-/// the variation selectors that can smuggle bytes; the two that choose an emoji's form stay where they do.
+/// the variation selectors that can smuggle bytes; the two that choose an emoji's form are kept after an emoji.
 fn is_invisible(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')
         || matches!(c,
@@ -111,20 +111,20 @@ fn is_invisible(c: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// One line of at most [`SHOWN_MAX`] visible characters; what was cut off is marked by `…`.
+/// One line of at most [`SHOWN_MAX`] visible characters; a truncated text ends in `…`.
 #[must_use]
 pub fn shown(text: &str) -> String {
     one_line(text, SHOWN_MAX)
 }
 
-/// One line of at most so many visible characters; what was cut off is marked by `…`.
+/// One line of at most `chars_max` visible characters; a truncated text ends in `…`.
 #[must_use]
 pub fn one_line(text: &str, chars_max: usize) -> String {
     let (visible, _) = without_invisible(text);
     cut(visible.split_whitespace().collect::<Vec<_>>().join(" "), chars_max).0
 }
 
-/// A text of at most so many characters, and whether it had more; the last one is `…` then.
+/// A text truncated to `chars_max` characters, and whether it was longer; then the last one is `…`.
 #[must_use]
 pub fn cut(text: String, chars_max: usize) -> (String, bool) {
     if text.chars().count() <= chars_max {
@@ -135,14 +135,14 @@ pub fn cut(text: String, chars_max: usize) -> (String, bool) {
     (cut, true)
 }
 
-/// A number of bytes for people: `512 B`, `1.5 GiB`.
+/// A human-readable number of bytes: `512 B`, `1.5 GiB`.
 #[must_use]
 pub fn format_bytes(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if bytes < 1_024 {
         return format!("{bytes} B");
     }
-    // Tenths of the unit, so that no precision of floats matters.
+    // In tenths of the unit, to avoid floats.
     let mut tenths = bytes / 1_024 * 10 + bytes % 1_024 * 10 / 1_024;
     let mut units = UNITS.iter();
     let mut unit = units.next().unwrap_or(&"KiB");
@@ -157,14 +157,14 @@ pub fn format_bytes(bytes: u64) -> String {
     }
 }
 
-/// A word as a shell reads it, quoted where it has to be.
+/// A word for a shell, quoted if necessary.
 #[must_use]
 pub fn shell_word(word: &str) -> String {
     let is_plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
     if is_plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
-/// A Markdown code span: inside it `@name`, `#12`, links and HTML stay dead text
+/// A Markdown code span: inside it `@name`, `#12`, links and HTML are plain text
 /// (go-gitea/gitea `modules/references/references.go` skips code).
 #[must_use]
 pub fn code_span(text: &str) -> String {
@@ -175,21 +175,21 @@ pub fn code_span(text: &str) -> String {
     span(&line)
 }
 
-/// A code span for a message of a wizard, which may be longer than other foreign text.
+/// A code span for an agent's message, which may be longer than other untrusted text.
 #[must_use]
 pub fn message_span(message: &str) -> String {
     let line = one_line(message, MESSAGE_SHOWN_MAX);
     if line.is_empty() { "(nothing)".to_owned() } else { span(&line) }
 }
 
-/// A code span for a path or command of our own making, which is of no use when it is cut.
+/// A code span for a trusted path or command, which is never truncated.
 #[must_use]
 pub fn whole_span(ours: &str) -> String {
     let line = without_invisible(ours).0.replace('\n', " ");
     if line.is_empty() { "(nothing)".to_owned() } else { span(&line) }
 }
 
-/// A text with Markdown code spans, for where Markdown is not read: what stands in them is quoted instead.
+/// A text with Markdown code spans, for output without Markdown: their contents are quoted instead.
 #[must_use]
 pub fn quoted_spans(text: &str) -> String {
     let (mut quoted, mut rest) = (String::with_capacity(text.len()), text);
@@ -199,7 +199,7 @@ pub fn quoted_spans(text: &str) -> String {
         quoted.push_str(before);
         if let Some(end) = closing(after, fence) {
             let (span, next) = (&after[..end], &after[end + fence..]);
-            // A blank at both ends keeps the backticks of the text from those of the span.
+            // A space at both ends separates the backticks of the text from those of the span.
             let padded = span.strip_prefix(' ').and_then(|span| span.strip_suffix(' '));
             quoted.extend(["“", padded.unwrap_or(span), "”"]);
             rest = next;
@@ -211,7 +211,7 @@ pub fn quoted_spans(text: &str) -> String {
     quoted + rest
 }
 
-/// Where the next run of exactly so many backticks begins.
+/// The position of the next run of exactly `fence` backticks.
 fn closing(text: &str, fence: usize) -> Option<usize> {
     let mut at = 0;
     while let Some(found) = text[at..].find('`') {
@@ -232,7 +232,7 @@ fn span(line: &str) -> String {
     format!("{fence}{pad}{line}{pad}{fence}")
 }
 
-/// The length of the longest run of backticks; a fence or span that is longer holds the text.
+/// The length of the longest run of backticks; a longer fence or span can hold the text.
 pub(crate) fn longest_backtick_run(line: &str) -> usize {
     line.split(|c| c != '`').map(str::len).max().unwrap_or(0)
 }

@@ -1,4 +1,4 @@
-//! Points in time as cells, records and comments show them: UTC, whole seconds, never local.
+//! Points in time as stored in cells and records and shown in comments: UTC, in whole seconds.
 
 use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -10,51 +10,51 @@ use std::time::Duration;
 pub struct Timestamp(DateTime<Utc>);
 
 impl Timestamp {
-    /// Reads RFC 3339. A time without a zone is no point in time, and is refused; so is one whose year in UTC has not
-    /// four digits, since it could not be written again.
+    /// Parses RFC 3339. Rejects a time without a zone, and one whose year in UTC does not have four digits, since it
+    /// could not be written again.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let time = DateTime::parse_from_rfc3339(text).ok()?.to_utc();
         (0..=9999).contains(&time.year()).then_some(Self(time))
     }
 
-    /// Whether a text would be a time if it had a zone.
+    /// Whether a text is a time except for a missing zone.
     #[must_use]
     pub fn lacks_a_zone(text: &str) -> bool {
         Self::parse(&format!("{text}Z")).is_some()
     }
 
-    /// Reads the time in an HTTP header (RFC 9110, 5.6.7), such as `Sun, 06 Nov 1994 08:49:37 GMT`.
+    /// Parses the time in an HTTP header (RFC 9110, 5.6.7), such as `Sun, 06 Nov 1994 08:49:37 GMT`.
     #[must_use]
     pub fn parse_http_date(text: &str) -> Option<Self> {
         DateTime::parse_from_rfc2822(text).ok().map(|time| Self(time.to_utc()))
     }
 
-    /// The last one that can be written: nothing has happened after it.
+    /// The latest time that can be written.
     #[must_use]
     pub fn latest() -> Self {
         Self(DateTime::from_timestamp(253_402_300_799, 0).unwrap_or(DateTime::<Utc>::MAX_UTC))
     }
 
-    /// How long after `earlier` this is; negative when it comes before.
+    /// The time since `earlier`; negative if this is before it.
     #[must_use]
     pub fn after(self, earlier: Self) -> TimeDelta {
         self.0 - earlier.0
     }
 
-    /// The same point, shifted; for limits and for tests.
+    /// This time plus `shift`.
     #[must_use]
     pub fn plus(self, shift: TimeDelta) -> Self {
         Self(self.0 + shift)
     }
 
-    /// With all the digits that a second has.
+    /// RFC 3339 in full precision.
     #[must_use]
     pub fn exact(self) -> String {
         self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true)
     }
 
-    /// As a sentence in a comment says it: `2026-11-23 14:02:11 UTC`.
+    /// The form in comments: `2026-11-23 14:02:11 UTC`.
     #[must_use]
     pub fn formatted(self) -> String {
         self.0.format("%Y-%m-%d %H:%M:%S UTC").to_string()
@@ -81,7 +81,7 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
-/// A length of time in the words of the form's options: `5 minutes`, `1 day`, `90 seconds`.
+/// A duration as in the form's options: `5 minutes`, `1 day`, `90 seconds`.
 #[must_use]
 pub fn format_length(length: Duration) -> String {
     let seconds = length.as_secs();
@@ -93,7 +93,7 @@ pub fn format_length(length: Duration) -> String {
     format!("{count} {unit}{plural}")
 }
 
-/// The opposite of [`spoken_length`], for the options of the form.
+/// The inverse of [`format_length`], for the options of the form.
 #[must_use]
 pub fn parse_length(text: &str) -> Option<Duration> {
     let (count, unit) = text.split_once(' ')?;
@@ -108,7 +108,7 @@ pub fn parse_length(text: &str) -> Option<Duration> {
     Some(Duration::from_secs(count.checked_mul(size)?))
 }
 
-/// Reads a length as commands take it: `90s`, `5m`, `1h`, `30d`.
+/// Parses a duration as given to commands: `90s`, `5m`, `1h`, `30d`.
 #[must_use]
 pub fn parse_short_length(text: &str) -> Option<Duration> {
     let units = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400)];
@@ -118,7 +118,7 @@ pub fn parse_short_length(text: &str) -> Option<Duration> {
     count.checked_mul(size).map(Duration::from_secs)
 }
 
-/// How long ago something was, in seconds, as exactly as somebody wants to know: `3 minutes ago`.
+/// A rounded age, from seconds: `3 minutes ago`.
 #[must_use]
 pub fn format_age(seconds: i64) -> String {
     let Ok(seconds) = u64::try_from(seconds) else { return "ahead of the clock".to_owned() };

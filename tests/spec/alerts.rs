@@ -85,10 +85,10 @@ fn an_alarm_is_said_once_it_was_bad_for_so_long_and_once_when_it_is_over() {
         (9_000, 9_300, "working"),
         (9_100, 10, "working"),
     ];
-    let said = ["400: post an alarm: stale (silent)", "9100: post the end of the alarm: healthy (beating)"];
+    let said = ["400: post an alert: stale (heartbeat-timeout)", "9100: resolve the alert: healthy (heartbeat-ok)"];
     assert_eq!(told(&on(&["stale"]), &moments), said);
     let at_once = Notify { after: seconds(0), ..on(&["stale"]) };
-    assert_eq!(told(&at_once, &moments)[0], "100: post an alarm: stale (silent)");
+    assert_eq!(told(&at_once, &moments)[0], "100: post an alert: stale (heartbeat-timeout)");
 }
 
 #[test]
@@ -102,8 +102,12 @@ fn it_is_said_again_only_where_that_is_asked_for() {
     let nagging = Notify { repeat: Some(seconds(3_600)), ..on(&["stale"]) };
     let stays = |now| (now, now, "working");
     let moments = [400, 700, 4_299, 4_300, 7_000, 7_900].map(stays);
-    let again = "post the alarm again: still stale (silent)";
-    let said = ["700: post an alarm: stale (silent)".to_owned(), format!("4300: {again}"), format!("7900: {again}")];
+    let again = "post a reminder: still stale (heartbeat-timeout)";
+    let said = [
+        "700: post an alert: stale (heartbeat-timeout)".to_owned(),
+        format!("4300: {again}"),
+        format!("7900: {again}"),
+    ];
     assert_eq!(told(&nagging, &moments), said);
     assert_eq!(told(&on(&["stale"]), &moments).len(), 1);
 }
@@ -112,9 +116,9 @@ fn it_is_said_again_only_where_that_is_asked_for() {
 fn a_wizards_word_raises_an_alarm_while_its_cell_is_healthy() {
     let moments =
         [(100, 10, "waiting"), (400, 10, "waiting"), (500, 10, "working"), (600, 10, "failed"), (900, 10, "failed")];
-    let said = ["400: post an alarm: the wizard says `waiting`", "500: post the end of the alarm: healthy (beating)"];
+    let said = ["400: post an alert: the agent reports `waiting`", "500: resolve the alert: healthy (heartbeat-ok)"];
     assert_eq!(told(&on(&["wizard/waiting"]), &moments), said);
-    assert_eq!(told(&on(&["wizard/failed"]), &moments), ["900: post an alarm: the wizard says `failed`"]);
+    assert_eq!(told(&on(&["wizard/failed"]), &moments), ["900: post an alert: the agent reports `failed`"]);
 }
 
 #[test]
@@ -138,7 +142,7 @@ fn that_nothing_is_known_is_neither_the_end_of_an_alarm_nor_a_break() {
 fn a_mission_that_nobody_has_beaten_in_raises_an_alarm_on_request() {
     let mission = loud(active(whole()), &on(&["uninitialized"]));
     let (notices, _) = pass(&later(&mission, 300, whole()));
-    assert_eq!(notices[0].summary(), "post an alarm: uninitialized (never-beaten)");
+    assert_eq!(notices[0].summary(), "post an alert: uninitialized (no-heartbeat)");
 }
 
 #[test]
@@ -148,13 +152,13 @@ fn a_held_verdict_counts_as_it_is_published() {
     let mut moments: Vec<(i64, i64, &str)> =
         (1..=5).map(|at| (60 * at, if at % 2 == 1 { 400 } else { 10 }, "working")).collect();
     moments.extend([(600, 10, "working"), (880, 10, "working"), (900, 10, "working")]);
-    assert_eq!(told(&notify, &moments), ["900: post an alarm: stale (flapping)"]);
+    assert_eq!(told(&notify, &moments), ["900: post an alert: stale (flapping)"]);
 }
 
 #[test]
 fn what_is_paused_raises_none_and_an_alert_of_a_closed_mission_is_resolved() {
     let notify = Notify { after: seconds(0), ..on(&["stale"]) };
-    let resolved = "post the end of the alert: closed";
+    let resolved = "resolve the alert: closed";
     for (quiet, said) in [(suspended(beaten(-400, "working")), None), (closed(beaten(-400, "working")), Some(resolved))]
     {
         let mut quiet = loud(quiet, &notify);

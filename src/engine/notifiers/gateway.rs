@@ -1,10 +1,10 @@
-//! Asks the wizard gateways beside us how they are, each at its own pace and with a limit.
+//! Polls the health of the configured gateways, each at its own interval and with a timeout.
 
 use crate::config::Gateway;
 use crate::engine::snapshot::{GatewayState, GatewayView};
 use crate::world::http_client::HttpClient;
 
-/// A gateway that nobody has asked yet.
+/// The view of a gateway before the first poll.
 #[must_use]
 pub fn unasked(gateway: &Gateway) -> GatewayView {
     GatewayView {
@@ -15,9 +15,9 @@ pub fn unasked(gateway: &Gateway) -> GatewayView {
     }
 }
 
-/// Asks once. The answer is told in words of ours, never in the gateway's; one that sends us elsewhere is not well.
-pub async fn ask(courier: &HttpClient) -> (GatewayState, String) {
-    match courier.get().await {
+/// Polls once. The answer never contains text of the gateway; a redirect counts as down.
+pub async fn ask(client: &HttpClient) -> (GatewayState, String) {
+    match client.get().await {
         Ok(status @ 200..=299) => (GatewayState::Up, format!("it answered {status}")),
         Ok(status) => (GatewayState::Down, format!("it answered {status}")),
         Err(error) => (GatewayState::Down, format!("it {error}")),

@@ -1,4 +1,4 @@
-//! Tells others that the daemon is alive: ping URLs and wizard gateways.
+//! Contacts other services: the ping URL and the gateways.
 
 pub mod gateway;
 pub mod ping;

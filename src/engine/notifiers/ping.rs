@@ -1,43 +1,42 @@
-//! Tells a watcher elsewhere after each pass that we live: `daemon.ping_url`, and the same with `/fail` where the pass
-//! was not complete.
+//! Pings an external monitor after each pass: `daemon.ping_url`, with `/fail` appended if the pass was incomplete.
 
 use crate::world::http_client::{HttpClient, HttpClientError};
 use crate::world::log_once::{LogChange, LogOnce};
 use url::Url;
 
-/// The watcher, and what was told of the way to it.
+/// The clients of the monitor, and the last logged error.
 #[derive(Debug)]
 pub struct Ping {
     complete: HttpClient,
     incomplete: HttpClient,
-    told: LogOnce,
+    log: LogOnce,
 }
 
 impl Ping {
-    /// Sets up TLS; sends nothing.
+    /// Creates the clients; sends nothing.
     pub fn new(url: &Url) -> Result<Self, HttpClientError> {
         let (complete, incomplete) = (HttpClient::to(url.clone())?, HttpClient::to(fail_url(url))?);
-        Ok(Self { complete, incomplete, told: LogOnce::default() })
+        Ok(Self { complete, incomplete, log: LogOnce::default() })
     }
 
-    /// Tells how a pass went. That it cannot be told is logged when it begins, changes and ends, and harms nothing.
+    /// Reports the result of a pass. Errors are logged when they begin, change and end, and have no other effect.
     pub async fn send(&mut self, is_complete: bool) {
-        let courier = if is_complete { &self.complete } else { &self.incomplete };
-        let trouble = match courier.get().await {
+        let client = if is_complete { &self.complete } else { &self.incomplete };
+        let failure = match client.get().await {
             Ok(200..=299) => None,
             Ok(status) => Some(format!("answered {status}")),
             Err(error) => Some(error.to_string()),
         };
-        let whom = courier.whom();
-        match self.told.observe(trouble) {
-            Some(LogChange::Failing(what)) => tracing::warn!("`daemon.ping_url`: {whom} {what}"),
-            Some(LogChange::Resolved) => tracing::info!("`daemon.ping_url`: {whom} answers again"),
+        let target = client.whom();
+        match self.log.observe(failure) {
+            Some(LogChange::Failing(what)) => tracing::warn!("`daemon.ping_url`: {target} {what}"),
+            Some(LogChange::Resolved) => tracing::info!("`daemon.ping_url`: {target} answers again"),
             None => {}
         }
     }
 }
 
-/// The address that hears of an incomplete pass; its query stays.
+/// The address for an incomplete pass; keeps the query.
 #[must_use]
 pub fn fail_url(url: &Url) -> Url {
     let mut fail = url.clone();

@@ -1,4 +1,4 @@
-//! Issues that are not in a listing of open ones: closed, gone, or only hidden from us.
+//! Issues that are not in the listing of open ones: closed, deleted, or not visible to us.
 
 use crate::engine::failure::Failure;
 use crate::engine::fleet::place_of;
@@ -18,18 +18,18 @@ use crate::world::lock_unpoisoned::locked;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// What a complete listing lacks.
+/// The known open issues that a complete listing lacks.
 #[derive(Debug, Default)]
 pub(super) struct Missing {
-    /// Asked for by number, and there.
+    /// Those that were found by their number.
     pub(super) found: Vec<IssueFacts>,
-    /// Asked for by number, and not there, while the repository is.
-    pub(super) gone: Vec<IssueFacts>,
+    /// Those that were not found, while the repository was.
+    pub(super) deleted: Vec<IssueFacts>,
 }
 
 impl Surveyor<'_> {
-    /// Only an answer about the issue itself says whether it is closed or gone: what could not be read of the listing does not
-    /// matter for it.
+    /// Requests each missing issue by its number, since only that shows whether it is closed or deleted. What could not be
+    /// read of the listing does not matter for this.
     pub(super) async fn missing_issues(&mut self, repository: &RepositoryRef, seen: &BTreeSet<i64>) -> Missing {
         let is_missing = |record: &&Record| {
             record.issue.repository_id == repository.id
@@ -42,9 +42,9 @@ impl Surveyor<'_> {
         for record in records {
             match self.observer.issue(repository, record.issue.number).await {
                 Ok(Some(issue)) if issue.key.issue_id == record.issue.issue_id => missing.found.push(issue),
-                Ok(_) => missing.gone.push(IssueFacts::deleted(&record, self.here.now)),
+                Ok(_) => missing.deleted.push(IssueFacts::deleted(&record, self.context.now)),
                 Err(error) => {
-                    // An issue that is too large says nothing of the others.
+                    // An issue that is too large says nothing about the others.
                     is_forge_well &= matches!(error, ForgeError::TooLarge { .. });
                     let number = record.issue.number;
                     self.failures.push(Failure::of_turn(&repository.name, number, &error.into()));
@@ -52,22 +52,21 @@ impl Surveyor<'_> {
             }
         }
         if !is_forge_well {
-            // A forge that fails for one of them may answer wrongly for another.
-            missing.gone.clear();
+            // Gitea failed for one of them, so its answers for the others are not trusted.
+            missing.deleted.clear();
         }
-        if !missing.gone.is_empty()
+        if !missing.deleted.is_empty()
             && let Err(error) = self.observer.repository(&repository.name, Some(repository.id)).await
         {
-            // It was renamed, archived, hidden or replaced while we asked, and that is why nothing was found.
+            // It was renamed, archived, hidden or replaced meanwhile, which explains the missing issues.
             self.failures.push(Failure::repository(&repository.name, &error));
-            missing.gone.clear();
+            missing.deleted.clear();
         }
         missing
     }
 
-    /// Missions that have ended, and whose cells can be moved away now, whose archives were deleted, whose alerts stand, or that
-    /// something has failed for. A closed issue is
-    /// asked for first, since it may have been reopened.
+    /// Ended missions whose cells can be archived, whose archives were deleted, whose alerts are firing, or that have a
+    /// failure. Closed issues are read again, since they may have been reopened.
     pub(super) async fn ended_issues(&mut self, repositories: &[Surveyed]) -> Vec<IssueFacts> {
         let root = Arc::clone(self.root);
         let archives = blocking(move || root.archive_names()).await;
@@ -77,17 +76,17 @@ impl Surveyor<'_> {
             archive.is_some_and(|(name, archives)| !archives.contains(&name))
         };
         let is_ended = |record: &&Record| {
-            let is_untold = record.state == IssueState::Closed && has_more_to_tell(record);
+            let is_pending = record.state == IssueState::Closed && has_pending_report(record);
             let has_cell = record.binding.as_ref().is_some_and(|b| self.existing.contains(&b.mission_id));
-            record.state != IssueState::Open && (has_cell || is_untold || has_lost_archive(record))
+            record.state != IssueState::Open && (has_cell || is_pending || has_lost_archive(record))
         };
         let records: Vec<Record> = self.records.by_issue.values().filter(is_ended).cloned().collect();
         let mut ended = Vec::new();
         for record in records {
             let served = repositories.iter().find(|surveyed| surveyed.known.id == record.issue.repository_id);
             let Some(Surveyed { known, labels: _ }) = served else { continue };
-            let facts = IssueFacts::deleted(&record, self.here.now);
-            if !has_more_to_tell(&record) && !self.is_due(&facts, &record).await {
+            let facts = IssueFacts::deleted(&record, self.context.now);
+            if !has_pending_report(&record) && !self.is_due(&facts, &record).await {
                 continue;
             }
             if record.state == IssueState::Deleted {
@@ -96,7 +95,7 @@ impl Surveyor<'_> {
             }
             match self.observer.issue(known, record.issue.number).await {
                 Ok(Some(issue)) if issue.key.issue_id == record.issue.issue_id => ended.push(issue),
-                // It was closed when we saw it last, and that is enough.
+                // It was closed when it was last read, which is enough.
                 Ok(_) => ended.push(facts),
                 Err(error) => {
                     self.failures.push(Failure::of_turn(&known.name, record.issue.number, &error.into()));
@@ -107,15 +106,15 @@ impl Surveyor<'_> {
     }
 
     async fn is_due(&self, facts: &IssueFacts, record: &Record) -> bool {
-        let mut imagined = Observation::new(Arc::clone(&self.here), facts.clone(), Some(record.clone()));
-        self.observer.see(vec![&mut imagined]).await;
-        match teardown(&imagined) {
+        let mut projected = Observation::new(Arc::clone(&self.context), facts.clone(), Some(record.clone()));
+        self.observer.see(vec![&mut projected]).await;
+        match teardown(&projected) {
             Teardown::Ready | Teardown::Deleted => true,
             Teardown::NoCell | Teardown::GraceUntil(_) | Teardown::Archived(_) => false,
         }
     }
 
-    /// Holds back what hits too many missions at once.
+    /// Holds back changes that affect too many missions together.
     pub(super) fn guard(&mut self, candidates: &mut [Candidate]) {
         let seen = candidates.iter().enumerate();
         let degrading = held(seen.filter_map(|(at, candidate)| Some((at, Guarded::of(&candidate.seen)?))));
@@ -146,10 +145,10 @@ impl Surveyor<'_> {
         }
     }
 
-    /// Of this host's clock a single pass knows no more than that it is earlier than what was remembered.
+    /// Holds back changes because of the clock; a single pass only detects that it is before the newest record.
     fn guard_clock(&self, candidates: &mut [Candidate]) {
         let newest = newest(self.records.by_issue.values());
-        let Some(jump) = ClockWatch::default().observe(HostClock::from(self.here.now), newest) else { return };
+        let Some(jump) = ClockWatch::default().observe(HostClock::from(self.context.now), newest) else { return };
         tracing::warn!("{jump}");
         for Candidate { seen, .. } in candidates {
             let record = seen.record.as_ref().filter(|record| !record.awaits_confirmation);
@@ -166,18 +165,18 @@ impl Surveyor<'_> {
         }
         let count = deleted.len();
         let message = format!(
-            "{count} issues are gone at once ({}, …): is this the right forge, and is it whole? Their cells stay as they \
-             are; if they were deleted on purpose, run {}, with no daemon beside it",
+            "{count} issues were not found in one pass ({}, …): is this the right Gitea, with all its data? Their cells are \
+             kept; if the issues were deleted on purpose, run {} while no daemon runs",
             named.join(", "),
             self.settings.given.command(&format!("--once --allow-archive {count}"))
         );
-        let about = self.here.forge.to_string();
+        let about = self.context.forge.to_string();
         self.failures
             .push(Failure { scope: FailureScope::Repository, ..Failure::service(about, "many-gone", message) });
     }
 }
 
-/// Whether an alert stands, or something has failed that another look may mend.
-fn has_more_to_tell(record: &Record) -> bool {
+/// Whether an alert is firing, or a failure may be fixed by another turn.
+fn has_pending_report(record: &Record) -> bool {
     record.alert.firing.is_some() || record.failure.is_some()
 }

@@ -1,4 +1,4 @@
-//! The issues: listed, missed, and read where the plan depends on what is said on them.
+//! Surveys issues: lists them, finds missing ones, and fetches the facts that plans depend on.
 
 use crate::engine::facts::fetch;
 use crate::engine::failure::{Failure, FatalError};
@@ -16,20 +16,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
-/// So many numbers of issues for which there was no room are shown.
+/// How many numbers of left-out issues a message shows.
 const LEFT_OUT_SHOWN: usize = 10;
 
 impl Surveyor<'_> {
     pub(super) async fn survey_issues(&mut self, scope: &Scope, survey: &mut Survey) -> Result<(), FatalError> {
         let mut issues = Vec::new();
-        let mut gone = Vec::new();
+        let mut deleted = Vec::new();
         for Surveyed { known, labels: _ } in &survey.repositories {
             match scope {
                 Scope::Everything => {
                     let suspect = self.find_changed_comments(known).await;
                     let ids = self.records.issues_of(known.id);
                     let known_issues = KnownIssues { ids, repositories: survey.repositories.len() };
-                    let listed = self.open_issues(known, known_issues, &mut gone).await;
+                    let listed = self.open_issues(known, known_issues, &mut deleted).await;
                     issues.extend(self.issues_beside(known, &suspect, &listed).await);
                     issues.extend(listed);
                 }
@@ -39,7 +39,7 @@ impl Surveyor<'_> {
         if *scope == Scope::Everything {
             issues.extend(self.ended_issues(&survey.repositories).await);
         }
-        issues.extend(gone);
+        issues.extend(deleted);
         survey.candidates = self.observe(issues, scope).await;
         if *scope == Scope::Everything {
             self.guard(&mut survey.candidates);
@@ -48,12 +48,12 @@ impl Surveyor<'_> {
         Ok(())
     }
 
-    /// The open issues, and those that we know as open but that a complete listing lacks.
+    /// The open issues, and the known open ones that a complete listing lacks.
     async fn open_issues(
         &mut self,
         repository: &RepositoryRef,
         known_issues: KnownIssues,
-        gone: &mut Vec<IssueFacts>,
+        deleted: &mut Vec<IssueFacts>,
     ) -> Vec<IssueFacts> {
         let listed = match self.observer.open_issues(repository, known_issues).await {
             Ok(listed) => listed,
@@ -66,8 +66,7 @@ impl Surveyor<'_> {
         self.has_skipped |= !listed.skipped.is_empty();
         for skipped in &listed.skipped {
             let name = &repository.name;
-            let message =
-                format!("`{name}`: {skipped}; it is left alone, and nothing is known of it: close or shorten it");
+            let message = format!("`{name}`: {skipped}; it is skipped, and its state is unknown: close or shorten it");
             self.failures.push(Failure::of_repository(name, "too-large", message));
         }
         self.report_left_out(repository, &listed);
@@ -75,18 +74,18 @@ impl Surveyor<'_> {
         if listed.is_complete {
             let missing = self.missing_issues(repository, &listed.seen).await;
             issues.extend(missing.found);
-            gone.extend(missing.gone);
+            deleted.extend(missing.deleted);
         } else {
             let about = repository.name.to_string();
             let message =
                 format!("`{about}`: the list of issues kept changing while it was read; the next pass reads it again");
-            // Whoever files and closes issues all the time comes to no more than that.
+            // Constant filing and closing of issues can cause only this.
             self.failures.push(Failure::of_repository(&repository.name, "listing-incomplete", message));
         }
         issues
     }
 
-    /// Issues for which there was no room keep nothing else from being done: whoever files enormous ones prevents no start.
+    /// Reports issues beyond the size limit; huge issues must not prevent a pass.
     fn report_left_out(&mut self, repository: &RepositoryRef, listed: &ListedIssues) {
         let count = listed.left_out.len();
         if count == 0 {
@@ -97,15 +96,15 @@ impl Surveyor<'_> {
         let more = if count > LEFT_OUT_SHOWN { ", …" } else { "" };
         let name = &repository.name;
         let message = format!(
-            "`{name}`: {count} issues are left alone ({numbers}{more}): all proposals together are larger than {} MiB, and \
-             the largest are not read; close or shorten them",
+            "`{name}`: {count} issues are skipped ({numbers}{more}): all proposals together are larger than {} MiB, and the \
+             largest are not read; close or shorten them",
             HELD_BYTES_MAX / (1024 * 1024)
         );
-        // Whoever files enormous issues comes to no more than that.
+        // Huge issues can cause only this.
         self.failures.push(Failure::of_repository(name, "too-large", message));
     }
 
-    /// Issues of these numbers that are not in a listing of open ones, as far as there are such.
+    /// The issues of these numbers that are not in the listing, if they exist.
     async fn issues_beside(
         &mut self,
         repository: &RepositoryRef,
@@ -128,9 +127,10 @@ impl Surveyor<'_> {
     async fn one_issue(&mut self, repository: &RepositoryRef, number: i64) -> Result<Option<IssueFacts>, FatalError> {
         match self.observer.issue(repository, number).await {
             Ok(Some(issue)) => Ok(Some(issue)),
-            Ok(None) => {
-                Err(FatalError::Issue(format!("`{}` has no issue {number} (pull requests are none)", repository.name)))
-            }
+            Ok(None) => Err(FatalError::Issue(format!(
+                "`{}` has no issue {number} (pull requests do not count)",
+                repository.name
+            ))),
             Err(error) => {
                 self.failures.push(Failure::of_turn(&repository.name, number, &error.into()));
                 Ok(None)
@@ -138,7 +138,7 @@ impl Surveyor<'_> {
         }
     }
 
-    /// What is known of each proposal without asking the forge again.
+    /// Observes each proposal, without further requests to the forge.
     async fn observe(&mut self, mut issues: Vec<IssueFacts>, scope: &Scope) -> Vec<Candidate> {
         issues.sort_by_key(|issue| (issue.key.repository_id, issue.key.number));
         issues.dedup_by_key(|issue| issue.key.issue_id);
@@ -155,7 +155,7 @@ impl Surveyor<'_> {
             if record.is_none() && (!is_proposal(&issue) || !issue.is_open()) {
                 continue;
             }
-            let mut seen = Observation::new(Arc::clone(&self.here), issue, record);
+            let mut seen = Observation::new(Arc::clone(&self.context), issue, record);
             self.suspect(&mut seen, scope);
             candidates.push(Candidate::new(seen));
         }
@@ -164,8 +164,8 @@ impl Surveyor<'_> {
         candidates
     }
 
-    /// Finds owners and capacity, and asks the forge where the plan depends on it, until nothing is left to ask: what turns
-    /// out to be elsewhere makes room for another.
+    /// Finds owners and capacity, and fetches missing facts, until none are missing: a mission that turns out to be
+    /// owned by another host frees capacity.
     async fn ask(&mut self, candidates: &mut Vec<Candidate>) {
         loop {
             self.place(candidates);
@@ -182,7 +182,7 @@ impl Surveyor<'_> {
             }
             let mut failed = BTreeSet::new();
             while let Some(fetched) = under_way.join_next().await {
-                let (at, fetched) = fetched.expect("asking never panics");
+                let (at, fetched) = fetched.expect("fetching never panics");
                 match fetched.fill(&mut candidates[at].seen) {
                     Ok(()) => candidates[at].turn.answered(),
                     Err(error) => {
@@ -205,15 +205,15 @@ impl Surveyor<'_> {
         self.failures.push(Failure::of_turn(&key.repository, key.number, &error.clone().into()));
     }
 
-    /// Who owns each cell, and who may have a new one.
+    /// Assigns the owner of each cell, and admits new ones.
     fn place(&self, candidates: &mut [Candidate]) {
         let fleet = locked(self.fleet);
         let mut claims = Claims::default();
         let mut wanting = Vec::new();
         for Candidate { seen, turn, .. } in candidates.iter_mut() {
-            let alone = turn.situation(seen);
-            seen.owner = claims.owner(seen, alone, fleet.bound_to(seen.mission_id));
-            if alone.wants_capacity(seen) {
+            let lifecycle = turn.situation(seen);
+            seen.owner = claims.owner(seen, lifecycle, fleet.bound_to(seen.mission_id));
+            if lifecycle.wants_capacity(seen) {
                 wanting.push(seen.issue.key.clone());
             }
         }

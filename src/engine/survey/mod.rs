@@ -1,13 +1,13 @@
-//! Looks at everything that a pass is about, before anything is written.
+//! Surveys: observe everything in a pass's scope, before anything is written.
 
-mod alarms;
+mod alerts;
 mod comments;
 mod ended;
 mod issues;
 mod people;
 mod repositories;
 
-pub(crate) use alarms::{settle, warn_of_waiting};
+pub(crate) use alerts::{settle, warn_of_waiting};
 pub(crate) use comments::CommentScope;
 
 use crate::config::Settings;
@@ -33,14 +33,14 @@ use chrono::TimeDelta;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-/// Which issues a pass is about.
+/// The issues that a pass covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// All open issues of all repositories.
     Everything,
     /// One issue.
     Issue {
-        /// Its repository; none where there is only one.
+        /// Its repository; none if only one is configured.
         repository: Option<RepositoryName>,
         /// Its number.
         number: i64,
@@ -50,40 +50,40 @@ pub enum Scope {
 /// A repository with its labels.
 #[derive(Clone, Debug)]
 pub struct Surveyed {
-    /// Which.
+    /// The repository.
     pub known: RepositoryRef,
     /// Its labels.
     pub labels: Vec<RepositoryLabel>,
 }
 
-/// All that was seen.
+/// The results of a survey.
 #[derive(Debug)]
 pub struct Survey {
-    /// What is the same for all missions.
-    pub here: Arc<PassContext>,
+    /// The context of the pass.
+    pub context: Arc<PassContext>,
     /// The client, which counts its requests.
     pub gitea: Gitea,
     /// The repositories that can be served.
     pub repositories: Vec<Surveyed>,
-    /// What has to be right before any issue is touched.
+    /// The changes of root and labels, which come before all issues.
     pub setup: Vec<Change>,
-    /// What is to be said for many missions in one comment, or remembered of it, after them.
+    /// The fleet alert, which comes after all issues.
     pub fleet: Option<Change>,
-    /// Every proposal, and every issue that was one, by repository and number, with all facts that its turn begins with.
+    /// All current and former proposals, by repository and number, with the facts that their turns begin with.
     pub candidates: Vec<Candidate>,
-    /// What could not be seen.
+    /// The failures of the survey.
     pub failures: Vec<Failure>,
-    /// Why the forge as a whole, or not one listed repository, could be read.
+    /// Why the forge or all listed repositories could not be read, if so.
     pub out_of_reach: Option<String>,
-    /// When the forge was asked for each repository's issues, by its own clock; what is touched later is not among them.
+    /// When each repository's issues were listed, by the forge's clock; later changes are not included.
     pub begun_at: BTreeMap<RepositoryId, Timestamp>,
-    /// The same of its comments.
+    /// When each repository's comments were listed, by the forge's clock.
     pub comments: BTreeMap<RepositoryId, Timestamp>,
-    /// The commands that install a form, one for each repository in which there is neither one nor any mission.
+    /// The commands that install the form, one for each repository without a form and missions.
     pub missing_forms: Vec<String>,
 }
 
-/// A survey that is being taken.
+/// A survey in progress.
 struct Surveyor<'a> {
     settings: &'a Settings,
     root: &'a Arc<Root>,
@@ -93,53 +93,53 @@ struct Surveyor<'a> {
     comments: &'a CommentScope,
     file: Option<RootFile>,
     records: Records,
-    /// The cells that lie in the root, whether or not they belong to an issue.
+    /// All cells in the root, with or without an issue.
     existing: BTreeSet<MissionId>,
     observer: Observer,
-    here: Arc<PassContext>,
-    /// The accounts that the settings name by their logins.
+    context: Arc<PassContext>,
+    /// The ids of the accounts that the configuration names by login.
     people: BTreeMap<String, i64>,
     failures: Vec<Failure>,
     /// As [`Survey::out_of_reach`].
     out_of_reach: Option<String>,
     begun_at: BTreeMap<RepositoryId, Timestamp>,
     comments_begun_at: BTreeMap<RepositoryId, Timestamp>,
-    /// Whether an issue was left alone because it, or what is said on it, is too large.
+    /// Whether an issue was skipped because it or its comments are too large.
     has_skipped: bool,
 }
 
-/// What a survey is to look at, and from where.
+/// The parameters of a survey.
 #[derive(Clone, Copy)]
 pub(crate) struct SurveyRequest<'a> {
-    /// The settings.
+    /// The configuration.
     pub settings: &'a Settings,
-    /// Which issues.
+    /// The issues to survey.
     pub scope: &'a Scope,
-    /// When.
+    /// The time of the pass.
     pub now: Timestamp,
-    /// When the daemon was started; empty in a single pass.
+    /// The daemon's starts; empty in a single pass.
     pub starts: &'a Arc<Starts>,
-    /// The memory of all missions, which is brought up to date.
+    /// The in-memory state of all missions, which is updated.
     pub fleet: &'a Mutex<Fleet>,
-    /// Whether no other pass and no sweep comes after it, so that it decides all by itself: who may send an alert, what a
-    /// clock earlier than the records means, and whether anybody waits for a repository to be un-archived.
+    /// Whether no other pass follows, so that it decides alone about alerts, a clock before the newest record, and
+    /// archived repositories.
     pub is_only_pass: bool,
-    /// Which comments.
+    /// The comments to read.
     pub comments: &'a CommentScope,
 }
 
-/// Looks at everything in the request's scope. A forge that is out of reach is a trouble; what only a person can mend is a
-/// refusal.
+/// Surveys everything in the request's scope. An unreachable forge is a failure; errors that only a person can fix are
+/// fatal.
 pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<Root>) -> Result<Survey, FatalError> {
     let SurveyRequest { settings, scope, now, starts, fleet, is_only_pass, comments } = request;
     let configured = configured(settings, scope)?;
-    check_ground(settings, root, scope)?;
+    check_root(settings, root, scope)?;
     let observer = Observer::new(gitea.clone(), Arc::clone(root));
     let file = root.file().cloned();
     let (records, existing) = recall(root, fleet, settings).await?;
-    let mut here = PassContext { starts: Arc::clone(starts), ..here(settings, root, file.as_ref(), now)? };
+    let mut context = PassContext { starts: Arc::clone(starts), ..pass_context(settings, root, file.as_ref(), now)? };
     let mut survey = Survey {
-        here: Arc::new(here.clone()),
+        context: Arc::new(context.clone()),
         gitea,
         repositories: Vec::new(),
         setup: Vec::new(),
@@ -151,7 +151,7 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
         missing_forms: Vec::new(),
         comments: BTreeMap::new(),
     };
-    here.me = match observer.me().await {
+    context.me = match observer.me().await {
         Ok(me) => me,
         Err(error) if error.is_about_the_token() => return Err(FatalError::Token(error)),
         Err(error) => {
@@ -169,12 +169,12 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
             return Ok(survey);
         }
     };
-    here.approval.authors = people::ids(&settings.approval.authors, &people);
-    here.approval.approvers = people::ids(&settings.approval.approvers, &people);
-    survey.failures.extend(alarms::check_targets(&observer, settings, &mut here.notify).await);
-    let here = Arc::new(here);
-    survey.here = Arc::clone(&here);
-    let (troubles, out_of_reach, begun_at, has_skipped) = (Vec::new(), None, BTreeMap::new(), false);
+    context.approval.authors = people::ids(&settings.approval.authors, &people);
+    context.approval.approvers = people::ids(&settings.approval.approvers, &people);
+    survey.failures.extend(alerts::check_targets(&observer, settings, &mut context.notify).await);
+    let context = Arc::new(context);
+    survey.context = Arc::clone(&context);
+    let (failures, out_of_reach, begun_at, has_skipped) = (Vec::new(), None, BTreeMap::new(), false);
     let comments_begun_at = BTreeMap::new();
     let mut surveyor = Surveyor {
         settings,
@@ -186,9 +186,9 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
         records,
         existing,
         observer,
-        here,
+        context,
         people,
-        failures: troubles,
+        failures,
         out_of_reach,
         begun_at,
         comments_begun_at,
@@ -212,7 +212,7 @@ pub(crate) async fn survey(request: SurveyRequest<'_>, gitea: Gitea, root: &Arc<
     Ok(survey)
 }
 
-/// What is remembered, and the cells that lie in the root; the fleet is told of both. Reading blocks.
+/// Reads the records and the cells in the root, and loads both into the fleet. Reading blocks.
 async fn recall(
     root: &Arc<Root>,
     fleet: &Mutex<Fleet>,
@@ -234,7 +234,12 @@ async fn recall(
     Ok((records, existing))
 }
 
-fn here(settings: &Settings, root: &Root, file: Option<&RootFile>, now: Timestamp) -> Result<PassContext, FatalError> {
+fn pass_context(
+    settings: &Settings,
+    root: &Root,
+    file: Option<&RootFile>,
+    now: Timestamp,
+) -> Result<PassContext, FatalError> {
     let manifest = file.map(|file| &file.manifest);
     let forge = manifest.and_then(|manifest| manifest.forge.as_ref()).unwrap_or(settings.forge_url()?);
     Ok(PassContext {
@@ -270,15 +275,18 @@ fn configured(settings: &Settings, scope: &Scope) -> Result<Vec<RepositoryName>,
             [only] => Ok(vec![only.clone()]),
             several => {
                 let example = &several[0];
-                Err(FatalError::Issue(format!("there are {} repositories; say which, as `{example}#1`", several.len())))
+                Err(FatalError::Issue(format!(
+                    "there are {} repositories; name one, as in `{example}#1`",
+                    several.len()
+                )))
             }
         },
     }
 }
 
-/// A root is never initialised on the side: not in a job, where it may be gone tomorrow, and not by a look at one issue,
-/// which cannot tell whether another root is expected here.
-fn check_ground(settings: &Settings, root: &Root, scope: &Scope) -> Result<(), RootError> {
+/// Rejects an uninitialized root: a job does not initialize it, since it may not persist, and a pass over one issue
+/// does not, since it cannot tell whether another root is expected here.
+fn check_root(settings: &Settings, root: &Root, scope: &Scope) -> Result<(), RootError> {
     if root.file().is_some() {
         return Ok(());
     }
@@ -296,14 +304,14 @@ fn check_ground(settings: &Settings, root: &Root, scope: &Scope) -> Result<(), R
 }
 
 impl Surveyor<'_> {
-    /// A root that holds no mission yet, on a host whose missions are on another one, is a disk that is not mounted. Only
-    /// a pass that has seen everything can tell, and so only such a pass makes a root.
+    /// Detects a disk that is not mounted: a root without missions, on a host whose missions are on another root. Only
+    /// a pass that has read everything can tell, and so only such a pass initializes a root.
     fn check_expected_root(&mut self, survey: &mut Survey) -> Result<(), FatalError> {
         let path = self.root.path().display().to_string();
         let seen = survey.candidates.iter().map(|candidate| &candidate.seen);
         let expected = seen.into_iter().find_map(|seen| Some((seen, self.other_root_of_this_host(seen)?)));
         if let Some((observation, root)) = expected {
-            let (issue, host) = (observation.issue.key.to_string(), self.here.host.to_string());
+            let (issue, host) = (observation.issue.key.to_string(), self.context.host.to_string());
             let flags = self.settings.given.beside("--root");
             let error = RootError::AnotherRootExpected { path, issue, host, root, flags };
             if self.records.by_issue.values().all(|record| record.binding.is_none()) {
@@ -312,7 +320,7 @@ impl Surveyor<'_> {
             tracing::warn!("{error}");
             return Ok(());
         }
-        // Nothing is hidden by a repository that only refuses to be written.
+        // A repository that only rejects writes hides nothing.
         let is_all_seen = self.failures.iter().all(Failure::hides_nothing);
         if self.file.is_some() || (is_all_seen && !self.has_skipped) {
             return Ok(());
@@ -320,32 +328,31 @@ impl Surveyor<'_> {
         survey.setup.clear();
         survey.candidates.clear();
         let message = format!(
-            "the missions root `{path}` is new, and only a pass that saw everything makes it one: the missions of this host \
-             may be on a disk that is not mounted; the next pass looks again, or run {}",
+            "the missions root `{path}` is new, and only a pass that has read everything initializes it: the missions of this \
+             host may be on a disk that is not mounted; the next pass retries, or run {}",
             self.settings.given.command(&format!("init --root {}", shell_word(&path)))
         );
         self.failures.push(Failure::service(path, "root-not-initialised", message));
         Ok(())
     }
 
-    /// Why not one of the listed repositories could be read, if that is so.
+    /// Why none of the listed repositories could be read, if so.
     fn nothing_read(&self, survey: &Survey) -> Option<String> {
-        let unread = || self.failures.iter().filter(|trouble| trouble.hides_a_repository());
-        let is_read = |name: String| unread().all(|trouble| trouble.about != name);
+        let unread = || self.failures.iter().filter(|failure| failure.hides_a_repository());
+        let is_read = |name: String| unread().all(|failure| failure.about != name);
         let is_archived = self.failures.iter().any(Failure::hides_nothing);
         let is_any_read = survey.repositories.iter().any(|surveyed| is_read(surveyed.known.name.to_string()));
-        if is_any_read || is_archived { None } else { unread().next().map(|trouble| trouble.message.clone()) }
+        if is_any_read || is_archived { None } else { unread().next().map(|failure| failure.message.clone()) }
     }
 
-    /// Another root that a comment of ours, or our memory of it, says is on this very host.
+    /// Another root on this host, according to our comments or the record.
     fn other_root_of_this_host(&self, observation: &Observation) -> Option<RootId> {
-        let is_here = |host: Option<&HostName>| host.is_some_and(|host| host.is_same(&self.here.host));
+        let is_here = |host: Option<&HostName>| host.is_some_and(|host| host.is_same(&self.context.host));
         let remembered = observation.record.as_ref().and_then(|record| record.other_owner.as_ref());
-        let remembered =
-            remembered.filter(|elsewhere| is_here(elsewhere.host.as_ref())).map(|elsewhere| elsewhere.root);
+        let remembered = remembered.filter(|owner| is_here(owner.host.as_ref())).map(|owner| owner.root);
         let markers = observation.our_comments().into_iter().filter_map(|comment| comment.marker.as_ref());
-        let said = markers.filter(|marker| is_here(marker.host.as_ref()));
-        let mut roots = said.filter_map(|marker| marker.root).chain(remembered);
-        roots.find(|root| !self.here.is_this_root(*root))
+        let on_this_host = markers.filter(|marker| is_here(marker.host.as_ref()));
+        let mut roots = on_this_host.filter_map(|marker| marker.root).chain(remembered);
+        roots.find(|root| !self.context.is_this_root(*root))
     }
 }

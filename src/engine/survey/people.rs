@@ -1,4 +1,5 @@
-//! The accounts that the settings name: each login is looked up once, since it can be renamed and then taken by another.
+//! The accounts that the configuration names: each login is looked up once, since it can be renamed and then taken by
+//! another account.
 
 use crate::config::{Account, Settings, SettingsError};
 use crate::engine::failure::FatalError;
@@ -7,7 +8,7 @@ use crate::world::forge::accounts::AccountError;
 use crate::world::observer::Observer;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The ids of all logins that the settings name. A login that nobody has is a refusal; that it could not be asked is not.
+/// Looks up the ids of all logins in the configuration. An unknown login is a fatal error; an unreachable forge is not.
 pub(super) async fn look_up(
     observer: &Observer,
     settings: &Settings,

@@ -1,4 +1,4 @@
-//! The forge and its repositories: whether they are the ones that this root knows, and what their labels need.
+//! Surveys the forge and its repositories: whether they are those of this root, and what their labels need.
 
 use crate::engine::failure::{Failure, FatalError};
 use crate::engine::survey::{Survey, Surveyed, Surveyor};
@@ -13,7 +13,8 @@ use crate::world::store::root::RootError;
 use std::sync::Arc;
 
 impl Surveyor<'_> {
-    /// A root may be asked for by several addresses of its forge, but never by another forge's. Whether this pass may go on.
+    /// Checks that the configured address belongs to the root's forge, which may have several. Returns whether the pass
+    /// can continue.
     pub(super) async fn check_forge(&mut self, configured: &[RepositoryName]) -> Result<bool, FatalError> {
         let asked = self.settings.forge_url()?;
         let Some(manifest) = self.file.as_ref().map(|file| &file.manifest) else { return Ok(true) };
@@ -32,7 +33,7 @@ impl Surveyor<'_> {
                 Err(RepositoryError::Forge(error)) if error.is_about_the_token() => {
                     return Err(FatalError::Token(error));
                 }
-                // That it could not be asked is no answer.
+                // An unreachable forge is not an answer.
                 Err(RepositoryError::Forge(error)) => {
                     self.out_of_reach = Some(error.to_string());
                     self.failures.push(Failure::forge(asked.to_string(), &error));
@@ -40,7 +41,7 @@ impl Surveyor<'_> {
                 }
                 Err(RepositoryError::Problem(_)) => {
                     return Err(FatalError::Root(RootError::Foreign {
-                        path: self.here.missions_root.clone(),
+                        path: self.context.missions_root.clone(),
                         remembered: remembered.to_string(),
                         found: asked.to_string(),
                     }));
@@ -48,7 +49,7 @@ impl Surveyor<'_> {
             }
         }
         tracing::info!(
-            "`{asked}` is asked, which has the repositories of `{remembered}`; that stays the forge of this root"
+            "used `{asked}`, which has the repositories of `{remembered}`; this root keeps the latter as its Gitea"
         );
         Ok(true)
     }
@@ -61,17 +62,17 @@ impl Surveyor<'_> {
         let mut errors = Vec::new();
         for name in configured {
             match self.survey_repository(name, configured).await {
-                // Two names may mean one repository, which is served once.
+                // Two names may mean the same repository, which is served once.
                 Ok((surveyed, _)) if survey.repositories.iter().any(|other| other.known.id == surveyed.known.id) => {}
                 Ok((surveyed, web_url)) => {
                     survey.repositories.push(surveyed);
-                    self.learn_where_people_see(web_url);
+                    self.learn_web_url(web_url);
                 }
                 Err(error) => errors.push((name, error)),
             }
         }
-        survey.here = Arc::clone(&self.here);
-        // A daemon goes on with one that is archived: its owner may take that back.
+        survey.context = Arc::clone(&self.context);
+        // A daemon continues with an archived repository, since its owner may unarchive it.
         let is_refused = |error: &RepositoryError| match error {
             RepositoryError::Forge(error) => error.is_about_the_token(),
             RepositoryError::Problem(_) => self.is_only_pass || !error.is_archived(),
@@ -86,32 +87,32 @@ impl Surveyor<'_> {
                 (error, remembered)
             {
                 let records = self.records.by_issue.values();
-                survey.setup.extend(plan_archived(records, id, problem, self.here.now));
+                survey.setup.extend(plan_archived(records, id, problem, self.context.now));
             }
         }
         let found = RootFacts {
-            path: self.here.missions_root.clone(),
-            host: self.here.host.clone(),
-            forge: self.here.forge.clone(),
-            web_url: (!survey.repositories.is_empty()).then(|| self.here.web_url.clone()),
+            path: self.context.missions_root.clone(),
+            host: self.context.host.clone(),
+            forge: self.context.forge.clone(),
+            web_url: (!survey.repositories.is_empty()).then(|| self.context.web_url.clone()),
             people: self.people.clone(),
             repositories: survey.repositories.iter().map(|surveyed| surveyed.known.clone()).collect(),
         };
         survey.setup.extend(plan_root(self.file.as_ref(), &found));
         for Surveyed { known, labels } in &survey.repositories {
-            let host = self.here.has_label.then_some(&self.here.host);
+            let host = self.context.has_label.then_some(&self.context.host);
             survey.setup.extend(plan_labels(known, labels, host));
         }
         Ok(())
     }
 
-    /// Where nobody can file a mission. A repository in which there is one has had a form.
+    /// Finds repositories without the form. One with missions has had it.
     pub(super) async fn find_missing_forms(&self, survey: &Survey) -> Vec<String> {
         let mut commands = Vec::new();
         for Surveyed { known, labels: _ } in &survey.repositories {
             let is_of_it = |candidate: &Candidate| candidate.seen.issue.key.repository_id == known.id;
             let has_record = self.records.by_issue.values().any(|record| record.issue.repository_id == known.id);
-            // That it cannot be asked is told by what else is asked of it.
+            // A failure of this request is reported by other requests.
             if has_record
                 || survey.candidates.iter().any(is_of_it)
                 || offers_form(&survey.gitea, &known.name).await.unwrap_or(true)
@@ -120,7 +121,7 @@ impl Surveyor<'_> {
             }
             let command = self.settings.given.command(&format!("install --repo {} --only form", known.name));
             tracing::warn!(
-                "`{}` has no Mission proposal form, so nobody can file one: {command} puts it there, with a token of the owner",
+                "`{}` has no Mission proposal form, so missions cannot be filed: {command} installs it, with a token of the owner",
                 known.name
             );
             commands.push(command.trim_matches('`').to_owned());
@@ -135,7 +136,7 @@ impl Surveyor<'_> {
     ) -> Result<(Surveyed, Option<ForgeUrl>), RepositoryError> {
         let remembered = self.file.as_ref().and_then(|file| file.manifest.remembered(name));
         let found = match self.observer.repository(name, remembered).await {
-            // Whoever configures ours by its new name means another one by the old name.
+            // If ours is configured by its new name, the old name means another repository.
             Err(RepositoryError::Problem(RepositoryProblem::TakenOver { remembered, .. }))
                 if self.is_served_as(remembered, name, configured) =>
             {
@@ -145,24 +146,27 @@ impl Surveyor<'_> {
         };
         let FoundRepository { known, asked_for, web_url } = found?;
         if let Some(old) = asked_for {
-            tracing::warn!("the repository `{old}` is called `{}` now; set its new name in `repositories`", known.name);
+            tracing::warn!(
+                "the repository `{old}` was renamed to `{}`; set its new name in `repositories`",
+                known.name
+            );
         }
         let labels = self.observer.labels(&known.name).await?;
         Ok((Surveyed { known, labels }, web_url))
     }
 
-    /// Where people see the forge is what it says first. One that says whatever it is asked by, as a Gitea does from 1.26 on
-    /// (`[server] PUBLIC_URL_DETECTION`), is seen where the root remembers it.
-    fn learn_where_people_see(&mut self, told: Option<ForgeUrl>) {
+    /// Records the forge's address for browsers when it is first reported. A forge that reports the address of the
+    /// request, as Gitea does from 1.26 on (`[server] PUBLIC_URL_DETECTION`), keeps the recorded one.
+    fn learn_web_url(&mut self, reported: Option<ForgeUrl>) {
         let is_known = self.file.as_ref().is_some_and(|file| file.manifest.web_url.is_some());
         let asked = self.settings.forge_url().ok();
-        let Some(web_url) = told.filter(|told| !is_known && Some(told) != asked) else { return };
-        if self.here.web_url == self.here.forge {
-            self.here = Arc::new(PassContext { web_url, ..(*self.here).clone() });
+        let Some(web_url) = reported.filter(|reported| !is_known && Some(reported) != asked) else { return };
+        if self.context.web_url == self.context.forge {
+            self.context = Arc::new(PassContext { web_url, ..(*self.context).clone() });
         }
     }
 
-    /// Whether a repository is configured by a name of its own, other than this one.
+    /// Whether a repository is also configured by its current name, other than this one.
     fn is_served_as(&self, id: RepositoryId, name: &RepositoryName, configured: &[RepositoryName]) -> bool {
         let known = self.file.iter().flat_map(|file| &file.manifest.repositories).find(|known| known.id == id);
         known

@@ -1,31 +1,33 @@
-//! How a mission is by what is published of it, and since when it has been bad.
+//! The alert condition of a mission, derived from its published status.
 
 use crate::mission::alert::config::{AlertCause, AlertCondition, Notify};
 use crate::mission::observation::PassContext;
 use crate::mission::record::{Published, Record};
 use crate::mission::status::phase::Phase;
 
-/// How a mission is published to be.
+/// The alert condition that follows from the published status.
 #[must_use]
-pub fn condition(said: Option<&Published>, notify: &Notify) -> AlertCondition {
-    let said = said.and_then(|said| Some((said.verdict?, said.agent_state)));
-    said.map_or(AlertCondition::Ok, |(verdict, says)| notify.condition(verdict, says))
+pub fn condition(published: Option<&Published>, notify: &Notify) -> AlertCondition {
+    let published = published.and_then(|published| Some((published.verdict?, published.agent_state)));
+    published.map_or(AlertCondition::Ok, |(verdict, agent_state)| notify.condition(verdict, agent_state))
 }
 
-/// Notes since when it is published to be so that an alarm is wanted.
-pub fn update_failing_since(record: &mut Record, here: &PassContext) {
-    let Some((said, verdict)) = record.published.as_ref().and_then(|said| Some((said, said.verdict?))) else {
+/// Updates since when the published status has met an alert condition.
+pub fn update_failing_since(record: &mut Record, context: &PassContext) {
+    let Some((published, verdict)) =
+        record.published.as_ref().and_then(|published| Some((published, published.verdict?)))
+    else {
         record.failing_since = None;
         return;
     };
-    let known = record.failing_since.filter(|since| *since <= here.now);
-    record.failing_since = match here.notify.condition(verdict, said.agent_state) {
+    let previous = record.failing_since.filter(|since| *since <= context.now);
+    record.failing_since = match context.notify.condition(verdict, published.agent_state) {
         AlertCondition::Ok => None,
-        AlertCondition::Failing(_) | AlertCondition::Unknown if said.phase != Phase::Active => None,
-        AlertCondition::Unknown => known,
-        AlertCondition::Failing(AlertCause::Health(_)) => known.or(Some(said.since.min(here.now))),
+        AlertCondition::Failing(_) | AlertCondition::Unknown if published.phase != Phase::Active => None,
+        AlertCondition::Unknown => previous,
+        AlertCondition::Failing(AlertCause::Health(_)) => previous.or(Some(published.since.min(context.now))),
         AlertCondition::Failing(AlertCause::Wizard(_)) => {
-            known.or(Some(said.agent_state_since.unwrap_or(here.now).min(here.now)))
+            previous.or(Some(published.agent_state_since.unwrap_or(context.now).min(context.now)))
         }
     };
 }

@@ -1,4 +1,4 @@
-//! What the operator wants to hear of: which states raise an alarm, after how long, how often, and who is called.
+//! The `notify` configuration: which states raise an alert, after how long, how often, and who is mentioned.
 
 use crate::mission::cell::health::{Health, Reason, Verdict};
 use crate::mission::cell::heartbeat::WizardState;
@@ -9,19 +9,19 @@ use serde::{Deserialize, Serialize};
 /// The longest login of a Gitea account.
 const LOGIN_CHARS_MAX: usize = 40;
 
-/// What can raise an alarm, as `notify.on` names it and as labels show it.
+/// A state that can raise an alert, by its name in `notify.on` and on labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, derive_more::Display)]
 #[serde(try_from = "String", into = "String")]
 pub enum AlertCause {
-    /// A verdict.
+    /// A health of the cell.
     Health(Health),
-    /// What the wizard says of itself.
+    /// A state that the agent reports.
     #[display("wizard/{_0}")]
     Wizard(WizardState),
 }
 
 impl AlertCause {
-    /// Everything that is not well, in the order of the documents' table.
+    /// All causes, in the order of the table in the documents.
     pub const ALL: [Self; 6] = [
         Self::Health(Health::Stale),
         Self::Health(Health::Incomplete),
@@ -31,7 +31,7 @@ impl AlertCause {
         Self::Wizard(WizardState::Failed),
     ];
 
-    /// Accepts the words of [`Cause::ALL`].
+    /// Accepts the names of [`AlertCause::ALL`].
     pub fn parse(text: &str) -> Result<Self, NotA> {
         let wanted = "one of `stale`, `incomplete`, `unknown`, `uninitialized`, `wizard/waiting`, `wizard/failed`";
         let found = Self::ALL.into_iter().find(|cause| cause.to_string() == text);
@@ -39,14 +39,14 @@ impl AlertCause {
     }
 }
 
-/// An account that an alarm calls by name.
+/// The login of an account that an alert mentions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, derive_more::Display)]
 #[serde(try_from = "String", into = "String")]
 pub struct Login(String);
 
 impl Login {
-    /// Letters, digits, and single `-`, `_` and `.` between them (go-gitea/gitea `modules/validation/helpers.go`): nothing
-    /// that could mean anything else in Markdown.
+    /// Letters, digits, and single `-`, `_` and `.` between them (go-gitea/gitea `modules/validation/helpers.go`):
+    /// nothing that could mean anything else in Markdown.
     pub fn parse(text: &str) -> Result<Self, NotA> {
         let is_plain = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric());
         if text.len() <= LOGIN_CHARS_MAX && text.split(['-', '_', '.']).all(is_plain) {
@@ -70,11 +70,11 @@ pub struct IssueName {
 impl IssueName {
     /// Accepts `owner/name#12`.
     pub fn parse(text: &str) -> Result<Self, NotA> {
-        let refused = || NotA { text: text.to_owned(), wanted: "an issue of the form `owner/name#12`" };
-        let (repository, number) = text.split_once('#').ok_or_else(refused)?;
-        let repository = RepositoryName::parse(repository).map_err(|_| refused())?;
+        let not_an_issue = || NotA { text: text.to_owned(), wanted: "an issue of the form `owner/name#12`" };
+        let (repository, number) = text.split_once('#').ok_or_else(not_an_issue)?;
+        let repository = RepositoryName::parse(repository).map_err(|_| not_an_issue())?;
         let is_plain = number.bytes().all(|byte| byte.is_ascii_digit());
-        let number = number.parse().ok().filter(|number| is_plain && *number > 0).ok_or_else(refused)?;
+        let number = number.parse().ok().filter(|number| is_plain && *number > 0).ok_or_else(not_an_issue)?;
         Ok(Self { repository, number })
     }
 }
@@ -86,19 +86,19 @@ as_text!(IssueName);
 /// `notify.*`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notify {
-    /// What raises an alarm; nothing does where it is empty.
+    /// The causes that raise an alert; alerts are off when it is empty.
     pub on: Vec<AlertCause>,
-    /// How long it has to be so without a break.
+    /// How long a mission has to fail without a break before its alert fires.
     pub after: TimeDelta,
-    /// After how long it is said again while it stays so; none for never.
+    /// The interval of reminders while it keeps failing; none for no reminders.
     pub repeat: Option<TimeDelta>,
-    /// The most comments within an hour, over all missions of this root.
+    /// The most alert comments within an hour, over all missions of this root.
     pub per_hour: usize,
-    /// With more than so many at once, and a fifth of all, one comment speaks for them.
+    /// If more missions than this, and more than a fifth of all, fail together, one comment covers them.
     pub many: usize,
-    /// The issue on which one comment speaks for many.
+    /// The issue for alerts that cover many missions.
     pub issue: Option<IssueName>,
-    /// Who is called.
+    /// The accounts to mention.
     pub mention: Vec<Login>,
 }
 
@@ -109,32 +109,32 @@ impl Default for Notify {
     }
 }
 
-/// How a mission is, by what the operator wants to hear of.
+/// Whether a mission meets one of the configured causes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AlertCondition {
-    /// Nothing to worry about.
+    /// No cause is met.
     Ok,
-    /// Nothing is known, which is neither well nor ill.
+    /// The health is unknown, which neither fires nor resolves an alert.
     Unknown,
-    /// It is so that an alarm is wanted.
+    /// This cause is met.
     Failing(AlertCause),
 }
 
 impl Notify {
-    /// Whether anything at all raises an alarm.
+    /// Whether alerts are configured.
     #[must_use]
     pub fn is_on(&self) -> bool {
         !self.on.is_empty()
     }
 
-    /// How a mission is by its published health and its wizard's words. Health comes first, unless it is the wizard's own
-    /// word that it has failed: that is one thing, and not two.
+    /// The condition by published health and reported state. Health comes first, except for a failed agent: there both
+    /// have the same cause.
     #[must_use]
-    pub fn condition(&self, verdict: Verdict, says: Option<WizardState>) -> AlertCondition {
+    pub fn condition(&self, verdict: Verdict, agent_state: Option<WizardState>) -> AlertCondition {
         let health = verdict.health;
-        let by_health = [Some(AlertCause::Health(health)), says.map(AlertCause::Wizard)];
-        let by_its_word = [Some(AlertCause::Wizard(WizardState::Failed)), Some(AlertCause::Health(health))];
-        let causes = if verdict.reason == Reason::AgentFailed { by_its_word } else { by_health };
+        let by_health = [Some(AlertCause::Health(health)), agent_state.map(AlertCause::Wizard)];
+        let by_agent_state = [Some(AlertCause::Wizard(WizardState::Failed)), Some(AlertCause::Health(health))];
+        let causes = if verdict.reason == Reason::AgentFailed { by_agent_state } else { by_health };
         match causes.into_iter().flatten().find(|cause| self.on.contains(cause)) {
             Some(cause) => AlertCondition::Failing(cause),
             None if health == Health::Unknown => AlertCondition::Unknown,

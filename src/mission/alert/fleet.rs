@@ -1,4 +1,4 @@
-//! Decides about the alarms of all missions together: who may speak within the hour, and when one comment speaks for many.
+//! Schedules alerts across the fleet: hourly limit, grouping, reminders.
 
 use crate::mission::alert::config::{AlertCause, AlertCondition, IssueName, Notify};
 use crate::mission::alert::message::{FleetAlertMessage, LISTED_MAX, ListedAlert};
@@ -13,25 +13,25 @@ use crate::mission::time::Timestamp;
 use chrono::TimeDelta;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// For so long a comment for many takes late ones without another comment.
+/// For this long after a fleet alert, further failing missions join it without another comment.
 pub const TAKES_LATE: TimeDelta = TimeDelta::minutes(10);
 
-/// And no more of them than so many times those that it has named.
+/// The most missions that join without a comment, as a multiple of those that the comment covered.
 pub const LATE_PER_NAMED: usize = 2;
 
 /// A repository's id and an issue's id.
 pub type Member = (i64, i64);
 
-/// A mission that has to do with alarms.
+/// A mission that is failing or has a firing alert.
 #[derive(Clone, Debug)]
 pub struct AlertCandidate {
     /// Its issue.
     pub issue: IssueKey,
-    /// Where it stands.
+    /// Its alert state.
     pub state: AlertState,
-    /// Whether somebody has looked at it just now, so that what is published of it is true.
+    /// Whether it was checked just now, so that its published status is current.
     pub is_seen: bool,
-    /// What its wizard wants people to read.
+    /// The agent's message to people.
     pub message: Option<String>,
 }
 
@@ -40,201 +40,208 @@ impl AlertCandidate {
         (self.issue.repository_id, self.issue.issue_id)
     }
 
-    /// Whether an alert of its own may be sent for it, or has to be as soon as it has been bad for long enough.
+    /// Whether it needs an alert of its own now, or will once it has failed for long enough.
     fn needs_alert(&self) -> bool {
         self.is_seen && self.state.is_failing() && self.state.firing.is_none()
     }
 
-    /// Whether a person is asked something, which no comment for others answers.
-    fn asks(&self) -> bool {
+    /// Whether its agent waits for a person, which a fleet alert cannot replace.
+    fn waits_for_person(&self) -> bool {
         matches!(self.state.condition, AlertCondition::Failing(AlertCause::Wizard(state)) if state.needs_a_person())
     }
 }
 
-/// All missions, as far as alarms go.
+/// The alert states of all missions.
 #[derive(Clone, Debug, Default)]
 pub struct FleetAlerts {
-    /// Those that are bad, or were when somebody was told.
+    /// The missions that are failing or have a firing alert.
     pub candidates: Vec<AlertCandidate>,
-    /// How many there are in all that anybody wants to hear of.
+    /// How many missions are watched.
     pub watched: usize,
-    /// How many alarms they had within the last hour, and how many are on their way.
+    /// How many alerts were posted within the last hour, plus those in flight.
     pub recent: usize,
-    /// How soon all are looked at again, where that is certain; then a first one waits for company until then.
+    /// The interval until all missions are checked again; a first alert waits that long for others, to be grouped with
+    /// them.
     pub looks_again_after: TimeDelta,
 }
 
-/// What comes of it.
+/// The alerts to send, and who may send them.
 #[derive(Clone, Debug, Default)]
 pub struct AlertSchedule {
-    /// Who may say something. Nobody else may.
+    /// The missions that may post an alert; all others may not.
     pub permits: BTreeMap<Member, AlertPermit>,
-    /// What is to be said for many, or remembered of it.
+    /// The fleet alert to post, or its record to write.
     pub change: Option<Change>,
-    /// How many alarms wait for another hour.
+    /// How many alerts are pending because of the hourly limit.
     pub waiting: usize,
 }
 
-/// The alert for many as it stands.
+/// The current fleet alert.
 struct Group<'a> {
-    ledger: &'a FleetAlertRecord,
-    /// Those that it speaks for and that are still bad.
+    record: &'a FleetAlertRecord,
+    /// The missions that it covers and that are still failing.
     members: BTreeSet<Member>,
 }
 
-/// What becomes of it.
+/// The fleet alert after new missions were added.
 struct Grown {
     members: BTreeSet<Member>,
-    /// Whether those that came to it do so without a comment.
+    /// Whether they are added without a comment.
     is_silent: bool,
 }
 
 impl Group<'_> {
-    fn stands(&self) -> bool {
-        self.ledger.firing_since.is_some() && !self.members.is_empty()
+    fn is_firing(&self) -> bool {
+        self.record.firing_since.is_some() && !self.members.is_empty()
     }
 
-    /// Whether its last comment still takes late ones, together with these.
-    fn takes(&self, together: &BTreeSet<Member>, now: Timestamp) -> bool {
-        let named = self.ledger.named();
+    /// Whether its last comment still covers late missions, together with these.
+    fn absorbs(&self, together: &BTreeSet<Member>, now: Timestamp) -> bool {
+        let named = self.record.named();
         let late = together.difference(named).count();
-        let is_recent = self.ledger.published_at.is_some_and(|said_at| !has_passed(said_at, TAKES_LATE, now));
+        let is_recent = self.record.published_at.is_some_and(|published_at| !has_passed(published_at, TAKES_LATE, now));
         is_recent && late < LATE_PER_NAMED * named.len()
     }
 }
 
 impl FleetAlerts {
-    /// Gathers all missions by what is remembered of each, with whether that is what is published of it now; so many alarms
-    /// are on their way besides.
+    /// Collects all missions from their records, each with whether its published status is current; `under_way` counts
+    /// the alerts in flight.
     #[must_use]
     pub fn gather<'a>(
         missions: impl IntoIterator<Item = (&'a Record, bool)>,
         under_way: usize,
-        here: &PassContext,
+        context: &PassContext,
     ) -> Self {
-        let mut muster = Self { recent: under_way, ..Self::default() };
+        let mut alerts = Self { recent: under_way, ..Self::default() };
         for (record, is_seen) in missions {
-            muster.take(record, is_seen, here);
+            alerts.add(record, is_seen, context);
         }
-        muster
+        alerts
     }
 
-    /// The same, where all are looked at again after so long.
+    /// Sets the interval until all missions are checked again.
     #[must_use]
     pub fn looking_again_after(self, interval: TimeDelta) -> Self {
         Self { looks_again_after: interval, ..self }
     }
 
-    /// Takes note of a mission by what is remembered of it.
-    fn take(&mut self, record: &Record, is_seen: bool, here: &PassContext) {
-        let standing = AlertState::of(record, &here.notify);
-        let on_its_way = usize::from(record.alert.intent.is_some());
-        let count = recent(&record.alert.posted, here.now) + on_its_way;
-        if let Some(seat) = self.add_candidate(&record.issue, standing, count, is_seen) {
-            seat.message = record.published.as_ref().and_then(|said| said.message.clone());
+    /// Adds a mission from its record.
+    fn add(&mut self, record: &Record, is_seen: bool, context: &PassContext) {
+        let state = AlertState::of(record, &context.notify);
+        let in_flight = usize::from(record.alert.intent.is_some());
+        let count = recent(&record.alert.posted, context.now) + in_flight;
+        if let Some(candidate) = self.add_candidate(&record.issue, state, count, is_seen) {
+            candidate.message = record.published.as_ref().and_then(|published| published.message.clone());
         }
     }
 
-    /// Takes note of a mission that had so many alarms within the last hour; its seat, if it has to do with alarms.
+    /// Adds a mission that posted `recent` alerts within the last hour; returns it if it is failing or has a firing
+    /// alert.
     pub fn add_candidate(
         &mut self,
         issue: &IssueKey,
-        standing: AlertState,
+        state: AlertState,
         recent: usize,
         is_seen: bool,
     ) -> Option<&mut AlertCandidate> {
         self.recent += recent;
-        self.watched += usize::from(standing.is_watched);
-        if standing.failing_since.is_none() && standing.firing.is_none() {
+        self.watched += usize::from(state.is_watched);
+        if state.failing_since.is_none() && state.firing.is_none() {
             return None;
         }
-        self.candidates.push(AlertCandidate { issue: issue.clone(), state: standing, is_seen, message: None });
+        self.candidates.push(AlertCandidate { issue: issue.clone(), state, is_seen, message: None });
         self.candidates.last_mut()
     }
 
-    /// Decides. Where the issue for many takes no comment, it is as if there were none, so that nobody is silent.
+    /// Schedules the alerts. While the fleet's issue rejects comments, each mission alerts on its own issue.
     #[must_use]
-    pub fn schedule(self, ledger: &FleetAlertRecord, here: &PassContext) -> AlertSchedule {
-        if ledger.is_refused(here.now) {
-            let alone = Notify { issue: None, ..here.notify.clone() };
-            return self.decide(ledger, &PassContext { notify: alone, ..here.clone() });
+    pub fn schedule(self, record: &FleetAlertRecord, context: &PassContext) -> AlertSchedule {
+        if record.is_refused(context.now) {
+            let own_issue_only = Notify { issue: None, ..context.notify.clone() };
+            return self.decide(record, &PassContext { notify: own_issue_only, ..context.clone() });
         }
-        self.decide(ledger, here)
+        self.decide(record, context)
     }
 
-    fn decide(mut self, ledger: &FleetAlertRecord, here: &PassContext) -> AlertSchedule {
-        let (notify, now) = (&here.notify, here.now);
-        self.candidates.sort_by_key(|seat| (seat.state.failing_since, seat.member()));
-        let group = Group { ledger, members: self.still_failing(ledger, notify) };
-        let mut room = notify.per_hour.saturating_sub(self.recent + recent(&ledger.posted, now));
+    fn decide(mut self, record: &FleetAlertRecord, context: &PassContext) -> AlertSchedule {
+        let (notify, now) = (&context.notify, context.now);
+        self.candidates.sort_by_key(|candidate| (candidate.state.failing_since, candidate.member()));
+        let group = Group { record, members: self.still_failing(record, notify) };
+        let mut capacity = notify.per_hour.saturating_sub(self.recent + recent(&record.posted, now));
         let due = |kind: Notification| -> Vec<&AlertCandidate> {
-            let is_due =
-                |seat: &&AlertCandidate| seat.is_seen && seat.state.next_notification(notify, now) == Some(kind);
-            let alone = |seat: &&AlertCandidate| !group.members.contains(&seat.member());
-            self.candidates.iter().filter(is_due).filter(alone).collect()
+            let is_due = |candidate: &&AlertCandidate| {
+                candidate.is_seen && candidate.state.next_notification(notify, now) == Some(kind)
+            };
+            let is_alone = |candidate: &&AlertCandidate| !group.members.contains(&candidate.member());
+            self.candidates.iter().filter(is_due).filter(is_alone).collect()
         };
         let mut raised = due(Notification::Firing);
-        let grown = self.grow(&group, &mut raised, room, here);
-        let kind = fleet_kind(&group, &grown, notify, now).filter(|_| room > 0);
+        let grown = self.grow(&group, &mut raised, capacity, context);
+        let kind = fleet_kind(&group, &grown, notify, now).filter(|_| capacity > 0);
         let change = match (&notify.issue, kind) {
             (Some(issue), Some(kind)) => {
-                room -= 1;
-                Some(self.publish((issue, kind), grown.members, ledger, here))
+                capacity -= 1;
+                Some(self.publish((issue, kind), grown.members, record, context))
             }
-            (Some(_), None) if grown.members.is_empty() && ledger.firing_since.is_some() => None,
-            (Some(_) | None, _) => remember(ledger, grown.members),
+            (Some(_), None) if grown.members.is_empty() && record.firing_since.is_some() => None,
+            (Some(_) | None, _) => record_members(record, grown.members),
         };
-        let last = raised.len().min(room);
+        let last = raised.len().min(capacity);
         let waiting = raised.len() - last;
-        let others = |at: usize| if at + 1 == room { waiting } else { 0 };
-        let speakers = raised
+        let others = |at: usize| if at + 1 == capacity { waiting } else { 0 };
+        let candidates = raised
             .into_iter()
             .chain(due(Notification::Resolved))
             .chain(due(Notification::Reminder))
             .map(AlertCandidate::member);
-        let allowed = speakers.take(room).enumerate();
+        let allowed = candidates.take(capacity).enumerate();
         let allowed = allowed.map(|(at, member)| (member, AlertPermit::Granted { others: others(at) })).collect();
         AlertSchedule { permits: allowed, change, waiting }
     }
 
-    /// Of those that the fleet's alarm speaks for.
-    fn still_failing(&self, ledger: &FleetAlertRecord, notify: &Notify) -> BTreeSet<Member> {
-        let bad = self.candidates.iter().filter(|seat| seat.state.is_failing()).map(AlertCandidate::member);
-        bad.filter(|member| notify.issue.is_some() && ledger.members.contains(member)).collect()
+    /// The missions that the fleet alert covers and that are still failing.
+    fn still_failing(&self, record: &FleetAlertRecord, notify: &Notify) -> BTreeSet<Member> {
+        let failing =
+            self.candidates.iter().filter(|candidate| candidate.state.is_failing()).map(AlertCandidate::member);
+        failing.filter(|member| notify.issue.is_some() && record.members.contains(member)).collect()
     }
 
-    /// Takes out those for which one comment is to speak, or has spoken: the late ones of a group that stands; else all that
-    /// are bad, where they are many; and those that the hour has no room for. Before that a first one waits for company.
+    /// Moves missions from `raised` into the fleet alert: late ones of a firing group; otherwise all failing ones, if
+    /// they are many; and those beyond the hourly limit. A first alert waits for others to be grouped with.
     fn grow<'a>(
         &'a self,
         group: &Group<'_>,
         raised: &mut Vec<&'a AlertCandidate>,
-        room: usize,
-        here: &PassContext,
+        capacity: usize,
+        context: &PassContext,
     ) -> Grown {
-        let (notify, mut members) = (&here.notify, group.members.clone());
+        let (notify, mut members) = (&context.notify, group.members.clone());
         if notify.issue.is_none() {
             return Grown { members, is_silent: false };
         }
         let mut is_silent = false;
-        if group.stands() {
-            let late = raised.iter().filter(|seat| !seat.asks()).map(|seat| seat.member());
+        if group.is_firing() {
+            let late =
+                raised.iter().filter(|candidate| !candidate.waits_for_person()).map(|candidate| candidate.member());
             let together: BTreeSet<Member> = late.chain(members.iter().copied()).collect();
-            is_silent = group.takes(&together, here.now);
-            if is_silent || room > 0 {
-                raised.retain(|seat| seat.asks());
+            is_silent = group.absorbs(&together, context.now);
+            if is_silent || capacity > 0 {
+                raised.retain(|candidate| candidate.waits_for_person());
                 members = together;
             }
         } else {
-            raised.retain(|seat| !self.waits(seat, here));
-            if room > 0 && !raised.is_empty() && self.is_many(notify) {
+            raised.retain(|candidate| !self.waits(candidate, context));
+            if capacity > 0 && !raised.is_empty() && self.is_many(notify) {
                 raised.clear();
-                members.extend(self.candidates.iter().filter(|seat| seat.needs_alert()).map(AlertCandidate::member));
+                members.extend(
+                    self.candidates.iter().filter(|candidate| candidate.needs_alert()).map(AlertCandidate::member),
+                );
             }
         }
-        // The last of an hour's comments is kept for those that it has no room for.
-        let fits = if notify.per_hour > 1 || raised.len() > room { room.saturating_sub(1) } else { room };
-        if room > 0 && raised.len() > fits {
+        // The last comment of an hour is reserved for the missions beyond the limit.
+        let fits = if notify.per_hour > 1 || raised.len() > capacity { capacity.saturating_sub(1) } else { capacity };
+        if capacity > 0 && raised.len() > fits {
             members.extend(raised.split_off(fits).into_iter().map(AlertCandidate::member));
             is_silent = false;
         }
@@ -243,75 +250,76 @@ impl FleetAlerts {
 
     /// Whether those that need an alert, now or soon, are many.
     fn is_many(&self, notify: &Notify) -> bool {
-        let count = self.candidates.iter().filter(|seat| seat.needs_alert()).count();
+        let count = self.candidates.iter().filter(|candidate| candidate.needs_alert()).count();
         count > notify.many && is_share_of_all(count, self.watched)
     }
 
-    /// Whether a mission waits for company: until all were looked at once more after the last one went bad, and for no more
-    /// than two intervals where some has come. Half an interval more or less is none, since no pass takes no time.
-    fn waits(&self, seat: &AlertCandidate, here: &PassContext) -> bool {
+    /// Whether an alert waits for others to be grouped with: until all missions were checked once more after the last
+    /// one failed, and for at most two intervals. Half an interval of tolerance allows for the duration of passes.
+    fn waits(&self, candidate: &AlertCandidate, context: &PassContext) -> bool {
         let spans = |halves: i32| self.looks_again_after * halves / 2;
-        let newest = self.candidates.iter().filter_map(|seat| seat.state.failing_since).max();
-        let may_be_joined = newest.is_some_and(|newest| !has_passed(newest, spans(3), here.now));
-        let due_at = seat.state.failing_since.map(|since| since.plus(here.notify.after));
-        may_be_joined && due_at.is_some_and(|due_at| !has_passed(due_at, spans(5), here.now))
+        let newest = self.candidates.iter().filter_map(|candidate| candidate.state.failing_since).max();
+        let may_be_joined = newest.is_some_and(|newest| !has_passed(newest, spans(3), context.now));
+        let due_at = candidate.state.failing_since.map(|since| since.plus(context.notify.after));
+        may_be_joined && due_at.is_some_and(|due_at| !has_passed(due_at, spans(5), context.now))
     }
 
     fn publish(
         &self,
         (issue, kind): (&IssueName, Notification),
         members: BTreeSet<Member>,
-        ledger: &FleetAlertRecord,
-        here: &PassContext,
+        record: &FleetAlertRecord,
+        context: &PassContext,
     ) -> Change {
-        let is_new = |seat: &AlertCandidate| ledger.firing_since.is_some() && !ledger.named().contains(&seat.member());
-        let mut spoken_for: Vec<&AlertCandidate> =
-            self.candidates.iter().filter(|seat| members.contains(&seat.member())).collect();
-        spoken_for.sort_by_key(|seat| !is_new(seat));
-        let listed = spoken_for.iter().filter_map(|seat| {
-            let AlertCondition::Failing(cause) = seat.state.condition else { return None };
-            let (since, message) = (seat.state.failing_since?, seat.message.clone());
-            Some(ListedAlert { issue: seat.issue.to_string(), cause, since, message })
+        let is_new =
+            |candidate: &AlertCandidate| record.firing_since.is_some() && !record.named().contains(&candidate.member());
+        let mut covered: Vec<&AlertCandidate> =
+            self.candidates.iter().filter(|candidate| members.contains(&candidate.member())).collect();
+        covered.sort_by_key(|candidate| !is_new(candidate));
+        let listed = covered.iter().filter_map(|candidate| {
+            let AlertCondition::Failing(cause) = candidate.state.condition else { return None };
+            let (since, message) = (candidate.state.failing_since?, candidate.message.clone());
+            Some(ListedAlert { issue: candidate.issue.to_string(), cause, since, message })
         });
-        let notice = FleetAlertMessage {
+        let message = FleetAlertMessage {
             listed: listed.take(LISTED_MAX).collect(),
-            new: spoken_for.iter().filter(|seat| is_new(seat)).count(),
+            new: covered.iter().filter(|candidate| is_new(candidate)).count(),
             failing: members.len(),
             all: self.watched,
-            intent: FleetAlertIntent { kind, at: here.now, members },
-            root: here.root,
-            missions_root: here.missions_root.clone(),
-            host: here.host.clone(),
-            firing_since: ledger.firing_since.unwrap_or(here.now),
-            scan_command: scan_command(&here.missions_root),
-            mention: here.notify.mention.clone(),
+            intent: FleetAlertIntent { kind, at: context.now, members },
+            root: context.root,
+            missions_root: context.missions_root.clone(),
+            host: context.host.clone(),
+            firing_since: record.firing_since.unwrap_or(context.now),
+            scan_command: scan_command(&context.missions_root),
+            mention: context.notify.mention.clone(),
         };
-        Change::PostFleetAlert { issue: issue.clone(), notice: Box::new(notice), memory: Box::new(ledger.clone()) }
+        Change::PostFleetAlert { issue: issue.clone(), notice: Box::new(message), memory: Box::new(record.clone()) }
     }
 }
 
-/// What is to be said for many, if anything is.
+/// The kind of fleet alert to post now, if any.
 fn fleet_kind(group: &Group<'_>, grown: &Grown, notify: &Notify, now: Timestamp) -> Option<Notification> {
     if grown.members.len() > group.members.len() && !grown.is_silent {
         return Some(Notification::Firing);
     }
-    let said_at = group.ledger.published_at.filter(|_| group.ledger.firing_since.is_some())?;
+    let published_at = group.record.published_at.filter(|_| group.record.firing_since.is_some())?;
     if grown.members.is_empty() {
         return Some(Notification::Resolved);
     }
-    let is_long = notify.repeat.is_some_and(|repeat| has_passed(said_at, repeat, now));
+    let is_long = notify.repeat.is_some_and(|repeat| has_passed(published_at, repeat, now));
     is_long.then_some(Notification::Reminder)
 }
 
-/// Those that are well again are not spoken for any more; without an issue to speak on, nobody is.
-fn remember(ledger: &FleetAlertRecord, members: BTreeSet<Member>) -> Option<Change> {
-    let is_over = members.is_empty();
+/// Drops missions that are healthy again from the record; without a fleet issue, all of them.
+fn record_members(record: &FleetAlertRecord, members: BTreeSet<Member>) -> Option<Change> {
+    let is_resolved = members.is_empty();
     let memory = FleetAlertRecord {
-        firing_since: ledger.firing_since.filter(|_| !is_over),
-        published_at: ledger.published_at.filter(|_| !is_over),
-        named: if is_over { BTreeSet::new() } else { ledger.named.clone() },
+        firing_since: record.firing_since.filter(|_| !is_resolved),
+        published_at: record.published_at.filter(|_| !is_resolved),
+        named: if is_resolved { BTreeSet::new() } else { record.named.clone() },
         members,
-        ..ledger.clone()
+        ..record.clone()
     };
-    (memory != *ledger).then(|| Change::RecordFleetAlert { memory: Box::new(memory) })
+    (memory != *record).then(|| Change::RecordFleetAlert { memory: Box::new(memory) })
 }

@@ -1,4 +1,4 @@
-//! An alarm before and after it is put into words: of one mission on its own issue, and of many on the fleet's.
+//! The alert messages: one for a mission on its own issue, and one for many missions on the fleet's issue.
 
 use crate::mission::alert::config::{AlertCause, Login};
 use crate::mission::alert::state::{AlertIntent, AlertMarker, FleetAlertIntent, Notification};
@@ -9,18 +9,18 @@ use crate::mission::status::templates::fill;
 use crate::mission::time::Timestamp;
 use serde::Serialize;
 
-/// The most missions that one comment for many names.
+/// The most missions that a fleet alert lists.
 pub const LISTED_MAX: usize = 20;
 
-/// What an alarm of one mission says.
+/// The contents of an alert about one mission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AlertMessage {
-    /// What it says, when, and since when that is so.
+    /// Its kind, the time, and the alert that it belongs to.
     #[serde(flatten)]
     pub intent: AlertIntent,
     /// The mission.
     pub mission: MissionId,
-    /// This root.
+    /// The id of this root.
     pub root: Option<RootId>,
     /// The mission's title.
     pub name: String,
@@ -28,136 +28,136 @@ pub struct AlertMessage {
     pub cell: String,
     /// This host.
     pub host: HostName,
-    /// Whether its issue was closed.
+    /// Whether its issue is closed.
     pub is_closed: bool,
-    /// The verdict as it is published; `unknown` where the issue was closed.
+    /// The published health; `unknown` once the issue is closed.
     pub health: Health,
-    /// Its reason's word.
+    /// The reason's fixed word.
     pub reason: &'static str,
-    /// The path that the reason speaks of, below the cell.
+    /// The path below the cell that the reason is about.
     pub place: Option<&'static str>,
-    /// What is wrong there.
+    /// The problem with that path.
     pub flaw: Option<String>,
-    /// The last heartbeat, while the wizard is silent.
+    /// The last heartbeat, while it is overdue.
     pub heartbeat_at: Option<Timestamp>,
-    /// What the wizard says of itself.
+    /// The state that the agent reports.
     pub agent_state: Option<WizardState>,
-    /// Its message, where it waits for people or has failed.
+    /// The agent's message, while it waits for people or has failed.
     pub message: Option<String>,
-    /// Its name.
+    /// The agent's name.
     pub wizard: Option<WizardName>,
-    /// The heartbeat's limit.
+    /// A heartbeat that is older than this is stale.
     pub stale_after_seconds: u64,
-    /// The command that beats for this very cell.
+    /// The command that sends a heartbeat for this cell.
     pub beat_command: String,
-    /// The command that looks at every cell of this root.
+    /// The command that scans every cell of this root.
     pub scan_command: String,
-    /// How many other alarms wait, since an hour has room for so many.
+    /// How many other alerts are pending because of the hourly limit.
     pub others: usize,
-    /// So many.
+    /// `notify.per_hour`
     pub per_hour: usize,
-    /// Who is called.
+    /// The accounts to mention.
     pub mention: Vec<Login>,
 }
 
 impl AlertMessage {
-    /// By which it is found again.
+    /// The marker that identifies the comment.
     #[must_use]
     pub fn marker(&self) -> AlertMarker {
         let AlertIntent { kind, at, alert: _ } = self.intent;
         AlertMarker { kind, mission: Some(self.mission), root: self.root, at }
     }
 
-    /// The whole comment.
+    /// The whole comment, in Markdown.
     #[must_use]
     pub fn render(&self) -> String {
         format!("{}\n{}\n", self.marker(), fill("alert.md", self))
     }
 
-    /// In a few words, for plans and logs.
+    /// A short description, for plans and logs.
     #[must_use]
     pub fn summary(&self) -> String {
         let cause = match self.intent.alert.cause {
-            AlertCause::Wizard(state) => format!("the wizard says `{state}`"),
-            AlertCause::Health(_) => self.verdict(),
+            AlertCause::Wizard(state) => format!("the agent reports `{state}`"),
+            AlertCause::Health(_) => self.health_and_reason(),
         };
         match self.intent.kind {
-            Notification::Firing => format!("post an alarm: {cause}"),
-            Notification::Reminder => format!("post the alarm again: still {cause}"),
-            Notification::Resolved if self.is_closed => "post the end of the alert: closed".to_owned(),
-            Notification::Resolved => format!("post the end of the alarm: {}", self.verdict()),
+            Notification::Firing => format!("post an alert: {cause}"),
+            Notification::Reminder => format!("post a reminder: still {cause}"),
+            Notification::Resolved if self.is_closed => "resolve the alert: closed".to_owned(),
+            Notification::Resolved => format!("resolve the alert: {}", self.health_and_reason()),
         }
     }
 
-    fn verdict(&self) -> String {
+    fn health_and_reason(&self) -> String {
         let place = self.place.map(|place| format!(" {place}")).unwrap_or_default();
         format!("{} ({}{place})", self.health, self.reason)
     }
 }
 
-/// What one comment says for many missions.
+/// The contents of one alert that covers many missions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FleetAlertMessage {
-    /// What it says, when, and for whom.
+    /// Its kind, the time, and the missions that it covers.
     #[serde(flatten)]
     pub intent: FleetAlertIntent,
-    /// This root.
+    /// The id of this root.
     pub root: Option<RootId>,
-    /// Its path.
+    /// The root's path.
     pub missions_root: String,
     /// This host.
     pub host: HostName,
-    /// Some of those that are bad: first those that are new, and of those the ones that became so first.
+    /// Failing missions, at most [`LISTED_MAX`]: new ones first, then by the time since when they fail.
     pub listed: Vec<ListedAlert>,
-    /// How many of them the comment before did not speak for.
+    /// How many failing missions the last comment did not cover.
     pub new: usize,
-    /// How many of them there are.
+    /// How many missions are failing.
     pub failing: usize,
-    /// Of how many.
+    /// How many missions are watched.
     pub all: usize,
-    /// When the alarm was raised.
+    /// When the alert fired.
     pub firing_since: Timestamp,
-    /// The command that looks at every cell of this root.
+    /// The command that scans every cell of this root.
     pub scan_command: String,
-    /// Who is called.
+    /// The accounts to mention.
     pub mention: Vec<Login>,
 }
 
-/// One of many.
+/// One mission in the list of a fleet alert.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ListedAlert {
     /// Its issue.
     pub issue: String,
-    /// What is the matter.
+    /// Why the mission fails.
     pub cause: AlertCause,
-    /// Since when.
+    /// Since when it fails.
     pub since: Timestamp,
-    /// What its wizard wants people to read.
+    /// The agent's message to people.
     pub message: Option<String>,
 }
 
 impl FleetAlertMessage {
-    /// By which it is found again.
+    /// The marker that identifies the comment.
     #[must_use]
     pub fn marker(&self) -> AlertMarker {
         let FleetAlertIntent { kind, at, members: _ } = self.intent;
         AlertMarker { kind, mission: None, root: self.root, at }
     }
 
-    /// The whole comment.
+    /// The whole comment, in Markdown.
     #[must_use]
     pub fn render(&self) -> String {
         format!("{}\n{}\n", self.marker(), fill("fleet_alert.md", self))
     }
 
-    /// In a few words, for plans and logs.
+    /// A short description, for plans and logs.
     #[must_use]
     pub fn summary(&self) -> String {
-        let Self { failing: bad, all, .. } = self;
+        let Self { failing, all, .. } = self;
         match self.intent.kind {
-            Notification::Firing => format!("post one alarm for {bad} of {all} missions"),
-            Notification::Reminder => format!("post the alarm for many again: still {bad} of {all} missions"),
-            Notification::Resolved => "post the end of the alarm for many".to_owned(),
+            Notification::Firing => format!("post one alert for {failing} of {all} missions"),
+            Notification::Reminder => format!("post a reminder: {failing} of {all} missions are still failing"),
+            Notification::Resolved => "resolve the fleet alert".to_owned(),
         }
     }
 }

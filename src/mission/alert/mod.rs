@@ -1,4 +1,4 @@
-//! Decides about alerts: conditions, state, schedule across the fleet, and messages.
+//! Alerts: conditions, state, schedule across the fleet, and messages.
 
 pub mod condition;
 pub mod config;

@@ -1,4 +1,4 @@
-//! What is remembered of alarms, for one mission and for the fleet; kept apart from what is said in them.
+//! The records of alerts, of one mission and of the fleet, and the marker lines of alert comments.
 
 use crate::mission::alert::config::AlertCause;
 use crate::mission::identity::{MissionId, RootId};
@@ -8,29 +8,29 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// What is longer ago than this does not count against `notify.per_hour` any more.
+/// The window in which `notify.per_hour` counts alerts.
 pub const WINDOW: TimeDelta = TimeDelta::hours(1);
 
-/// The most that `notify.per_hour` may be, and so the most times that are remembered.
+/// The largest `notify.per_hour`, and so the most times that a record keeps.
 pub const PER_HOUR_MAX: usize = 100;
 
-/// The first line of every alarm.
+/// The first line of every alert comment.
 pub const FIRST_LINE: &str = "<!-- lazarus:alarm v1 -->";
 
-/// What an alarm says, in one word.
+/// The kind of an alert comment. Its words are part of the marker, and older comments have them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Notification {
-    /// That it went bad, and stayed so.
+    /// The mission fails.
     #[serde(rename = "raised")]
     #[strum(serialize = "raised")]
     Firing,
-    /// That it is well again.
+    /// The mission does not fail any more.
     #[serde(rename = "over")]
     #[strum(serialize = "over")]
     Resolved,
-    /// That it is still bad.
+    /// The mission still fails.
     #[serde(rename = "repeated")]
     #[strum(serialize = "repeated")]
     Reminder,
@@ -39,28 +39,28 @@ pub enum Notification {
 impl Notification {
     const ALL: [Self; 3] = [Self::Firing, Self::Resolved, Self::Reminder];
 
-    /// The word.
+    /// The fixed word in markers and records.
     #[must_use]
     pub fn word(self) -> &'static str {
         self.into()
     }
 }
 
-/// The second line of an alarm, by which we find it again when the answer to it was lost.
+/// The second line of an alert comment; identifies it when the answer to its post was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AlertMarker {
-    /// What it says.
+    /// The kind of the alert.
     pub kind: Notification,
-    /// Whose it is; none where it speaks for many.
+    /// The mission; none for a fleet alert.
     pub mission: Option<MissionId>,
-    /// The root that says it.
+    /// The root that posts it.
     pub root: Option<RootId>,
-    /// When.
+    /// When it is posted.
     pub at: Timestamp,
 }
 
 impl AlertMarker {
-    /// Reads the first two lines of a comment; anything that is not exactly ours is none.
+    /// Parses the first two lines of a comment; none if they are not exactly a marker.
     #[must_use]
     pub fn parse(body: &str) -> Option<Self> {
         let mut lines = body.lines().map(str::trim_end);
@@ -80,14 +80,14 @@ impl AlertMarker {
 }
 
 impl AlertMarker {
-    /// Whether this is what was read of a comment that has the other: what is read again has whole seconds.
+    /// Whether a comment with the other marker is this one; a parsed time has whole seconds.
     #[must_use]
     pub fn is_written_as(&self, found: &Self) -> bool {
         self.to_string() == found.to_string()
     }
 }
 
-/// The two lines.
+/// Both lines of the marker.
 impl fmt::Display for AlertMarker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, mission, root, at } = self;
@@ -97,167 +97,167 @@ impl fmt::Display for AlertMarker {
     }
 }
 
-/// What is remembered of one mission's alarms; all of it belongs to the changes that post them.
+/// The alert record of one mission; only the changes that post alerts write it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AlertRecord {
-    /// The alarm that stands.
+    /// The firing alert.
     #[serde(alias = "raised")]
     pub firing: Option<FiringAlert>,
-    /// When something was posted within the last hour before the last post, oldest first.
+    /// When alerts were posted within the hour before the last post, oldest first.
     pub posted: Vec<Timestamp>,
-    /// What is being posted; a process that dies meanwhile leaves it, so that the next one looks for it first.
+    /// The alert that is being posted. It outlives a crash, so that the next process looks for the comment first.
     #[serde(alias = "intended")]
     pub intent: Option<AlertIntent>,
 }
 
-/// An alarm that stands.
+/// A firing alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FiringAlert {
-    /// When it was said last.
+    /// When it was last posted.
     pub at: Timestamp,
-    /// Since when it is as bad as that.
+    /// Since when the mission fails.
     pub since: Timestamp,
-    /// What has raised it.
+    /// The cause that raised it.
     pub cause: AlertCause,
 }
 
-/// An alarm that is on its way.
+/// An alert that is being posted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertIntent {
-    /// What it says.
+    /// The kind of the alert.
     pub kind: Notification,
-    /// When.
+    /// When it is posted.
     pub at: Timestamp,
-    /// What stands once it is said; for [`Kind::Over`] what stood before.
+    /// The alert that fires once it is posted; for [`Notification::Resolved`] the one that fired before.
     #[serde(alias = "alarm")]
     pub alert: FiringAlert,
 }
 
 impl AlertRecord {
-    /// What is remembered while this is on its way.
+    /// The record while this is being posted.
     #[must_use]
-    pub fn intending(&self, intended: AlertIntent) -> Self {
-        Self { intent: Some(intended), ..self.clone() }
+    pub fn intending(&self, intent: AlertIntent) -> Self {
+        Self { intent: Some(intent), ..self.clone() }
     }
 
-    /// What is remembered once this is said.
+    /// The record once this is posted.
     #[must_use]
-    pub fn posted_now(&self, intended: AlertIntent) -> Self {
-        let raised = match intended.kind {
-            Notification::Firing | Notification::Reminder => Some(intended.alert),
+    pub fn posted_now(&self, intent: AlertIntent) -> Self {
+        let raised = match intent.kind {
+            Notification::Firing | Notification::Reminder => Some(intent.alert),
             Notification::Resolved => None,
         };
-        Self { firing: raised, posted: noted(&self.posted, intended.at), intent: None }
+        Self { firing: raised, posted: with_posted(&self.posted, intent.at), intent: None }
     }
 
-    /// What is remembered of one that may have been said or not: it counts, but nothing stands by it.
+    /// The record when it is unknown whether the alert was posted: it counts, but does not fire.
     #[must_use]
     pub fn let_go(&self) -> Self {
         let posted = match self.intent {
-            Some(intended) => noted(&self.posted, intended.at),
+            Some(intent) => with_posted(&self.posted, intent.at),
             None => self.posted.clone(),
         };
         Self { firing: self.firing, posted, intent: None }
     }
 }
 
-/// What is remembered of the fleet's alarm: `.lazarus/alarms.json`.
+/// The record of the fleet alert: `.lazarus/alarms.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FleetAlertRecord {
-    /// The missions that it speaks for and that are still bad, by repository id and issue id. They raise none of their own.
+    /// The failing missions that it covers, by repository id and issue id. They get no alerts of their own.
     pub members: BTreeSet<(i64, i64)>,
-    /// Those that its last comment named or counted.
+    /// The missions that its last comment listed or counted.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub named: BTreeSet<(i64, i64)>,
-    /// When it was raised, as long as it stands.
+    /// When it fired; none once resolved.
     #[serde(alias = "raised_at")]
     pub firing_since: Option<Timestamp>,
-    /// When it was said last.
+    /// When it was last posted.
     #[serde(alias = "said_at")]
     pub published_at: Option<Timestamp>,
-    /// When something was posted within the last hour before the last post, oldest first.
+    /// When alerts were posted within the hour before the last post, oldest first.
     pub posted: Vec<Timestamp>,
-    /// What is being posted.
+    /// The comment that is being posted.
     #[serde(alias = "intended")]
     pub intent: Option<FleetAlertIntent>,
-    /// When the forge refused a comment on its issue; for an hour after that each mission speaks for itself.
+    /// When the forge rejected a comment on its issue; for an hour after that each mission alerts on its own issue.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused_at: Option<Timestamp>,
 }
 
-/// A comment for many that is on its way.
+/// A fleet alert that is being posted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FleetAlertIntent {
-    /// What it says.
+    /// The kind of the alert.
     pub kind: Notification,
-    /// When.
+    /// When it is posted.
     pub at: Timestamp,
-    /// Whom it speaks for.
+    /// The missions that it covers.
     pub members: BTreeSet<(i64, i64)>,
 }
 
 impl FleetAlertRecord {
-    /// What is remembered while this is on its way.
+    /// The record while this is being posted.
     #[must_use]
-    pub fn intending(&self, intended: FleetAlertIntent) -> Self {
-        Self { intent: Some(intended), ..self.clone() }
+    pub fn intending(&self, intent: FleetAlertIntent) -> Self {
+        Self { intent: Some(intent), ..self.clone() }
     }
 
-    /// What is remembered once this is said.
+    /// The record once this is posted.
     #[must_use]
-    pub fn posted_now(&self, intended: FleetAlertIntent) -> Self {
-        let FleetAlertIntent { kind, at, members } = intended;
-        let (raised_at, said_at) = match kind {
+    pub fn posted_now(&self, intent: FleetAlertIntent) -> Self {
+        let FleetAlertIntent { kind, at, members } = intent;
+        let (firing_since, published_at) = match kind {
             Notification::Firing => (self.firing_since.or(Some(at)), Some(at)),
             Notification::Reminder => (self.firing_since, Some(at)),
             Notification::Resolved => (None, None),
         };
-        let (named, posted) = (members.clone(), noted(&self.posted, at));
-        Self { members, named, firing_since: raised_at, published_at: said_at, posted, intent: None, refused_at: None }
+        let (named, posted) = (members.clone(), with_posted(&self.posted, at));
+        Self { members, named, firing_since, published_at, posted, intent: None, refused_at: None }
     }
 
-    /// What is remembered once its issue has refused a comment, which was not said then.
+    /// The record once its issue has rejected the comment.
     #[must_use]
     pub fn refused(&self, now: Timestamp) -> Self {
         Self { intent: None, refused_at: Some(now), ..self.clone() }
     }
 
-    /// Whether its issue has refused a comment within the last hour.
+    /// Whether its issue has rejected a comment within the last hour.
     #[must_use]
     pub fn is_refused(&self, now: Timestamp) -> bool {
         self.refused_at.is_some_and(|at| now.after(at).abs() < WINDOW)
     }
 
-    /// Those that its last comment named or counted; earlier versions remembered only whom it speaks for.
+    /// The missions that its last comment listed or counted; records of earlier versions have only `members`.
     #[must_use]
     pub fn named(&self) -> &BTreeSet<(i64, i64)> {
         if self.named.is_empty() { &self.members } else { &self.named }
     }
 
-    /// By which the comment that is on its way is found again.
+    /// The marker of the comment that is being posted.
     #[must_use]
     pub fn intended_marker(&self, root: Option<RootId>) -> Option<AlertMarker> {
         let FleetAlertIntent { kind, at, members: _ } = self.intent.as_ref()?;
         Some(AlertMarker { kind: *kind, mission: None, root, at: *at })
     }
 
-    /// What is true of a comment whose fate was unknown, once its issue was looked at.
+    /// The record once the issue's comments show whether the one in flight was posted.
     #[must_use]
-    pub fn settled(&self, was_said: bool) -> Self {
-        let Some(intended) = self.intent.clone() else { return self.clone() };
-        if was_said { self.posted_now(intended) } else { Self { intent: None, ..self.clone() } }
+    pub fn settled(&self, was_posted: bool) -> Self {
+        let Some(intent) = self.intent.clone() else { return self.clone() };
+        if was_posted { self.posted_now(intent) } else { Self { intent: None, ..self.clone() } }
     }
 }
 
-/// How many of these times count within the hour before now.
+/// How many of these times lie within [`WINDOW`] of now.
 #[must_use]
 pub fn recent(posted: &[Timestamp], now: Timestamp) -> usize {
     posted.iter().filter(|at| now.after(**at).abs() < WINDOW).count()
 }
 
-fn noted(posted: &[Timestamp], at: Timestamp) -> Vec<Timestamp> {
+fn with_posted(posted: &[Timestamp], at: Timestamp) -> Vec<Timestamp> {
     let mut posted: Vec<Timestamp> =
         posted.iter().copied().filter(|before| at.after(*before).abs() < WINDOW).chain([at]).collect();
     posted.drain(..posted.len().saturating_sub(PER_HOUR_MAX));

@@ -1,4 +1,4 @@
-//! Archives: what the cells of closed missions are called when they are put away, and which are old enough to go.
+//! Archives of the cells of closed missions: their names, sizes and ages.
 
 use crate::mission::identity::{MissionId, NotA, as_text};
 use crate::mission::time::Timestamp;
@@ -11,9 +11,9 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ArchiveName {
-    /// Whose cell it is.
+    /// The mission that the cell belonged to.
     pub mission_id: MissionId,
-    /// Which one; 0 is the first, whose name has no number.
+    /// The copy's number; 0 is the first, whose name has no number.
     pub copy: u32,
 }
 
@@ -26,19 +26,19 @@ impl ArchiveName {
         Self { mission_id, copy: 0 }
     }
 
-    /// Accepts exactly what an archive is called, and no other spelling of it.
+    /// Accepts the canonical spelling only.
     pub fn parse(text: &str) -> Result<Self, NotA> {
         let wanted = "the name of an archive, such as `123e4567-e89b-12d3-a456-426614174000.1`";
-        let refused = || NotA { text: text.to_owned(), wanted };
+        let not_an_archive = || NotA { text: text.to_owned(), wanted };
         let (mission_id, copy) = match text.split_once('.') {
             None => (text, 0),
-            Some((mission_id, copy)) => (mission_id, copy.parse().map_err(|_| refused())?),
+            Some((mission_id, copy)) => (mission_id, copy.parse().map_err(|_| not_an_archive())?),
         };
-        let name = Self { mission_id: MissionId::parse(mission_id).map_err(|_| refused())?, copy };
-        if name.to_string() == text { Ok(name) } else { Err(refused()) }
+        let name = Self { mission_id: MissionId::parse(mission_id).map_err(|_| not_an_archive())?, copy };
+        if name.to_string() == text { Ok(name) } else { Err(not_an_archive()) }
     }
 
-    /// What the mission's next archive is called.
+    /// The name of the mission's next archive.
     #[must_use]
     pub fn next(self) -> Self {
         Self { copy: self.copy.saturating_add(1), ..self }
@@ -54,32 +54,33 @@ impl fmt::Display for ArchiveName {
     }
 }
 
-/// An archive, as far as it could be looked at.
+/// An archive and its measured contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Archive {
-    /// What it is called.
+    /// Its name.
     pub name: ArchiveName,
-    /// When it was put away: moving a directory changes its status. Restored from a backup it looks younger.
+    /// When it was archived: the directory's ctime, which the move sets. An archive restored from a backup looks
+    /// younger.
     pub archived_at: Timestamp,
-    /// What is in it.
+    /// The size of its contents.
     pub measure: Measure,
 }
 
-/// What a directory holds.
+/// The size of a directory tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Measure {
-    /// How much room it takes on the disk; what has several names counts once.
+    /// Bytes allocated on the disk; a file with several hard links counts once.
     pub bytes: u64,
-    /// How many things there are in it that are no directories.
+    /// The number of entries that are not directories.
     pub files: u64,
-    /// Whether there is more that was not looked at.
+    /// Whether the limit was reached, so that there is more.
     pub is_more: bool,
-    /// Why it cannot be deleted whole, if so.
+    /// Why it cannot be deleted completely, if so.
     pub obstacle: Option<String>,
 }
 
 impl Archive {
-    /// Whether it was put away at least so long ago.
+    /// Whether it was archived at least `age` ago.
     #[must_use]
     pub fn is_as_old_as(&self, age: Duration, now: Timestamp) -> bool {
         TimeDelta::from_std(age).is_ok_and(|age| now.after(self.archived_at) >= age)

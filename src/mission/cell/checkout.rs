@@ -1,24 +1,24 @@
-//! Whether a worktree is to be checked out now (it may be wanted, allowed, tried already, or not the time yet), and where to.
+//! Decides whether a worktree is checked out now, and where it is placed.
 
 use crate::mission::cell::worktree::{CheckedOut, DirectoryId, Worktree, WorktreeSource};
 use crate::mission::identity::{RepositoryName, RepositoryPattern};
 use crate::mission::observation::{Observation, Origin};
 use crate::mission::proposal::Spec;
 
-/// What is to be done about a worktree now.
+/// The next step for a worktree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CheckoutDecision {
-    /// Nothing.
+    /// No checkout is due.
     Nothing,
-    /// Nothing before the forge was asked about this repository.
+    /// The forge has to be asked about this repository first.
     Ask(RepositoryName),
-    /// It may not be used, or is not there.
+    /// The repository is not allowed, or does not exist.
     Refused(WorktreeSource),
-    /// It is to be checked out.
+    /// Check this out.
     CheckOut(WorktreeSource),
 }
 
-/// Decides what is to be done; `is_new` where the cell is about to be made.
+/// Decides the next step; `is_new` if the cell is about to be created.
 #[must_use]
 pub fn decide_checkout(observation: &Observation, spec: &Spec, is_new: bool) -> CheckoutDecision {
     let Some(source) = WorktreeSource::of(spec) else { return CheckoutDecision::Nothing };
@@ -43,46 +43,47 @@ pub fn decide_checkout(observation: &Observation, spec: &Spec, is_new: bool) -> 
     }
 }
 
-/// A private repository needs an entry of its own, since a pattern may let in what nobody thought of.
+/// A private repository needs an exact entry, since a pattern may include repositories that the operator did not
+/// intend.
 fn is_allowed(observation: &Observation, repository: &RepositoryName, is_private: bool) -> bool {
-    let lets_in = |pattern: &&RepositoryPattern| match pattern {
+    let covers = |pattern: &&RepositoryPattern| match pattern {
         RepositoryPattern::One(_) => true,
         RepositoryPattern::OfOwner(_) => !is_private,
     };
     let patterns = observation.here.worktrees.iter();
-    patterns.filter(lets_in).any(|pattern| pattern.allows(repository))
+    patterns.filter(covers).any(|pattern| pattern.allows(repository))
 }
 
-/// What a checkout finds where it has to go.
+/// The state of the place that a checkout goes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WorktreeSite {
     /// There is no cell yet.
     NoCell,
     /// The cell's worktree is an empty directory, or missing.
     Free,
-    /// Something is in it, or something else in its place.
+    /// The worktree has contents, or is not a directory.
     Taken {
-        /// Which directory it is, if it is one.
+        /// The directory's identity, if it is one.
         directory: Option<DirectoryId>,
     },
 }
 
-/// What a checkout comes to.
+/// Where a checkout is placed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Placement {
-    /// It is made in staging and stays there, for the cell that is about to be created.
+    /// It is checked out into staging and stays there, for the cell that is about to be created.
     Stage,
-    /// It is made in staging and moved into the cell.
+    /// It is checked out into staging and moved into the cell.
     Fill,
-    /// An earlier process was stopped right after it had moved this into the cell; that is still to be recorded.
+    /// An earlier process stopped after it had moved this into the cell; only the record is missing.
     Record(CheckedOut),
-    /// Nothing: the worktree was handed over already.
+    /// Nothing to do: the worktree was handed over already.
     Nothing,
-    /// Nothing, since a worktree that somebody has filled is never replaced.
+    /// No checkout, since a worktree with contents is never replaced.
     Refuse,
 }
 
-/// Decides where a checkout goes, from what is there right before it is made and what is remembered.
+/// Decides where a checkout is placed, from the state of the place right before it and the record.
 #[must_use]
 pub fn placement(site: &WorktreeSite, worktree: &Worktree) -> Placement {
     let directory = match site {

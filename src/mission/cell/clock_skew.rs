@@ -1,17 +1,17 @@
-//! How far the clocks of agents and of the forge are off: noted, and no reason for any verdict.
+//! Clock offsets of agents and of the forge: reported, but without effect on health.
 
 use crate::mission::time::{Timestamp, format_length};
 use chrono::TimeDelta;
 use std::fmt;
 use std::time::Duration;
 
-/// So far two clocks may differ, and nobody needs to know.
+/// The largest offset of two clocks that is not reported.
 const OFF_MAX: TimeDelta = TimeDelta::minutes(2);
 
-/// From so many seconds on, a forge whose clock differs from this host's is worth a warning.
+/// The offset between this host's clock and the forge's, in seconds, from which on it is a warning.
 pub const FORGE_OFFSET_MAX: i64 = 30;
 
-/// That this host's clock is ahead of the forge's by so many seconds, in words; none where they agree.
+/// A sentence about this host's clock being ahead of the forge's by so many seconds; none below [`FORGE_OFFSET_MAX`].
 #[must_use]
 pub fn forge_offset(seconds: i64) -> Option<String> {
     let direction = if seconds < 0 { "behind" } else { "ahead of" };
@@ -19,12 +19,13 @@ pub fn forge_offset(seconds: i64) -> Option<String> {
     (seconds.abs() >= FORGE_OFFSET_MAX).then(|| format!("The clock of this host is {length} {direction} Gitea's"))
 }
 
-/// A clock that is off.
+/// How far a sender's clock is ahead; negative if it is behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockOffset(TimeDelta);
 
 impl ClockOffset {
-    /// What the sender's time says of its clock, if a heartbeat with it comes at this moment; none where the clock is right.
+    /// The offset of a sender's clock, from its time in a heartbeat and the time of arrival; none if within the
+    /// tolerance.
     #[must_use]
     pub fn of(sent: Timestamp, received: Timestamp) -> Option<Self> {
         let offset = sent.after(received);
@@ -38,8 +39,8 @@ impl ClockOffset {
     }
 }
 
-/// `agent clock 2 h behind`: in the largest unit of which there are two, and rounded, so that the way of a heartbeat over the
-/// network changes nothing.
+/// `agent clock 2 h behind`: in the largest unit of which there are two, and rounded, so that the latency of the
+/// network does not change the text.
 impl fmt::Display for ClockOffset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let minutes = (self.0.num_seconds().unsigned_abs() + 30) / 60;

@@ -1,35 +1,35 @@
-//! Dampens what is told of a restless cell: the worst of it is held until it has calmed down, and an hour has so many
-//! writes for health and no more.
+//! Flap damping: the worst health of a flapping cell is published until it is stable, and writes for health are limited
+//! per hour.
 
 use crate::mission::cell::health::{Health, Reason, Verdict};
 use crate::mission::time::Timestamp;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
-/// With so many falls from healthy within [`WINDOW`] a cell is flapping.
+/// A cell with this many degradations from healthy within [`WINDOW`] is flapping.
 pub const FALLS_MAX: usize = 3;
 
-/// What is longer ago than this does not count any more.
+/// The window in which degradations and writes count.
 pub const WINDOW: TimeDelta = TimeDelta::hours(1);
 
-/// How long a flapping cell has to be well before that is told.
+/// How long a flapping cell has to be healthy before that is published.
 pub const CALM: TimeDelta = TimeDelta::minutes(15);
 
-/// The most label writes, and the most comment edits, that health and the wizard's words cost an issue within [`WINDOW`].
+/// The most label writes, and the most comment edits, for health and agent state on one issue within [`WINDOW`].
 pub const WRITES_MAX: usize = 6;
 
-/// How restless a mission was lately, and what telling it has cost.
+/// A mission's recent degradations, and the recent writes for its health.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FlapDamping {
-    /// The last verdict, told or not.
+    /// The last health, published or not.
     pub seen: Option<Health>,
-    /// The last falls from healthy, oldest first, at most [`FALLS_MAX`].
+    /// The last degradations from healthy, oldest first, at most [`FALLS_MAX`].
     #[serde(alias = "falls")]
     pub degradations: Vec<Degradation>,
-    /// The verdict that is held, while it is.
+    /// The health that is held while the cell is flapping.
     pub held: Option<Health>,
-    /// Since when the cell has been well, while a verdict is held.
+    /// Since when the cell has been healthy, while a health is held.
     #[serde(alias = "well_since")]
     pub stable_since: Option<Timestamp>,
     /// The last label writes for health, oldest first, at most [`WRITES_MAX`].
@@ -38,26 +38,26 @@ pub struct FlapDamping {
     pub comment_edits: Vec<Timestamp>,
 }
 
-/// A fall from healthy.
+/// A degradation from healthy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Degradation {
     /// When it was seen.
     pub at: Timestamp,
-    /// How deep: stale or incomplete.
+    /// The health after it: stale or incomplete.
     pub to: Health,
 }
 
-/// Label writes and comment edits.
+/// A number of label writes and comment edits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
-    /// Of labels.
+    /// Label writes.
     pub label_writes: usize,
-    /// Of the comment.
+    /// Comment edits.
     pub comment_edits: usize,
 }
 
 impl Cost {
-    /// What this costs more than another.
+    /// The part of this cost that exceeds another.
     #[must_use]
     pub fn beyond(self, other: Self) -> Self {
         Self {
@@ -68,29 +68,29 @@ impl Cost {
 }
 
 impl FlapDamping {
-    /// Takes note of a verdict, and says which one is to be told.
+    /// Records a health, and returns the one to publish.
     pub fn observe(&mut self, verdict: Verdict, now: Timestamp) -> Verdict {
-        let is_bad = matches!(verdict.health, Health::Stale | Health::Incomplete);
-        if is_bad && self.seen == Some(Health::Healthy) {
+        let is_degraded = matches!(verdict.health, Health::Stale | Health::Incomplete);
+        if is_degraded && self.seen == Some(Health::Healthy) {
             push(&mut self.degradations, Degradation { at: now, to: verdict.health }, FALLS_MAX);
         }
         self.seen = Some(verdict.health);
-        // What lies ahead was noted by a clock that was wrong.
-        self.degradations.retain(|fall| fall.at <= now);
-        let is_restless =
-            self.degradations.len() == FALLS_MAX && self.degradations.iter().all(|fall| now.after(fall.at) <= WINDOW);
-        let worst = self.degradations.iter().map(|fall| fall.to).max();
+        // Times in the future were written by a wrong clock.
+        self.degradations.retain(|degradation| degradation.at <= now);
+        let is_flapping = self.degradations.len() == FALLS_MAX
+            && self.degradations.iter().all(|degradation| now.after(degradation.at) <= WINDOW);
+        let worst = self.degradations.iter().map(|degradation| degradation.to).max();
         match self.held {
-            None if is_restless && is_bad => self.held = worst,
+            None if is_flapping && is_degraded => self.held = worst,
             // The order of the verdicts has stale before incomplete.
-            Some(held) if is_bad => self.held = Some(held.max(verdict.health)),
+            Some(held) if is_degraded => self.held = Some(held.max(verdict.health)),
             None | Some(_) => {}
         }
         self.release_if_stable(verdict.health, now);
         self.held.map_or(verdict, |health| Verdict { health, reason: Reason::Flapping })
     }
 
-    /// Lets go of what is held once the cell has been well for long enough.
+    /// Releases the held health once the cell has been healthy for [`CALM`].
     fn release_if_stable(&mut self, health: Health, now: Timestamp) {
         match health {
             Health::Stale | Health::Incomplete => self.stable_since = None,
@@ -102,19 +102,19 @@ impl FlapDamping {
                     self.degradations.clear();
                 }
             }
-            // That nothing is known is neither well nor ill.
+            // An unknown health is neither a recovery nor a degradation.
             Health::Healthy | Health::Uninitialized | Health::Unknown => {}
         }
     }
 
-    /// Whether something is to be noted of a verdict though it is the same as before.
+    /// Whether a health has to be recorded: it differs from the last one, or ends a held one.
     #[must_use]
     pub fn is_waiting(&self, health: Health, now: Timestamp) -> bool {
-        let is_calm = || self.stable_since.is_none_or(|since| since > now || now.after(since) >= CALM);
-        self.seen != Some(health) || (self.held.is_some() && health == Health::Healthy && is_calm())
+        let is_stable = || self.stable_since.is_none_or(|since| since > now || now.after(since) >= CALM);
+        self.seen != Some(health) || (self.held.is_some() && health == Health::Healthy && is_stable())
     }
 
-    /// Whether telling something of health may cost this much now.
+    /// Whether a publication of health may cost this much now.
     #[must_use]
     pub fn allows(&self, cost: Cost, now: Timestamp) -> bool {
         let is_recent = |at: Timestamp| at <= now && now.after(at) < WINDOW;
@@ -123,7 +123,7 @@ impl FlapDamping {
             && recent(&self.comment_edits) + cost.comment_edits <= WRITES_MAX
     }
 
-    /// Takes note of what telling something of health costs.
+    /// Records the cost of a publication of health.
     pub fn spend(&mut self, cost: Cost, now: Timestamp) {
         for _ in 0..cost.label_writes {
             push(&mut self.label_writes, now, WRITES_MAX);

@@ -1,4 +1,4 @@
-//! Judges a cell: facts in, verdict out, by a table of rules of which the first that holds decides.
+//! Assesses a cell's health with an ordered table of rules; the first rule that matches decides.
 
 use crate::mission::cell::heartbeat::{ObservedHeartbeat, WizardState};
 use crate::mission::cell::json_file::Flaw;
@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
-/// How far ahead of our clock a heartbeat's stamp may be before it is a finding.
+/// How far in the future a heartbeat's timestamp may lie before it is clock skew.
 pub const FUTURE_MAX: Duration = Duration::from_secs(120);
 
-/// The verdict in one word; also the value of the `health/` label.
+/// The health of a cell; also the value of the `health/` label.
 #[derive(
     Clone,
     Copy,
@@ -30,15 +30,15 @@ pub const FUTURE_MAX: Duration = Duration::from_secs(120);
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Health {
-    /// The wizard beats in time, or has finished.
+    /// The last heartbeat is recent, or the agent is done.
     Healthy,
-    /// The last heartbeat is too old, or the wizard has failed.
+    /// The last heartbeat is too old, or the agent has failed.
     Stale,
     /// A part of the cell is missing or unreadable.
     Incomplete,
-    /// Made, but nobody has beaten yet.
+    /// Created, but without a heartbeat yet.
     Uninitialized,
-    /// Our own reading failed.
+    /// The cell could not be read.
     Unknown,
 }
 
@@ -46,7 +46,7 @@ impl Health {
     /// In the order of the reference's table.
     pub const ALL: [Self; 5] = [Self::Healthy, Self::Stale, Self::Incomplete, Self::Uninitialized, Self::Unknown];
 
-    /// The word, as labels and JSON have it.
+    /// The fixed word in labels and JSON.
     #[must_use]
     pub fn word(self) -> &'static str {
         self.into()
@@ -62,12 +62,12 @@ impl Health {
     }
 }
 
-/// Why a verdict is as it is.
+/// The reason of a health.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Reason {
-    /// unknown: the kernel refused us.
+    /// unknown: permission denied.
     Permission,
     /// unknown: reading failed, twice.
     Io,
@@ -76,30 +76,30 @@ pub enum Reason {
     /// uninitialized: a directory without `meta/mission.json` that belongs to no issue.
     #[serde(alias = "not-scaffolded")]
     NotInitialized,
-    /// uninitialized: nobody has beaten yet.
+    /// uninitialized: no heartbeat yet.
     #[serde(alias = "never-beaten")]
     NoHeartbeat,
-    /// incomplete: nothing is there.
+    /// incomplete: the path does not exist.
     Missing(CellPath),
-    /// incomplete: something else is there.
+    /// incomplete: the path is of another type.
     WrongType(CellPath, FileKind),
-    /// incomplete: what is there cannot be used, and why.
+    /// incomplete: the file is not usable, and why.
     Unreadable(CellPath, Flaw),
-    /// stale: the wizard said `failed`, however long ago.
+    /// stale: the agent reported `failed`, however long ago.
     AgentFailed,
-    /// stale: no heartbeat within the limit.
+    /// stale: no heartbeat within *stale after*.
     #[serde(alias = "silent")]
     HeartbeatTimeout,
-    /// stale: the heartbeat claims to come from the future.
+    /// stale: the heartbeat's timestamp lies in the future.
     #[serde(alias = "stamp-in-future")]
     ClockSkew,
-    /// stale or incomplete: it fell from healthy again and again, and the worst of it is held
+    /// stale or incomplete: the cell degraded repeatedly, and the worst health is held
     /// ([`crate::mission::cell::flap_damping`]).
     Flapping,
-    /// healthy: the wizard said `done`.
+    /// healthy: the agent reported `done`.
     #[serde(alias = "finished")]
     Completed,
-    /// healthy: the last heartbeat is in time.
+    /// healthy: the last heartbeat is recent.
     #[serde(alias = "beating")]
     HeartbeatOk,
 }
@@ -126,7 +126,7 @@ impl CellPath {
 }
 
 impl Reason {
-    /// The fixed word for JSON, logs and metrics.
+    /// The fixed word in JSON, logs and metrics.
     #[must_use]
     pub fn word(&self) -> &'static str {
         self.into()
@@ -151,7 +151,7 @@ impl Reason {
         }
     }
 
-    /// What the reason speaks of, where it speaks of a path.
+    /// The path that the reason is about, if any.
     #[must_use]
     pub fn place(&self) -> Option<CellPath> {
         let (Self::Missing(place) | Self::WrongType(place, _) | Self::Unreadable(place, _)) = self else { return None };
@@ -168,17 +168,17 @@ impl fmt::Display for Reason {
     }
 }
 
-/// A verdict with its reason.
+/// A health with its reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// In one word.
+    /// The health.
     pub health: Health,
-    /// And why.
+    /// Its reason.
     pub reason: Reason,
 }
 
 impl Verdict {
-    /// What is wrong with the path that it speaks of, where the reason's word alone does not tell.
+    /// The problem with the reason's path, where the reason's word alone is not enough.
     #[must_use]
     pub fn problem(self) -> Option<String> {
         match self.reason {
@@ -200,24 +200,24 @@ impl Verdict {
     }
 }
 
-/// The facts that a verdict rests on.
+/// The facts that health depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
-    /// What was seen.
+    /// The observation of the cell.
     pub sighting: &'a CellObservation,
     /// Whether an issue is bound to this cell.
     pub bound: bool,
-    /// Whether we ever saw a beat of this cell.
+    /// Whether this cell ever had a heartbeat.
     pub ever_heartbeat: bool,
-    /// The heartbeat's limit.
+    /// The age from which on a heartbeat is stale.
     pub stale_after: Duration,
-    /// When this is judged.
+    /// The time of the assessment.
     pub now: Timestamp,
 }
 
 type Rule = fn(&Facts<'_>) -> Option<Verdict>;
 
-/// The first that holds decides.
+/// The first rule that matches decides.
 const RULES: [Rule; 9] = [
     unknown,
     not_initialized,
@@ -230,7 +230,7 @@ const RULES: [Rule; 9] = [
     heartbeat_ok,
 ];
 
-/// Judges a cell.
+/// Assesses the health of a cell.
 #[must_use]
 pub fn assess(facts: &Facts<'_>) -> Verdict {
     RULES.iter().find_map(|rule| rule(facts)).unwrap_or(Verdict { health: Health::Unknown, reason: Reason::Io })
@@ -258,8 +258,8 @@ fn unknown(facts: &Facts<'_>) -> Option<Verdict> {
 
 fn not_initialized(facts: &Facts<'_>) -> Option<Verdict> {
     let CellObservation::Cell(cell) = facts.sighting else { return None };
-    let bare = !facts.bound && *cell.part(Part::Mission) == PartObservation::Missing;
-    bare.then_some(Verdict { health: Health::Uninitialized, reason: Reason::NotInitialized })
+    let is_uninitialized = !facts.bound && *cell.part(Part::Mission) == PartObservation::Missing;
+    is_uninitialized.then_some(Verdict { health: Health::Uninitialized, reason: Reason::NotInitialized })
 }
 
 fn incomplete(facts: &Facts<'_>) -> Option<Verdict> {
@@ -275,9 +275,9 @@ fn incomplete(facts: &Facts<'_>) -> Option<Verdict> {
     Some(Verdict { health: Health::Incomplete, reason: reason? })
 }
 
-fn incomplete_part(part: Part, sight: PartObservation) -> Option<Reason> {
+fn incomplete_part(part: Part, observation: PartObservation) -> Option<Reason> {
     let place = CellPath::Part(part);
-    match sight {
+    match observation {
         PartObservation::Missing => Some(Reason::Missing(place)),
         PartObservation::WrongType(kind) => Some(Reason::WrongType(place, kind)),
         PartObservation::Unreadable(why) => Some(Reason::Unreadable(place, why)),
@@ -286,57 +286,57 @@ fn incomplete_part(part: Part, sight: PartObservation) -> Option<Reason> {
 }
 
 fn no_heartbeat(facts: &Facts<'_>) -> Option<Verdict> {
-    let beat = beat(facts)?;
-    let never = beat.heartbeat.timestamp.is_none() && !facts.ever_heartbeat;
-    never.then_some(Verdict { health: Health::Uninitialized, reason: Reason::NoHeartbeat })
+    let observed = heartbeat(facts)?;
+    let has_none = observed.heartbeat.timestamp.is_none() && !facts.ever_heartbeat;
+    has_none.then_some(Verdict { health: Health::Uninitialized, reason: Reason::NoHeartbeat })
 }
 
-/// Its own word, which no time makes less true.
+/// A reported failure does not expire.
 fn agent_failed(facts: &Facts<'_>) -> Option<Verdict> {
-    let heartbeat = &beat(facts)?.heartbeat;
+    let heartbeat = &heartbeat(facts)?.heartbeat;
     let has_failed = heartbeat.timestamp.is_some() && heartbeat.agent_state() == WizardState::Failed;
     has_failed.then_some(Verdict { health: Health::Stale, reason: Reason::AgentFailed })
 }
 
 fn heartbeat_timeout(facts: &Facts<'_>) -> Option<Verdict> {
-    let beat = beat(facts)?;
-    let silent = match beat.heartbeat.timestamp {
+    let observed = heartbeat(facts)?;
+    let is_overdue = match observed.heartbeat.timestamp {
         None => true,
         Some(timestamp) => {
-            let age = age(timestamp, beat, facts.now);
-            beat.heartbeat.agent_state() != WizardState::Done && age > delta(facts.stale_after)
+            let age = age(timestamp, observed, facts.now);
+            observed.heartbeat.agent_state() != WizardState::Done && age > delta(facts.stale_after)
         }
     };
-    silent.then_some(Verdict { health: Health::Stale, reason: Reason::HeartbeatTimeout })
+    is_overdue.then_some(Verdict { health: Health::Stale, reason: Reason::HeartbeatTimeout })
 }
 
-/// A stamp ahead of time is a finding, but a wizard that has finished never goes stale.
+/// A timestamp in the future is clock skew, but an agent that is done never becomes stale.
 fn clock_skew(facts: &Facts<'_>) -> Option<Verdict> {
-    let ObservedHeartbeat { heartbeat, notes: _, written_at: _, seen_at } = beat(facts)?;
-    let ahead = heartbeat.timestamp?.after(facts.now.max(*seen_at)) > delta(FUTURE_MAX);
-    (ahead && heartbeat.agent_state() != WizardState::Done)
+    let ObservedHeartbeat { heartbeat, notes: _, written_at: _, seen_at } = heartbeat(facts)?;
+    let is_ahead = heartbeat.timestamp?.after(facts.now.max(*seen_at)) > delta(FUTURE_MAX);
+    (is_ahead && heartbeat.agent_state() != WizardState::Done)
         .then_some(Verdict { health: Health::Stale, reason: Reason::ClockSkew })
 }
 
 fn completed(facts: &Facts<'_>) -> Option<Verdict> {
-    let done = beat(facts)?.heartbeat.agent_state() == WizardState::Done;
-    done.then_some(Verdict { health: Health::Healthy, reason: Reason::Completed })
+    let is_done = heartbeat(facts)?.heartbeat.agent_state() == WizardState::Done;
+    is_done.then_some(Verdict { health: Health::Healthy, reason: Reason::Completed })
 }
 
 fn heartbeat_ok(facts: &Facts<'_>) -> Option<Verdict> {
-    beat(facts)?;
+    heartbeat(facts)?;
     Some(Verdict { health: Health::Healthy, reason: Reason::HeartbeatOk })
 }
 
-fn beat<'a>(facts: &Facts<'a>) -> Option<&'a ObservedHeartbeat> {
+fn heartbeat<'a>(facts: &Facts<'a>) -> Option<&'a ObservedHeartbeat> {
     facts.sighting.cell()?.heartbeat.as_ref()
 }
 
-/// How old a beat is: by its stamp or by its file, whichever is older, so that neither a wrong clock nor
-/// a touched file makes a silent wizard look alive.
+/// The age of a heartbeat: by its timestamp or its file's mtime, whichever is older, so that neither a wrong clock nor
+/// a touched file hides a missing heartbeat.
 #[must_use]
-pub fn age(timestamp: Timestamp, beat: &ObservedHeartbeat, now: Timestamp) -> TimeDelta {
-    now.after(timestamp.min(beat.written_at))
+pub fn age(timestamp: Timestamp, observed: &ObservedHeartbeat, now: Timestamp) -> TimeDelta {
+    now.after(timestamp.min(observed.written_at))
 }
 
 fn delta(length: Duration) -> TimeDelta {

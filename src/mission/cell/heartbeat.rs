@@ -1,4 +1,4 @@
-//! The wizard's word that it is alive, and what it says of itself.
+//! Heartbeats: proof that an agent is alive, with the state that it reports.
 
 use crate::mission::cell::clock_skew::ClockOffset;
 use crate::mission::cell::heartbeat_fields::{self, HeartbeatField, Misfit, Notes, Remark};
@@ -9,21 +9,21 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
 
-/// A heartbeat as read, with the time that the file itself bears.
+/// A heartbeat as read, with the file's own time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObservedHeartbeat {
-    /// What the file says.
+    /// The contents of the file.
     pub heartbeat: Heartbeat,
-    /// What is remarkable about how it says so.
+    /// Notes about mistakes in its form.
     pub notes: Notes,
-    /// When it was last written; a wizard cannot make itself younger than this.
+    /// The file's mtime; an agent cannot claim to be more recent than this.
     pub written_at: Timestamp,
-    /// When we looked, which may be long after the pass began; a stamp is judged to be ahead of this.
+    /// When it was read, which may be long after the pass began; clock skew is measured against this.
     pub seen_at: Timestamp,
 }
 
 impl ObservedHeartbeat {
-    /// What is remarkable about it, one thing a line; that it counts does not depend on any of it.
+    /// Notes about it, one a line; none of them affects whether it counts.
     #[must_use]
     pub fn remarks(&self) -> Vec<String> {
         let clock = self.heartbeat.clock_offset().map(|offset| offset.to_string());
@@ -31,21 +31,22 @@ impl ObservedHeartbeat {
     }
 }
 
-/// `state/heartbeat.json`: the wizard's word that it is alive.
+/// `state/heartbeat.json`: the agent's last heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heartbeat {
-    /// When; null until the first beat. Of one that came over HTTP: when it came, by the clock of this host.
+    /// The time; null until the first heartbeat. For one that was sent over HTTP, the time of arrival by this host's
+    /// clock.
     pub timestamp: Option<Timestamp>,
-    /// The sender's own time of one that came over HTTP, where its clock is off. Nothing is counted from it.
+    /// The sender's time of one that was sent over HTTP, if its clock is off. It does not affect health.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sender_timestamp: Option<Timestamp>,
-    /// `new` at birth; then `working`, `waiting`, `done` or `failed`; any other counts as working.
+    /// `new` at first; then `working`, `waiting`, `done` or `failed`; any other counts as working.
     #[serde(default)]
     pub state: String,
-    /// Which run of the wizard it comes from; any text.
+    /// The run of the agent that sent it; any text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
-    /// Rises with every heartbeat of a session.
+    /// Increases with every heartbeat of a session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<u64>,
     /// For people, at most [`heartbeat_fields::MESSAGE_CHARS_MAX`] characters.
@@ -54,7 +55,7 @@ pub struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// The seed of a new cell: nobody has beaten.
+    /// The heartbeat file of a new cell, without a heartbeat.
     #[must_use]
     pub fn empty() -> Self {
         Self {
@@ -67,14 +68,14 @@ impl Heartbeat {
         }
     }
 
-    /// Reads a heartbeat. Everything but the time is optional; what is of no use is left out, and noted.
+    /// Parses a heartbeat. Only the time is required; unusable fields are left out, with a note.
     pub fn parse(bytes: &[u8]) -> Result<(Self, Notes), Flaw> {
-        let (object, mended) = parse_mended(bytes)?;
+        let (object, repairs) = parse_mended(bytes)?;
         if !object.contains_key(HeartbeatField::Timestamp.name()) {
             return Err(Flaw::Timestamp(FoundValue::Missing));
         }
         let timestamp = heartbeat_fields::timestamp(&object).map_err(|misfit| Flaw::Timestamp(misfit.found))?;
-        let mut notes = Notes::of(mended);
+        let mut notes = Notes::of(repairs);
         let text = |field, remark: &mut Option<Remark>| match heartbeat_fields::text(&object, field) {
             Ok(Some((text, is_cut))) => {
                 *remark = is_cut.then_some(Remark::Cut);
@@ -93,12 +94,12 @@ impl Heartbeat {
         notes.session = session.as_ref().err().map(left_out);
         notes.sequence = sequence.as_ref().err().map(left_out);
         let (session, sequence) = (session.ok().flatten(), sequence.ok().flatten());
-        // Only we write it, and what is not ours is none.
+        // Only this service writes it; any other value counts as none.
         let sender_timestamp = object.get("sender_timestamp").and_then(Value::as_str).and_then(Timestamp::parse);
         Ok((Self { timestamp, sender_timestamp, state, session, sequence, message }, notes))
     }
 
-    /// The number of the one that comes after this one, in the same session or a new one.
+    /// The sequence number of the next heartbeat, in the same session or a new one.
     #[must_use]
     pub fn next_sequence(&self, session: Option<&str>) -> u64 {
         let is_new = session.is_some_and(|session| self.session.as_deref() != Some(session));
@@ -106,13 +107,13 @@ impl Heartbeat {
         last.map_or(1, |last| last.saturating_add(1))
     }
 
-    /// How far the clock of whoever sent it was off when it came.
+    /// The offset of the sender's clock on arrival.
     #[must_use]
     pub fn clock_offset(&self) -> Option<ClockOffset> {
         ClockOffset::of(self.sender_timestamp?, self.timestamp?)
     }
 
-    /// What the wizard says of itself.
+    /// The state that the agent reports.
     #[must_use]
     pub fn agent_state(&self) -> WizardState {
         match self.state.as_str() {
@@ -123,7 +124,7 @@ impl Heartbeat {
         }
     }
 
-    /// Its message, where people are meant to read it on the issue: one line, without what nobody can see.
+    /// The message to show on the issue, if its state is for people: one line, without invisible characters.
     #[must_use]
     pub fn message_for_people(&self) -> Option<String> {
         let message = self.message.as_deref().filter(|_| self.agent_state().is_for_people())?;
@@ -131,31 +132,31 @@ impl Heartbeat {
     }
 }
 
-/// What a wizard says of itself.
+/// The state that an agent reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WizardState {
-    /// At work.
+    /// It is working.
     Working,
-    /// Waits for a person.
+    /// It waits for a person.
     Waiting,
-    /// Has finished.
+    /// It has completed its mission.
     Done,
-    /// Has given up.
+    /// It has given up.
     Failed,
 }
 
 impl WizardState {
-    /// All of them.
+    /// All states.
     pub const ALL: [Self; 4] = [Self::Working, Self::Waiting, Self::Done, Self::Failed];
 
-    /// Whether it waits for an answer.
+    /// Whether the agent waits for an answer.
     #[must_use]
     pub fn needs_a_person(self) -> bool {
         self == Self::Waiting
     }
 
-    /// Whether a person should read what it says with it.
+    /// Whether people should read the message that comes with it.
     #[must_use]
     pub fn is_for_people(self) -> bool {
         match self {

@@ -1,4 +1,4 @@
-//! The fields of a heartbeat as somebody else wrote them: what is used of each, and what is wrong with it.
+//! Validates the fields of a heartbeat: what is used of each, and what is wrong with it.
 
 use crate::mission::cell::json_file::{FoundValue, JsonKind, Mended, RIGHT_TIME};
 use crate::mission::proposal::digest;
@@ -11,7 +11,7 @@ use std::fmt;
 /// The longest text of a heartbeat, and so the longest message.
 pub const MESSAGE_CHARS_MAX: usize = 200;
 
-/// So much of a digest tells the names of two sessions apart.
+/// The length of the digest that keeps long session names distinct.
 const SESSION_DIGEST_CHARS: usize = 16;
 
 /// A field of a heartbeat.
@@ -30,7 +30,7 @@ pub enum HeartbeatField {
 }
 
 impl HeartbeatField {
-    /// As it stands in the object.
+    /// The key in the object.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -42,27 +42,27 @@ impl HeartbeatField {
         }
     }
 
-    /// What it should be.
+    /// The expected value, for error messages.
     fn right(self) -> &'static str {
         match self {
             Self::Timestamp => RIGHT_TIME,
-            Self::State | Self::Message | Self::Session => "a text",
+            Self::State | Self::Message | Self::Session => "a string",
             Self::Sequence => "a whole number from 0 upwards",
         }
     }
 
-    /// What stands in it; null is as good as nothing.
+    /// The value; null counts as absent.
     fn value(self, object: &Map<String, Value>) -> Option<&Value> {
         object.get(self.name()).filter(|value| !value.is_null())
     }
 }
 
-/// A field that cannot be used as it is.
+/// A field with an unusable value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Misfit {
-    /// Which.
+    /// The field.
     pub field: HeartbeatField,
-    /// What stands in it.
+    /// The value that it has.
     pub found: FoundValue,
 }
 
@@ -73,7 +73,7 @@ impl fmt::Display for Misfit {
     }
 }
 
-/// The time in this object, if there is one.
+/// Reads the `timestamp` of this object, if it has one.
 pub fn timestamp(object: &Map<String, Value>) -> Result<Option<Timestamp>, Misfit> {
     let field = HeartbeatField::Timestamp;
     match field.value(object) {
@@ -87,7 +87,7 @@ pub fn timestamp(object: &Map<String, Value>) -> Result<Option<Timestamp>, Misfi
     }
 }
 
-/// The number in this object, if there is one.
+/// Reads the `sequence` of this object, if it has one.
 pub fn sequence(object: &Map<String, Value>) -> Result<Option<u64>, Misfit> {
     let field = HeartbeatField::Sequence;
     match field.value(object) {
@@ -97,7 +97,7 @@ pub fn sequence(object: &Map<String, Value>) -> Result<Option<u64>, Misfit> {
     }
 }
 
-/// A text in this object, if there is one: without what nobody can see, cut where it is too long, and whether it was.
+/// Reads a string of this object, if it has one: without invisible characters, truncated, and whether it was truncated.
 pub fn text(object: &Map<String, Value>, field: HeartbeatField) -> Result<Option<(String, bool)>, Misfit> {
     match field.value(object) {
         None => Ok(None),
@@ -106,7 +106,7 @@ pub fn text(object: &Map<String, Value>, field: HeartbeatField) -> Result<Option
     }
 }
 
-/// The session in this object, if there is one; an empty name names none.
+/// Reads the `session` of this object, if it has one; an empty name counts as none.
 pub fn session(object: &Map<String, Value>) -> Result<Option<String>, Misfit> {
     let field = HeartbeatField::Session;
     match field.value(object) {
@@ -116,8 +116,8 @@ pub fn session(object: &Map<String, Value>) -> Result<Option<String>, Misfit> {
     }
 }
 
-/// A session's name as a heartbeat carries it. One that is too long ends in its digest, so that two names that begin alike
-/// stay two.
+/// A session's name as stored in a heartbeat. A name that is too long ends in its digest, so that two names with the
+/// same beginning stay distinct.
 #[must_use]
 pub fn session_name(text: &str) -> Option<String> {
     let (name, _) = without_invisible(text);
@@ -129,80 +129,80 @@ pub fn session_name(text: &str) -> Option<String> {
     Some(cut(name, MESSAGE_CHARS_MAX - SESSION_DIGEST_CHARS).0 + mark)
 }
 
-/// A text as a heartbeat carries it, and whether it was cut.
+/// A text as stored in a heartbeat, and whether it was truncated.
 #[must_use]
 pub fn bounded(text: &str) -> (String, bool) {
     cut(without_invisible(text).0, MESSAGE_CHARS_MAX)
 }
 
-/// What is remarkable about a heartbeat that counts nevertheless.
+/// Notes about mistakes in a heartbeat that counts nevertheless.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Notes {
     /// It begins with a byte order mark.
     #[serde(skip_serializing_if = "is_no")]
     pub bom: bool,
-    /// It is not all UTF-8.
+    /// It is not valid UTF-8.
     #[serde(skip_serializing_if = "is_no")]
     pub replaced: bool,
-    /// Of its `state`.
+    /// A note about `state`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<Remark>,
-    /// Of its `sequence`.
+    /// A note about `sequence`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sequence: Option<Remark>,
-    /// Of its `message`.
+    /// A note about `message`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<Remark>,
-    /// Of its `session`.
+    /// A note about `session`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<Remark>,
 }
 
-/// What became of one field.
+/// How a field was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Remark {
-    /// It was too long.
+    /// It was too long and truncated.
     Cut,
-    /// It was left out, since it is something else than it should be.
+    /// It was left out, since it has the wrong type.
     LeftOut(FoundValue),
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
-fn is_no(is_so: &bool) -> bool {
-    !is_so
+fn is_no(flag: &bool) -> bool {
+    !flag
 }
 
 impl Notes {
-    /// Those of the text as a whole.
+    /// The notes about the text as a whole.
     #[must_use]
-    pub fn of(mended: Mended) -> Self {
-        let Mended { bom, replaced } = mended;
+    pub fn of(repairs: Mended) -> Self {
+        let Mended { bom, replaced } = repairs;
         Self { bom, replaced, ..Self::default() }
     }
 
-    /// Whether there is none.
+    /// Whether there are no notes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Those that a mistake of the program behind the heartbeat leads to, and not the length of its words.
+    /// The notes that point to a mistake in the agent, without those about the length of a text.
     #[must_use]
     pub fn of_mistakes(self) -> Self {
         let mistake = |remark: Option<Remark>| remark.filter(|remark| *remark != Remark::Cut);
         Self { state: mistake(self.state), sequence: mistake(self.sequence), message: mistake(self.message), ..self }
     }
 
-    /// In words, one thing a line.
+    /// The notes as text, one a line.
     #[must_use]
     pub fn lines(self) -> Vec<String> {
         let Self { bom, replaced, state, sequence, message, session } = self;
         let bom = bom
             .then(|| "the heartbeat begins with a byte order mark, which is skipped; write it without one".to_owned());
         let replaced =
-            replaced.then(|| "the heartbeat is not all UTF-8; what is not is replaced by `\u{fffd}`".to_owned());
+            replaced.then(|| "the heartbeat is not valid UTF-8; invalid bytes are replaced by `\u{fffd}`".to_owned());
         let fields = [
             (HeartbeatField::State, state),
             (HeartbeatField::Sequence, sequence),
@@ -217,8 +217,8 @@ impl Notes {
 fn describe(field: HeartbeatField, remark: Remark) -> String {
     match remark {
         Remark::Cut => {
-            format!("the heartbeat's `{}` has more than {MESSAGE_CHARS_MAX} characters and is cut", field.name())
+            format!("the heartbeat's `{}` has more than {MESSAGE_CHARS_MAX} characters and is truncated", field.name())
         }
-        Remark::LeftOut(found) => format!("the heartbeat's {}; it is left out", Misfit { field, found }),
+        Remark::LeftOut(found) => format!("the heartbeat's {}; it is ignored", Misfit { field, found }),
     }
 }

@@ -1,4 +1,5 @@
-//! A heartbeat as a wizard sends it to the daemon. A file is read leniently; here somebody hears what is wrong.
+//! Heartbeats sent to the daemon over HTTP. Unlike a file, a request with mistakes is rejected, since its sender gets
+//! the error.
 
 use crate::mission::cell::clock_skew::ClockOffset;
 use crate::mission::cell::heartbeat::{Heartbeat, WizardState};
@@ -7,21 +8,21 @@ use crate::mission::cell::json_file::{Flaw, parse_mended};
 use crate::mission::cell::replay::{Accepted, Marks, Replay};
 use crate::mission::time::Timestamp;
 
-/// What is wrong with a heartbeat that was sent.
+/// Why a sent heartbeat is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeartbeatRequestError {
-    /// It is something else.
-    #[error("the body is no heartbeat: {0}; an example is {{\"state\": \"working\", \"message\": \"half way\"}}")]
+    /// The body is not a JSON object.
+    #[error("the body is not a heartbeat: {0}; an example is {{\"state\": \"working\", \"message\": \"half way\"}}")]
     NotAnObject(Flaw),
-    /// A field is of another type.
+    /// A field has the wrong type.
     #[error("{0}")]
     Field(Misfit),
-    /// It, or one after it, was accepted before.
-    #[error("this heartbeat comes too late: {0}")]
+    /// It, or a later one, was accepted before.
+    #[error("this heartbeat is out of order: {0}")]
     Replayed(Replay),
 }
 
-/// A heartbeat as sent: everything in it is optional, and nothing else in it matters.
+/// A heartbeat as sent: all fields are optional, unknown ones are ignored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeartbeatRequest {
     timestamp: Option<Timestamp>,
@@ -31,29 +32,29 @@ pub struct HeartbeatRequest {
     message: Option<String>,
 }
 
-/// What a heartbeat comes after.
+/// The state before a heartbeat.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Before {
-    /// The heartbeat that it replaces, where that can be read.
+    /// The heartbeat that it replaces, if readable.
     pub heartbeat: Option<Heartbeat>,
-    /// Those that were accepted before.
+    /// The heartbeats that were accepted before.
     pub accepted: Accepted,
 }
 
-/// What takes the place of what was before.
+/// The state after a heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct After {
-    /// The heartbeat.
+    /// The heartbeat to write.
     pub heartbeat: Heartbeat,
-    /// What is remembered of it.
+    /// The accepted heartbeats, including this one.
     pub accepted: Accepted,
-    /// Whether it may not count before that is remembered: it bears something to know it by.
+    /// Whether it carries a mark against replays, so that `accepted` has to be written first.
     pub is_told_apart: bool,
 }
 
 impl HeartbeatRequest {
-    /// Reads a body; an empty one says no more than that the wizard lives. What is too long is cut, what is no UTF-8 is
-    /// replaced, and the heartbeat counts.
+    /// Parses a body; an empty one only proves that the agent is alive. Long texts are truncated, and invalid UTF-8 is
+    /// replaced; the heartbeat counts anyway.
     pub fn parse(body: &[u8]) -> Result<Self, HeartbeatRequestError> {
         if body.is_empty() {
             return Ok(Self::default());
@@ -72,8 +73,8 @@ impl HeartbeatRequest {
         })
     }
 
-    /// What follows from it, if it is new. It counts from when it came: a sender's clock that is off is noted, and makes no
-    /// agent look older than it is, or younger.
+    /// The state after it, if it is new. Its time is the time of arrival, so that a sender's wrong clock changes no
+    /// age; the offset is recorded.
     pub fn following(self, before: Before, now: Timestamp) -> Result<After, HeartbeatRequestError> {
         let Self { timestamp, state, session, sequence, message } = self;
         let marks = Marks { timestamp, sequence };

@@ -1,33 +1,33 @@
-//! What a file of a cell says: an object of JSON, of a sensible size.
+//! Reads the JSON files of a cell: one object each, of bounded size.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Deserializer, Map, Value};
 use std::borrow::Cow;
 use std::fmt;
 
-/// Why a file's contents cannot be used. Never quotes the file, and never counts what may change from one heartbeat to
-/// the next, so that the same mistake reads the same.
+/// Why a file's contents are unusable. Never quotes the file and has no details that change from one heartbeat to the
+/// next, so that the same mistake has the same text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Flaw {
     /// Longer than [`FILE_BYTES_MAX`].
     TooLarge,
-    /// Nothing but blanks.
+    /// Nothing but whitespace.
     Empty,
     /// Text in UTF-16, as PowerShell writes it.
     Utf16,
-    /// JSON that ends too early.
+    /// Truncated JSON.
     CutOff,
-    /// A whole value of JSON with something after it, as in a file that is appended to.
+    /// A complete JSON value with something after it, as in a file that is appended to.
     MoreFollows,
-    /// No JSON. Earlier versions knew fewer flaws; what their records hold reads as this one until the next look.
+    /// Not JSON. The flaws in records of earlier versions are read as this one until the next check.
     #[serde(alias = "not-an-object", alias = "no-timestamp", alias = "bad-timestamp")]
     NotJson,
-    /// JSON, but no object.
+    /// JSON, but not an object.
     OtherJson(JsonKind),
-    /// A heartbeat whose `timestamp` cannot be used.
+    /// A heartbeat with an unusable `timestamp`.
     Timestamp(FoundValue),
-    /// The file itself, or what the agent has put in its place, refuses to be opened by us.
+    /// The file's mode, access list or lease keeps this service from opening it.
     Refused,
 }
 
@@ -49,42 +49,42 @@ pub enum JsonKind {
     Object,
 }
 
-/// What stands in a field instead of what should.
+/// The value of a field that is not as expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FoundValue {
-    /// Nothing.
+    /// The field is missing.
     Missing,
-    /// A value of another kind.
+    /// A value of another JSON type.
     Kind(JsonKind),
     /// A number that is negative, too large, or has a fraction.
     Number,
     /// A time without a zone.
     NoZone,
-    /// A text that is no time at all.
+    /// A string that is not a time.
     NoTime,
 }
 
-/// What was done to a text so that it could be read.
+/// The repairs that made a text readable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mended {
     /// A byte order mark was skipped.
     pub bom: bool,
-    /// What is no character was replaced.
+    /// Invalid characters were replaced.
     pub replaced: bool,
 }
 
-/// The most that is ever read of a file in a cell. An objective of 16 KiB, escaped and written twice, fits.
+/// The largest file of a cell that is read. An objective of 16 KiB, escaped and written twice, fits.
 pub const FILE_BYTES_MAX: usize = 128 * 1024;
 
-/// What a time should look like.
+/// The expected form of a time, for error messages.
 pub const RIGHT_TIME: &str = "an RFC 3339 time with a zone, such as `2026-11-23T14:02:11Z`";
 
 /// The byte order mark as a character.
 const BOM: char = '\u{feff}';
 
 impl Flaw {
-    /// Whether a file that is being written in place may look so for a moment.
+    /// Whether a file that is being written in place may look like this for a moment.
     #[must_use]
     pub fn may_pass(self) -> bool {
         match self {
@@ -101,16 +101,16 @@ impl fmt::Display for Flaw {
             Self::Empty => f.write_str("it is empty, and should be a JSON object"),
             Self::Utf16 => f.write_str("it is UTF-16, and should be UTF-8"),
             Self::CutOff => {
-                f.write_str("its JSON ends too early; write it whole under another name, then rename it into place")
+                f.write_str("its JSON is truncated; write it to a temporary file, then rename that into place")
             }
             Self::MoreFollows => {
-                f.write_str("something follows after the end of its JSON; replace the file instead of appending to it")
+                f.write_str("there is data after the end of its JSON; replace the file instead of appending to it")
             }
             Self::NotJson => f.write_str("it is not JSON"),
             Self::OtherJson(kind) => write!(f, "it is {kind}, and should be a JSON object"),
             Self::Timestamp(found) => write!(f, "its `timestamp` {found}, and should be {RIGHT_TIME}"),
             Self::Refused => f.write_str(
-                "its own mode, access list or lease keeps this service from reading it; let the account of the agent replace it",
+                "its own mode, access list or lease keeps this service from reading it; have the agent's account replace it",
             ),
         }
     }
@@ -137,27 +137,27 @@ impl fmt::Display for JsonKind {
             Self::Null => "null",
             Self::Boolean => "a boolean",
             Self::Number => "a number",
-            Self::Text => "a text",
-            Self::List => "a list",
+            Self::Text => "a string",
+            Self::List => "an array",
             Self::Object => "an object",
         })
     }
 }
 
-/// To follow the name of the field.
+/// A predicate that follows the name of the field.
 impl fmt::Display for FoundValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("is missing"),
             Self::Kind(kind) => write!(f, "is {kind}"),
-            Self::Number => f.write_str("is a number below 0, too large, or with a fraction"),
-            Self::NoZone => f.write_str("has no zone"),
-            Self::NoTime => f.write_str("is a text that is no time"),
+            Self::Number => f.write_str("is a number that is negative, too large, or has a fraction"),
+            Self::NoZone => f.write_str("has no time zone"),
+            Self::NoTime => f.write_str("is not a time"),
         }
     }
 }
 
-/// Reads a file of a cell as a JSON object. A byte order mark before it is skipped.
+/// Parses a file of a cell as a JSON object. A byte order mark before it is skipped.
 pub fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, Flaw> {
     check_size(bytes)?;
     match std::str::from_utf8(bytes) {
@@ -167,8 +167,8 @@ pub fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, Flaw> {
     }
 }
 
-/// The same for a text of others, of which only the meaning matters: what is no character is replaced, so that it costs
-/// no more than itself.
+/// Like [`parse_object`], but for untrusted texts: invalid characters are replaced, so that they invalidate nothing
+/// else in the file.
 pub fn parse_mended(bytes: &[u8]) -> Result<(Map<String, Value>, Mended), Flaw> {
     check_size(bytes)?;
     if is_utf16(bytes) {
@@ -203,17 +203,17 @@ fn parse_text(text: &str) -> Result<Map<String, Value>, Flaw> {
     }
 }
 
-/// The text with `\ufffd` in place of each escape that is only half of a character. Such halves are what is left of bytes
-/// that were no text, and no JSON parser takes them.
+/// The text with `\ufffd` in place of each unpaired surrogate escape. Some encoders write these for bytes that are not
+/// text, and no JSON parser accepts them.
 fn with_whole_escapes(text: &str) -> Cow<'_, str> {
-    let mut halves = Vec::new();
+    let mut surrogates = Vec::new();
     let mut at = 0;
     while let Some(found) = text[at..].find('\\') {
         at += found;
         match (escape(&text[at..]), text.get(at + 6..).and_then(escape)) {
             (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => at += 12,
             (Some(0xd800..=0xdfff), _) => {
-                halves.push(at);
+                surrogates.push(at);
                 at += 6;
             }
             (Some(_), _) => at += 6,
@@ -221,24 +221,24 @@ fn with_whole_escapes(text: &str) -> Cow<'_, str> {
             (None, _) => at += 1 + text[at + 1..].chars().next().map_or(0, char::len_utf8),
         }
     }
-    if halves.is_empty() {
+    if surrogates.is_empty() {
         return Cow::Borrowed(text);
     }
     let mut whole = text.to_owned();
-    for at in halves {
+    for at in surrogates {
         whole.replace_range(at..at + 6, "\\ufffd");
     }
     Cow::Owned(whole)
 }
 
-/// The number of an escape such as `\u00e9`, if the text begins with one.
+/// The code unit of an escape such as `\u00e9`, if the text begins with one.
 fn escape(text: &str) -> Option<u32> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
     let is_plain = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     u32::from_str_radix(digits, 16).ok().filter(|_| is_plain)
 }
 
-/// JSON as people like to read it in a file.
+/// Indented JSON with a final newline.
 #[must_use]
 pub fn pretty<T: Serialize>(value: &T) -> String {
     let mut text = serde_json::to_string_pretty(value).expect("plain data is always JSON");

@@ -1,4 +1,4 @@
-//! The files of ours in a cell: what they say of the mission, and what an old one becomes.
+//! The manifest files that this service writes into a cell, and how existing ones are updated.
 
 use crate::mission::cell::Part;
 use crate::mission::cell::heartbeat::Heartbeat;
@@ -13,29 +13,29 @@ use serde_json::{Map, Value, json};
 /// Everything that `meta/mission.json` and `config/cell.json` are rendered from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CellManifest {
-    /// The cell's name.
+    /// The mission's id, which names the cell.
     pub mission_id: MissionId,
-    /// When the cell was first made.
+    /// When the cell was first created.
     pub created_at: Timestamp,
     /// `active`, `suspended` or `closed`.
     pub phase: Phase,
     /// The mission's title; none for a cell without an issue.
     pub name: Option<String>,
-    /// Where the cell lies.
+    /// The host of the cell.
     pub host: HostName,
-    /// The issue that it serves; none for a cell made by `--init-cell`.
+    /// The mission's issue; none for a cell created by `--init-cell`.
     pub issue: Option<IssueManifest>,
-    /// What was asked for; none for a cell without an issue.
+    /// The accepted spec; none for a cell without an issue.
     pub spec: Option<Spec>,
-    /// What was checked out in its worktree, if anything was.
+    /// The commit that was checked out in its worktree, if any.
     pub commit: Option<CommitId>,
-    /// The heartbeat's limit.
+    /// The age from which on a heartbeat is stale.
     pub stale_after_seconds: u64,
-    /// The shell command that beats for this cell.
+    /// The shell command that sends a heartbeat for this cell.
     pub beat_command: String,
 }
 
-/// Where the issue of a cell is.
+/// The location of a cell's issue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IssueManifest {
     /// The forge's address.
@@ -50,7 +50,7 @@ pub struct IssueManifest {
     pub id: IssueId,
     /// The issue's page.
     pub url: String,
-    /// Who filed it.
+    /// The id of its author's account.
     pub author_id: i64,
 }
 
@@ -88,8 +88,8 @@ impl CellManifest {
         }))
     }
 
-    /// What a file of ours says in a new cell; none for directories, and for the token, which only
-    /// the writer can make.
+    /// The contents of a part in a new cell; none for directories, and for the token, which only the
+    /// writer can generate.
     #[must_use]
     pub fn contents(&self, part: Part) -> Option<String> {
         match part {
@@ -104,11 +104,11 @@ impl CellManifest {
     }
 }
 
-/// What a file of ours becomes: our keys as wanted, everybody else's as found. None when it is right already.
+/// The updated contents of a manifest file: our keys as wanted, other keys as found. None if it is up to date.
 #[must_use]
 pub fn updated(found: &Map<String, Value>, wanted: &Map<String, Value>) -> Option<String> {
-    let is_right = wanted.iter().all(|(key, value)| found.get(key) == Some(value));
-    if is_right {
+    let is_current = wanted.iter().all(|(key, value)| found.get(key) == Some(value));
+    if is_current {
         return None;
     }
     let mut merged = found.clone();

@@ -1,4 +1,4 @@
-//! What a Mission Cell consists of, and what can be seen of one from outside.
+//! Mission Cells: their parts, and observations of them.
 
 pub mod archive;
 pub mod checkout;
@@ -21,7 +21,7 @@ use crate::mission::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// One of the ten parts that make a cell whole, or the token that may be missing.
+/// One of the ten required parts of a cell, or the optional token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Part {
@@ -45,12 +45,12 @@ pub enum Part {
     Heartbeat,
     /// `logs/daemon.log`
     Log,
-    /// `config/heartbeat.token`; made again when missing, but its absence is no verdict.
+    /// `config/heartbeat.token`; recreated when missing, but not required for health.
     Token,
 }
 
 impl Part {
-    /// Directories first, so that making parts in this order always finds the parent there.
+    /// Directories first, so that parents are created before their contents.
     pub const ALL: [Self; 11] = [
         Self::Meta,
         Self::Config,
@@ -83,7 +83,7 @@ impl Part {
         }
     }
 
-    /// The last part of the path.
+    /// The file name.
     #[must_use]
     pub fn name(self) -> &'static str {
         let path = self.path().trim_end_matches('/');
@@ -102,7 +102,7 @@ impl Part {
         }
     }
 
-    /// Permission bits. What the wizard may change is group-writable and hands its group on (02000).
+    /// Permission bits. Directories of the agent are group-writable and setgid (02000).
     #[must_use]
     pub const fn mode(self) -> u32 {
         match self {
@@ -113,7 +113,7 @@ impl Part {
         }
     }
 
-    /// Whether the agent may replace it, or what is in it.
+    /// Whether the agent may replace it or its contents.
     #[must_use]
     pub const fn is_for_the_agent(self) -> bool {
         match self {
@@ -122,14 +122,14 @@ impl Part {
         }
     }
 
-    /// Whether a cell without it is incomplete.
+    /// Whether a cell is incomplete without it.
     #[must_use]
     pub fn is_required(self) -> bool {
         self != Self::Token
     }
 }
 
-/// What stands where something else was expected.
+/// The type of a file that is not of the expected type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]
 pub enum FileKind {
@@ -139,8 +139,8 @@ pub enum FileKind {
     /// A regular file.
     #[strum(to_string = "a file")]
     File,
-    /// A regular file that has other names too, and so could be somebody else's.
-    #[strum(to_string = "a file with more than one name")]
+    /// A regular file with several hard links, which may belong to another user.
+    #[strum(to_string = "a file with several hard links")]
     HardLink,
     /// A symbolic link.
     #[strum(to_string = "a symbolic link")]
@@ -156,49 +156,49 @@ pub enum FileKind {
     Device,
 }
 
-/// Why we could not look, though something may well be there.
+/// Why a path could not be read, though it may exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum ReadFailure {
-    /// The kernel refused us.
+    /// Permission denied.
     Permission,
-    /// Reading failed.
+    /// Reading failed with an I/O error.
     Io,
-    /// Reading took longer than its limit.
+    /// Reading took longer than the limit.
     Timeout,
 }
 
-/// What was seen in a part's place.
+/// The observation of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PartObservation {
-    /// What belongs there.
+    /// It is as expected.
     Present,
-    /// Nothing.
+    /// It does not exist.
     Missing,
-    /// Something of another kind.
+    /// It is of another type.
     WrongType(FileKind),
-    /// The right kind of file, with contents that cannot be used.
+    /// It is of the right type, but its contents are unusable.
     Unreadable(Flaw),
-    /// We could not look.
+    /// It could not be read.
     Failed(ReadFailure),
 }
 
-/// What was seen in a cell's place.
+/// The observation of a cell's path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CellObservation {
-    /// Nothing is there.
+    /// It does not exist.
     Absent,
-    /// Something is there, but no directory.
+    /// It is not a directory.
     NotADirectory(FileKind),
-    /// We could not look.
+    /// It could not be read.
     Failed(ReadFailure),
-    /// A directory with these parts.
+    /// It is a directory with these parts.
     Cell(Box<CellFacts>),
 }
 
 impl CellObservation {
-    /// The cell, where there is one.
+    /// The cell's facts, if it is a directory.
     #[must_use]
     pub fn cell(&self) -> Option<&CellFacts> {
         let Self::Cell(cell) = self else { return None };
@@ -206,31 +206,31 @@ impl CellObservation {
     }
 }
 
-/// What was seen of one cell.
+/// The facts about one cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CellFacts {
     parts: [PartObservation; Part::ALL.len()],
-    /// `meta/mission.json`, where it is an object.
+    /// `meta/mission.json`, if it is an object.
     pub mission: Option<Map<String, Value>>,
-    /// `config/cell.json`, where it is an object.
+    /// `config/cell.json`, if it is an object.
     pub config: Option<Map<String, Value>>,
-    /// `state/heartbeat.json`, where it can be read as one.
+    /// `state/heartbeat.json`, if it is a valid heartbeat.
     pub heartbeat: Option<ObservedHeartbeat>,
-    /// When the last heartbeat came over HTTP, if one ever did.
+    /// When the last heartbeat arrived over HTTP, if one ever did.
     pub received_at: Option<Timestamp>,
 }
 
 impl CellFacts {
-    /// Whether a part is missing and nothing is in the way of making it again.
+    /// Whether a part is missing and nothing obstructs recreating it.
     #[must_use]
     pub fn can_be_made_again(&self, part: Part) -> bool {
-        let has_room = part
+        let has_parent = part
             .parent()
             .is_none_or(|parent| matches!(self.part(parent), PartObservation::Present | PartObservation::Missing));
-        *self.part(part) == PartObservation::Missing && has_room
+        *self.part(part) == PartObservation::Missing && has_parent
     }
 
-    /// A directory in which nothing has been seen yet.
+    /// A directory whose parts are all missing.
     #[must_use]
     pub fn empty() -> Self {
         Self {
@@ -242,18 +242,18 @@ impl CellFacts {
         }
     }
 
-    /// What was seen in this part's place.
+    /// The observation of this part.
     #[must_use]
     pub fn part(&self, part: Part) -> &PartObservation {
         &self.parts[part as usize]
     }
 
-    /// Notes what was seen in this part's place.
-    pub fn see(&mut self, part: Part, sight: PartObservation) {
-        self.parts[part as usize] = sight;
+    /// Records the observation of this part.
+    pub fn see(&mut self, part: Part, observation: PartObservation) {
+        self.parts[part as usize] = observation;
     }
 
-    /// Whether all required parts are there and usable.
+    /// Whether all required parts exist and are usable.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         Part::ALL.into_iter().filter(|part| part.is_required()).all(|part| *self.part(part) == PartObservation::Present)

@@ -1,35 +1,35 @@
-//! Which heartbeats over HTTP are new. What was accepted is remembered, so that one that is delivered again, or far too
-//! late, counts no second time.
+//! Replay protection for heartbeats over HTTP: accepted ones are recorded, so that one that is delivered again, or
+//! late, does not count twice.
 
 use crate::mission::cell::clock_skew::ClockOffset;
 use crate::mission::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// So many sessions that were replaced are remembered.
+/// How many replaced sessions are recorded.
 pub const SESSIONS_MAX: usize = 8;
 
 /// The heartbeats of one cell that were accepted over HTTP: `config/heartbeat.accepted.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {
-    /// Which form this has.
+    /// The version of the file format.
     #[serde(default)]
     version: Version,
-    /// When the last one came.
+    /// When the last one arrived.
     #[serde(default)]
     received_at: Option<Timestamp>,
-    /// The session that the last one of any session named.
+    /// The session of the last heartbeat that named one.
     #[serde(default)]
     current: Option<Session>,
     /// The sessions before it, the oldest first, at most [`SESSIONS_MAX`].
     #[serde(default)]
     replaced: Vec<String>,
-    /// Of those that named no session.
+    /// The marks of heartbeats without a session.
     #[serde(default)]
     without_session: Marks,
 }
 
-/// The form of what is remembered.
+/// The version of the file format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Version(u32);
 
@@ -39,7 +39,7 @@ impl Default for Version {
     }
 }
 
-/// One run of a wizard.
+/// One run of an agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Session {
     name: String,
@@ -47,13 +47,13 @@ struct Session {
     marks: Marks,
 }
 
-/// What tells one heartbeat from another: as it was sent, or the latest that was accepted.
+/// The marks that distinguish heartbeats: those of one that was sent, or the latest accepted ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Marks {
-    /// The sender's time, to its last digit.
+    /// The sender's time, in full precision.
     #[serde(default, with = "exact")]
     pub timestamp: Option<Timestamp>,
-    /// The sender's number.
+    /// The sender's sequence number.
     #[serde(default)]
     pub sequence: Option<u64>,
 }
@@ -61,11 +61,11 @@ pub struct Marks {
 /// Why a heartbeat is not new.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Replay {
-    /// Neither its time nor its number is newer.
+    /// Neither its timestamp nor its sequence number is newer.
     NotNewer {
-        /// What it bears.
+        /// The marks of the heartbeat.
         given: Marks,
-        /// What was accepted.
+        /// The latest accepted marks.
         last: Marks,
     },
     /// Its session was replaced by another one.
@@ -78,12 +78,12 @@ impl fmt::Display for Replay {
             Self::NotNewer { given, last } => {
                 write!(
                     f,
-                    "it is not newer than the last one that was accepted: {given}, after {last}; an agent that begins to \
-                     count again names a new `session`"
+                    "it is not newer than the last accepted one: {given}, after {last}; an agent that restarts its \
+                     count has to use a new `session`"
                 )
             }
             Self::Replaced => {
-                f.write_str("its `session` was replaced by another one; each run of an agent names a new one")
+                f.write_str("its `session` was replaced by another one; each run of an agent has to use a new one")
             }
         }
     }
@@ -103,21 +103,21 @@ impl fmt::Display for Marks {
 }
 
 impl Accepted {
-    /// When the last one came.
+    /// When the last one arrived.
     #[must_use]
     pub fn received_at(&self) -> Option<Timestamp> {
         self.received_at
     }
 
-    /// What is remembered once a heartbeat of this session with these marks is accepted at this moment, or why it is not.
+    /// The record after a heartbeat of this session with these marks arrives now, or why it is rejected.
     pub fn with(mut self, session: Option<&str>, given: Marks, now: Timestamp) -> Result<Self, Replay> {
         let received_at = self.received_at.replace(now);
         match session {
-            None => self.without_session = self.without_session.raised(given, received_at, now)?,
+            None => self.without_session = self.without_session.advanced(given, received_at, now)?,
             Some(name) if self.replaced.iter().any(|replaced| replaced == name) => return Err(Replay::Replaced),
             Some(name) => match &mut self.current {
                 Some(current) if current.name == name => {
-                    current.marks = current.marks.raised(given, received_at, now)?;
+                    current.marks = current.marks.advanced(given, received_at, now)?;
                 }
                 current => {
                     let before = current.replace(Session { name: name.to_owned(), marks: given });
@@ -132,14 +132,14 @@ impl Accepted {
 }
 
 impl Marks {
-    /// Whether there is nothing to tell it by.
+    /// Whether there are no marks.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self == Self::default()
     }
 
-    /// The latest of both. What bears no mark at all is as good as new.
-    fn raised(self, given: Self, received_at: Option<Timestamp>, now: Timestamp) -> Result<Self, Replay> {
+    /// The latest of both. A heartbeat without marks counts as new.
+    fn advanced(self, given: Self, received_at: Option<Timestamp>, now: Timestamp) -> Result<Self, Replay> {
         let is_higher = given.sequence > self.sequence;
         let clock = given.timestamp.map_or(Clock::Behind, |given| clock(given, self.timestamp, received_at, now));
         if !given.is_empty() && !is_higher && clock == Clock::Behind {
@@ -153,12 +153,12 @@ impl Marks {
     }
 }
 
-/// Where a sender's time stands to the latest before it.
+/// A sender's time, compared with the latest accepted one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Clock {
     Ahead,
-    /// The latest lies in the future even now, so that clock was wrong; this time is right, and after the last heartbeat
-    /// came. Without this an agent whose clock is set right would be refused until it has caught up.
+    /// The latest accepted time is still in the future, so that clock was wrong; this time is plausible, and after the
+    /// last arrival. Without this, an agent with a corrected clock would be rejected until it has caught up.
     Corrected,
     Behind,
 }
@@ -174,7 +174,7 @@ fn clock(given: Timestamp, last: Option<Timestamp>, received_at: Option<Timestam
     }
 }
 
-/// A time to its last digit; whole seconds would let a replay pass for the one that came after it.
+/// A time in full precision; with whole seconds, a replay within the same second would be accepted.
 mod exact {
     use crate::mission::time::Timestamp;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};

@@ -1,5 +1,5 @@
-//! Spares agents that could not deliver their heartbeats because this service was away: for one *stale after* from the first
-//! start since the last heartbeat, however often it starts.
+//! A grace period for agents that could not deliver heartbeats while the daemon was down: one *stale after* from its
+//! first start since the last heartbeat, however often it restarts.
 
 use crate::mission::cell::CellObservation;
 use crate::mission::cell::health::{Health, Reason, Verdict};
@@ -8,27 +8,27 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// So many starts are remembered.
+/// The most starts that are recorded.
 pub const STARTS_MAX: usize = 256;
 
-/// And none for longer than this, which is longer than any *Stale after*.
+/// How long a start is recorded; longer than any *Stale after*.
 const KEPT: TimeDelta = TimeDelta::days(7);
 
-/// When the daemon was started: `.lazarus/starts.json`.
+/// The daemon's starts: `.lazarus/starts.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Starts {
-    /// Which form this has.
+    /// The version of the file format.
     #[serde(default)]
     version: Version,
     /// The last starts, oldest first, at most [`STARTS_MAX`].
     #[serde(default, rename = "starts")]
     known: Vec<Timestamp>,
-    /// The last start that is not among them any more.
+    /// The last start that was dropped from them.
     #[serde(default)]
     forgotten_until: Option<Timestamp>,
 }
 
-/// The form of what is remembered.
+/// The version of the file format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Version(u32);
 
@@ -39,13 +39,13 @@ impl Default for Version {
 }
 
 impl Starts {
-    /// All starts up to now are forgotten.
+    /// A record that has lost all starts up to now.
     #[must_use]
     pub fn forgotten(now: Timestamp) -> Self {
         Self { forgotten_until: Some(now), ..Self::default() }
     }
 
-    /// What is remembered once the daemon has started at this moment.
+    /// The record after a start at this time.
     #[must_use]
     pub fn with(mut self, start: Timestamp) -> Self {
         self.known.push(start);
@@ -57,7 +57,7 @@ impl Starts {
         self
     }
 
-    /// The first start after a heartbeat; none where there was none, or nobody knows which was the first.
+    /// The first start after a heartbeat; none if there was none, or if it may have been dropped.
     #[must_use]
     pub fn first_since(&self, heartbeat: Timestamp) -> Option<Timestamp> {
         let is_known = self.forgotten_until.is_none_or(|forgotten| forgotten <= heartbeat);
@@ -65,37 +65,38 @@ impl Starts {
     }
 }
 
-/// What a verdict is held against.
+/// The facts that the grace period depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Grace<'a> {
-    /// The starts of this daemon; none in a single pass.
+    /// The daemon's starts; empty in a single pass.
     pub starts: &'a Starts,
-    /// The verdict that was published last.
+    /// The health that was published last.
     pub published: Option<Verdict>,
-    /// The cell.
+    /// The observation of the cell.
     pub sighting: &'a CellObservation,
-    /// The heartbeat's limit.
+    /// The age from which on a heartbeat is stale.
     pub stale_after: Duration,
-    /// The time.
+    /// The current time.
     pub now: Timestamp,
 }
 
 impl Grace<'_> {
-    /// The verdict, or that the agent is healthy as before, for as long as it is spared.
+    /// The given health, or `heartbeat-ok` during the grace period.
     #[must_use]
     pub fn applied_to(&self, verdict: Verdict) -> Verdict {
-        if verdict.reason == Reason::HeartbeatTimeout && self.holds() {
+        if verdict.reason == Reason::HeartbeatTimeout && self.applies() {
             Verdict { health: Health::Healthy, reason: Reason::HeartbeatOk }
         } else {
             verdict
         }
     }
 
-    /// Whether its last heartbeat came over HTTP, it was healthy when we stopped, and it has not had its time since.
-    fn holds(&self) -> bool {
+    /// Whether the grace period applies: the last heartbeat came over HTTP, the cell was healthy before the stop, and
+    /// *stale after* has not passed since the start.
+    fn applies(&self) -> bool {
         let was_healthy = self.published.is_some_and(|published| published.health == Health::Healthy);
         let Some(cell) = self.sighting.cell().filter(|_| was_healthy) else { return false };
-        let heartbeat = cell.heartbeat.as_ref().and_then(|beat| beat.heartbeat.timestamp);
+        let heartbeat = cell.heartbeat.as_ref().and_then(|observed| observed.heartbeat.timestamp);
         let Some(heartbeat) = heartbeat.filter(|at| cell.received_at == Some(*at)) else { return false };
         let Some(start) = self.starts.first_since(heartbeat) else { return false };
         let passed = self.now.after(start);

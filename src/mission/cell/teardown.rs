@@ -1,4 +1,4 @@
-//! What becomes of a cell that is not wanted here any more: it is moved away whole, once nobody works in it.
+//! Teardown of cells that are not wanted here any more: the whole cell is archived once no agent works in it.
 
 use crate::mission::cell::CellObservation;
 use crate::mission::cell::archive::ArchiveName;
@@ -9,40 +9,40 @@ use crate::mission::time::Timestamp;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
-/// How far the ending of a cell has come.
+/// The progress of a cell's teardown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Teardown {
     /// There is no cell.
     NoCell,
-    /// Its wizard still beats; it stays where it is until that ends, or until this moment.
+    /// Its agent still sends heartbeats; the cell stays until they stop, or until this time.
     GraceUntil(Timestamp),
-    /// It can be moved.
+    /// It can be archived.
     Ready,
-    /// It lies there.
+    /// It is archived under this name.
     Archived(ArchiveName),
     /// It was archived, and its archive was deleted.
     Deleted,
 }
 
-/// What decides how far it is.
+/// The facts that teardown depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct TeardownFacts<'a> {
-    /// What is remembered of the mission.
+    /// The mission's record.
     pub record: &'a Record,
-    /// The cell's place.
+    /// The observation of the cell.
     pub sighting: &'a CellObservation,
-    /// Whether the archive that is remembered is there.
+    /// Whether the recorded archive exists.
     pub is_archive_there: bool,
-    /// The verdict on the cell.
+    /// The health of the cell.
     pub verdict: Option<Verdict>,
-    /// The time.
+    /// The current time.
     pub now: Timestamp,
     /// `close.grace_seconds`
     pub close_grace: TimeDelta,
 }
 
-/// How far it is, and what is to be done.
+/// The progress of a mission's teardown.
 #[must_use]
 pub fn teardown(observation: &Observation) -> Teardown {
     let Some(record) = &observation.record else { return Teardown::NoCell };
@@ -52,10 +52,10 @@ pub fn teardown(observation: &Observation) -> Teardown {
     teardown_of(&TeardownFacts { record, sighting, is_archive_there, verdict, now, close_grace })
 }
 
-/// The same, by what decides it.
+/// The progress of a teardown, from its facts.
 #[must_use]
-pub fn teardown_of(progress: &TeardownFacts<'_>) -> Teardown {
-    let TeardownFacts { record, sighting, is_archive_there, verdict, now, close_grace } = progress;
+pub fn teardown_of(facts: &TeardownFacts<'_>) -> Teardown {
+    let TeardownFacts { record, sighting, is_archive_there, verdict, now, close_grace } = facts;
     if record.binding.is_none() {
         return Teardown::NoCell;
     }
@@ -68,15 +68,15 @@ pub fn teardown_of(progress: &TeardownFacts<'_>) -> Teardown {
         CellObservation::NotADirectory(_) => Teardown::NoCell,
         CellObservation::Cell(_) | CellObservation::Failed(_) => {
             let end = record.ended_at.unwrap_or(*now).plus(*close_grace);
-            // Nobody works in it any more, or its grace is over.
-            let may_be_moved = |verdict: &Verdict| *now >= end || !may_be_at_work(verdict.reason);
+            // No agent works in it any more, or the grace period is over.
+            let may_be_moved = |verdict: &Verdict| *now >= end || !may_be_in_use(verdict.reason);
             if verdict.as_ref().is_none_or(may_be_moved) { Teardown::Ready } else { Teardown::GraceUntil(end) }
         }
     }
 }
 
-/// Whether a wizard beats, or we cannot tell.
-fn may_be_at_work(reason: Reason) -> bool {
+/// Whether an agent sends heartbeats, or that is unknown.
+fn may_be_in_use(reason: Reason) -> bool {
     match reason {
         Reason::HeartbeatOk | Reason::Flapping | Reason::Permission | Reason::Io | Reason::Timeout => true,
         Reason::NotInitialized

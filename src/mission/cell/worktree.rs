@@ -1,4 +1,4 @@
-//! What a cell's worktree is made from, and what is remembered of making it.
+//! Worktrees: their sources, and the record of their checkouts.
 
 use crate::mission::identity::{CommitId, GitRef, RepositoryName};
 use crate::mission::proposal::Spec;
@@ -9,16 +9,16 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
-/// How long after a first failure a checkout is tried again; doubled with each further one.
+/// The delay before a failed checkout is retried; doubled with each further failure.
 const RETRY_MIN: TimeDelta = TimeDelta::minutes(1);
 
-/// And never later than this.
+/// The longest delay between retries.
 const RETRY_MAX: TimeDelta = TimeDelta::hours(1);
 
-/// A repository at some ref.
+/// A repository at a ref.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorktreeSource {
-    /// Which.
+    /// The repository.
     pub repository: RepositoryName,
     /// Branch, tag or commit; none for the default branch.
     #[serde(rename = "ref")]
@@ -26,7 +26,7 @@ pub struct WorktreeSource {
 }
 
 impl WorktreeSource {
-    /// What a proposal asks for.
+    /// The source that a proposal asks for.
     #[must_use]
     pub fn of(spec: &Spec) -> Option<Self> {
         Some(Self { repository: spec.repository.clone()?, git_ref: spec.git_ref.clone() })
@@ -43,23 +43,23 @@ impl fmt::Display for WorktreeSource {
     }
 }
 
-/// What was checked out and handed over; it is the wizard's since.
+/// A checkout that was handed over to the agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckedOut {
-    /// From where.
+    /// Its source.
     #[serde(flatten)]
     pub source: WorktreeSource,
-    /// Which commit.
+    /// The commit that was checked out.
     pub commit: CommitId,
 }
 
-/// What is being checked out.
+/// A checkout in progress, as it is published.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnderWay {
-    /// From where.
+    /// The repository and ref.
     #[serde(flatten)]
     pub source: WorktreeSource,
-    /// Since when.
+    /// When it was requested.
     pub since: Timestamp,
 }
 
@@ -70,7 +70,7 @@ impl fmt::Display for UnderWay {
     }
 }
 
-/// How long a checkout may take before the issue says that it is under way. A quick one is told by what it comes to alone.
+/// How long a checkout may take before the issue reports it. A quick one is reported by its result alone.
 pub const TOLD_AFTER: Duration = Duration::from_secs(5);
 
 /// A checkout that has not ended yet.
@@ -83,80 +83,80 @@ pub struct CheckoutUnderWay {
 }
 
 impl CheckoutUnderWay {
-    /// What is to be told of it, once it takes so long.
+    /// What is published of it, once it takes longer than [`TOLD_AFTER`].
     #[must_use]
     pub fn told(&self) -> Option<&UnderWay> {
         Some(&self.what).filter(|_| self.lasted >= TOLD_AFTER)
     }
 }
 
-/// One directory on this disk, wherever it is moved: its inode number, and when that was created, since the number of a
-/// deleted directory is used again.
+/// The identity of a directory, which survives a move: its inode number and creation time, since the number of a
+/// deleted directory is reused.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct DirectoryId(String);
 
 impl DirectoryId {
-    /// Of an inode number and the time of its creation since 1970, where the file system knows that.
+    /// From an inode number and the creation time since 1970, if the file system records it.
     #[must_use]
     pub fn new(inode: u64, created: Option<Duration>) -> Self {
         Self(created.map_or_else(|| inode.to_string(), |created| format!("{inode}-{}", created.as_nanos())))
     }
 }
 
-/// A checkout on its way into its cell.
+/// A checkout that is being moved into its cell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placing {
-    /// What was checked out.
+    /// The checkout.
     #[serde(flatten)]
     pub checked_out: CheckedOut,
-    /// The directory that holds it. A record of an older version names none, and no directory is taken for it.
+    /// The directory that holds it. Records of older versions have none, which matches no directory.
     #[serde(default)]
     pub directory: DirectoryId,
 }
 
-/// What we remember of a cell's worktree.
+/// The record of a cell's worktree.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Worktree {
-    /// What was checked out, once something was.
+    /// The checkout that was handed over, if any.
     pub checked_out: Option<CheckedOut>,
-    /// What lies in staging for a cell that is about to be created, or is being moved into one. Whoever fails or dies
-    /// meanwhile leaves it; it counts only where its directory is found.
+    /// A checkout in staging, for a cell that is about to be created or on its way into one. It outlives failures and
+    /// crashes; it counts only if its directory exists.
     pub placing: Option<Box<Placing>>,
-    /// The last failure.
+    /// The last failed checkout.
     pub failed: Option<Box<FailedCheckout>>,
     /// What was told to be under way. Whoever dies meanwhile leaves it; it is only repeated, and nothing is decided by it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub under_way: Option<Box<UnderWay>>,
 }
 
-/// A checkout that could not be made.
+/// A failed checkout.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedCheckout {
-    /// Of what; another one is tried at once.
+    /// Its source; another source is tried immediately.
     #[serde(flatten)]
     pub source: WorktreeSource,
-    /// How often in a row.
+    /// How many times in a row it failed.
     pub failures: u32,
-    /// When it is tried again.
+    /// When it is retried.
     pub retry_at: Timestamp,
-    /// Why, in our own words.
+    /// Why it failed.
     pub why: String,
 }
 
-/// The one answer to a repository that is missing, one that may not be used, and an unknown ref, so that nobody learns which
-/// private repositories there are.
+/// The one error for a missing repository, one that is not allowed, and an unknown ref, so that it does not disclose
+/// which private repositories exist.
 pub const CANNOT_BE_HAD: &str =
-    "the forge has no such repository or ref for us, or it may not be used here; check both";
+    "the repository or ref was not found, is not visible to this service, or is not allowed here; check both";
 
-/// What is said besides of a ref that may be a short commit id. It is never looked up: which commit it means can change
-/// with every push, also after somebody has approved it.
-const GIVE_IT_WHOLE: &str = "a commit has to be named in full, by all 40 digits of its id";
+/// A hint for refs that may be short commit ids. These are never resolved: the commit that they mean can change with
+/// every push, also after an approval.
+const FULL_ID_HINT: &str = "name a commit by its full id of 40 digits";
 
 impl Worktree {
-    /// The worktree of a cell that is about to be created: `wanted` is placed with it if `staged` is the directory that holds
-    /// a checkout of it.
+    /// The worktree of a cell that is about to be created; `wanted` is placed with it if the directory `staged` holds a
+    /// checkout of it.
     #[must_use]
     pub fn of_new_cell(self, wanted: Option<&WorktreeSource>, staged: Option<&DirectoryId>) -> Self {
         let is_ready =
@@ -165,23 +165,23 @@ impl Worktree {
         Self { checked_out: None, placing, failed: self.failed, under_way: None }
     }
 
-    /// Notes that this lies in its cell, and is the wizard's since.
+    /// Records that a checkout was handed over to the agent.
     pub fn hand_over(&mut self, checked_out: CheckedOut) {
         *self = Self { checked_out: Some(checked_out), ..Self::default() };
     }
 
-    /// Notes that it failed again, and when the next try is due.
+    /// Records a failure and schedules the retry.
     pub fn fail(&mut self, source: WorktreeSource, why: String, now: Timestamp) {
         let may_be_short = source.git_ref.as_ref().is_some_and(GitRef::may_be_short_commit);
-        let why = if may_be_short && why == CANNOT_BE_HAD { format!("{why}; {GIVE_IT_WHOLE}") } else { why };
+        let why = if may_be_short && why == CANNOT_BE_HAD { format!("{why}; {FULL_ID_HINT}") } else { why };
         let before = self.failed.take().filter(|failed| failed.source == source);
         let failures = before.map_or(0, |failed| failed.failures).saturating_add(1);
-        let pause = RETRY_MIN * 2_i32.pow(failures.saturating_sub(1).min(6));
-        let failed = FailedCheckout { source, failures, retry_at: now.plus(pause.min(RETRY_MAX)), why };
+        let delay = RETRY_MIN * 2_i32.pow(failures.saturating_sub(1).min(6));
+        let failed = FailedCheckout { source, failures, retry_at: now.plus(delay.min(RETRY_MAX)), why };
         (self.failed, self.under_way) = (Some(Box::new(failed)), None);
     }
 
-    /// When the next try is due, if one is; at once where there was none yet.
+    /// When the next checkout is due, if one is; now if none has failed yet.
     #[must_use]
     pub fn retry_at(&self, now: Timestamp) -> Option<Timestamp> {
         let retry_at = self.failed.as_ref().map_or(now, |failed| failed.retry_at);

@@ -1,16 +1,16 @@
-//! Who gets a new cell when there is not room for all: the smallest issue number first.
+//! Admits new cells within the configured limits, in the order of issue numbers.
 
 use crate::mission::identity::{MissionId, RepositoryId};
 use crate::mission::record::{IssueKey, Record};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Whether a new cell may be made for a mission in this pass.
+/// Whether a new cell may be created for a mission in this pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// There is room.
+    /// There is capacity.
     Admitted,
-    /// It waits.
+    /// It waits for this limit.
     Full(CapacityLimit),
 }
 
@@ -20,17 +20,17 @@ pub enum Admission {
 pub enum CapacityLimit {
     /// `limits.cells`: so many cells exist on this root.
     Cells(usize),
-    /// `limits.cells_per_author`: so many cells belong to the proposer.
+    /// `limits.cells_per_author`: so many cells belong to the author.
     CellsPerAuthor(usize),
-    /// `limits.new_cells_per_pass`: so many were made in this pass.
+    /// `limits.new_cells_per_pass`: so many were created in this pass.
     NewCellsPerPass(usize),
-    /// `limits.free_bytes`: the root's file system has not so many left.
+    /// `limits.free_bytes`: the root's file system has less free.
     FreeBytes(u64),
-    /// `limits.free_inodes`: the root's file system has not so many left.
+    /// `limits.free_inodes`: the root's file system has fewer free.
     FreeInodes(u64),
 }
 
-/// The `limits` that hold new cells back.
+/// The `limits` on new cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CapacityLimits {
     /// The most cells on this root.
@@ -39,22 +39,22 @@ pub struct CapacityLimits {
     pub cells_per_author: usize,
     /// The most new cells in one pass.
     pub new_cells_per_pass: usize,
-    /// How many bytes stay free.
+    /// The bytes to keep free.
     pub free_bytes: Reserve,
-    /// How many inodes stay free.
+    /// The inodes to keep free.
     pub free_inodes: Reserve,
 }
 
-/// What has to stay free of a file system.
+/// The space to keep free on a file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reserve {
-    /// So much.
+    /// This amount.
     Exactly(u64),
-    /// So much, or [`RESERVE_PERCENT`] of the whole where that is less.
+    /// This amount, or [`RESERVE_PERCENT`] of the whole if that is less.
     AtMost(u64),
 }
 
-/// A small file system need not be nearly empty.
+/// The largest share of a small file system that [`Reserve::AtMost`] keeps free.
 pub const RESERVE_PERCENT: u64 = 5;
 
 impl Reserve {
@@ -66,16 +66,16 @@ impl Reserve {
     }
 }
 
-/// What is left of the file system that holds the root.
+/// The free space of the root's file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {
-    /// Bytes that may be written, and all there are.
+    /// Available bytes, and the total.
     pub bytes: (u64, u64),
-    /// The same of inodes; none where the file system does not count them.
+    /// Available inodes, and the total; none if the file system does not report them.
     pub inodes: Option<(u64, u64)>,
 }
 
-/// What is short, if anything is.
+/// The limit that the free space is below, if any.
 #[must_use]
 pub fn shortage(space: Space, limits: CapacityLimits) -> Option<CapacityLimit> {
     let is_short = |(free, whole): (u64, u64), reserve: Reserve| (free < reserve.of(whole)).then(|| reserve.of(whole));
@@ -84,19 +84,19 @@ pub fn shortage(space: Space, limits: CapacityLimits) -> Option<CapacityLimit> {
     bytes.or_else(inodes)
 }
 
-/// What takes room.
+/// A cell that counts against the limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Occupant {
-    /// The cell.
+    /// The mission of the cell.
     pub mission_id: MissionId,
-    /// Who filed its issue.
+    /// The id of the issue's author.
     pub author_id: i64,
-    /// Whether the issue is open and served here; a cell whose issue is not takes room only as long as it lies there.
+    /// Whether the issue is open and served here; otherwise the cell counts only while it exists.
     pub is_open: bool,
 }
 
 impl Occupant {
-    /// Who takes room by this record, if somebody does.
+    /// The occupant that a record stands for, if it has a cell.
     #[must_use]
     pub fn of(record: &Record) -> Option<Self> {
         let mission_id = record.binding.as_ref()?.mission_id;
@@ -104,21 +104,21 @@ impl Occupant {
     }
 }
 
-/// What new cells compete for.
+/// The capacity for new cells.
 #[derive(Clone, Copy, Debug)]
 pub struct Capacity<'a> {
     /// The cells on the disk.
     pub existing: &'a BTreeSet<MissionId>,
     /// The `limits`.
     pub limits: CapacityLimits,
-    /// What the root's file system is short of.
+    /// The limit that the root's file system is below.
     pub shortage: Option<CapacityLimit>,
-    /// How many new cells this pass has made or promised already.
+    /// How many new cells this pass has created or reserved.
     pub new_cells: usize,
 }
 
-/// Admits missions in the order of their issue numbers until a limit is met; by repository id and issue id. Of the cells
-/// that exist on the disk, those that belong to no issue take room too.
+/// Admits missions in the order of their issue numbers until a limit is reached; by repository id and issue id. Cells
+/// on the disk that belong to no issue count too.
 #[must_use]
 pub fn admit<'a>(
     candidates: impl IntoIterator<Item = &'a IssueKey>,

@@ -1,23 +1,23 @@
-//! How a run went as a whole: what the cron heartbeat says of it, and which missions fail it for `--exit-code`.
+//! The overall result of a run: its status in the cron heartbeat, and the missions that fail it for `--exit-code`.
 
 use crate::mission::cell::health::Health;
 use crate::mission::status::phase::Phase;
 use serde::Serialize;
 
-/// How a job went, as its cron heartbeat says it.
+/// The status of a job in its cron heartbeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum JobStatus {
-    /// It did its work, and found nothing that people should look at.
+    /// It did its work, without errors and failing missions.
     Ok,
-    /// It did its work, and found something that people should look at.
+    /// It did its work, with errors or failing missions.
     Warning,
     /// It could not do its work.
     Error,
 }
 
-/// What the cron heartbeat says of a job that does its work or not, with errors or without, and has found these missions,
-/// each with its phase and its health where they are known.
+/// The status of a job, from whether it does its work, whether it has errors, and the phase and health of the missions
+/// that it found.
 #[must_use]
 pub fn job_status(
     does_its_work: bool,
@@ -34,8 +34,8 @@ pub fn job_status(
     }
 }
 
-/// Whether a mission counts as failing, for the cron heartbeat and for `--exit-code`. Whoever has paused one knows how it
-/// is, and the cell of a closed one may be as it likes.
+/// Whether a mission counts as failing, for the cron heartbeat and for `--exit-code`. Suspended and closed missions do
+/// not count.
 #[must_use]
 pub fn fails_a_run(phase: Option<Phase>, health: Option<Health>) -> bool {
     let is_watched = !matches!(phase, Some(Phase::Suspended | Phase::Closed));

@@ -1,4 +1,4 @@
-//! Decisions over many missions at once.
+//! Decisions that involve many missions together.
 
 pub mod admission;
 pub mod host_clock;

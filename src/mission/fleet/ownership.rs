@@ -1,4 +1,4 @@
-//! Which issue a cell belongs to, where several want it: the one that is bound to it, else the first that takes it over.
+//! Resolves which issue a cell belongs to if several want it: the one bound to it, otherwise the first that adopts it.
 
 use crate::mission::identity::{MissionId, RepositoryId};
 use crate::mission::observation::Observation;
@@ -6,19 +6,19 @@ use crate::mission::record::IssueKey;
 use crate::mission::status::lifecycle::Lifecycle;
 use std::collections::HashMap;
 
-/// Cells that issues without a binding are about to take.
+/// The cells that issues without a binding are about to adopt.
 #[derive(Clone, Debug, Default)]
 pub struct Claims {
     by_cell: HashMap<MissionId, IssueKey>,
 }
 
 impl Claims {
-    /// Another issue that this mission's cell belongs to; `bound` is the one that the records bind to it. Where there is no
-    /// other one and the mission is about to take the cell, it has it from then on.
+    /// Another issue that this mission's cell belongs to; `bound` is the one that the records bind to it. If there is
+    /// none, a mission that is about to adopt the cell claims it.
     pub fn owner(
         &mut self,
         observation: &Observation,
-        alone: &Lifecycle,
+        lifecycle: &Lifecycle,
         bound: Option<&IssueKey>,
     ) -> Option<IssueKey> {
         let key = &observation.issue.key;
@@ -27,13 +27,13 @@ impl Claims {
         if let Some(owner) = bound.filter(is_another).or(claimed.filter(is_another)) {
             return Some(owner.clone());
         }
-        if matches!(alone, Lifecycle::Active(_)) {
+        if matches!(lifecycle, Lifecycle::Active(_)) {
             self.take(observation);
         }
         None
     }
 
-    /// Takes the cell for a mission that is about to have it; false where another one took it before.
+    /// Claims the cell for a mission that is about to get it; false if another one has claimed it before.
     pub fn take(&mut self, observation: &Observation) -> bool {
         let key = &observation.issue.key;
         if observation.binding().is_some() {
@@ -42,7 +42,8 @@ impl Claims {
         self.by_cell.entry(observation.mission_id).or_insert_with(|| key.clone()).issue_id == key.issue_id
     }
 
-    /// What an issue, by its repository's id and its number, was about to take is free again, or bound to it by now.
+    /// Releases the claim of an issue, by its repository's id and its number: it is not needed any more, or bound by
+    /// now.
     pub fn release(&mut self, (repository_id, number): (RepositoryId, i64)) {
         self.by_cell.retain(|_, owner| (owner.repository_id, owner.number) != (repository_id, number));
     }

@@ -161,7 +161,7 @@ async fn a_late_one_is_taken_silently_and_one_after_ten_minutes_is_told_to_all()
     assert_eq!((told[11], told[41], told[59]), (1, 1, 2), "{told:?}");
     let last = story.repository.comments(fleet).await.pop().unwrap().1;
     assert!(
-        last.contains("**Alarm for 12 of 12 missions on `alpha`.**") && last.contains("2 of them are new"),
+        last.contains("**Firing for 12 of 12 missions on `alpha`.**") && last.contains("2 of them are new"),
         "{last}"
     );
     for number in numbers {

@@ -46,7 +46,7 @@ async fn a_pass_that_never_heard_whether_it_was_said_leaves_enough_for_the_next_
         forge.engine().heal();
         assert_eq!(story.alarms(number).await.len(), usize::from(is_there));
         let next = story.pass(0).await;
-        let said = if is_there { "remember the alarm: stale" } else { "post an alarm: stale (silent)" };
+        let said = if is_there { "remember the alarm: stale" } else { "post an alert: stale (heartbeat-timeout)" };
         assert_eq!(told(&next), [said]);
         assert_eq!(story.alarms(number).await.len(), 1);
         assert_eq!(changes(&story.pass(0).await), 0);
@@ -102,7 +102,7 @@ async fn an_hour_that_is_full_says_so_and_the_next_one_says_the_rest() {
     };
     assert_eq!(count().await, [1, 1, 0, 0, 0]);
     let last = story.repository.comments(numbers[1]).await.pop().unwrap().1;
-    assert!(last.contains("\n3 more alarms wait: `notify.per_hour` lets an hour have 2. "), "{last}");
+    assert!(last.contains("\n3 more alerts are pending: `notify.per_hour` allows 2 per hour. "), "{last}");
     for _ in 0..3 {
         story.pass(3_600).await;
     }
@@ -138,12 +138,12 @@ async fn records_from_before_there_were_alarms_are_read() {
         let path = entry.unwrap().path();
         let mut record: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         let fields = record.as_object_mut().unwrap();
-        assert!(fields.remove("alarm").is_some() && fields.remove("bad_since").is_some());
+        assert!(fields.remove("alert").is_some() && fields.remove("failing_since").is_some());
         std::fs::write(&path, record.to_string()).unwrap();
     }
     let quiet = story.pass(0).await;
     assert_eq!((changes(&quiet), &quiet["complete"]), (0, &json!(true)), "{quiet}");
     let loud = Story { notify: at_once(), ..story };
-    assert_eq!(told(&loud.pass(10).await), ["post an alarm: stale (silent)"]);
+    assert_eq!(told(&loud.pass(10).await), ["post an alert: stale (heartbeat-timeout)"]);
     assert_eq!(loud.alarms(number).await.len(), 1);
 }

@@ -75,13 +75,13 @@ pub(crate) async fn alarms(repository: &Repository, number: i64) -> Vec<String> 
 pub(crate) fn told(report: &Value) -> Vec<String> {
     let missions = report["missions"].as_array().unwrap().iter().flat_map(|m| m["changes"].as_array().unwrap());
     let all = missions.chain(report["changes"].as_array().unwrap());
-    all.filter(|change| change["kind"].as_str().unwrap().contains("alarm"))
+    all.filter(|change| change["kind"].as_str().unwrap().contains("alert"))
         .map(|change| change["text"].as_str().unwrap().to_owned())
         .collect()
 }
 
-pub(crate) const STALE: &str = "**Alarm: stale, the wizard is silent**,";
-pub(crate) const OVER: &str = "**Over: the mission is well again**, after `stale`";
+pub(crate) const STALE: &str = "**Firing: stale, no recent heartbeat**,";
+pub(crate) const OVER: &str = "**Resolved: healthy**, after `stale`";
 
 pub(crate) async fn file(repository: &Repository, count: usize) -> Vec<i64> {
     let mut numbers = Vec::new();
@@ -103,12 +103,12 @@ async fn passes_raise_an_alarm_by_the_mere_passing_of_time_and_end_it(forge: For
     let preview = pass::preview(&preview, &Scope::Everything, clock()).await.unwrap();
     assert_eq!(story.alarms(number).await, [""; 0]);
     let done = story.pass(0).await;
-    assert_eq!(told(&done), ["post an alarm: stale (silent)"]);
+    assert_eq!(told(&done), ["post an alert: stale (heartbeat-timeout)"]);
     assert_eq!(told(&serde_json::to_value(&preview).unwrap()), told(&done), "a preview tells it");
     let quiet = story.pass(50_000).await;
     assert_eq!((crate::support::host::changes(&quiet), crate::support::host::writes(&quiet)), (0, 0), "{quiet}");
     story.beat(clock(), 10);
-    assert_eq!(told(&story.pass(0).await), ["post the end of the alarm: healthy (beating)"]);
+    assert_eq!(told(&story.pass(0).await), ["resolve the alert: healthy (heartbeat-ok)"]);
     assert_eq!(crate::support::host::changes(&story.pass(0).await), 0);
     assert_eq!(story.alarms(number).await, [STALE, OVER]);
     assert_eq!(story.repository.comments(number).await.len(), 3, "and one status comment");
@@ -130,9 +130,9 @@ pub(crate) async fn many(forge: &Forge) -> (Story, i64, Vec<i64>) {
     (story, fleet, numbers)
 }
 
-pub(crate) const MANY: &str = "**Alarm for 5 of 5 missions on `alpha`.** This one comment speaks for all of them; ";
-pub(crate) const MANY_OVER: &str = "**Over: none of the missions on `alpha` that one alarm spoke for is bad any more**; each is well, \
-                         paused or ended. The alarm was raised at ";
+pub(crate) const MANY: &str = "**Firing for 5 of 5 missions on `alpha`.** This comment covers all of them; ";
+pub(crate) const MANY_OVER: &str = "**Resolved: no mission of this alert on `alpha` is failing any more**; each is healthy, \
+                         suspended or closed. The alert fired at ";
 
 pub(crate) async fn check_many(story: &Story, fleet: i64, numbers: &[i64], wanted: &[&str]) {
     for number in numbers {
@@ -180,7 +180,7 @@ async fn a_mission_that_is_paused_or_closed_raises_none(forge: Forge) {
     story.pass(1_000).await;
     assert_eq!(told(&story.pass(50_000).await), [""; 0]);
     story.repository.take_label(paused, "mission/suspended").await;
-    assert_eq!(told(&story.pass(10).await), ["post an alarm: stale (silent)"], "and then it does");
+    assert_eq!(told(&story.pass(10).await), ["post an alert: stale (heartbeat-timeout)"], "and then it does");
     story.repository.put_label(paused, "mission/suspended").await;
     story.pass(10).await;
     story.beat(clock(), 10);
@@ -196,10 +196,10 @@ async fn an_alert_whose_issue_was_closed_is_resolved(forge: Forge) {
     story.beat(clock(), 1_000);
     story.pass(0).await;
     story.repository.set_state(first, "closed").await;
-    assert_eq!(told(&story.pass(10).await), ["post the end of the alert: closed"]);
+    assert_eq!(told(&story.pass(10).await), ["resolve the alert: closed"]);
     story.repository.set_state(second, "closed").await;
     assert_eq!(told(&story.pass(10).await), [""; 0], "the hour has no room for more");
-    assert_eq!(told(&story.pass(7_200).await), ["post the end of the alert: closed"]);
+    assert_eq!(told(&story.pass(7_200).await), ["resolve the alert: closed"]);
     for number in [first, second] {
         assert_eq!(story.alarms(number).await, [STALE, "**Resolved: the issue was closed**, after `stale`"]);
     }
@@ -252,9 +252,9 @@ async fn the_program_raises_an_alarm_and_a_job_does_with_its_own_token() {
     assert_eq!(once(&["--once"]).await.code, 0);
     story.beat(clock(), 1_000);
     let preview = once(&["--dry-run"]).await;
-    assert!(preview.stdout.contains("\n  post an alarm: stale (silent)\n"), "{preview:?}");
+    assert!(preview.stdout.contains("\n  post an alert: stale (heartbeat-timeout)\n"), "{preview:?}");
     let done = once(&["--once"]).await;
-    assert!(done.code == 0 && done.stdout.contains("\n  post an alarm: stale (silent)\n"), "{done:?}");
+    assert!(done.code == 0 && done.stdout.contains("\n  post an alert: stale (heartbeat-timeout)\n"), "{done:?}");
     assert_eq!(story.alarms(number).await, [STALE]);
     let poster = story.repository.comments(number).await.pop().unwrap().0;
     assert_eq!(poster, "gitea-actions");

@@ -56,23 +56,23 @@ fn every_alarm_says_what_is_wrong_since_when_where_and_what_to_do_next() {
     let crowded = Observation { alert_permit: AlertPermit::Granted { others: 7 }, ..stale.clone() };
     let situations = vec![
         ("stale", stale.clone()),
-        ("stale, and somebody is called", here(stale.clone(), |here| here.notify = calling)),
-        ("stale, and others wait for the next hour", crowded),
+        ("stale, with mentions", here(stale.clone(), |here| here.notify = calling)),
+        ("stale, with others pending", crowded),
         ("still stale", after(&stale, 3_600, beaten(-400, "working"))),
-        ("well again", after(&stale, 600, beaten(590, "working"))),
-        ("from the future", with(beat(Some(400), "working", 0))),
+        ("resolved", after(&stale, 600, beaten(590, "working"))),
+        ("clock skew", with(beat(Some(400), "working", 0))),
         ("a link for a heartbeat", without_heartbeat()),
-        ("something else in the cell's place", seen(CellObservation::NotADirectory(FileKind::File))),
-        ("not to be read by us", seen(CellObservation::Failed(ReadFailure::Permission))),
-        ("never beaten", loud(active(whole()), &all())),
-        ("the wizard waits", with(beaten(-10, "waiting"))),
-        ("the wizard waits for an answer", with(beaten_with(-10, "waiting", QUESTION))),
+        ("a file at the cell's path", seen(CellObservation::NotADirectory(FileKind::File))),
+        ("unreadable", seen(CellObservation::Failed(ReadFailure::Permission))),
+        ("no heartbeat", loud(active(whole()), &all())),
+        ("the agent waits", with(beaten(-10, "waiting"))),
+        ("the agent waits for an answer", with(beaten_with(-10, "waiting", QUESTION))),
         (
-            "it waits still",
+            "the agent still waits",
             after(&with(beaten_with(-10, "waiting", QUESTION)), 3_600, beaten_with(3_590, "waiting", QUESTION)),
         ),
-        ("the wizard has failed", with(beaten(-10, "failed"))),
-        ("the wizard has failed and says why", with(beaten_with(-10, "failed", "the crypt is empty"))),
+        ("the agent has failed", with(beaten(-10, "failed"))),
+        ("the agent has failed, with a message", with(beaten_with(-10, "failed", "the crypt is empty"))),
         ("failed, where only `stale` is listed", {
             let failed = with(beaten_with(-10, "failed", "the crypt is empty"));
             here(failed, |here| here.notify = Notify { after: seconds(0), ..on(&["stale"]) })
@@ -89,17 +89,13 @@ fn every_alarm_says_what_is_wrong_since_when_where_and_what_to_do_next() {
     }
     for (name, missions, ledger) in [
         ("many", 25, FleetAlertRecord::default()),
-        (
-            "one, since the hour is full",
-            1,
-            FleetAlertRecord { posted: vec![at(990); 9], ..FleetAlertRecord::default() },
-        ),
+        ("one, at the hourly limit", 1, FleetAlertRecord { posted: vec![at(990); 9], ..FleetAlertRecord::default() }),
     ] {
         writeln!(told, "=== {name}\n{}", fleet(missions, &ledger)).unwrap();
     }
     let before = FleetAlertRecord { members: (1..=5).map(|number| (7, number)).collect(), ..speaking() };
     writeln!(told, "=== many more\n{}", fleet(25, &before)).unwrap();
-    writeln!(told, "=== many are well again\n{}", fleet(0, &speaking())).unwrap();
+    writeln!(told, "=== many resolved\n{}", fleet(0, &speaking())).unwrap();
     golden::check("alerts.md", &told);
 }
 

@@ -171,7 +171,7 @@ async fn a_repository_without_the_form_is_a_warning_until_it_has_one() {
     for arguments in [&["--once"][..], &["--dry-run"], &["--once"]] {
         let warned = run(host.reconciler(&repository).args(arguments)).await;
         let told =
-            format!("WARN `{}` has no Mission proposal form, so nobody can file one: {command}", repository.name);
+            format!("WARN `{}` has no Mission proposal form, so missions cannot be filed: {command}", repository.name);
         assert!(warned.code == 0 && warned.stderr.contains(&told), "{warned:?}");
     }
     let service = start(command_of(&host, Some(&repository), json!({}))).await;

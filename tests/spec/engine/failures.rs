@@ -61,7 +61,7 @@ async fn a_renamed_repository_is_followed_by_its_id(forge: Forge) {
     for _ in 0..2 {
         let known = run(host.reconciler(&repository).args(["--once", "--json"])).await;
         assert_eq!(known.code, 0, "{known:?}");
-        assert!(known.stderr.contains(&format!("is called `owner/{new}` now")), "{known:?}");
+        assert!(known.stderr.contains(&format!("was renamed to `owner/{new}`")), "{known:?}");
     }
     let stranger = Host::new();
     let unknown = run(stranger.reconciler(&repository).arg("--once")).await;

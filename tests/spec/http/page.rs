@@ -348,14 +348,14 @@ fn a_question_is_shown_with_the_agent_and_the_time() {
 fn problems_and_notes_are_shown_without_backticks() {
     let view = MissionView {
         problem: Some("`state/heartbeat.json` cannot be used: its `timestamp` is a number".to_owned()),
-        notes: vec!["the heartbeat's `message` has more than 200 characters and is cut".to_owned()],
+        notes: vec!["the heartbeat's `message` has more than 200 characters and is truncated".to_owned()],
         ..with_health(1, Health::Incomplete, "unreadable state/heartbeat.json", 90)
     };
     let snapshot = fleet_of(vec![view]);
     let page = mission(&snapshot, id(1)).unwrap();
     assert!(!page.contains('`'), "{page}");
     has(&text(&page), "state/heartbeat.json cannot be used: its timestamp is a number");
-    has(&text(&page), "the heartbeat's message has more than 200 characters and is cut");
+    has(&text(&page), "the heartbeat's message has more than 200 characters and is truncated");
 }
 
 #[test]

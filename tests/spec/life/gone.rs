@@ -56,7 +56,7 @@ async fn from_four_gone_issues_upwards_a_person_has_to_agree(forge: Forge) {
     for _ in 0..2 {
         let braked = try_pass(&host, &repository, "{}").await;
         assert_eq!((braked.code, host.cells().len()), (1, 4), "{braked:?}");
-        let told = "4 issues are gone at once (";
+        let told = "4 issues were not found in one pass (";
         assert!(
             braked.stderr.contains(told)
                 && braked.stderr.contains("`lazarus-reconcile --once --allow-archive 4 --config ")
@@ -90,7 +90,7 @@ async fn a_renamed_repository_loses_no_cell(forge: Forge) {
     let (repository, host, _) = with_one_cell(&forge).await;
     let new = format!("{}-renamed", repository.name.split_once('/').unwrap().1);
     forge.change(Method::PATCH, &repository.path(), json!({ "name": new })).await;
-    check_no_cell_is_lost(&host, &repository, &format!("is called `owner/{new}` now")).await;
+    check_no_cell_is_lost(&host, &repository, &format!("was renamed to `owner/{new}`")).await;
 }
 
 async fn a_transferred_repository_loses_no_cell(forge: Forge) {
@@ -113,7 +113,7 @@ async fn an_archived_repository_loses_no_cell(forge: Forge) {
     let (repository, host, number) = with_one_cell(&forge).await;
     repository.delete(number).await;
     forge.change(Method::PATCH, &repository.path(), json!({ "archived": true })).await;
-    check_no_cell_is_lost(&host, &repository, "is archived; nothing is written to it and its cells stay").await;
+    check_no_cell_is_lost(&host, &repository, "is archived; nothing is written to it, and its cells stay").await;
 }
 
 async fn a_hidden_repository_loses_no_cell(forge: Forge) {
@@ -121,19 +121,19 @@ async fn a_hidden_repository_loses_no_cell(forge: Forge) {
     forge.change(Method::PATCH, &repository.path(), json!({ "private": true })).await;
     let bot = format!("{}/collaborators/bot", repository.path());
     forge.change(Method::DELETE, &bot, Value::Null).await;
-    check_no_cell_is_lost(&host, &repository, "is not there, or the token may not see it").await;
+    check_no_cell_is_lost(&host, &repository, "does not exist, or the token may not see it").await;
 }
 
 async fn a_repository_without_issues_loses_no_cell(forge: Forge) {
     let (repository, host, _) = with_one_cell(&forge).await;
     forge.change(Method::PATCH, &repository.path(), json!({ "has_issues": false })).await;
-    check_no_cell_is_lost(&host, &repository, "issues are turned off in the repository").await;
+    check_no_cell_is_lost(&host, &repository, "issues are disabled in the repository").await;
 }
 
 async fn a_deleted_repository_loses_no_cell(forge: Forge) {
     let (repository, host, _) = with_one_cell(&forge).await;
     forge.change(Method::DELETE, &repository.path(), Value::Null).await;
-    check_no_cell_is_lost(&host, &repository, "is not there, or the token may not see it").await;
+    check_no_cell_is_lost(&host, &repository, "does not exist, or the token may not see it").await;
 }
 
 async fn another_repository_by_the_same_name_loses_no_cell(forge: Forge) {

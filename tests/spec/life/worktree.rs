@@ -295,7 +295,7 @@ async fn a_short_commit_id_has_to_be_given_in_full(forge: Forge) {
         host.once(&repository).await;
         let comment = repository.comment(number).await;
         assert!(comment.contains(CANNOT_BE_HAD) && comment.contains(&format!("at `{name}`")), "{comment}");
-        told.push(comment.contains("a commit has to be named in full, by all 40 digits of its id"));
+        told.push(comment.contains("name a commit by its full id of 40 digits"));
         repository.set_state(number, "closed").await;
     }
     assert_eq!(told, [true, true, false, true], "a branch may be called by such digits, so they are tried first");

@@ -43,8 +43,8 @@ fn a_clock_is_wrong_that_is_earlier_than_the_newest_record_and_that_is_told_once
     assert_eq!(watch.observe(reading(999, 190), Some(at(999))), Some(ClockJump::Moved(seconds(909))));
     assert_eq!(watch.observe(reading(1_029, 220), Some(at(9_999))), Some(ClockJump::BeforeRecord(at(9_999))));
     let told = ClockJump::Moved(seconds(-7_200)).to_string();
-    let wanted = "the clock of this host has jumped back by 2 hours; health that depends on the time is published when the \
-                  next pass sees the same";
+    let wanted = "the clock of this host has jumped back by 2 hours; health that depends on time is published once the \
+                  next pass confirms it";
     assert_eq!(told, wanted);
 }
 

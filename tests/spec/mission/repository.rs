@@ -89,18 +89,18 @@ fn each_problem_of_a_repository_says_what_to_do() {
     assert_eq!(
         told,
         [
-            "the repository `owner/missions` is not there, or the token may not see it; \
+            "the repository `owner/missions` does not exist, or the token may not see it; \
              check `repositories` and that the bot is a collaborator",
-            "the repository `owner/missions` has moved to `/elsewhere`, and was never seen here before; \
+            "the repository `owner/missions` has moved to `/elsewhere`, and its id is not recorded yet; \
              set its new name in `repositories`",
-            "`owner/missions` is another repository now (id 8, ours was 7); \
-             nothing is read from it or written to it; set `repositories` to where ours is",
-            "the repository `owner/missions` is archived; nothing is written to it and its cells stay; \
-             take it out of `repositories`, or un-archive it",
-            "issues are turned off in the repository `owner/missions`; \
-             turn them on, or take it out of `repositories`",
+            "`owner/missions` is another repository now (id 8, the recorded one is 7); \
+             nothing is read from it or written to it; set the current name of the recorded repository in `repositories`",
+            "the repository `owner/missions` is archived; nothing is written to it, and its cells stay; \
+             remove it from `repositories`, or unarchive it",
+            "issues are disabled in the repository `owner/missions`; \
+             enable them, or remove it from `repositories`",
             "the repository `owner/missions` has its issues in an external tracker, `https://tracker.example.com`; \
-             have it use the built-in issue tracker in its settings, or take it out of `repositories`",
+             select the built-in issue tracker in its settings, or remove it from `repositories`",
         ]
     );
 }

@@ -84,9 +84,9 @@ fn every_flaw_names_what_was_found_and_what_is_right() {
     let of = |found| Flaw::Timestamp(found).to_string();
     assert_eq!(of(FoundValue::Missing), format!("its `timestamp` is missing, {time}"));
     assert_eq!(of(FoundValue::Kind(JsonKind::Number)), format!("its `timestamp` is a number, {time}"));
-    assert_eq!(of(FoundValue::NoZone), format!("its `timestamp` has no zone, {time}"));
-    assert_eq!(of(FoundValue::NoTime), format!("its `timestamp` is a text that is no time, {time}"));
-    assert_eq!(Flaw::OtherJson(JsonKind::List).to_string(), "it is a list, and should be a JSON object");
+    assert_eq!(of(FoundValue::NoZone), format!("its `timestamp` has no time zone, {time}"));
+    assert_eq!(of(FoundValue::NoTime), format!("its `timestamp` is not a time, {time}"));
+    assert_eq!(Flaw::OtherJson(JsonKind::List).to_string(), "it is an array, and should be a JSON object");
     for flaw in
         [Flaw::TooLarge, Flaw::Empty, Flaw::Utf16, Flaw::CutOff, Flaw::MoreFollows, Flaw::NotJson, Flaw::Refused]
     {
@@ -101,7 +101,7 @@ fn a_mistake_that_costs_no_more_than_itself_is_noted() {
     assert_eq!(notes(heartbeat("\"state\": \"done\"").as_bytes()), [""; 0]);
     let bom = "the heartbeat begins with a byte order mark, which is skipped; write it without one";
     assert_eq!(notes(format!("\u{feff}{}", heartbeat("\"state\": \"done\"")).as_bytes()), [bom]);
-    let lossy = "the heartbeat is not all UTF-8; what is not is replaced by `\u{fffd}`";
+    let lossy = "the heartbeat is not valid UTF-8; invalid bytes are replaced by `\u{fffd}`";
     let mut bytes = heartbeat("\"message\": \"caf#\"").into_bytes();
     *bytes.iter_mut().find(|byte| **byte == b'#').unwrap() = 0xe9;
     assert_eq!(notes(&bytes), [lossy]);
@@ -109,14 +109,14 @@ fn a_mistake_that_costs_no_more_than_itself_is_noted() {
     assert_eq!(
         notes(heartbeat(r#""state": 1, "sequence": "7", "message": ["x"]"#).as_bytes()),
         [
-            "the heartbeat's `state` is a number, and should be a text; it is left out",
-            "the heartbeat's `sequence` is a text, and should be a whole number from 0 upwards; it is left out",
-            "the heartbeat's `message` is a list, and should be a text; it is left out",
+            "the heartbeat's `state` is a number, and should be a string; it is ignored",
+            "the heartbeat's `sequence` is a string, and should be a whole number from 0 upwards; it is ignored",
+            "the heartbeat's `message` is an array, and should be a string; it is ignored",
         ]
     );
     for sequence in ["-1", "1.5", "1e30"] {
         let told = notes(heartbeat(&format!("\"sequence\": {sequence}")).as_bytes());
-        assert!(told[0].contains("`sequence` is a number below 0, too large, or with a fraction"), "{told:?}");
+        assert!(told[0].contains("`sequence` is a number that is negative, too large, or has a fraction"), "{told:?}");
     }
 }
 
@@ -145,7 +145,8 @@ fn a_text_that_is_too_long_is_cut_between_characters_and_marked() {
         (heartbeat.message.unwrap(), notes.lines())
     };
     assert_eq!(read(&"é".repeat(200)), ("é".repeat(200), Vec::new()));
-    let told = ["state", "message"].map(|f| format!("the heartbeat's `{f}` has more than 200 characters and is cut"));
+    let told =
+        ["state", "message"].map(|f| format!("the heartbeat's `{f}` has more than 200 characters and is truncated"));
     assert_eq!(read(&"é".repeat(201)), (format!("{}…", "é".repeat(199)), told.to_vec()));
     assert_eq!(read(&format!("{}\u{202e}", "é".repeat(200))).0, "é".repeat(200), "what nobody sees does not count");
 }
@@ -202,7 +203,7 @@ async fn a_byte_order_mark_and_a_long_message_cost_no_heartbeat_and_are_noted() 
     write(&cell, format!("\u{feff}{}", now_and(&format!("\"state\": \"waiting\", \"message\": \"{long}\""))));
     let notes = [
         "the heartbeat begins with a byte order mark, which is skipped; write it without one",
-        "the heartbeat's `message` has more than 200 characters and is cut",
+        "the heartbeat's `message` has more than 200 characters and is truncated",
     ];
     let told = &run(host.command("lazarus-reconcile").args(["scan", "--json"])).await.json()["cells"][0];
     assert_eq!(
@@ -231,7 +232,7 @@ async fn a_comment_tells_what_is_wrong_with_a_heartbeat_and_only_once() {
         "**Active, but incomplete: `state/heartbeat.json` cannot be used, its `timestamp` is a number, {time}.**"
     );
     let sequence =
-        "- Note: the heartbeat's `sequence` is a text, and should be a whole number from 0 upwards; it is left out\n";
+        "- Note: the heartbeat's `sequence` is a string, and should be a whole number from 0 upwards; it is ignored\n";
     let bom = "- Note: the heartbeat begins with a byte order mark, which is skipped; write it without one\n";
     for (heartbeat, wanted) in [
         ("{\"timestamp\": 1795000000}".to_owned(), reason.as_str()),

@@ -61,14 +61,16 @@ async fn a_malformed_heartbeat_gets_an_error_that_names_the_fault() {
     let (cell, token) = site.cell(CELL);
     let before = heartbeat(&cell);
     let no_object = |why: &str| {
-        format!("the body is no heartbeat: {why}; an example is {{\"state\": \"working\", \"message\": \"half way\"}}")
+        format!(
+            "the body is not a heartbeat: {why}; an example is {{\"state\": \"working\", \"message\": \"half way\"}}"
+        )
     };
     let no_time = |found: &str| {
         format!("`timestamp` {found}, and should be an RFC 3339 time with a zone, such as `2026-11-23T14:02:11Z`")
     };
     let number = "and should be a whole number from 0 upwards";
     let cases = [
-        ("[]".to_owned(), no_object("it is a list, and should be a JSON object")),
+        ("[]".to_owned(), no_object("it is an array, and should be a JSON object")),
         ("{".to_owned(), no_object(&Flaw::CutOff.to_string())),
         (" ".to_owned(), no_object(&Flaw::Empty.to_string())),
         ("state=working".to_owned(), no_object("it is not JSON")),
@@ -76,14 +78,14 @@ async fn a_malformed_heartbeat_gets_an_error_that_names_the_fault() {
         ("{\"sequence\": 1e400}".to_owned(), no_object("it is not JSON")),
         (
             "{\"sequence\": -1}".to_owned(),
-            format!("`sequence` is a number below 0, too large, or with a fraction, {number}"),
+            format!("`sequence` is a number that is negative, too large, or has a fraction, {number}"),
         ),
-        ("{\"sequence\": \"7\"}".to_owned(), format!("`sequence` is a text, {number}")),
-        ("{\"state\": 1}".to_owned(), "`state` is a number, and should be a text".to_owned()),
-        ("{\"message\": {}}".to_owned(), "`message` is an object, and should be a text".to_owned()),
+        ("{\"sequence\": \"7\"}".to_owned(), format!("`sequence` is a string, {number}")),
+        ("{\"state\": 1}".to_owned(), "`state` is a number, and should be a string".to_owned()),
+        ("{\"message\": {}}".to_owned(), "`message` is an object, and should be a string".to_owned()),
         ("{\"timestamp\": 1795000000}".to_owned(), no_time("is a number")),
-        ("{\"timestamp\": \"2026-11-23T14:02:11\"}".to_owned(), no_time("has no zone")),
-        ("{\"timestamp\": \"yesterday\"}".to_owned(), no_time("is a text that is no time")),
+        ("{\"timestamp\": \"2026-11-23T14:02:11\"}".to_owned(), no_time("has no time zone")),
+        ("{\"timestamp\": \"yesterday\"}".to_owned(), no_time("is not a time")),
     ];
     // Ten seconds from one to the next, so that the limit of one a second plays no part.
     let mut moments = (0..).map(|index| at(10 * index));
@@ -96,7 +98,7 @@ async fn a_malformed_heartbeat_gets_an_error_that_names_the_fault() {
     }
     assert_eq!(heartbeat(&cell), before);
     let answer = site.beat(CELL, &token, "[]").await;
-    let expected = no_object("it is a list, and should be a JSON object");
+    let expected = no_object("it is an array, and should be a JSON object");
     assert_eq!((answer.status, answer.body), (400, format!("{expected}\n")));
 }
 

@@ -30,11 +30,11 @@ async fn a_heartbeat_that_is_not_newer_changes_nothing() {
     let site = Site::new(Setup::default()).await;
     let (cell, token) = site.cell(CELL);
     assert_eq!(site.beat(CELL, &token, "{\"sequence\": 7}").await.status, 204);
-    let hint = "; an agent that begins to count again names a new `session`\n";
+    let hint = "; an agent that restarts its count has to use a new `session`\n";
     for sequence in [7, 6, 0] {
         let answer = site.beat(CELL, &token, &json!({ "sequence": sequence, "state": "done" }).to_string()).await;
         let expected = format!(
-            "this heartbeat comes too late: it is not newer than the last one that was accepted: \
+            "this heartbeat is out of order: it is not newer than the last accepted one: \
              `sequence` {sequence}, after `sequence` 7{hint}"
         );
         assert_eq!((answer.status, answer.body), (409, expected));
@@ -62,7 +62,7 @@ async fn a_replaced_session_stays_rejected_after_a_restart() {
     assert_eq!(send(&site, &token, &of("one", 900)), "accepted");
     assert_eq!(send(&site, &token, &of("two", 1)), "accepted", "immediately");
     assert_eq!((&heartbeat(&cell)["session"], &heartbeat(&cell)["sequence"]), (&json!("two"), &json!(1)));
-    let expected = "this heartbeat comes too late: its `session` was replaced by another one; each run of an agent names a new one";
+    let expected = "this heartbeat is out of order: its `session` was replaced by another one; each run of an agent has to use a new one";
     assert_eq!(send(&site, &token, &of("one", 901)), expected);
     let answer = site.beat(CELL, &token, &of("one", 902).to_string()).await;
     assert_eq!((answer.status, answer.body), (409, format!("{expected}\n")));
