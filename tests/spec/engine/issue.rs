@@ -267,7 +267,7 @@ async fn a_host_that_got_another_name_refuses_no_edit_that_nobody_made() {
     host.once(&repository).await;
     let renamed = run(host.reconciler(&repository).env("LAZARUS_HOST", "omega").arg("--once")).await;
     let comment = repository.comment(number).await;
-    assert!(renamed.code == 0 && comment.contains("on `omega`") && !comment.contains("Edit not taken"), "{comment}");
+    assert!(renamed.code == 0 && comment.contains("on `omega`") && !comment.contains("Edit not applied"), "{comment}");
 }
 
 async fn a_proposal_for_another_host_waits(forge: Forge) {

@@ -70,7 +70,7 @@ async fn beats_make_a_mission_healthy_and_silence_makes_it_stale(forge: Forge) {
     mission.write_heartbeat("2026-01-01T12:00:00Z", "working");
     assert_eq!(mission.pass().await, found(2, "stale (silent)"));
     let comment = mission.repository.comment(mission.number).await;
-    assert!(comment.contains("the wizard is silent.** Last heartbeat 2026-01-01 12:00:00 UTC; limit 5 minutes."));
+    assert!(comment.contains("no recent heartbeat.** Last heartbeat 2026-01-01 12:00:00 UTC; stale after 5 minutes."));
     mission.host.beat(&mission.cell, &["--state", "done"]).await;
     assert_eq!(mission.pass().await, found(2, "healthy (finished)"));
     mission.write_heartbeat("2026-01-01T12:00:00Z", "done");
@@ -87,7 +87,7 @@ async fn a_part_that_is_lost_is_made_again_and_told(forge: Forge) {
     assert_eq!(mission.pass().await, found(1, "healthy (beating)"));
     assert!(mission.cell.join("logs/daemon.log").is_file());
     let comment = mission.repository.comment(mission.number).await;
-    assert!(comment.contains("Made again at ") && comment.contains("`logs/`"), "{comment}");
+    assert!(comment.contains("Recreated at ") && comment.contains("`logs/`"), "{comment}");
     std::fs::remove_file(mission.cell.join("config/heartbeat.token")).unwrap();
     assert_eq!(mission.pass().await, found(0, "healthy (beating)"));
     assert!(mission.cell.join("config/heartbeat.token").is_file());
