@@ -1,6 +1,6 @@
 //! Labels: one name, one colour, one meaning each.
 
-use lazarus::mission::identity::{HostName, RepositoryId, RepositoryName};
+use lazarus::mission::identity::{HostName, RepositoryName};
 use lazarus::mission::plan::root::plan_labels;
 use lazarus::mission::root_metadata::{RepositoryLabel, RepositoryRef};
 use lazarus::mission::status::label::Label;
@@ -61,7 +61,7 @@ fn a_description_of_an_earlier_version_is_recognized_and_a_pass_leaves_it() {
         })
         .collect();
     let name = RepositoryName::parse("owner/missions").unwrap();
-    assert_eq!(plan_labels(&RepositoryRef { id: RepositoryId(1), name }, &found, None), []);
+    assert_eq!(plan_labels(&RepositoryRef { id: 1, name }, &found, None), []);
     let changed =
         found.iter().filter(|label| label.description != Label::named(&label.name).unwrap().appearance().meaning);
     assert_eq!(changed.count(), 14);
