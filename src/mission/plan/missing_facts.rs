@@ -1,6 +1,6 @@
 //! Which facts a plan depends on and nobody has asked the forge for yet.
 
-use crate::mission::approval::suspension::is_to_be_asked;
+use crate::mission::approval::suspension::needs_label_history;
 use crate::mission::cell::CellObservation;
 use crate::mission::cell::checkout::{CheckoutDecision, decide_checkout};
 use crate::mission::identity::RepositoryName;
@@ -104,7 +104,7 @@ fn needs_timeline(observation: &Observation, situation: &Lifecycle) -> bool {
     let is_edited = matches!(situation, Lifecycle::Active(active) if active.edit.is_some());
     let is_granted =
         (is_edited || situation.waits_for_approval()) && has_spoken && observation.issue.has(&Label::ApprovalGranted);
-    is_granted || is_to_be_asked(observation)
+    is_granted || needs_label_history(observation)
 }
 
 /// The repository that the plan depends on and that the forge was not asked about.
