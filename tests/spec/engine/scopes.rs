@@ -230,7 +230,7 @@ async fn a_cell_that_cannot_be_moved_is_told_on_its_issue() {
     std::fs::set_permissions(host.cell(), std::fs::Permissions::from_mode(0o750)).unwrap();
     let mended = run(&mut pass).await;
     assert_eq!((mended.code, host.archives().len()), (0, 1), "{mended:?}");
-    assert!(!repository.comment(number).await.contains("Not done"));
+    assert!(!repository.comment(number).await.contains("Manual action required"));
 }
 
 fn give_all(path: &Path, owner: u32) {

@@ -161,7 +161,7 @@ async fn a_comment_says_that_the_archive_of_its_cell_was_deleted(forge: Forge) {
         repository.set_state(number, "open").await;
         host.once(&repository).await;
         assert_eq!(host.cell(), cell, "a new one");
-        assert!(repository.comment(number).await.contains("the whole cell, empty"));
+        assert!(repository.comment(number).await.contains("the whole cell (empty)"));
         assert_eq!(changes(&host.once(&repository).await), 0);
     }
 }

@@ -106,7 +106,7 @@ async fn a_pause_ends_when_the_due_date_has_passed(forge: Forge) {
     repository.put_label(number, "mission/suspended").await;
     daemon.tick(30).await;
     assert!(repository.labels(number).await.contains(&"mission/suspended".to_owned()));
-    assert!(repository.comment(number).await.contains("or set a due date, which resumes it"));
+    assert!(repository.comment(number).await.contains("or set a due date: the pause ends when it has passed"));
     let tomorrow = daemon.now.plus(chrono::TimeDelta::days(1)).to_string();
     forge.change(Method::PATCH, &repository.issue_path(number), due(&tomorrow)).await;
     daemon.tick(30).await;
