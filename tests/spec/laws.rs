@@ -146,7 +146,7 @@ fn law_5_independent_any_order_and_any_failure_lead_to_the_same_end() {
         let fails = |change: &Change| match change.kind() {
             // An approval is remembered twice, and lost only where neither succeeds.
             "bind-cell" => salt % 3 == 1,
-            "remember" => salt % 3 == 0,
+            "write-record" => salt % 3 == 0,
             other => Rng::with_seed(salt ^ other.len() as u64).u8(..3) == 0,
         };
         // Where nothing at all could be remembered and there is no cell yet, another approval is asked for.

@@ -1,4 +1,4 @@
-//! Whether a proposal needs an approval, who may give one, and whether it was given.
+//! Decides whether a proposal needs an approval, who may give it, and whether it was given.
 
 pub mod decision;
 pub mod policy;

@@ -1,4 +1,4 @@
-//! Approvals: who needs one, who may give one, and what is remembered of it.
+//! The approval policy, and the recorded approvals and requests.
 
 use crate::mission::person::Person;
 use crate::mission::proposal::{Proposal, digest};
@@ -6,43 +6,43 @@ use crate::mission::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// `approval.mode`
+/// The configuration key `approval.mode`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ApprovalMode {
-    /// Whoever may file gets a cell.
+    /// No approval: anyone who may open issues gets a cell.
     #[default]
     Open,
-    /// A label has to be swapped first.
+    /// Each proposal and each edit needs the label `approval/granted`.
     Label,
 }
 
-/// `approval.*`: who needs an approval, and who may give one. Accounts are known by their ids, which nobody can take over.
+/// The configuration keys `approval.*`. Accounts are identified by their ids, which no other account can inherit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ApprovalPolicy {
-    /// Whether approvals are asked for at all.
+    /// Whether approvals are required.
     pub mode: ApprovalMode,
-    /// Whose proposals need none, as they were first read; what differs from that they may confirm themselves.
+    /// Accounts whose proposals need none as first read; they may confirm later edits themselves.
     pub authors: BTreeSet<i64>,
-    /// Who may approve; empty for everybody who may set labels, but the author.
+    /// Accounts that may approve; if empty, anyone who may set labels except the author.
     pub approvers: BTreeSet<i64>,
 }
 
 /// An approval that counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approval {
-    /// What was approved ([`asked_digest`]).
+    /// The digest of what was approved ([`approval_digest`]).
     pub digest: String,
-    /// By whom.
+    /// The person who approved it.
     pub by: Person,
-    /// When.
+    /// When it was approved.
     pub at: Timestamp,
 }
 
-/// An approval that is asked for.
+/// A requested approval.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApprovalRequest {
-    /// What is to be approved ([`asked_digest`]).
+    /// The digest of what is to be approved ([`approval_digest`]).
     pub digest: String,
     /// Why the last approval does not count, if there was one.
     #[serde(default)]
@@ -53,33 +53,33 @@ pub struct ApprovalRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Denial {
-    /// It came before our comment showed what it would be for.
+    /// It was given before the comment showed the request.
     Outdated(Option<Person>),
-    /// Somebody else had changed our comment, so nobody knows what an approver saw; with whose approval that met, if one's.
+    /// Another account had changed the comment, so what an approver saw is unknown; with the approver, if any.
     Changed(Option<Person>),
     /// The author gave it.
     Author(Person),
-    /// `approval.approvers` does not name who gave it.
+    /// An account that `approval.approvers` does not list gave it.
     NotAnApprover(Person),
-    /// No person is known to have given it.
+    /// No known person gave it.
     Nobody,
 }
 
-/// What an approval is for: everything that the cell's files would get of a proposal. The title is a part of it, since
-/// agents read it.
+/// The digest that an approval is for: it covers everything of a proposal that gets into the cell's files, also the
+/// title, since agents read it.
 #[must_use]
 pub fn approval_digest(proposal: &Proposal) -> String {
     digest(&(&proposal.name, &proposal.spec))
 }
 
-/// What is remembered of a comment that shows all that an approval is for. Earlier versions left the objective to the page,
-/// which may hide some of it; they remembered the digest alone, so what they asked for is asked for again.
+/// The recorded digest of a comment that shows a request in full. Earlier versions recorded the digest without prefix
+/// and did not show the objective, so their requests are shown again.
 #[must_use]
 pub fn requested_digest(digest: &str) -> String {
     format!("whole:{digest}")
 }
 
-/// What an issue says, before anything is read out of it. The forge does not report who edited it.
+/// The digest of an issue's raw text, which detects edits: Gitea does not report who edited it.
 #[must_use]
 pub fn text_digest(title: &str, body: &str) -> String {
     digest(&(title, body))

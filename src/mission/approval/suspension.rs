@@ -1,37 +1,37 @@
-//! Whether a person has paused a mission: by the label, until it comes off or the issue's due date has passed.
+//! Decides whether a mission is paused: by the label, until its removal or the issue's due date.
 
 use crate::mission::observation::{LabelEvent, Observation, Timeline};
 use crate::mission::record::{PauseRefusal, Suspension};
 use crate::mission::status::label::Label;
 use crate::mission::status::phase::Phase;
 
-/// The pause that is in force. Only a mission that was shown as active can be paused; at filing the label means nothing.
+/// The pause in force. Only a mission published as active can be paused; the label has no effect on a new issue.
 #[must_use]
 pub fn suspension(observation: &Observation) -> Option<Suspension> {
     if !observation.issue.has(&Label::Phase(Phase::Suspended)) {
         return None;
     }
     let known = observation.record.as_ref()?.suspension.clone();
-    let mut suspension = known.or_else(|| beginning(observation))?;
+    let mut suspension = known.or_else(|| started(observation))?;
     suspension.until = suspension.ends_at(observation.issue.due_at);
     let is_over = suspension.until.is_some_and(|end| end <= observation.here.now);
     (!is_over).then_some(suspension)
 }
 
-/// Whether the timeline has to tell who put the label there.
+/// Whether the timeline is needed, to find who added the label.
 #[must_use]
-pub fn is_to_be_asked(observation: &Observation) -> bool {
+pub fn needs_label_history(observation: &Observation) -> bool {
     let is_known = observation.record.as_ref().is_some_and(|record| record.suspension.is_some());
     was_active(observation) && !is_known && observation.issue.has(&Label::Phase(Phase::Suspended))
 }
 
 fn was_active(observation: &Observation) -> bool {
-    let said = observation.record.as_ref().and_then(|record| record.published.as_ref());
-    observation.binding().is_some() && said.is_some_and(|said| said.phase == Phase::Active)
+    let published = observation.record.as_ref().and_then(|record| record.published.as_ref());
+    observation.binding().is_some() && published.is_some_and(|published| published.phase == Phase::Active)
 }
 
-/// The click that pauses it: the last one on the label, by a person, after the mission was shown as active.
-fn beginning(observation: &Observation) -> Option<Suspension> {
+/// A pause by the last change of the label: a person added it after the mission was published as active.
+fn started(observation: &Observation) -> Option<Suspension> {
     let click = last_click(observation).filter(|click| was_active(observation) && is_later(observation, click))?;
     is_by_a_person(observation, click).then(|| Suspension { since: click.at, by: click.who.clone(), until: None })
 }
@@ -46,9 +46,9 @@ fn is_by_a_person(observation: &Observation, click: &LabelEvent) -> bool {
     click.who.id > 0 && !observation.here.is_ours(click.who.id)
 }
 
-/// Whether a click came after we showed the mission as active; what came before is from the filing. Comments and the
-/// timeline's lines share one sequence of ids (go-gitea/gitea `models/issues/comment.go`), and the id of our comment is
-/// remembered whatever became of it. Where none was posted yet, our own click on `mission/active` counts instead.
+/// Whether the label was added after the mission was published as active, not when the issue was filed. Comments and
+/// timeline events share one sequence of ids (go-gitea/gitea `models/issues/comment.go`), and the id of our comment
+/// stays recorded after its deletion. If no comment was posted yet, our own `mission/active` event counts instead.
 fn is_later(observation: &Observation, click: &LabelEvent) -> bool {
     let record = observation.record.as_ref();
     if let Some(comment) = record.and_then(|record| record.comment.as_ref()) {
@@ -61,7 +61,7 @@ fn is_later(observation: &Observation, click: &LabelEvent) -> bool {
     shown.is_some_and(|shown| click.id > shown)
 }
 
-/// Why the label on the issue does not pause the mission, if that is so; the label is removed then, and the comment says why.
+/// Why the label does not pause the mission, if it does not; the label is then removed, and the comment explains it.
 #[must_use]
 pub fn refusal(observation: &Observation, is_active: bool) -> Option<PauseRefusal> {
     let has_paused = observation.record.as_ref().is_some_and(|record| record.suspension.is_some());

@@ -1,4 +1,4 @@
-//! Decides what a mission's cell needs: the first half of a pass over it.
+//! Plans the changes of a mission's cell: the first half of a turn.
 
 use crate::mission::approval::policy::Approval;
 use crate::mission::cell::archive::ArchiveName;
@@ -16,16 +16,16 @@ use crate::mission::status::lifecycle::{Active, Lifecycle};
 use crate::mission::status::phase::Phase;
 use crate::mission::time::Timestamp;
 
-/// What the cell needs: the first half of a turn.
+/// The changes that the cell needs.
 #[must_use]
-pub fn plan_cell(observation: &Observation, situation: &Lifecycle) -> Vec<Change> {
+pub fn plan_cell(observation: &Observation, lifecycle: &Lifecycle) -> Vec<Change> {
     if observation.is_held {
         return Vec::new();
     }
-    match situation {
+    match lifecycle {
         Lifecycle::Active(active) => plan_active(observation, active),
-        Lifecycle::Closed(ending) | Lifecycle::Deleted(ending) | Lifecycle::OwnedByOtherRoot(_, ending) => {
-            plan_end(observation, *ending)
+        Lifecycle::Closed(teardown) | Lifecycle::Deleted(teardown) | Lifecycle::OwnedByOtherRoot(_, teardown) => {
+            plan_teardown(observation, *teardown)
         }
         Lifecycle::Waits(waits) => keep_approval(observation, waits.approval.as_ref()).into_iter().collect(),
         Lifecycle::NotAProposal
@@ -54,10 +54,10 @@ fn plan_active(observation: &Observation, active: &Active) -> Vec<Change> {
             check_out.into_iter().chain([create]).collect()
         }
         CellObservation::Cell(cell) => {
-            // What was approved is remembered before the comment is edited, since after that the click is too old to count.
+            // The approval is recorded before the comment is edited: after the edit it would be too old to count.
             let known = observation.record.as_ref().and_then(|record| record.approval.as_ref());
-            let is_news = observation.binding().is_none() || known != active.approval.as_ref();
-            let bind = is_news.then(|| Change::BindCell { record: Box::new(bind(observation, active)) });
+            let is_changed = observation.binding().is_none() || known != active.approval.as_ref();
+            let bind = is_changed.then(|| Change::BindCell { record: Box::new(bind(observation, active)) });
             let source = source(observation, active, false).filter(|_| !is_paused);
             let check_out = source.map(|source| check_out(observation, source));
             let parts =
@@ -68,8 +68,8 @@ fn plan_active(observation: &Observation, active: &Active) -> Vec<Change> {
     }
 }
 
-/// What was approved and has no room yet is remembered before the comment is edited: after that the click is too old to
-/// count.
+/// Records an approval of a proposal that waits for capacity before the comment is edited: after the edit it would be
+/// too old to count.
 fn keep_approval(observation: &Observation, approval: Option<&Approval>) -> Option<Change> {
     let known = observation.record.as_ref().and_then(|record| record.approval.as_ref());
     let approval = approval.filter(|approval| known != Some(approval))?;
@@ -77,14 +77,14 @@ fn keep_approval(observation: &Observation, approval: Option<&Approval>) -> Opti
     Some(Change::WriteRecord { record: Box::new(record) })
 }
 
-/// The same, for a mission whose cell was to be created in this turn, and waits for its checkout instead.
+/// Records the approval of a mission whose cell waits for its checkout.
 #[must_use]
 pub fn plan_approval(observation: &Observation, lifecycle: &Lifecycle) -> Option<Change> {
     let Lifecycle::Waits(waits) = lifecycle else { return None };
     keep_approval(observation, waits.approval.as_ref())
 }
 
-/// The repository to be checked out now, if one is.
+/// The source to check out now, if any.
 fn source(observation: &Observation, active: &Active, is_new: bool) -> Option<WorktreeSource> {
     match decide_checkout(observation, &active.proposal.spec, is_new) {
         CheckoutDecision::CheckOut(source) => Some(source),
@@ -96,13 +96,13 @@ fn check_out(observation: &Observation, source: WorktreeSource) -> Change {
     Change::CheckOut { issue: observation.issue.key.clone(), mission_id: observation.mission_id, source }
 }
 
-/// A cell that nobody needs any more moves away; while its wizard is still at work, its manifest reports the end.
-fn plan_end(observation: &Observation, ending: Teardown) -> Vec<Change> {
+/// Archives the cell of a mission that has ended; until its agent has stopped, only its manifest reports the end.
+fn plan_teardown(observation: &Observation, teardown: Teardown) -> Vec<Change> {
     let Some(binding) = observation.binding() else { return Vec::new() };
     let proposal = binding.proposal();
     let manifest = manifest(observation, &proposal, Phase::Closed);
     let CellObservation::Cell(cell) = &observation.sighting else { return Vec::new() };
-    match ending {
+    match teardown {
         Teardown::NoCell | Teardown::Archived(_) | Teardown::Deleted => Vec::new(),
         Teardown::GraceUntil(_) => repair(observation, cell, Part::Mission, &manifest)
             .filter(|change| matches!(change, Change::UpdateFile { .. }))
@@ -146,15 +146,15 @@ fn bind(observation: &Observation, active: &Active) -> Record {
     if record.binding.is_none()
         && let Some(comment) = &mut record.comment
     {
-        // It names no root yet. Whatever ends this turn, it is read before it is edited to name this one: another root may have
-        // been quicker.
+        // It names no root yet. It must be read before the edit that names this one, also after a crash: another root
+        // may have claimed the mission first.
         comment.is_confirmed = false;
     }
     let Proposal { name, spec, invisible, outside: _ } = active.proposal.clone();
-    let born = || created_at(&observation.sighting).unwrap_or(observation.here.now);
+    let created = || created_at(&observation.sighting).unwrap_or(observation.here.now);
     record.binding.get_or_insert_with(|| Binding {
         mission_id: observation.mission_id,
-        created_at: born(),
+        created_at: created(),
         name,
         spec,
         invisible,
@@ -164,7 +164,7 @@ fn bind(observation: &Observation, active: &Active) -> Record {
     record
 }
 
-/// When a cell that is taken over says that it was made.
+/// The creation time in the manifest of an adopted cell.
 fn created_at(sighting: &CellObservation) -> Option<Timestamp> {
     let CellObservation::Cell(cell) = sighting else { return None };
     Timestamp::parse(cell.mission.as_ref()?.get("created_at")?.as_str()?)
@@ -173,15 +173,15 @@ fn created_at(sighting: &CellObservation) -> Option<Timestamp> {
 /// Whether a part is missing and is created again.
 #[must_use]
 pub fn lacks(record: Option<&Record>, cell: &CellFacts, part: Part) -> bool {
-    // A wizard that has beaten knows more of its heartbeat than an empty file would say, and what lay in a worktree nobody
-    // knows but its wizard.
-    let has_beaten = record.and_then(|record| record.binding.as_ref()).is_some_and(|binding| binding.ever_heartbeat);
+    // After a heartbeat, an empty file would lose the agent's state; only the agent knows the contents of its worktree.
+    let ever_heartbeat =
+        record.and_then(|record| record.binding.as_ref()).is_some_and(|binding| binding.ever_heartbeat);
     let was_filled = record.is_some_and(|record| record.worktree.checked_out.is_some());
-    let is_beyond_us = (part == Part::Heartbeat && has_beaten) || (part == Part::Worktree && was_filled);
-    !is_beyond_us && cell.can_be_made_again(part)
+    let is_irreplaceable = (part == Part::Heartbeat && ever_heartbeat) || (part == Part::Worktree && was_filled);
+    !is_irreplaceable && cell.can_be_made_again(part)
 }
 
-/// What is missing is made again; what exists is never overwritten, but for files of ours that are out of date.
+/// Recreates a missing part; existing files are never overwritten, except lazarus-managed ones that are out of date.
 fn repair(observation: &Observation, cell: &CellFacts, part: Part, manifest: &CellManifest) -> Option<Change> {
     let mission_id = manifest.mission_id;
     match (cell.part(part), part) {

@@ -1,4 +1,4 @@
-//! The vocabulary of change: each value is one thing that can be done to the world, and says so in one line.
+//! The changes that a plan can contain; each one formats as a single line for previews, logs and reports.
 
 use crate::mission::alert::config::IssueName;
 use crate::mission::alert::message::{AlertMessage, FleetAlertMessage};
@@ -18,244 +18,243 @@ use crate::mission::text::code_span;
 use crate::mission::time::Timestamp;
 use std::fmt::Display;
 
-/// One change to the world. Adding a variant leads, by the compiler, to its words and to its effect. Its words are
-/// one line, naming labels, paths and verdicts, never a time.
+/// One change to disk, Gitea or our records. Its display is one line that names labels, paths and health, never a time.
 #[derive(Clone, Debug, PartialEq, Eq, derive_more::Display, strum::IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Change {
-    /// Make this directory a missions root.
-    #[display("initialise the missions root `{path}`")]
+    /// Initialize a directory as a missions root.
+    #[display("initialize the missions root `{path}`")]
     InitialiseRoot {
-        /// Its path, as people type it.
+        /// The path, as people type it.
         path: String,
-        /// What the root's file says, all but the id.
+        /// The contents of the root's metadata file, without the id.
         root: Box<RootMetadata>,
     },
-    /// Bring what the root's own file says of host, forge and repositories up to date.
-    #[display("remember in the missions root: {what}")]
+    /// Update host, forge and repositories in the root's metadata file.
+    #[display("update the missions root: {what}")]
     UpdateRoot {
-        /// What it says then.
+        /// The new contents.
         root: Box<RootMetadata>,
-        /// What that changes, in a few words.
+        /// A short description of the differences.
         what: String,
     },
     /// Create a label that an issue may need.
     #[display("create the label `{}` in `{}`", label.name(), repository.name)]
     CreateLabel {
-        /// Where.
+        /// The repository that lacks it.
         repository: RepositoryRef,
-        /// Which.
+        /// The label to create.
         label: Label,
     },
-    /// Put a label's `exclusive` flag right.
+    /// Correct a label's `exclusive` flag.
     #[display("make the label `{}` in `{}` {}", label.name(), repository.name, exclusiveness(label))]
     CorrectLabel {
-        /// Where.
+        /// The repository that has it.
         repository: RepositoryRef,
-        /// Which.
+        /// The label to correct.
         label: Label,
-        /// The label as it is.
+        /// The label as Gitea has it.
         found: RepositoryLabel,
     },
-    /// Make a cell, whole, and remember the binding first.
-    #[display("make the cell `{}`", manifest.mission_id)]
+    /// Write the record with the binding, then create the cell atomically.
+    #[display("create the cell `{}`", manifest.mission_id)]
     CreateCell {
-        /// What its files say.
+        /// The contents of its files.
         manifest: Box<CellManifest>,
-        /// What another change checks out for it, if one does. What lies in staging and is a checkout of this becomes its
-        /// worktree; without that the worktree is created empty, and filled by the other change.
+        /// The source that another change checks out for this cell, if one does. A staged checkout of it becomes the
+        /// worktree; otherwise the worktree is created empty, and the other change fills it.
         worktree: Option<WorktreeSource>,
         /// The record with the new binding.
         record: Box<Record>,
     },
-    /// Tie an issue to the cell that already bears its id, or remember what was approved for it since.
-    #[display("{}", taken_up(record))]
+    /// Bind an issue to the existing cell with its id, or record what was approved for it since.
+    #[display("{}", binding(record))]
     BindCell {
         /// The record with the binding and the approval.
         record: Box<Record>,
     },
-    /// Have a repository checked out, and hand it over as a cell's worktree. Where there is no cell yet it waits in staging
-    /// for the change that creates one.
+    /// Check out a repository as a cell's worktree. If the cell does not exist yet, the checkout stays in staging for
+    /// the change that creates the cell.
     #[display("check out {source} for the cell `{mission_id}`")]
     CheckOut {
-        /// Whose.
+        /// The mission's issue.
         issue: IssueKey,
-        /// Its cell.
+        /// The mission's cell.
         mission_id: MissionId,
-        /// Which repository, and which ref of it.
+        /// The repository and the ref.
         source: WorktreeSource,
     },
-    /// Move a cell whole into the archive.
+    /// Move a whole cell to the archive.
     #[display("move the cell `{}` to the archive, as `{name}`", manifest.mission_id)]
     ArchiveCell {
-        /// What its files say from then on.
+        /// The contents of its files from then on.
         manifest: Box<CellManifest>,
-        /// As what it lies there.
+        /// Its name in the archive.
         name: ArchiveName,
-        /// The record that says so.
+        /// The record with that name.
         record: Box<Record>,
     },
     /// Move a cell back from the archive.
-    #[display("move the cell `{}` back from the archive, from `{name}`{}", manifest.mission_id, to_make_room(*displaced))]
+    #[display("move the cell `{}` back from the archive, from `{name}`{}", manifest.mission_id, moving(*displaced))]
     RestoreCell {
-        /// What its files say from then on.
+        /// The contents of its files from then on.
         manifest: Box<CellManifest>,
-        /// As what it lies there.
+        /// Its name in the archive.
         name: ArchiveName,
-        /// As what that which stands in its way is to lie there, if something does.
+        /// The archive name for what is at the cell's path now, if anything is.
         displaced: Option<ArchiveName>,
         /// The parts that it lacks.
         missing: Vec<Part>,
-        /// The record that says so.
+        /// The record without an archive.
         record: Box<Record>,
     },
-    /// Make a missing part of a cell again, empty or as it was at birth.
-    #[display("make `{}` again in the cell `{}`", part.path(), manifest.mission_id)]
+    /// Recreate a missing part of a cell, empty or with its initial contents.
+    #[display("recreate `{}` in the cell `{}`", part.path(), manifest.mission_id)]
     RestorePart {
-        /// What the cell's files say.
+        /// The contents of the cell's files.
         manifest: Box<CellManifest>,
-        /// Which part.
+        /// The missing part.
         part: Part,
     },
-    /// Replace a file of ours whose contents are out of date.
-    #[display("bring `{}` of the cell `{mission_id}` up to date", part.path())]
+    /// Replace a lazarus-managed file whose contents are out of date.
+    #[display("update `{}` of the cell `{mission_id}`", part.path())]
     UpdateFile {
-        /// Whose.
+        /// The cell.
         mission_id: MissionId,
-        /// Which file.
+        /// The file.
         part: Part,
         /// Its new contents.
         contents: String,
     },
-    /// Put labels on the issue; the forge drops the siblings of exclusive ones.
+    /// Add labels to the issue; Gitea removes other labels in the scope of an exclusive one.
     #[display("add {}{}", names(labels.iter().map(Label::name)), dropped(displaced))]
     AddLabels {
-        /// Where.
+        /// The issue.
         issue: IssueKey,
-        /// Which.
+        /// The labels to add.
         labels: Vec<Label>,
-        /// Labels of others that the forge drops for it.
+        /// A team's own labels that Gitea removes for them.
         displaced: Vec<AttachedLabel>,
     },
-    /// Take one label off the issue.
+    /// Remove one label from the issue.
     #[display("remove `{}`", label.name)]
     RemoveLabel {
-        /// Where.
+        /// The issue.
         issue: IssueKey,
-        /// Which of those attached.
+        /// The attached label; two labels of one name have different ids.
         label: AttachedLabel,
     },
-    /// Write the issue's whole list of labels; only where a token cannot take single ones off.
+    /// Replace the issue's whole list of labels: a job's token cannot remove single labels.
     #[display("replace the labels, {}{}", replaced(add, remove), dropped(displaced))]
     ReplaceLabels {
-        /// Where.
+        /// The issue.
         issue: IssueKey,
-        /// What comes on.
+        /// The labels to add.
         add: Vec<Label>,
-        /// What goes off.
+        /// The labels to remove.
         remove: Vec<AttachedLabel>,
-        /// Labels of others that go off too, or the forge would drop ours of their scope.
+        /// A team's own labels to remove as well: otherwise Gitea would drop ours of the same scope.
         displaced: Vec<AttachedLabel>,
     },
-    /// Post our comment.
+    /// Post the status comment.
     #[display("post the comment{}: {}", again(*is_repost), status.summary())]
     PostComment {
-        /// Where.
+        /// The issue.
         issue: IssueKey,
-        /// What it says.
+        /// The status to publish.
         status: Box<Status>,
-        /// Whether somebody had deleted the one before.
+        /// Whether another account deleted the previous comment.
         is_repost: bool,
     },
-    /// Edit our comment.
+    /// Edit the status comment.
     #[display("edit the comment: {}", status.summary())]
     EditComment {
-        /// Where.
+        /// The issue.
         issue: IssueKey,
-        /// Its id on the forge.
+        /// The comment's id in Gitea.
         id: i64,
-        /// What it says.
+        /// The status to publish.
         status: Box<Status>,
-        /// Whether it names this root where it named none, or another one. Another host may do the same at this moment,
-        /// and of two edits the last one stays.
+        /// Whether the comment names no root, or another one, before this edit. Another host may claim it concurrently,
+        /// and the later of two edits wins.
         is_claim: bool,
-        /// Since when the approval request that it shows has been shown; none where this edit shows one first, or anew.
+        /// When the approval request in it was first shown; none if this edit shows a new request, or shows it again.
         requested_at: Option<Timestamp>,
     },
-    /// Remove a surplus comment of ours.
-    #[display("remove our surplus comment {id}")]
+    /// Delete a second status comment of this root.
+    #[display("delete the surplus comment {id}")]
     RemoveComment {
-        /// Where.
+        /// The issue.
         issue: IssueKey,
-        /// Its id on the forge.
+        /// The comment's id in Gitea.
         id: i64,
     },
-    /// Remember which comment is ours, though nothing in it has to change now.
-    #[display("remember that comment {} is {}", comment.id, certainty(comment))]
+    /// Record the status comment without editing it.
+    #[display("record comment {} as {}", comment.id, certainty(comment))]
     RecordComment {
-        /// Where.
+        /// The issue.
         issue: IssueKey,
-        /// The comment.
+        /// The comment's state to record.
         comment: StatusComment,
     },
-    /// Post a new comment that says that a mission went bad, is still bad, or is well again.
+    /// Post a new comment for an alert that fires, reminds or resolves.
     #[display("{}", notice.summary())]
     PostAlert {
-        /// Where.
+        /// The mission's issue.
         issue: IssueKey,
-        /// What it says.
+        /// The alert's text and state.
         notice: Box<AlertMessage>,
-        /// What is remembered of the mission's alarms before.
+        /// The mission's alert record before the post.
         memory: Box<AlertRecord>,
     },
-    /// Remember of a mission's alarms what nothing has to be said for.
-    #[display("{}", stands(memory))]
+    /// Record a mission's alert state without posting.
+    #[display("{}", alert_state(memory))]
     RecordAlert {
-        /// Whose.
+        /// The mission's issue.
         issue: IssueKey,
-        /// All that is remembered then.
+        /// The new alert record.
         memory: Box<AlertRecord>,
     },
-    /// Post one new comment that speaks for many missions.
+    /// Post one new comment that alerts for many missions.
     #[display("{} on `{issue}`", notice.summary())]
     PostFleetAlert {
-        /// Where.
+        /// The issue that `notify.issue` names.
         issue: IssueName,
-        /// What it says.
+        /// The alert's text and state.
         notice: Box<FleetAlertMessage>,
-        /// What is remembered of the fleet's alarm before.
+        /// The fleet's alert record before the post.
         memory: Box<FleetAlertRecord>,
     },
-    /// Remember of the fleet's alarm what nothing has to be said for.
-    #[display("remember that the alarm for many speaks for {}", memory.members.len())]
+    /// Record the fleet's alert state without posting.
+    #[display("record the fleet alert, missions: {}", memory.members.len())]
     RecordFleetAlert {
-        /// All that is remembered then.
+        /// The new alert record.
         memory: Box<FleetAlertRecord>,
     },
-    /// Remember what failed in this turn and stays so until a person does something, or that nothing does any more.
-    #[display("remember {}", failed(failure.as_deref()))]
+    /// Record a failure that requires manual action, or that none remains.
+    #[display("record {}", failed(failure.as_deref()))]
     RecordFailure {
-        /// Whose.
+        /// The mission's issue.
         issue: IssueKey,
-        /// What failed.
+        /// The failure; none clears the recorded one.
         failure: Option<Box<MissionFailure>>,
     },
-    /// Remember what was seen and said.
-    #[display("remember: {}", remembered(record))]
+    /// Write the record of what was observed and published.
+    #[display("write the record: {}", recorded(record))]
     WriteRecord {
-        /// All but comment and alarm, which belong to the changes above.
+        /// The record; its comment and alert are ignored, since the changes above write them.
         record: Box<Record>,
     },
 }
 
 impl Change {
-    /// Whether it takes a mission by an edit of a comment.
+    /// Whether it claims a mission for this root by editing a comment.
     #[must_use]
     pub fn is_claim(&self) -> bool {
         matches!(self, Self::EditComment { is_claim: true, .. })
     }
 
-    /// Whether it changes nothing but what we remember.
+    /// Whether it changes only our records.
     #[must_use]
     pub fn is_record_only(&self) -> bool {
         matches!(
@@ -268,7 +267,7 @@ impl Change {
         )
     }
 
-    /// Whether it writes on the forge about a mission.
+    /// Whether it writes to a mission's issue.
     #[must_use]
     pub fn writes_on_issue(&self) -> bool {
         match self {
@@ -299,14 +298,14 @@ impl Change {
         }
     }
 
-    /// What it says in our comment, where it posts or edits that.
+    /// The status that it publishes, if it posts or edits the status comment.
     #[must_use]
     pub fn comment_status(&self) -> Option<&Status> {
         let (Self::PostComment { status, .. } | Self::EditComment { status, .. }) = self else { return None };
         Some(status)
     }
 
-    /// Whether it posts or edits our comment.
+    /// Whether it posts or edits the status comment.
     #[must_use]
     pub fn is_about_our_comment(&self) -> bool {
         matches!(self, Self::PostComment { .. } | Self::EditComment { .. })
@@ -318,7 +317,7 @@ impl Change {
         matches!(self, Self::AddLabels { .. } | Self::RemoveLabel { .. } | Self::ReplaceLabels { .. })
     }
 
-    /// The fixed word for JSON, logs and metrics.
+    /// Its kind in JSON, logs and metrics: a fixed kebab-case name.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         self.into()
@@ -329,23 +328,23 @@ fn exclusiveness(label: &Label) -> &'static str {
     if label.is_exclusive() { "exclusive" } else { "not exclusive" }
 }
 
-fn taken_up(record: &Record) -> String {
-    match (&record.binding, record.published.as_ref().and_then(|said| said.verdict)) {
-        (Some(binding), None) => format!("take up the cell `{}`", binding.mission_id),
-        (Some(binding), Some(_)) => format!("remember what was approved for the cell `{}`", binding.mission_id),
-        (None, _) => "take up no cell".to_owned(),
+fn binding(record: &Record) -> String {
+    match (&record.binding, record.published.as_ref().and_then(|published| published.verdict)) {
+        (Some(binding), None) => format!("bind the cell `{}`", binding.mission_id),
+        (Some(binding), Some(_)) => format!("record the approval for the cell `{}`", binding.mission_id),
+        (None, _) => "bind no cell".to_owned(),
     }
 }
 
 fn certainty(comment: &StatusComment) -> &'static str {
-    if comment.is_confirmed { "ours" } else { "to be read again" }
+    if comment.is_confirmed { "confirmed" } else { "unconfirmed" }
 }
 
 fn again(is_repost: bool) -> &'static str {
     if is_repost { " again" } else { "" }
 }
 
-fn to_make_room(displaced: Option<ArchiveName>) -> String {
+fn moving(displaced: Option<ArchiveName>) -> String {
     displaced.map(|name| format!(", and what is in its place to `{name}`")).unwrap_or_default()
 }
 
@@ -355,19 +354,19 @@ fn replaced(add: &[Label], remove: &[AttachedLabel]) -> String {
 }
 
 fn failed(failure: Option<&MissionFailure>) -> String {
-    failure.map_or("that nothing fails".to_owned(), |failure| format!("what failed: {}", failure.kind))
+    failure.map_or("that no failure remains".to_owned(), |failure| format!("the failure: {}", failure.kind))
 }
 
-fn stands(memory: &AlertRecord) -> String {
-    let raised = memory.firing.map(|raised| format!("remember the alarm: {}", raised.cause));
-    raised.unwrap_or_else(|| "remember that no alarm stands".to_owned())
+fn alert_state(memory: &AlertRecord) -> String {
+    let firing = memory.firing.map(|firing| format!("record the alert: {}", firing.cause));
+    firing.unwrap_or_else(|| "record that no alert is firing".to_owned())
 }
 
 fn names(labels: impl Iterator<Item = impl Display>) -> String {
     labels.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// What a team loses by it, and why.
+/// The team's own labels that the change removes, with the reason.
 fn dropped(displaced: &[AttachedLabel]) -> String {
     if displaced.is_empty() {
         return String::new();
@@ -376,19 +375,19 @@ fn dropped(displaced: &[AttachedLabel]) -> String {
     format!("; Gitea drops {}, exclusive in the same scope", labels.join(", "))
 }
 
-fn remembered(record: &Record) -> String {
+fn recorded(record: &Record) -> String {
     match (&record.state, &record.other_owner, &record.published) {
         (IssueState::Open, _, _) if record.not_found_count > 0 => format!("{} was not found", record.issue),
         (IssueState::Closed, _, _) => "closed".to_owned(),
-        (IssueState::Deleted, _, _) => format!("{} is gone", record.issue),
-        (IssueState::Open, Some(elsewhere), _) => match &elsewhere.host {
-            Some(host) => format!("elsewhere, on `{host}`"),
-            None => "elsewhere".to_owned(),
+        (IssueState::Deleted, _, _) => format!("{} is deleted", record.issue),
+        (IssueState::Open, Some(owner), _) => match &owner.host {
+            Some(host) => format!("owned by another host, `{host}`"),
+            None => "owned by another host".to_owned(),
         },
-        (IssueState::Open, None, Some(said)) => match &said.verdict {
-            Some(verdict) => format!("{}, {} ({})", said.phase, verdict.health, verdict.reason),
-            None => said.phase.to_string(),
+        (IssueState::Open, None, Some(published)) => match &published.verdict {
+            Some(verdict) => format!("{}, {} ({})", published.phase, verdict.health, verdict.reason),
+            None => published.phase.to_string(),
         },
-        (IssueState::Open, None, None) => "nothing said".to_owned(),
+        (IssueState::Open, None, None) => "nothing published".to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! Whether a mission needs a turn, by its record and its cell alone: what time and the disk lead to, without the forge.
+//! Decides from record and cell alone, without Gitea, whether a mission needs a turn.
 
 use crate::mission::cell::flap_damping::Cost;
 use crate::mission::cell::health::Verdict;
@@ -10,7 +10,7 @@ use crate::mission::status::compose::PublishedHealth;
 use crate::mission::time::Timestamp;
 use chrono::TimeDelta;
 
-/// Whether what is there differs from what was published, such that a turn may change that.
+/// Whether the observed cell differs from what was published so that a turn may publish or repair something.
 #[must_use]
 pub fn needs_turn(
     record: &Record,
@@ -19,7 +19,7 @@ pub fn needs_turn(
     (now, close_grace): (Timestamp, TimeDelta),
 ) -> bool {
     if record.ended_at.is_some() {
-        // Of archives, only whoever looks at everything finds that one is deleted.
+        // A deleted archive is only found by a full pass.
         let is_archive_there = record.archive.is_some();
         let progress = TeardownFacts { record, sighting, is_archive_there, verdict: Some(verdict), now, close_grace };
         return matches!(sighting, CellObservation::Cell(_)) && teardown_of(&progress) == Teardown::Ready;
@@ -27,14 +27,14 @@ pub fn needs_turn(
     if record.published.is_none() || !record.is_served_here() || record.binding.is_none() {
         return false;
     }
-    let is_due = match &record.suspension {
+    let is_repair_due = match &record.suspension {
         Some(suspension) => suspension.until.is_some_and(|until| until <= now),
         None => is_broken(record, sighting) || is_checkout_due(record, now),
     };
-    is_due || has_news_of_health(record, sighting, verdict, now)
+    is_repair_due || has_health_change(record, sighting, verdict, now)
 }
 
-/// Whether something is missing that is created again.
+/// Whether a part is missing that a pass recreates.
 fn is_broken(record: &Record, sighting: &CellObservation) -> bool {
     match sighting {
         CellObservation::Absent => true,
@@ -49,15 +49,15 @@ fn is_checkout_due(record: &Record, now: Timestamp) -> bool {
     wants_one && retry_at.is_some_and(|retry_at| retry_at <= now)
 }
 
-/// Whether health or the wizard's words would be published otherwise now, and the hour allows it, or something is to be
-/// noted of them.
-fn has_news_of_health(record: &Record, sighting: &CellObservation, verdict: Verdict, now: Timestamp) -> bool {
+/// Whether health or agent state would be published differently and the hourly write budget allows it, or flap damping
+/// has to be recorded.
+fn has_health_change(record: &Record, sighting: &CellObservation, verdict: Verdict, now: Timestamp) -> bool {
     let mut flapping = record.flap_damping.clone();
     let damped = flapping.observe(verdict, now);
     if flapping != record.flap_damping {
         return true;
     }
     let published = PublishedHealth::new(damped, sighting, record.published.as_ref());
-    let is_news = PublishedHealth::before(record) != Some(published);
-    is_news && flapping.allows(Cost { label_writes: 1, comment_edits: 1 }, now)
+    let is_changed = PublishedHealth::before(record) != Some(published);
+    is_changed && flapping.allows(Cost { label_writes: 1, comment_edits: 1 }, now)
 }

@@ -1,8 +1,8 @@
-//! Counts what deciding costs, so that a log and a test can tell whether something is decided twice.
+//! Counts costly decisions, so that logs and tests show when one is made twice.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How often the costly decisions were made since a pass began.
+/// The number of costly decisions since a pass began.
 #[derive(Debug, Default)]
 pub struct Effort {
     parsed: AtomicU64,
@@ -15,18 +15,18 @@ impl Effort {
         self.parsed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A mission's situation was found.
+    /// A mission's lifecycle was determined.
     pub(in crate::mission) fn judge(&self) {
         self.judged.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many bodies were parsed.
+    /// The number of parsed bodies.
     #[must_use]
     pub fn bodies_parsed(&self) -> u64 {
         self.parsed.load(Ordering::Relaxed)
     }
 
-    /// How many situations were found.
+    /// The number of determined lifecycles.
     #[must_use]
     pub fn situations_found(&self) -> u64 {
         self.judged.load(Ordering::Relaxed)

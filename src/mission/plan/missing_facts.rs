@@ -1,6 +1,6 @@
-//! Which facts a plan depends on and nobody has asked the forge for yet.
+//! Determines which facts a plan depends on that were not requested from Gitea yet.
 
-use crate::mission::approval::suspension::is_to_be_asked;
+use crate::mission::approval::suspension::needs_label_history;
 use crate::mission::cell::CellObservation;
 use crate::mission::cell::checkout::{CheckoutDecision, decide_checkout};
 use crate::mission::identity::RepositoryName;
@@ -11,18 +11,18 @@ use crate::mission::record::Record;
 use crate::mission::status::label::Label;
 use crate::mission::status::lifecycle::Lifecycle;
 
-/// What is to be fetched.
+/// The facts to fetch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MissingFacts {
-    /// The issue's comments, also where they were read before.
+    /// The issue's comments, even if they were read before.
     pub comments: bool,
-    /// Our comment alone, by its id.
+    /// The id of the status comment, to be requested alone.
     pub comment: Option<i64>,
-    /// Who set which label, and when.
+    /// The timeline: who set which label, and when.
     pub timeline: bool,
-    /// What the forge says of the repository that a worktree is wanted from.
+    /// The repository of the requested worktree, to be looked up.
     pub origin: Option<RepositoryName>,
-    /// Our record of the issue.
+    /// The record of the issue.
     pub record: bool,
 }
 
@@ -34,87 +34,87 @@ impl MissingFacts {
     }
 }
 
-/// What a turn has to know before it plans.
+/// The facts that a turn needs before it plans.
 #[must_use]
-pub fn missing_facts(observation: &Observation, situation: &Lifecycle) -> MissingFacts {
-    let timeline = needs_timeline(observation, situation);
+pub fn missing_facts(observation: &Observation, lifecycle: &Lifecycle) -> MissingFacts {
+    let timeline = needs_timeline(observation, lifecycle);
     MissingFacts {
-        comments: timeline || needs_comments(observation, situation),
-        comment: observation.comment_to_check().filter(|_| !is_told_nothing(situation)),
+        comments: timeline || needs_comments(observation, lifecycle),
+        comment: observation.comment_to_check().filter(|_| !has_no_status(lifecycle)),
         timeline,
-        origin: needs_origin(observation, situation),
+        origin: needs_origin(observation, lifecycle),
         record: false,
     }
 }
 
-/// Whether the plan depends on comments that have not been read: on an issue without a cell of ours,
-/// another root may have spoken, and what we said may not be known to us.
-fn needs_comments(observation: &Observation, situation: &Lifecycle) -> bool {
+/// Whether the plan depends on unread comments: on an issue without a cell of this root another root may have
+/// commented, and the record of our own comment may be lost.
+fn needs_comments(observation: &Observation, lifecycle: &Lifecycle) -> bool {
     if observation.comments != Comments::Unread {
         return false;
     }
-    if is_told_nothing(situation) || (*situation == Lifecycle::NotForThisHost && observation.here.take == Take::Named) {
+    if has_no_status(lifecycle) || (*lifecycle == Lifecycle::NotForThisHost && observation.here.take == Take::Named) {
         return false;
     }
     let Some(record) = &observation.record else { return true };
     let issue = &observation.issue;
-    if let Some(elsewhere) = &record.other_owner {
-        let is_old = elsewhere.updated_at != issue.updated_at || elsewhere.comments != issue.comments;
-        return observation.here.is_this_root(elsewhere.root) || (is_old && issue.is_open());
+    if let Some(owner) = &record.other_owner {
+        let is_old = owner.updated_at != issue.updated_at || owner.comments != issue.comments;
+        return observation.here.is_this_root(owner.root) || (is_old && issue.is_open());
     }
     if record.deferred_at.is_some() {
-        // What the other host said is of no use once it is not for it to answer.
-        return record.deferred_at != Some(issue.updated_at) || !matches!(situation, Lifecycle::NotForThisHost);
+        // The other host's comment matters only while the issue is reserved for that host.
+        return record.deferred_at != Some(issue.updated_at) || !matches!(lifecycle, Lifecycle::NotForThisHost);
     }
-    let is_unsure = record.comment.as_ref().is_none_or(|comment| !comment.is_confirmed) || has_lost_a_comment(record);
-    if is_unsure || observation.is_comment_suspect || has_lost_an_alarm(observation) {
+    let is_unsure = record.comment.as_ref().is_none_or(|comment| !comment.is_confirmed) || has_pending_comment(record);
+    if is_unsure || observation.is_comment_suspect || has_pending_alert(observation) {
         return true;
     }
-    let is_asking = record.approval_request.is_some();
-    if is_asking && record.comment.as_ref().is_none_or(|comment| comment.body_sha256.is_none()) {
+    let is_requesting = record.approval_request.is_some();
+    if is_requesting && record.comment.as_ref().is_none_or(|comment| comment.body_sha256.is_none()) {
         return true;
     }
-    // Before a request is shown otherwise, it has to be known whether what was shown so far was ours.
-    let depends = record.binding.is_none() || is_asking;
-    needs_timeline(observation, situation) || (depends && writes_anything(observation, situation))
+    // Before the shown request changes, it must be known whether the text shown so far was written by this service.
+    let depends = record.binding.is_none() || is_requesting;
+    needs_timeline(observation, lifecycle) || (depends && writes_anything(observation, lifecycle))
 }
 
-/// Whether nobody knows if our comment says what it was meant to say.
-fn has_lost_a_comment(record: &Record) -> bool {
+/// Whether the answer to a write of the status comment was lost.
+fn has_pending_comment(record: &Record) -> bool {
     record.comment_intent.is_some() || record.comment_intent_body.is_some()
 }
 
-/// Whether nothing is said on the issue, whatever its comments are.
-fn is_told_nothing(situation: &Lifecycle) -> bool {
-    matches!(situation, Lifecycle::NotAProposal | Lifecycle::Missing | Lifecycle::Deleted(_))
+/// Whether nothing is published on the issue, whatever its comments are.
+fn has_no_status(lifecycle: &Lifecycle) -> bool {
+    matches!(lifecycle, Lifecycle::NotAProposal | Lifecycle::Missing | Lifecycle::Deleted(_))
 }
 
-/// Whether nobody knows if an alarm of a mission that goes on was said.
-fn has_lost_an_alarm(observation: &Observation) -> bool {
+/// Whether the answer to an alert's post was lost, on an open mission with a cell.
+fn has_pending_alert(observation: &Observation) -> bool {
     let is_open = observation.issue.is_open() && observation.binding().is_some();
     is_open && observation.record.as_ref().is_some_and(|record| record.alert.intent.is_some())
 }
 
-/// Whether the plan depends on who put a label on the issue, and when; then it depends on the comments, too.
-fn needs_timeline(observation: &Observation, situation: &Lifecycle) -> bool {
+/// Whether the plan depends on who set a label, and when; it then depends on the comments too.
+fn needs_timeline(observation: &Observation, lifecycle: &Lifecycle) -> bool {
     if observation.timeline != Timeline::Unread || !observation.issue.is_open() {
         return false;
     }
-    let has_spoken = observation.record.as_ref().is_some_and(|record| record.comment.is_some());
-    let is_edited = matches!(situation, Lifecycle::Active(active) if active.edit.is_some());
+    let has_comment = observation.record.as_ref().is_some_and(|record| record.comment.is_some());
+    let is_edited = matches!(lifecycle, Lifecycle::Active(active) if active.edit.is_some());
     let is_granted =
-        (is_edited || situation.waits_for_approval()) && has_spoken && observation.issue.has(&Label::ApprovalGranted);
-    is_granted || is_to_be_asked(observation)
+        (is_edited || lifecycle.waits_for_approval()) && has_comment && observation.issue.has(&Label::ApprovalGranted);
+    is_granted || needs_label_history(observation)
 }
 
-/// The repository that the plan depends on and that the forge was not asked about.
-fn needs_origin(observation: &Observation, situation: &Lifecycle) -> Option<RepositoryName> {
-    let Lifecycle::Active(active) = situation else { return None };
+/// The repository that the plan depends on and that was not looked up yet.
+fn needs_origin(observation: &Observation, lifecycle: &Lifecycle) -> Option<RepositoryName> {
+    let Lifecycle::Active(active) = lifecycle else { return None };
     let is_new = match observation.sighting {
-        // A cell that comes back brings its worktree along.
+        // A restored cell keeps its worktree.
         CellObservation::Absent => observation.archive.kept.is_none(),
         CellObservation::Cell(_) => false,
-        // Nothing can be filled there, whatever the answer.
+        // Nothing can be checked out there.
         CellObservation::NotADirectory(_) | CellObservation::Failed(_) => return None,
     };
     match decide_checkout(observation, &active.proposal.spec, is_new) {
@@ -126,8 +126,8 @@ fn needs_origin(observation: &Observation, situation: &Lifecycle) -> Option<Repo
     }
 }
 
-/// Whether the plan as it stands would change more than our memory.
-fn writes_anything(observation: &Observation, situation: &Lifecycle) -> bool {
-    let planned = plan_cell(observation, situation).into_iter().chain(plan_status(observation, situation));
+/// Whether the current plan changes more than records.
+fn writes_anything(observation: &Observation, lifecycle: &Lifecycle) -> bool {
+    let planned = plan_cell(observation, lifecycle).into_iter().chain(plan_status(observation, lifecycle));
     planned.into_iter().any(|change| !change.is_record_only())
 }

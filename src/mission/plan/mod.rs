@@ -1,4 +1,4 @@
-//! Decides what one mission needs: an observation in, a list of changes out.
+//! Plans the changes of one mission from an observation.
 
 pub mod cell;
 pub mod change;
@@ -22,21 +22,21 @@ use crate::mission::status::label::Label;
 use crate::mission::status::lifecycle::Lifecycle;
 use crate::mission::status::view::Status;
 
-/// What the issue needs: the second half of a turn.
+/// The changes that the issue needs: the second half of a turn.
 #[must_use]
-pub fn plan_status(observation: &Observation, situation: &Lifecycle) -> Vec<Change> {
+pub fn plan_status(observation: &Observation, lifecycle: &Lifecycle) -> Vec<Change> {
     let mut changes = Vec::new();
-    let record = if let Some((status, record)) = status(observation, situation) {
-        let (said, record) = within_write_budget(observation, situation, status, record);
-        changes.extend(said);
+    let record = if let Some((status, record)) = status(observation, lifecycle) {
+        let (published, record) = within_write_budget(observation, lifecycle, status, record);
+        changes.extend(published);
         changes.extend(plan_alert(observation, &record));
         Some(record)
     } else {
-        if let Lifecycle::OwnedByOtherRoot(..) = situation {
+        if let Lifecycle::OwnedByOtherRoot(..) = lifecycle {
             changes.extend(delete_own_comments(observation));
         }
-        let record = record_without_status(observation, situation, changes.len());
-        // Where we say nothing, we raise no alarm either.
+        let record = record_without_status(observation, lifecycle, changes.len());
+        // Without a status no alert is posted, only recorded.
         changes
             .extend(record.as_ref().and_then(|record| plan_alert(observation, record)).filter(Change::is_record_only));
         record
@@ -47,33 +47,33 @@ pub fn plan_status(observation: &Observation, situation: &Lifecycle) -> Vec<Chan
     changes
 }
 
-/// News of health, and repairs of our comment, that would cost more than an hour allows wait, all else is said.
+/// Defers changes of health and repairs of the comment beyond the hourly write budget; everything else is published.
 fn within_write_budget(
     observation: &Observation,
-    situation: &Lifecycle,
+    lifecycle: &Lifecycle,
     status: Status,
     mut record: Record,
 ) -> (Vec<Change>, Record) {
     let now = observation.here.now;
-    let changes = plan_words(observation, status);
+    let changes = plan_published(observation, status);
     let held = is_health_event(observation.record.as_ref(), &record)
-        .then(|| status_with_published_health(observation, situation));
+        .then(|| status_with_published_health(observation, lifecycle));
     let Some((held_status, held_record)) = held.flatten() else {
-        return repair_what_is_allowed(observation, changes, record);
+        return repairs_within_budget(observation, changes, record);
     };
-    let held = plan_words(observation, held_status);
-    // What has to be written anyway, such as labels that somebody has scattered, is not for health's sake.
+    let held = plan_published(observation, held_status);
+    // Writes that are needed anyway, for example to repair labels, are not charged to the change of health.
     let free = held.iter().filter(|change| !is_repair(observation, change));
     let cost = cost(&changes).beyond(cost(free));
     if record.flap_damping.allows(cost, now) {
         record.flap_damping.spend(cost, now);
         return (changes, record);
     }
-    repair_what_is_allowed(observation, held, held_record)
+    repairs_within_budget(observation, held, held_record)
 }
 
-/// What somebody has done to our comment is undone as often as an hour allows; then the next audit looks at it again.
-fn repair_what_is_allowed(
+/// Repairs the comment as often as the hourly write budget allows; after that the next audit checks it again.
+fn repairs_within_budget(
     observation: &Observation,
     mut changes: Vec<Change>,
     mut record: Record,
@@ -92,17 +92,17 @@ fn repair_what_is_allowed(
     (changes, record)
 }
 
-/// Whether it writes our comment though it has nothing new to say.
+/// Whether a change writes the comment without a change of status.
 fn is_repair(observation: &Observation, change: &Change) -> bool {
     let known = observation.record.as_ref().and_then(|record| record.comment.as_ref());
-    let says_the_same = |status: &Status| known.is_some_and(|known| known.digest == status.digest());
+    let is_unchanged = |status: &Status| known.is_some_and(|known| known.digest == status.digest());
     let (Change::PostComment { status, .. } | Change::EditComment { status, .. }) = change else {
         return false;
     };
-    says_the_same(status)
+    is_unchanged(status)
 }
 
-fn plan_words(observation: &Observation, status: Status) -> Vec<Change> {
+fn plan_published(observation: &Observation, status: Status) -> Vec<Change> {
     let labels = plan_labels(observation, &status.labels());
     labels.into_iter().chain(plan_comment(observation, status)).collect()
 }
@@ -116,10 +116,10 @@ fn cost<'a>(changes: impl IntoIterator<Item = &'a Change>) -> Cost {
     cost
 }
 
-/// Another root spoke first: what this root has said is taken back.
+/// Another root owns the mission: this root deletes its own comments.
 fn delete_own_comments(observation: &Observation) -> Vec<Change> {
     let ours = observation.our_comments().into_iter().skip(1);
-    // One without its first line is ours by its remembered id.
+    // A comment without its first line is identified by its recorded id.
     let is_of_this_root = |comment: &&CommentFacts| match &comment.marker {
         Some(marker) => marker.root.is_some_and(|root| observation.here.is_this_root(root)),
         None => true,
@@ -129,36 +129,36 @@ fn delete_own_comments(observation: &Observation) -> Vec<Change> {
     ours.filter(is_of_this_root).map(remove).collect()
 }
 
-/// What is remembered of issues that we say nothing on, once so many comments are taken back.
-fn record_without_status(observation: &Observation, situation: &Lifecycle, withdrawn: usize) -> Option<Record> {
+/// The record of an issue without a status, after this many of our comments are deleted.
+fn record_without_status(observation: &Observation, lifecycle: &Lifecycle, deleted: usize) -> Option<Record> {
     let mut record = current(observation);
     let ended_at = observation.record.as_ref().and_then(|before| before.ended_at);
-    match situation {
-        Lifecycle::OwnedByOtherRoot(elsewhere, _) => {
-            let mut elsewhere = elsewhere.clone();
-            elsewhere.comments -= i64::try_from(withdrawn).unwrap_or_default();
-            record.other_owner = Some(elsewhere);
+    match lifecycle {
+        Lifecycle::OwnedByOtherRoot(owner, _) => {
+            let mut owner = owner.clone();
+            owner.comments -= i64::try_from(deleted).unwrap_or_default();
+            record.other_owner = Some(owner);
             record.failing_since = None;
             record.ended_at = ended_at.or_else(|| record.binding.as_ref().map(|_| observation.here.now));
         }
         Lifecycle::NotForThisHost if observation.here.take == Take::Any => {
             record.deferred_at = Some(observation.issue.updated_at);
         }
-        // Those who were elsewhere have taken back what they said.
+        // The other root has deleted its comment.
         Lifecycle::NotForThisHost if observation.record.as_ref().is_some_and(|before| before.other_owner.is_some()) => {
         }
         Lifecycle::Missing => {
             record = observation.record.clone()?;
             record.not_found_count = record.not_found_count.saturating_add(1);
         }
-        // It is asked again, and counts again, until somebody has agreed.
+        // The mass change guard holds the deletion until an operator allows it.
         Lifecycle::Deleted(_) if observation.is_held => record = observation.record.clone()?,
         Lifecycle::Deleted(_) => record.failing_since = None,
-        // Nothing is said or remembered of it before the next pass, except that this one has seen it.
+        // Until a second pass confirms the closing, only the record notes it.
         Lifecycle::Closed(_) if observation.is_closing_held() => {
             record = Record { is_closing: true, ..observation.record.clone()? };
         }
-        // What it was to do at first is known then, once nothing is in the way any more.
+        // The first text is recorded, to compare it once the path is free.
         Lifecycle::Blocked(_) if observation.record.is_none() && depends_on_first_text(observation) => {}
         Lifecycle::NotAProposal
         | Lifecycle::NotForThisHost
@@ -178,7 +178,7 @@ fn plan_record_write(observation: &Observation, record: Record) -> Option<Change
     (before != Some(&record)).then(|| Change::WriteRecord { record: Box::new(record) })
 }
 
-/// Puts the labels of ours right: each scope ends with exactly its wanted value, or none.
+/// Corrects the lazarus-managed labels: each scope ends with its wanted value, or none.
 fn plan_labels(observation: &Observation, wanted: &[Label]) -> Vec<Change> {
     let attached = &observation.issue.labels;
     let is_there = |label: &Label| attached.iter().any(|known| known.name == label.name());
@@ -186,12 +186,12 @@ fn plan_labels(observation: &Observation, wanted: &[Label]) -> Vec<Change> {
     let surplus = surplus(attached, wanted);
     let displaced = theirs_dropped_by(&add, attached);
     if observation.here.is_job_token() {
-        // The forge itself drops the siblings of what was not there before; the rest needs a whole new list.
+        // Gitea drops other labels in the scope of an added one; anything else needs a whole new list.
         let stays = surplus.iter().any(|label| !is_dropped_by(&add, label));
         let issue = observation.issue.key.clone();
         return match (add.is_empty(), stays) {
             (_, true) => {
-                // Of a whole list the forge keeps one of each scope, whosever it is.
+                // Of a whole list Gitea keeps one exclusive label per scope, which may be a team's own.
                 let displaced = theirs_dropped_by(wanted, attached);
                 vec![Change::ReplaceLabels { issue, add, remove: surplus, displaced }]
             }
@@ -209,7 +209,7 @@ fn plan_labels(observation: &Observation, wanted: &[Label]) -> Vec<Change> {
     added.into_iter().chain(removals).collect()
 }
 
-/// Labels of ours that must go: values that are not wanted, and second copies of one that is.
+/// Lazarus-managed labels to remove: unwanted values, and second copies of a wanted one.
 fn surplus(attached: &[AttachedLabel], wanted: &[Label]) -> Vec<AttachedLabel> {
     let mut kept: Vec<Label> = Vec::new();
     let mut surplus = Vec::new();
@@ -228,7 +228,7 @@ fn is_dropped_by(add: &[Label], label: &AttachedLabel) -> bool {
     add.iter().any(|new| new.displaces(&label.name, label.is_exclusive))
 }
 
-/// Labels of others that the forge takes off when these of ours come on.
+/// A team's own labels that Gitea removes when these labels are added.
 fn theirs_dropped_by(ours: &[Label], attached: &[AttachedLabel]) -> Vec<AttachedLabel> {
     let is_theirs = |label: &&AttachedLabel| Label::named(&label.name).is_none() && is_dropped_by(ours, label);
     attached.iter().filter(is_theirs).cloned().collect()

@@ -1,4 +1,4 @@
-//! The world as it will be once a cell's changes have been made: what a preview sees instead of a second look.
+//! Projects the observation after planned changes, for previews and for the second half of a turn.
 
 use crate::mission::alert::message::AlertMessage;
 use crate::mission::cell::health::CellPath;
@@ -17,30 +17,30 @@ use crate::mission::status::written::Written;
 use crate::mission::text::sha256;
 use crate::mission::time::Timestamp;
 
-/// The world as it will be once `changes` have been made; what a preview sees instead of a second look.
+/// The observation after `changes`, as a preview uses it in place of a second observation.
 #[must_use]
 pub fn project(observation: &Observation, changes: &[Change]) -> Observation {
     let mut after = observation.clone();
     for change in changes {
-        expect(&mut after, change);
+        apply(&mut after, change);
     }
     after
 }
 
-fn expect(after: &mut Observation, change: &Change) {
+fn apply(after: &mut Observation, change: &Change) {
     match change {
         Change::CreateCell { manifest, worktree: _, record } => {
             if after.binding().is_some_and(|binding| binding.was_complete) {
                 after.repaired.push(CellPath::Whole);
             }
             after.sighting = CellObservation::Cell(Box::new(new_cell(after, manifest)));
-            let mut record = keeping_worktree(after, record);
+            let mut record = with_worktree_of(after, record);
             record.worktree.checked_out = None;
             after.record = Some(record);
         }
-        Change::BindCell { record } => after.record = Some(keeping_worktree(after, record)),
+        Change::BindCell { record } => after.record = Some(with_worktree_of(after, record)),
         Change::CheckOut { issue, mission_id: _, source } => {
-            // Which commit it will be nobody knows yet; that it is not tried again at this moment is known.
+            // The commit is unknown until the checkout; what is known is that it is not retried immediately.
             let now = after.here.now;
             let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
             record.worktree.fail(source.clone(), String::new(), now);
@@ -48,7 +48,7 @@ fn expect(after: &mut Observation, change: &Change) {
         Change::ArchiveCell { manifest: _, name, record } => {
             after.archive.kept = Some(std::mem::replace(&mut after.sighting, CellObservation::Absent));
             after.archive.free = name.next();
-            after.record = Some(keeping_worktree(after, record));
+            after.record = Some(with_worktree_of(after, record));
         }
         Change::RestoreCell { manifest, name: _, displaced: _, missing, record } => {
             after.sighting = after.archive.kept.take().unwrap_or(CellObservation::Absent);
@@ -56,8 +56,8 @@ fn expect(after: &mut Observation, change: &Change) {
                 after.repaired.extend(part.is_required().then_some(CellPath::Part(*part)));
                 restore(after, manifest, *part);
             }
-            bring_up_to_date(after, manifest);
-            after.record = Some(keeping_worktree(after, record));
+            update_files(after, manifest);
+            after.record = Some(with_worktree_of(after, record));
         }
         Change::RestorePart { manifest, part } => {
             after.repaired.extend(part.is_required().then_some(CellPath::Part(*part)));
@@ -101,7 +101,7 @@ fn expect(after: &mut Observation, change: &Change) {
         Change::PostAlert { issue, notice, memory } => {
             let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
             record.alert = memory.posted_now(notice.intent);
-            sound(after, notice);
+            post_alert(after, notice);
         }
         Change::RecordAlert { issue, memory } => {
             let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
@@ -110,18 +110,18 @@ fn expect(after: &mut Observation, change: &Change) {
     }
 }
 
-/// A new comment gets an id after all others, and after all clicks: comments and the timeline's lines share one sequence of
-/// ids (go-gitea/gitea `models/issues/comment.go`).
+/// The id of a new comment, after all comments and timeline events: they share one sequence of ids
+/// (go-gitea/gitea `models/issues/comment.go`).
 fn next_id(after: &Observation) -> i64 {
-    let clicks = if let Timeline::Read(events) = &after.timeline { events.as_slice() } else { &[] };
+    let events = if let Timeline::Read(events) = &after.timeline { events.as_slice() } else { &[] };
     let comments = if let Comments::Read(comments) = &after.comments { comments.as_slice() } else { &[] };
-    let ids = comments.iter().map(|comment| comment.id).chain(clicks.iter().map(|event| event.id));
+    let ids = comments.iter().map(|comment| comment.id).chain(events.iter().map(|event| event.id));
     ids.max().unwrap_or_default() + 1
 }
 
 fn post(after: &mut Observation, status: &Status, is_repost: bool) {
     let id = if after.comments == Comments::Unread { 0 } else { next_id(after) };
-    let written = stand(after, id, status);
+    let written = write(after, id, status);
     let reposted_at = is_repost.then_some(after.here.now);
     let comment = written.posted(status, reposted_at);
     let record = after.record.get_or_insert_with(|| Record::new(after.issue.key.clone()));
@@ -129,15 +129,15 @@ fn post(after: &mut Observation, status: &Status, is_repost: bool) {
 }
 
 fn edit(after: &mut Observation, id: i64, status: &Status, (is_confirmed, requested_at): (bool, Option<Timestamp>)) {
-    let written = stand(after, id, status);
+    let written = write(after, id, status);
     let record = after.record.get_or_insert_with(|| Record::new(after.issue.key.clone()));
     let comment = written.edited(status, is_confirmed, requested_at, record.comment.as_ref());
     (record.comment, record.comment_intent, record.comment_intent_body) = (Some(comment), None, None);
 }
 
-/// The comment as it will stand on the issue.
-fn stand(after: &mut Observation, id: i64, status: &Status) -> Written {
-    // The forge's clock may be ahead of ours.
+/// The comment as written to the issue.
+fn write(after: &mut Observation, id: i64, status: &Status) -> Written {
+    // Gitea's clock may be ahead of this host's.
     let now = after.here.now.max(after.issue.updated_at);
     let (poster, marker) = (after.here.me, Some(marker(&after.here, status)));
     let body_sha256 = sha256(&render(&after.here, status));
@@ -146,39 +146,31 @@ fn stand(after: &mut Observation, id: i64, status: &Status) -> Written {
             (found.marker, found.updated_at) = (marker, now);
             found.body_sha256.clone_from(&body_sha256);
         } else {
-            let (alarm, body_sha256) = (None, body_sha256.clone());
-            comments.push(CommentFacts {
-                id,
-                poster,
-                marker,
-                alert: alarm,
-                body_sha256,
-                created_at: now,
-                updated_at: now,
-            });
+            let (alert, body_sha256) = (None, body_sha256.clone());
+            comments.push(CommentFacts { id, poster, marker, alert, body_sha256, created_at: now, updated_at: now });
         }
     }
     Written { id, body_sha256, updated_at: now }
 }
 
-/// An alarm is one more comment.
-fn sound(after: &mut Observation, notice: &AlertMessage) {
+/// Adds an alert, which is a separate comment.
+fn post_alert(after: &mut Observation, message: &AlertMessage) {
     let now = after.here.now.max(after.issue.updated_at);
-    let (id, poster, alarm) = (next_id(after), after.here.me, Some(notice.marker()));
+    let (id, poster, alert) = (next_id(after), after.here.me, Some(message.marker()));
     if let Comments::Read(comments) = &mut after.comments {
         let body_sha256 = String::new();
         let (marker, created_at, updated_at) = (None, now, now);
-        comments.push(CommentFacts { id, poster, marker, alert: alarm, body_sha256, created_at, updated_at });
+        comments.push(CommentFacts { id, poster, marker, alert, body_sha256, created_at, updated_at });
     }
 }
 
-/// What is remembered of the worktree belongs to the changes that fill it.
-fn keeping_worktree(after: &Observation, record: &Record) -> Record {
+/// Keeps the recorded worktree, which only checkouts change.
+fn with_worktree_of(after: &Observation, record: &Record) -> Record {
     let worktree = after.record.as_ref().map(|known| known.worktree.clone());
     Record { worktree: worktree.unwrap_or_default(), ..record.clone() }
 }
 
-fn bring_up_to_date(after: &mut Observation, manifest: &CellManifest) {
+fn update_files(after: &mut Observation, manifest: &CellManifest) {
     let CellObservation::Cell(cell) = &mut after.sighting else { return };
     for (part, wanted) in [(Part::Mission, manifest.mission_file()), (Part::Cell, manifest.cell_file())] {
         let found = if part == Part::Mission { &cell.mission } else { &cell.config };
@@ -194,24 +186,24 @@ fn new_cell(observation: &Observation, manifest: &CellManifest) -> CellFacts {
         cell.see(part, PartObservation::Present);
         fill(&mut cell, part, &manifest.contents(part).unwrap_or_default());
     }
-    cell.heartbeat = Some(unborn(observation.here.now));
+    cell.heartbeat = Some(empty_heartbeat(observation.here.now));
     cell
 }
 
 fn restore(after: &mut Observation, manifest: &CellManifest, part: Part) {
     let now = after.here.now;
     let CellObservation::Cell(cell) = &mut after.sighting else { return };
-    // Making a file makes its directory where that is missing too.
-    for made in part.parent().into_iter().chain([part]) {
-        cell.see(made, PartObservation::Present);
+    // Recreating a file also recreates its directory.
+    for created in part.parent().into_iter().chain([part]) {
+        cell.see(created, PartObservation::Present);
     }
     fill(cell, part, &manifest.contents(part).unwrap_or_default());
     if part == Part::Heartbeat {
-        cell.heartbeat = Some(unborn(now));
+        cell.heartbeat = Some(empty_heartbeat(now));
     }
 }
 
-fn unborn(now: Timestamp) -> ObservedHeartbeat {
+fn empty_heartbeat(now: Timestamp) -> ObservedHeartbeat {
     ObservedHeartbeat { heartbeat: Heartbeat::empty(), notes: Notes::default(), written_at: now, seen_at: now }
 }
 

@@ -1,4 +1,4 @@
-//! What has to be right before any issue is touched: the root's own file, and each repository's labels.
+//! Plans the changes that precede those of issues: the root's metadata file, and each repository's labels.
 
 use crate::mission::failure::MissionFailure;
 use crate::mission::identity::{ForgeUrl, HostName, RepositoryId};
@@ -10,24 +10,24 @@ use crate::mission::status::label::Label;
 use crate::mission::time::Timestamp;
 use std::collections::BTreeMap;
 
-/// What this pass found, to be held against what the root remembers.
+/// The facts that a pass found, to compare with the root's metadata.
 #[derive(Clone, Debug)]
 pub struct RootFacts {
     /// The root's path, as people type it.
     pub path: String,
-    /// This host.
+    /// This host's name.
     pub host: HostName,
-    /// The forge, by the address that is remembered, if one is.
+    /// The Gitea address: the recorded one, if there is one.
     pub forge: ForgeUrl,
-    /// Where people see it; none before a repository of it was seen.
+    /// The address of Gitea's pages for people; none before a repository was found.
     pub web_url: Option<ForgeUrl>,
-    /// The repositories as the forge tells them now.
+    /// The repositories as Gitea reports them now.
     pub repositories: Vec<RepositoryRef>,
-    /// The accounts that the settings name by their logins.
+    /// The accounts that the configuration names by login, with their ids.
     pub people: BTreeMap<String, i64>,
 }
 
-/// What is remembered of the missions in a repository that is archived: nothing can be written on their issues.
+/// Records that nothing can be written to the issues of an archived repository.
 #[must_use]
 pub fn plan_archived<'a>(
     records: impl Iterator<Item = &'a Record>,
@@ -35,16 +35,16 @@ pub fn plan_archived<'a>(
     problem: &RepositoryProblem,
     now: Timestamp,
 ) -> Vec<Change> {
-    let is_frozen = |record: &&Record| {
+    let is_affected = |record: &&Record| {
         let is_known = record.failure.as_ref().is_some_and(|failure| failure.kind == problem.kind());
         record.issue.repository_id == repository && record.is_served_here() && record.binding.is_some() && !is_known
     };
     let failure = || Box::new(MissionFailure::new(problem.kind(), &problem.to_string(), true, now));
-    let remember = |record: &Record| Change::RecordFailure { issue: record.issue.clone(), failure: Some(failure()) };
-    records.filter(is_frozen).map(remember).collect()
+    let to_change = |record: &Record| Change::RecordFailure { issue: record.issue.clone(), failure: Some(failure()) };
+    records.filter(is_affected).map(to_change).collect()
 }
 
-/// What the root's own file needs.
+/// The change that the root's metadata file needs, if any.
 #[must_use]
 pub fn plan_root(file: Option<&RootFile>, found: &RootFacts) -> Option<Change> {
     let Some(file) = file else {
@@ -65,20 +65,20 @@ pub fn plan_root(file: Option<&RootFile>, found: &RootFacts) -> Option<Change> {
         what.push(format!("host `{}`", found.host));
         root.host = found.host.clone();
     }
-    // Two addresses of one forge would take turns; another one is remembered only when `init` is told so.
+    // Passes with different addresses of one Gitea would overwrite each other's; only `init` changes a recorded one.
     if root.forge.is_none() {
-        what.push(format!("forge `{}`", found.forge));
+        what.push(format!("Gitea at `{}`", found.forge));
         root.forge = Some(found.forge.clone());
     }
     if let (None, Some(web_url)) = (&root.web_url, &found.web_url) {
-        what.push(format!("its pages are at `{web_url}`"));
+        what.push(format!("pages at `{web_url}`"));
         root.web_url = Some(web_url.clone());
     }
     for repository in &found.repositories {
         if root.repositories.contains(repository) {
             continue;
         }
-        what.push(format!("repository `{}` is {}", repository.name, repository.id));
+        what.push(format!("repository `{}` has id {}", repository.name, repository.id));
         let (before, others) = root.repositories.into_iter().partition(|known| known.id == repository.id);
         root.repositories = others;
         root.repositories.push(repository.clone());
@@ -87,7 +87,7 @@ pub fn plan_root(file: Option<&RootFile>, found: &RootFacts) -> Option<Change> {
     }
     if root.people != found.people {
         let is_new = |(login, id): &(&String, &i64)| root.people.get(*login) != Some(id);
-        let new = found.people.iter().filter(is_new).map(|(login, id)| format!("account `{login}` is {id}"));
+        let new = found.people.iter().filter(is_new).map(|(login, id)| format!("account `{login}` has id {id}"));
         what.extend(new);
         if what.is_empty() {
             what.push("fewer accounts".to_owned());
@@ -97,7 +97,7 @@ pub fn plan_root(file: Option<&RootFile>, found: &RootFacts) -> Option<Change> {
     (!what.is_empty()).then(|| Change::UpdateRoot { root: Box::new(root), what: what.join(", ") })
 }
 
-/// What a repository's labels need. Colours and descriptions stay as people made them.
+/// The changes that a repository's labels need. Colours and descriptions stay as they are.
 #[must_use]
 pub fn plan_labels(repository: &RepositoryRef, found: &[RepositoryLabel], host: Option<&HostName>) -> Vec<Change> {
     let host = host.cloned().map(Label::Host);
@@ -117,15 +117,15 @@ pub fn plan_labels(repository: &RepositoryRef, found: &[RepositoryLabel], host: 
     missing.chain(wrong).collect()
 }
 
-/// A team's own labels that the forge drops from an issue when one of ours is added, each with the scope that they share. The
-/// labels of other hosts, which say the same of themselves as this one's, are not among them.
+/// A team's own labels that Gitea drops from an issue when a lazarus-managed one is added, with their common scope.
+/// Labels of other hosts, which have the same description as this host's, do not count.
 #[must_use]
 pub fn displaced_labels(found: &[RepositoryLabel], host: Option<&HostName>) -> BTreeMap<String, &'static str> {
     let host = host.cloned().map(Label::Host);
     let is_of_a_host = |known: &RepositoryLabel| {
-        let is_like =
+        let is_same_kind =
             |host: &Label| host.displaces(&known.name, true) && known.description == host.appearance().meaning;
-        host.as_ref().is_some_and(is_like)
+        host.as_ref().is_some_and(is_same_kind)
     };
     let theirs = found.iter().filter(|known| Label::named(&known.name).is_none() && !is_of_a_host(known));
     let displaced = theirs.filter_map(|known| {

@@ -1,8 +1,7 @@
-//! One turn over one mission, as a machine without I/O: it says which facts are missing, what to change and when to look
-//! again, and whoever drives it does that.
+//! One turn over one mission, as a state machine without I/O: its driver fetches facts and applies changes.
 //!
-//! A pass, the daemon, a preview and the law tests drive this one machine. A turn has two halves: the cell's changes, a
-//! second look, and the status's changes.
+//! Passes, the daemon, previews and the law tests drive the same state machine. A turn has two halves: the changes of
+//! the cell, then, after a second observation, the changes of the status.
 
 use crate::mission::cell::worktree::CheckoutUnderWay;
 use crate::mission::failure::MissionFailure;
@@ -15,25 +14,24 @@ use crate::mission::plan::plan_status;
 use crate::mission::plan::project::project;
 use crate::mission::status::lifecycle::Lifecycle;
 
-/// How often the comments are read again in one turn, at most: after a post, and after a comment of ours was found deleted.
+/// The maximum number of rereads of the comments in one turn, after a post or after our comment was found deleted.
 const REREADS_MAX: u8 = 2;
 
-/// What is to be done next.
+/// The next step of a turn.
 #[derive(Debug)]
 pub enum Step {
     /// Fetch these facts into the observation, then [`Turn::answered`] or [`Turn::unanswered`].
     Ask(MissingFacts),
-    /// Make these changes, in any order, each whatever became of the others; tell of each by [`Turn::made`] and
-    /// [`Turn::found_comment_deleted`]. Where a checkout is not over yet, it and those that are left are put off:
-    /// [`Turn::put_off`].
+    /// Apply these changes, in any order and independently; report each by [`Turn::made`], [`Turn::failed`] or
+    /// [`Turn::found_comment_deleted`]. If a checkout is still running, report [`Turn::put_off`] and apply none of the rest.
     Apply(Vec<Change>),
-    /// Look at the cell and at the record again.
+    /// Observe the cell and the record again.
     Look,
     /// Nothing is left to do.
     Done,
 }
 
-/// Where a turn is.
+/// The stage of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// Facts may be missing.
@@ -44,15 +42,15 @@ enum Stage {
     CellTried,
     /// The status's half is to be planned.
     Status,
-    /// The comments were asked for again, right before an edit that depends on how our comment stands now.
+    /// The comments were requested again, before an edit that depends on the current comment.
     Verify,
-    /// They could not be read, so there is no such edit.
+    /// They are unavailable, so that edit is left out.
     Unverified,
     /// The status's changes were tried.
     StatusTried,
-    /// The comments were asked for again, after a post or a deletion.
+    /// The comments were requested again, after a post or a deletion.
     Reread,
-    /// What failed is to be remembered, where that is news.
+    /// A changed failure is to be recorded.
     Failures,
     /// Nothing is left to do.
     Done,
@@ -62,27 +60,27 @@ enum Stage {
 #[derive(Debug)]
 pub struct Turn {
     stage: Stage,
-    /// Found once for the facts at hand, and again only when they change.
-    situation: Option<Lifecycle>,
+    /// Cached; determined again only when the facts change.
+    lifecycle: Option<Lifecycle>,
     made: Vec<Change>,
-    /// The first failure that stays until a person does something.
+    /// The first failure that requires manual action.
     failed: Option<MissionFailure>,
-    /// The checkout that the rest of the cell's changes waits for.
+    /// The running checkout that the remaining changes of the cell wait for.
     put_off: Option<CheckoutUnderWay>,
-    /// Whether the last changes posted a comment, or found one of ours deleted: then nobody knows what stands on the issue.
+    /// Whether the last changes posted a comment or found ours deleted, so that the comments must be read again.
     is_unsure: bool,
     rereads: u8,
 }
 
 impl Default for Turn {
     fn default() -> Self {
-        let (situation, made, failed, put_off) = (None, Vec::new(), None, None);
-        Self { stage: Stage::Facts, situation, made, failed, put_off, is_unsure: false, rereads: 0 }
+        let (lifecycle, made, failed, put_off) = (None, Vec::new(), None, None);
+        Self { stage: Stage::Facts, lifecycle, made, failed, put_off, is_unsure: false, rereads: 0 }
     }
 }
 
 impl Turn {
-    /// What is to be done next, by what is seen now.
+    /// The next step, from the current observation.
     pub fn next(&mut self, seen: &mut Observation) -> Step {
         match self.stage {
             Stage::Facts => {
@@ -92,22 +90,22 @@ impl Turn {
             Stage::Cell => self.plan_cell(seen),
             Stage::CellTried => {
                 if let Some(under_way) = self.put_off.take() {
-                    (seen.checkout, self.situation) = (Some(Box::new(under_way)), None);
-                    let situation = self.situation(seen);
-                    let overruled = situation.overruled(seen);
-                    if let Some(change) = plan_approval(seen, overruled.as_ref().unwrap_or(situation)) {
+                    (seen.checkout, self.lifecycle) = (Some(Box::new(under_way)), None);
+                    let lifecycle = self.situation(seen);
+                    let overruled = lifecycle.overruled(seen);
+                    if let Some(change) = plan_approval(seen, overruled.as_ref().unwrap_or(lifecycle)) {
                         return Step::Apply(vec![change]);
                     }
                 }
                 *seen = project(seen, &self.made);
                 seen.obstructed.clone_from(&self.failed);
-                (self.situation, self.stage) = (None, Stage::Status);
+                (self.lifecycle, self.stage) = (None, Stage::Status);
                 Step::Look
             }
             Stage::Status => {
                 let planned = self.planned_status(seen);
-                // Another root may have been quicker. That it was not is confirmed by a later pass, since of two edits
-                // the last one stays. And what a person may have read before approving is lost by an edit.
+                // Another root may have claimed the mission first; a later pass confirms the claim, since the later of
+                // two edits wins. An edit would also replace the text that a person may be about to approve.
                 if planned.iter().any(|change| is_to_be_verified(seen, change)) {
                     self.stage = Stage::Verify;
                     return Step::Ask(MissingFacts { comments: true, ..MissingFacts::default() });
@@ -127,8 +125,8 @@ impl Turn {
                 }
                 self.try_status(planned, seen)
             }
-            // Two roots may take an issue at once, and the forge knows no lock. Of two comments of ours the smaller id
-            // keeps the mission, and of two roots that look after they have posted, one at least sees both.
+            // Two roots may claim an issue concurrently, and Gitea has no lock. The comment with the smaller id keeps
+            // the mission, and of two roots that read after posting at least one sees both comments.
             Stage::StatusTried if self.is_unsure && self.rereads < REREADS_MAX => {
                 (self.is_unsure, self.stage) = (false, Stage::Reread);
                 self.rereads += 1;
@@ -137,7 +135,7 @@ impl Turn {
             Stage::Reread => {
                 seen.repaired.clear();
                 let mut planned = self.planned_status(seen);
-                // The labels are right already, as far as they could be put right.
+                // The labels were corrected before, as far as possible.
                 planned.retain(|change| !change.is_about_labels());
                 self.try_status(planned, seen)
             }
@@ -147,84 +145,84 @@ impl Turn {
             }
             Stage::Failures => {
                 self.stage = Stage::Done;
-                self.remember_failure(seen)
+                self.record_failure(seen)
             }
             Stage::Done => Step::Done,
         }
     }
 
-    /// The facts that the plan depends on and that are not there yet; nothing is planned before they are.
+    /// The missing facts that the plan depends on; nothing is planned before they are fetched.
     pub fn missing(&mut self, seen: &mut Observation) -> MissingFacts {
         loop {
-            let situation = self.situation(seen);
-            let overruled = situation.overruled(seen);
-            let missing = missing_facts(seen, overruled.as_ref().unwrap_or(situation));
+            let lifecycle = self.situation(seen);
+            let overruled = lifecycle.overruled(seen);
+            let missing = missing_facts(seen, overruled.as_ref().unwrap_or(lifecycle));
             if !missing.comments || missing.timeline || seen.issue.comments > 0 {
                 return missing;
             }
-            // An issue without comments need not be asked for them.
+            // An issue without comments needs no request for them.
             seen.comments = Comments::Read(Vec::new());
-            self.situation = None;
+            self.lifecycle = None;
         }
     }
 
-    /// The mission's situation by the facts at hand, before other missions have a say in it.
+    /// The mission's lifecycle by the current facts, without other missions.
     pub fn situation(&mut self, seen: &Observation) -> &Lifecycle {
-        self.situation.get_or_insert_with(|| Lifecycle::alone(seen))
+        self.lifecycle.get_or_insert_with(|| Lifecycle::alone(seen))
     }
 
-    /// What was asked for has been put into the observation.
+    /// The requested facts are in the observation now.
     pub fn answered(&mut self) {
-        self.situation = None;
+        self.lifecycle = None;
     }
 
-    /// What was asked for could not be had. An edit that depends on it waits for a later pass, and so does all that was
-    /// not planned yet.
+    /// The requested facts are unavailable. An edit that depends on them, and everything not planned yet, waits for a
+    /// later pass.
     pub fn unanswered(&mut self) {
         self.stage = if self.stage == Stage::Verify { Stage::Unverified } else { Stage::Done };
     }
 
-    /// A change was made.
+    /// A change was applied.
     pub fn made(&mut self, change: Change) {
         self.is_unsure |= matches!(change, Change::PostComment { .. });
         self.made.push(change);
     }
 
-    /// A checkout is under way. The mission has another turn once it has ended, or takes so long that it is told.
+    /// A checkout is running. The mission gets another turn when it ends, or takes long enough to be published.
     pub fn put_off(&mut self, under_way: CheckoutUnderWay) {
         self.put_off = Some(under_way);
     }
 
-    /// A change could not be made, nor will it be before a person does something.
+    /// A change failed, and stays impossible until a person acts.
     pub fn failed(&mut self, failure: MissionFailure) {
         let is_of_comment = failure.is_of_comment;
         self.failed.get_or_insert(failure).is_of_comment |= is_of_comment;
     }
 
-    /// A change found that our comment is not there any more; whether the comments are read again for that.
+    /// A change found our comment deleted. Returns whether the comments are read again.
     pub fn found_comment_deleted(&mut self) -> bool {
         self.is_unsure = true;
         self.rereads < REREADS_MAX
     }
 
-    /// The situation that the status was planned for, and every change that was made. That a comment was found to be ours
-    /// is a part of having posted it.
+    /// The lifecycle that the status was planned for, and all applied changes. Recording a posted comment is part of
+    /// its post.
     #[must_use]
     pub fn end(mut self, seen: &Observation) -> (Lifecycle, Vec<Change>) {
         let mut made = std::mem::take(&mut self.made);
         if made.iter().any(|change| matches!(change, Change::PostComment { .. })) {
             made.retain(|change| !matches!(change, Change::RecordComment { .. }));
         }
-        let situation = self.situation.unwrap_or_else(|| Lifecycle::alone(seen));
-        (situation.overruled(seen).unwrap_or(situation), made)
+        let lifecycle = self.lifecycle.unwrap_or_else(|| Lifecycle::alone(seen));
+        (lifecycle.overruled(seen).unwrap_or(lifecycle), made)
     }
 
     fn plan_cell(&mut self, seen: &mut Observation) -> Step {
-        let situation = self.situation(seen);
-        let overruled = situation.overruled(seen);
-        let planned = plan_cell(seen, overruled.as_ref().unwrap_or(situation));
+        let lifecycle = self.situation(seen);
+        let overruled = lifecycle.overruled(seen);
+        let planned = plan_cell(seen, overruled.as_ref().unwrap_or(lifecycle));
         if planned.is_empty() {
-            // Nothing has changed that would need a second look.
+            // Nothing has changed that would need a second observation.
             self.stage = Stage::Status;
             return self.next(seen);
         }
@@ -233,12 +231,12 @@ impl Turn {
     }
 
     fn planned_status(&mut self, seen: &Observation) -> Vec<Change> {
-        let situation = self.situation(seen);
-        let overruled = situation.overruled(seen);
-        plan_status(seen, overruled.as_ref().unwrap_or(situation))
+        let lifecycle = self.situation(seen);
+        let overruled = lifecycle.overruled(seen);
+        plan_status(seen, overruled.as_ref().unwrap_or(lifecycle))
     }
 
-    fn remember_failure(&self, seen: &Observation) -> Step {
+    fn record_failure(&self, seen: &Observation) -> Step {
         let before = seen.record.as_ref().and_then(|record| record.failure.as_deref());
         let now = self.failed.clone().map(|failed| failed.after(before));
         if now.as_ref() == before {
@@ -254,25 +252,25 @@ impl Turn {
     }
 }
 
-/// Whether an edit takes a mission, or replaces a text by which a person may approve something.
+/// Whether an edit claims a mission, or replaces a text that a person may be about to approve.
 fn is_to_be_verified(seen: &Observation, change: &Change) -> bool {
-    let is_asking = seen.record.as_ref().is_some_and(|record| record.approval_request.is_some());
-    change.is_claim() || (is_asking && matches!(change, Change::EditComment { .. }))
+    let is_requesting = seen.record.as_ref().is_some_and(|record| record.approval_request.is_some());
+    change.is_claim() || (is_requesting && matches!(change, Change::EditComment { .. }))
 }
 
-/// A mission that is looked at: what is seen of it, and how far its turn is.
+/// A mission in a pass, with its observation and its turn.
 #[derive(Debug)]
 pub struct Candidate {
-    /// What is seen.
+    /// The current observation.
     pub seen: Observation,
-    /// How far it is.
+    /// The turn in progress.
     pub turn: Turn,
-    /// Its first step, once it has begun.
+    /// The first step, once planned.
     first: Option<Step>,
 }
 
 impl Candidate {
-    /// A turn that is about to begin.
+    /// A candidate whose turn has not begun.
     #[must_use]
     pub fn new(seen: Observation) -> Self {
         Self { seen, turn: Turn::default(), first: None }
@@ -288,13 +286,13 @@ impl Candidate {
         self.turn.situation(&self.seen)
     }
 
-    /// Plans the first step; whether there is nothing to do.
+    /// Plans the first step. Returns whether there is nothing to do.
     pub fn is_quiet(&mut self) -> bool {
         let Self { seen, turn, first } = self;
         matches!(first.get_or_insert_with(|| turn.next(seen)), Step::Done)
     }
 
-    /// The mission's situation among all others.
+    /// The mission's lifecycle, taking all other missions into account.
     pub fn situation_in_fleet(&mut self) -> Lifecycle {
         let alone = self.turn.situation(&self.seen);
         alone.overruled(&self.seen).unwrap_or_else(|| alone.clone())
@@ -305,7 +303,7 @@ impl Candidate {
         self.first.take().unwrap_or_else(|| self.turn.next(&mut self.seen))
     }
 
-    /// What the turn would do in a world where nothing else happens: what is not known stays so, and every change succeeds.
+    /// Simulates the turn: unknown facts stay unknown, every change succeeds, and nothing else happens.
     #[must_use]
     pub fn simulate(self) -> Simulation {
         let Self { mut seen, mut turn, first: _ } = self;
@@ -334,16 +332,16 @@ impl Candidate {
     }
 }
 
-/// What a turn would do.
+/// The result of a simulated turn.
 #[derive(Clone, Debug)]
 pub struct Simulation {
-    /// The changes that it would make.
+    /// The changes that the turn would apply.
     pub changes: Vec<Change>,
-    /// The facts that the status was planned from.
+    /// The observation that the status was planned from.
     pub seen: Observation,
-    /// The situation by them.
+    /// The lifecycle by that observation.
     pub situation: Lifecycle,
-    /// The world once all of it is done.
+    /// The observation after all changes.
     pub after: Observation,
 }
 
@@ -353,7 +351,7 @@ pub fn simulate(observation: &Observation) -> Simulation {
     Candidate::new(observation.clone()).simulate()
 }
 
-/// The changes that a turn would make: what a dry run prints.
+/// The changes that a turn would apply, as a dry run prints them.
 #[must_use]
 pub fn preview(observation: &Observation) -> Vec<Change> {
     simulate(observation).changes

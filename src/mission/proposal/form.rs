@@ -1,16 +1,16 @@
-//! The form is the schema: which fields a proposal has, in which order, and what each may hold.
+//! Parses the issue form, which is the schema of a proposal: its fields, their order and their types.
 
 use crate::mission::text::shown;
 use serde::Deserialize;
 use std::sync::LazyLock;
 
-/// The form that this program ships, installs and reads proposals by.
+/// The form that this program ships, installs and parses proposals with.
 pub const FORM: &str = include_str!("../../../.gitea/ISSUE_TEMPLATE/mission-proposal.yaml");
 
-/// What the forge writes for a question that was left empty.
+/// The text that Gitea writes for an empty answer.
 pub const NO_RESPONSE: &str = "_No response_";
 
-/// Where it is in a repository, unless a team has put one of its own elsewhere.
+/// The form's default path in a repository; a team may keep its own form at another path.
 pub const FORM_PATH: &str = ".gitea/ISSUE_TEMPLATE/mission-proposal.yaml";
 
 /// The largest form that is parsed; the shipped one has 3 KiB.
@@ -19,9 +19,9 @@ const FORM_BYTES_MAX: usize = 64 * 1024;
 /// A parsed issue form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Form {
-    /// The invisible first line of every body that the form renders.
+    /// The HTML comment that is the first line of every body that the form renders.
     pub marker: String,
-    /// What stands before the title when the page opens.
+    /// The text with which the page prefills the title.
     pub title_prefix: String,
     /// The fields that have a heading in the body, in order.
     pub fields: Vec<FormField>,
@@ -30,41 +30,41 @@ pub struct Form {
 /// One question of the form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FormField {
-    /// What programs call it.
+    /// The id that programs use.
     pub id: String,
-    /// What people see, and the heading in the body.
+    /// The label that people see, which is also the heading in the body.
     pub label: String,
-    /// Whether an answer is needed.
+    /// Whether an answer is required.
     pub required: bool,
-    /// What an answer looks like.
+    /// The type of the answer.
     pub kind: FieldKind,
-    /// What is chosen unless somebody chooses something else.
+    /// The preselected option.
     pub default: Option<String>,
 }
 
-/// How a field is answered.
+/// The type of a field's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FieldKind {
     /// One line of text.
     Line,
     /// Text in a fenced block.
     FencedText,
-    /// One of these.
+    /// One of these options.
     Choice(Vec<String>),
-    /// A tick at each of these.
+    /// A checkbox for each of these labels.
     Ticks(Vec<String>),
 }
 
 /// Why a form cannot serve as the schema.
 #[derive(Debug, thiserror::Error)]
 pub enum FormError {
-    /// It is no YAML, or not of a form's shape.
+    /// It is not YAML, or lacks the structure of a form.
     #[error("the form is not a Gitea issue form: {0}")]
     Shape(String),
-    /// Its body does not open with a marker that every filed issue would carry.
+    /// It has no marker that every filed issue would carry.
     #[error("the form has no `markdown` field that is visible in the content and holds an HTML comment")]
     NoMarker,
-    /// A field is of a kind, or lacks a part, that the parser would not understand in a body.
+    /// A field has a type that cannot be parsed in a body, or lacks a required attribute.
     #[error("the form's field `{field}` {problem}")]
     Field {
         /// The field's id.
@@ -75,7 +75,7 @@ pub enum FormError {
 }
 
 static EMBEDDED: LazyLock<Form> =
-    LazyLock::new(|| Form::parse(FORM).expect("the embedded form always parses: tests/spec/form.rs"));
+    LazyLock::new(|| Form::parse(FORM).expect("the embedded form always parses: tests/spec/mission/form.rs"));
 
 impl Form {
     /// The form embedded in this binary.
@@ -84,16 +84,16 @@ impl Form {
         &EMBEDDED
     }
 
-    /// Reads a form file of Gitea's syntax (go-gitea/gitea `modules/issue/template/template.go`).
+    /// Parses a form file in Gitea's syntax (go-gitea/gitea `modules/issue/template/template.go`).
     pub fn parse(yaml: &str) -> Result<Self, FormError> {
         let file = FormFile::read(yaml)?;
         let marker = file.marker()?;
-        let asked = file.body.into_iter().filter(|field| field.kind != "markdown");
-        let fields = asked.map(FieldFile::into_field).collect::<Result<_, _>>()?;
+        let answered = file.body.into_iter().filter(|field| field.kind != "markdown");
+        let fields = answered.map(FieldFile::into_field).collect::<Result<_, _>>()?;
         Ok(Self { marker, title_prefix: file.title, fields })
     }
 
-    /// What the form makes of an issue whose author answers nothing, for those who write one by hand.
+    /// The body that the form renders without any answer, for authors who write an issue by hand.
     #[must_use]
     pub fn unanswered(&self) -> String {
         let section = |field: &FormField| {
@@ -110,7 +110,7 @@ impl Form {
         self.fields.iter().map(section).collect::<Vec<_>>().join("\n\n")
     }
 
-    /// In what a form of others does not ask what this one asks; whatever else it asks is their own.
+    /// The fields of this form that a team's own form lacks or changes; its additional fields do not count.
     pub fn differences(&self, yaml: &str) -> Result<Vec<String>, FormError> {
         let theirs = FormFile::read(yaml)?;
         if theirs.marker()? != self.marker {
@@ -119,7 +119,7 @@ impl Form {
         let difference = |field: &FormField| {
             let id = &field.id;
             let Some(found) = theirs.body.iter().find(|found| found.id == *id) else {
-                return Some(format!("it does not ask for `{id}`"));
+                return Some(format!("it lacks the field `{id}`"));
             };
             match found.clone().into_field() {
                 Err(FormError::Field { field: _, problem }) => Some(format!("`{id}` {problem}")),
@@ -133,7 +133,7 @@ impl Form {
         Ok(self.fields.iter().filter_map(difference).collect())
     }
 
-    /// The field with this id, which the contract guarantees.
+    /// The field with this id.
     #[must_use]
     pub fn field(&self, id: &str) -> Option<&FormField> {
         self.fields.iter().find(|field| field.id == id)
@@ -209,19 +209,19 @@ impl FieldFile {
 
     fn into_field(self) -> Result<FormField, FormError> {
         let FieldFile { kind, id, attributes, validations, visible: _ } = self;
-        let refused = |problem| FormError::Field { field: id.clone(), problem };
+        let invalid = |problem| FormError::Field { field: id.clone(), problem };
         let labels: Vec<String> = attributes.options.into_iter().map(Choice::into_label).collect();
         let default = attributes.default.and_then(|at| labels.get(at).cloned());
         let (kind, required) = match kind.as_str() {
             "input" => (FieldKind::Line, validations.required),
             "textarea" if attributes.render.is_some() => (FieldKind::FencedText, validations.required),
-            "textarea" => return Err(refused("needs `render`, or its text could forge other fields")),
+            "textarea" => return Err(invalid("needs `render`, or its text could forge other fields")),
             "dropdown" => (FieldKind::Choice(labels), validations.required),
             "checkboxes" => (FieldKind::Ticks(labels), true),
-            _ => return Err(refused("is of a type that no body can be read by")),
+            _ => return Err(invalid("has a type that cannot be parsed in an issue")),
         };
         if attributes.label.is_empty() {
-            return Err(refused("has no label"));
+            return Err(invalid("has no label"));
         }
         Ok(FormField { id, label: attributes.label, required, kind, default })
     }

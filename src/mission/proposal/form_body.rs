@@ -1,4 +1,4 @@
-//! Cuts an issue's body into the answers to the form's questions, so that no answer can pass for another.
+//! Parses an issue's body into the answers by field, so that no answer can be mistaken for another.
 //!
 //! Gitea pastes answers under `### Label` headings without escaping them
 //! (go-gitea/gitea `modules/issue/template/template.go`), so headings count only outside fences, at
@@ -8,68 +8,68 @@ use crate::mission::proposal::form::{FieldKind, Form, FormField, NO_RESPONSE};
 use crate::mission::proposal::problem::Problem;
 use std::collections::BTreeMap;
 
-/// The longest name of a language behind the first backticks of a fence.
+/// The longest language name after the opening backticks of a fence, in bytes.
 const LANGUAGE_BYTES_MAX: usize = 24;
 
-/// The answers by field id, with what was wrong about the body as a whole.
+/// The answers by field id, with the problems of the body as a whole.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct FormAnswers {
     by_field: BTreeMap<String, String>,
-    /// Headings that appear twice or out of order, fences that never end.
+    /// Headings that appear twice or out of order, and unclosed fences.
     pub problems: Vec<Problem>,
-    /// Whether there is any heading of the form, answered or not.
+    /// Whether the body has any heading of the form, answered or not.
     pub has_headings: bool,
-    /// How many characters there are outside the answers, but for what stands under headings that are not ours.
+    /// The number of characters outside the answers, except those under headings that are not in the form.
     pub outside: usize,
 }
 
 impl FormAnswers {
-    /// The answer to a field; `None` when the heading is absent or nothing was answered.
+    /// The answer to a field; `None` if the heading is absent or the answer is empty.
     #[must_use]
     pub fn get(&self, field: &str) -> Option<&str> {
         self.by_field.get(field).map(String::as_str)
     }
 
-    /// Reads a body. Line ends may be mixed: browsers send `\r\n` inside text areas.
+    /// Parses a body. Line ends may be mixed: browsers send `\r\n` inside text areas.
     #[must_use]
     pub fn read(form: &Form, body: &str) -> Self {
         let body = body.replace("\r\n", "\n");
         let mut answers = Self::default();
         let before = &body[..heading_at(&body).unwrap_or(body.len())];
-        answers.note_outside(before.trim_start().strip_prefix(form.marker.as_str()).unwrap_or(before));
+        answers.count_outside(before.trim_start().strip_prefix(form.marker.as_str()).unwrap_or(before));
         let mut furthest = 0;
         for section in sections(form, &body) {
             let Some(position) = section.field else { continue };
             let field = &form.fields[position];
             if answers.by_field.contains_key(&field.id) {
-                answers.complain(Problem::heading_twice(&field.label));
+                answers.report(Problem::heading_twice(&field.label));
                 continue;
             }
             if position < furthest {
-                answers.complain(Problem::heading_out_of_order(&field.label));
+                answers.report(Problem::heading_out_of_order(&field.label));
             }
             furthest = furthest.max(position);
-            answers.take(field, &section);
+            answers.insert(field, &section);
         }
         answers.has_headings = !answers.by_field.is_empty();
         answers.by_field.retain(|_, answer| !answer.is_empty());
         answers
     }
 
-    /// However often a heading is repeated, it is complained about once.
-    fn complain(&mut self, problem: Problem) {
+    /// Adds a problem once, however often it occurs.
+    fn report(&mut self, problem: Problem) {
         if !self.problems.contains(&problem) {
             self.problems.push(problem);
         }
     }
 
-    fn note_outside(&mut self, text: &str) {
+    fn count_outside(&mut self, text: &str) {
         self.outside += text.trim().chars().count();
     }
 
-    fn take(&mut self, field: &FormField, section: &Section<'_>) {
+    fn insert(&mut self, field: &FormField, section: &Section<'_>) {
         if matches!(field.kind, FieldKind::Ticks(_)) {
-            section.text.lines().filter(|line| !is_box(line)).for_each(|line| self.note_outside(line));
+            section.text.lines().filter(|line| !is_box(line)).for_each(|line| self.count_outside(line));
         }
         let answer = match &section.fence {
             Fence::None => {
@@ -78,15 +78,15 @@ impl FormAnswers {
             }
             Fence::Closed { info, inside, after } => {
                 if !is_language(info) {
-                    self.note_outside(info);
+                    self.count_outside(info);
                 }
                 if !after.trim().is_empty() {
-                    self.complain(Problem::text_outside_fence(&field.label));
+                    self.report(Problem::text_outside_fence(&field.label));
                 }
                 *inside
             }
             Fence::Open => {
-                self.complain(Problem::fence_open(&field.label));
+                self.report(Problem::fence_open(&field.label));
                 ""
             }
         };
@@ -96,7 +96,7 @@ impl FormAnswers {
 
 /// The text under one heading.
 struct Section<'a> {
-    /// The field's position in the form; `None` for a heading that is not ours.
+    /// The field's position in the form; `None` for a heading that is not in the form.
     field: Option<usize>,
     text: &'a str,
     fence: Fence<'a>,
@@ -104,7 +104,7 @@ struct Section<'a> {
 
 enum Fence<'a> {
     None,
-    /// What stands behind its first backticks, between its lines, and behind it.
+    /// The text after the opening backticks, inside the fence, and after it.
     Closed {
         info: &'a str,
         inside: &'a str,
@@ -132,7 +132,7 @@ fn sections<'a>(form: &Form, body: &'a str) -> Vec<Section<'a>> {
     found
 }
 
-/// The next heading's label, and what follows its line.
+/// The next heading's label, and the text after its line.
 fn after_next_heading(text: &str) -> Option<(&str, &str)> {
     let from = &text[heading_at(text)?..];
     let (line, rest) = from.split_once('\n').unwrap_or((from, ""));
@@ -146,8 +146,8 @@ fn heading_at(text: &str) -> Option<usize> {
     text.find("\n### ").map(|at| at + 1)
 }
 
-/// A fenced block counts only where the form puts one: as the first thing under the heading.
-/// Returns it with the text behind it.
+/// Parses a fenced block, which counts only directly under the heading, where the form puts it. Returns it with the
+/// text after it.
 fn fence(text: &str) -> (Fence<'_>, &str) {
     let block = text.trim_start_matches('\n');
     let ticks = block.len() - block.trim_start_matches('`').len();
@@ -170,12 +170,12 @@ fn fence(text: &str) -> (Fence<'_>, &str) {
     (Fence::Open, "")
 }
 
-/// A box to tick, whoever's.
+/// Whether a line is a checkbox.
 fn is_box(line: &str) -> bool {
     ["- [ ]", "- [x]", "- [X]"].iter().any(|begin| line.trim_start().starts_with(begin))
 }
 
-/// Whether a fence opens with no more than the name of a language, as forms write it.
+/// Whether the text after opening backticks is a language name, as forms write it.
 fn is_language(info: &str) -> bool {
     info.len() <= LANGUAGE_BYTES_MAX && !info.contains(char::is_whitespace)
 }

@@ -1,4 +1,4 @@
-//! What somebody is shown who has filed a proposal without the form.
+//! Help for authors who filed a proposal without the form.
 
 use crate::mission::observation::Observation;
 use crate::mission::proposal::BODY_BYTES_MAX;
@@ -6,18 +6,18 @@ use crate::mission::proposal::form::{FORM_PATH, Form};
 use crate::mission::proposal::form_body::FormAnswers;
 use serde::Serialize;
 
-/// Where the form is, and what it would have made of an issue.
+/// Links to the form, and the headings that it would have rendered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FormHelp {
-    /// The page that files a new issue by our form.
+    /// The page that files a new issue with the form.
     pub page: String,
     /// The page that offers every form of the repository.
     pub chooser: String,
-    /// All headings, with nothing that somebody has to answer answered.
+    /// All headings of the form, with empty answers.
     pub text: String,
 }
 
-/// Help where not one heading of the form is in the body.
+/// Help if the body has no heading of the form.
 #[must_use]
 pub fn form_help(observation: &Observation) -> Option<FormHelp> {
     let (form, body) = (Form::embedded(), &observation.issue.body);

@@ -1,4 +1,4 @@
-//! What an issue asks for, validated whole: either a [`Proposal`], or every [`Problem`] at once.
+//! Validates an issue as a proposal: the result is a [`Proposal`], or the complete list of [`Problem`]s.
 
 pub mod form;
 pub mod form_body;
@@ -17,34 +17,34 @@ use std::time::Duration;
 /// The longest objective, in bytes.
 pub const OBJECTIVE_BYTES_MAX: usize = 16 * 1024;
 
-/// The longest body that is read at all, in bytes. The longest objective and every other answer fit several times.
+/// The longest body that is parsed, in bytes: several times the longest objective and all other answers.
 pub const BODY_BYTES_MAX: usize = 128 * 1024;
 
-/// The longest title, in characters, as the forge's own page allows.
+/// The longest title, in characters, as Gitea's page allows.
 pub const TITLE_CHARS_MAX: usize = 255;
 
-/// What a mission shall be like. Its JSON has the keys of `spec` in `meta/mission.json`.
+/// The desired state of a mission. Its JSON has the keys of `spec` in `meta/mission.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spec {
-    /// The repository that the worktree is for; none for an empty worktree.
+    /// The repository to check out; none for an empty worktree.
     pub repository: Option<RepositoryName>,
     /// Branch, tag or commit; none for the default branch.
     #[serde(rename = "ref")]
     pub git_ref: Option<GitRef>,
-    /// How long the heartbeat may be silent.
+    /// The age, in seconds, at which the last heartbeat counts as stale.
     pub stale_after_seconds: u64,
-    /// Who will work in the cell.
+    /// The agent (*wizard*) that works in the cell.
     pub wizard: Option<WizardName>,
-    /// Where the cell shall lie; none for any host.
+    /// The host of the cell; none for any host.
     pub host: Option<HostName>,
-    /// An existing cell to take over.
+    /// An existing cell to adopt.
     pub cell: Option<MissionId>,
     /// What the mission is to achieve.
     pub objective: String,
 }
 
 impl Spec {
-    /// The heartbeat's limit.
+    /// The age at which the last heartbeat counts as stale.
     #[must_use]
     pub fn stale_after(&self) -> Duration {
         Duration::from_secs(self.stale_after_seconds)
@@ -68,25 +68,25 @@ pub(crate) fn digest<T: Serialize>(value: &T) -> String {
 pub struct Proposal {
     /// The title without the form's prefix.
     pub name: String,
-    /// What was asked for.
+    /// The requested spec.
     pub spec: Spec,
-    /// How many invisible characters were removed from title and objective.
+    /// The number of invisible characters removed from title and objective.
     pub invisible: usize,
-    /// How many characters the body has outside the answers. They count for nothing.
+    /// The number of characters in the body outside the answers; they are ignored.
     pub outside: usize,
 }
 
-/// Where a proposal was filed, and what the operator allows.
+/// The repository of a proposal, and the repositories that the operator allows for worktrees.
 #[derive(Clone, Copy, Debug)]
 pub struct Intake<'a> {
-    /// The issue's own repository, which may always be used.
+    /// The issue's own repository, which is always allowed.
     pub repository: &'a RepositoryName,
     /// `worktrees.repositories`.
     pub worktrees: &'a [RepositoryPattern],
 }
 
-/// An issue's title without the form's prefix, as it is shown of a mission that has no accepted one: one line, cut; none
-/// where nothing of it can be seen.
+/// An issue's title without the form's prefix, for missions without an accepted one: one line, shortened; none if
+/// nothing in it is visible.
 #[must_use]
 pub fn title(title: &str) -> Option<String> {
     let (visible, _) = text::without_invisible(title);
@@ -99,8 +99,8 @@ fn without_prefix(title: &str, prefix: &str) -> String {
     title.trim().strip_prefix(prefix).unwrap_or(title.trim()).trim().to_owned()
 }
 
-/// Reads an issue as a proposal. The forge checks nothing (go-gitea/gitea `routers/web/repo/issue_new.go`),
-/// so everything is checked here.
+/// Parses an issue as a proposal. Gitea validates nothing (go-gitea/gitea `routers/web/repo/issue_new.go`),
+/// so everything is validated here.
 pub fn parse(form: &Form, title: &str, body: &str, intake: Intake<'_>) -> Result<Proposal, Vec<Problem>> {
     if body.len() > BODY_BYTES_MAX {
         return Err(vec![Problem::too_long(BODY_BYTES_MAX)]);
@@ -124,7 +124,7 @@ pub fn parse(form: &Form, title: &str, body: &str, intake: Intake<'_>) -> Result
     Ok(Proposal { name, spec, invisible: invisible + invisible_in_name, outside: answers.outside })
 }
 
-/// One run over the answers: each method reads one field and notes what is wrong with it.
+/// One validation run: each method reads one field and adds its problems.
 struct Check<'a> {
     form: &'a Form,
     answers: &'a FormAnswers,
@@ -133,12 +133,12 @@ struct Check<'a> {
 
 impl<'a> Check<'a> {
     fn field(&self, id: &str) -> &'a FormField {
-        self.form.field(id).expect("the form always has the fields of the contract: tests/spec/form.rs")
+        self.form.field(id).expect("the form always has the fields of the contract: tests/spec/mission/form.rs")
     }
 
     fn wrong(&mut self, id: &str, answer: Option<&str>, wrong: &str, right: &str) {
         let field = self.field(id).label.clone();
-        // A heading that was already complained about is not complained about twice.
+        // A field with a problem of its heading gets no second one for its missing answer.
         if answer.is_none() && self.problems.iter().any(|known| known.field == field) {
             return;
         }
@@ -185,7 +185,7 @@ impl<'a> Check<'a> {
         let allowed = std::iter::once(own.to_string()).chain(intake.worktrees.iter().map(ToString::to_string));
         let right = format!("Use {}, or ask the operator to allow it", either(allowed));
         self.wrong("repository", Some(&named.to_string()), "is not allowed for worktrees here", &right);
-        // Known and well formed, so that a ref beside it is not called one without a repository.
+        // The name is well formed, so a ref beside it must not be reported as lacking a repository.
         Some(named)
     }
 

@@ -1,17 +1,17 @@
-//! What is wrong with an answer, in words that its author can act on.
+//! Problems of answers, phrased so that the author can correct them.
 
 use serde::Serialize;
 
-/// One answer that needs correcting, in words that the proposer can act on.
+/// One answer that needs correcting. Its texts are part of the status digest: a changed text edits comments.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// The field's label on the form.
     pub field: String,
-    /// The answer, as text of a stranger; shown in a code span only.
+    /// The answer, which is untrusted text: shown in a code span only.
     pub answer: Option<String>,
-    /// What is wrong, in our words; with an answer it continues the sentence.
+    /// What is wrong; after an answer it continues the sentence.
     pub wrong: String,
-    /// What would be right.
+    /// How to correct it.
     pub right: String,
 }
 
@@ -20,8 +20,8 @@ impl Problem {
         Self { field: label.to_owned(), answer: None, wrong: wrong.to_owned(), right: right.to_owned() }
     }
 
-    pub(crate) fn too_long(most: usize) -> Self {
-        let wrong = format!("is longer than {} KiB, and was not read", most / 1024);
+    pub(crate) fn too_long(limit: usize) -> Self {
+        let wrong = format!("is longer than {} KiB, and was not read", limit / 1024);
         Self::body("The whole text", &wrong, "Put the details into a file of the repository")
     }
 

@@ -1,4 +1,4 @@
-//! Our one comment on an issue, put into words.
+//! Renders the status comment of an issue.
 
 use crate::mission::observation::PassContext;
 use crate::mission::record::Event;
@@ -7,22 +7,27 @@ use crate::mission::status::templates::fill;
 use crate::mission::status::view::{Status, StatusView};
 use serde::Serialize;
 
-/// The first line of what is said now.
+/// The first line of the comment for a status.
 #[must_use]
-pub fn marker(here: &PassContext, status: &Status) -> Marker {
+pub fn marker(context: &PassContext, status: &Status) -> Marker {
     let mission = status.view.mission;
-    Marker { mission, root: mission.and(here.root), host: mission.map(|_| here.host.clone()), digest: status.digest() }
+    Marker {
+        mission,
+        root: mission.and(context.root),
+        host: mission.map(|_| context.host.clone()),
+        digest: status.digest(),
+    }
 }
 
-/// The whole comment, first line included.
+/// The whole comment, including its first line.
 #[must_use]
-pub fn render(here: &PassContext, status: &Status) -> String {
+pub fn render(context: &PassContext, status: &Status) -> String {
     #[derive(Serialize)]
-    struct Context<'a> {
+    struct TemplateContext<'a> {
         #[serde(flatten)]
-        meaning: &'a StatusView,
+        view: &'a StatusView,
         changes: &'a [Event],
     }
-    let context = Context { meaning: &status.view, changes: &status.changes };
-    format!("{}\n{}\n", marker(here, status), fill("comment.md", &context))
+    let filled = fill("comment.md", &TemplateContext { view: &status.view, changes: &status.changes });
+    format!("{}\n{filled}\n", marker(context, status))
 }

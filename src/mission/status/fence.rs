@@ -1,17 +1,17 @@
-//! Shows a text whole in a Markdown fence: nothing in it can end the fence, and no line is so long that it leaves the page.
+//! Shows untrusted text in full in a Markdown fence that the text cannot end, with long lines broken visibly.
 
 use crate::mission::text::longest_backtick_run;
 
-/// The longest line that a fence shows, in characters; a page scrolls sideways beyond that.
+/// The longest line in a fence, in characters; Gitea scrolls longer ones sideways.
 pub const LINE_CHARS_MAX: usize = 200;
 
-/// As how many characters a tab counts.
+/// The width of a tab, in characters.
 pub const TAB_CHARS: usize = 8;
 
-/// What ends a line that goes on in the next one.
+/// The mark at the end of a broken line.
 const MARK: char = '↩';
 
-/// The text in a fence that is longer than any run of backticks in it.
+/// The text in a fence with more backticks than any run of them in the text.
 #[must_use]
 pub fn fenced(text: &str) -> String {
     let fence = "`".repeat(longest_backtick_run(text).max(2) + 1);
@@ -19,7 +19,7 @@ pub fn fenced(text: &str) -> String {
     format!("{fence}text\n{shown}\n{fence}")
 }
 
-/// How much text a fence shows, and where it breaks lines: `2 lines, 450 characters`.
+/// The amount of text in a fence, and the mark of broken lines: `2 lines, 450 characters`.
 #[must_use]
 pub fn extent(text: &str) -> String {
     let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
@@ -30,8 +30,8 @@ pub fn extent(text: &str) -> String {
     format!("{lines}, {chars}{}", marked.unwrap_or_default())
 }
 
-/// What marks the breaks of a text with long lines. It does not occur in the text, so that without marked breaks the
-/// display is the text.
+/// The mark for broken lines of a text that has long ones. It does not occur in the text, so removing all marked breaks
+/// restores the text.
 #[must_use]
 pub fn break_mark(text: &str) -> Option<String> {
     if text.split('\n').all(|line| line.chars().map(width).sum::<usize>() <= LINE_CHARS_MAX) {

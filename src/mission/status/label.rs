@@ -1,4 +1,4 @@
-//! The labels that carry a mission's state: names, colours, meanings, and which exclude each other.
+//! The labels that publish a mission's state: names, colours, descriptions, exclusiveness.
 
 use crate::mission::cell::health::Health;
 use crate::mission::cell::heartbeat::WizardState;
@@ -6,10 +6,10 @@ use crate::mission::identity::HostName;
 use crate::mission::status::phase::Phase;
 use std::borrow::Cow;
 
-/// What stands before the slash in labels of ours.
+/// The scopes of the lazarus-managed labels: the part of a name before the slash.
 pub const SCOPES: [&str; 6] = ["kind", "mission", "health", "approval", "wizard", "host"];
 
-/// Every label of ours, in the order of the reference's table.
+/// A lazarus-managed label, in the order of the reference's table.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Label {
     /// `kind/mission-proposal`
@@ -28,19 +28,19 @@ pub enum Label {
     Host(HostName),
 }
 
-/// What the forge stores of a label.
+/// A label as Gitea stores it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Appearance {
     /// `scope/value`.
     pub name: Cow<'static, str>,
-    /// Six hexadecimal digits.
+    /// The colour as six hexadecimal digits.
     pub colour: &'static str,
-    /// The label's description on the forge.
+    /// The label's description in Gitea.
     pub meaning: &'static str,
 }
 
 impl Label {
-    /// All labels that belong to us on an issue, but for those of hosts: what must not be there is taken off.
+    /// All lazarus-managed labels except those of hosts; a pass removes the ones that do not apply to an issue.
     pub const ALL: [Self; 17] = [
         Self::Proposal,
         Self::Phase(Phase::Pending),
@@ -61,7 +61,7 @@ impl Label {
         Self::Wizard(WizardState::Failed),
     ];
 
-    /// Name, colour and meaning.
+    /// Name, colour and description.
     #[must_use]
     pub fn appearance(&self) -> Appearance {
         let (name, colour, meaning) = match self {
@@ -69,42 +69,66 @@ impl Label {
                 let (colour, meaning) = ("5319e7", "where the cell is");
                 return Appearance { name: Cow::Owned(format!("host/{host}")), colour, meaning };
             }
-            Self::Proposal => ("kind/mission-proposal", "1d76db", "asks for a Mission Cell"),
+            Self::Proposal => ("kind/mission-proposal", "1d76db", "requests a Mission Cell"),
             Self::Phase(Phase::Pending) => {
-                ("mission/pending", "fbca04", "waits: for approval, for room, or for its host")
+                ("mission/pending", "fbca04", "waits for approval, for capacity, or for its host")
             }
-            Self::Phase(Phase::Invalid) => ("mission/invalid", "d93f0b", "answers need correcting; no cell was made"),
+            Self::Phase(Phase::Invalid) => {
+                ("mission/invalid", "d93f0b", "answers need correcting; no cell was created")
+            }
             Self::Phase(Phase::Active) => ("mission/active", "0e8a16", "the cell exists"),
-            Self::Phase(Phase::Suspended) => ("mission/suspended", "c5def5", "paused by a person: no repair, no alarm"),
+            Self::Phase(Phase::Suspended) => ("mission/suspended", "c5def5", "paused by a person: no repair, no alert"),
             Self::Phase(Phase::Closed) => ("mission/closed", "6a737d", "the issue is closed"),
-            Self::Health(Health::Healthy) => ("health/healthy", "2cbe4e", "the wizard beats in time, or has finished"),
+            Self::Health(Health::Healthy) => {
+                ("health/healthy", "2cbe4e", "heartbeats arrive in time, or the agent has finished")
+            }
             Self::Health(Health::Stale) => {
-                ("health/stale", "d4a72c", "the last heartbeat is too old, or the wizard failed")
+                ("health/stale", "d4a72c", "the last heartbeat is too old, or the agent has failed")
             }
             Self::Health(Health::Incomplete) => {
                 ("health/incomplete", "e11d21", "a part of the cell is missing or unreadable")
             }
             Self::Health(Health::Uninitialized) => {
-                ("health/uninitialized", "bfd4f2", "made, but nobody has beaten yet")
+                ("health/uninitialized", "bfd4f2", "the cell has had no heartbeat yet")
             }
-            Self::Health(Health::Unknown) => ("health/unknown", "8b949e", "our own reading failed: no verdict"),
-            Self::ApprovalNeeded => ("approval/needed", "fbca04", "an approval is asked for"),
-            Self::ApprovalGranted => ("approval/granted", "0e8a16", "an approval has been given"),
-            Self::Wizard(WizardState::Working) => ("wizard/working", "1d76db", "the wizard says: working"),
-            Self::Wizard(WizardState::Waiting) => ("wizard/waiting", "d4a72c", "the wizard says: waiting for a person"),
-            Self::Wizard(WizardState::Done) => ("wizard/done", "2cbe4e", "the wizard says: done"),
-            Self::Wizard(WizardState::Failed) => ("wizard/failed", "e11d21", "the wizard says: failed"),
+            Self::Health(Health::Unknown) => ("health/unknown", "8b949e", "the service cannot read the cell"),
+            Self::ApprovalNeeded => ("approval/needed", "fbca04", "an approval is required"),
+            Self::ApprovalGranted => ("approval/granted", "0e8a16", "an approval was given"),
+            Self::Wizard(WizardState::Working) => ("wizard/working", "1d76db", "the agent reports: working"),
+            Self::Wizard(WizardState::Waiting) => {
+                ("wizard/waiting", "d4a72c", "the agent reports: waiting for a person")
+            }
+            Self::Wizard(WizardState::Done) => ("wizard/done", "2cbe4e", "the agent reports: done"),
+            Self::Wizard(WizardState::Failed) => ("wizard/failed", "e11d21", "the agent reports: failed"),
         };
         Appearance { name: Cow::Borrowed(name), colour, meaning }
     }
 
-    /// What earlier versions wrote as its description, which `install` brings up to date. A text that a team wrote stays.
+    /// The descriptions that earlier versions wrote. `install` replaces them; a pass leaves every description as it is.
     #[must_use]
     pub fn former_meanings(&self) -> &'static [&'static str] {
-        if *self == Self::Health(Health::Stale) { &["the last heartbeat is too old"] } else { &[] }
+        match self {
+            Self::Proposal => &["asks for a Mission Cell"],
+            Self::Phase(Phase::Pending) => &["waits: for approval, for room, or for its host"],
+            Self::Phase(Phase::Invalid) => &["answers need correcting; no cell was made"],
+            Self::Phase(Phase::Suspended) => &["paused by a person: no repair, no alarm"],
+            Self::Health(Health::Healthy) => &["the wizard beats in time, or has finished"],
+            Self::Health(Health::Stale) => {
+                &["the last heartbeat is too old", "the last heartbeat is too old, or the wizard failed"]
+            }
+            Self::Health(Health::Uninitialized) => &["made, but nobody has beaten yet"],
+            Self::Health(Health::Unknown) => &["our own reading failed: no verdict"],
+            Self::ApprovalNeeded => &["an approval is asked for"],
+            Self::ApprovalGranted => &["an approval has been given"],
+            Self::Wizard(WizardState::Working) => &["the wizard says: working"],
+            Self::Wizard(WizardState::Waiting) => &["the wizard says: waiting for a person"],
+            Self::Wizard(WizardState::Done) => &["the wizard says: done"],
+            Self::Wizard(WizardState::Failed) => &["the wizard says: failed"],
+            Self::Phase(Phase::Active | Phase::Closed) | Self::Health(Health::Incomplete) | Self::Host(_) => &[],
+        }
     }
 
-    /// Whether a description says nothing, or what an earlier version of this program wrote.
+    /// Whether `install` replaces a description: it is empty, or an earlier version of this program wrote it.
     #[must_use]
     pub fn is_outdated(&self, description: &str) -> bool {
         description.is_empty() || self.former_meanings().contains(&description)
@@ -116,7 +140,7 @@ impl Label {
         self.appearance().name
     }
 
-    /// Everything before the slash.
+    /// The part of the name before the slash.
     #[must_use]
     pub fn scope(&self) -> &'static str {
         match self {
@@ -135,21 +159,21 @@ impl Label {
         *self != Self::Proposal
     }
 
-    /// Whether the forge takes another label off an issue when this one is added to it: both are exclusive, and of one scope
+    /// Whether Gitea removes another label from an issue when this one is added: both are exclusive, in one scope
     /// (go-gitea/gitea `models/issues/issue_label.go`).
     #[must_use]
     pub fn displaces(&self, name: &str, is_exclusive: bool) -> bool {
         is_exclusive && self.is_exclusive() && self.name() != name && scope_of(name) == Some(self.scope())
     }
 
-    /// Our label of this name, if it is one of ours.
+    /// The lazarus-managed label of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|label| label.name() == name)
     }
 }
 
-/// The scope that the forge finds in a label's name: everything before the last slash; none where one side of it is empty
+/// The scope that Gitea finds in a label's name: everything before the last slash; none if either side is empty
 /// (go-gitea/gitea `models/issues/label.go`).
 fn scope_of(name: &str) -> Option<&str> {
     let (scope, value) = name.rsplit_once('/')?;

@@ -1,4 +1,4 @@
-//! Which of the few situations a mission is in; everything else follows from it.
+//! Determines the lifecycle state of a mission, from which cell changes and status follow.
 
 use crate::mission::approval::decision::{ApprovalState, approval_state};
 use crate::mission::approval::policy::{Approval, ApprovalRequest};
@@ -16,54 +16,54 @@ use crate::mission::record::{IssueKey, IssueState, OwnedByOtherRoot, Suspension}
 use crate::mission::status::label::Label;
 use serde::Serialize;
 
-/// So many passes in a row have to be told that there is no such issue.
-const MISSES_MIN: u32 = 2;
+/// The number of consecutive passes that must find an issue missing before it counts as deleted.
+const NOT_FOUND_MIN: u32 = 2;
 
-/// What is the matter with an issue.
+/// The lifecycle state of an issue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lifecycle {
-    /// Not a proposal, and never was one, or closed before we ever saw it: somebody else's issue.
+    /// Not a proposal, or closed before this service first saw it: ignored.
     NotAProposal,
-    /// For another host to answer, which has no cell for it yet: left alone.
+    /// Reserved for another host, which has no cell for it yet: ignored.
     NotForThisHost,
-    /// Another root serves it: left alone. A cell that this root made meanwhile is moved away.
+    /// Served by another root: ignored, and a cell that this root created meanwhile is archived.
     OwnedByOtherRoot(OwnedByOtherRoot, Teardown),
-    /// Closed, and known to us.
+    /// Closed, with a record.
     Closed(Teardown),
-    /// The forge says that there is no such issue; another pass has to be told the same.
+    /// Not found by this pass; a second pass has to confirm the deletion.
     Missing,
-    /// It was deleted.
+    /// Deleted, as two passes found.
     Deleted(Teardown),
-    /// Valid, but it cannot have a cell now.
+    /// Valid, but it cannot have a cell yet.
     Waits(Box<Waits>),
     /// Answers need correcting.
     Invalid(Vec<Problem>),
-    /// It has a cell, or gets one now.
+    /// It has a cell, or this pass creates one.
     Active(Box<Active>),
-    /// It should get a cell, but something we must not touch is in the cell's place.
+    /// It should get a cell, but its path holds something that must not be touched.
     Blocked(Obstacle),
 }
 
 /// A valid proposal without a cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waits {
-    /// What it asks for.
+    /// The valid proposal.
     pub proposal: Proposal,
-    /// What it waits for.
+    /// The condition that it waits for.
     pub waiting: Waiting,
-    /// The approval that it has, where it only waits for room.
+    /// The approval that it has, if it only waits for capacity.
     pub approval: Option<Approval>,
 }
 
-/// What a valid proposal waits for.
+/// The condition that a valid proposal waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Waiting {
     /// The host that it names.
     Host(HostName),
-    /// Somebody's approval.
+    /// An approval.
     Approval(ApprovalRequest),
-    /// Room.
+    /// Capacity: a limit is reached.
     Room(CapacityLimit),
     /// Its repository, which is being checked out.
     Checkout(UnderWay),
@@ -72,76 +72,76 @@ pub enum Waiting {
 /// A mission with a cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Active {
-    /// What governs the cell: the latest answers, or the last good ones.
+    /// The proposal in force: the latest one, or the last valid one.
     pub proposal: Proposal,
-    /// What a later edit asked for, but does not get.
+    /// The parts of a later edit that are not applied.
     pub refused: Vec<Refused>,
-    /// What a later edit asked for, and gets once it is approved.
+    /// A later edit that is applied once it is approved.
     pub edit: Option<Edit>,
-    /// The approval that it rests on, if it needed one.
+    /// The approval of the proposal in force, if it needed one.
     pub approval: Option<Approval>,
-    /// That a person has paused it.
+    /// The pause, if a person has paused the mission.
     pub suspension: Option<Suspension>,
 }
 
 /// An edit that waits for approval.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edit {
-    /// What it asks for.
+    /// The proposal as edited.
     pub proposal: Proposal,
-    /// The approval.
+    /// The request for its approval.
     pub request: ApprovalRequest,
 }
 
-/// A later edit that changes nothing.
+/// A part of a later edit that is not applied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Refused {
-    /// The answers need correcting; the mission goes on as it was.
+    /// The answers need correcting; the mission continues unchanged.
     Problems(Vec<Problem>),
     /// A cell stays on its host.
     Host(HostName),
     /// A mission keeps its cell.
     Cell(Option<MissionId>),
-    /// A worktree with somebody's work in it is never replaced.
+    /// A worktree with work in it is never replaced.
     Worktree(Option<WorktreeSource>),
 }
 
-/// What is in the way of a new cell.
+/// What blocks the path of a new cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Obstacle {
-    /// Something that is no directory.
+    /// Something other than a directory.
     NotADirectory(FileKind),
-    /// We cannot even look.
+    /// The path cannot be read.
     Unseen(ReadFailure),
     /// The cell of another issue.
     Taken(IssueKey),
 }
 
 impl Lifecycle {
-    /// The situation of a mission among all others. Says nothing about health.
+    /// The lifecycle of a mission, taking all other missions into account. Independent of health.
     #[must_use]
     pub fn of(observation: &Observation) -> Self {
         let alone = Self::alone(observation);
         alone.overruled(observation).unwrap_or(alone)
     }
 
-    /// The situation as it would be if there were no other missions: nobody else owned its cell, and there were room.
+    /// The lifecycle without other missions: no other issue owns the cell, and capacity is unlimited.
     #[must_use]
     pub fn alone(observation: &Observation) -> Self {
         observation.here.effort.judge();
         find(observation)
     }
 
-    /// What other missions make of it, where that is something else: one of them owns the cell, or all of them together
-    /// leave no room; or its repository is being checked out for long, since the others are looked at meanwhile.
+    /// The lifecycle that other facts impose, if it differs: another mission owns the cell, all together exhaust the
+    /// capacity, or its checkout has been running for long.
     #[must_use]
     pub fn overruled(&self, observation: &Observation) -> Option<Self> {
         if observation.binding().is_some() {
             return None;
         }
-        let is_asked_for = matches!(self, Self::Active(_) | Self::Invalid(_) | Self::Blocked(_));
-        if !is_asked_for && !self.waits_for_approval() {
+        let wants_cell = matches!(self, Self::Active(_) | Self::Invalid(_) | Self::Blocked(_));
+        if !wants_cell && !self.waits_for_approval() {
             return None;
         }
         if let Some(problem) = observation.proposal().ok().and_then(|proposal| cell_of_another(observation, proposal)) {
@@ -162,8 +162,8 @@ impl Lifecycle {
         observation.owner.clone().filter(|_| is_taken).map(|owner| Self::Blocked(Obstacle::Taken(owner)))
     }
 
-    /// Whether a new cell would be made if there were room: what [`crate::mission::fleet::admission`] decides about. The cell of an
-    /// adopted one is there already.
+    /// Whether a new cell would be created if there were capacity, which [`crate::mission::fleet::admission`] decides
+    /// about. An adopted cell exists already.
     #[must_use]
     pub fn wants_capacity(&self, observation: &Observation) -> bool {
         let is_free = observation.binding().is_none() && observation.owner.is_none();
@@ -182,9 +182,9 @@ fn find(observation: &Observation) -> Lifecycle {
     if observation.record.is_none() && !(issue.is_open() && is_proposal(issue)) {
         return Lifecycle::NotAProposal;
     }
-    // Also with a cell of our own: the smaller comment id keeps the mission, and whoever lost leaves it alone.
-    if let Some(elsewhere) = other_owner(observation) {
-        return Lifecycle::OwnedByOtherRoot(elsewhere, teardown(observation));
+    // This holds even if this root has a cell: the smaller comment id keeps the mission.
+    if let Some(owner) = other_owner(observation) {
+        return Lifecycle::OwnedByOtherRoot(owner, teardown(observation));
     }
     match issue.state {
         IssueState::Closed => Lifecycle::Closed(teardown(observation)),
@@ -195,27 +195,27 @@ fn find(observation: &Observation) -> Lifecycle {
     }
 }
 
-/// That it was closed is evidence enough. That it is not there has to be told twice.
+/// One pass suffices if the issue was closed before; otherwise two passes must find it missing.
 fn is_surely_deleted(observation: &Observation) -> bool {
-    let known = |state, misses| state != IssueState::Open || misses + 1 >= MISSES_MIN;
-    observation.record.as_ref().is_some_and(|record| known(record.state, record.not_found_count))
+    let is_confirmed = |state, misses| state != IssueState::Open || misses + 1 >= NOT_FOUND_MIN;
+    observation.record.as_ref().is_some_and(|record| is_confirmed(record.state, record.not_found_count))
 }
 
-/// Whether an issue that we do not know asks for a cell: its first line says so, or its label.
+/// Whether an issue without a record is a proposal, by its first line or its label.
 #[must_use]
 pub fn is_proposal(issue: &IssueFacts) -> bool {
     is_filed_as_proposal(&issue.body, issue.labels.iter().map(|label| label.name.as_str()))
 }
 
-/// The same, by the body and the names of the labels.
+/// As [`is_proposal`], by the body and the names of the labels.
 pub fn is_filed_as_proposal<'a>(body: &str, mut labels: impl Iterator<Item = &'a str>) -> bool {
     let first = body.lines().map(str::trim).find(|line| !line.is_empty());
     first == Some(Form::embedded().marker.as_str()) || labels.any(|name| name == Label::Proposal.name())
 }
 
-/// A bound mission takes valid edits, keeps its host, its cell and its worktree, and keeps running on invalid ones.
+/// A bound mission applies valid edits, keeps host, cell and worktree, and continues unchanged after invalid edits.
 fn bound(observation: &Observation) -> Active {
-    let binding = observation.binding().expect("only called for bound missions, always: situation()");
+    let binding = observation.binding().expect("only called for bound missions, always: find()");
     let accepted = binding.proposal();
     let mut active = Active {
         proposal: accepted,
@@ -237,12 +237,12 @@ fn bound(observation: &Observation) -> Active {
             active.proposal = proposal;
             active.approval = Some(approval);
         }
-        ApprovalState::Requested(asking) => active.edit = Some(Edit { proposal, request: asking }),
+        ApprovalState::Requested(request) => active.edit = Some(Edit { proposal, request }),
     }
     active
 }
 
-/// What an edit cannot change stays as it was accepted, and is told.
+/// Resets what an edit cannot change to its accepted value, and lists it as refused.
 fn keep_what_stays(observation: &Observation, active: &mut Active, mut wanted: Proposal) -> Proposal {
     let accepted = active.proposal.spec.clone();
     let is_news = |host: &mut HostName| !host.is_same(&observation.here.host) && Some(&*host) != accepted.host.as_ref();
@@ -256,22 +256,22 @@ fn keep_what_stays(observation: &Observation, active: &mut Active, mut wanted: P
         wanted.spec.cell = accepted.cell;
     }
     let worktree = observation.record.as_ref().map(|record| &record.worktree);
-    let lies_there = worktree.and_then(|worktree| worktree.checked_out.as_ref()).map(|out| &out.source);
+    let checked_out = worktree.and_then(|worktree| worktree.checked_out.as_ref()).map(|out| &out.source);
     let source = WorktreeSource::of(&wanted.spec);
-    if let Some(lies_there) = lies_there.filter(|lies_there| source.as_ref() != Some(lies_there)) {
+    if let Some(checked_out) = checked_out.filter(|checked_out| source.as_ref() != Some(checked_out)) {
         active.refused.push(Refused::Worktree(source));
-        wanted.spec.repository = Some(lies_there.repository.clone());
-        wanted.spec.git_ref.clone_from(&lies_there.git_ref);
+        wanted.spec.repository = Some(checked_out.repository.clone());
+        wanted.spec.git_ref.clone_from(&checked_out.git_ref);
     }
     wanted
 }
 
 fn unbound(observation: &Observation) -> Lifecycle {
     let parsed = observation.proposal();
-    let here = &observation.here;
+    let context = &observation.here;
     let named = parsed.ok().and_then(|proposal| proposal.spec.host.clone());
-    let names_this = named.as_ref().is_some_and(|host| host.is_same(&here.host));
-    let is_for_another = match here.take {
+    let names_this = named.as_ref().is_some_and(|host| host.is_same(&context.host));
+    let is_for_another = match context.take {
         Take::Named => !names_this,
         Take::Any => named.is_some() && !names_this && another_host_commented(observation),
     };
@@ -292,13 +292,13 @@ fn unbound(observation: &Observation) -> Lifecycle {
     let approval = match approval_state(observation, &proposal) {
         ApprovalState::NotRequired => None,
         ApprovalState::Approved(approval) => Some(approval),
-        ApprovalState::Requested(asking) => return waits(proposal, Waiting::Approval(asking)),
+        ApprovalState::Requested(request) => return waits(proposal, Waiting::Approval(request)),
     };
     if let Some(obstacle) = obstacle(&observation.sighting) {
         return Lifecycle::Blocked(obstacle);
     }
     let (refused, edit, suspension) = (Vec::new(), None, None);
-    Lifecycle::Active(Box::new(Active { proposal, refused, edit, approval, suspension: suspension }))
+    Lifecycle::Active(Box::new(Active { proposal, refused, edit, approval, suspension }))
 }
 
 fn obstacle(sighting: &CellObservation) -> Option<Obstacle> {
@@ -309,7 +309,7 @@ fn obstacle(sighting: &CellObservation) -> Option<Obstacle> {
     }
 }
 
-/// A cell can be taken over that is there.
+/// The problem if the cell to adopt does not exist.
 fn no_such_cell(observation: &Observation, proposal: &Proposal) -> Option<Problem> {
     let cell = proposal.spec.cell?;
     match &observation.sighting {
@@ -322,7 +322,7 @@ fn no_such_cell(observation: &Observation, proposal: &Proposal) -> Option<Proble
     }
 }
 
-/// And it belongs to nobody.
+/// The problem if the cell to adopt belongs to another issue.
 fn cell_of_another(observation: &Observation, proposal: &Proposal) -> Option<Problem> {
     let (cell, owner) = (proposal.spec.cell?, observation.owner.as_ref()?);
     let right = "Leave it empty for a new cell, or go on in that issue";
@@ -337,7 +337,7 @@ fn wrong_cell(cell: MissionId, wrong: String, right: &str) -> Problem {
 fn other_owner(observation: &Observation) -> Option<OwnedByOtherRoot> {
     let is_other = |root: RootId| !observation.here.is_this_root(root);
     if observation.comments == Comments::Unread {
-        return observation.record.as_ref()?.other_owner.clone().filter(|elsewhere| is_other(elsewhere.root));
+        return observation.record.as_ref()?.other_owner.clone().filter(|owner| is_other(owner.root));
     }
     let ours = observation.our_comments();
     let marker = ours.first()?.marker.as_ref()?;
@@ -352,17 +352,17 @@ fn other_owner(observation: &Observation) -> Option<OwnedByOtherRoot> {
     })
 }
 
-/// Whether there is a comment of ours on an issue without a cell that says something else than what this host has said: the
-/// host that the proposal names has taken it up.
+/// Whether another host with the same account has commented on an issue without a cell: the host that the proposal
+/// names serves it.
 fn another_host_commented(observation: &Observation) -> bool {
     let record = observation.record.as_ref();
     if observation.comments == Comments::Unread {
         return record.and_then(|record| record.deferred_at) == Some(observation.issue.updated_at);
     }
-    let spoken = record.and_then(|record| record.comment.as_ref());
+    let known = record.and_then(|record| record.comment.as_ref());
     let ours = observation.our_comments();
-    let is_as_left = |id: i64, digest: &str| spoken.is_some_and(|spoken| spoken.id == id && spoken.digest == digest);
-    let is_as_meant = |digest: &String| record.and_then(|record| record.comment_intent.as_ref()) == Some(digest);
+    let is_as_left = |id: i64, digest: &str| known.is_some_and(|known| known.id == id && known.digest == digest);
+    let is_as_intended = |digest: &String| record.and_then(|record| record.comment_intent.as_ref()) == Some(digest);
     let first = ours.first().and_then(|comment| Some((comment.id, &comment.marker.as_ref()?.digest)));
-    first.is_some_and(|(id, digest)| !is_as_left(id, digest) && !is_as_meant(digest))
+    first.is_some_and(|(id, digest)| !is_as_left(id, digest) && !is_as_intended(digest))
 }

@@ -1,23 +1,23 @@
-//! The first line of our comment, by which we know it again.
+//! Parses and formats the first line of the status comment, which identifies mission, root and host.
 
 use crate::mission::identity::{HostName, MissionId, RootId};
 use std::fmt;
 
-/// The comment's first line. The sanitizer of the forge's page hides it, the API keeps it.
+/// The comment's first line. Gitea's page hides it, its API returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Marker {
-    /// The mission, where the issue has a cell.
+    /// The mission, if the issue has a cell.
     pub mission: Option<MissionId>,
     /// The root that holds the cell.
     pub root: Option<RootId>,
     /// The host that holds the cell.
     pub host: Option<HostName>,
-    /// The digest of what the comment means.
+    /// The digest of the published status.
     pub digest: String,
 }
 
 impl Marker {
-    /// Reads the first line of a comment; anything that is not exactly ours is none.
+    /// Parses the first line of a comment; none unless it has exactly this format.
     #[must_use]
     pub fn parse(body: &str) -> Option<Self> {
         let line = body.lines().next()?.trim_end();
@@ -26,8 +26,8 @@ impl Marker {
         let mut value = |key: &str| fields.next()?.strip_prefix(key)?.strip_prefix('=');
         let (mission, root) = (value("mission")?, value("root")?);
         let (host, digest) = (value("host")?, value("digest")?);
-        let is_ours = fields.next().is_none() && digest.chars().all(|c| c.is_ascii_hexdigit());
-        if !is_ours {
+        let is_complete = fields.next().is_none() && digest.chars().all(|c| c.is_ascii_hexdigit());
+        if !is_complete {
             return None;
         }
         Some(Self {
@@ -39,7 +39,7 @@ impl Marker {
     }
 }
 
-/// `none`, or a value.
+/// Parses `none` or a value.
 fn optional<T, E>(text: &str, parse: impl Fn(&str) -> Result<T, E>) -> Result<Option<T>, E> {
     if text == "none" { Ok(None) } else { parse(text).map(Some) }
 }

@@ -1,4 +1,4 @@
-//! What is published of a mission: its lifecycle, labels and one comment.
+//! Computes what a pass publishes about a mission: lifecycle, labels and the status comment.
 
 pub mod comment;
 pub mod comment_check;

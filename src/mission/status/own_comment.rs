@@ -1,34 +1,34 @@
-//! What became of our status comment since we wrote it.
+//! Classifies what happened to the status comment since this service wrote it.
 
 use crate::mission::observation::{CommentFacts, Comments, Observation};
 use crate::mission::record::StatusComment;
 
-/// Our status comment as it was read, compared with what we remember of it.
+/// The status comment as it was read, compared with the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwnComment<'a> {
     /// The comments were not read.
     Unread,
-    /// There is none, and we remember none.
+    /// There is none, and none is recorded.
     Never,
-    /// Somebody has deleted it.
+    /// It was deleted.
     Deleted(&'a StatusComment),
-    /// It is not the one that we remember, if we remember any: another host's, or our own that was forgotten.
+    /// It is not the recorded one: another host posted it, or the record of it was lost.
     Found(&'a CommentFacts),
-    /// An earlier version wrote it, and kept nothing to compare its text with.
+    /// An earlier version wrote it, without recording a hash of its text.
     Unproven(&'a CommentFacts),
-    /// Byte for byte as we left it, and not edited since.
+    /// Byte for byte as written, and not edited since.
     AsLeft(&'a CommentFacts),
-    /// Byte for byte what we were about to write when the answer was lost.
+    /// Byte for byte the text of a write whose answer was lost.
     AsIntended(&'a CommentFacts),
-    /// The same text, but somebody has edited it since: changed, and changed back.
+    /// The same text, but edited since: changed, and changed back.
     ChangedBack(&'a CommentFacts),
-    /// Another host of ours seems to have written it, which says that it has no cell for the issue either.
+    /// Probably written by another host with the same account, which has no cell for the issue either.
     AnotherHosts(&'a CommentFacts),
-    /// Somebody has changed it.
+    /// Another account changed it.
     Changed(&'a CommentFacts),
 }
 
-/// Our status comment, by the facts at hand.
+/// Classifies the status comment by the observed facts.
 #[must_use]
 pub fn own_comment(observation: &Observation) -> OwnComment<'_> {
     if observation.comments == Comments::Unread {
@@ -48,23 +48,23 @@ fn compare<'a>(observation: &Observation, found: &'a CommentFacts, known: &Statu
     let record = observation.record.as_ref();
     let intended = record.and_then(|record| record.comment_intent_body.as_ref());
     let marker = found.marker.as_ref();
-    let is_as_meant = marker.is_some_and(|marker| marker.digest == known.digest);
+    let has_recorded_digest = marker.is_some_and(|marker| marker.digest == known.digest);
     let is_claimed = observation.binding().is_some() || marker.is_none_or(|marker| marker.root.is_some());
     match &known.body_sha256 {
         Some(body) if *body == found.body_sha256 && known.updated_at == Some(found.updated_at) => {
             OwnComment::AsLeft(found)
         }
         Some(body) if *body == found.body_sha256 => OwnComment::ChangedBack(found),
-        None if is_as_meant => OwnComment::Unproven(found),
+        None if has_recorded_digest => OwnComment::Unproven(found),
         Some(_) | None if intended == Some(&found.body_sha256) => OwnComment::AsIntended(found),
-        // Where no cell is named, several hosts with one account may write one comment by turns.
-        Some(_) | None if !is_as_meant && !is_claimed => OwnComment::AnotherHosts(found),
+        // If no cell is named, several hosts that share an account may write one comment in turn.
+        Some(_) | None if !has_recorded_digest && !is_claimed => OwnComment::AnotherHosts(found),
         Some(_) | None => OwnComment::Changed(found),
     }
 }
 
 impl<'a> OwnComment<'a> {
-    /// The comment, where it is there.
+    /// The comment as read, if it exists.
     #[must_use]
     pub fn facts(self) -> Option<&'a CommentFacts> {
         match self {
@@ -79,7 +79,7 @@ impl<'a> OwnComment<'a> {
         }
     }
 
-    /// Whether nobody can know what was read there since we wrote it.
+    /// Whether readers may have seen another text since this service wrote it.
     #[must_use]
     pub fn was_changed(self) -> bool {
         match self {

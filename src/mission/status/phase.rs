@@ -1,4 +1,4 @@
-//! The phases of a mission's life.
+//! The phases of a mission.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Phase {
-    /// Waits for room or for its host.
+    /// Waits for approval, for capacity or for its host.
     Pending,
     /// Answers need correcting.
     Invalid,
@@ -36,13 +36,13 @@ impl Phase {
     /// In the order of the reference's table.
     pub const ALL: [Self; 5] = [Self::Pending, Self::Invalid, Self::Active, Self::Suspended, Self::Closed];
 
-    /// The word, as labels and JSON have it.
+    /// The value in labels and JSON.
     #[must_use]
     pub fn word(self) -> &'static str {
         self.into()
     }
 
-    /// The phase of this word.
+    /// The phase with this value.
     #[must_use]
     pub fn named(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|phase| phase.word() == word)

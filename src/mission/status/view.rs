@@ -1,4 +1,4 @@
-//! The meaning of a status: the facts behind labels and comment, and nothing that changes by the mere passing of time.
+//! The status view: the facts that labels and comment publish, none of which changes only because time passes.
 
 use crate::mission::approval::policy::{Approval, ApprovalRequest, requested_digest};
 use crate::mission::cell::health::Health;
@@ -16,176 +16,176 @@ use crate::mission::time::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-/// What the comment says, before it is put into words.
+/// The contents of the status comment, before rendering.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// All that matters; a comment is written again only when this changes.
+    /// The published facts; the comment is edited only when they change.
     pub view: StatusView,
-    /// The last changes, oldest first.
+    /// The last changes, oldest first; not part of the digest.
     pub changes: Vec<Event>,
 }
 
-/// The meaning of a status. Nothing in here changes by the mere passing of time.
+/// The published facts. None of them changes only because time passes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StatusView {
-    /// The phase.
+    /// The mission's phase.
     pub phase: Phase,
-    /// The verdict; none without a cell.
+    /// The cell's health; none without a cell.
     pub health: Option<Health>,
-    /// The reason's word.
+    /// The reason of the health, by its fixed name.
     pub reason: Option<&'static str>,
-    /// The path that the reason speaks of, below the cell.
+    /// The path below the cell that the reason is about.
     pub place: Option<&'static str>,
-    /// What is wrong there.
+    /// What is wrong at that path.
     pub flaw: Option<String>,
-    /// Since when phase and health are what they are; with a cell.
+    /// Since when phase and health are unchanged; none without a cell.
     pub since: Option<Timestamp>,
-    /// The last heartbeat, while the wizard is silent.
+    /// The last heartbeat, after a heartbeat timeout.
     pub heartbeat_at: Option<Timestamp>,
-    /// What the wizard says of itself, once it has beaten.
+    /// The state that the agent reported last; none before its first heartbeat.
     pub agent_state: Option<WizardState>,
-    /// Since when it says so, where it waits for people or has failed.
+    /// Since when it reports this state, if that is waiting or failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent_state_since: Option<Timestamp>,
-    /// Its message then.
+    /// The message that it reported with that state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// The mission, once it has a cell.
     pub mission: Option<MissionId>,
-    /// The cell's path: where it is, or would be.
+    /// The path of the cell, or of the cell to create.
     pub cell: Option<String>,
-    /// This host.
+    /// This host's name.
     pub host: HostName,
-    /// What was asked for, where it was understood.
+    /// The spec of the valid proposal.
     pub spec: Option<Spec>,
-    /// The command that beats for this very cell.
+    /// The command that sends a heartbeat for this cell.
     pub beat_command: Option<String>,
-    /// The command that looks at every cell of this root.
+    /// The command that checks every cell of this root.
     pub scan_command: String,
-    /// What needs correcting.
+    /// The answers that need correcting.
     pub problems: Vec<Problem>,
-    /// The form, where the issue was filed without it. Where it was not, the digest knows nothing of it.
+    /// The form, if the issue was filed without it; otherwise left out of the digest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub form: Option<FormHelp>,
-    /// What a later edit asked for in vain.
+    /// The edits that were not applied.
     pub refused: Vec<Refused>,
     /// What the mission waits for.
     pub waiting: Option<Waiting>,
-    /// The approval that is asked for, of a new proposal or of an edit.
+    /// The approval that is requested, for a new proposal or for an edit.
     pub approval_prompt: Option<ApprovalPrompt>,
-    /// The approval that it rests on.
+    /// The approval that was given.
     pub approval: Option<Approval>,
-    /// That a person has paused it.
+    /// The pause, if a person has paused the mission.
     pub suspended: Option<SuspensionView>,
-    /// Why the label that was to pause it was removed.
+    /// Why the service removed the label `mission/suspended`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pause_refused: Option<PauseRefusal>,
-    /// What lies in the worktree, or is to.
-    pub worktree: Option<WorktreeNews>,
-    /// What becomes of the cell of a mission that has ended.
+    /// The checkout in the worktree, or the requested one.
+    pub worktree: Option<WorktreeView>,
+    /// The state of the cell of a closed mission.
     pub teardown: Option<TeardownView>,
-    /// That the cell came back from the archive.
+    /// The restoration of the cell from the archive.
     pub restored: Option<RestoredView>,
-    /// The host's label, where issues carry it.
+    /// The host of the label `host/…`, with `host.label`.
     pub host_label: Option<HostName>,
-    /// How many invisible characters were removed.
+    /// The number of invisible characters removed from title and objective.
     pub invisible: usize,
-    /// What was made again.
+    /// The parts that were recreated.
     pub repair: Option<Repaired>,
-    /// What this host could not do about the cell, and only a person can mend.
+    /// What blocks this host until a person acts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub obstructed: Option<String>,
-    /// The mistakes in how the heartbeat is written. Left out where there are none, as in comments of earlier versions,
-    /// so that their digests stay.
+    /// The mistakes in how the heartbeat is written. An empty list is left out, so that digests of earlier versions
+    /// stay valid.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
-/// An approval that is asked for.
+/// A requested approval, as the comment shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ApprovalPrompt {
     /// The digest of the spec, as `meta/mission.json` will have it.
     pub digest: String,
-    /// The title.
+    /// The proposal's title.
     pub name: String,
-    /// Whether it is another title than the mission's.
+    /// Whether the title differs from the mission's.
     pub name_differs: bool,
-    /// The spec.
+    /// The spec to approve.
     pub spec: Spec,
-    /// How many invisible characters are left out.
+    /// The number of invisible characters left out.
     pub invisible: usize,
-    /// How many characters the body has outside the answers.
+    /// The number of characters in the body outside the answers.
     pub outside: usize,
-    /// What is to be approved, and why the last approval does not count.
+    /// The request, with the reason why the last approval does not count.
     pub request: ApprovalRequest,
-    /// Whether `approval.approvers` names who may.
+    /// Whether `approval.approvers` lists accounts.
     pub has_approvers: bool,
-    /// The author, where that account is trusted and may confirm it. Else left out, as in comments of earlier versions.
+    /// The author's id, if that account is trusted and may confirm the edit; otherwise left out of the digest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trusted_author: Option<i64>,
 }
 
-/// A pause, and when it ends by itself.
+/// A pause, and when it ends automatically.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SuspensionView {
-    /// Since when.
+    /// When it began.
     pub since: Timestamp,
-    /// By whom.
+    /// The login of the person who paused the mission.
     pub by: String,
-    /// Until when, if the issue has a due date.
+    /// When it ends, if the issue has a due date.
     pub until: Option<Timestamp>,
 }
 
-/// What lies in a worktree, or is to.
+/// The state of a worktree's checkout.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum WorktreeNews {
-    /// It was asked for, and has not been tried yet.
+pub enum WorktreeView {
+    /// Requested, and not tried yet.
     Wanted(WorktreeSource),
-    /// It is being checked out, and that takes long.
+    /// Being checked out for longer than a few seconds.
     UnderWay(UnderWay),
-    /// It lies there.
+    /// Checked out.
     CheckedOut(CheckedOut),
-    /// It was tried in vain, and why.
+    /// Failed, with the reason.
     Failed(WorktreeSource, String),
 }
 
-/// Where the cell of a mission that has ended is, as people type it.
+/// Where the cell of a closed mission is, with paths as people type them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TeardownView {
-    /// There is none.
+    /// There is no cell.
     NoCell,
-    /// Still in its place, until its wizard is silent or this moment has come.
+    /// In its place until its heartbeats stop, at the latest until this time.
     StaysUntil(Timestamp),
-    /// It is to be moved, and could not be yet.
+    /// Ready to be moved, and not moved yet.
     Due,
-    /// There.
+    /// In the archive, at this path.
     Archived(String),
-    /// It was archived, and its archive was deleted.
+    /// Archived, and the archive was deleted.
     Deleted,
 }
 
-/// A cell that came back.
+/// A cell that was restored from the archive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RestoredView {
-    /// When.
+    /// When it was restored.
     pub at: Timestamp,
-    /// Where what stood in its way lies now.
+    /// The archive path of what was in its place.
     pub displaced: Option<String>,
 }
 
-/// What was made again, by paths below the cell; `.` is the whole cell.
+/// The recreated parts, by paths below the cell; `.` is the whole cell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Repaired {
-    /// When.
+    /// When they were recreated.
     pub at: Timestamp,
-    /// What.
+    /// Their paths.
     pub paths: Vec<&'static str>,
 }
 
 impl Status {
-    /// The digest that tells whether the comment is up to date.
+    /// The digest in the comment's first line, which shows whether the comment is up to date.
     #[must_use]
     pub fn digest(&self) -> String {
         let mut view = serde_json::to_value(&self.view).expect("plain data is always JSON");
@@ -196,7 +196,7 @@ impl Status {
         digest
     }
 
-    /// The labels that the issue carries, of all those that are ours.
+    /// The lazarus-managed labels that the issue should carry.
     #[must_use]
     pub fn labels(&self) -> Vec<Label> {
         let phase = Label::Phase(self.view.phase);
@@ -211,13 +211,13 @@ impl Status {
         [Some(Label::Proposal), Some(phase), health, approval, wizard, host].into_iter().flatten().collect()
     }
 
-    /// What it asks to be approved, and that it shows all of it, as an approval is compared with it.
+    /// The digest of the approval request that the comment shows in full; an approval is compared with it.
     #[must_use]
     pub fn requested_digest(&self) -> Option<String> {
-        self.view.approval_prompt.as_ref().map(|asked| requested_digest(&asked.request.digest))
+        self.view.approval_prompt.as_ref().map(|prompt| requested_digest(&prompt.request.digest))
     }
 
-    /// In a few words, for plans, logs and tables: `active, stale (silent)`.
+    /// A short form for plans, logs and tables: `active, stale (heartbeat-timeout)`.
     #[must_use]
     pub fn summary(&self) -> String {
         let StatusView { phase, health, reason, place, .. } = &self.view;
@@ -230,7 +230,7 @@ impl Status {
     }
 }
 
-/// Names of fields, now and in the first digests.
+/// Names of fields: the current one, and the one in digests.
 const FORMER_FIELDS: [(&str, &str); 4] = [
     ("agent_state", "says"),
     ("agent_state_since", "says_since"),
@@ -238,7 +238,7 @@ const FORMER_FIELDS: [(&str, &str); 4] = [
     ("teardown", "ending"),
 ];
 
-/// Reasons of health, now and in the first digests.
+/// Reasons of health: the current name, and the one in digests.
 const FORMER_REASONS: [(&str, &str); 6] = [
     ("no-heartbeat", "never-beaten"),
     ("not-initialized", "not-scaffolded"),
@@ -248,8 +248,7 @@ const FORMER_REASONS: [(&str, &str); 6] = [
     ("clock-skew", "stamp-in-future"),
 ];
 
-/// Digests are taken over the names that the first comments were written with: a field or a reason that is renamed is no
-/// change of status, so no comment is written again for it.
+/// Digests use the names of the first version: renaming a field or a reason does not change a status or edit a comment.
 fn use_former_names(view: &mut Value) {
     let Value::Object(fields) = view else { return };
     for (now, former) in FORMER_FIELDS {

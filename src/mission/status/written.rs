@@ -1,28 +1,28 @@
-//! What the forge answers when our comment is written, and what is remembered of it.
+//! Turns Gitea's answer to a write of the status comment into the record of that comment.
 
 use crate::mission::record::StatusComment;
 use crate::mission::status::view::Status;
 use crate::mission::time::Timestamp;
 
-/// A comment as the forge answered its write.
+/// A comment as Gitea returned it after a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
-    /// Its id on the forge.
+    /// The comment's id in Gitea.
     pub id: i64,
     /// The SHA-256 of its body.
     pub body_sha256: String,
-    /// When it was edited, by the forge's clock; after a post, when it was posted.
+    /// When it was written, by Gitea's clock.
     pub updated_at: Timestamp,
 }
 
 impl Written {
-    /// What is remembered of a new comment, which nobody has looked at again yet.
+    /// The record of a new comment, which still has to be confirmed by a later read.
     #[must_use]
     pub fn posted(self, status: &Status, reposted_at: Option<Timestamp>) -> StatusComment {
-        StatusComment { is_confirmed: false, is_edited: false, reposted_at, ..self.spoken(status, None) }
+        StatusComment { is_confirmed: false, is_edited: false, reposted_at, ..self.record(status, None) }
     }
 
-    /// What is remembered of an edited one, of which this was remembered before. A request that goes on keeps its time.
+    /// The record of an edited comment. An approval request that continues keeps the time at which it was first shown.
     #[must_use]
     pub fn edited(
         self,
@@ -32,17 +32,17 @@ impl Written {
         before: Option<&StatusComment>,
     ) -> StatusComment {
         let reposted_at = before.and_then(|before| before.reposted_at);
-        StatusComment { is_confirmed, is_edited: true, reposted_at, ..self.spoken(status, requested_at) }
+        StatusComment { is_confirmed, is_edited: true, reposted_at, ..self.record(status, requested_at) }
     }
 
-    fn spoken(self, status: &Status, requested_at: Option<Timestamp>) -> StatusComment {
-        let asks = status.requested_digest();
+    fn record(self, status: &Status, requested_at: Option<Timestamp>) -> StatusComment {
+        let requested_digest = status.requested_digest();
         StatusComment {
             id: self.id,
             digest: status.digest(),
             is_confirmed: true,
-            requested_at: requested_at.or(asks.is_some().then_some(self.updated_at)),
-            requested_digest: asks,
+            requested_at: requested_at.or(requested_digest.is_some().then_some(self.updated_at)),
+            requested_digest,
             is_edited: true,
             body_sha256: Some(self.body_sha256),
             updated_at: Some(self.updated_at),

@@ -32,11 +32,11 @@ async fn the_demo_tells_the_story_and_leaves_nothing_behind() {
     assert_eq!((told.code, told.stderr.as_str()), (0, ""), "{told:?}");
     for line in [
         "#2 Mission: rewrite the spellbook\n   [kind/mission-proposal] [mission/invalid]",
-        "Not started: 2 answers need correcting. No cell was made.",
+        "Not started: 2 answers need correcting. No cell was created.",
         "#3 Mission: guard the gate\n   [health/healthy] [kind/mission-proposal] [mission/active]",
-        "Active, but stale: the wizard is silent. Last heartbeat ",
-        "Made again at ",
-        "Active and healthy: the wizard has finished.",
+        "Active, but stale: no recent heartbeat. Last heartbeat ",
+        "Recreated at ",
+        "Active and healthy: the agent has finished.",
         "     state/\n       heartbeat.json (",
         "changed 0; 5 requests read, 0 wrote;",
     ] {

@@ -68,9 +68,9 @@ async fn an_issue_that_is_not_open_any_more_is_called_so() {
     repository.set_state(number, "open").await;
     host.once(&repository).await;
     forge.change(reqwest::Method::DELETE, &repository.issue_path(number), json!({})).await;
-    for told in ["was not found", "is gone"] {
+    for told in ["was not found", "is deleted"] {
         let gone = run(host.reconciler(&repository).arg("--once")).await;
-        let line = format!("remember: {}#{number} {told}\n", repository.name);
+        let line = format!("write the record: {}#{number} {told}\n", repository.name);
         assert!(gone.stdout.contains(&line) && gone.stdout.contains("1 proposal: 1 not open; "), "{gone:?}");
     }
 }

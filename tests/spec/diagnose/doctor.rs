@@ -224,7 +224,7 @@ async fn what_is_wrong_with_form_and_labels_is_told(forge: Forge) {
     differs.fails_by("form-differs");
     let found = differs.found("form");
     assert!(found.contains("`wizard` is called `Sorcerer` instead of `Wizard`"), "{found}");
-    assert!(found.contains("it does not ask for `host`"), "{found}");
+    assert!(found.contains("it lacks the field `host`"), "{found}");
     let asking_more = format!("{FORM}  - type: input\n    id: budget\n    attributes: {{ label: Budget }}\n");
     clinic.replace_form(&asking_more).await;
     clinic.now().await.finds(&[]);

@@ -85,7 +85,7 @@ async fn each_way_to_be_without_a_cell_is_told(forge: Forge) {
     holds(
         &story(&host, &repository, invalid).await,
         &[
-            "  decided    invalid\n             Not started: 1 answer needs correcting. No cell was made.\n",
+            "  decided    invalid\n             Not started: 1 answer needs correcting. No cell was created.\n",
             "Wizard: `the grey one`",
         ],
     );

@@ -44,7 +44,7 @@ async fn everything_shows_with_the_next_tick(forge: Forge) {
     labels("stale").await;
     std::fs::remove_dir_all(cell.join("logs")).unwrap();
     daemon.tick(30).await;
-    assert!(cell.join("logs/daemon.log").is_file() && repository.comment(number).await.contains("Made again at"));
+    assert!(cell.join("logs/daemon.log").is_file() && repository.comment(number).await.contains("Recreated at"));
     repository.edit("reader", number, |body| body.replace("5 minutes", "1 hour")).await;
     let last = daemon.tick(30).await;
     let manifest = std::fs::read_to_string(cell.join("meta/mission.json")).unwrap();
@@ -115,7 +115,7 @@ async fn a_cell_that_changes_with_every_tick_costs_six_writes_of_each_kind_an_ho
     }
     let held = ["health/stale", "kind/mission-proposal", "mission/active", "wizard/working"];
     assert_eq!(repository.labels(number).await, held);
-    assert!(repository.comment(number).await.contains("it comes and goes"));
+    assert!(repository.comment(number).await.contains(": flapping.**"));
     for minute in 0..=16 {
         beat(daemon.now.plus(TimeDelta::seconds(60)));
         daemon.tick(60).await;
@@ -184,7 +184,7 @@ async fn news_between_two_ticks_show_at_once_and_strange_ones_cost_nothing() {
     repository.edit("reader", number, |_| body(&[("Wizard", "the grey one")])).await;
     daemon.queue.add_urgent(Key::Issue { repository: id, number });
     let is_told = |snapshot: &Arc<Snapshot>| snapshot.missions[0].changes.len() > 1;
-    soon("told", async || repository.comment(number).await.contains("Edit not taken")).await;
+    soon("told", async || repository.comment(number).await.contains("Edit not applied")).await;
     assert!(!is_told(&daemon.snapshots.borrow()), "health is as it was");
 }
 

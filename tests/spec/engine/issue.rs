@@ -188,8 +188,8 @@ async fn what_does_not_fit_waits_smallest_number_first(forge: Forge) {
         let phases: Vec<&Value> = report["missions"].as_array().unwrap().iter().map(|m| &m["phase"]).collect();
         assert_eq!(phases, expected);
     }
-    assert!(repository.comment(numbers[2]).await.contains("`limits.cells_per_author` lets one author have 2."));
-    assert!(repository.comment(numbers[4]).await.contains("`limits.cells` lets `alpha` hold 3 in all."));
+    assert!(repository.comment(numbers[2]).await.contains("`limits.cells_per_author` limits each author to 2."));
+    assert!(repository.comment(numbers[4]).await.contains("`limits.cells` limits `alpha` to 3 in all."));
     assert_eq!(repository.labels(numbers[2]).await, ["kind/mission-proposal", "mission/pending"]);
     assert_eq!(host.cells().len(), 3);
     host.once(&repository).await;
@@ -210,8 +210,8 @@ async fn a_full_disk_lets_proposals_wait_until_there_is_room(forge: Forge) {
         run.json()
     };
     for (limits, told) in [
-        (json!({ "free_bytes": exbibyte }), "has less than 1 EiB free, which `limits.free_bytes` keeps"),
-        (json!({ "free_inodes": exbibyte }), "inodes free, which `limits.free_inodes` keeps"),
+        (json!({ "free_bytes": exbibyte }), "has less than 1 EiB free, which `limits.free_bytes` reserves"),
+        (json!({ "free_inodes": exbibyte }), "inodes free, which `limits.free_inodes` reserves"),
     ] {
         once(limits.clone()).await;
         assert_eq!(repository.labels(number).await, ["kind/mission-proposal", "mission/pending"]);
@@ -267,7 +267,7 @@ async fn a_host_that_got_another_name_refuses_no_edit_that_nobody_made() {
     host.once(&repository).await;
     let renamed = run(host.reconciler(&repository).env("LAZARUS_HOST", "omega").arg("--once")).await;
     let comment = repository.comment(number).await;
-    assert!(renamed.code == 0 && comment.contains("on `omega`") && !comment.contains("Edit not taken"), "{comment}");
+    assert!(renamed.code == 0 && comment.contains("on `omega`") && !comment.contains("Edit not applied"), "{comment}");
 }
 
 async fn a_proposal_for_another_host_waits(forge: Forge) {

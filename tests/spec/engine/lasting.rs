@@ -144,7 +144,7 @@ async fn a_verdict_that_is_held_is_told_as_soon_as_the_hour_allows() {
         daemon.tick(600).await;
     }
     assert_eq!(repository.labels(1).await[0], "health/stale");
-    assert!(repository.comment(1).await.contains("it comes and goes"));
+    assert!(repository.comment(1).await.contains(": flapping.**"));
 }
 
 #[tokio::test]
@@ -199,7 +199,7 @@ async fn something_in_the_place_of_a_cell_is_told_until_it_is_gone() {
     }
     assert!(daemon.tick(600).await.passes.errors[0].contains("is in its place"));
     let comment = repository.comment(number).await;
-    assert!(comment.contains("**Waiting for the operator of `alpha`.** No cell was made: a file is in its place."));
+    assert!(comment.contains("**Waiting for the operator of `alpha`.** No cell was created: a file is in its place."));
     std::fs::remove_file(&place).unwrap();
     let well = daemon.tick(600).await;
     assert_eq!((well.passes.failures.mission, &well.passes.errors), (0, &Vec::new()));

@@ -140,7 +140,7 @@ async fn a_later_edit_reaches_the_cell(forge: Forge) {
     repository.edit("reader", number, |_| body(&[("Wizard", "the grey one")])).await;
     host.once(&repository).await;
     assert_eq!(repository.labels(number).await, ["health/uninitialized", "kind/mission-proposal", "mission/active"]);
-    assert!(repository.comment(number).await.contains("Edit not taken"));
+    assert!(repository.comment(number).await.contains("Edit not applied"));
     assert_eq!(read("meta/mission.json")["spec"]["stale_after_seconds"], 86_400);
 }
 

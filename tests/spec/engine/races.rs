@@ -331,6 +331,6 @@ async fn a_repair_is_told_once_though_the_comment_is_posted_anew() {
     std::fs::remove_dir(host.cell().join("artifacts")).unwrap();
     host.once(&repository).await;
     let comment = repository.comment(number).await;
-    assert_eq!(comment.matches("made again: `artifacts/`").count(), 1, "{comment}");
+    assert_eq!(comment.matches("recreated: `artifacts/`").count(), 1, "{comment}");
     assert_eq!(changes(&host.once(&repository).await), 0);
 }

@@ -226,14 +226,11 @@ async fn a_cell_that_cannot_be_moved_is_told_on_its_issue() {
         assert_eq!(&report["errors"][0]["permanent"], &json!(true), "{report:#}");
     }
     let comment = repository.comment(number).await;
-    assert!(
-        comment.contains("**Not done, and a person on `alpha` has to help**: cannot move to the archive"),
-        "{comment}"
-    );
+    assert!(comment.contains("**Manual action required on `alpha`**: cannot move to the archive"), "{comment}");
     std::fs::set_permissions(host.cell(), std::fs::Permissions::from_mode(0o750)).unwrap();
     let mended = run(&mut pass).await;
     assert_eq!((mended.code, host.archives().len()), (0, 1), "{mended:?}");
-    assert!(!repository.comment(number).await.contains("Not done"));
+    assert!(!repository.comment(number).await.contains("Manual action required"));
 }
 
 fn give_all(path: &Path, owner: u32) {
@@ -298,12 +295,12 @@ fn what_fails_for_good_is_remembered_until_it_is_over() {
     let mut seen = active(cells::beaten(-10, "working"));
     seen.issue.labels.retain(|label| !label.name.starts_with("health/"));
     let made = turn(seen.clone(), Some(&refused), is_label);
-    assert_eq!(made.last().unwrap(), "remember what failed: forbidden");
+    assert_eq!(made.last().unwrap(), "record the failure: forbidden");
     seen.record.as_mut().unwrap().failure = Some(Box::new(refused.clone()));
     let again = turn(seen.clone(), Some(&refused), is_label);
-    assert!(!again.iter().any(|change| change.contains("what failed")), "it is known: {again:?}");
+    assert!(!again.iter().any(|change| change.contains("the failure")), "it is known: {again:?}");
     let over = turn(seen, None, is_label);
-    assert_eq!(over.last().unwrap(), "remember that nothing fails");
+    assert_eq!(over.last().unwrap(), "record that no failure remains");
     let later = MissionFailure::new("forbidden", "user is blocked", true, cells::at(60)).after(Some(&refused));
     assert_eq!(later.since, cells::at(0));
 }

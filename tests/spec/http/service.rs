@@ -55,7 +55,7 @@ mod on_a_real_gitea {
         let number = repository.file("reader", "Mission: raise the dead", &[]).await;
         soon("filed", async || repository.labels(number).await.len() == 3).await;
         repository.edit("reader", number, |_| body(&[("Wizard", "the grey one")])).await;
-        soon("edited", async || repository.comment(number).await.contains("Edit not taken")).await;
+        soon("edited", async || repository.comment(number).await.contains("Edit not applied")).await;
         let stray = repository.label_ids(&["health/stale"]).await;
         let labels = format!("{}/labels", repository.issue_path(number));
         forge.change(Method::POST, &labels, json!({ "labels": stray })).await;

@@ -32,7 +32,7 @@ async fn a_scaffold_is_given_an_issue_once_somebody_approves(forge: Forge) {
     host.once(&repository).await;
     let labels = ["approval/needed", "kind/mission-proposal", "mission/pending"];
     assert_eq!(repository.labels(number).await, labels, "also where no approval is asked for otherwise");
-    assert!(repository.comment(number).await.contains("Nothing was taken over"));
+    assert!(repository.comment(number).await.contains("No cell was adopted"));
     repository.put_label(number, "approval/granted").await;
     host.once(&repository).await;
     assert_eq!(repository.labels(number).await, ACTIVE);
@@ -47,7 +47,7 @@ async fn a_scaffold_is_given_an_issue_once_somebody_approves(forge: Forge) {
         repository.edit("reader", number, |_| body(&answers)).await;
         host.once(&repository).await;
         assert_eq!((host.cell(), repository.labels(number).await), (cell.clone(), ACTIVE.map(str::to_owned).to_vec()));
-        assert!(repository.comment(number).await.contains("Edit not taken: a mission keeps its cell"));
+        assert!(repository.comment(number).await.contains("Edit not applied: a mission keeps its cell"));
     }
 }
 

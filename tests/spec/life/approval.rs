@@ -67,9 +67,10 @@ async fn an_approval_before_the_text_is_shown_or_by_its_author_is_asked_for_agai
     repository.put_label(swapped, "approval/granted").await;
     repository.edit("reader", swapped, |_| body(&[("Wizard", "circe")])).await;
     pass(&host, &repository, LABEL_MODE).await;
-    for (number, why) in
-        [(own, "filed it, and somebody else has to approve it"), (swapped, "came before this was shown")]
-    {
+    for (number, why) in [
+        (own, "is the author, and another person has to approve it"),
+        (swapped, "was given before this text was shown"),
+    ] {
         is_pending(&repository, number).await;
         let comment = repository.comment(number).await;
         assert!(
@@ -102,7 +103,7 @@ async fn an_edit_of_a_running_mission_waits_for_its_own_approval(forge: Forge) {
     assert_eq!(mission_file(&host)["spec"]["stale_after_seconds"], 300, "it goes on as it was");
     let comment = repository.comment(number).await;
     assert!(
-        comment.contains("Edit not taken yet, it waits for approval") && comment.contains("  - stale after: 1 day\n"),
+        comment.contains("Edit not applied yet: it waits for approval") && comment.contains("  - stale after: 1 day\n"),
         "{comment}"
     );
     assert_eq!(changes(&pass(&host, &repository, LABEL_MODE).await), 0);
@@ -136,7 +137,7 @@ async fn only_those_who_are_named_approve_and_those_who_are_trusted_need_nobody(
     repository.put_label(number, "approval/granted").await;
     pass(&host, &repository, &more).await;
     is_pending(&repository, number).await;
-    assert!(repository.comment(number).await.contains("`owner` is not one of those who may approve here"));
+    assert!(repository.comment(number).await.contains("`owner` is not in `approval.approvers`"));
     forge.next_second().await;
     repository.put_label_as(&token, number, "approval/granted").await;
     pass(&host, &repository, &more).await;
@@ -158,7 +159,7 @@ async fn a_login_is_looked_up_once_and_nobody_inherits_its_rights(forge: Forge) 
     repository.put_label_as(&token, number, "approval/granted").await;
     pass(&host, &repository, &more).await;
     is_pending(&repository, number).await;
-    assert!(repository.comment(number).await.contains("is not one of those who may approve here"));
+    assert!(repository.comment(number).await.contains("is not in `approval.approvers`"));
     let unknown = r#"{ "approval": { "mode": "label", "approvers": ["nobody-at-all"] } }"#;
     std::fs::write(host.path().join("unknown.json"), unknown).unwrap();
     let refused = run(host.reconciler(&repository).args(["--once", "--config", "unknown.json"])).await;

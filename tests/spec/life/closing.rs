@@ -45,7 +45,7 @@ async fn closing_moves_the_cell_away_whole_and_reopening_brings_it_back(forge: F
     assert!(read(&archive, "meta/mission.json").contains("\"status\": \"closed\""));
     assert!(read(&archive, "logs/daemon.log").contains("\"change\":\"archive-cell\""));
     let comment = repository.comment(number).await;
-    assert!(comment.contains("**Closed.** The cell was moved to the archive, whole"), "{comment}");
+    assert!(comment.contains("**Closed.** The whole cell was moved to the archive"), "{comment}");
     assert!(comment.contains(&format!("- Files: `{}` on `alpha`", archive.display())), "{comment}");
     let quiet = host.once(&repository).await;
     assert_eq!(
@@ -59,7 +59,7 @@ async fn closing_moves_the_cell_away_whole_and_reopening_brings_it_back(forge: F
     assert_eq!((host.cell(), host.archives().len()), (cell.clone(), 0));
     assert_eq!(read(&cell, "worktree/notes.txt"), "half of it");
     assert!(read(&cell, "meta/mission.json").contains("\"status\": \"active\""));
-    assert!(repository.comment(number).await.contains("Came back from the archive at "));
+    assert!(repository.comment(number).await.contains("Restored from the archive at "));
     let labels = ["health/healthy", "kind/mission-proposal", "mission/active", "wizard/done"];
     assert_eq!(repository.labels(number).await, labels);
     assert_eq!(changes(&host.once(&repository).await), 0);
@@ -78,7 +78,12 @@ async fn a_wizard_that_beats_keeps_its_cell_until_the_grace_has_passed(forge: Fo
     assert_eq!(repository.labels(number).await, ["kind/mission-proposal", "mission/closed"]);
     assert_eq!(host.cell(), cell, "the floor stays under a wizard at work");
     assert!(read(&cell, "meta/mission.json").contains("\"status\": \"closed\""), "its manifest tell it");
-    assert!(repository.comment(number).await.contains("since its wizard still beats: until it is silent, or until "));
+    assert!(
+        repository
+            .comment(number)
+            .await
+            .contains("because its agent still sends heartbeats: until they stop, or until ")
+    );
     assert_eq!(changes(&pass(&host, &repository, long).await), 0);
     // A file that is open goes on where it is.
     let mut open = std::fs::File::options().append(true).create(true).open(cell.join("artifacts/log")).unwrap();
@@ -105,7 +110,7 @@ async fn whatever_stands_in_the_way_of_a_cell_that_comes_back_is_kept(forge: For
         assert_eq!(read(&cell, "artifacts/mine"), "first");
         let displaced = host.archives()[round].clone();
         assert_eq!(read(&displaced, "stray"), contents);
-        let told = format!("what was in its place lies in `{}` now", displaced.display());
+        let told = format!("what was in its place is now in `{}`", displaced.display());
         assert!(repository.comment(number).await.contains(&told), "{told}");
         assert_eq!(changes(&host.once(&repository).await), 0);
     }
@@ -156,7 +161,7 @@ async fn a_comment_says_that_the_archive_of_its_cell_was_deleted(forge: Forge) {
         repository.set_state(number, "open").await;
         host.once(&repository).await;
         assert_eq!(host.cell(), cell, "a new one");
-        assert!(repository.comment(number).await.contains("the whole cell, empty"));
+        assert!(repository.comment(number).await.contains("the whole cell (empty)"));
         assert_eq!(changes(&host.once(&repository).await), 0);
     }
 }

@@ -62,7 +62,7 @@ async fn a_forged_comment_carries_no_approval_and_the_issue_says_so(forge: Forge
     pass(&host, &repository, LABEL_MODE).await;
     assert!(is_pending(&repository, number).await && host.cells().is_empty());
     let after = repository.comment(number).await;
-    let why = "Asked again: another account had changed this comment, so it is not known what an approver saw; the \
+    let why = "Requested again: another account had changed this comment, so what an approver saw is unknown; the \
                approval by `owner` does not count.";
     assert!(after.contains(why), "{after}");
     for line in before.lines().skip(1) {
@@ -95,14 +95,14 @@ async fn an_edit_of_a_trusted_authors_issue_waits_until_the_author_confirms_it(f
     assert!(repository.labels(number).await.contains(&"approval/needed".to_owned()));
     let told = repository.comment(number).await;
     assert!(
-        told.contains("Gitea does not report by whom: the author confirms it, or somebody else approves it"),
+        told.contains("Gitea does not report who edited it: the author confirms it, or another person approves it"),
         "{told}"
     );
     forge.next_second().await;
     repository.put_label(number, "approval/granted").await;
     pass(&host, &repository, &more).await;
     assert_eq!(spec(), "merlin");
-    assert!(repository.comment(number).await.contains("`owner` is not one of those who may approve here"));
+    assert!(repository.comment(number).await.contains("`owner` is not in `approval.approvers`"));
     forge.next_second().await;
     repository.put_label_as(&token, number, "approval/granted").await;
     pass(&host, &repository, &more).await;
@@ -170,7 +170,7 @@ async fn after_a_change_of_account_the_same_comment_is_edited_on(forge: Forge) {
     host.beat(&host.cell(), &["--state", "working"]).await;
     host.once(&repository).await;
     let told = repository.comment(number).await;
-    assert!(told.contains("says `working`"), "{told}");
+    assert!(told.contains("reports `working`"), "{told}");
     assert_eq!(changes(&host.once(&repository).await), 0);
     // One that may not edit it says so, and posts no second one.
     std::fs::write(host.path().join("token"), forge.new_token("stranger", &BOT_SCOPES)).unwrap();

@@ -95,7 +95,7 @@ impl Stage {
     async fn check_truth(&self) {
         for (number, health, words) in [
             (WORKING, "health/healthy", "**Active and healthy** since"),
-            (BLOCKED, "health/stale", "**Active, but stale: the wizard is silent.**"),
+            (BLOCKED, "health/stale", "**Active, but stale: no recent heartbeat.**"),
             (LABELLED, "health/healthy", "**Active and healthy** since"),
             (MEDDLED, "health/healthy", "**Active and healthy** since"),
         ] {

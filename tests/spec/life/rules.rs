@@ -175,7 +175,7 @@ fn a_preview_takes_no_click_for_the_answer_to_a_question_that_is_still_to_be_pos
         clicked.issue.updated_at = at(seconds);
         let simulation = simulate(&clicked);
         let kinds: Vec<&str> = simulation.changes.iter().map(Change::kind).collect();
-        assert_eq!(kinds, ["add-labels", "post-comment", "remember"], "{seconds}");
+        assert_eq!(kinds, ["add-labels", "post-comment", "write-record"], "{seconds}");
         assert!(matches!(simulation.situation, Lifecycle::Waits(_)), "{seconds}: {:?}", simulation.situation);
     }
 }
@@ -232,7 +232,7 @@ fn a_failed_checkout_waits_longer_each_time_but_not_for_another_ref() {
 fn an_approval_is_remembered_before_the_comment_is_edited() {
     let mut full = clicked(settled(in_label_mode(proposal(&[]), &[])), MAINTAINER, 5);
     full.admission = Admission::Full(CapacityLimit::Cells(1));
-    assert_eq!(planned(&full), ["remember"]);
+    assert_eq!(planned(&full), ["write-record"]);
     let after = project(&full, &planned_cell(&full));
     assert!(after.record.as_ref().is_some_and(|record| record.approval.is_some()));
     assert_eq!(planned(&after), [""; 0]);

@@ -57,7 +57,7 @@ async fn a_plain_form_filed_on_the_page_needs_one_click(forge: Forge) {
     let number = repository.file("reader", "Mission: raise", &[("objective", objective), ("wizard", "merlin")]).await;
     pass(&host, &repository, LABEL_MODE).await;
     let comment = repository.comment(number).await;
-    assert!(!comment.contains("Not part of it") && !comment.contains("invisible"), "{comment}");
+    assert!(!comment.contains("Not part of the request") && !comment.contains("invisible"), "{comment}");
     let shown: Vec<String> = fences(&comment).iter().map(Fence::text).collect();
     assert_eq!(shown, ["raise", "Raise the dead.\n\n```sh\nls\n```"]);
     repository.put_label(number, "approval/granted").await;

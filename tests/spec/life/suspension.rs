@@ -29,7 +29,7 @@ async fn a_person_pauses_a_mission_and_resumes_it(forge: Forge) {
     assert!(!host.cell().join("artifacts").exists(), "nothing is repaired");
     let comment = repository.comment(number).await;
     assert!(
-        comment.contains("**Suspended by `owner`** since ") && comment.contains("no repair, no alarm"),
+        comment.contains("**Suspended by `owner`** since ") && comment.contains("no repair, no alert"),
         "{comment}"
     );
     let file = std::fs::read_to_string(host.cell().join("meta/mission.json")).unwrap();
@@ -106,7 +106,7 @@ async fn a_pause_ends_when_the_due_date_has_passed(forge: Forge) {
     repository.put_label(number, "mission/suspended").await;
     daemon.tick(30).await;
     assert!(repository.labels(number).await.contains(&"mission/suspended".to_owned()));
-    assert!(repository.comment(number).await.contains("or set a due date, which resumes it"));
+    assert!(repository.comment(number).await.contains("or set a due date: the pause ends when it has passed"));
     let tomorrow = daemon.now.plus(chrono::TimeDelta::days(1)).to_string();
     forge.change(Method::PATCH, &repository.issue_path(number), due(&tomorrow)).await;
     daemon.tick(30).await;
@@ -131,5 +131,5 @@ async fn what_our_own_account_has_set_is_no_pause() {
     pass(&host, &repository, "{}").await;
     assert!(repository.labels(number).await.contains(&"mission/active".to_owned()));
     let comment = repository.comment(number).await;
-    assert!(comment.contains("was removed: this service's own account had set it; a person has to"), "{comment}");
+    assert!(comment.contains("was removed: this service's own account had set it; only a person can"), "{comment}");
 }

@@ -173,7 +173,7 @@ async fn another_ref_needs_a_new_mission(forge: Forge) {
     repository.edit("reader", number, |_| other.clone()).await;
     host.once(&repository).await;
     let comment = repository.comment(number).await;
-    assert!(comment.contains("Edit not taken: a worktree with work in it is never replaced"), "{comment}");
+    assert!(comment.contains("Edit not applied: a worktree with work in it is never replaced"), "{comment}");
     assert_eq!(mission_file(&host.cell())["spec"]["wizard"], "circe", "and the rest takes effect");
     assert_eq!(std::fs::read_to_string(host.cell().join("worktree/work.txt")).unwrap(), "hours of it");
     assert_eq!(changes(&host.once(&repository).await), 0);

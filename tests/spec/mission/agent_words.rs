@@ -63,13 +63,13 @@ fn working() -> Observation {
 #[test]
 fn a_question_stands_in_the_headline_with_who_asks_it_and_since_when() {
     let waiting = later(&working(), 100, beaten_with(90, "waiting", QUESTION));
-    let asked = format!("**Waiting for you:** `{QUESTION}`, asked by the wizard, since 2026-11-18 11:08:20 UTC.");
+    let asked = format!("**Waiting for you:** `{QUESTION}`, asked by the agent, since 2026-11-18 11:08:20 UTC.");
     assert!(headline(&waiting).starts_with(&asked), "{}", headline(&waiting));
     let (written, after) = pass(&waiting);
-    assert_eq!(written.last().unwrap(), "edit the comment: active, healthy (beating)");
+    assert_eq!(written.last().unwrap(), "edit the comment: active, healthy (heartbeat-ok)");
     assert_eq!((said(&after).message.as_deref(), said(&after).agent_state_since), (Some(QUESTION), Some(at(100))));
     let history = &after.record.as_ref().unwrap().changes;
-    assert_eq!(history.last().unwrap().what, format!("the wizard says `waiting`: `{QUESTION}`"));
+    assert_eq!(history.last().unwrap().what, format!("the agent reports `waiting`: `{QUESTION}`"));
     assert_eq!(pass(&later(&after, 200, beaten_with(190, "waiting", QUESTION))).0, [""; 0], "nothing is new");
 }
 
@@ -105,8 +105,8 @@ fn an_agent_that_falls_silent_leaves_its_question_on_the_issue() {
     let waiting = pass(&later(&working(), 100, beaten_with(90, "waiting", QUESTION))).1;
     let silent = later(&waiting, 1_000, beaten_with(90, "waiting", QUESTION));
     let told = comment(&silent);
-    assert!(told.contains("**Active, but stale: the wizard is silent.**"), "{told}");
-    assert!(told.contains(&format!(" **Waiting for you:** `{QUESTION}`, asked by the wizard, since ")), "{told}");
+    assert!(told.contains("**Active, but stale: no recent heartbeat.**"), "{told}");
+    assert!(told.contains(&format!(" **Waiting for you:** `{QUESTION}`, asked by the agent, since ")), "{told}");
     let null = later(&waiting, 1_000, crate::support::cells::whole());
     assert_eq!(said(&pass(&null).1).message.as_deref(), Some(QUESTION), "the last word stands");
 }
@@ -143,7 +143,7 @@ fn a_message_is_one_line_cut_and_dead_text() {
         }
     }
     let empty = later(&working(), 10, beaten_with(5, "waiting", "\u{200b} \n"));
-    assert!(headline(&empty).starts_with("**Waiting for you:** the wizard left no message, since "));
+    assert!(headline(&empty).starts_with("**Waiting for you:** the agent left no message, since "));
 }
 
 #[test]
@@ -168,13 +168,13 @@ fn a_record_of_an_earlier_version_is_read() {
 fn a_failure_is_told_immediately_with_the_last_message() {
     let failed = later(&working(), 100, beaten_with(95, "failed", "the crypt is empty"));
     let told = headline(&failed);
-    let wanted = "**Failed:** `the crypt is empty`, said by the wizard, since 2026-11-18 11:08:20 UTC.";
+    let wanted = "**Failed:** `the crypt is empty`, reported by the agent, since 2026-11-18 11:08:20 UTC.";
     assert_eq!(told, wanted);
     let (written, after) = pass(&failed);
     assert_eq!(written.last().unwrap(), "edit the comment: active, stale (agent-failed)");
     assert_eq!(pass(&later(&after, 10_000_000, beaten_with(95, "failed", "the crypt is empty"))).0, [""; 0]);
     let (written, _) = pass(&later(&after, 200, beaten(190, "working")));
-    assert_eq!(written.last().unwrap(), "edit the comment: active, healthy (beating)");
+    assert_eq!(written.last().unwrap(), "edit the comment: active, healthy (heartbeat-ok)");
 }
 
 #[test]
@@ -245,8 +245,8 @@ async fn what_an_agent_says_to_people_reaches_them(forge: Forge) {
         ("waiting", QUESTION, format!("`{QUESTION}`"), ["health/healthy", "wizard/waiting"]),
         ("failed", why, format!("`` {why} ``"), ["health/stale", "wizard/failed"]),
     ] {
-        let (what, how) = if state == "waiting" { ("Waiting for you", "asked") } else { ("Failed", "said") };
-        let headline = format!("**{what}:** {shown}, {how} by the wizard `merlin`, since ");
+        let (what, how) = if state == "waiting" { ("Waiting for you", "asked") } else { ("Failed", "reported") };
+        let headline = format!("**{what}:** {shown}, {how} by the agent `merlin`, since ");
         let mut beat = story.host.command("lazarus-pit");
         beat.current_dir(story.host.cell()).args(["beat", "--state", state, "--message", message]);
         assert_eq!(run(&mut beat).await.code, 0);

@@ -114,7 +114,7 @@ fn text_outside_the_answers_is_counted_and_the_comment_says_so() {
     let plain = body(&[("Objective", "Raise the dead.")]);
     let told = |body: &str| {
         let comment = comment(&filed(&Filed { name: String::new(), title: "x".to_owned(), body: body.to_owned() }));
-        let line = comment.lines().find(|line| line.starts_with("- **Not part of it**")).map(str::to_owned);
+        let line = comment.lines().find(|line| line.starts_with("- **Not part of the request**")).map(str::to_owned);
         line.map(|line| line.split_once("the issue has ").unwrap().1.split_once(" outside").unwrap().0.to_owned())
     };
     let some = |text: &str| Some(text.to_owned());

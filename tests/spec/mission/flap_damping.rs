@@ -57,7 +57,7 @@ fn the_third_fall_within_an_hour_holds_the_worse_until_the_cell_was_well_for_a_q
         mission = after;
     }
     let edit = |what: &str| format!("edit the comment: active, {what}");
-    let (stale, healthy) = (edit("stale (silent)"), edit("healthy (beating)"));
+    let (stale, healthy) = (edit("stale (heartbeat-timeout)"), edit("healthy (heartbeat-ok)"));
     let held = edit("stale (flapping)");
     assert_eq!(told, [&stale, &healthy, &stale, &healthy, &held].map(String::clone));
     assert_eq!(labels(&mission), ["health/stale", "wizard/working"]);
@@ -124,7 +124,7 @@ fn answers_are_told_though_health_has_to_wait() {
     edited.issue.labels.extend(labelled(&["mission/closed"]));
     let (written, after) = pass(&edited);
     let word = labels(&mission)[1].to_owned();
-    assert_eq!(written, ["remove `mission/closed`", "edit the comment: active, healthy (beating)"]);
+    assert_eq!(written, ["remove `mission/closed`", "edit the comment: active, healthy (heartbeat-ok)"]);
     assert_eq!(labels(&after), ["health/healthy", word.as_str()]);
 }
 
@@ -247,7 +247,7 @@ fn more_than_three_and_a_fifth_that_turn_at_once_are_told_when_seen_twice() {
             guard(&mut confirmed);
             assert!(confirmed.iter().all(|mission| !mission.is_held));
             let (written, _) = pass(&confirmed[0]);
-            assert!(written.contains(&"edit the comment: active, stale (silent)".to_owned()), "{written:?}");
+            assert!(written.contains(&"edit the comment: active, stale (heartbeat-timeout)".to_owned()), "{written:?}");
             let back = Observation { sighting: fleet(0, 1, spoil)[0].sighting.clone(), ..after.clone() };
             let well = later(&back, 20, 10, "working");
             assert!(
@@ -292,6 +292,6 @@ fn labels_that_somebody_has_scattered_hold_no_news_back() {
     let all: Vec<&str> = all.iter().map(String::as_str).filter(|name| *name != "health/stale").collect();
     scattered.issue.labels = labelled(&all);
     let (written, after) = pass(&scattered);
-    assert!(written.contains(&"edit the comment: active, stale (silent)".to_owned()), "{written:?}");
+    assert!(written.contains(&"edit the comment: active, stale (heartbeat-timeout)".to_owned()), "{written:?}");
     assert_eq!((labels(&after), pass(&after).0), (vec!["health/stale", "wizard/working"], Vec::new()));
 }

@@ -30,7 +30,7 @@ async fn the_author_is_led_to_the_form_and_may_answer_by_hand(forge: Forge) {
     let page = format!("{}/{}/issues/new?template={FORM_PATH}", forge.url, repository.name);
     for number in [number, marked] {
         let comment = repository.comment(number).await;
-        assert!(comment.contains("this was not filed with the form") && comment.contains(&page), "{comment}");
+        assert!(comment.contains("this issue was not filed with the form") && comment.contains(&page), "{comment}");
         for field in &Form::embedded().fields {
             assert!(comment.contains(&format!("\n### {}\n", field.label)), "{}: {comment}", field.label);
         }

@@ -56,7 +56,7 @@ fn a_comment_that_is_as_we_left_it_is_left_alone() {
 
 #[test]
 fn a_comment_that_another_account_changed_is_written_again_without_other_news() {
-    let healthy = ["edit the comment: active, healthy (beating)"];
+    let healthy = ["edit the comment: active, healthy (heartbeat-ok)"];
     for change in [forge, |comment: &mut CommentFacts| (comment.marker, comment.body_sha256) = (None, sha256("x"))] {
         let observation = read(active(beaten(-10, "working")), change);
         assert_eq!(written(&observation), healthy);
@@ -93,7 +93,7 @@ fn a_comment_that_was_deleted_is_posted_again_at_most_once_an_hour() {
         observation
     };
     let observation = deleted(active(beaten(-10, "working")));
-    let again = ["post the comment again: active, healthy (beating)"];
+    let again = ["post the comment again: active, healthy (heartbeat-ok)"];
     assert_eq!(written(&observation), again);
     let posted = settled(observation);
     assert_eq!(spoken(&posted).reposted_at, Some(at(0)));
@@ -106,7 +106,7 @@ fn a_comment_that_was_deleted_is_posted_again_at_most_once_an_hour() {
     waiting.comments = Comments::Unread;
     assert!(missing(&waiting).comments, "the next audit looks for it");
     let over = later(deleted(waiting), 3_601);
-    assert!(written(&over).contains(&"post the comment again: active, stale (silent)".to_owned()));
+    assert!(written(&over).contains(&"post the comment again: active, stale (heartbeat-timeout)".to_owned()));
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn the_remembered_comment_is_ours_also_after_a_change_of_account() {
     let mut stale = read(active(beaten(-10, "working")), former);
     stale.sighting = CellObservation::Cell(Box::new(beaten(-400, "working")));
     let written = written(&stale);
-    assert!(written.contains(&"edit the comment: active, stale (silent)".to_owned()), "{written:?}");
+    assert!(written.contains(&"edit the comment: active, stale (heartbeat-timeout)".to_owned()), "{written:?}");
     assert!(!written.iter().any(|change| change.starts_with("post")), "{written:?}");
 }
 

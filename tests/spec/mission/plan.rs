@@ -34,10 +34,10 @@ fn a_good_proposal_gets_a_cell_its_labels_and_a_comment() {
     check(
         &proposal(&[]),
         &[
-            "make the cell `ID`",
+            "create the cell `ID`",
             "add `kind/mission-proposal`, `mission/active`, `health/uninitialized`",
-            "post the comment: active, uninitialized (never-beaten)",
-            "remember: active, uninitialized (never-beaten)",
+            "post the comment: active, uninitialized (no-heartbeat)",
+            "write the record: active, uninitialized (no-heartbeat)",
         ],
     );
 }
@@ -46,13 +46,14 @@ fn a_good_proposal_gets_a_cell_its_labels_and_a_comment() {
 fn a_bad_proposal_gets_no_cell() {
     check(
         &proposal(&[("Repository", "a b"), ("Objective", "_No response_")]),
-        &["add `kind/mission-proposal`, `mission/invalid`", "post the comment: invalid", "remember: invalid"],
+        &["add `kind/mission-proposal`, `mission/invalid`", "post the comment: invalid", "write the record: invalid"],
     );
 }
 
 #[test]
 fn a_proposal_waits_for_its_host_and_for_room() {
-    let pending = &["add `kind/mission-proposal`, `mission/pending`", "post the comment: pending", "remember: pending"];
+    let pending =
+        &["add `kind/mission-proposal`, `mission/pending`", "post the comment: pending", "write the record: pending"];
     check(&proposal(&[("Host", "beta")]), pending);
     for limit in [
         CapacityLimit::Cells(1),
@@ -87,7 +88,7 @@ fn the_label_alone_makes_a_proposal_too_and_so_does_our_memory() {
     let mut unmarked = proposal(&[]);
     edit(&mut unmarked, "just do it");
     unmarked.issue.labels = labelled(&["kind/mission-proposal"]);
-    check(&unmarked, &["add `mission/invalid`", "post the comment: invalid", "remember: invalid"]);
+    check(&unmarked, &["add `mission/invalid`", "post the comment: invalid", "write the record: invalid"]);
     let mut known = active(beaten(-10, "working"));
     edit(&mut known, "changed my mind");
     known.issue.labels.clear();
@@ -95,7 +96,7 @@ fn the_label_alone_makes_a_proposal_too_and_so_does_our_memory() {
         &known,
         &[
             "add `kind/mission-proposal`, `mission/active`, `health/healthy`, `wizard/working`",
-            "edit the comment: active, healthy (beating)",
+            "edit the comment: active, healthy (heartbeat-ok)",
         ],
     );
 }
@@ -116,7 +117,11 @@ fn a_change_of_health_costs_one_label_write_and_one_edit() {
     observation.sighting = CellObservation::Cell(Box::new(beaten(-400, "working")));
     check(
         &observation,
-        &["add `health/stale`", "edit the comment: active, stale (silent)", "remember: active, stale (silent)"],
+        &[
+            "add `health/stale`",
+            "edit the comment: active, stale (heartbeat-timeout)",
+            "write the record: active, stale (heartbeat-timeout)",
+        ],
     );
 }
 
@@ -125,24 +130,24 @@ fn what_is_missing_is_made_again_and_told() {
     check(
         &with_cell(|cell| cell.see(Part::Artifacts, PartObservation::Missing)),
         &[
-            "make `artifacts/` again in the cell `ID`",
-            "edit the comment: active, healthy (beating)",
-            "remember: active, healthy (beating)",
+            "recreate `artifacts/` in the cell `ID`",
+            "edit the comment: active, healthy (heartbeat-ok)",
+            "write the record: active, healthy (heartbeat-ok)",
         ],
     );
     check(
         &with_cell(|cell| cell.see(Part::Token, PartObservation::Missing)),
-        &["make `config/heartbeat.token` again in the cell `ID`"],
+        &["recreate `config/heartbeat.token` in the cell `ID`"],
     );
     let mut vanished = active(beaten(-10, "working"));
     vanished.sighting = CellObservation::Absent;
     check(
         &vanished,
         &[
-            "make the cell `ID`",
+            "create the cell `ID`",
             "add `health/stale`",
-            "edit the comment: active, stale (silent)",
-            "remember: active, stale (silent)",
+            "edit the comment: active, stale (heartbeat-timeout)",
+            "write the record: active, stale (heartbeat-timeout)",
         ],
     );
 }
@@ -158,7 +163,7 @@ fn a_heartbeat_that_had_beaten_is_never_made_again_and_wrong_things_are_never_re
         &[
             "add `health/incomplete`",
             "edit the comment: active, incomplete (missing state/heartbeat.json)",
-            "remember: active, incomplete (missing state/heartbeat.json)",
+            "write the record: active, incomplete (missing state/heartbeat.json)",
         ],
     );
     let linked = with_cell(|cell| {
@@ -170,7 +175,7 @@ fn a_heartbeat_that_had_beaten_is_never_made_again_and_wrong_things_are_never_re
         &[
             "add `health/incomplete`",
             "edit the comment: active, incomplete (wrong-type logs/)",
-            "remember: active, incomplete (wrong-type logs/)",
+            "write the record: active, incomplete (wrong-type logs/)",
         ],
     );
 }
@@ -185,9 +190,9 @@ fn an_unborn_heartbeat_is_made_again() {
     check(
         &observation,
         &[
-            "make `state/heartbeat.json` again in the cell `ID`",
-            "edit the comment: active, uninitialized (never-beaten)",
-            "remember: active, uninitialized (never-beaten)",
+            "recreate `state/heartbeat.json` in the cell `ID`",
+            "edit the comment: active, uninitialized (no-heartbeat)",
+            "write the record: active, uninitialized (no-heartbeat)",
         ],
     );
 }
@@ -198,7 +203,7 @@ fn our_own_failure_repairs_nothing() {
     observation.sighting = CellObservation::Failed(ReadFailure::Io);
     check(
         &observation,
-        &["add `health/unknown`", "edit the comment: active, unknown (io)", "remember: active, unknown (io)"],
+        &["add `health/unknown`", "edit the comment: active, unknown (io)", "write the record: active, unknown (io)"],
     );
 }
 
@@ -209,18 +214,18 @@ fn a_valid_edit_takes_effect_and_an_invalid_one_leaves_the_mission_as_it_is() {
     check(
         &edited,
         &[
-            "bring `meta/mission.json` of the cell `ID` up to date",
-            "bring `config/cell.json` of the cell `ID` up to date",
-            "edit the comment: active, healthy (beating)",
-            "remember: active, healthy (beating)",
+            "update `meta/mission.json` of the cell `ID`",
+            "update `config/cell.json` of the cell `ID`",
+            "edit the comment: active, healthy (heartbeat-ok)",
+            "write the record: active, healthy (heartbeat-ok)",
         ],
     );
     let mut broken = active(beaten(-10, "working"));
     edit(&mut broken, &body(&[("Wizard", "the grey one")]));
-    check(&broken, &["edit the comment: active, healthy (beating)"]);
+    check(&broken, &["edit the comment: active, healthy (heartbeat-ok)"]);
     let mut moved = active(beaten(-10, "working"));
     edit(&mut moved, &body(&[("Host", "beta")]));
-    check(&moved, &["edit the comment: active, healthy (beating)"]);
+    check(&moved, &["edit the comment: active, healthy (heartbeat-ok)"]);
 }
 
 #[test]
@@ -289,10 +294,10 @@ fn of_a_cell_that_could_not_be_made_nothing_new_is_said() {
     check(
         &failed,
         &[
-            "make the cell `ID`",
+            "create the cell `ID`",
             "add `kind/mission-proposal`, `mission/active`, `health/uninitialized`",
-            "post the comment: active, uninitialized (never-beaten)",
-            "remember: active, uninitialized (never-beaten)",
+            "post the comment: active, uninitialized (no-heartbeat)",
+            "write the record: active, uninitialized (no-heartbeat)",
         ],
     );
 }
@@ -303,14 +308,14 @@ fn a_comment_of_another_root_makes_the_issue_elsewhere_but_only_from_a_poster_of
     let mut elsewhere = proposal(&[]);
     elsewhere.issue.comments = 2;
     elsewhere.comments = Comments::Read(vec![comment(8, 3, other), comment(9, 3, crate::support::missions::ROOT)]);
-    check(&elsewhere, &["remove our surplus comment 9", "remember: elsewhere, on `beta`"]);
+    check(&elsewhere, &["delete the surplus comment 9", "write the record: owned by another host, `beta`"]);
     let mut spoofed = proposal(&[]);
     spoofed.comments = Comments::Read(vec![comment(8, 4, other)]);
     assert_eq!(preview(&spoofed).len(), 4);
     let mut here = (*spoofed.here).clone();
     here.trusted_posters = vec![4];
     spoofed.here = Arc::new(here);
-    check(&spoofed, &["remember: elsewhere, on `beta`"]);
+    check(&spoofed, &["write the record: owned by another host, `beta`"]);
 }
 
 #[test]
@@ -324,10 +329,10 @@ fn a_comment_that_names_a_replaced_root_is_taken_up() {
     check(
         &taken,
         &[
-            "make the cell `ID`",
+            "create the cell `ID`",
             "add `kind/mission-proposal`, `mission/active`, `health/uninitialized`",
-            "edit the comment: active, uninitialized (never-beaten)",
-            "remember: active, uninitialized (never-beaten)",
+            "edit the comment: active, uninitialized (no-heartbeat)",
+            "write the record: active, uninitialized (no-heartbeat)",
         ],
     );
 }
@@ -341,7 +346,7 @@ fn a_comment_that_nobody_has_looked_at_again_is_looked_for() {
     posted.comments = Comments::Unread;
     assert!(missing(&posted).comments);
     posted.comments = Comments::Read(vec![as_left(&posted, &spoken)]);
-    check(&posted, &["remember that comment 20 is ours"]);
+    check(&posted, &["record comment 20 as confirmed"]);
 }
 
 #[test]
@@ -354,9 +359,9 @@ fn surplus_comments_of_ours_go_and_the_oldest_stays() {
         comment(31, 4, crate::support::missions::ROOT),
     ]);
     // With the other's there are two then.
-    check(&observation, &["remove our surplus comment 30", "remember: active, healthy (beating)"]);
+    check(&observation, &["delete the surplus comment 30", "write the record: active, healthy (heartbeat-ok)"]);
     observation.record.as_mut().unwrap().comments = Some(2);
-    check(&observation, &["remove our surplus comment 30"]);
+    check(&observation, &["delete the surplus comment 30"]);
 }
 
 #[test]
@@ -385,12 +390,12 @@ fn what_stands_in_a_cells_place_is_never_touched() {
     blocked.sighting = CellObservation::NotADirectory(FileKind::File);
     check(
         &blocked,
-        &["add `kind/mission-proposal`, `mission/pending`", "post the comment: pending", "remember: pending"],
+        &["add `kind/mission-proposal`, `mission/pending`", "post the comment: pending", "write the record: pending"],
     );
     check(&settled(blocked), &[]);
     let mut known = proposal(&[]);
     known.sighting = CellObservation::Cell(Box::new(whole()));
-    assert_eq!(preview(&known)[0].to_string(), format!("take up the cell `{ID}`"));
+    assert_eq!(preview(&known)[0].to_string(), format!("bind the cell `{ID}`"));
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn an_edit_of_a_trusted_authors_mission_waits_and_the_comment_says_why() {
     assert_eq!(after.binding().unwrap().spec.objective, "Raise the dead.");
     let told = comment(&after);
     assert!(
-        told.contains("Gitea does not report by whom: the author confirms it, or somebody else approves it"),
+        told.contains("Gitea does not report who edited it: the author confirms it, or another person approves it"),
         "{told}"
     );
     let labels: Vec<&str> = after.issue.labels.iter().map(|label| label.name.as_str()).collect();

@@ -64,19 +64,19 @@ fn found(writes: u64, verdict: &str) -> (u64, String) {
 async fn beats_make_a_mission_healthy_and_silence_makes_it_stale(forge: Forge) {
     let mission = Mission::new(&forge).await;
     mission.host.beat(&mission.cell, &[]).await;
-    assert_eq!(mission.pass().await, found(2, "healthy (beating)"));
+    assert_eq!(mission.pass().await, found(2, "healthy (heartbeat-ok)"));
     mission.host.beat(&mission.cell, &["--message", "still here"]).await;
-    assert_eq!(mission.pass().await, found(0, "healthy (beating)"), "another beat is no news");
+    assert_eq!(mission.pass().await, found(0, "healthy (heartbeat-ok)"), "another beat is no news");
     mission.write_heartbeat("2026-01-01T12:00:00Z", "working");
-    assert_eq!(mission.pass().await, found(2, "stale (silent)"));
+    assert_eq!(mission.pass().await, found(2, "stale (heartbeat-timeout)"));
     let comment = mission.repository.comment(mission.number).await;
-    assert!(comment.contains("the wizard is silent.** Last heartbeat 2026-01-01 12:00:00 UTC; limit 5 minutes."));
+    assert!(comment.contains("no recent heartbeat.** Last heartbeat 2026-01-01 12:00:00 UTC; stale after 5 minutes."));
     mission.host.beat(&mission.cell, &["--state", "done"]).await;
-    assert_eq!(mission.pass().await, found(2, "healthy (finished)"));
+    assert_eq!(mission.pass().await, found(2, "healthy (completed)"));
     mission.write_heartbeat("2026-01-01T12:00:00Z", "done");
-    assert_eq!(mission.pass().await, found(0, "healthy (finished)"), "what has finished never goes stale");
+    assert_eq!(mission.pass().await, found(0, "healthy (completed)"), "what has finished never goes stale");
     mission.write_heartbeat("2199-01-01T12:00:00Z", "working");
-    assert_eq!(mission.pass().await, found(2, "stale (stamp-in-future)"));
+    assert_eq!(mission.pass().await, found(2, "stale (clock-skew)"));
 }
 
 async fn a_part_that_is_lost_is_made_again_and_told(forge: Forge) {
@@ -84,18 +84,18 @@ async fn a_part_that_is_lost_is_made_again_and_told(forge: Forge) {
     mission.host.beat(&mission.cell, &[]).await;
     mission.pass().await;
     std::fs::remove_dir_all(mission.cell.join("logs")).unwrap();
-    assert_eq!(mission.pass().await, found(1, "healthy (beating)"));
+    assert_eq!(mission.pass().await, found(1, "healthy (heartbeat-ok)"));
     assert!(mission.cell.join("logs/daemon.log").is_file());
     let comment = mission.repository.comment(mission.number).await;
-    assert!(comment.contains("Made again at ") && comment.contains("`logs/`"), "{comment}");
+    assert!(comment.contains("Recreated at ") && comment.contains("`logs/`"), "{comment}");
     std::fs::remove_file(mission.cell.join("config/heartbeat.token")).unwrap();
-    assert_eq!(mission.pass().await, found(0, "healthy (beating)"));
+    assert_eq!(mission.pass().await, found(0, "healthy (heartbeat-ok)"));
     assert!(mission.cell.join("config/heartbeat.token").is_file());
     std::fs::remove_dir_all(&mission.cell).unwrap();
-    assert_eq!(mission.pass().await, found(2, "stale (silent)"), "a null beat after a known one is silence");
+    assert_eq!(mission.pass().await, found(2, "stale (heartbeat-timeout)"), "a null beat after a known one is silence");
     assert!(mission.repository.comment(mission.number).await.contains("the whole cell"));
     mission.host.beat(&mission.cell, &[]).await;
-    assert_eq!(mission.pass().await, found(2, "healthy (beating)"));
+    assert_eq!(mission.pass().await, found(2, "healthy (heartbeat-ok)"));
 }
 
 #[tokio::test]

@@ -158,7 +158,7 @@ fn check(host: &Host, filing: &Filing, labels: &BTreeSet<String>, comment: &str)
                     wrong.iter().any(|(field, what)| names.contains(&(*field).to_owned()) && what.contains(told));
                 assert!(is_told, "{told}: {name}:\n{comment}");
             }
-            assert!(comment.contains("No cell was made"), "{name}:\n{comment}");
+            assert!(comment.contains("No cell was created"), "{name}:\n{comment}");
             None
         }
         Outcome::Waits => {
