@@ -3,6 +3,7 @@
 use crate::cli::ci_job;
 use crate::cli::exit::Exit;
 use crate::config::{LogFormat, Settings};
+use crate::diagnose::document::Document;
 use crate::mission::text;
 use crate::world::clock;
 use crate::world::terminal::Printed;
@@ -49,10 +50,10 @@ impl Console {
         }
     }
 
-    /// Prints a result as one JSON document.
+    /// Prints a result as one JSON document, with the version of its schema. The result is an object.
     #[must_use]
-    pub fn print_json(self, document: &impl Serialize) -> Exit {
-        match serde_json::to_string(document) {
+    pub fn print_json(self, content: &impl Serialize) -> Exit {
+        match serde_json::to_string(&Document::new(content)) {
             Ok(text) => self.print(&format!("{}\n", text::printable_json(&text))),
             Err(error) => self.failed(&error),
         }

@@ -28,6 +28,7 @@ use crate::provision::install::{self, InstallError};
 use crate::world::clock::now;
 use crate::world::store::root::RootError;
 use crate::world::terminal::Terminal;
+use serde::Serialize;
 use std::io::IsTerminal;
 use std::path::Path;
 
@@ -286,9 +287,16 @@ fn run_install(arguments: Install) -> Exit {
         for error in &errors {
             console.announce(error);
         }
-        let printed = if json { console.print_json(&reports) } else { all_printed(&printed) };
+        let printed =
+            if json { console.print_json(&InstallDocument { repositories: &reports }) } else { all_printed(&printed) };
         if errors.is_empty() { printed } else { Exit::Failed }
     })
+}
+
+/// The JSON document of `install --json`.
+#[derive(Serialize)]
+struct InstallDocument<'a> {
+    repositories: &'a [InstallReport],
 }
 
 fn all_printed(printed: &[Exit]) -> Exit {

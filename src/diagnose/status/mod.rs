@@ -1,6 +1,7 @@
-//! What there is to know about missions: all of them as a table, or one from issue to heartbeat.
+//! Reports missions: all of them as a table, or one from issue to heartbeat.
 
+pub mod explain;
 pub mod fleet;
 mod for_people;
-pub mod story;
-mod words;
+mod plain;
+mod text;

@@ -19,7 +19,7 @@ pub struct StepReport {
     pub url: Option<String>,
 }
 
-/// The JSON document of `install --json`, for one repository.
+/// What `install` did in one repository, or would do: an entry of `repositories` in `install --json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct InstallReport {
     /// Whether nothing was changed.

@@ -72,7 +72,10 @@ async fn a_cell_is_made_without_a_forge_and_made_whole_again() {
     let made = pit(&host, &["--init-cell", ID, "--json"]).await;
     let path = host.root().join(ID);
     assert_eq!(made.code, 0, "{made:?}");
-    assert_eq!(made.json(), json!({ "mission_id": ID, "path": path, "created": true, "restored": [] }));
+    assert_eq!(
+        made.json(),
+        json!({ "schema_version": 1, "mission_id": ID, "path": path, "created": true, "restored": [] })
+    );
     assert_eq!(entries(&path), ["artifacts", "config", "logs", "meta", "state", "worktree"]);
     let mission: Value = serde_json::from_slice(&std::fs::read(path.join("meta/mission.json")).unwrap()).unwrap();
     assert_eq!(

@@ -116,7 +116,11 @@ async fn an_empty_repository_is_made_ready_once(forge: Forge) {
     assert!(is_well(&again) && again.stdout.contains(": nothing to do\n"), "{again:?}");
     for (dry, arguments) in [(false, &["--json"][..]), (true, &["--json", "--dry-run"])] {
         let report = site.as_owner(arguments).await.json();
-        assert_eq!((&report[0]["dry_run"], &report[0]["steps"]), (&json!(dry), &json!([])), "{report}");
+        assert_eq!(
+            (&report["repositories"][0]["dry_run"], &report["repositories"][0]["steps"]),
+            (&json!(dry), &json!([])),
+            "{report}"
+        );
     }
     let number = site.repository.file("reader", "Mission: the first", &[]).await;
     site.host.once(&site.repository).await;
@@ -135,7 +139,8 @@ async fn only_what_is_wrong_is_repaired_and_a_teams_own_stays(forge: Forge) {
     forge.change(Method::POST, &site.path("/labels"), label).await;
     let done = site.as_owner(&["--json"]).await;
     let report = done.json();
-    let texts: Vec<&str> = report[0]["steps"].as_array().unwrap().iter().map(|s| s["text"].as_str().unwrap()).collect();
+    let texts: Vec<&str> =
+        report["repositories"][0]["steps"].as_array().unwrap().iter().map(|s| s["text"].as_str().unwrap()).collect();
     assert_eq!((done.code, texts.len()), (0, 17), "{done:?}");
     assert!(texts.contains(&"correct the label `health/stale`: whether it excludes others"), "{texts:?}");
     assert!(texts.contains(&"correct the label `health/healthy`: what it means"), "{texts:?}");

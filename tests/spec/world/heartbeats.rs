@@ -206,7 +206,7 @@ async fn a_byte_order_mark_and_a_long_message_cost_no_heartbeat_and_are_noted() 
     ];
     let told = &run(host.command("lazarus-reconcile").args(["scan", "--json"])).await.json()["cells"][0];
     assert_eq!(
-        (&told["health"], &told["state"], &told["problem"], &told["notes"]),
+        (&told["health"], &told["agent_state"], &told["problem"], &told["notes"]),
         (&json!("healthy"), &json!("waiting"), &Value::Null, &json!(notes))
     );
     for arguments in [&["scan"][..], &["status"]] {
