@@ -72,7 +72,7 @@ async fn a_job_needs_no_settings_beyond_the_token_and_the_root(forge: Forge) {
     for line in [
         "### Missions\n\n2 proposals: 1 active, 1 invalid; health: 1 uninitialized; ".to_owned(),
         "| issue | state | changes | error |\n|---|---|---|---|\n".to_owned(),
-        format!("| {name}#{good} | active, uninitialized (never-beaten) | ``make the cell "),
+        format!("| {name}#{good} | active, uninitialized (no-heartbeat) | ``make the cell "),
         format!("| {name}#{bad} | invalid | ``add `kind/mission-proposal`, `mission/invalid`; "),
     ] {
         assert!(summary.contains(&line), "{line} is not in\n{summary}");

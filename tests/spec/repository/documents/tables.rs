@@ -190,7 +190,7 @@ fn every_fault_that_doctor_finds_is_told() {
 #[test]
 fn every_exit_code_is_told() {
     let told: Vec<String> = reference().table("Exit codes").into_iter().map(|row| row[0].clone()).collect();
-    let all = [Exit::Complete, Exit::Failed, Exit::Refused, Exit::Alarm, Exit::Changes];
+    let all = [Exit::Complete, Exit::Failed, Exit::ManualAction, Exit::Unhealthy, Exit::Changes];
     assert_eq!(told, all.map(|exit| (exit as u8).to_string()));
 }
 
