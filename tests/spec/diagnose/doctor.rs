@@ -11,7 +11,7 @@ use crate::support::stories;
 use crate::support::stub::{self, Stub};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use lazarus::diagnose::doctor::FAULTS;
+use lazarus::diagnose::doctor::CODES;
 use lazarus::mission::proposal::form::FORM;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -81,7 +81,7 @@ impl Clinic {
     async fn at_with(&self, url: &str, settings: Value) -> Diagnosis {
         let mut found = Diagnosis::of(self.command(settings).env("LAZARUS_GITEA_URL", url)).await;
         assert!(found.faults().contains(&("root-foreign", "warning")), "{found:#?}");
-        found.told["checks"].as_array_mut().unwrap().retain(|check| check["fault"] != "root-foreign");
+        found.told["checks"].as_array_mut().unwrap().retain(|check| check["code"] != "root-foreign");
         found
     }
 
@@ -116,15 +116,15 @@ impl Diagnosis {
     /// Every fault with its outcome.
     fn faults(&self) -> Vec<(&str, &str)> {
         let checks = self.told["checks"].as_array().unwrap().iter();
-        checks.filter_map(|check| Some((check["fault"].as_str()?, check["outcome"].as_str()?))).collect()
+        checks.filter_map(|check| Some((check["code"].as_str()?, check["outcome"].as_str()?))).collect()
     }
 
     /// Exactly these faults, each with something to do about it, and the exit code that goes with them.
     fn finds(&self, faults: &[(&str, &str)]) {
         assert_eq!(self.faults(), faults, "{self:#?}");
         for check in self.told["checks"].as_array().unwrap() {
-            let Some(fault) = check["fault"].as_str() else { continue };
-            assert!(FAULTS.contains(&fault), "{fault} is in the list");
+            let Some(fault) = check["code"].as_str() else { continue };
+            assert!(CODES.contains(&fault), "{fault} is in the list");
             assert!(check["next"].as_str().is_some_and(|next| !next.is_empty()), "{check}");
         }
         let fails = faults.iter().any(|(_, outcome)| *outcome == "failure");

@@ -5,7 +5,7 @@ use crate::support::site::{Setup, Site, snapshot};
 use clap::{Command, CommandFactory};
 use lazarus::cli::arguments::{Pit, Reconcile};
 use lazarus::cli::exit::Exit;
-use lazarus::diagnose::doctor::FAULTS;
+use lazarus::diagnose::doctor::CODES;
 use lazarus::engine::metrics::Metrics;
 use lazarus::engine::queue::Queue;
 use lazarus::mission::cell::Part;
@@ -184,7 +184,7 @@ fn every_command_and_every_flag_is_told_where_it_belongs() {
 #[test]
 fn every_fault_that_doctor_finds_is_told() {
     let rows = reference().table("Doctor codes");
-    assert_eq!(rows.iter().map(|row| unquoted(&row[0])).collect::<Vec<_>>(), FAULTS);
+    assert_eq!(rows.iter().map(|row| unquoted(&row[0])).collect::<Vec<_>>(), CODES);
 }
 
 #[test]
