@@ -90,7 +90,7 @@ async fn a_form_of_a_teams_own_is_not_doubled_wherever_it_is(forge: Forge) {
         let repository = holding(&forge, &[(path, form)]).await;
         assert_eq!(commits(&repository).await, format!("commit: add `{CONFIG_PATH}`"), "{path}");
         let (fault, found) = diagnosis(&repository).await;
-        assert_eq!((fault, found), (None, format!("`{}` has it: {path}", repository.name)));
+        assert_eq!((fault, found), (None, format!("`{}` has the form: {path}", repository.name)));
         assert_eq!(install(&repository, &[]).await.code, 0);
         assert_eq!(
             (text_of(&repository, FORM_PATH).await, commits(&repository).await),
