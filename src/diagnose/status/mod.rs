@@ -3,5 +3,6 @@
 pub mod explain;
 pub mod fleet;
 mod for_people;
+pub mod on_disk;
 mod plain;
 mod text;

@@ -1,6 +1,7 @@
 //! The explanation of a mission as text, one section per field.
 
-use crate::diagnose::status::explain::{Explanation, OnDisk, PublishedStatus, RequestedSpec};
+use crate::diagnose::status::explain::{Explanation, PublishedStatus, RequestedSpec};
+use crate::diagnose::status::on_disk::OnDisk;
 use crate::mission::proposal::Spec;
 use crate::mission::record::IssueState;
 use crate::mission::text::whole_span;

@@ -31,7 +31,7 @@ async fn each_json_document_carries_its_schema_version() {
         ("lazarus-reconcile install", &["--only", "labels"]),
         ("lazarus-reconcile doctor", &[]),
         ("lazarus-reconcile status", &[]),
-        ("lazarus-reconcile status", &[&number]),
+        ("lazarus-reconcile status", &[number.as_str()]),
         ("lazarus-reconcile config show", &[]),
         ("lazarus-reconcile gc", &[]),
         ("lazarus-reconcile gc", &["--older-than", "0s", "--yes"]),
@@ -39,14 +39,10 @@ async fn each_json_document_carries_its_schema_version() {
         ("lazarus-pit", &["--init-cell", id]),
     ] {
         let mut words = command.split(' ');
-        let mut program = match words.next() {
-            Some("lazarus-pit") => host.command("lazarus-pit"),
-            _ => host.reconciler(&repository),
-        };
-        program.env(
-            "LAZARUS_GITEA_TOKEN",
-            repository.forge.token(if command.contains("install") { "owner" } else { "bot" }),
-        );
+        let is_pit = words.next() == Some("lazarus-pit");
+        let mut program = if is_pit { host.command("lazarus-pit") } else { host.reconciler(&repository) };
+        let account = if command.ends_with("install") { "owner" } else { "bot" };
+        program.env("LAZARUS_GITEA_TOKEN", repository.forge.token(account));
         let document = run(program.args(words).args(arguments).arg("--json")).await.json();
         assert_eq!(document["schema_version"], SCHEMA_VERSION, "{command} {arguments:?}: {document}");
         printed.insert(command.to_owned());

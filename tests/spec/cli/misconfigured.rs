@@ -29,9 +29,7 @@ async fn a_misspelt_variable_is_a_warning_with_the_nearest_right_name() {
         ("LAZARUS_TESTS", "LAZARUS_HOST"),
     ] {
         let warned = with_variable(wrong, "x").await;
-        let told = format!(
-            "warning: the variable `{wrong}` is unknown, and is not read; did you mean `{right}`?"
-        );
+        let told = format!("warning: the variable `{wrong}` is unknown, and is not read; did you mean `{right}`?");
         assert!(warned.code == 0 && warned.stderr.contains(&told), "{wrong}: {warned:?}");
     }
     for known in ["LAZARUS_TEST_GITEA", "LAZARUS_TEST_SEEDS", "LAZARUS_COMMIT", "PATH", "LAZARUSES"] {
