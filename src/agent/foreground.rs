@@ -1,7 +1,7 @@
 //! Runs a command in the foreground: it inherits the standard streams, and gets the signals that this process gets.
 //!
-//! It stays in the process group, as with `timeout --foreground`: a terminal's Ctrl-Z stops both processes, `fg` resumes
-//! both, and a signal that the terminal sends to the group is not forwarded a second time.
+//! It stays in the process group, as with `timeout --foreground`: a terminal's Ctrl-Z stops both processes, `fg`
+//! resumes both, and a signal that the terminal sends to the group is not forwarded a second time.
 
 use crate::mission::text;
 use nix::sys::signal::{Signal, kill};

@@ -159,8 +159,8 @@ impl HeartbeatClient {
     }
 }
 
-/// Whether this address belongs to the cell that was found. A whole address names its cell itself, and may be used inside
-/// another one.
+/// Whether this address belongs to the cell that was found. A whole address names its cell itself, and may be used
+/// inside another one.
 fn is_address_of(url: &Url, config: Option<&Map<String, Value>>) -> bool {
     let named = url.path().strip_suffix("/heartbeat").and_then(|path| path.rsplit('/').next());
     named.is_none_or(|named| MissionId::parse(named).ok().is_some_and(|named| mission_id(config) == Some(named)))

@@ -90,8 +90,8 @@ pub fn find_cell(named: Option<&Path>, working_directory: &Path) -> Result<PathB
     found.map(Path::to_owned).ok_or_else(|| HeartbeatFileError::NoCell(working_directory.to_owned()))
 }
 
-/// Replaces the last heartbeat, with the next number of its session. Without a session, the heartbeat continues the last
-/// one. A message that is too long is cut.
+/// Replaces the last heartbeat, with the next number of its session. Without a session, the heartbeat continues the
+/// last one. A message that is too long is cut.
 pub fn write_heartbeat(cell: &Path, payload: &HeartbeatPayload, now: Timestamp) -> Result<(), HeartbeatFileError> {
     let failed = |cause| HeartbeatFileError::Write { path: cell.join(Part::Heartbeat.path()), cause };
     let directory = File::open(cell).map(OwnedFd::from);

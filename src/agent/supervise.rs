@@ -124,8 +124,8 @@ struct HeartbeatLoop {
 }
 
 impl HeartbeatLoop {
-    /// Sends a heartbeat immediately and then at the interval. One that is being sent is finished before the last one, so
-    /// that none can arrive after it.
+    /// Sends a heartbeat immediately and then at the interval. One that is being sent is finished before the last one,
+    /// so that none can arrive after it.
     async fn run_until(mut self, mut last: oneshot::Receiver<LastHeartbeat>, every: Duration) {
         let mut ticks = clock::interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -158,8 +158,8 @@ impl HeartbeatLoop {
         let _ = self.send(state, message).await;
     }
 
-    /// Sends one heartbeat. A failure is reported when it starts, changes and ends. Each attempt has a number of its own:
-    /// one whose response was lost may have been accepted.
+    /// Sends one heartbeat. A failure is reported when it starts, changes and ends. Each attempt has a number of its
+    /// own: one whose response was lost may have been accepted.
     async fn send(&mut self, state: WizardState, message: Option<String>) -> Result<(), HeartbeatClientError> {
         self.sequence += 1;
         let payload =

@@ -25,8 +25,8 @@ fn append(path: &str, text: &str) -> std::io::Result<()> {
     OpenOptions::new().create(true).append(true).open(path)?.write_all(text.as_bytes())
 }
 
-/// A line that the runner shows as an error. Special characters are escaped, so that text of untrusted users cannot start
-/// a workflow command.
+/// A line that the runner shows as an error. Special characters are escaped, so that text of untrusted users cannot
+/// start a workflow command.
 #[must_use]
 pub fn error_line(message: &str) -> String {
     format!("::error::{}", escaped(message))

@@ -39,8 +39,8 @@ pub(super) struct Used {
     pub(super) unread: Option<PathBuf>,
 }
 
-/// The configuration file to use: the one of `--config`; otherwise the host's; otherwise the checkout's own, if no other
-/// account could have put it there. So the example in a checkout never hides the configuration of a host.
+/// The configuration file to use: the one of `--config`; otherwise the host's; otherwise the checkout's own, if no
+/// other account could have put it there. So the example in a checkout never hides the configuration of a host.
 pub(super) fn used_file(
     flags: &Flags,
     is_job: bool,

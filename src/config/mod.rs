@@ -1,4 +1,5 @@
-//! The configuration. Later sources override earlier ones: defaults, a job's variables, the file, the environment, flags.
+//! The configuration. Later sources override earlier ones: defaults, a job's variables, the file, the environment,
+//! flags.
 
 mod daemon;
 mod explain;
@@ -298,8 +299,8 @@ impl Settings {
         })
     }
 
-    /// Checks that a service without a forge has neither repositories nor a token, which only make sense with one. A token
-    /// file that does not exist does not count.
+    /// Checks that a service without a forge has neither repositories nor a token, which only make sense with one. A
+    /// token file that does not exist does not count.
     pub fn check_without_forge(&self) -> Result<(), SettingsError> {
         let has_token = match &self.token {
             TokenSource::None => false,

@@ -1,5 +1,5 @@
-//! Plays the life of missions on the built-in sandbox, and prints what people see on the issues. HTTP, files and passes are
-//! real.
+//! Plays the life of missions on the built-in sandbox, and prints what people see on the issues. HTTP, files and passes
+//! are real.
 
 mod people;
 mod stage;

@@ -47,8 +47,8 @@ pub struct CellReport {
     pub problem: Option<String>,
     /// The cell's path.
     pub path: String,
-    /// The age of the last heartbeat, by its timestamp or by its file, whichever is older; null before the first, negative
-    /// if both are ahead of the clock.
+    /// The age of the last heartbeat, by its timestamp or by its file, whichever is older; null before the first,
+    /// negative if both are ahead of the clock.
     pub heartbeat_age_seconds: Option<i64>,
     /// The state that the agent reported last; null before the first heartbeat.
     pub agent_state: Option<WizardState>,

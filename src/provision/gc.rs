@@ -1,4 +1,5 @@
-//! Lists the archives of closed missions, and deletes the ones that a person chooses. Nothing else deletes mission data.
+//! Lists the archives of closed missions, and deletes the ones that a person chooses. Nothing else deletes mission
+//! data.
 
 use crate::config::{Settings, SettingsError};
 use crate::mission::cell::archive::{Archive, ArchiveName};
@@ -139,8 +140,8 @@ pub fn sweep(
     Ok(report)
 }
 
-/// Notes the deletions in the records, so that the next pass publishes them. Beside a daemon, which holds the lock, a pass
-/// detects them on its own.
+/// Notes the deletions in the records, so that the next pass publishes them. Beside a daemon, which holds the lock, a
+/// pass detects them on its own.
 fn note_deleted(settings: &Settings, report: &ArchiveReport, now: Timestamp) -> Result<(), GcError> {
     let access = LockOptions { lock_wait: settings.lock_wait, is_lasting: false, group: settings.group_id()? };
     let writer = match RootAccess::to(&settings.missions_root, access) {
@@ -234,8 +235,8 @@ impl ListedArchive {
     }
 }
 
-/// Deletes one archive. The journal line is written first, since the next start deletes whatever was moved to the trash; on
-/// a full disk it is written afterwards. Leftovers are reported when the trash is emptied.
+/// Deletes one archive. The journal line is written first, since the next start deletes whatever was moved to the
+/// trash; on a full disk it is written afterwards. Leftovers are reported when the trash is emptied.
 fn delete(root: &Root, line: &Deletion<'_>) -> Result<(), WriteError> {
     let noted = archive::note(root, line);
     let removed = archive::take_out(root, line.archive, line.archived_at)?;

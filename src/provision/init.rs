@@ -66,8 +66,8 @@ pub struct Initialised {
     pub moved_to: Option<ForgeUrl>,
 }
 
-/// Creates the directory if necessary, and initializes it as a missions root unless it is one. With `replaced`, records that
-/// its missions replace those of a lost root. Afterwards the recorded address of the forge is the configured one.
+/// Creates the directory if necessary, and initializes it as a missions root unless it is one. With `replaced`, records
+/// that its missions replace those of a lost root. Afterwards the recorded address of the forge is the configured one.
 pub fn init(settings: &Settings, replaced: Option<RootId>, now: Timestamp) -> Result<Initialised, InitError> {
     let path = &settings.missions_root;
     create_root(path).map_err(|cause| InitError::Directory { path: path.display().to_string(), cause })?;
@@ -161,7 +161,8 @@ pub fn init_cell(settings: &Settings, mission_id: MissionId, now: Timestamp) -> 
                 return Err(blocked(format!("{kind} is in the place of `{}`", part.path())));
             }
             let missing = Part::ALL.into_iter().filter(|part| *cell.part(*part) == PartObservation::Missing);
-            // After the first heartbeat, only the agent can recreate the file: an empty one would look like no heartbeat.
+            // After the first heartbeat, only the agent can recreate the file: an empty one would look like no
+            // heartbeat.
             for part in missing.filter(|part| !(had_heartbeat && *part == Part::Heartbeat)) {
                 writer.restore_part(&manifest, part)?;
                 scaffold.restored.push(part.path());

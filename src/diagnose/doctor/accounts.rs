@@ -28,8 +28,8 @@ pub(super) async fn check(settings: &Settings, gitea: &Gitea, me: Option<i64>, c
     checks.extend(me.and_then(|me| no_approver(settings, &approvers, me)));
 }
 
-/// Approvals by this bot and by the bots of other hosts do not count, so a list of them alone blocks all approvals. In open
-/// mode that concerns adoptions only.
+/// Approvals by this bot and by the bots of other hosts do not count, so a list of them alone blocks all approvals. In
+/// open mode that concerns adoptions only.
 fn no_approver(settings: &Settings, approvers: &[Option<i64>], me: i64) -> Option<Check> {
     let is_bot = |id: i64| id == me || settings.trusted_posters.contains(&id);
     if approvers.is_empty() || approvers.iter().any(|approver| !approver.is_some_and(is_bot)) {

@@ -21,7 +21,8 @@ const PATIENCE: Patience = Patience {
     first_delay: Duration::from_millis(250),
 };
 
-/// Checks address, TLS, kind, version and clock. Returns a client with the token, or with a placeholder if there is none.
+/// Checks address, TLS, kind, version and clock. Returns a client with the token, or with a placeholder if there is
+/// none.
 pub(super) async fn check(settings: &Settings, clock: fn() -> Timestamp, checks: &mut Vec<Check>) -> Option<Gitea> {
     let url = match settings.forge_url() {
         Ok(url) => url.clone(),
@@ -109,8 +110,8 @@ fn version_check(version: &str) -> Check {
     }
 }
 
-/// The first two numbers of a version such as `1.26.0+dev-12-gabc` or `v1.23`. Forgejo names the compatible Gitea version
-/// after `+gitea-`.
+/// The first two numbers of a version such as `1.26.0+dev-12-gabc` or `v1.23`. Forgejo names the compatible Gitea
+/// version after `+gitea-`.
 fn release(version: &str) -> Option<(u32, u32)> {
     let version = version.split_once("+gitea-").map_or(version, |(_, of_gitea)| of_gitea).trim();
     let (major, rest) = version.strip_prefix('v').unwrap_or(version).split_once('.')?;

@@ -64,8 +64,8 @@ impl Diagnosis {
     }
 }
 
-/// Runs all checks. Writes nothing to the forge, and in the root only one file, which is renamed and removed again. `clock`
-/// is read together with the forge's clock.
+/// Runs all checks. Writes nothing to the forge, and in the root only one file, which is renamed and removed again.
+/// `clock` is read together with the forge's clock.
 pub async fn doctor(settings: &Settings, clock: fn() -> Timestamp) -> Diagnosis {
     let source = settings.source.as_ref().map_or("defaults, environment and flags".to_owned(), |source| {
         format!("`{}`, then environment and flags", source.display())

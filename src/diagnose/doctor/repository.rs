@@ -66,7 +66,8 @@ async fn inside(settings: &Settings, gitea: &Gitea, known: &RepositoryRef, check
     checks.extend(hook(settings, gitea, name).await);
 }
 
-/// Checks the webhook itself, if the token belongs to an administrator of the repository: Gitea lists it to no one else.
+/// Checks the webhook itself, if the token belongs to an administrator of the repository: Gitea lists it to no one
+/// else.
 async fn hook(settings: &Settings, gitea: &Gitea, name: &RepositoryName) -> Option<Check> {
     let url = settings.daemon.webhook_url()?;
     let hooks = gitea.repository(name).hooks().send().await.ok()?;

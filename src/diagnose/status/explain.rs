@@ -1,4 +1,5 @@
-//! Explains one mission: its spec, the decision and the reason, the files on disk, what is published, and what comes next.
+//! Explains one mission: its spec, the decision and the reason, the files on disk, what is published, and what comes
+//! next.
 
 use crate::config::Settings;
 use crate::diagnose::status::for_people::for_people;

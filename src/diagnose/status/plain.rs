@@ -2,8 +2,8 @@
 
 use crate::mission::text::quoted_spans;
 
-/// The lines of a text without markup; blank lines are left out. Lines inside a fence are text of users, and stay as they
-/// are.
+/// The lines of a text without markup; blank lines are left out. Lines inside a fence are text of users, and stay as
+/// they are.
 pub(super) fn sentences(markdown: &str) -> Vec<String> {
     let (mut sentences, mut fence) = (Vec::new(), None);
     for line in markdown.lines().filter(|line| !line.is_empty()) {

@@ -206,8 +206,8 @@ fn displaced(found: &InstallTarget, selection: &InstallSelection) -> Vec<String>
     displaced_labels(&labels, selection.host.as_ref()).into_iter().map(note).collect()
 }
 
-/// The changes of the form. A form with all required fields stays, whatever a team has added and wherever it is. A faulty one
-/// is replaced in place, so that the chooser does not offer two.
+/// The changes of the form. A form with all required fields stays, whatever a team has added and wherever it is. A
+/// faulty one is replaced in place, so that the chooser does not offer two.
 fn form(found: &InstallTarget, notes: &mut Vec<String>) -> Vec<File> {
     let mut files = Vec::new();
     match &found.form {
