@@ -1,4 +1,4 @@
-//! Beats for a wizard while it lives, says how it ended, and ends as it did: what `lazarus-pit run` does.
+//! Sends heartbeats while a command lives, reports how it ended, and exits with its code: what `lazarus-pit run` does.
 
 use crate::agent::foreground::{CommandEnd, Foreground};
 use crate::agent::heartbeat_client::{HeartbeatClient, HeartbeatClientError};
@@ -14,120 +14,122 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
-/// How often to beat where neither the command line nor the cell's limit asks for more.
+/// The interval of heartbeats, unless the command line or the cell's *stale after* requires a shorter one.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// So many heartbeats go out within the cell's limit, so that a late one is no alarm.
-const BEATS_WITHIN_LIMIT: u32 = 3;
+/// The number of heartbeats within the cell's *stale after*, so that a late one does not make it stale.
+const HEARTBEATS_WITHIN_STALE_AFTER: u32 = 3;
 
-/// How often the last heartbeat is tried.
+/// The number of attempts for the last heartbeat.
 const LAST_TRIES: u32 = 5;
 
-/// Before the second try of the last heartbeat; doubles with each.
+/// The delay before the second attempt for the last heartbeat; it doubles with each.
 const LAST_DELAY: Duration = Duration::from_millis(200);
 
-/// How long the last heartbeat may take in all. Supervisors kill ten seconds after they have asked.
+/// The time for all attempts of the last heartbeat. Supervisors kill ten seconds after SIGTERM.
 const LAST_MAX: Duration = Duration::from_secs(8);
 
-/// Tells the command which cell it works in.
+/// The variable that holds the cell's path for the command.
 const CELL_VARIABLE: &str = "MISSION_CELL";
 
-/// What is to be run, and how it is told of.
+/// The command to run, and how its state is reported.
 #[derive(Debug)]
 pub struct SupervisedCommand {
     /// Delivers the heartbeats.
-    pub messenger: HeartbeatClient,
-    /// How often to beat, if that was said.
+    pub client: HeartbeatClient,
+    /// The interval of heartbeats, if the command line sets one.
     pub every: Option<Duration>,
     /// The command and its arguments.
     pub command: Vec<OsString>,
-    /// Tells people of trouble.
-    pub tell: fn(&str),
+    /// Prints notices for people.
+    pub notify: fn(&str),
 }
 
-/// Runs the command to its end. Returns the exit code to end with; no trouble with a heartbeat changes it.
-pub async fn run_command(errand: SupervisedCommand, now: fn() -> Timestamp) -> std::io::Result<u8> {
-    let SupervisedCommand { messenger, every, command, tell } = errand;
-    let every = interval(every, messenger.stale_after(), tell);
-    let cell = messenger.cell().map(Path::to_owned);
+/// Runs the command to its end. Returns its exit code; no failed heartbeat changes it.
+pub async fn run_command(supervised: SupervisedCommand, now: fn() -> Timestamp) -> std::io::Result<u8> {
+    let SupervisedCommand { client, every, command, notify } = supervised;
+    let every = interval(every, client.stale_after(), notify);
+    let cell = client.cell().map(Path::to_owned);
     let variables: Vec<_> = cell.iter().map(|cell| (CELL_VARIABLE, cell.as_os_str())).collect();
-    let beats = HeartbeatLoop { messenger, session: session(now()), sequence: 0, told: LogOnce::default(), now, tell };
+    let heartbeats =
+        HeartbeatLoop { client, session: session(now()), sequence: 0, failures: LogOnce::default(), now, notify };
     let mut foreground = Foreground::new()?;
     let ended = match foreground.start(&command, &variables) {
         Ok(child) => {
-            let (say, last) = oneshot::channel();
-            let beating = tokio::spawn(beats.run_until(last, every));
+            let (end, last) = oneshot::channel();
+            let sending = tokio::spawn(heartbeats.run_until(last, every));
             let ended = foreground.wait(child).await?;
-            // Whoever listens no more has broken down, which `finish` tells.
-            let _ = say.send(last_payload(&ended, &command));
-            finish(beating, tell).await;
+            // A closed channel means that the task has panicked, which `finish` reports.
+            let _ = end.send(last_payload(&ended, &command));
+            finish(sending, notify).await;
             ended
         }
         Err(ended) => {
-            tell(&ended.trouble(&command).unwrap_or_default());
-            finish(tokio::spawn(beats.send_last(last_payload(&ended, &command))), tell).await;
+            notify(&ended.failure(&command).unwrap_or_default());
+            finish(tokio::spawn(heartbeats.send_last(last_payload(&ended, &command))), notify).await;
             ended
         }
     };
     Ok(ended.code())
 }
 
-/// How often to beat; an interval of the user's own that cannot keep the cell well is told.
-fn interval(said: Option<Duration>, limit: Option<Duration>, tell: fn(&str)) -> Duration {
-    let fitting = limit.map_or(EVERY, |limit| EVERY.min(limit / BEATS_WITHIN_LIMIT).max(Duration::from_secs(1)));
-    if let (Some(said), Some(limit)) = (said, limit)
-        && said >= limit
+/// The interval of heartbeats. A notice warns of one that cannot keep the cell healthy.
+fn interval(chosen: Option<Duration>, stale_after: Option<Duration>, notify: fn(&str)) -> Duration {
+    let shortest =
+        |stale_after: Duration| EVERY.min(stale_after / HEARTBEATS_WITHIN_STALE_AFTER).max(Duration::from_secs(1));
+    if let (Some(chosen), Some(stale_after)) = (chosen, stale_after)
+        && chosen >= stale_after
     {
-        let (said, limit) = (format_length(said), format_length(limit));
-        tell(&format!("`--every`: a heartbeat each {said} is too late for this cell, whose limit is {limit}"));
+        let (chosen, stale_after) = (format_length(chosen), format_length(stale_after));
+        notify(&format!("`--every`: one heartbeat every {chosen} is too few: the cell is stale after {stale_after}"));
     }
-    said.unwrap_or(fitting)
+    chosen.unwrap_or(stale_after.map_or(EVERY, shortest))
 }
 
-/// The name of one run: when it began, and what tells it from another one in that second.
+/// The name of one run: its start, and a random part against another run in the same second.
 fn session(started_at: Timestamp) -> String {
-    let chance = random::id().simple().to_string();
-    format!("{started_at}-{}", &chance[..8])
+    let id = random::id().simple().to_string();
+    format!("{started_at}-{}", &id[..8])
 }
 
-/// What is said of the command's end.
-struct Last {
+/// The last heartbeat, which reports how the command ended.
+struct LastHeartbeat {
     state: WizardState,
     message: Option<String>,
 }
 
-fn last_payload(ended: &CommandEnd, command: &[OsString]) -> Last {
-    let message = ended.trouble(command);
-    Last { state: if message.is_none() { WizardState::Done } else { WizardState::Failed }, message }
+fn last_payload(ended: &CommandEnd, command: &[OsString]) -> LastHeartbeat {
+    let message = ended.failure(command);
+    LastHeartbeat { state: if message.is_none() { WizardState::Done } else { WizardState::Failed }, message }
 }
 
-/// Waits until the last word is said, but not for ever.
-async fn finish(speaking: tokio::task::JoinHandle<()>, tell: fn(&str)) {
-    match clock::timeout(LAST_MAX, speaking).await {
+/// Waits until the last heartbeat is sent, for a bounded time.
+async fn finish(sending: tokio::task::JoinHandle<()>, notify: fn(&str)) {
+    match clock::timeout(LAST_MAX, sending).await {
         Ok(Ok(())) => {}
-        Ok(Err(defect)) => tell(&format!("a defect of this program: {defect}")),
-        Err(_) => tell(&format!("the last heartbeat was not delivered within {}", format_length(LAST_MAX))),
+        Ok(Err(error)) => notify(&format!("internal error: {error}")),
+        Err(_) => notify(&format!("the last heartbeat was not delivered within {}", format_length(LAST_MAX))),
     }
 }
 
 /// The heartbeats of one command.
 struct HeartbeatLoop {
-    messenger: HeartbeatClient,
+    client: HeartbeatClient,
     session: String,
-    /// The number of the last one that was tried.
+    /// The number of the last attempt.
     sequence: u64,
-    told: LogOnce,
+    failures: LogOnce,
     now: fn() -> Timestamp,
-    tell: fn(&str),
+    notify: fn(&str),
 }
 
 impl HeartbeatLoop {
-    /// Beats at once and every so often. A heartbeat under way is finished before the last word, so that none can
-    /// arrive after it.
-    async fn run_until(mut self, mut last: oneshot::Receiver<Last>, every: Duration) {
+    /// Sends a heartbeat immediately and then at the interval. One that is being sent is finished before the last one,
+    /// so that none can arrive after it.
+    async fn run_until(mut self, mut last: oneshot::Receiver<LastHeartbeat>, every: Duration) {
         let mut ticks = clock::interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // The first one comes at once, also where the command has ended already.
+        // The first tick completes immediately, even if the command has already ended.
         ticks.tick().await;
         loop {
             let _ = self.send(WizardState::Working, None).await;
@@ -135,7 +137,7 @@ impl HeartbeatLoop {
                 biased;
                 last = &mut last => match last {
                     Ok(last) => return self.send_last(last).await,
-                    // The command was lost sight of, which its own error tells.
+                    // Waiting for the command failed, and that error is reported by the caller.
                     Err(_) => return,
                 },
                 _ = ticks.tick() => {}
@@ -143,12 +145,12 @@ impl HeartbeatLoop {
         }
     }
 
-    async fn send_last(mut self, last: Last) {
-        let Last { state, message } = last;
+    async fn send_last(mut self, last: LastHeartbeat) {
+        let LastHeartbeat { state, message } = last;
         let mut delay = LAST_DELAY;
         for _ in 1..LAST_TRIES {
             match self.send(state, message.clone()).await {
-                Err(error) if !error.needs_a_person() => clock::sleep(delay).await,
+                Err(error) if !error.needs_manual_action() => clock::sleep(delay).await,
                 Ok(()) | Err(_) => return,
             }
             delay *= 2;
@@ -156,18 +158,18 @@ impl HeartbeatLoop {
         let _ = self.send(state, message).await;
     }
 
-    /// Says one word. Trouble is told when it comes, changes and goes. Each try has a number of its own: one whose answer
-    /// was lost may have been accepted.
+    /// Sends one heartbeat. A failure is reported when it starts, changes and ends. Each attempt has a number of its
+    /// own: one whose response was lost may have been accepted.
     async fn send(&mut self, state: WizardState, message: Option<String>) -> Result<(), HeartbeatClientError> {
         self.sequence += 1;
-        let word =
+        let payload =
             HeartbeatPayload { state, session: Some(self.session.clone()), sequence: Some(self.sequence), message };
-        let said = self.messenger.deliver(&word, (self.now)()).await;
-        match self.told.observe(said.as_ref().err().map(ToString::to_string)) {
-            Some(LogChange::Failing(why)) => (self.tell)(&format!("the heartbeat was not delivered: {why}")),
-            Some(LogChange::Resolved) => (self.tell)("heartbeats are delivered again"),
+        let delivered = self.client.deliver(&payload, (self.now)()).await;
+        match self.failures.observe(delivered.as_ref().err().map(ToString::to_string)) {
+            Some(LogChange::Failing(why)) => (self.notify)(&format!("the heartbeat was not delivered: {why}")),
+            Some(LogChange::Resolved) => (self.notify)("heartbeats are delivered again"),
             None => {}
         }
-        said
+        delivered
     }
 }

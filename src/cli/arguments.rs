@@ -1,4 +1,4 @@
-//! The two command lines.
+//! The command lines of `lazarus-reconcile` and `lazarus-pit`.
 
 use crate::config::{Flags, LogFormat};
 use crate::engine::survey::Scope;
@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use url::Url;
 
-/// The version, the commit and the target, as `build.rs` has put them together.
+/// The version, the commit and the target, formatted by `build.rs`.
 const VERSION: &str = env!("VERSION_LINE");
 
 /// `lazarus-reconcile`
@@ -22,71 +22,71 @@ const VERSION: &str = env!("VERSION_LINE");
 #[command(
     name = "lazarus-reconcile",
     version = VERSION,
-    about = "Keeps Mission Cells on disk as Gitea issues ask for them, and shows their health on the issues.",
+    about = "Reconciles Mission Cells on disk with issues in Gitea, and reports their health on the issues.",
     before_help = "Example: lazarus-reconcile --once --gitea-url https://git.example.com --repo owner/missions --token-file token",
-    after_help = "Exit codes: 0 complete; 1 incomplete, or something failed; 2 refused, a person must act;\n\
-                  with --exit-code: 3 a mission is not well, 4 a dry run has changes to make.",
+    after_help = "Exit codes: 0 complete; 1 incomplete, or something failed; 2 manual action required;\n\
+                  with --exit-code: 3 a mission is unhealthy, 4 a dry run has changes to make.",
     args_conflicts_with_subcommands = true
 )]
 pub struct Reconcile {
-    /// What to do instead of a pass.
+    /// The command; without one, a pass or the daemon runs.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// The pass.
+    /// The flags of a pass and of the daemon.
     #[command(flatten)]
     pub pass: Pass,
 }
 
-/// A pass.
+/// The flags of a pass and of the daemon.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 pub struct Pass {
-    /// Make one complete pass
+    /// Run one complete pass
     #[arg(long)]
     pub once: bool,
-    /// Print what a pass would do, and change nothing
+    /// Print the changes that a pass would make, and make none
     #[arg(long)]
     pub dry_run: bool,
-    /// Look at one issue only
+    /// Reconcile one issue only
     #[arg(long, value_name = "[OWNER/NAME#]N")]
     pub issue: Option<IssueArgument>,
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
-    /// Exit 3 when a mission is not well, 4 when a dry run has changes
+    /// Exit 3 if a mission is unhealthy, 4 if a dry run has changes
     #[arg(long)]
     pub exit_code: bool,
-    /// Archive the cells of at most so many issues that are gone
+    /// Archive the cells of at most N deleted issues
     #[arg(long, value_name = "N")]
     pub allow_archive: Option<usize>,
-    /// Where the daemon takes webhooks and heartbeats
+    /// The address for webhooks and heartbeats
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
-    /// Settings.
+    /// The configuration flags.
     #[command(flatten)]
     pub settings: SettingsFlags,
 }
 
-/// Settings on the command line.
+/// The flags that choose configuration values.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Settings")]
+#[command(next_help_heading = "Configuration")]
 pub struct SettingsFlags {
-    /// The settings file, JSON or YAML
+    /// The configuration file, JSON or YAML
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Where the cells are
+    /// The missions root, which holds the cells
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
-    /// The address of the Gitea
+    /// The address of the Gitea server
     #[arg(long, value_name = "URL")]
     pub gitea_url: Option<String>,
     /// The file that holds the access token; `-` for standard input
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
-    /// A repository whose proposals are read; may be given again
+    /// A repository with proposals; repeatable
     #[arg(long = "repo", value_name = "OWNER/NAME")]
     pub repositories: Vec<String>,
-    /// How log lines look
+    /// The format of log lines
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
 }
@@ -101,74 +101,74 @@ impl From<SettingsFlags> for Flags {
 /// `lazarus-reconcile COMMAND`
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make a directory a missions root, or have it remember the new address of its forge
+    /// Initialize a missions root, or record the new address of its Gitea server
     #[command(before_help = "Example: lazarus-reconcile init --root /var/missions")]
     Init {
-        /// Take over the missions of a root that is lost; its id stands in the refusal
+        /// Adopt the missions of a lost root; the error of a pass names its id
         #[arg(long, value_name = "OLD_ROOT_ID", value_parser = RootId::parse)]
         replace: Option<RootId>,
-        /// Settings.
+        /// The configuration flags.
         #[command(flatten)]
         settings: SettingsFlags,
     },
     /// Report the health of every cell in the missions root
     #[command(before_help = "Example: lazarus-reconcile scan --health stale")]
     Scan(Scan),
-    /// Make repositories ready for missions: labels, form, workflow, webhook
+    /// Prepare repositories for missions: labels, form, workflow, webhook
     ///
-    /// It shows what it will do and does only what differs; what is right already stays as it is.
+    /// It prints what it will do, and changes only what differs.
     #[command(
         before_help = "Example: lazarus-reconcile install --dry-run --gitea-url https://git.example.com --repo owner/missions --token-file token"
     )]
     Install(Install),
-    /// Name what is wrong, and the next command
+    /// Check everything that a pass depends on, and name each problem's next command
     ///
-    /// It looks at everything that a pass depends on: settings, root, host, forge, token, repositories, daemon.
+    /// It checks configuration, root, host, Gitea, token, repositories and daemon.
     #[command(before_help = "Example: lazarus-reconcile doctor")]
     Doctor(Doctor),
-    /// Show all missions of this root, or tell one from issue to heartbeat
+    /// Show all missions of this root, or explain one from issue to heartbeat
     #[command(before_help = "Example: lazarus-reconcile status owner/missions#12")]
     Status(StatusArguments),
-    /// Show the settings in force, or what may stand in a settings file
+    /// Show the configuration in force, or the schema of its file
     #[command(before_help = "Example: lazarus-reconcile config show")]
     Config {
-        /// Which of the two.
+        /// The command below `config`.
         #[command(subcommand)]
         command: ConfigCommand,
     },
-    /// List the archives of closed missions, and delete those that you say
+    /// List the archives of closed missions, and delete the ones that you choose
     ///
-    /// Nothing else ever deletes data of a mission.
+    /// No other command deletes data of a mission.
     #[command(before_help = "Example: lazarus-reconcile gc --older-than 30d")]
     Gc(Gc),
-    /// Tell the whole story on the built-in sandbox
+    /// Run the demo on the built-in sandbox
     ///
-    /// No forge, no settings and no root are needed.
+    /// It needs no Gitea, no configuration and no missions root.
     #[command(before_help = "Example: lazarus-reconcile demo")]
     Demo {
         /// Keep the demo's directory, with its cells
         #[arg(long)]
         keep: bool,
     },
-    /// Print what a shell needs to complete these commands
+    /// Print the completions for a shell
     #[command(before_help = "Example: lazarus-reconcile completions bash")]
     Completions {
-        /// For which shell
+        /// The shell
         shell: ShellArgument,
-        /// For which of the two programs
+        /// The program
         #[arg(long, value_name = "NAME", default_value = "lazarus-reconcile")]
         program: Program,
     },
     /// Print the man page of lazarus-reconcile, or write the pages of all commands
     #[command(before_help = "Example: lazarus-reconcile man /usr/local/share/man/man1")]
     Man {
-        /// Write them here
+        /// Write the pages of all commands into this directory
         #[arg(value_name = "DIR")]
         directory: Option<PathBuf>,
     },
 }
 
-/// The shells that completions are made for.
+/// The shells that have completions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ShellArgument {
     /// bash
@@ -194,13 +194,13 @@ pub struct Scan {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
-    /// Only cells of this wizard
+    /// Only cells of this agent
     #[arg(long, value_parser = WizardName::parse)]
     pub wizard: Option<WizardName>,
     /// Only cells with this health
     #[arg(long)]
     pub health: Option<HealthArgument>,
-    /// Settings.
+    /// The configuration flags.
     #[command(flatten)]
     pub settings: SettingsFlags,
 }
@@ -208,17 +208,17 @@ pub struct Scan {
 /// `config COMMAND`
 #[derive(Clone, Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Show each setting with its value, and where that came from
+    /// Show each configuration value and its source
     #[command(before_help = "Example: lazarus-reconcile config show --json")]
     Show {
         /// Print one JSON document
         #[arg(long)]
         json: bool,
-        /// Settings.
+        /// The configuration flags.
         #[command(flatten)]
         settings: SettingsFlags,
     },
-    /// Print the JSON Schema of the settings file, which editors complete and check by
+    /// Print the JSON Schema of the configuration file, for editors
     #[command(before_help = "Example: lazarus-reconcile config schema")]
     Schema,
 }
@@ -232,7 +232,7 @@ pub struct StatusArguments {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
-    /// Settings.
+    /// The configuration flags.
     #[command(flatten)]
     pub settings: SettingsFlags,
 }
@@ -240,19 +240,19 @@ pub struct StatusArguments {
 /// `install`
 #[derive(Clone, Debug, Default, Args)]
 pub struct Install {
-    /// Only show what would be done
+    /// Print what would be done, and change nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Only these parts; else all but the workflow
+    /// Only these parts; otherwise all but the workflow
     #[arg(long, value_name = "PART", value_delimiter = ',')]
     pub only: Vec<InstallPart>,
-    /// Set the webhook's secret again, which nobody can compare
+    /// Set the webhook's secret again: Gitea does not show it, so it cannot be compared
     #[arg(long)]
     pub reset_secret: bool,
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
-    /// Settings.
+    /// The configuration flags.
     #[command(flatten)]
     pub settings: SettingsFlags,
 }
@@ -263,7 +263,7 @@ pub struct Doctor {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
-    /// Settings.
+    /// The configuration flags.
     #[command(flatten)]
     pub settings: SettingsFlags,
 }
@@ -271,21 +271,21 @@ pub struct Doctor {
 /// `gc`
 #[derive(Clone, Debug, Args)]
 pub struct Gc {
-    /// Only the archives that are at least so old: `30d`, `12h`, `90m`, `10s`
+    /// Only archives of at least this age: `30d`, `12h`, `90m`, `10s`
     #[arg(long, value_name = "AGE", value_parser = parse_age)]
     pub older_than: Option<Duration>,
-    /// Delete them; without this, what would be deleted is shown
+    /// Delete them; otherwise they are only listed
     #[arg(long, requires = "older_than")]
     pub yes: bool,
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
-    /// Settings.
+    /// The configuration flags.
     #[command(flatten)]
     pub settings: SettingsFlags,
 }
 
-/// A verdict on the command line.
+/// A health on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum HealthArgument {
     /// healthy
@@ -312,26 +312,26 @@ impl From<HealthArgument> for Health {
     }
 }
 
-/// Takes the command line of this process, or ends it with what is wrong with that.
+/// Parses the command line of this process; a mistake ends the process with an error.
 #[must_use]
 pub fn parse<T: CommandFactory + FromArgMatches>() -> T {
-    let matches = on_a_screen(T::command()).get_matches();
+    let matches = with_short_help(T::command()).get_matches();
     T::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
-/// The same help by `-h` and by `--help`: short enough for a screen.
-fn on_a_screen(command: clap::Command) -> clap::Command {
+/// `-h` and `--help` print the same help, short enough for one screen.
+fn with_short_help(command: clap::Command) -> clap::Command {
     let help = Arg::new("help")
         .short('h')
         .long("help")
         .action(ArgAction::HelpShort)
         .help("Print help")
         .help_heading("Options");
-    command.disable_help_flag(true).arg(help).mut_subcommands(on_a_screen)
+    command.disable_help_flag(true).arg(help).mut_subcommands(with_short_help)
 }
 
 impl Pass {
-    /// Which issues the pass is about.
+    /// The issues that the pass reconciles.
     #[must_use]
     pub fn scope(&self) -> Scope {
         match &self.issue {
@@ -348,24 +348,24 @@ impl Pass {
 #[command(
     name = "lazarus-pit",
     version = VERSION,
-    about = "Makes, watches and beats for Mission Cells on this host, without any forge.",
+    about = "Creates Mission Cells on this host, reports their health and sends heartbeats, without Gitea.",
     before_help = "Example: lazarus-pit --json",
     args_conflicts_with_subcommands = true
 )]
 pub struct Pit {
-    /// What to do instead of a scan.
+    /// The command; without one, a scan runs.
     #[command(subcommand)]
     pub command: Option<PitCommand>,
-    /// Make the scaffold of a cell that belongs to no issue
+    /// Create the scaffold of a cell that belongs to no issue
     #[arg(long, value_name = "UUID", value_parser = MissionId::parse, conflicts_with = "write_heartbeat")]
     pub init_cell: Option<MissionId>,
     /// After the scan, write the cron heartbeat `lazarus-pit.last` into `daemon.heartbeat_directory`
     #[arg(long)]
     pub write_heartbeat: bool,
-    /// How often that is done, as the cron heartbeat says: `30s`, `5m`, `1h` or seconds
+    /// How often you run it, for the watcher: `30s`, `5m`, `1h` or seconds
     #[arg(long, value_name = "TIME", value_parser = parse_every, default_value = "60s", requires = "write_heartbeat")]
     pub every: Duration,
-    /// The scan.
+    /// The flags of the scan.
     #[command(flatten)]
     pub scan: Scan,
 }
@@ -373,28 +373,28 @@ pub struct Pit {
 /// `lazarus-pit COMMAND`
 #[derive(Debug, Subcommand)]
 pub enum PitCommand {
-    /// Beat once for a cell
+    /// Send one heartbeat for a cell
     #[command(
         before_help = "Example: lazarus-pit beat --cell /var/missions/123e4567-e89b-12d3-a456-426614174000 --state working"
     )]
     Beat(BeatArguments),
-    /// Beat while a command lives, then say how it ended, and exit as it did
+    /// Send heartbeats while a command lives, report how it ended, and exit with its code
     ///
-    /// The command finds the cell's absolute path in the variable `MISSION_CELL`.
+    /// The command finds the absolute path of its cell in the variable `MISSION_CELL`.
     #[command(before_help = "Example: lazarus-pit run --every 30s -- ./wizard --spell resurrection")]
     Run(Run),
 }
 
-/// For which cell to beat, and on which way.
+/// The cell to send heartbeats for, and the transport.
 #[derive(Clone, Debug, Args)]
-pub struct BeatFor {
-    /// The cell; else the one that the variable `MISSION_CELL` names, else the nearest one upwards from here
+pub struct TargetFlags {
+    /// The cell; otherwise the variable `MISSION_CELL`, otherwise the nearest cell upwards from here
     #[arg(long, value_name = "DIR")]
     pub cell: Option<PathBuf>,
-    /// Beat over HTTP: the daemon's address, or the whole address `http://…/missions/UUID/heartbeat`
+    /// Send over HTTP: the daemon's address, or the whole address `http://…/missions/UUID/heartbeat`
     #[arg(long, value_name = "URL", value_parser = parse_url)]
     pub url: Option<Url>,
-    /// The file that holds the cell's token; else `config/heartbeat.token` in the cell
+    /// The file that holds the cell's token; otherwise `config/heartbeat.token` in the cell
     #[arg(long, value_name = "FILE", requires = "url")]
     pub token_file: Option<PathBuf>,
 }
@@ -402,16 +402,16 @@ pub struct BeatFor {
 /// `lazarus-pit beat`
 #[derive(Clone, Debug, Args)]
 pub struct BeatArguments {
-    /// Where.
+    /// The flags that choose cell and transport.
     #[command(flatten)]
-    pub beat_for: BeatFor,
-    /// What the wizard says of itself
+    pub target: TargetFlags,
+    /// The state that the agent reports
     #[arg(long, value_name = "STATE", default_value = "working")]
     pub state: StateArgument,
-    /// A few words for people; more than 200 characters are cut
+    /// A message for people; more than 200 characters are cut
     #[arg(long, value_name = "TEXT")]
     pub message: Option<OsString>,
-    /// Which run of the wizard this is, any text; a new one begins to count anew
+    /// The name of this run of the agent; a new session restarts the sequence
     #[arg(long, value_name = "TEXT")]
     pub session: Option<OsString>,
 }
@@ -419,23 +419,23 @@ pub struct BeatArguments {
 /// `lazarus-pit run`
 #[derive(Clone, Debug, Args)]
 pub struct Run {
-    /// How often to beat: `30s`, `5m`, `1h` or seconds; else every minute, or three times within the cell's limit where
-    /// that is more often
+    /// How often to send: `30s`, `5m`, `1h` or seconds; otherwise every minute, or a third of the cell's stale-after
+    /// time if that is less
     #[arg(long, value_name = "TIME", value_parser = parse_every)]
     pub every: Option<Duration>,
-    /// Where.
+    /// The flags that choose cell and transport.
     #[command(flatten)]
-    pub beat_for: BeatFor,
+    pub target: TargetFlags,
     /// The command, with its arguments
     #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
     pub command: Vec<OsString>,
 }
 
-/// The longest that `--every` takes, in seconds.
+/// The maximum of `--every`, in seconds.
 const EVERY_SECONDS_MAX: u64 = 86_400;
 
 fn parse_every(text: &str) -> Result<Duration, NotA> {
-    let wanted = "a time from 1 second to 1 day, such as `30s`, `5m` or `1h`";
+    let wanted = "a time from 1 second to 1 day, for example `30s`, `5m` or `1h`";
     let seconds = || parse_short_length(&format!("{text}s"));
     let every = parse_short_length(text).or_else(seconds);
     let every = every.filter(|every| (1..=EVERY_SECONDS_MAX).contains(&every.as_secs()));
@@ -443,24 +443,24 @@ fn parse_every(text: &str) -> Result<Duration, NotA> {
 }
 
 fn parse_age(text: &str) -> Result<Duration, NotA> {
-    let wanted = "an age such as `30d`, `12h`, `90m` or `10s`";
+    let wanted = "an age, for example `30d`, `12h`, `90m` or `10s`";
     parse_short_length(text).ok_or_else(|| NotA { text: text.to_owned(), wanted })
 }
 
 fn parse_url(text: &str) -> Result<Url, NotA> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    url.ok_or_else(|| NotA { text: text.to_owned(), wanted: "an address such as `http://127.0.0.1:8787`" })
+    url.ok_or_else(|| NotA { text: text.to_owned(), wanted: "an address, for example `http://127.0.0.1:8787`" })
 }
 
-/// A wizard's state on the command line.
+/// The state of an agent on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum StateArgument {
     /// at work
     Working,
-    /// waits for a person
+    /// waiting for a person
     Waiting,
-    /// has finished
+    /// finished
     Done,
-    /// has given up
+    /// given up
     Failed,
 }

@@ -1,4 +1,4 @@
-//! What a pass leaves in a job of Gitea Actions: a summary, outputs, and errors that the log marks.
+//! Reports a pass in a job of Gitea Actions: the summary, the outputs, and errors that the log marks.
 
 use crate::config::Environment;
 use crate::engine::report::{MissionReport, Report};
@@ -7,10 +7,10 @@ use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 
-/// The most missions, and the most errors, that the summary lists one by one.
+/// The maximum number of missions, and of errors, in the summary.
 const SUMMARY_ROWS_MAX: usize = 200;
 
-/// Writes the summary and the outputs to the files that the runner named.
+/// Writes the summary and the outputs to the files that the runner names.
 pub fn publish(report: &Report, environment: &Environment) -> std::io::Result<()> {
     if let Some(path) = environment.get("GITHUB_STEP_SUMMARY") {
         append(path, &summary(report))?;
@@ -25,8 +25,8 @@ fn append(path: &str, text: &str) -> std::io::Result<()> {
     OpenOptions::new().create(true).append(true).open(path)?.write_all(text.as_bytes())
 }
 
-/// A line that the runner shows as an error. Its special characters are escaped, so that no text of a stranger can
-/// begin a command of its own.
+/// A line that the runner shows as an error. Special characters are escaped, so that text of untrusted users cannot
+/// start a workflow command.
 #[must_use]
 pub fn error_line(message: &str) -> String {
     format!("::error::{}", escaped(message))
@@ -53,8 +53,8 @@ fn summary(report: &Report) -> String {
     if let Some(more) = report.missions.len().checked_sub(SUMMARY_ROWS_MAX).filter(|more| *more > 0) {
         let _ = writeln!(text, "\n… and {more} more.");
     }
-    for trouble in report.errors.iter().take(SUMMARY_ROWS_MAX) {
-        let _ = writeln!(text, "\n- {}", whole_span(&trouble.message));
+    for failure in report.errors.iter().take(SUMMARY_ROWS_MAX) {
+        let _ = writeln!(text, "\n- {}", whole_span(&failure.message));
     }
     text.push('\n');
     text
@@ -72,7 +72,7 @@ fn row(mission: &MissionReport) -> String {
     )
 }
 
-/// Text inside a table cell, where no markup in it is read: it may quote what others wrote.
+/// Text for a table cell, as a code span: it may quote untrusted users.
 fn cell(text: &str) -> String {
     whole_span(text).replace('|', "\\|")
 }

@@ -1,19 +1,19 @@
-//! Exit codes: one meaning each, for every command.
+//! The exit codes of all commands.
 
 use std::process::ExitCode;
 
-/// How a command ended.
+/// The result of a command, as an exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Complete, and everything it had to do is done.
+    /// Complete: nothing is left to do.
     Complete = 0,
-    /// Incomplete, or something failed.
+    /// Incomplete, or something failed that a later run may fix.
     Failed = 1,
-    /// A person must act. Nothing was written, but for what came before a token turned out to be too narrow.
-    Refused = 2,
-    /// `--exit-code`: an active mission is not well.
-    Alarm = 3,
-    /// `--exit-code`: a dry run has changes to make.
+    /// Manual action required. Nothing was written, except before a token turned out to lack a scope.
+    ManualAction = 2,
+    /// `--exit-code`: an active mission is unhealthy, or a failure is permanent.
+    Unhealthy = 3,
+    /// `--exit-code`: a dry run found changes to make.
     Changes = 4,
 }
 

@@ -1,4 +1,4 @@
-//! From a command line to an exit code: arguments, the commands, and what is printed.
+//! Runs a command line: arguments, commands, output and exit codes.
 
 pub mod arguments;
 pub mod ci_job;

@@ -1,11 +1,11 @@
-//! `lazarus-pit`, from its command line to its exit code.
+//! Runs the commands of `lazarus-pit`, from the command line to the exit code.
 
 use crate::agent::heartbeat_client::{HeartbeatClient, HeartbeatClientError, HeartbeatTarget};
 use crate::agent::heartbeat_file::HeartbeatPayload;
 use crate::agent::supervise::{SupervisedCommand, run_command};
-use crate::cli::arguments::{BeatArguments, BeatFor, Pit, PitCommand, Run, Scan, StateArgument};
+use crate::cli::arguments::{BeatArguments, Pit, PitCommand, Run, Scan, StateArgument, TargetFlags};
 use crate::cli::commands::{FOREVER, print_scan, run_scan, with_settings};
-use crate::cli::console::{Console, say_beside};
+use crate::cli::console::{Console, print_notice};
 use crate::cli::exit::Exit;
 use crate::config::SettingsError;
 use crate::diagnose::scan::{Filter, HealthReport, scan};
@@ -36,38 +36,38 @@ pub fn pit(arguments: Pit) -> ExitCode {
     match (command, init_cell) {
         (Some(PitCommand::Run(arguments)), _) => return run(arguments),
         (Some(PitCommand::Beat(arguments)), _) => beat_once(arguments),
-        (None, Some(mission_id)) => make_cell(scan, mission_id),
-        (None, None) if write_heartbeat => scan_and_beat(scan, every),
+        (None, Some(mission_id)) => create_cell(scan, mission_id),
+        (None, None) if write_heartbeat => scan_and_pulse(scan, every),
         (None, None) => run_scan(scan),
     }
     .into()
 }
 
-fn make_cell(arguments: Scan, mission_id: MissionId) -> Exit {
+fn create_cell(arguments: Scan, mission_id: MissionId) -> Exit {
     let Scan { json, settings, wizard: _, health: _ } = arguments;
     with_settings(settings, |settings, _, console| match init_cell(settings, mission_id, now()) {
         Ok(scaffold) if json => console.print_json(&scaffold),
         Ok(scaffold) => {
-            let what = match (scaffold.created, scaffold.restored.as_slice()) {
-                (true, _) => "made".to_owned(),
-                (false, []) => "was there already".to_owned(),
-                (false, parts) => format!("was there already; made again: {}", parts.join(", ")),
+            let outcome = match (scaffold.created, scaffold.restored.as_slice()) {
+                (true, _) => "created".to_owned(),
+                (false, []) => "already complete".to_owned(),
+                (false, parts) => format!("already exists; recreated: {}", parts.join(", ")),
             };
-            console.print(&format!("{} {what}\n", Printable::new(&scaffold.path)))
+            console.print(&format!("{}: {outcome}\n", Printable::new(&scaffold.path)))
         }
-        Err(error) => console.refused(&error),
+        Err(error) => console.manual_action(&error),
     })
 }
 
-/// The pit's own heartbeat tells of the scan, also that there was none.
-fn scan_and_beat(arguments: Scan, every: Duration) -> Exit {
+/// Scans, and writes the cron heartbeat, which also reports a scan that failed.
+fn scan_and_pulse(arguments: Scan, every: Duration) -> Exit {
     let Scan { json, wizard, health, settings } = arguments;
     let filter = Filter { wizard, health: health.map(Into::into) };
     with_settings(settings, |settings, _, console| {
         let Some(directory) = &settings.daemon.heartbeat_directory else {
-            return console.refused(&SettingsError::Missing {
+            return console.manual_action(&SettingsError::Missing {
                 key: "daemon.heartbeat_directory",
-                how: "set LAZARUS_HEARTBEAT_DIRECTORY or the settings file to the directory that the watcher reads",
+                how: "set it in the configuration file, or by LAZARUS_HEARTBEAT_DIRECTORY, to the directory that the watcher reads",
             });
         };
         let scanned = scan(settings, &filter, now());
@@ -78,23 +78,23 @@ fn scan_and_beat(arguments: Scan, every: Duration) -> Exit {
             Ok(()) => printed,
             Err(error) if printed == Exit::Complete => console.failed(&error),
             Err(error) => {
-                console.announce(&error);
+                console.error(&error);
                 printed
             }
         }
     })
 }
 
-/// Which phases the cells' missions are in, a scan cannot know.
+/// A scan knows no phases, so only the health counts.
 fn status(scanned: Option<&HealthReport>) -> JobStatus {
     let count = |health: Health| scanned.and_then(|report| report.summary.get(health.word())).copied();
-    let is_there = |health: &Health| count(*health).is_some_and(|count| count > 0);
-    let found = Health::ALL.into_iter().filter(is_there).map(|health| (None, Some(health)));
+    let is_found = |health: &Health| count(*health).is_some_and(|count| count > 0);
+    let found = Health::ALL.into_iter().filter(is_found).map(|health| (None, Some(health)));
     job_status(scanned.is_some(), false, found)
 }
 
 fn beat_once(arguments: BeatArguments) -> Exit {
-    let BeatArguments { beat_for, state, message, session } = arguments;
+    let BeatArguments { target, state, message, session } = arguments;
     let state = match state {
         StateArgument::Working => WizardState::Working,
         StateArgument::Waiting => WizardState::Waiting,
@@ -103,61 +103,62 @@ fn beat_once(arguments: BeatArguments) -> Exit {
     };
     let message = message.map(|message| usable(&message));
     let session = session.and_then(|session| session_name(&decoded("--session", &session)));
-    let word = HeartbeatPayload { state, session, sequence: None, message };
-    let beaten = messenger(beat_for).and_then(|messenger| {
+    let payload = HeartbeatPayload { state, session, sequence: None, message };
+    let delivered = client(target).and_then(|client| {
         let runtime = runtime()?;
-        runtime.block_on(messenger.deliver(&word, now()))
+        runtime.block_on(client.deliver(&payload, now()))
     });
-    beaten.map_or_else(|error| ended_by(&error), |()| Exit::Complete)
+    delivered.map_or_else(|error| report(&error), |()| Exit::Complete)
 }
 
-/// A message as a heartbeat carries it. What had to be changed for that is told; the heartbeat counts.
+/// A message that fits into a heartbeat. A notice names what was changed; the heartbeat is sent anyway.
 fn usable(message: &OsStr) -> String {
     let (message, is_cut) = bounded(&decoded("--message", message));
     if is_cut {
-        say_beside(&format!("`--message` has more than {MESSAGE_CHARS_MAX} characters and is cut"));
+        print_notice(&format!("`--message` has more than {MESSAGE_CHARS_MAX} characters and is cut"));
     }
     message
 }
 
 fn decoded<'a>(flag: &str, text: &'a OsStr) -> Cow<'a, str> {
     if text.to_str().is_none() {
-        say_beside(&format!("`{flag}` is not all UTF-8; what is not is replaced by `\u{fffd}`"));
+        print_notice(&format!("`{flag}` has bytes that are not UTF-8; they are replaced by `\u{fffd}`"));
     }
     text.to_string_lossy()
 }
 
-/// Refuses before the command is started, or ends as it does.
+/// Fails before the command starts, or exits with its code.
 fn run(arguments: Run) -> ExitCode {
-    let Run { every, beat_for, command } = arguments;
-    let found = messenger(beat_for).and_then(|messenger| Ok((messenger, runtime()?)));
-    let (messenger, runtime) = match found {
-        Ok(found) => found,
-        Err(error) => return ended_by(&error).into(),
+    let Run { every, target, command } = arguments;
+    let prepared = client(target).and_then(|client| Ok((client, runtime()?)));
+    let (client, runtime) = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => return report(&error).into(),
     };
-    let code = runtime.block_on(run_command(SupervisedCommand { messenger, every, command, tell: say_beside }, now));
-    // A heartbeat that hangs on a dead disk holds up nobody.
+    let supervised = SupervisedCommand { client, every, command, notify: print_notice };
+    let code = runtime.block_on(run_command(supervised, now));
+    // A heartbeat that hangs on a dead disk must not delay the exit.
     runtime.shutdown_background();
     match code {
         Ok(code) => ExitCode::from(code),
-        Err(error) => Console::default().failed(&format!("cannot watch over the command: {error}")).into(),
+        Err(error) => Console::default().failed(&format!("cannot supervise the command: {error}")).into(),
     }
 }
 
-fn ended_by(error: &HeartbeatClientError) -> Exit {
+fn report(error: &HeartbeatClientError) -> Exit {
     let console = Console::default();
-    if error.needs_a_person() { console.refused(error) } else { console.failed(error) }
+    if error.needs_manual_action() { console.manual_action(error) } else { console.failed(error) }
 }
 
-fn messenger(beat_for: BeatFor) -> Result<HeartbeatClient, HeartbeatClientError> {
-    let BeatFor { cell, url, token_file } = beat_for;
-    let around = || std::env::var_os("MISSION_CELL").filter(|cell| !cell.is_empty()).map(PathBuf::from);
-    let (cell, here) = (cell.or_else(around), std::env::current_dir().unwrap_or_default());
+fn client(target: TargetFlags) -> Result<HeartbeatClient, HeartbeatClientError> {
+    let TargetFlags { cell, url, token_file } = target;
+    let variable = || std::env::var_os("MISSION_CELL").filter(|cell| !cell.is_empty()).map(PathBuf::from);
+    let (cell, working_directory) = (cell.or_else(variable), std::env::current_dir().unwrap_or_default());
     HeartbeatClient::find(HeartbeatTarget {
         cell: cell.as_deref(),
         url: url.as_ref(),
         token_file: token_file.as_deref(),
-        here: &here,
+        working_directory: &working_directory,
     })
 }
 

@@ -1,4 +1,4 @@
-//! What only the daemon needs to know: its intervals, its doors, and who is told that it lives.
+//! The configuration of the daemon: intervals, listeners, secrets and watchers.
 
 use crate::config::file::{DaemonKeys, GatewayKeys, Within};
 use crate::config::{SettingsError, read_named};
@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use url::Url;
 
-/// A shorter secret could be guessed, and whoever knows it can make the daemon ask the forge again and again.
+/// The minimum length of a secret. Anyone who guesses it can make the daemon send requests to the forge.
 const SECRET_BYTES_MIN: usize = 32;
 
-/// Each gateway is asked by a task of its own, and has a line on the page.
+/// The maximum number of gateways: each has its own task, and a line on the dashboard.
 const GATEWAYS_MAX: usize = 64;
 
 /// The `daemon` group and the `gateways`.
@@ -40,30 +40,30 @@ pub struct DaemonSettings {
     pub gateways: Vec<Gateway>,
 }
 
-/// A gateway whose health is asked for.
+/// A gateway that the daemon probes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gateway {
-    /// Its name on the page and in the metrics.
+    /// Its name on the dashboard and in the metrics.
     pub name: GatewayName,
-    /// What answers 2xx while it is well.
+    /// The address that answers 2xx while the gateway is healthy.
     pub url: Url,
-    /// How often it is asked.
+    /// The interval between two requests.
     pub interval: Duration,
 }
 
-/// A secret shared with somebody outside; shown nowhere.
+/// A shared secret, which is never printed.
 #[derive(Clone, PartialEq, Eq, derive_more::Debug)]
 #[debug("Secret(…)")]
 pub struct Secret(Vec<u8>);
 
 impl Secret {
-    /// Takes the secret as it stands in a file; blanks around it are no part of it.
+    /// A secret from the content of a file, without surrounding blanks.
     #[must_use]
     pub fn new(bytes: &[u8]) -> Self {
         Self(bytes.trim_ascii().to_vec())
     }
 
-    /// The secret itself.
+    /// The bytes of the secret.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.0
@@ -71,7 +71,7 @@ impl Secret {
 }
 
 impl DaemonSettings {
-    /// Puts the file and what came from environment and flags together.
+    /// Merges the file with environment and flags.
     pub(super) fn new(
         file: DaemonKeys,
         gateways: Option<Vec<GatewayKeys>>,
@@ -111,29 +111,29 @@ impl DaemonSettings {
         }
         let mut names = BTreeSet::new();
         if let Some(twice) = self.gateways.iter().find(|gateway| !names.insert(&gateway.name)) {
-            let cause = format!("two have one `name`, `{}`; give each its own", twice.name);
+            let cause = format!("two gateways have the same `name`, `{}`; give each its own", twice.name);
             return Err(SettingsError::Unfit { key: "gateways", cause });
         }
         if names.len() > GATEWAYS_MAX {
-            let cause = format!("{} are more than {GATEWAYS_MAX}", names.len());
+            let cause = format!("{} gateways are more than {GATEWAYS_MAX}", names.len());
             return Err(SettingsError::Unfit { key: "gateways", cause });
         }
         Ok(())
     }
 
-    /// Where deliveries go; none without `daemon.public_url`.
+    /// The address of the webhook; none without `daemon.public_url`.
     #[must_use]
     pub fn webhook_url(&self) -> Option<String> {
         let url = self.public_url.as_ref()?.as_str().trim_end_matches('/');
         Some(format!("{url}/webhook"))
     }
 
-    /// The webhook's secret; none where there is to be no webhook.
+    /// The webhook's secret; none without a webhook.
     pub fn webhook_secret(&self) -> Result<Option<Secret>, SettingsError> {
         secret("daemon.webhook_secret_file", self.webhook_secret_file.as_deref())
     }
 
-    /// The token that the page asks for; none where it asks for none.
+    /// The token that the dashboard requires; none if it requires none.
     pub fn page_token(&self) -> Result<Option<Secret>, SettingsError> {
         secret("daemon.page_token_file", self.page_token_file.as_deref())
     }
@@ -143,7 +143,7 @@ fn secret(key: &'static str, path: Option<&Path>) -> Result<Option<Secret>, Sett
     let Some(path) = path else { return Ok(None) };
     let secret = Secret::new(&read_named(key, path)?);
     if secret.0.len() < SECRET_BYTES_MIN {
-        let cause = format!("it holds fewer than {SECRET_BYTES_MIN} characters, such as `openssl rand -hex 32` gives");
+        let cause = format!("it holds fewer than {SECRET_BYTES_MIN} characters; `openssl rand -hex 32` prints enough");
         return Err(SettingsError::Named { key, path: path.to_owned(), cause });
     }
     Ok(Some(secret))

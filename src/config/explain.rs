@@ -1,4 +1,4 @@
-//! The settings in force, each with where it came from.
+//! The configuration in force: each value with its source.
 
 use crate::config::{ConfigPaths, Environment, Flags, LogFormat, Settings, SettingsError, TokenSource};
 use crate::mission::text::Printable;
@@ -8,34 +8,34 @@ use serde_json::{Value, json};
 use std::fmt::Write;
 use std::path::PathBuf;
 
-/// Every key with its default.
+/// The example file: every key with its default.
 const DEFAULTS: &str = include_str!("../../config/lazarus_pit.json");
 
-/// What may stand in a settings file.
+/// The JSON Schema of the configuration file.
 pub const SCHEMA: &str = include_str!("../../config/lazarus_pit.schema.json");
 
 /// The JSON document of `config show --json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct ExplainedConfig {
-    /// The settings file that was read, if any.
+    /// The configuration file that was read, if any.
     pub file: Option<PathBuf>,
     /// Every key, sorted.
     pub settings: Vec<ExplainedKey>,
 }
 
-/// One setting.
+/// One key and its value.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ExplainedKey {
-    /// Its dotted name.
+    /// The dotted name of the key.
     pub key: String,
-    /// What is in force; null where nothing is. Of a token that was given itself only that is told.
+    /// The value in force; null if there is none. A token itself is never shown, only that it is set.
     pub value: Value,
-    /// Where it came from: `default`, `file`, or the name of a flag or variable.
+    /// The source: `default`, `file`, or the name of a flag or variable.
     pub from: String,
 }
 
 impl ExplainedConfig {
-    /// A table for people.
+    /// The keys as a table.
     #[must_use]
     pub fn render(&self, screen: Terminal) -> Printed {
         let row = |ExplainedKey { key, value, from }: &ExplainedKey| {
@@ -49,26 +49,26 @@ impl ExplainedConfig {
         let file = self.file.as_ref().map_or("none".to_owned(), |file| format!("`{}`", file.display()));
         let rows = self.settings.iter().map(row).collect();
         let mut text = Table { head: ["KEY", "VALUE", "FROM"], rows }.render(screen);
-        let _ = writeln!(text, "settings file: {}", Printable::new(&file));
+        let _ = writeln!(text, "configuration file: {}", Printable::new(&file));
         text
     }
 }
 
-/// The settings in force, once they are known to be good.
-pub fn shown(flags: &Flags, environment: &Environment) -> Result<ExplainedConfig, SettingsError> {
+/// The configuration in force; fails if it is not valid.
+pub fn explain_config(flags: &Flags, environment: &Environment) -> Result<ExplainedConfig, SettingsError> {
     let (settings, file) = Settings::load_from(flags, environment, ConfigPaths::default())?;
     let file = serde_json::to_value(file).unwrap_or_default();
     let defaults: Value = serde_json::from_str(DEFAULTS).unwrap_or_default();
-    let mut shown = Vec::new();
+    let mut explained = Vec::new();
     for (name, value) in defaults.as_object().into_iter().flatten() {
         match value.as_object() {
-            None => shown.push(one(name.clone(), (&file[name], value), flags, environment, &settings)),
-            Some(group) => shown.extend(group.iter().map(|(key, value)| {
+            None => explained.push(one(name.clone(), (&file[name], value), flags, environment, &settings)),
+            Some(group) => explained.extend(group.iter().map(|(key, value)| {
                 one(format!("{name}.{key}"), (&file[name][key], value), flags, environment, &settings)
             })),
         }
     }
-    Ok(ExplainedConfig { file: settings.source, settings: shown })
+    Ok(ExplainedConfig { file: settings.source, settings: explained })
 }
 
 fn one(
@@ -85,7 +85,7 @@ fn one(
     ExplainedKey { key, value, from }
 }
 
-/// The flag or variable that a value came from, in the order in which [`Settings::load`] takes them.
+/// The flag or variable that sets a value, in the precedence of [`Settings::load`].
 fn overridden(
     key: &str,
     flags: &Flags,
@@ -113,7 +113,7 @@ fn overridden(
     Some(flag.0).filter(|_| flag.1).or_else(variable).or_else(of_job)
 }
 
-/// What is in force where more than the file can say it.
+/// The value in force of a key that flags or variables can set.
 fn effective(key: &str, settings: &Settings) -> Option<Value> {
     let value = match key {
         "missions_root" => json!(settings.missions_root),

@@ -1,4 +1,4 @@
-//! The settings file: JSON, or YAML by its ending; every key known, every number within its range.
+//! The configuration file: JSON, or YAML by its extension, without unknown keys or numbers out of range.
 
 use crate::config::SettingsError;
 use crate::config::parse::{Mistake, from_json, from_yaml};
@@ -15,53 +15,53 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use url::Url;
 
-/// The largest settings file.
+/// The maximum size of a configuration file.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
 
-/// The settings as a file has them; what is absent is left to the next layer.
+/// The content of a configuration file; absent keys are left to the next source.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SettingsFile {
-    /// The schema that an editor reads it by; nothing of ours.
+    /// The schema for editors, which the service ignores.
     #[serde(rename = "$schema", skip_serializing)]
     pub schema: Option<String>,
-    /// Where the cells are.
+    /// The directory that holds the cells.
     pub missions_root: Option<PathBuf>,
-    /// The forge.
+    /// The forge, its token and its trusted accounts.
     #[serde(deserialize_with = "or_default")]
     pub forge: ForgeKeys,
-    /// Whose issues are read.
+    /// The repositories whose issues are reconciled.
     pub repositories: Option<Vec<RepositoryName>>,
-    /// This host.
+    /// The name of this host, and the proposals that it takes.
     #[serde(deserialize_with = "or_default")]
     pub host: HostKeys,
-    /// Health.
+    /// The health of cells without an issue.
     #[serde(deserialize_with = "or_default")]
     pub health: HealthKeys,
-    /// Approvals.
+    /// The approval of proposals.
     #[serde(deserialize_with = "or_default")]
     pub approval: ApprovalKeys,
-    /// Worktrees.
+    /// The repositories that worktrees may come from.
     #[serde(deserialize_with = "or_default")]
     pub worktrees: WorktreeKeys,
-    /// New cells.
+    /// The ownership of new cells.
     #[serde(deserialize_with = "or_default")]
     pub cells: CellKeys,
-    /// The end of missions.
+    /// The closing of missions.
     #[serde(deserialize_with = "or_default")]
     pub close: CloseKeys,
-    /// Limits.
+    /// Quotas and concurrency.
     #[serde(deserialize_with = "or_default")]
     pub limits: LimitKeys,
-    /// The daemon.
+    /// The intervals and listeners of the daemon.
     #[serde(deserialize_with = "or_default")]
     pub daemon: DaemonKeys,
-    /// The gateways that are asked for their health.
+    /// The gateways that the daemon probes.
     pub gateways: Option<Vec<GatewayKeys>>,
-    /// Alarms.
+    /// Alerts on issues.
     #[serde(deserialize_with = "or_default")]
     pub notify: NotifyKeys,
-    /// Logs.
+    /// The log.
     #[serde(deserialize_with = "or_default")]
     pub log: LogKeys,
 }
@@ -70,13 +70,13 @@ pub struct SettingsFile {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ForgeKeys {
-    /// Its address.
+    /// The address of the forge.
     pub url: Option<ForgeUrl>,
     /// The file that holds the access token.
     pub token_file: Option<PathBuf>,
     /// A PEM file with the private CA of the forge.
     pub ca_file: Option<PathBuf>,
-    /// Ids of accounts whose status comments count as ours.
+    /// Ids of other accounts whose status comments count as the service's own.
     pub trusted_posters: Option<Vec<i64>>,
 }
 
@@ -86,7 +86,7 @@ pub struct ForgeKeys {
 pub struct HostKeys {
     /// Its name in comments and proposals.
     pub name: Option<HostName>,
-    /// Which proposals it takes.
+    /// The proposals that this host takes.
     pub take: Option<Take>,
     /// Whether the issues of its missions carry its label.
     pub label: Option<bool>,
@@ -96,21 +96,21 @@ pub struct HostKeys {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ApprovalKeys {
-    /// Whether approvals are asked for.
+    /// Whether proposals need an approval.
     pub mode: Option<ApprovalMode>,
-    /// Whose proposals need none.
+    /// Trusted authors, whose proposals need no approval.
     pub authors: Option<Vec<Account>>,
-    /// Who may approve.
+    /// The accounts that may approve; if empty, anyone who may set labels.
     pub approvers: Option<Vec<Account>>,
 }
 
 /// An account of the forge, by its id or its login.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(untagged, expecting = "an account's id, or its login such as `merlin`")]
+#[serde(untagged, expecting = "an account's id, or its login, such as `merlin`")]
 pub enum Account {
     /// By its id.
     Id(i64),
-    /// By its login, which is looked up once.
+    /// By its login, which is resolved once.
     Login(String),
 }
 
@@ -118,7 +118,7 @@ pub enum Account {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CloseKeys {
-    /// How long a wizard that still beats keeps the cell of a closed mission where it is.
+    /// How long an agent that still sends heartbeats keeps the cell of a closed mission, in seconds.
     pub grace_seconds: Option<Within<0, 604_800>>,
 }
 
@@ -126,7 +126,7 @@ pub struct CloseKeys {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HealthKeys {
-    /// The heartbeat's limit in cells that no issue is bound to.
+    /// *Stale after* of cells without an issue, in seconds.
     pub stale_after_seconds: Option<Within<1, 31_536_000>>,
 }
 
@@ -134,7 +134,7 @@ pub struct HealthKeys {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WorktreeKeys {
-    /// What a proposal may name besides its own repository.
+    /// The repositories that a proposal may name besides its own.
     pub repositories: Option<Vec<RepositoryPattern>>,
 }
 
@@ -142,7 +142,7 @@ pub struct WorktreeKeys {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CellKeys {
-    /// The group, by name or number, that new cells are handed to.
+    /// The group, by name or number, that owns new cells.
     pub group: Option<String>,
 }
 
@@ -150,21 +150,21 @@ pub struct CellKeys {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LimitKeys {
-    /// The most cells in the root.
+    /// The maximum number of cells in the root.
     pub cells: Option<Within<0, 1_000_000>>,
-    /// The most cells of one author.
+    /// The maximum number of cells of one author.
     pub cells_per_author: Option<Within<0, 1_000_000>>,
-    /// The most new cells in one pass.
+    /// The maximum number of new cells in one pass.
     pub new_cells_per_pass: Option<Within<1, 1_000_000>>,
-    /// How many bytes of the root's file system stay free.
+    /// The bytes of the root's file system to keep free.
     pub free_bytes: Option<Within<0, { 1 << 60 }>>,
-    /// How many of its inodes stay free.
+    /// The inodes of the root's file system to keep free.
     pub free_inodes: Option<Within<0, { 1 << 60 }>>,
-    /// The most missions worked on at once.
+    /// The maximum number of missions that are processed concurrently.
     pub concurrent_missions: Option<Within<1, 64>>,
-    /// The most requests under way at once.
+    /// The maximum number of concurrent requests.
     pub requests_in_flight: Option<Within<1, 64>>,
-    /// How long to wait for another `--once`.
+    /// How long a pass waits for another one to end, in seconds.
     pub lock_wait_seconds: Option<Within<0, 3_600>>,
 }
 
@@ -172,23 +172,23 @@ pub struct LimitKeys {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DaemonKeys {
-    /// How often the forge is asked what is new, and the root scanned.
+    /// The interval of ticks, which ask the forge for changes and scan the root.
     pub interval_seconds: Option<Within<1, 3_600>>,
-    /// How often everything is looked at anew.
+    /// The interval of audits, which check everything again.
     pub audit_interval_seconds: Option<Within<60, 604_800>>,
-    /// Where webhooks and heartbeats are taken.
+    /// The address that accepts webhooks and heartbeats.
     pub listen: Option<SocketAddr>,
-    /// Where `listen` is reached from elsewhere.
+    /// The address of `listen` as other hosts reach it.
     pub public_url: Option<Url>,
     /// The file that holds the webhook's secret.
     pub webhook_secret_file: Option<PathBuf>,
-    /// Where the page, the health report and the metrics are shown.
+    /// The address of the dashboard, the health report and the metrics.
     pub page_listen: Option<SocketAddr>,
-    /// The file that holds the token that the page asks for.
+    /// The file that holds the token of the dashboard.
     pub page_token_file: Option<PathBuf>,
-    /// Where the cron heartbeat is written.
+    /// The directory of the cron heartbeat.
     pub heartbeat_directory: Option<PathBuf>,
-    /// The address that is asked after each pass.
+    /// The address that is requested after each pass.
     pub ping_url: Option<Url>,
 }
 
@@ -196,11 +196,11 @@ pub struct DaemonKeys {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GatewayKeys {
-    /// Its name on the page and in the metrics.
+    /// Its name on the dashboard and in the metrics.
     pub name: GatewayName,
-    /// The address that answers 2xx while it is well.
+    /// The address that answers 2xx while the gateway is healthy.
     pub url: Url,
-    /// How often it is asked.
+    /// The interval between two requests, in seconds.
     pub interval_seconds: Option<Within<1, 3_600>>,
 }
 
@@ -208,19 +208,19 @@ pub struct GatewayKeys {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NotifyKeys {
-    /// What raises an alarm.
+    /// The conditions that fire an alert.
     pub on: Option<Vec<AlertCause>>,
-    /// How long it has to be so without a break.
+    /// How long the condition has to hold without a break, in seconds.
     pub after_seconds: Option<Within<0, 2_592_000>>,
-    /// How often it is said again while it stays so; never if 0.
+    /// The interval of reminders while the condition holds, in seconds; 0 for none.
     pub repeat_seconds: Option<Within<0, 31_536_000>>,
-    /// The most comments within an hour.
+    /// The maximum number of alert comments within an hour.
     pub per_hour: Option<Within<1, { PER_HOUR_MAX as u64 }>>,
-    /// With more than so many at once, and a fifth of all, one comment speaks for them, and takes late ones silently.
+    /// If more alerts than this fire together, and a fifth of all missions, one comment covers them, and late ones too.
     pub many: Option<Within<1, 1_000_000>>,
-    /// The issue on which one comment speaks for many.
+    /// The issue for the comment that covers many alerts.
     pub issue: Option<IssueName>,
-    /// Who is called.
+    /// The logins that each alert mentions.
     pub mention: Option<Vec<Login>>,
 }
 
@@ -228,22 +228,22 @@ pub struct NotifyKeys {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogKeys {
-    /// How log lines look.
+    /// The format of log lines.
     pub format: Option<LogFormat>,
 }
 
-/// A section in which everything is commented out counts as one that is absent.
+/// A section that is null, or has everything commented out, counts as absent.
 fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum LogFormat {
-    /// For people.
+    /// Plain lines for people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -271,7 +271,7 @@ impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for Within<MIN, MAX> 
     }
 }
 
-/// Reads a number, and says what would be right of everything else.
+/// Reads a number; the error for anything else names the range.
 struct Range<const MIN: u64, const MAX: u64>;
 
 impl<const MIN: u64, const MAX: u64> Visitor<'_> for Range<MIN, MAX> {
@@ -295,13 +295,13 @@ impl<const MIN: u64, const MAX: u64> Visitor<'_> for Range<MIN, MAX> {
 }
 
 impl SettingsFile {
-    /// Reads a file. The message names file, key, line and what would be right.
+    /// Reads a file. The error names file, key, line and a correct value.
     pub fn read(path: &Path) -> Result<Self, SettingsError> {
         let unusable = |Mistake { cause, picture }| SettingsError::File { path: path.to_owned(), cause, picture };
         let text = read_at_most(path, FILE_BYTES_MAX)
             .and_then(|bytes| String::from_utf8(bytes).map_err(|error| error.to_string()));
         let text = text.map_err(|cause| unusable(cause.into()))?;
-        // As some editors write it before everything else.
+        // Some editors write a byte order mark.
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         let example = serde_json::to_value(Self::default()).unwrap_or_default();
         let is_yaml = path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
@@ -310,7 +310,7 @@ impl SettingsFile {
     }
 }
 
-/// Reads a file of a sensible size, which may be a pipe that a shell has made.
+/// Reads at most so many bytes of a file, which may be a pipe of a shell.
 pub(super) fn read_at_most(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let read = std::fs::File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes));

@@ -1,15 +1,15 @@
-//! The flags that choose settings, as they were given: what is suggested to whoever gave them carries them on.
+//! The configuration flags of this command line, which the commands in errors and notes repeat.
 
 use crate::config::{Flags, is_like_a_token};
 use crate::mission::text::shell_word;
 use std::fmt;
 use std::path::Path;
 
-/// The flags of this command line that every other command of ours takes too.
+/// The flags of this command line that every other command accepts too.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Given(Vec<(&'static str, String)>);
 
-/// What a flag has chosen stands in the settings themselves.
+/// The values are in the configuration, so they are left out here.
 impl fmt::Debug for Given {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Given(…)")
@@ -20,7 +20,7 @@ impl Given {
     pub(super) fn new(flags: &Flags) -> Self {
         let Flags { config, missions_root, gitea_url, token_file, repositories, .. } = flags;
         let path = |path: &Path| shell_word(&path.display().to_string());
-        // Whoever gives the token where its file belongs does not want to see it printed.
+        // A token in place of its file must not be printed.
         let token_file = token_file.as_deref().filter(|file| !is_like_a_token(file));
         let single = [
             ("--config", config.as_deref().map(path)),
@@ -33,13 +33,13 @@ impl Given {
         Self(single.chain(repeated).collect())
     }
 
-    /// A command of ours in a code span: its own arguments, and of the flags that were given those that it lacks.
+    /// A command in a code span: its own arguments, and the flags of this command line that they lack.
     #[must_use]
     pub fn command(&self, arguments: &str) -> String {
         format!("`lazarus-reconcile {arguments}{}`", self.beside(arguments))
     }
 
-    /// The flags that these arguments lack, each after a blank.
+    /// The flags of this command line that these arguments lack, each after a blank.
     #[must_use]
     pub fn beside(&self, arguments: &str) -> String {
         let is_missing = |flag: &str| !arguments.split(' ').any(|word| word == flag);

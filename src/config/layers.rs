@@ -1,4 +1,4 @@
-//! What each layer of the settings says, before they are put together.
+//! Reads the value of each key from its sources, by precedence.
 
 use crate::config::{Environment, Flags, LogFormat, SECRET_BYTES_MAX, SettingsError, SettingsFile, TokenSource};
 use crate::mission::identity::{HostName, NotA, RepositoryName};
@@ -8,19 +8,19 @@ use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Where the cells are unless somebody says otherwise.
+/// The default missions root.
 const DEFAULT_ROOT: &str = "/var/missions";
-/// The settings file of a checkout.
+/// The configuration file of a checkout.
 const LOCAL_FILE: &str = "config/lazarus_pit.json";
-/// The settings file of a host.
+/// The configuration file of a host.
 const HOST_FILE: &str = "/etc/lazarus/lazarus_pit.json";
 
-/// The settings files that are looked for where none is named.
+/// The paths of the configuration files to try, if no flag names one.
 #[derive(Clone, Copy, Debug)]
 pub struct ConfigPaths<'a> {
-    /// The one of the host.
+    /// The file of the host.
     pub host: &'a Path,
-    /// The one of the working directory.
+    /// The file of the working directory.
     pub local: &'a Path,
 }
 
@@ -30,27 +30,27 @@ impl Default for ConfigPaths<'_> {
     }
 }
 
-/// The settings file that is used.
+/// The configuration file to use.
 #[derive(Debug, Default)]
 pub(super) struct Used {
     pub(super) source: Option<PathBuf>,
     pub(super) file: SettingsFile,
-    /// The one that is there, and is not read.
+    /// A file that exists and is not read.
     pub(super) unread: Option<PathBuf>,
 }
 
-/// The settings file to use, and what it says: the one named; else the host's; else a checkout's own, if nobody else could
-/// have put it there. So an example in a checkout never hides what a host is set to.
+/// The configuration file to use: the one of `--config`; otherwise the host's; otherwise the checkout's own, if no
+/// other account could have put it there. So the example in a checkout never hides the configuration of a host.
 pub(super) fn used_file(
     flags: &Flags,
     is_job: bool,
     named_root: Option<&Path>,
-    places: ConfigPaths<'_>,
+    paths: ConfigPaths<'_>,
 ) -> Result<Used, SettingsError> {
     if let Some(path) = &flags.config {
         return Ok(Used { source: Some(path.clone()), file: SettingsFile::read(path)?, unread: None });
     }
-    let ConfigPaths { host, local } = places;
+    let ConfigPaths { host, local } = paths;
     let root = |file: &SettingsFile| named_root.or(file.missions_root.as_deref()).map(Path::to_owned);
     let is_local =
         |root: Option<PathBuf>| !is_job && is_trustworthy(local, root.as_deref().unwrap_or(Path::new(DEFAULT_ROOT)));
@@ -61,7 +61,7 @@ pub(super) fn used_file(
     }
     if is_local(named_root.map(Path::to_owned)) {
         let file = SettingsFile::read(local)?;
-        // A file cannot say of itself that it lies outside.
+        // The root that the file itself names has to pass the check, too.
         if is_local(root(&file)) {
             return Ok(Used { source: Some(local.to_owned()), file, unread: None });
         }
@@ -80,13 +80,13 @@ fn is_trustworthy(path: &Path, root: &Path) -> bool {
     metadata.is_file() && (metadata.uid() == user || metadata.uid() == 0) && !is_inside
 }
 
-/// Comments and manifest name the root's path, so it must mean the same everywhere.
+/// Comments and metadata name the root's path, so it must be absolute.
 pub(super) fn absolute(root: Option<PathBuf>) -> PathBuf {
     let root = root.unwrap_or_else(|| PathBuf::from(DEFAULT_ROOT));
     std::path::absolute(&root).unwrap_or(root)
 }
 
-/// The first of flag and variable, else the file's, else the job's.
+/// The value of the flag, otherwise of the variable, of the file, of the job.
 pub(super) fn layered<T>(
     texts: &[(&str, Option<&String>)],
     from_file: Option<T>,
@@ -140,14 +140,14 @@ pub(super) fn token<'a>(
     of_job: Option<&String>,
 ) -> Result<TokenSource, SettingsError> {
     let given = |name: &str, text: &str| {
-        // The message must not repeat what it found.
+        // The error must not print the token.
         let cause = NotA { text: "…".to_owned(), wanted: "an access token, which has no blanks or line ends" };
         Token::parse(text)
             .map(TokenSource::Given)
             .map_err(|_| SettingsError::Value { origin: format!("`{name}`"), cause })
     };
     match &flags.token_file {
-        // So that a token can be handed over by somebody who may read it, and is written nowhere.
+        // Standard input passes a token on without writing it to a file.
         Some(path) if path.as_os_str() == "-" => return given("--token-file -", &read_stdin()?),
         Some(path) => return Ok(TokenSource::File(path.clone())),
         None => {}
@@ -202,7 +202,7 @@ pub(super) fn own_host_name() -> Result<HostName, SettingsError> {
     })
 }
 
-/// The variables that are read.
+/// The variables that the service reads.
 const VARIABLES: [&str; 9] = [
     "LAZARUS_GITEA_TOKEN",
     "LAZARUS_GITEA_TOKEN_FILE",
@@ -215,21 +215,21 @@ const VARIABLES: [&str; 9] = [
     "LAZARUS_REPOSITORIES",
 ];
 
-/// How the names of others go on that belong to the project: of its tests, its build and its workflow.
+/// The prefixes of variables that belong to tests, build and workflow.
 const OTHERS: [&str; 3] = ["TEST_", "COMMIT", "RUNNER"];
 
-/// A warning for each variable that looks like one of ours and is none, with the nearest that is.
+/// A warning for each unknown variable that begins with `LAZARUS_`, with the most similar known name.
 pub(super) fn unknown_variables(environment: &Environment) -> Vec<String> {
-    let is_ours = |name: &str| name.to_ascii_uppercase().starts_with("LAZARUS_");
+    let is_prefixed = |name: &str| name.to_ascii_uppercase().starts_with("LAZARUS_");
     let is_other = |name: &str| {
         OTHERS.iter().any(|other| name.strip_prefix("LAZARUS_").is_some_and(|rest| rest.starts_with(other)))
     };
     let is_known = |name: &str| VARIABLES.contains(&name) || is_other(name);
-    let unknown = environment.keys().filter(|name| is_ours(name) && !is_known(name));
+    let unknown = environment.keys().filter(|name| is_prefixed(name) && !is_known(name));
     let warning = |name: &String| {
         let likeness = |known: &str| strsim::normalized_damerau_levenshtein(known, &name.to_ascii_uppercase());
         let nearest = VARIABLES.into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))).unwrap_or_default();
-        format!("the variable `{name}` is not read, since there is none of that name; did you mean `{nearest}`?")
+        format!("the variable `{name}` is unknown, and is not read; did you mean `{nearest}`?")
     };
     unknown.map(warning).collect()
 }

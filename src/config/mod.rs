@@ -1,4 +1,5 @@
-//! The settings: defaults, a job's own variables, the file, the environment, flags; later wins.
+//! The configuration. Later sources override earlier ones: defaults, a job's variables, the file, the environment,
+//! flags.
 
 mod daemon;
 mod explain;
@@ -9,7 +10,7 @@ mod notify;
 mod parse;
 
 pub use daemon::{DaemonSettings, Gateway, Secret};
-pub use explain::{ExplainedConfig, ExplainedKey, SCHEMA, shown};
+pub use explain::{ExplainedConfig, ExplainedKey, SCHEMA, explain_config};
 pub use file::{Account, LogFormat, SettingsFile, Within};
 pub use flags::Given;
 pub use layers::ConfigPaths;
@@ -30,31 +31,31 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The largest token or CA file.
+/// The maximum size of a token or CA file.
 const SECRET_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Something that the operator has to put right; the start stops with exit code 2.
+/// A mistake that the operator has to fix; the start stops with exit code 2.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
-    /// A settings file that cannot be used.
-    #[error("the settings file `{}` cannot be used: {cause}; put that right, or name another file by `--config`{picture}", .path.display())]
+    /// The configuration file cannot be used.
+    #[error("the configuration file `{}` cannot be used: {cause}; fix it, or name another file with `--config`{picture}", .path.display())]
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Key, line and reason.
+        /// The key, the line and the reason.
         cause: String,
-        /// The line that it is about, with a mark.
+        /// The line with the mistake, and a mark below it.
         picture: String,
     },
-    /// A variable or flag that cannot be used.
+    /// A variable or flag cannot be used.
     #[error("{origin}: {cause}")]
     Value {
-        /// Where it came from.
+        /// The variable, flag or key.
         origin: String,
-        /// What is wrong with it.
+        /// The mistake.
         cause: NotA,
     },
-    /// A needed setting that nobody gave.
+    /// A required key is not set.
     #[error("`{key}` is not set: {how}")]
     Missing {
         /// The key.
@@ -62,36 +63,36 @@ pub enum SettingsError {
         /// How to set it.
         how: &'static str,
     },
-    /// A file that a setting names.
-    #[error("`{key}`: the file `{}` cannot be used: {cause}; put that right, or name another file", .path.display())]
+    /// A file that a key names cannot be used.
+    #[error("`{key}`: the file `{}` cannot be used: {cause}; fix it, or name another file", .path.display())]
     Named {
         /// The key.
         key: &'static str,
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         cause: String,
     },
     /// The group for new cells does not exist.
-    #[error("`cells.group`: there is no group `{group}` on this host; make it, or name another one")]
+    #[error("`cells.group`: there is no group `{group}` on this host; create it, or name another one")]
     Group {
-        /// Its name.
+        /// The name of the group.
         group: String,
     },
-    /// A value that nothing can be done with.
+    /// A value is out of range or inconsistent.
     #[error("`{key}`: {cause}")]
     Unfit {
-        /// The setting.
+        /// The key.
         key: &'static str,
-        /// Why.
+        /// The reason.
         cause: String,
     },
-    /// The page would be open to everybody.
+    /// The dashboard would be accessible to other hosts without a token.
     #[error(
-        "`daemon.page_listen`: `{address}` is open to others; set `daemon.page_token_file` too, or listen on 127.0.0.1"
+        "`daemon.page_listen`: `{address}` is accessible to other hosts; set `daemon.page_token_file` too, or listen on 127.0.0.1"
     )]
     OpenPage {
-        /// Where it would be.
+        /// The configured address.
         address: SocketAddr,
     },
     /// The HTTP client cannot be set up.
@@ -99,13 +100,13 @@ pub enum SettingsError {
     Client(String),
 }
 
-/// What is this long and has neither slash nor dot is a token rather than a file; a Gitea's has 40 digits.
+/// A name of this length without slash or dot is a token rather than a file; Gitea's have 40 digits.
 const TOKEN_CHARS_MIN: usize = 30;
 
-/// The variables of the process, taken once.
+/// The variables of the process, read once.
 pub type Environment = BTreeMap<String, String>;
 
-/// What the command line says; it wins over everything else.
+/// The values from the command line, which override all others.
 #[derive(Clone, Debug, Default)]
 pub struct Flags {
     /// `--config`
@@ -116,7 +117,7 @@ pub struct Flags {
     pub gitea_url: Option<String>,
     /// `--token-file`
     pub token_file: Option<PathBuf>,
-    /// `--repo`, again and again
+    /// `--repo`, repeatable
     pub repositories: Vec<String>,
     /// `--allow-archive`
     pub allow_archive: Option<usize>,
@@ -126,16 +127,16 @@ pub struct Flags {
     pub log_format: Option<LogFormat>,
 }
 
-/// All settings in force.
+/// The configuration in force.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The file that was used, if any.
+    /// The file that was read, if any.
     pub source: Option<PathBuf>,
-    /// What was given, and is not used.
+    /// Warnings about files and variables that are not used.
     pub warnings: Vec<String>,
-    /// Whether somebody said where the root is.
+    /// Whether a flag, a variable or the file names the root.
     pub is_root_named: bool,
-    /// The flags that were given, for the commands that are suggested.
+    /// The flags of this command line, for the commands that errors suggest.
     pub given: Given,
     /// Whether this is a job of Gitea Actions.
     pub is_job: bool,
@@ -159,7 +160,7 @@ pub struct Settings {
     pub has_host_label: bool,
     /// `approval`
     pub approval: ApprovalSettings,
-    /// `--allow-archive`: so many issues may be gone at once
+    /// `--allow-archive`: the number of issues that may be deleted together
     pub allow_archive: Option<usize>,
     /// `close.grace_seconds`
     pub close_grace: Duration,
@@ -185,7 +186,7 @@ pub struct Settings {
     pub log_format: LogFormat,
 }
 
-/// `approval`, with accounts as they were named.
+/// `approval`, with accounts as configured, not yet resolved.
 #[derive(Clone, Debug, Default)]
 pub struct ApprovalSettings {
     /// `approval.mode`
@@ -197,17 +198,17 @@ pub struct ApprovalSettings {
 }
 
 impl ApprovalSettings {
-    /// Every account that is named, with the key that names it.
+    /// Every configured account, with the key that lists it.
     pub fn accounts(&self) -> impl Iterator<Item = (&'static str, &Account)> {
         let authors = self.authors.iter().map(|account| ("approval.authors", account));
         authors.chain(self.approvers.iter().map(|account| ("approval.approvers", account)))
     }
 }
 
-/// Where the token comes from.
+/// The source of the token.
 #[derive(Clone, Debug)]
 pub enum TokenSource {
-    /// Nobody said.
+    /// Not configured.
     None,
     /// `LAZARUS_GITEA_TOKEN`, or in a job `GITEA_TOKEN`.
     Given(Token),
@@ -216,23 +217,23 @@ pub enum TokenSource {
 }
 
 impl Settings {
-    /// Puts the layers together.
+    /// Merges all sources.
     pub fn load(flags: &Flags, environment: &Environment) -> Result<Self, SettingsError> {
         Self::load_from(flags, environment, ConfigPaths::default()).map(|(settings, _)| settings)
     }
 
-    /// The same where the settings files are at these places, with what the file alone says.
+    /// The same with configuration files at these paths; also returns the content of the file alone.
     pub fn load_from(
         flags: &Flags,
         environment: &Environment,
-        places: ConfigPaths<'_>,
+        paths: ConfigPaths<'_>,
     ) -> Result<(Self, SettingsFile), SettingsError> {
         let variable = |name: &str| environment.get(name).filter(|value| !value.is_empty());
         let is_job = variable("GITEA_ACTIONS").is_some_and(|value| value == "true");
         let of_job = |name: &str| variable(name).filter(|_| is_job);
         let named_root = flags.missions_root.clone().or_else(|| variable("LAZARUS_MISSIONS_ROOT").map(PathBuf::from));
-        let Used { source, file, unread } = used_file(flags, is_job, named_root.as_deref(), places)?;
-        let said = file.clone();
+        let Used { source, file, unread } = used_file(flags, is_job, named_root.as_deref(), paths)?;
+        let from_file = file.clone();
         let is_root_named = named_root.is_some() || file.missions_root.is_some();
         let forge_url = layered(
             &[("--gitea-url", flags.gitea_url.as_ref()), ("LAZARUS_GITEA_URL", variable("LAZARUS_GITEA_URL"))],
@@ -287,19 +288,19 @@ impl Settings {
             is_root_named,
             source,
         };
-        Ok((settings, said))
+        Ok((settings, from_file))
     }
 
-    /// The forge's address, for commands that need one.
+    /// The address of the forge, for commands that require one.
     pub fn forge_url(&self) -> Result<&ForgeUrl, SettingsError> {
         self.forge_url.as_ref().ok_or(SettingsError::Missing {
             key: "forge.url",
-            how: "give `--gitea-url https://git.example.com`, or set LAZARUS_GITEA_URL or the settings file",
+            how: "pass `--gitea-url https://git.example.com`, or set it in LAZARUS_GITEA_URL or the configuration file",
         })
     }
 
-    /// Whether nothing was given that only a forge gives a meaning, for a service without one. A token's file that is not
-    /// there was not given.
+    /// Checks that a service without a forge has neither repositories nor a token, which only make sense with one. A
+    /// token file that does not exist does not count.
     pub fn check_without_forge(&self) -> Result<(), SettingsError> {
         let has_token = match &self.token {
             TokenSource::None => false,
@@ -312,48 +313,48 @@ impl Settings {
         Ok(())
     }
 
-    /// The repositories, for commands that need at least one.
+    /// The repositories, for commands that require at least one.
     pub fn repositories(&self) -> Result<&[RepositoryName], SettingsError> {
         if self.repositories.is_empty() {
             return Err(SettingsError::Missing {
                 key: "repositories",
-                how: "give `--repo owner/name`, or set LAZARUS_REPOSITORIES or the settings file",
+                how: "pass `--repo owner/name`, or set it in LAZARUS_REPOSITORIES or the configuration file",
             });
         }
         Ok(&self.repositories)
     }
 
-    /// Opens the missions root. What a refusal suggests carries the flags that were given.
+    /// Opens the missions root. The commands that an error suggests repeat the flags of this command line.
     pub fn open_root(&self) -> Result<Root, RootError> {
         Root::open(&self.missions_root).map_err(|error| self.refused_root(error))
     }
 
-    /// A refusal of the root, with what it suggests as it has to be typed.
+    /// An error of the root, with the flags of this command line in the commands that it suggests.
     #[must_use]
     pub fn refused_root(&self, error: RootError) -> RootError {
         error.suggesting(&self.given.beside("--root"))
     }
 
-    /// A client for the forge, with the token as it is now.
+    /// A client for the forge, with the current token.
     pub fn gitea(&self) -> Result<Gitea, SettingsError> {
         let builder = self.gitea_builder(self.read_token()?)?;
         builder.build().map_err(|error| SettingsError::Client(error.to_string()))
     }
 
-    /// A client that is still to be built, with any token.
+    /// A builder of a client, with any token.
     pub fn gitea_builder(&self, token: Token) -> Result<Builder, SettingsError> {
         let ca_pem = self.ca_file.as_deref().map(|path| read_named("forge.ca_file", path)).transpose()?;
         let builder = Gitea::builder(self.forge_url()?.clone(), token);
         Ok(builder.requests_in_flight(self.requests_in_flight).ca_pem(ca_pem))
     }
 
-    /// All checkouts of worktrees, and who is called for them.
+    /// The configuration of all worktree checkouts.
     #[must_use]
     pub fn checkouts(&self, caller: Caller) -> Checkouts {
         Checkouts::new(self.ca_file.clone(), caller)
     }
 
-    /// The token as it is now.
+    /// The current token; its file is read again each time.
     pub fn read_token(&self) -> Result<Token, SettingsError> {
         let path = match &self.token {
             TokenSource::Given(token) => return Ok(token.clone()),
@@ -361,7 +362,7 @@ impl Settings {
             TokenSource::None => {
                 return Err(SettingsError::Missing {
                     key: "forge.token_file",
-                    how: "give `--token-file FILE`, or set LAZARUS_GITEA_TOKEN; in a job pass `GITEA_TOKEN` by `env:`",
+                    how: "pass `--token-file FILE`, or set LAZARUS_GITEA_TOKEN; in a job pass `GITEA_TOKEN` by `env:`",
                 });
             }
         };
@@ -373,7 +374,7 @@ impl Settings {
         })
     }
 
-    /// The id of the group that new cells are handed to.
+    /// The id of the group that owns new cells.
     pub fn group_id(&self) -> Result<Option<u32>, SettingsError> {
         let Some(group) = &self.group else { return Ok(None) };
         if let Ok(id) = group.parse() {
@@ -389,13 +390,13 @@ fn warnings(environment: &Environment, source: Option<&Path>, unread: Option<&Pa
     if let (Some(source), Some(unread)) = (source, unread) {
         let (source, unread) = (source.display(), unread.display());
         warnings.push(format!(
-            "`{unread}` is not read, since there is `{source}`; name it by `--config` to use it instead"
+            "`{unread}` is not read, since `{source}` exists; to use it instead, name it with `--config`"
         ));
     }
     warnings
 }
 
-/// What was set is meant; a default yields to small file systems.
+/// A configured reserve is exact; the default is smaller on small file systems.
 fn reserve(set: Option<u64>, default: u64) -> Reserve {
     set.map_or(Reserve::AtMost(default), Reserve::Exactly)
 }
@@ -406,7 +407,7 @@ fn read_named(key: &'static str, path: &Path) -> Result<Vec<u8>, SettingsError> 
     file::read_at_most(path, SECRET_BYTES_MAX).map_err(unusable)
 }
 
-/// Whoever gives the token where its file belongs does not want to see it printed.
+/// Detects a token in place of its file, so that no error prints it.
 fn is_like_a_token(path: &Path) -> bool {
     let text = path.to_string_lossy();
     text.len() >= TOKEN_CHARS_MIN && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')

@@ -1,23 +1,23 @@
-//! From a settings file's text to its values; what is wrong is told by key, line and column, with the text around it.
+//! Parses configuration files; errors name key, line and column, and show the line.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fmt;
 
-/// How much of a line is shown on either side of what is wrong with it.
+/// The number of characters that are shown on both sides of a mistake.
 const AROUND_CHARS: usize = 60;
 
-/// Keys that are less alike are no mistake for one another, from 0 to 1.
+/// The minimum similarity, from 0 to 1, of a key that is suggested.
 const LIKENESS_MIN: f64 = 0.6;
 
-/// The keys of each gateway, which a file without any does not show.
+/// The keys of a gateway, which the defaults do not contain.
 const GATEWAY_KEYS: [&str; 3] = ["gateways[].name", "gateways[].url", "gateways[].interval_seconds"];
 
-/// What is wrong with a file.
+/// A mistake in a file.
 pub(super) struct Mistake {
-    /// Key, line and reason.
+    /// The key, the line and the reason.
     pub(super) cause: String,
-    /// The line with a mark, on lines of its own; empty where it is not to be shown.
+    /// The line, and a mark below it; empty if it must not be shown.
     pub(super) picture: String,
 }
 
@@ -27,10 +27,10 @@ impl From<String> for Mistake {
     }
 }
 
-/// Reads JSON. Of keys that it does not know, `example` tells which were meant.
+/// Reads JSON. For unknown keys, `example` provides the suggestions.
 pub(super) fn from_json<T: DeserializeOwned>(text: &str, example: &Value) -> Result<T, Mistake> {
     if is_yaml(text) {
-        let cause = "it is YAML, and its name says JSON; name it `.yaml`, or write JSON";
+        let cause = "it is YAML, but its name says JSON; name it `.yaml`, or write JSON";
         return Err(cause.to_owned().into());
     }
     let mut json = serde_json::Deserializer::from_str(text);
@@ -40,12 +40,12 @@ pub(super) fn from_json<T: DeserializeOwned>(text: &str, example: &Value) -> Res
     Ok(value)
 }
 
-/// Whether a text is a YAML document that could be no JSON. What begins as an object of JSON does is taken for one.
+/// Whether a text is YAML and not JSON. A text that begins like a JSON object counts as JSON.
 fn is_yaml(text: &str) -> bool {
     !text.trim_start().starts_with('{') && matches!(serde_yaml::from_str(text), Ok(Value::Object(_)))
 }
 
-/// Reads YAML in the same way. A file in which everything is commented out says nothing.
+/// Reads YAML in the same way. A file with everything commented out is empty.
 pub(super) fn from_yaml<T: DeserializeOwned + Default>(text: &str, example: &Value) -> Result<T, Mistake> {
     let is_blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#') || line.trim() == "---";
     if text.lines().all(is_blank) {
@@ -58,7 +58,7 @@ pub(super) fn from_yaml<T: DeserializeOwned + Default>(text: &str, example: &Val
             error.into_inner()
         })
     });
-    // The parser would draw its own picture of the file.
+    // The parser would add its own picture of the file.
     value.map_err(|error| mistake(text, (&key, example), error.without_snippet()))
 }
 
@@ -68,7 +68,7 @@ fn mistake(text: &str, (key, example): (&str, &Value), error: &impl fmt::Display
     let suggestion = suggestion(key, example).filter(|_| error.contains("unknown field"));
     let suggestion = suggestion.map_or(String::new(), |known| format!("; did you mean `{known}`?"));
     let line = if is_key { format!("`{key}`: {error}") } else { error };
-    // What is not told because it is secret is not shown either.
+    // The picture would show a secret that the message hides.
     let picture = if line.contains("`…`") { None } else { place(&line).and_then(|place| picture(text, place)) };
     Mistake { cause: format!("{line}{suggestion}"), picture: picture.unwrap_or_default() }
 }
@@ -92,7 +92,7 @@ fn picture(text: &str, (line, column): (usize, usize)) -> Option<String> {
     Some(format!("\n{number} | {shown}\n{margin} | {}^", " ".repeat(at - from)))
 }
 
-/// The key that was meant: one of the same name in another group, else the one that is most alike.
+/// The most likely key: one of the same name in another group, otherwise the most similar one.
 fn suggestion(key: &str, example: &Value) -> Option<String> {
     let key: String =
         key.split('[').map(|part| part.split_once(']').map_or(part, |(_, rest)| rest)).collect::<Vec<_>>().join("[]");

@@ -1,10 +1,10 @@
-//! The whole story on the built-in sandbox: proposals are filed, cells made, beaten for, neglected and damaged, and the
-//! issues tell. Everything in it is real: HTTP, files, and the pass that `--once` makes.
+//! Plays the life of missions on the built-in sandbox, and prints what people see on the issues. HTTP, files and passes
+//! are real.
 
 mod people;
 mod stage;
 
-use crate::agent::heartbeat_file::{BeatError, HeartbeatPayload, beat};
+use crate::agent::heartbeat_file::{HeartbeatFileError, HeartbeatPayload, write_heartbeat};
 use crate::config::{Environment, Flags, Settings, SettingsError};
 use crate::engine::failure::FatalError;
 use crate::engine::pass;
@@ -24,35 +24,35 @@ use stage::DemoStage;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Why the story could not be told to its end.
+/// Why the demo stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
     /// A file or the terminal.
-    #[error("the demo cannot go on: {0}")]
+    #[error("the demo cannot continue: {0}")]
     Io(#[from] std::io::Error),
-    /// The demo's own directory.
-    #[error("cannot make the demo's directory `{path}`: {cause}; set TMPDIR to a directory that can be written in")]
+    /// The directory cannot be created.
+    #[error("cannot create the demo's directory `{path}`: {cause}; set TMPDIR to a writable directory")]
     Directory {
-        /// Where.
+        /// The directory.
         path: String,
-        /// Why not.
+        /// The reason.
         cause: std::io::Error,
     },
-    /// The sandbox.
-    #[error("the demo's forge did not answer as it should: {0}")]
+    /// The sandbox gave an unexpected response.
+    #[error("unexpected response of the demo's sandbox: {0}")]
     Forge(String),
-    /// The settings that the demo makes for itself.
+    /// The demo's own configuration.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// A pass that was refused.
+    /// A pass that could not start.
     #[error(transparent)]
     Refused(#[from] FatalError),
     /// A pass that was incomplete.
     #[error("a pass of the demo was incomplete: {0}")]
     Incomplete(String),
-    /// A beat.
+    /// A heartbeat that could not be written.
     #[error(transparent)]
-    Beat(#[from] BeatError),
+    Heartbeat(#[from] HeartbeatFileError),
 }
 
 impl From<reqwest::Error> for DemoError {
@@ -61,22 +61,22 @@ impl From<reqwest::Error> for DemoError {
     }
 }
 
-/// Tells the story in a directory of its own. `clock` is read once a pass.
+/// Plays the demo in its own directory. `clock` is read once per pass.
 pub async fn demo<W: Write>(
     out: W,
     has_colours: bool,
     directory: &Directory,
     clock: fn() -> Timestamp,
 ) -> Result<(), DemoError> {
-    let mut story = Story::begin(DemoStage::new(out, has_colours), &directory.path, clock).await?;
-    story.tell().await?;
+    let mut play = Play::begin(DemoStage::new(out, has_colours), &directory.path, clock).await?;
+    play.run().await?;
     if directory.keep {
-        story.stage.say(&format!("\nKept: {}", directory.path.display()))?;
+        play.stage.say(&format!("\nKept: {}", directory.path.display()))?;
     }
     Ok(())
 }
 
-/// A directory of the demo's own, which goes when dropped, unless it is to be kept.
+/// The demo's directory, which is deleted when dropped, unless it is kept.
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
@@ -84,13 +84,13 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// Makes it where temporary things go.
+    /// Creates it in the directory for temporary files.
     pub fn new(keep: bool) -> Result<Self, DemoError> {
         let id = random::id().simple().to_string();
         let path = std::env::temp_dir().join(format!("lazarus-demo-{}", &id[..8]));
-        let unmade = |cause| DemoError::Directory { path: path.display().to_string(), cause };
-        std::fs::create_dir(&path).map_err(unmade)?;
-        std::fs::create_dir(path.join("missions")).map_err(unmade)?;
+        let failed = |cause| DemoError::Directory { path: path.display().to_string(), cause };
+        std::fs::create_dir(&path).map_err(failed)?;
+        std::fs::create_dir(path.join("missions")).map_err(failed)?;
         let directory = Self { path, keep };
         Ok(directory)
     }
@@ -104,23 +104,23 @@ impl Drop for Directory {
     }
 }
 
-struct Story<W> {
+struct Play<W> {
     stage: DemoStage<W>,
     people: People,
     settings: Settings,
     clock: fn() -> Timestamp,
-    /// The forge goes with the story.
+    /// The sandbox stops when this is dropped.
     _sandbox: Sandbox,
 }
 
-/// The numbers of the five proposals, in the order in which they are filed.
+/// The numbers of the five proposals, in the order of filing.
 const GOOD: i64 = 1;
-const WRONG: i64 = 2;
-const BEATING: i64 = 3;
-const SILENT: i64 = 4;
+const INVALID: i64 = 2;
+const ALIVE: i64 = 3;
+const STOPPED: i64 = 4;
 const DAMAGED: i64 = 5;
 
-impl<W: Write> Story<W> {
+impl<W: Write> Play<W> {
     async fn begin(mut stage: DemoStage<W>, directory: &Path, clock: fn() -> Timestamp) -> Result<Self, DemoError> {
         let sandbox = Sandbox::start().await?;
         for login in ["owner", "bot", "reader"] {
@@ -129,8 +129,8 @@ impl<W: Write> Story<W> {
         let settings = settings(directory, &sandbox)?;
         let people = People::new(sandbox.url(), sandbox.token("owner", &["all"]))?;
         stage.say(&format!(
-            "A forge of its own on {}, with the repository {REPOSITORY}, the form, a bot, and a reader who may\n\
-             file issues and nothing else. The missions root is {}.",
+            "A sandbox in place of Gitea on {}, with the repository {REPOSITORY}, the form, a bot, and a\n\
+             reader who may only file issues. The missions root is {}.",
             sandbox.url(),
             settings.missions_root.display()
         ))?;
@@ -138,62 +138,67 @@ impl<W: Write> Story<W> {
         Ok(Self { stage, people, settings, clock, _sandbox: sandbox })
     }
 
-    async fn tell(&mut self) -> Result<(), DemoError> {
-        self.stage.chapter("A first pass makes the root and the labels; a quiet one does nothing")?;
+    async fn run(&mut self) -> Result<(), DemoError> {
+        self.stage.chapter("The first pass creates the root and the labels; the second one changes nothing")?;
         self.pass().await?;
         self.pass().await?;
         self.stage.chapter("Five proposals are filed through the form")?;
         self.file_five().await?;
-        self.stage.chapter("A pass makes the cells, and says so with two writes an issue")?;
+        self.stage.chapter("A pass creates the cells, and reports them with two writes per issue")?;
         self.pass().await?;
-        self.show(&[GOOD, WRONG]).await?;
-        self.stage.chapter("A wizard beats, one has gone silent, and one has lost a part of its cell")?;
-        self.disturb().await?;
+        self.show(&[GOOD, INVALID]).await?;
+        self.stage.chapter("One agent sends a heartbeat, one has stopped, and one cell has lost a part")?;
+        self.damage().await?;
         self.pass().await?;
-        self.show(&[BEATING, SILENT, DAMAGED]).await?;
-        self.stage.chapter("The answers are corrected, the silent wizard finishes its work")?;
-        self.mend().await?;
+        self.show(&[ALIVE, STOPPED, DAMAGED]).await?;
+        self.stage.chapter("The answers are corrected, and the stopped agent finishes its work")?;
+        self.repair().await?;
         self.pass().await?;
-        self.show(&[WRONG, SILENT]).await?;
-        self.stage.chapter("An issue is closed and reopened: its cell goes to the archive and comes back, whole")?;
+        self.show(&[INVALID, STOPPED]).await?;
+        self.stage
+            .chapter("An issue is closed and reopened: its cell moves to the archive and back, with all files")?;
         for state in ["closed", "open"] {
-            self.people.set_state(SILENT, state).await?;
-            self.stage.say(&format!("   #{SILENT} is {state} now\n"))?;
+            self.people.set_state(STOPPED, state).await?;
+            self.stage.say(&format!("   #{STOPPED} is {state} now\n"))?;
             self.pass().await?;
         }
-        self.stage.chapter("A cell on the disk")?;
+        self.stage.chapter("The files of a cell")?;
         let cell = self.cell(DAMAGED).await?;
         self.stage.cell(&cell)?;
-        self.stage.chapter("And when nothing happens, nothing is written")?;
+        self.stage.chapter("A pass without changes writes nothing")?;
         self.pass().await
     }
 
     async fn file_five(&mut self) -> Result<(), DemoError> {
-        let well = [("stale-after", "1"), ("acknowledgements-0", "on"), ("objective", "Find out what happened.")];
-        let with = |more: &[(&'static str, &'static str)]| [&well, more].concat();
-        // Without git on this machine there is nothing to check out with.
+        let required = [("stale-after", "1"), ("acknowledgements-0", "on"), ("objective", "Find out what happened.")];
+        let with = |more: &[(&'static str, &'static str)]| [&required, more].concat();
+        // Without git on this host, the proposal names no repository.
         let maze = [("wizard", "daedalus"), ("repository", REPOSITORY)];
         let wrong = [("repository", "wizards spellbook"), ("objective", "Rewrite it."), ("acknowledgements-0", "on")];
         for (number, title, answers) in [
             (GOOD, "Mission: raise the dead", with(&[])),
-            (WRONG, "Mission: rewrite the spellbook", wrong.to_vec()),
-            (BEATING, "Mission: guard the gate", with(&[("wizard", "merlin")])),
-            (SILENT, "Mission: count the stars", with(&[("wizard", "circe")])),
+            (INVALID, "Mission: rewrite the spellbook", wrong.to_vec()),
+            (ALIVE, "Mission: guard the gate", with(&[("wizard", "merlin")])),
+            (STOPPED, "Mission: count the stars", with(&[("wizard", "circe")])),
             (DAMAGED, "Mission: map the maze", with(if Git::find().is_ok() { &maze } else { &maze[..1] })),
         ] {
             let filed = self.people.file(title, &answers).await?;
             if filed != number {
-                return Err(DemoError::Forge(format!("`{title}` was filed as #{filed}, not as #{number}")));
+                return Err(DemoError::Forge(format!("`{title}` was filed as #{filed} instead of #{number}")));
             }
-            let about = if number == WRONG { ", with two mistakes" } else { "" };
+            let about = if number == INVALID { ", with two wrong answers" } else { "" };
             self.stage.say(&format!("   #{number} {title}{about}"))?;
         }
         Ok(())
     }
 
-    async fn disturb(&mut self) -> Result<(), DemoError> {
+    async fn damage(&mut self) -> Result<(), DemoError> {
         let now = (self.clock)();
-        beat(&self.cell(BEATING).await?, &HeartbeatPayload::new(WizardState::Working, Some("all quiet")), now)?;
+        write_heartbeat(
+            &self.cell(ALIVE).await?,
+            &HeartbeatPayload::new(WizardState::Working, Some("all quiet")),
+            now,
+        )?;
         let hour_ago = Some(now.plus(TimeDelta::hours(-1)));
         let heartbeat = Heartbeat {
             timestamp: hour_ago,
@@ -203,22 +208,22 @@ impl<W: Write> Story<W> {
             sequence: Some(7),
             message: None,
         };
-        std::fs::write(self.cell(SILENT).await?.join(Part::Heartbeat.path()), pretty(&heartbeat))?;
+        std::fs::write(self.cell(STOPPED).await?.join(Part::Heartbeat.path()), pretty(&heartbeat))?;
         let damaged = self.cell(DAMAGED).await?;
-        beat(&damaged, &HeartbeatPayload::new(WizardState::Working, None), now)?;
+        write_heartbeat(&damaged, &HeartbeatPayload::new(WizardState::Working, None), now)?;
         std::fs::remove_dir_all(damaged.join(Part::Artifacts.path()))?;
         self.stage.say("   lazarus-pit beat --cell …         in the cell of #3, by merlin")?;
-        self.stage.say("   (no beat for an hour)             in the cell of #4")?;
+        self.stage.say("   (no heartbeat for an hour)        in the cell of #4")?;
         self.stage.say("   rm -r artifacts/                  in the cell of #5\n")?;
         Ok(())
     }
 
-    async fn mend(&mut self) -> Result<(), DemoError> {
+    async fn repair(&mut self) -> Result<(), DemoError> {
         let corrections =
             [("wizards spellbook", REPOSITORY), ("### Stale after\n\n_No response_", "### Stale after\n\n1 hour")];
-        self.people.correct(WRONG, &corrections).await?;
-        beat(
-            &self.cell(SILENT).await?,
+        self.people.correct(INVALID, &corrections).await?;
+        write_heartbeat(
+            &self.cell(STOPPED).await?,
             &HeartbeatPayload::new(WizardState::Done, Some("there are many")),
             (self.clock)(),
         )?;
@@ -234,7 +239,7 @@ impl<W: Write> Story<W> {
         self.stage.say("")?;
         match report.errors.first() {
             None => Ok(()),
-            Some(trouble) => Err(DemoError::Incomplete(trouble.message_with_subject())),
+            Some(failure) => Err(DemoError::Incomplete(failure.message_with_subject())),
         }
     }
 
@@ -256,7 +261,7 @@ impl<W: Write> Story<W> {
     }
 }
 
-/// Settings of the demo's own: nothing of the host's file or environment counts.
+/// The demo's own configuration, which ignores the host's file and environment.
 fn settings(directory: &Path, sandbox: &Sandbox) -> Result<Settings, DemoError> {
     let config = directory.join("lazarus_pit.json");
     std::fs::write(&config, "{ \"host\": { \"name\": \"demo\" } }\n")?;

@@ -1,4 +1,4 @@
-//! What people do on the forge: share a repository, install the form, file proposals on the page, and correct them.
+//! The actions of people in the demo: they share a repository, install the form, and file and correct proposals.
 
 use crate::demo::DemoError;
 use crate::mission::proposal::form::FORM;
@@ -8,10 +8,10 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, SET_COOKIE};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
-/// Where the form is in a repository.
+/// The path of the form in a repository.
 const FORM_PATH: &str = ".gitea/ISSUE_TEMPLATE/mission-proposal.yaml";
 
-/// The repository that everything happens in.
+/// The repository of the demo.
 pub(super) const REPOSITORY: &str = "owner/missions";
 
 /// The people of the demo, reached over the same HTTP as on any Gitea.
@@ -25,14 +25,14 @@ pub(super) struct People {
 
 impl People {
     pub(super) fn new(url: String, token: String) -> Result<Self, DemoError> {
-        // The forge of the demo speaks plain HTTP: no CAs are needed, but every client needs a provider.
+        // The sandbox speaks plain HTTP, so no CA is needed; but every client needs a provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client =
             Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().tls_certs_only([]).build()?;
         Ok(Self { client, url, token })
     }
 
-    /// The owner makes the repository, installs the form, and lets the bot write.
+    /// The owner creates the repository, installs the form, and gives the bot write access.
     pub(super) async fn open_repository(&self) -> Result<(), DemoError> {
         self.api(Method::POST, "/user/repos", json!({ "name": "missions", "auto_init": true })).await?;
         let file = json!({ "content": STANDARD.encode(FORM), "message": "Add the form" });
@@ -42,7 +42,7 @@ impl People {
         Ok(())
     }
 
-    /// Somebody without any rights fills in the form on the page; the issue's number.
+    /// A reader without other rights files a proposal with the form; returns the issue's number.
     pub(super) async fn file(&self, title: &str, answers: &[(&str, &str)]) -> Result<i64, DemoError> {
         let login = [("user_name", "reader"), ("password", "reader")];
         let signed_in = self.post("/user/login", "", &login).await?;
@@ -60,7 +60,7 @@ impl People {
         number.ok_or_else(|| DemoError::Forge(format!("filing a proposal answered {filed}")))
     }
 
-    /// The author corrects answers in the body.
+    /// The author corrects answers in the issue's text.
     pub(super) async fn correct(&self, number: i64, changes: &[(&str, &str)]) -> Result<(), DemoError> {
         let mut body = self.issue(number).await?["body"].as_str().unwrap_or_default().to_owned();
         for (wrong, right) in changes {
@@ -70,13 +70,13 @@ impl People {
         self.api(Method::PATCH, &path, json!({ "body": body })).await.map(|_| ())
     }
 
-    /// Somebody closes an issue, or reopens it.
+    /// The owner closes or reopens an issue.
     pub(super) async fn set_state(&self, number: i64, state: &str) -> Result<(), DemoError> {
         let path = format!("/repos/{REPOSITORY}/issues/{number}");
         self.api(Method::PATCH, &path, json!({ "state": state })).await.map(|_| ())
     }
 
-    /// An issue as anybody sees it.
+    /// An issue, as the API returns it.
     pub(super) async fn issue(&self, number: i64) -> Result<Value, DemoError> {
         self.api(Method::GET, &format!("/repos/{REPOSITORY}/issues/{number}"), Value::Null).await
     }

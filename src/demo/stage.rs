@@ -1,10 +1,10 @@
-//! Shows on a terminal what a person would see: chapters, issues with their labels and comments, and a cell's files.
+//! Prints the demo on a terminal: chapters, issues with labels and comments, and the files of a cell.
 
 use serde_json::Value;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Where the story is told.
+/// The output of the demo.
 #[derive(Debug)]
 pub(super) struct DemoStage<W> {
     out: W,
@@ -28,7 +28,7 @@ impl<W: Write> DemoStage<W> {
         writeln!(self.out, "\n{heading}\n")
     }
 
-    /// What a command printed.
+    /// Prints the output of a command.
     pub(super) fn printed(&mut self, text: &str) -> io::Result<()> {
         for line in text.lines() {
             writeln!(self.out, "   {line}")?;
@@ -36,7 +36,7 @@ impl<W: Write> DemoStage<W> {
         Ok(())
     }
 
-    /// An issue's page.
+    /// Prints an issue with its labels and comments.
     pub(super) fn issue(&mut self, issue: &Value, comments: &Value) -> io::Result<()> {
         let title = issue["title"].as_str().unwrap_or_default();
         let heading = self.styled("1", &format!("#{} {title}", issue["number"]));
@@ -59,7 +59,7 @@ impl<W: Write> DemoStage<W> {
         let name = label["name"].as_str().unwrap_or_default();
         let colour = u32::from_str_radix(label["color"].as_str().unwrap_or_default(), 16).unwrap_or_default();
         let [_, red, green, blue] = colour.to_be_bytes();
-        // As the forge does: dark text on a light label.
+        // Dark text on a light label, as in Gitea.
         let is_light = u32::from(red) * 3 + u32::from(green) * 6 + u32::from(blue) > 1_400;
         let text = if is_light { 30 } else { 97 };
         if self.has_colours {
@@ -78,7 +78,7 @@ impl<W: Write> DemoStage<W> {
         parts.map(|(at, part)| if at % 2 == 1 { self.styled("1", part) } else { part.to_owned() }).collect()
     }
 
-    /// The files of a cell, and what is in two of them.
+    /// Prints the files of a cell, and the content of two of them.
     pub(super) fn cell(&mut self, cell: &Path) -> io::Result<()> {
         writeln!(self.out, "   {}", cell.display())?;
         for directory in sorted(cell)? {
@@ -106,7 +106,7 @@ fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// What the forge's page shows of a comment: no HTML comments, and folded parts folded.
+/// The visible part of a comment: without HTML comments, and with folded sections folded.
 fn visible(body: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut is_folded = false;

@@ -1,4 +1,4 @@
-//! The health report of a missions root: what every cell is like, without any forge.
+//! The health report of a missions root: the health of every cell, without contacting Gitea.
 
 use crate::config::Settings;
 use crate::engine::report::counted;
@@ -22,13 +22,13 @@ use std::time::Duration;
 /// The JSON document of `scan --json` and `lazarus-pit --json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct HealthReport {
-    /// When the cells were judged.
+    /// When the cells were checked.
     pub generated_at: Timestamp,
-    /// Where they are.
+    /// The directory that holds the cells.
     pub missions_root: String,
-    /// This host.
+    /// The name of this host.
     pub host: String,
-    /// How many there are of each health; every key is always there. Counts all cells, filtered or not.
+    /// The number of cells with each health; every key is always present. Filters do not change it.
     pub summary: BTreeMap<&'static str, usize>,
     /// The cells, by id.
     pub cells: Vec<CellReport>,
@@ -37,49 +37,50 @@ pub struct HealthReport {
 /// One cell.
 #[derive(Clone, Debug, Serialize)]
 pub struct CellReport {
-    /// Its id.
+    /// The mission's id, which names the cell's directory.
     pub mission_id: MissionId,
-    /// The verdict.
+    /// The cell's health.
     pub health: Health,
-    /// Its reason.
+    /// The reason of the health.
     pub reason: String,
-    /// What is wrong with the path that the reason speaks of, where its word does not tell: which field, what was found,
-    /// and what is right.
+    /// Details of the reason, if its fixed word is not enough: the field, what was found, and what is correct.
     pub problem: Option<String>,
-    /// Where it is.
+    /// The cell's path.
     pub path: String,
-    /// How old the last heartbeat is, by its stamp or by its file, whichever is older; null before the first, negative
-    /// when both are ahead of the clock.
+    /// The age of the last heartbeat, by its timestamp or by its file, whichever is older; null before the first,
+    /// negative if both are ahead of the clock.
     pub heartbeat_age_seconds: Option<i64>,
-    /// What the wizard says of itself, once it has beaten.
-    pub state: Option<WizardState>,
-    /// What is remarkable about the last heartbeat, which counts nevertheless.
+    /// The state that the agent reported last; null before the first heartbeat.
+    pub agent_state: Option<WizardState>,
+    /// Small mistakes in the last heartbeat, which was accepted.
     pub notes: Vec<String>,
-    /// The phase; null for a cell without an issue.
+    /// The mission's phase; null for a cell without an issue.
     pub phase: Option<&'static str>,
-    /// Who works in it.
+    /// The agent who works in the cell.
     pub wizard: Option<WizardName>,
-    /// Since when health is what our last pass said; null when it has changed since, or never said.
+    /// Since when the health is as last published; null if it has changed since, or was never published.
     pub since: Option<Timestamp>,
     /// The issue, as `owner/name#N`.
     pub issue: Option<String>,
 }
 
-/// Which cells are listed.
+/// Selects the cells to list.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// Only those of this wizard.
+    /// Only cells of this agent.
     pub wizard: Option<WizardName>,
-    /// Only those with this health.
+    /// Only cells with this health.
     pub health: Option<Health>,
 }
 
-/// Looks at every cell in the root, and for those that open issues had in it and that have vanished. Takes no lock and
-/// writes nothing.
+/// Checks every cell in the root, and those of open issues that have vanished. Takes no lock and writes nothing.
 pub fn scan(settings: &Settings, filter: &Filter, now: Timestamp) -> Result<HealthReport, RootError> {
     let root = Arc::new(settings.open_root()?);
     if root.file().is_none() {
-        tracing::warn!("`{}` is no missions root yet; the first pass or `init` makes it one", root.path().display());
+        tracing::warn!(
+            "`{}` is not initialized as a missions root yet; the first pass or `init` does that",
+            root.path().display()
+        );
     }
     let mut ids: BTreeSet<MissionId> = root.cells()?.into_iter().collect();
     let records = root.records()?;
@@ -92,8 +93,8 @@ pub fn scan(settings: &Settings, filter: &Filter, now: Timestamp) -> Result<Heal
         .filter_map(|record| Some((record.binding.as_ref()?.mission_id, record)))
         .collect();
     ids.extend(bound.iter().filter(|(_, record)| had_a_cell(record)).map(|(id, _)| *id));
-    let judge = Arc::new(Judge { root, bound, stale_after: settings.stale_after, now });
-    let cells = judge_all(&judge, ids.into_iter().collect());
+    let assessor = Arc::new(Assessor { root, bound, stale_after: settings.stale_after, now });
+    let cells = assess_all(&assessor, ids.into_iter().collect());
     let mut report =
         HealthReport::of(now, settings.missions_root.display().to_string(), settings.host.to_string(), cells);
     report.cells.retain(|cell| {
@@ -107,29 +108,29 @@ fn had_a_cell(record: &Record) -> bool {
     record.state == IssueState::Open && record.binding.as_ref().is_some_and(|binding| binding.was_complete)
 }
 
-fn judge_all(judge: &Arc<Judge>, ids: Vec<MissionId>) -> Vec<CellReport> {
+fn assess_all(assessor: &Arc<Assessor>, ids: Vec<MissionId>) -> Vec<CellReport> {
     let ids: Arc<[MissionId]> = ids.into();
-    let (at, judging) = (Arc::clone(&ids), Arc::clone(judge));
-    let judged =
-        blocking_pool::map_with_stall_timeout(ids.len(), LOOK_PATIENCE, move |index| judging.look_and_judge(at[index]));
-    let unseen = CellObservation::Failed(ReadFailure::Timeout);
-    judged.into_iter().zip(&*ids).map(|(cell, id)| cell.unwrap_or_else(|| judge.judge(*id, &unseen))).collect()
+    let (listed, shared) = (Arc::clone(&ids), Arc::clone(assessor));
+    let reports =
+        blocking_pool::map_with_stall_timeout(ids.len(), LOOK_PATIENCE, move |index| shared.observe(listed[index]));
+    let timed_out = CellObservation::Failed(ReadFailure::Timeout);
+    reports.into_iter().zip(&*ids).map(|(cell, id)| cell.unwrap_or_else(|| assessor.assess(*id, &timed_out))).collect()
 }
 
-/// Everything that cells are judged by.
-struct Judge {
+/// The facts that all cells are assessed with.
+struct Assessor {
     root: Arc<Root>,
     bound: HashMap<MissionId, Record>,
     stale_after: Duration,
     now: Timestamp,
 }
 
-impl Judge {
-    fn look_and_judge(&self, id: MissionId) -> CellReport {
-        self.judge(id, &look::look(&*self.root, id, self.root.resolver()))
+impl Assessor {
+    fn observe(&self, id: MissionId) -> CellReport {
+        self.assess(id, &look::look(&*self.root, id, self.root.resolver()))
     }
 
-    fn judge(&self, id: MissionId, sighting: &CellObservation) -> CellReport {
+    fn assess(&self, id: MissionId, sighting: &CellObservation) -> CellReport {
         let record = self.bound.get(&id);
         let binding = record.and_then(|record| record.binding.as_ref());
         let facts = sighting.cell();
@@ -142,33 +143,33 @@ impl Judge {
             stale_after: stale_after.or(own_limit.map(Duration::from_secs)).unwrap_or(self.stale_after),
             now: self.now,
         });
-        let beat = facts.and_then(|cell| cell.heartbeat.as_ref());
-        let stamped = beat.and_then(|beat| Some((beat.heartbeat.timestamp?, beat)));
-        let said = record.and_then(|record| record.published.as_ref());
+        let observed = facts.and_then(|cell| cell.heartbeat.as_ref());
+        let stamped = observed.and_then(|observed| Some((observed.heartbeat.timestamp?, observed)));
+        let published = record.and_then(|record| record.published.as_ref());
         CellReport {
             mission_id: id,
             health: verdict.health,
             reason: verdict.reason.to_string(),
             problem: verdict.problem(),
             path: self.root.path().join(id.to_string()).display().to_string(),
-            heartbeat_age_seconds: stamped.map(|(stamp, beat)| age(stamp, beat, self.now).num_seconds()),
-            state: stamped.map(|(_, beat)| beat.heartbeat.agent_state()),
-            notes: beat.map_or_else(Vec::new, ObservedHeartbeat::remarks),
-            phase: said.map(|said| said.phase.word()),
+            heartbeat_age_seconds: stamped.map(|(stamp, observed)| age(stamp, observed, self.now).num_seconds()),
+            agent_state: stamped.map(|(_, observed)| observed.heartbeat.agent_state()),
+            notes: observed.map_or_else(Vec::new, ObservedHeartbeat::remarks),
+            phase: published.map(|published| published.phase.word()),
             wizard: binding.and_then(|binding| binding.spec.wizard.clone()),
-            since: said.and_then(|said| since(said, verdict)),
+            since: published.and_then(|published| since(published, verdict)),
             issue: record.map(|record| format!("{}#{}", record.issue.repository, record.issue.number)),
         }
     }
 }
 
-fn since(said: &Published, verdict: Verdict) -> Option<Timestamp> {
-    let is_same = said.verdict.is_some_and(|known| known.health == verdict.health);
-    is_same.then_some(said.since)
+fn since(published: &Published, verdict: Verdict) -> Option<Timestamp> {
+    let is_same = published.verdict.is_some_and(|known| known.health == verdict.health);
+    is_same.then_some(published.since)
 }
 
 impl HealthReport {
-    /// The report of all these cells; they are counted here.
+    /// A report of these cells, with the summary counted.
     #[must_use]
     pub fn of(generated_at: Timestamp, missions_root: String, host: String, cells: Vec<CellReport>) -> Self {
         let mut summary: BTreeMap<_, _> = Health::ALL.map(|health| (health.word(), 0)).into_iter().collect();
@@ -180,7 +181,7 @@ impl HealthReport {
 }
 
 impl HealthReport {
-    /// A table for people.
+    /// The report as a table.
     #[must_use]
     pub fn render(&self, screen: Terminal) -> Printed {
         let rows = self.cells.iter().map(|cell| (tone(cell.health), cell.row())).collect();
@@ -192,15 +193,15 @@ impl HealthReport {
         let _ = writeln!(text, "{total} cell{plural} in {}{counts}", Printable::new(&self.missions_root));
         for cell in &self.cells {
             for line in cell.problem.iter().chain(&cell.notes) {
-                let whose = cell.issue.clone().unwrap_or_else(|| cell.mission_id.to_string());
-                let _ = writeln!(text, "{whose}: {}", Printable::new(line));
+                let name = cell.issue.clone().unwrap_or_else(|| cell.mission_id.to_string());
+                let _ = writeln!(text, "{name}: {}", Printable::new(line));
             }
         }
         text
     }
 }
 
-/// The colour of a verdict.
+/// The tone of a health in tables.
 #[must_use]
 pub fn tone(health: Health) -> Tone {
     match health {

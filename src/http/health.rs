@@ -1,5 +1,6 @@
 //! Serves the daemon's readiness, and the health report of every cell as JSON.
 
+use crate::diagnose::document::Document;
 use crate::diagnose::scan::{CellReport, HealthReport};
 use crate::engine::snapshot::{GatewayView, MissionView, Passes, Snapshot};
 use crate::http::reply::{self, Reply};
@@ -11,7 +12,7 @@ use serde::Serialize;
 
 /// The JSON document of `/health`: that of `scan --json`, and the daemon's passes and gateways.
 #[derive(Debug, Serialize)]
-struct Document<'a> {
+struct DaemonReport<'a> {
     #[serde(flatten)]
     report: HealthReport,
     ready: bool,
@@ -31,14 +32,14 @@ pub(super) fn readiness(snapshot: &Snapshot) -> Reply {
 /// The health report as JSON; none if it cannot be serialized.
 pub(super) fn document(snapshot: &Snapshot) -> Option<Vec<u8>> {
     let not_ready = snapshot.readiness().err();
-    let document = Document {
+    let report = DaemonReport {
         report: cells(snapshot),
         ready: not_ready.is_none(),
         not_ready,
         passes: &snapshot.passes,
         gateways: &snapshot.gateways,
     };
-    serde_json::to_vec(&document).ok()
+    serde_json::to_vec(&Document::new(report)).ok()
 }
 
 fn cells(snapshot: &Snapshot) -> HealthReport {
@@ -57,7 +58,7 @@ fn cell(view: &MissionView, now: Timestamp) -> Option<CellReport> {
         problem: view.problem.clone(),
         path: view.path.clone(),
         heartbeat_age_seconds: view.last_heartbeat_at.map(|last| now.after(last).num_seconds()),
-        state: view.agent_state,
+        agent_state: view.agent_state,
         notes: view.notes.clone(),
         phase: view.phase.map(Phase::word),
         wizard: view.wizard.clone(),

@@ -1,4 +1,4 @@
-//! The archives of closed missions: listed, and deleted for the person who says so. Nothing else ever deletes mission
+//! Lists the archives of closed missions, and deletes the ones that a person chooses. Nothing else deletes mission
 //! data.
 
 use crate::config::{Settings, SettingsError};
@@ -22,10 +22,10 @@ use strum::VariantArray;
 /// Why nothing was deleted.
 #[derive(Debug, thiserror::Error)]
 pub enum GcError {
-    /// A setting.
+    /// The configuration is unusable.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// The root.
+    /// The root cannot be used.
     #[error(transparent)]
     Root(#[from] RootError),
 }
@@ -33,17 +33,17 @@ pub enum GcError {
 /// The JSON document of `gc --json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct ArchiveReport {
-    /// When the archives were looked at.
+    /// When the archives were listed.
     pub generated_at: Timestamp,
-    /// Where they are.
+    /// The missions root that holds them.
     pub missions_root: String,
-    /// The age that was asked for.
+    /// The minimum age, if the command line sets one.
     pub older_than_seconds: Option<u64>,
     /// Every archive, the oldest first.
     pub archives: Vec<ListedArchive>,
-    /// What else stands among them, and is left alone.
+    /// Names of other entries in the archive directory, which are left alone.
     pub others: Vec<String>,
-    /// What is left of what was deleted, and why.
+    /// Errors about files of deleted archives that are left.
     pub left: Vec<String>,
     #[serde(skip)]
     is_sweep: bool,
@@ -52,45 +52,45 @@ pub struct ArchiveReport {
 /// One archive.
 #[derive(Clone, Debug, Serialize)]
 pub struct ListedArchive {
-    /// What it is called.
+    /// The name of the archive.
     pub archive: ArchiveName,
-    /// Where it is, or was.
+    /// The path of the archive, also after its deletion.
     pub path: String,
-    /// When it was put away.
+    /// When the cell was archived.
     pub archived_at: Timestamp,
-    /// How long ago that was.
+    /// The age of the archive.
     pub age_seconds: i64,
-    /// How much room it takes on the disk.
+    /// The space that it takes on the disk.
     pub bytes: u64,
-    /// How many files are in it.
+    /// The number of files in it.
     pub files: u64,
-    /// Whether there is more in it than was counted.
+    /// Whether it holds more than was counted.
     pub is_more: bool,
-    /// What became of it.
+    /// What happened to it, or would happen.
     pub fate: Fate,
-    /// Why it was not deleted, or cannot be.
+    /// The reason why it was not or cannot be deleted.
     pub error: Option<String>,
 }
 
-/// What becomes of an archive.
+/// What happens to an archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, strum::Display, strum::VariantArray)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "lowercase")]
 pub enum Fate {
-    /// Nothing, since nobody asked, or it is too young.
+    /// It is kept: no age was given, or it is younger.
     Kept,
     /// It is old enough, and would be deleted.
     #[strum(to_string = "would go")]
     Due,
     /// It was deleted.
     Deleted,
-    /// It is old enough, but cannot be deleted whole, and so is left whole.
+    /// It is old enough, but cannot be deleted completely, and so is kept completely.
     Hindered,
-    /// It was to be deleted, and could not be.
+    /// Its deletion failed.
     Failed,
 }
 
-/// A line of the root's journal.
+/// A line of the root's journal about a deletion.
 #[derive(Serialize)]
 struct Deletion<'a> {
     at: Timestamp,
@@ -103,16 +103,19 @@ struct Deletion<'a> {
     sudo_user: Option<&'a str>,
 }
 
-/// Lists the archives, and which of them are at least so old. Takes no lock and writes nothing.
+/// Lists the archives, and marks those of at least this age. Takes no lock and writes nothing.
 pub fn list(settings: &Settings, older_than: Option<Duration>, now: Timestamp) -> Result<ArchiveReport, RootError> {
     let root = settings.open_root()?;
     if root.file().is_none() {
-        tracing::warn!("`{}` is no missions root yet; the first pass or `init` makes it one", root.path().display());
+        tracing::warn!(
+            "`{}` is not initialized as a missions root yet; the first pass or `init` does that",
+            root.path().display()
+        );
     }
     Ok(ArchiveReport::of(&root, archive::list(&root)?, older_than, now))
 }
 
-/// Deletes the archives that are at least so old, also beside a daemon: an archive leaves the archives in one step.
+/// Deletes the archives of at least this age. It may run beside a daemon, since an archive is moved away in one step.
 pub fn sweep(
     settings: &Settings,
     older_than: Duration,
@@ -137,8 +140,8 @@ pub fn sweep(
     Ok(report)
 }
 
-/// Notes in the records what was deleted, so that the next pass says so on the issues. A pass finds out by itself what could
-/// not be noted, as beside a daemon, which alone writes the records then.
+/// Notes the deletions in the records, so that the next pass publishes them. Beside a daemon, which holds the lock, a
+/// pass detects them on its own.
 fn note_deleted(settings: &Settings, report: &ArchiveReport, now: Timestamp) -> Result<(), GcError> {
     let access = LockOptions { lock_wait: settings.lock_wait, is_lasting: false, group: settings.group_id()? };
     let writer = match RootAccess::to(&settings.missions_root, access) {
@@ -181,7 +184,7 @@ impl ArchiveReport {
         }
     }
 
-    /// What could not be done, though it was asked for.
+    /// The deletions that failed.
     pub fn errors(&self) -> impl Iterator<Item = &String> {
         let refused = self.archives.iter().filter(|_| self.is_sweep).filter_map(|listed| listed.error.as_ref());
         refused.chain(&self.left)
@@ -210,10 +213,9 @@ impl ListedArchive {
                 (true, None) => Fate::Due,
                 (true, Some(_)) => Fate::Hindered,
             },
-            error: measure
-                .obstacle
-                .filter(|_| is_due)
-                .map(|why| format!("the archive `{name}` cannot be deleted whole, and so is left whole: {why}")),
+            error: measure.obstacle.filter(|_| is_due).map(|why| {
+                format!("the archive `{name}` cannot be deleted completely, and so is kept completely: {why}")
+            }),
         }
     }
 
@@ -233,18 +235,18 @@ impl ListedArchive {
     }
 }
 
-/// The journal tells of a deletion before it begins, since whatever was taken out is gone with the next start; on a full
-/// disk, as soon as there is room for it. What is left of what was taken out is told when the trash is emptied.
+/// Deletes one archive. The journal line is written first, since the next start deletes whatever was moved to the
+/// trash; on a full disk it is written afterwards. Leftovers are reported when the trash is emptied.
 fn delete(root: &Root, line: &Deletion<'_>) -> Result<(), WriteError> {
     let noted = archive::note(root, line);
-    let going = archive::take_out(root, line.archive, line.archived_at)?;
-    if let Err(why) = going.remove() {
+    let removed = archive::take_out(root, line.archive, line.archived_at)?;
+    if let Err(why) = removed.remove() {
         tracing::debug!("{why}");
     }
     noted.or_else(|_| archive::note(root, line))
 }
 
-/// A table for people.
+/// The report as a table.
 impl fmt::Display for ArchiveReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:8}  {:20}  {:18}  {:>10}  {:>7}  ARCHIVE", "", "ARCHIVED", "AGE", "SIZE", "FILES")?;
@@ -255,7 +257,7 @@ impl fmt::Display for ArchiveReport {
             writeln!(f, "{fate:8}  {archived_at}  {age:18}  {size:>10}  {files:>7}  {archive}")?;
         }
         for other in &self.others {
-            writeln!(f, "left alone, since it is no archive: `{}`", Printable::new(other))?;
+            writeln!(f, "left alone, not an archive: `{}`", Printable::new(other))?;
         }
         for error in self.archives.iter().filter(|_| !self.is_sweep).filter_map(|listed| listed.error.as_ref()) {
             writeln!(f, "{error}")?;
@@ -266,9 +268,9 @@ impl fmt::Display for ArchiveReport {
         let (count, size) = self.sum(if self.is_sweep { &[Fate::Deleted] } else { &[Fate::Due] });
         let count = archives(count);
         if self.is_sweep {
-            writeln!(f, "Deleted: {count} of {age} and more, {size}")
+            writeln!(f, "Deleted: {count} of at least {age}, {size}")
         } else {
-            writeln!(f, "Nothing was deleted. With `--yes`, {count} of {age} and more would be, {size}")
+            writeln!(f, "Nothing was deleted. `--yes` would delete {count} of at least {age}, {size}")
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Makes a missions root on purpose, and scaffolds of cells that belong to no issue.
+//! Initializes a missions root, and creates scaffolds of cells that belong to no issue.
 
 use crate::config::{Settings, SettingsError};
 use crate::mission::cell::manifest::CellManifest;
@@ -20,59 +20,57 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Why nothing was made.
+/// Why nothing was initialized or created.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
-    /// A setting.
+    /// The configuration is unusable.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// The root.
+    /// The root cannot be opened.
     #[error(transparent)]
     Root(#[from] RootError),
-    /// The directory.
+    /// The directory cannot be created.
     #[error(
-        "cannot make the directory `{path}`: {cause}; make it as root and give it to the account that passes run as"
+        "cannot create the directory `{path}`: {cause}; create it as root, owned by the account that passes run as"
     )]
     Directory {
-        /// Where.
+        /// The directory.
         path: String,
-        /// Why not.
+        /// The reason.
         cause: std::io::Error,
     },
-    /// The root that is to be replaced is this one.
-    #[error(
-        "root {0} is this root itself; `--replace` wants the id of the one that is lost, as the refusal of a pass names it"
-    )]
+    /// `--replace` names this root.
+    #[error("root {0} is this root itself; `--replace` takes the id of the lost root, which the error of a pass names")]
     Itself(RootId),
-    /// A file.
+    /// A file cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// The cell's place, or a part's, is taken.
-    #[error("cannot make the cell `{path}`: {why}; look at it, and move it away")]
-    InTheWay {
-        /// Where.
+    /// Something else is in the place of the cell or of one of its parts.
+    #[error("cannot create the cell `{path}`: {why}; check it, and move it away")]
+    Obstructed {
+        /// The cell's path.
         path: String,
-        /// By what.
+        /// What is there.
         why: String,
     },
 }
 
-/// What `init` found or made.
+/// The result of `init`.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Initialised {
     /// The root's id.
     pub root_id: RootId,
-    /// Whether it was made just now.
+    /// Whether it was initialized now.
     pub is_new: bool,
-    /// The address of its forge, where it remembered another one before.
+    /// The address of its forge, if the root had recorded another one before.
     pub moved_to: Option<ForgeUrl>,
 }
 
-/// Makes the directory if need be, and a missions root of it unless it is one. With `replaced`, notes that its missions
-/// take the place of those on a root that is lost. The address of the forge that it remembers is the configured one then.
+/// Creates the directory if necessary, and initializes it as a missions root unless it is one. With `replaced`, records
+/// that its missions replace those of a lost root. Afterwards the recorded address of the forge is the configured one.
 pub fn init(settings: &Settings, replaced: Option<RootId>, now: Timestamp) -> Result<Initialised, InitError> {
     let path = &settings.missions_root;
-    make_root(path).map_err(|cause| InitError::Directory { path: path.display().to_string(), cause })?;
+    create_root(path).map_err(|cause| InitError::Directory { path: path.display().to_string(), cause })?;
     let (writer, is_new) = open(settings, now)?;
     if let Ok(Some(problem)) = writer.root().mode_problem() {
         tracing::warn!("{}; run {}", problem.found, problem.next);
@@ -86,7 +84,7 @@ pub fn init(settings: &Settings, replaced: Option<RootId>, now: Timestamp) -> Re
     let moved_to =
         settings.forge_url.clone().filter(|forge| manifest.forge.as_ref().is_some_and(|known| known != forge));
     if let Some(forge) = &moved_to {
-        // Where people see it, it says itself.
+        // The forge reports its address for browsers in the next pass.
         (manifest.forge, manifest.web_url) = (Some(forge.clone()), None);
     }
     if manifest != file.manifest {
@@ -95,8 +93,8 @@ pub fn init(settings: &Settings, replaced: Option<RootId>, now: Timestamp) -> Re
     Ok(Initialised { root_id: file.root_id, is_new, moved_to })
 }
 
-/// Makes the directory, unless it is there, with the mode of a root whatever the umask is.
-fn make_root(path: &Path) -> std::io::Result<()> {
+/// Creates the directory unless it exists, with the mode of a root whatever the umask is.
+fn create_root(path: &Path) -> std::io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
@@ -106,10 +104,11 @@ fn make_root(path: &Path) -> std::io::Result<()> {
 
 fn open(settings: &Settings, now: Timestamp) -> Result<(Arc<Writer>, bool), InitError> {
     let access = LockOptions { lock_wait: settings.lock_wait, is_lasting: false, group: settings.group_id()? };
-    let ground = match RootAccess::to(&settings.missions_root, access).map_err(|error| settings.refused_root(error))? {
-        RootAccess::Known(writer) => return Ok((writer, false)),
-        RootAccess::New(ground) => ground,
-    };
+    let uninitialized =
+        match RootAccess::to(&settings.missions_root, access).map_err(|error| settings.refused_root(error))? {
+            RootAccess::Known(writer) => return Ok((writer, false)),
+            RootAccess::New(uninitialized) => uninitialized,
+        };
     let manifest = RootMetadata {
         host: settings.host.clone(),
         forge: settings.forge_url.clone(),
@@ -119,31 +118,31 @@ fn open(settings: &Settings, now: Timestamp) -> Result<(Arc<Writer>, bool), Init
         people: BTreeMap::new(),
         replaced: Vec::new(),
     };
-    Ok((Arc::new(Writer::initialise(&ground, manifest, now, access)?), true))
+    Ok((Arc::new(Writer::initialise(&uninitialized, manifest, now, access)?), true))
 }
 
 /// The JSON document of `lazarus-pit --init-cell UUID --json`.
 #[derive(Debug, Serialize)]
 pub struct Scaffold {
-    /// The cell's id.
+    /// The id of the cell.
     pub mission_id: MissionId,
-    /// Where it is.
+    /// The path of the cell.
     pub path: String,
-    /// Whether it was made just now.
+    /// Whether the cell was created now.
     pub created: bool,
-    /// The parts of a cell that was there already, but lacked these.
+    /// The recreated parts, if the cell existed without them.
     pub restored: Vec<&'static str>,
 }
 
-/// Makes a whole cell without an issue, or makes again what one lacks; never touches what is there.
+/// Creates a cell without an issue, or recreates its missing parts; never changes what exists.
 pub fn init_cell(settings: &Settings, mission_id: MissionId, now: Timestamp) -> Result<Scaffold, InitError> {
-    check_ground(settings)?;
+    check_root(settings)?;
     let (writer, _) = open(settings, now)?;
     let root = Arc::clone(writer.root());
-    let had_beaten = had_beaten(&root, mission_id)?;
+    let had_heartbeat = had_heartbeat(&root, mission_id)?;
     let path = root.path().join(mission_id.to_string()).display().to_string();
     let manifest = manifest(settings, &root, mission_id, now);
-    let blocked = |why: String| InitError::InTheWay { path: path.clone(), why };
+    let blocked = |why: String| InitError::Obstructed { path: path.clone(), why };
     let mut scaffold = Scaffold { mission_id, path: path.clone(), created: false, restored: Vec::new() };
     match look::look(&*root, mission_id, root.resolver()) {
         CellObservation::Absent => {
@@ -151,40 +150,41 @@ pub fn init_cell(settings: &Settings, mission_id: MissionId, now: Timestamp) -> 
             scaffold.created = true;
         }
         CellObservation::Cell(cell) => {
-            let taken = Part::ALL.into_iter().find_map(|part| match cell.part(part) {
+            let obstructed = Part::ALL.into_iter().find_map(|part| match cell.part(part) {
                 PartObservation::WrongType(kind) => Some((part, *kind)),
                 PartObservation::Missing
                 | PartObservation::Present
                 | PartObservation::Unreadable(_)
                 | PartObservation::Failed(_) => None,
             });
-            if let Some((part, kind)) = taken {
+            if let Some((part, kind)) = obstructed {
                 return Err(blocked(format!("{kind} is in the place of `{}`", part.path())));
             }
-            let lost = Part::ALL.into_iter().filter(|part| *cell.part(*part) == PartObservation::Missing);
-            // A wizard that has beaten knows more of its heartbeat than an empty file would say.
-            for part in lost.filter(|part| !(had_beaten && *part == Part::Heartbeat)) {
+            let missing = Part::ALL.into_iter().filter(|part| *cell.part(*part) == PartObservation::Missing);
+            // After the first heartbeat, only the agent can recreate the file: an empty one would look like no
+            // heartbeat.
+            for part in missing.filter(|part| !(had_heartbeat && *part == Part::Heartbeat)) {
                 writer.restore_part(&manifest, part)?;
                 scaffold.restored.push(part.path());
             }
         }
         CellObservation::NotADirectory(kind) => return Err(blocked(format!("{kind} is in its place"))),
-        CellObservation::Failed(_) => return Err(blocked("its place cannot be looked at".to_owned())),
+        CellObservation::Failed(_) => return Err(blocked("its path cannot be read".to_owned())),
     }
     Ok(scaffold)
 }
 
-/// A root is never initialised on the side in a job, where it may be gone tomorrow.
-fn check_ground(settings: &Settings) -> Result<(), RootError> {
+/// A job never initializes a root: its file system may be discarded afterwards.
+fn check_root(settings: &Settings) -> Result<(), RootError> {
     let root = settings.open_root()?;
     if root.file().is_some() || !settings.is_job {
         return Ok(());
     }
     let (path, flags) = (root.path().display().to_string(), settings.given.beside("--root"));
-    Err(RootError::NotInitialised { path, why: "a job does not do that", flags })
+    Err(RootError::NotInitialised { path, why: "a job does not initialize it", flags })
 }
 
-fn had_beaten(root: &Root, mission_id: MissionId) -> Result<bool, RootError> {
+fn had_heartbeat(root: &Root, mission_id: MissionId) -> Result<bool, RootError> {
     let records = root.records()?.by_issue;
     let mut bindings = records.values().filter_map(|record| record.binding.as_ref());
     Ok(bindings.any(|binding| binding.mission_id == mission_id && binding.ever_heartbeat))

@@ -3,6 +3,7 @@
 mod ci_job;
 mod commands;
 mod console;
+mod json;
 mod man;
 mod misconfigured;
 mod pit_run;

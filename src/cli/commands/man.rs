@@ -1,4 +1,4 @@
-//! Man pages and completions, made from the command lines themselves.
+//! Generates man pages and completions from the definitions of the commands.
 
 use crate::cli::arguments::{Pit, Program, Reconcile, ShellArgument};
 use clap::{Command, CommandFactory};
@@ -6,7 +6,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 use std::path::Path;
 
-/// What a shell needs to complete a program's commands and flags.
+/// The script that lets a shell complete a program's commands and flags.
 #[must_use]
 pub fn completions(shell: ShellArgument, program: Program) -> String {
     let shell = match shell {
@@ -23,13 +23,13 @@ pub fn completions(shell: ShellArgument, program: Program) -> String {
     String::from_utf8_lossy(&script).into_owned()
 }
 
-/// The page of `lazarus-reconcile`.
+/// The man page of `lazarus-reconcile`.
 #[must_use]
 pub fn man_page() -> String {
     render(built(Reconcile::command())).1
 }
 
-/// Writes the pages of both programs and all their commands.
+/// Writes the man pages of both programs and all their commands.
 pub fn write_man_pages(directory: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(directory)?;
     for program in [built(Reconcile::command()), built(Pit::command())] {
@@ -39,17 +39,17 @@ pub fn write_man_pages(directory: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The command, whose sub-commands know that they are its.
+/// The command after `build`, which gives its subcommands their full names.
 fn built(command: Command) -> Command {
     let mut command = command.disable_help_subcommand(true);
     command.build();
     command
 }
 
-/// The page's file name and its text. The footer has no room for commit and target.
+/// The page's file name and its text. The footer is too narrow for commit and target.
 fn render(command: Command) -> (String, String) {
     let command = match command.get_after_help().map(ToString::to_string) {
-        // A line that is no paragraph would be joined to the one before.
+        // Without a blank line between them, roff joins the lines.
         Some(text) => command.after_help(text.replace("\n\n", "\n").replace('\n', "\n\n")),
         None => command,
     };

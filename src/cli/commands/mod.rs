@@ -1,4 +1,4 @@
-//! From a command line to an exit code: each command reads the clock here, and hands the time down.
+//! Runs the commands of `lazarus-reconcile`. Each reads the clock here, and passes the time down.
 
 pub mod man;
 pub mod serve;
@@ -11,12 +11,12 @@ use crate::cli::commands::man::{completions, man_page, write_man_pages};
 use crate::cli::commands::serve::{ServeError, serve, stopped};
 use crate::cli::console::{Console, ProgressLine, start_logging};
 use crate::cli::exit::Exit;
-use crate::config::{Environment, Flags, SCHEMA, Settings, SettingsError, shown};
+use crate::config::{Environment, Flags, SCHEMA, Settings, SettingsError, explain_config};
 use crate::demo::{DemoError, Directory, demo};
 use crate::diagnose::doctor::{Diagnosis, doctor};
 use crate::diagnose::scan::{Filter, HealthReport, scan};
+use crate::diagnose::status::explain::explain;
 use crate::diagnose::status::fleet::fleet;
-use crate::diagnose::status::story::story;
 use crate::engine::pass;
 use crate::engine::report::Report;
 use crate::mission::identity::RootId;
@@ -30,33 +30,34 @@ use crate::world::clock::now;
 use crate::world::limits::{self, Shortage};
 use crate::world::store::root::RootError;
 use crate::world::terminal::Terminal;
+use serde::Serialize;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
-/// The most troubles of one pass that standard error tells.
-const TOLD_MAX: usize = 50;
+/// The maximum number of failures of one pass on standard error.
+const PRINTED_FAILURES_MAX: usize = 50;
 
-/// Besides the missions, a daemon sweeps over the cells and takes heartbeats.
+/// Threads of the daemon, besides those for missions, that scan the cells and write heartbeats.
 const DISK_THREADS: usize = 4;
 
-/// Threads that drive what does not wait for a disk.
+/// Threads of the runtime, besides those that wait for a disk.
 const WORKERS: usize = 2;
 
-/// The pages of a daemon, and what takes very long.
+/// Threads for rendering pages and for long blocking work.
 const OTHER_THREADS: usize = 2;
 
-/// A time that no process lives.
+/// Longer than any process lives.
 pub(crate) const FOREVER: Duration = Duration::from_secs(1 << 32);
 
-/// How long a daemon that was told to stop waits for what is under way.
+/// How long a stopping daemon waits for running work.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
-/// So many threads and processes a demo has at most, with its forge and what git starts.
+/// The most threads and processes of a demo, with its forge and what git starts.
 const DEMO_PROCESSES: usize = 48;
 
-/// The demo works on so many missions at once.
+/// The number of missions that the demo processes concurrently.
 const DEMO_THREADS: usize = 4;
 
 /// `lazarus-reconcile`
@@ -98,15 +99,15 @@ fn run_pass(arguments: Pass) -> Exit {
         match passed {
             Ok(report) => {
                 let printed = if json { console.print_json(&report) } else { console.print(&report.to_string()) };
-                tell_troubles(&report, console);
+                print_failures(&report, console);
                 if settings.is_job
                     && let Err(error) = ci_job::publish(&report, environment)
                 {
                     return console.failed(&format!("cannot write the job's summary: {error}"));
                 }
-                if printed == Exit::Complete { judged(&report, exit_code) } else { printed }
+                if printed == Exit::Complete { exit_of(&report, exit_code) } else { printed }
             }
-            Err(refusal) => console.refused(&refusal),
+            Err(error) => console.manual_action(&error),
         }
     })
 }
@@ -114,15 +115,15 @@ fn run_pass(arguments: Pass) -> Exit {
 fn run_daemon(arguments: Pass) -> Exit {
     let Pass { once: _, dry_run: _, issue, json, exit_code, allow_archive, listen, settings } = arguments;
     if issue.is_some() || json || exit_code || allow_archive.is_some() {
-        let flags = "`--issue`, `--json`, `--exit-code` and `--allow-archive` go with `--once` or `--dry-run`";
-        return Console::default().refused(&flags);
+        let flags = "`--issue`, `--json`, `--exit-code` and `--allow-archive` require `--once` or `--dry-run`";
+        return Console::default().manual_action(&flags);
     }
     let flags = Flags { listen, ..settings.into() };
     with_settings(flags, |settings, _, console| {
         let served = match runtime(settings.concurrent_missions + DISK_THREADS) {
             Ok(runtime) => {
                 let served = runtime.block_on(serve(settings.clone(), now));
-                // What hangs on a disk is left behind.
+                // Threads that hang on a disk are abandoned.
                 runtime.shutdown_timeout(STOP_PATIENCE);
                 served
             }
@@ -131,37 +132,37 @@ fn run_daemon(arguments: Pass) -> Exit {
         match served {
             Ok(()) => Exit::Complete,
             Err(error) if matches!(error, ServeError::Signals(_)) => console.failed(&error),
-            Err(error) => console.refused(&error),
+            Err(error) => console.manual_action(&error),
         }
     })
 }
 
-fn tell_troubles(report: &Report, console: Console) {
-    for trouble in report.errors.iter().take(TOLD_MAX) {
-        let message = trouble.message_with_subject();
-        if trouble.is_permanent && !trouble.needs_a_token && !trouble.is_of_the_pass() {
+fn print_failures(report: &Report, console: Console) {
+    for failure in report.errors.iter().take(PRINTED_FAILURES_MAX) {
+        let message = failure.message_with_subject();
+        if failure.is_permanent && !failure.needs_a_token && !failure.is_of_the_pass() {
             console.warn(&message);
         } else {
-            console.announce(&message);
+            console.error(&message);
         }
     }
-    if let Some(more) = report.errors.len().checked_sub(TOLD_MAX).filter(|more| *more > 0) {
-        console.announce(&format!("… and {more} more; `--json` has them all"));
+    if let Some(more) = report.errors.len().checked_sub(PRINTED_FAILURES_MAX).filter(|more| *more > 0) {
+        console.error(&format!("… and {more} more; `--json` lists all"));
     }
 }
 
-/// What the pass was like, as an exit code.
-fn judged(report: &Report, exit_code: bool) -> Exit {
-    // What no other pass can help is told, and is nobody's reason to run this one again.
-    let has_given_up = report.errors.iter().any(|trouble| trouble.is_permanent);
-    if report.errors.iter().any(|trouble| trouble.needs_a_token) {
-        Exit::Refused
-    } else if !report.complete || report.errors.iter().any(|trouble| !trouble.is_permanent) {
+/// The exit code of a pass.
+fn exit_of(report: &Report, exit_code: bool) -> Exit {
+    // A permanent failure is printed, but is no reason to run the pass again.
+    let has_permanent = report.errors.iter().any(|failure| failure.is_permanent);
+    if report.errors.iter().any(|failure| failure.needs_a_token) {
+        Exit::ManualAction
+    } else if !report.complete || report.errors.iter().any(|failure| !failure.is_permanent) {
         Exit::Failed
     } else if exit_code && report.is_preview && report.has_changes() {
         Exit::Changes
-    } else if exit_code && (has_given_up || (!report.is_preview && report.has_alert())) {
-        Exit::Alarm
+    } else if exit_code && (has_permanent || (!report.is_preview && report.has_alert())) {
+        Exit::Unhealthy
     } else {
         Exit::Complete
     }
@@ -171,42 +172,42 @@ fn run_init(flags: SettingsFlags, replaced: Option<RootId>) -> Exit {
     with_settings(flags, |settings, _, console| match init_named(settings, replaced) {
         Ok(done) => {
             let path = Printable::new(&settings.missions_root.to_string_lossy());
-            let what = if done.is_new { "is a missions root now" } else { "is a missions root already" };
-            let taken = replaced.map_or(String::new(), |old| format!(", in place of {old}"));
-            let moved = done.moved_to.map_or(String::new(), |forge| format!(", of the forge `{forge}`"));
-            console.print(&format!("{path} {what}: root {}{taken}{moved}\n", done.root_id))
+            let state = if done.is_new { "is initialized" } else { "is already initialized" };
+            let taken = replaced.map_or(String::new(), |old| format!(", replaces {old}"));
+            let moved = done.moved_to.map_or(String::new(), |forge| format!(", now for `{forge}`"));
+            console.print(&format!("{path} {state}: root {}{taken}{moved}\n", done.root_id))
         }
-        Err(error) => console.refused(&error),
+        Err(error) => console.manual_action(&error),
     })
 }
 
-/// A directory is made on purpose, and so where somebody has said.
+/// Creates a root only where the user names one, never at the default path.
 fn init_named(settings: &Settings, replaced: Option<RootId>) -> Result<Initialised, InitError> {
     if settings.is_root_named {
         return init(settings, replaced, now());
     }
-    let how = "say which directory is to become a root: give `--root /var/missions`, or set LAZARUS_MISSIONS_ROOT or the \
-               settings file";
+    let how = "name the directory to initialize: pass `--root /var/missions`, or set it in LAZARUS_MISSIONS_ROOT or the \
+               configuration file";
     Err(InitError::Settings(SettingsError::Missing { key: "missions_root", how }))
 }
 
 fn run_demo(keep: bool) -> Exit {
-    let has_room = limits::threads(DEMO_PROCESSES).map_err(StartError::from);
-    let runtime = match has_room.and_then(|()| runtime(DEMO_THREADS)) {
+    let has_capacity = limits::threads(DEMO_PROCESSES).map_err(StartError::from);
+    let runtime = match has_capacity.and_then(|()| runtime(DEMO_THREADS)) {
         Ok(runtime) => runtime,
         Err(error) => return Console::default().failed(&error),
     };
-    match tell_demo(runtime, keep) {
+    match play_demo(runtime, keep) {
         Ok(()) => Exit::Complete,
-        // Whoever reads standard output may have seen enough.
+        // A reader that closes the pipe early is no failure.
         Err(DemoError::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => Exit::Complete,
         Err(error) => Console::default().failed(&error),
     }
 }
 
-/// Whoever interrupts it finds nothing left behind: signals are waited for before anything is made, and the directory
-/// goes only when nothing writes in it any more.
-fn tell_demo(runtime: Runtime, keep: bool) -> Result<(), DemoError> {
+/// Plays the demo so that an interrupt leaves nothing behind: signals are caught before anything is created, and the
+/// directory is deleted after the last writer has ended.
+fn play_demo(runtime: Runtime, keep: bool) -> Result<(), DemoError> {
     let interrupted = {
         let _inside = runtime.enter();
         stopped()?
@@ -214,14 +215,14 @@ fn tell_demo(runtime: Runtime, keep: bool) -> Result<(), DemoError> {
     let directory = Directory::new(keep)?;
     let out = std::io::stdout();
     let has_colours = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let told = runtime.block_on(async {
+    let played = runtime.block_on(async {
         tokio::select! {
-            told = demo(out.lock(), has_colours, &directory, now) => told,
+            played = demo(out.lock(), has_colours, &directory, now) => played,
             () = interrupted => Err(DemoError::Io(std::io::ErrorKind::Interrupted.into())),
         }
     });
     drop(runtime);
-    told
+    played
 }
 
 fn run_man(directory: Option<&Path>) -> Exit {
@@ -236,21 +237,21 @@ fn run_man(directory: Option<&Path>) -> Exit {
 fn run_status(arguments: StatusArguments) -> Exit {
     let StatusArguments { mission, json, settings } = arguments;
     with_settings(settings, |settings, _, console| {
-        let Some(subject) = mission else {
+        let Some(selector) = mission else {
             return match fleet(settings, now()) {
                 Ok(fleet) if json => console.print_json(&fleet),
                 Ok(fleet) => console.print(fleet.render(screen())),
-                Err(error) => console.refused(&error),
+                Err(error) => console.manual_action(&error),
             };
         };
-        let told = match runtime(settings.concurrent_missions) {
-            Ok(runtime) => runtime.block_on(story(settings, &subject, now())),
+        let explained = match runtime(settings.concurrent_missions) {
+            Ok(runtime) => runtime.block_on(explain(settings, &selector, now())),
             Err(error) => return console.failed(&error),
         };
-        match told {
-            Ok(story) if json => console.print_json(&story),
-            Ok(story) => console.print(&story.to_string()),
-            Err(error) => console.refused(&error),
+        match explained {
+            Ok(explanation) if json => console.print_json(&explanation),
+            Ok(explanation) => console.print(&explanation.to_string()),
+            Err(error) => console.manual_action(&error),
         }
     })
 }
@@ -258,10 +259,10 @@ fn run_status(arguments: StatusArguments) -> Exit {
 fn run_config_show(flags: SettingsFlags, json: bool) -> Exit {
     let environment = environment();
     let is_job = environment.get("GITEA_ACTIONS").is_some_and(|value| value == "true");
-    match shown(&flags.into(), &environment) {
-        Ok(shown) if json => Console::default().print_json(&shown),
-        Ok(shown) => Console::default().print(shown.render(screen())),
-        Err(error) => Console::without_settings(is_job).refused(&error),
+    match explain_config(&flags.into(), &environment) {
+        Ok(config) if json => Console::default().print_json(&config),
+        Ok(config) => Console::default().print(config.render(screen())),
+        Err(error) => Console::without_settings(is_job).manual_action(&error),
     }
 }
 
@@ -276,7 +277,7 @@ fn run_install(arguments: Install) -> Exit {
             Ok(runtime) => runtime,
             Err(error) => return console.failed(&error),
         };
-        // For programs, what was done is enough.
+        // The JSON document at the end holds everything.
         let show = |report: &InstallReport| if json { Exit::Complete } else { console.print(&report.to_string()) };
         let installed = runtime.block_on(async {
             let (gitea, secret) = (settings.gitea()?, settings.daemon.webhook_secret()?);
@@ -287,7 +288,7 @@ fn run_install(arguments: Install) -> Exit {
                 let report = if dry_run || printed != Exit::Complete {
                     preview
                 } else if preview.steps.is_empty() {
-                    // Nothing was to be done, and that is no dry run.
+                    // Nothing was left to do, but this is no dry run.
                     InstallReport { is_preview: false, ..preview }
                 } else {
                     let done = prepared.apply(&gitea, secret.as_ref()).await;
@@ -300,15 +301,22 @@ fn run_install(arguments: Install) -> Exit {
         });
         let (printed, reports): (Vec<Exit>, Vec<InstallReport>) = match installed {
             Ok(reports) => reports.into_iter().unzip(),
-            Err(error) => return console.refused(&error),
+            Err(error) => return console.manual_action(&error),
         };
         let errors: Vec<String> = reports.iter().flat_map(InstallReport::errors).collect();
         for error in &errors {
-            console.announce(error);
+            console.error(error);
         }
-        let printed = if json { console.print_json(&reports) } else { all_printed(&printed) };
+        let printed =
+            if json { console.print_json(&InstallDocument { repositories: &reports }) } else { all_printed(&printed) };
         if errors.is_empty() { printed } else { Exit::Failed }
     })
+}
+
+/// The JSON document of `install --json`.
+#[derive(Serialize)]
+struct InstallDocument<'a> {
+    repositories: &'a [InstallReport],
 }
 
 fn all_printed(printed: &[Exit]) -> Exit {
@@ -329,7 +337,7 @@ fn run_doctor(arguments: Doctor) -> Exit {
     let console = Console::default();
     let printed = if json { console.print_json(&diagnosis) } else { console.print(diagnosis.render(screen())) };
     match settings {
-        Err(_) => Exit::Refused,
+        Err(_) => Exit::ManualAction,
         Ok(_) if !diagnosis.healthy => Exit::Failed,
         Ok(_) => printed,
     }
@@ -344,10 +352,10 @@ fn run_gc(arguments: Gc) -> Exit {
         };
         let report = match swept {
             Ok(report) => report,
-            Err(error) => return console.refused(&error),
+            Err(error) => return console.manual_action(&error),
         };
         let printed = if json { console.print_json(&report) } else { console.print(&report.to_string()) };
-        report.errors().for_each(|error| console.announce(&error));
+        report.errors().for_each(|error| console.error(&error));
         if report.errors().next().is_some() { Exit::Failed } else { printed }
     })
 }
@@ -362,7 +370,7 @@ pub(crate) fn print_scan(scanned: Result<HealthReport, RootError>, json: bool, c
     match scanned {
         Ok(report) if json => console.print_json(&report),
         Ok(report) => console.print(report.render(screen())),
-        Err(error) => console.refused(&error),
+        Err(error) => console.manual_action(&error),
     }
 }
 
@@ -375,7 +383,7 @@ pub(crate) fn with_settings(
         Ok(settings) => {
             start_logging(settings.log_format);
             if let Some(source) = &settings.source {
-                tracing::info!("settings: `{}`", source.display());
+                tracing::info!("configuration: `{}`", source.display());
             }
             let console = Console::new(&settings);
             settings.warnings.iter().for_each(|warning| console.warn(warning));
@@ -383,7 +391,7 @@ pub(crate) fn with_settings(
         }
         Err(error) => {
             let is_job = environment.get("GITEA_ACTIONS").is_some_and(|value| value == "true");
-            Console::without_settings(is_job).refused(&error)
+            Console::without_settings(is_job).manual_action(&error)
         }
     }
 }

@@ -1,4 +1,4 @@
-//! From settings to a running service: listeners, ticks and signals, and whoever outside is told that we live.
+//! Runs the service: listeners, ticks, signals, and the notification of watchers after each pass.
 
 use crate::config::{DaemonSettings, Settings, SettingsError};
 use crate::engine::failure::FatalError;
@@ -27,45 +27,49 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
-/// So many intervals may go by without the end of a pass before the service manager starts us anew.
+/// The number of intervals without the end of a pass after which the service manager restarts the service.
 const WATCHDOG_INTERVALS: u32 = 4;
 
-/// How long the start waits to hear whether the token is good.
+/// How long the start waits for the check of the token.
 const TOKEN_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How far the thread that serves the pages stands back: whoever brings news comes first.
+/// The niceness of the thread that serves the dashboard: events have priority.
 const PAGES_NICENESS: i32 = 10;
 
-/// How long answers under way may take when the end has come.
+/// How long responses may take after the stop.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Why there is no service.
+/// Why the service cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// A person has to act.
+    /// Manual action is required.
     #[error(transparent)]
     Refused(#[from] FatalError),
-    /// A setting.
+    /// The configuration is unusable.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// The watcher elsewhere.
+    /// The watcher's address cannot be used.
     #[error("`daemon.ping_url`: {0}")]
     Ping(#[from] HttpClientError),
     /// An address cannot be listened on.
-    #[error("`{key}`: cannot listen on `{address}`: {cause}; choose another address, or stop what is there")]
+    #[error(
+        "`{key}`: cannot listen on `{address}`: {cause}; choose another address, or stop the program that listens there"
+    )]
     Listen {
-        /// The setting.
+        /// The configuration key.
         key: &'static str,
-        /// Where.
+        /// The configured address.
         address: SocketAddr,
-        /// Why not.
+        /// The reason.
         cause: std::io::Error,
     },
-    /// There can be no thread for the pages.
-    #[error("cannot start the thread that serves the pages: {0}; see how many threads and files this account may have")]
+    /// The thread for the dashboard cannot start.
+    #[error(
+        "cannot start the thread that serves the dashboard: {0}; check how many threads and files this account may have"
+    )]
     Pages(std::io::Error),
-    /// Signals cannot be waited for.
-    #[error("cannot wait for signals: {0}")]
+    /// Signals cannot be caught.
+    #[error("cannot catch signals: {0}")]
     Signals(std::io::Error),
 }
 
@@ -73,14 +77,14 @@ pub enum ServeError {
 pub async fn serve(settings: Settings, clock: fn() -> Timestamp) -> Result<(), ServeError> {
     let DaemonSettings { interval, listen, page_listen, .. } = settings.daemon;
     let (webhook_secret, page_token) = (settings.daemon.webhook_secret()?, settings.daemon.page_token()?);
-    let heralds = Notifiers {
+    let notifiers = Notifiers {
         ping: settings.daemon.ping_url.as_ref().map(Ping::new).transpose()?,
         directory: settings.daemon.heartbeat_directory.clone(),
     };
-    let doors = listen_on("daemon.listen", listen).await?;
+    let ingress = listen_on("daemon.listen", listen).await?;
     let pages = listen_on("daemon.page_listen", page_listen).await?;
     let daemon = Engine::start(settings, clock()).await?;
-    // That the forge is slow is no reason not to begin.
+    // A slow forge does not delay the start.
     if let Ok(checked) = clock::timeout(TOKEN_PATIENCE, daemon.check_token()).await {
         checked?;
     }
@@ -97,18 +101,18 @@ pub async fn serve(settings: Settings, clock: fn() -> Timestamp) -> Result<(), S
     });
     let (closing, is_closing) = watch::channel(false);
     let mut served = JoinSet::new();
-    served.spawn(serve_doors(doors, Arc::clone(&web), is_closing.clone()));
+    served.spawn(serve_doors(ingress, Arc::clone(&web), is_closing.clone()));
     let page_served = serve_page_apart(pages, web, is_closing).await.map_err(ServeError::Pages)?;
     served.spawn(async move { page_served.await.unwrap_or_default() });
-    let (ticks, heard) = mpsc::channel(1);
+    let (ticks, received) = mpsc::channel(1);
     let ticking = tokio::spawn(tick(ticks, interval, clock));
-    let telling = tokio::spawn(tell(daemon.snapshots(), interval, heralds));
+    let notifying = tokio::spawn(notify_after_passes(daemon.snapshots(), interval, notifiers));
     notify(&[NotifyState::Ready, NotifyState::Status("started")]);
     tracing::info!("started; a pass every {} s", interval.as_secs());
-    engine::run(daemon, heard, stopped).await;
+    engine::run(daemon, received, stopped).await;
     notify(&[NotifyState::Stopping]);
     ticking.abort();
-    telling.abort();
+    notifying.abort();
     let _ = closing.send(true);
     let _ = clock::timeout(CLOSE_PATIENCE, served.join_all()).await;
     tracing::info!("stopped");
@@ -125,8 +129,8 @@ async fn listen_on(key: &'static str, address: SocketAddr) -> Result<TcpListener
     listen().await.map_err(|cause| ServeError::Listen { key, address, cause })
 }
 
-/// Serves the pages on a thread of their own, which renders them too: however many look, they take no turn of those who
-/// bring news or ask whether the daemon is well. What comes back is closed when it has ended.
+/// Serves the dashboard on its own thread, which renders it too, so that readers do not delay webhooks, heartbeats and
+/// health checks. The returned channel closes when the thread has ended.
 async fn serve_page_apart(
     listener: TcpListener,
     web: Arc<Web>,
@@ -137,9 +141,9 @@ async fn serve_page_apart(
     let (ended, end) = oneshot::channel();
     std::thread::Builder::new().name("pages".to_owned()).spawn(move || {
         let _ended: oneshot::Sender<()> = ended;
-        // Where the kernel does not allow it, it takes its share like the others.
+        // If the kernel denies it, the thread runs at normal priority.
         let _ = setpriority_process(None, PAGES_NICENESS);
-        // Made here, since a runtime may not end where others wait.
+        // Created here, since a runtime must not be dropped in an asynchronous context.
         match runtime_with(listener) {
             Ok((runtime, listener)) => {
                 let _ = begun.send(Ok(()));
@@ -148,7 +152,7 @@ async fn serve_page_apart(
             Err(error) => drop(begun.send(Err(error))),
         }
     })?;
-    begins.await.unwrap_or_else(|_| Err(std::io::Error::other("it has ended at once")))?;
+    begins.await.unwrap_or_else(|_| Err(std::io::Error::other("it ended immediately")))?;
     Ok(end)
 }
 
@@ -161,7 +165,7 @@ fn runtime_with(listener: std::net::TcpListener) -> std::io::Result<(Runtime, Tc
     Ok((runtime, listener))
 }
 
-/// Ends with the first signal that asks for the end.
+/// Completes with the first SIGINT or SIGTERM.
 pub(crate) fn stopped() -> std::io::Result<impl Future<Output = ()>> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     Ok(async move {
@@ -172,12 +176,12 @@ pub(crate) fn stopped() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// The first tick comes at once; one that finds the last one still unheard waits for it.
+/// Sends ticks, the first one immediately. A tick waits until the previous one has been received.
 async fn tick(ticks: mpsc::Sender<HostClock>, interval: Duration, clock: fn() -> Timestamp) {
-    let mut beats = clock::interval(interval);
-    beats.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut ticker = clock::interval(interval);
+    ticker.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
-        beats.tick().await;
+        ticker.tick().await;
         let reading = HostClock { wall: clock(), boot: Some(clock::since_boot()) };
         if ticks.send(reading).await.is_err() {
             return;
@@ -185,7 +189,7 @@ async fn tick(ticks: mpsc::Sender<HostClock>, interval: Duration, clock: fn() ->
     }
 }
 
-/// Who else is told after each pass.
+/// The watchers that are notified after each pass.
 #[derive(Debug)]
 struct Notifiers {
     /// `daemon.ping_url`
@@ -219,20 +223,24 @@ fn status(snapshot: &Snapshot) -> JobStatus {
     job_status(snapshot.readiness().is_ok(), !snapshot.passes.last_complete, missions)
 }
 
-/// Tells, after each pass, that we live and how it went.
-async fn tell(mut snapshots: watch::Receiver<Arc<Snapshot>>, interval: Duration, mut heralds: Notifiers) {
+/// Notifies the service manager and the watchers after each pass.
+async fn notify_after_passes(
+    mut snapshots: watch::Receiver<Arc<Snapshot>>,
+    interval: Duration,
+    mut notifiers: Notifiers,
+) {
     let patience = interval.saturating_mul(WATCHDOG_INTERVALS);
     if sd_notify::watchdog_enabled().is_some_and(|given| given < patience) {
         notify(&[NotifyState::WatchdogUsec(u32::try_from(patience.as_micros()).unwrap_or(u32::MAX))]);
     }
-    let mut told = 0;
+    let mut notified = 0;
     while snapshots.changed().await.is_ok() {
         let snapshot = Arc::clone(&snapshots.borrow_and_update());
         let ended = snapshot.passes.complete + snapshot.passes.incomplete;
-        if ended > told {
-            told = ended;
+        if ended > notified {
+            notified = ended;
             notify(&[NotifyState::Watchdog, NotifyState::Status(&summary(&snapshot))]);
-            heralds.notify(&snapshot).await;
+            notifiers.notify(&snapshot).await;
         }
     }
 }
@@ -241,15 +249,15 @@ fn summary(snapshot: &Snapshot) -> String {
     let Snapshot { missions, passes, .. } = snapshot;
     let count = missions.len();
     match passes.errors.first() {
-        Some(error) if !passes.last_complete => format!("{count} missions; the last pass was not complete: {error}"),
-        Some(error) => format!("{count} missions; the last pass was complete, but: {error}"),
+        Some(error) if !passes.last_complete => format!("{count} missions; the last pass was incomplete: {error}"),
+        Some(error) => format!("{count} missions; the last pass was complete, with a failure: {error}"),
         None => format!("{count} missions; the last pass was complete"),
     }
 }
 
-/// Without a service manager there is nobody to tell.
+/// Notifies the service manager, if there is one.
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!("cannot tell the service manager: {error}");
+        tracing::warn!("cannot notify the service manager: {error}");
     }
 }

@@ -1,4 +1,4 @@
-//! What `doctor` says of one thing: that it is well, or what is wrong with it and what to do.
+//! The result of one check of `doctor`: a pass, or a problem with its code and the next command.
 
 use crate::mission::text::Printable;
 use crate::world::forge::ForgeError;
@@ -6,25 +6,25 @@ use crate::world::terminal::{Printed, Terminal, Tone};
 use serde::Serialize;
 use std::fmt::Write;
 
-/// How a check came out.
+/// The outcome of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CheckOutcome {
-    /// It is as it should be.
+    /// No problem.
     Pass,
-    /// It could not be looked at, since something before it is wrong or nothing asks for it.
+    /// Not checked: an earlier check failed, or the feature is not configured.
     Skipped,
-    /// It works, but not as well or as safely as it should.
+    /// It works, but not as reliably or safely as it should.
     Warning,
     /// It does not work.
     Failure,
 }
 
 impl CheckOutcome {
-    /// All of them, as the summary counts them.
+    /// All outcomes, in the order of the summary.
     pub const ALL: [Self; 4] = [Self::Pass, Self::Skipped, Self::Warning, Self::Failure];
 
-    /// The word that people and programs read.
+    /// The fixed word in text and JSON.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -36,23 +36,23 @@ impl CheckOutcome {
     }
 }
 
-/// One thing that was looked at.
+/// One check and its result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What was looked at: a fixed word.
+    /// The subject of the check: a fixed word.
     pub check: &'static str,
-    /// How it came out.
+    /// The outcome.
     pub outcome: CheckOutcome,
-    /// What is wrong: a fixed word, one of [`FAULTS`]; null where nothing is.
-    pub fault: Option<&'static str>,
-    /// What was found.
+    /// The code of the problem, one of [`CODES`]; null without one.
+    pub code: Option<&'static str>,
+    /// The finding, in one sentence.
     pub found: String,
-    /// What to do next.
+    /// The next command or step; null without a problem.
     pub next: Option<String>,
 }
 
-/// Every fault that is found by name, in the order of the documents.
-pub const FAULTS: [&str; 69] = [
+/// Every code, in the order of the reference.
+pub const CODES: [&str; 69] = [
     "configuration-unusable",
     "forge-not-set",
     "forge-unresolved",
@@ -125,63 +125,53 @@ pub const FAULTS: [&str; 69] = [
 ];
 
 impl Check {
-    /// All is well.
+    /// A check without a problem.
     #[must_use]
     pub fn pass(check: &'static str, found: impl Into<String>) -> Self {
-        Self { check, outcome: CheckOutcome::Pass, fault: None, found: found.into(), next: None }
+        Self { check, outcome: CheckOutcome::Pass, code: None, found: found.into(), next: None }
     }
 
-    /// It could not be looked at, and why.
+    /// A check that was not made, and the reason.
     #[must_use]
     pub fn skipped(check: &'static str, why: impl Into<String>) -> Self {
-        Self { check, outcome: CheckOutcome::Skipped, fault: None, found: why.into(), next: None }
+        Self { check, outcome: CheckOutcome::Skipped, code: None, found: why.into(), next: None }
     }
 
-    /// Not as good as it should be.
+    /// A problem that does not stop the service.
     #[must_use]
-    pub fn warning(
-        check: &'static str,
-        fault: &'static str,
-        found: impl Into<String>,
-        next: impl Into<String>,
-    ) -> Self {
-        Self { outcome: CheckOutcome::Warning, ..Self::failure(check, fault, found, next) }
+    pub fn warning(check: &'static str, code: &'static str, found: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { outcome: CheckOutcome::Warning, ..Self::failure(check, code, found, next) }
     }
 
-    /// It does not work.
+    /// A problem that stops the service, or a part of it.
     #[must_use]
-    pub fn failure(
-        check: &'static str,
-        fault: &'static str,
-        found: impl Into<String>,
-        next: impl Into<String>,
-    ) -> Self {
+    pub fn failure(check: &'static str, code: &'static str, found: impl Into<String>, next: impl Into<String>) -> Self {
         let (found, next) = (found.into(), Some(next.into()));
-        Self { check, outcome: CheckOutcome::Failure, fault: Some(fault), found, next }
+        Self { check, outcome: CheckOutcome::Failure, code: Some(code), found, next }
     }
 }
 
 impl Check {
-    /// A call to the forge that failed, in the words that a pass has for it too.
+    /// A failed request to the forge, with the texts that a pass uses too.
     #[must_use]
     pub fn of_forge(check: &'static str, error: &ForgeError) -> Self {
         Self::failure(check, error.fault(), error.found(), error.next())
     }
 
-    /// One line, and below it what to do.
+    /// One line, and the next step below it.
     #[must_use]
     pub fn render(&self, screen: Terminal) -> Printed {
-        let Self { check, outcome, fault, found, next } = self;
+        let Self { check, outcome, code, found, next } = self;
         let tone = match outcome {
             CheckOutcome::Pass => Tone::Good,
             CheckOutcome::Skipped => Tone::Plain,
             CheckOutcome::Warning => Tone::Doubtful,
             CheckOutcome::Failure => Tone::Bad,
         };
-        let fault = fault.map_or(String::new(), |fault| format!(" [{fault}]"));
+        let code = code.map_or(String::new(), |code| format!(" [{code}]"));
         let mut text = Printed::default();
         text.paint(&format!("{:8}", outcome.word()), tone, screen);
-        let _ = writeln!(text, " {check:11} {}{fault}", Printable::new(found));
+        let _ = writeln!(text, " {check:11} {}{code}", Printable::new(found));
         if let Some(next) = next {
             let _ = writeln!(text, "{:20} → {}", "", Printable::new(next));
         }

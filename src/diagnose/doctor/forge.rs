@@ -1,4 +1,4 @@
-//! Whether the forge can be reached, by which way it cannot, and whether it is one that we know.
+//! Checks that Gitea is reachable, its TLS, its version and its clock.
 
 use crate::config::{Settings, SettingsError};
 use crate::diagnose::doctor::check::Check;
@@ -9,10 +9,10 @@ use crate::mission::time::Timestamp;
 use crate::world::forge::{ForgeError, Gitea, Patience, Token};
 use std::time::Duration;
 
-/// The oldest Gitea that fills in what the form hides in each issue (go-gitea/gitea#29274).
+/// The oldest Gitea that renders the hidden field of the form into each issue (go-gitea/gitea#29274).
 const OLDEST: (u32, u32) = (1, 22);
 
-/// A person waits, and can ask again.
+/// Short, since a person waits and can run it again.
 const PATIENCE: Patience = Patience {
     connect: Duration::from_secs(5),
     read: Duration::from_secs(10),
@@ -21,19 +21,20 @@ const PATIENCE: Patience = Patience {
     first_delay: Duration::from_millis(250),
 };
 
-/// Looks at address, TLS, kind, version and clock. A client with the token, if there is one, else with none that counts.
-pub(super) async fn look(settings: &Settings, clock: fn() -> Timestamp, checks: &mut Vec<Check>) -> Option<Gitea> {
+/// Checks address, TLS, kind, version and clock. Returns a client with the token, or with a placeholder if there is
+/// none.
+pub(super) async fn check(settings: &Settings, clock: fn() -> Timestamp, checks: &mut Vec<Check>) -> Option<Gitea> {
     let url = match settings.forge_url() {
         Ok(url) => url.clone(),
         Err(error) => {
-            checks.push(Check::failure("forge", "forge-not-set", error.to_string(), "set it, and ask again"));
+            checks.push(Check::failure("forge", "forge-not-set", error.to_string(), "set it, and run `doctor` again"));
             return None;
         }
     };
     let gitea = match client(settings) {
         Ok(gitea) => gitea,
         Err(error) => {
-            let next = "install the package `ca-certificates`, or name a PEM file with the forge's CA: `-----BEGIN CERTIFICATE-----` and so on";
+            let next = "install the package `ca-certificates`, or set `forge.ca_file` to a PEM file with the CA of the Gitea server: `-----BEGIN CERTIFICATE-----` …";
             checks.push(Check::failure("tls", "tls-ca-file", error.to_string(), next));
             return None;
         }
@@ -45,14 +46,14 @@ pub(super) async fn look(settings: &Settings, clock: fn() -> Timestamp, checks: 
             checks.push(version_check(&version.version));
             checks.push(clock_check(date, clock()));
         }
-        // Whoever shows strangers nothing, or does not know the token, is a forge all the same.
+        // A server that denies access is a Gitea nevertheless.
         Err(
             ForgeError::Unauthorized { .. }
             | ForgeError::Barred { .. }
             | ForgeError::Forbidden { .. }
             | ForgeError::MissingScope { .. },
         ) => {
-            checks.push(Check::pass("forge", format!("`{url}` answers, but not to this token")));
+            checks.push(Check::pass("forge", format!("`{url}` answers, but rejects this token")));
             checks.push(tls(&url, settings));
         }
         Err(error) => {
@@ -63,15 +64,15 @@ pub(super) async fn look(settings: &Settings, clock: fn() -> Timestamp, checks: 
     Some(gitea)
 }
 
-/// What it is about: the certificate and whatever else belongs to TLS, or the forge.
+/// The subject of the check: TLS, or the server.
 fn about(error: &ForgeError) -> &'static str {
     if error.fault().starts_with("tls-") { "tls" } else { "forge" }
 }
 
-/// A client with the token, or with one that no forge has given out.
+/// A client with the token, or with a placeholder that no forge accepts.
 fn client(settings: &Settings) -> Result<Gitea, SettingsError> {
-    let nobody = || Token::parse("none").map_err(|error| SettingsError::Client(error.to_string()));
-    let token = settings.read_token().or_else(|_| nobody())?;
+    let placeholder = || Token::parse("none").map_err(|error| SettingsError::Client(error.to_string()));
+    let token = settings.read_token().or_else(|_| placeholder())?;
     let builder = settings.gitea_builder(token)?.patience(PATIENCE);
     builder.build().map_err(|error| SettingsError::Client(error.to_string()))
 }
@@ -79,37 +80,38 @@ fn client(settings: &Settings) -> Result<Gitea, SettingsError> {
 fn tls(url: &ForgeUrl, settings: &Settings) -> Check {
     let is_encrypted = url.as_url().scheme() == "https";
     let found = match &settings.ca_file {
-        _ if !is_encrypted => "not used: `forge.url` is `http:`, so the token travels in the clear".to_owned(),
-        Some(path) => format!("the certificate is good; CAs of `{}` count too", path.display()),
-        None => "the certificate is good".to_owned(),
+        _ if !is_encrypted => "not used: `forge.url` is `http:`, so the token is sent unencrypted".to_owned(),
+        Some(path) => format!("the certificate is valid; the CAs of `{}` are trusted too", path.display()),
+        None => "the certificate is valid".to_owned(),
     };
     if is_encrypted { Check::pass("tls", found) } else { Check::skipped("tls", found) }
 }
 
-/// A version that cannot be read, as of a Gitea that was built from a branch or a commit, is not an old one.
+/// A version that cannot be parsed, as of a build from a branch or a commit, does not count as too old.
 fn version_check(version: &str) -> Check {
     let (major, minor) = OLDEST;
     let wanted = format!("{major}.{minor} or later");
     match release(version) {
         None => {
             let found = match shown(version) {
-                empty if empty.is_empty() => "the forge does not tell its version".to_owned(),
-                told => format!("`{told}` is no version that tells how old it is"),
+                empty if empty.is_empty() => "Gitea does not report its version".to_owned(),
+                version => format!("`{version}` is not a version number"),
             };
-            let next = format!("see that it is built from {wanted}, which marks the issues that the form files");
+            let next =
+                format!("make sure that it is built from {wanted}, which marks issues that are filed with the form");
             Check::warning("version", "forge-version-unknown", found, next)
         }
         Some(release) if release >= OLDEST => Check::pass("version", shown(version)),
         Some(_) => {
             let older = format!("{} is older than {major}.{minor}", shown(version));
-            let found = format!("{older}, and does not mark the issues that the form files");
-            Check::failure("version", "forge-too-old", found, format!("update Gitea to {wanted}"))
+            let found = format!("{older}, and does not mark issues that are filed with the form");
+            Check::failure("version", "forge-too-old", found, format!("upgrade Gitea to {wanted}"))
         }
     }
 }
 
-/// The first two numbers of what begins with a version, as `1.26.0+dev-12-gabc` and `v1.23` do. A Forgejo tells after
-/// `+gitea-` which Gitea it is like.
+/// The first two numbers of a version such as `1.26.0+dev-12-gabc` or `v1.23`. Forgejo names the compatible Gitea
+/// version after `+gitea-`.
 fn release(version: &str) -> Option<(u32, u32)> {
     let version = version.split_once("+gitea-").map_or(version, |(_, of_gitea)| of_gitea).trim();
     let (major, rest) = version.strip_prefix('v').unwrap_or(version).split_once('.')?;
@@ -119,12 +121,12 @@ fn release(version: &str) -> Option<(u32, u32)> {
 }
 
 fn clock_check(forge: Option<Timestamp>, ours: Timestamp) -> Check {
-    let Some(forge) = forge else { return Check::skipped("clock", "the forge does not tell the time") };
+    let Some(forge) = forge else { return Check::skipped("clock", "Gitea does not report the time") };
     let off = ours.after(forge).num_seconds();
-    let found = format!("{} s {} the forge's", off.abs(), if off < 0 { "behind" } else { "ahead of" });
-    let next = "`timedatectl` on both hosts; let both follow a time server";
+    let found = format!("{} s {} Gitea's", off.abs(), if off < 0 { "behind" } else { "ahead of" });
+    let next = "`timedatectl` on both hosts; synchronize both with a time server";
     match off.abs() {
-        0..FORGE_OFFSET_MAX => Check::pass("clock", format!("as the forge's, within {FORGE_OFFSET_MAX} s")),
+        0..FORGE_OFFSET_MAX => Check::pass("clock", format!("within {FORGE_OFFSET_MAX} s of Gitea's")),
         _ => Check::warning("clock", "clock-off", found, next),
     }
 }

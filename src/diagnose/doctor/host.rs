@@ -1,4 +1,4 @@
-//! What a pass needs of the host: git, the group for cells, and where the cron heartbeat goes.
+//! Checks git, the group of cells, and the directory of the cron heartbeat.
 
 use crate::config::Settings;
 use crate::diagnose::doctor::check::Check;
@@ -6,12 +6,12 @@ use crate::mission::text::shell_word;
 use crate::world::git::{FLOOR, Git};
 use rustix::fs::{Access, access};
 
-/// Looks at the host.
-pub(super) fn look(settings: &Settings, checks: &mut Vec<Check>) {
+/// Checks what a pass needs on this host.
+pub(super) fn check(settings: &Settings, checks: &mut Vec<Check>) {
     checks.push(git());
     if let Some(group) = &settings.group {
         checks.push(match settings.group_id() {
-            Ok(_) => Check::pass("group", format!("cells are handed to `{group}`")),
+            Ok(_) => Check::pass("group", format!("new cells belong to the group `{group}`")),
             Err(error) => Check::failure(
                 "group",
                 "group-missing",
@@ -21,19 +21,19 @@ pub(super) fn look(settings: &Settings, checks: &mut Vec<Check>) {
         });
     }
     if let Some(directory) = &settings.daemon.heartbeat_directory {
-        let shown = directory.display();
+        let path = directory.display();
         checks.push(match access(directory, Access::WRITE_OK | Access::EXEC_OK) {
-            Ok(()) => Check::pass("cron", format!("the cron heartbeat goes to `{shown}`")),
+            Ok(()) => Check::pass("cron", format!("the cron heartbeat is written to `{path}`")),
             Err(error) => {
-                let found = format!("`daemon.heartbeat_directory`: nothing can be written in `{shown}`: {error}");
-                let next = format!("`install -d -o \"$USER\" {}`", shell_word(&shown.to_string()));
+                let found = format!("`daemon.heartbeat_directory`: `{path}` is not writable: {error}");
+                let next = format!("`install -d -o \"$USER\" {}`", shell_word(&path.to_string()));
                 Check::failure("cron", "heartbeat-directory", found, next)
             }
         });
     }
 }
 
-/// Without git a mission goes on, but has no worktree.
+/// Without git, missions run without worktrees.
 fn git() -> Check {
     match Git::find() {
         Ok(git) => Check::pass("git", format!("{} at `{}`", git.version(), git.path().display())),

@@ -1,4 +1,4 @@
-//! Whether a repository has our labels, and whether those that should exclude each other do.
+//! Checks that a repository has all labels, and that they are exclusive where they must be.
 
 use crate::config::Settings;
 use crate::diagnose::doctor::check::Check;
@@ -8,8 +8,8 @@ use crate::mission::root_metadata::{RepositoryLabel, RepositoryRef};
 use crate::mission::text::code_span;
 use crate::world::forge::Gitea;
 
-/// Looks at the labels, as a pass does before it touches any issue.
-pub(super) async fn look(settings: &Settings, gitea: &Gitea, known: &RepositoryRef) -> Vec<Check> {
+/// Checks the labels with the plan of a pass.
+pub(super) async fn check(settings: &Settings, gitea: &Gitea, known: &RepositoryRef) -> Vec<Check> {
     let found = match gitea.repository(&known.name).labels().await {
         Ok(labels) => labels.into_iter().map(RepositoryLabel::from).collect::<Vec<_>>(),
         Err(error) => return vec![Check::of_forge("labels", &error)],
@@ -25,26 +25,26 @@ pub(super) async fn look(settings: &Settings, gitea: &Gitea, known: &RepositoryR
     }
     let (name, mut checks) = (&known.name, Vec::new());
     let install = settings.given.command(&format!("install --repo {name} --only labels"));
-    let next = format!("{install}, or let the next pass do it");
+    let next = format!("{install}, or wait for the next pass, which fixes them");
     if !missing.is_empty() {
         let found = format!("`{name}` lacks {}", missing.join(", "));
         checks.push(Check::warning("labels", "label-missing", found, &next));
     }
     if !wrong.is_empty() {
-        let found = format!("in `{name}` {} should exclude others of their scope, or should not", wrong.join(", "));
+        let found = format!("in `{name}`, the exclusivity of {} is wrong", wrong.join(", "));
         checks.push(Check::warning("labels", "label-not-exclusive", found, &next));
     }
     let displaced: Vec<String> = displaced_labels(&found, host).keys().map(|name| code_span(name)).collect();
     if !displaced.is_empty() {
         let found = format!(
-            "in `{name}` Gitea drops {} from an issue that gets a label of ours, exclusive in the same scope",
+            "in `{name}`, Gitea removes {} from issues that get a label of this service: both are exclusive in the same scope",
             displaced.join(", ")
         );
-        let next = format!("rename them, or make them not exclusive: `{name}`, Issues, Labels");
+        let next = format!("rename them, or make them non-exclusive: `{name}`, Issues, Labels");
         checks.push(Check::warning("labels", "label-scope-shared", found, next));
     }
     if checks.is_empty() {
-        checks.push(Check::pass("labels", format!("`{name}` has all of them")));
+        checks.push(Check::pass("labels", format!("`{name}` has all labels")));
     }
     checks
 }

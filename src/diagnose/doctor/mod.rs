@@ -1,4 +1,4 @@
-//! Looks at everything that a pass depends on, and names the cause of what is wrong and the next command.
+//! Checks everything that a pass depends on, and names the cause of each problem and the next command.
 
 mod accounts;
 mod alerts;
@@ -12,7 +12,7 @@ mod root;
 mod token;
 mod worktrees;
 
-pub use check::{Check, CheckOutcome, FAULTS};
+pub use check::{CODES, Check, CheckOutcome};
 
 use crate::config::{Settings, SettingsError};
 use crate::mission::time::Timestamp;
@@ -25,11 +25,11 @@ use std::fmt::Write;
 /// The JSON document of `doctor --json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Diagnosis {
-    /// Whether nothing fails; warnings may be left.
+    /// Whether no check failed; warnings do not count.
     pub healthy: bool,
-    /// How many checks came out how; every key is always there.
+    /// The number of checks with each outcome; every key is always present.
     pub summary: BTreeMap<&'static str, usize>,
-    /// What was looked at, in this order.
+    /// The checks, in the order in which they ran.
     pub checks: Vec<Check>,
 }
 
@@ -43,48 +43,48 @@ impl Diagnosis {
         Self { healthy, summary, checks }
     }
 
-    /// The settings cannot be used, so nothing else can be looked at.
+    /// The diagnosis if the configuration cannot be used, so that nothing else can be checked.
     #[must_use]
     pub fn without_settings(error: &SettingsError) -> Self {
-        let next = "put that right; `lazarus-reconcile config schema` says what may stand there";
-        Self::of(vec![Check::failure("settings", "configuration-unusable", error.to_string(), next)])
+        let next = "fix it; `lazarus-reconcile config schema` prints all keys and their values";
+        Self::of(vec![Check::failure("config", "configuration-unusable", error.to_string(), next)])
     }
 }
 
 impl Diagnosis {
-    /// One line a check, and the counts.
+    /// One line per check, and the counts.
     #[must_use]
     pub fn render(&self, screen: Terminal) -> Printed {
         let mut text = Printed::default();
         self.checks.iter().for_each(|check| text.append(&check.render(screen)));
         let [passed, skipped, warnings, failures] = CheckOutcome::ALL.map(|outcome| self.summary[outcome.word()]);
-        let counts = format!("{passed} passed, {skipped} skipped, {warnings} to look at, {failures} failed");
+        let counts = format!("{passed} passed, {skipped} skipped, {warnings} warnings, {failures} failed");
         let _ = writeln!(text, "{counts}");
         text
     }
 }
 
-/// Looks at everything. Nothing is written but a file that is renamed within the root and removed again, and nothing on
-/// the forge. `clock` is read when the forge's clock is.
+/// Runs all checks. Writes nothing to the forge, and in the root only one file, which is renamed and removed again.
+/// `clock` is read together with the forge's clock.
 pub async fn doctor(settings: &Settings, clock: fn() -> Timestamp) -> Diagnosis {
-    let source = settings.source.as_ref().map_or("defaults, environment and flags alone".to_owned(), |source| {
+    let source = settings.source.as_ref().map_or("defaults, environment and flags".to_owned(), |source| {
         format!("`{}`, then environment and flags", source.display())
     });
-    let mut checks = vec![Check::pass("settings", source)];
-    let root = root::look(settings, &mut checks);
-    host::look(settings, &mut checks);
-    if let Some(gitea) = look_at_forge(settings, clock, &mut checks).await {
+    let mut checks = vec![Check::pass("config", source)];
+    let root = root::check(settings, &mut checks);
+    host::check(settings, &mut checks);
+    if let Some(gitea) = check_forge(settings, clock, &mut checks).await {
         let manifest = root.as_ref().and_then(|root| root.file()).map(|file| &file.manifest);
-        repository::look(settings, &gitea, manifest, &mut checks).await;
-        worktrees::look(settings, &gitea, &mut checks).await;
-        alerts::look(settings, &gitea, &mut checks).await;
+        repository::check(settings, &gitea, manifest, &mut checks).await;
+        worktrees::check(settings, &gitea, &mut checks).await;
+        alerts::check(settings, &gitea, &mut checks).await;
     }
-    daemon::look(settings, root.as_ref(), &mut checks).await;
+    daemon::check(settings, root.as_ref(), &mut checks).await;
     Diagnosis::of(checks)
 }
 
-/// A client that the forge answers to, if there is one.
-async fn look_at_forge(settings: &Settings, clock: fn() -> Timestamp, checks: &mut Vec<Check>) -> Option<Gitea> {
-    let gitea = forge::look(settings, clock, checks).await?;
-    token::look(settings, gitea, checks).await
+/// A client for the forge, if the token works.
+async fn check_forge(settings: &Settings, clock: fn() -> Timestamp, checks: &mut Vec<Check>) -> Option<Gitea> {
+    let gitea = forge::check(settings, clock, checks).await?;
+    token::check(settings, gitea, checks).await
 }

@@ -1,30 +1,30 @@
-//! Whether the repositories that worktrees may come from are available.
+//! Checks that the repositories of `worktrees.repositories` are available.
 
 use crate::config::Settings;
 use crate::diagnose::doctor::check::Check;
 use crate::mission::identity::{RepositoryName, RepositoryPattern};
 use crate::world::forge::{ForgeError, Gitea};
 
-/// Looks at each entry of `worktrees.repositories`. A proposal that names an unavailable one goes on without a worktree.
-pub(super) async fn look(settings: &Settings, gitea: &Gitea, checks: &mut Vec<Check>) {
-    let mut good = 0;
+/// Checks each entry. A mission whose repository is unavailable runs without a worktree.
+pub(super) async fn check(settings: &Settings, gitea: &Gitea, checks: &mut Vec<Check>) {
+    let mut available = 0;
     for pattern in &settings.worktrees {
-        let flaw = match pattern {
+        let problem = match pattern {
             RepositoryPattern::One(name) => of_repository(gitea, name).await,
             RepositoryPattern::OfOwner(owner) => of_owner(gitea, owner).await,
         };
-        match flaw {
-            Ok(None) => good += 1,
-            Ok(Some(flaw)) => {
-                let found = format!("`worktrees.repositories`: {flaw}; no mission can have a worktree of it");
-                let next = "put its name right, let the bot read it, or take it out";
+        match problem {
+            Ok(None) => available += 1,
+            Ok(Some(problem)) => {
+                let found = format!("`worktrees.repositories`: {problem}; missions get no worktree of it");
+                let next = "fix the name, let the bot read it, or remove it from the list";
                 checks.push(Check::warning("worktrees", "worktree-unavailable", found, next));
             }
             Err(error) => checks.push(Check::of_forge("worktrees", &error)),
         }
     }
-    if good > 0 {
-        checks.push(Check::pass("worktrees", format!("{good} of `worktrees.repositories` are available")));
+    if available > 0 {
+        checks.push(Check::pass("worktrees", format!("{available} of `worktrees.repositories` are available")));
     }
 }
 
@@ -35,7 +35,7 @@ async fn of_repository(gitea: &Gitea, name: &RepositoryName) -> Result<Option<St
             Ok(Some(format!("the bot may not read the code of `{name}`")))
         }
         Ok(_) => Ok(None),
-        Err(ForgeError::NotFound { .. }) => Ok(Some(format!("`{name}` is not there, or the token may not see it"))),
+        Err(ForgeError::NotFound { .. }) => Ok(Some(format!("`{name}` does not exist, or the token may not see it"))),
         Err(ForgeError::Moved { location, .. }) => Ok(Some(format!("`{name}` has moved to `{location}`"))),
         Err(error) => Err(error),
     }
@@ -44,7 +44,7 @@ async fn of_repository(gitea: &Gitea, name: &RepositoryName) -> Result<Option<St
 async fn of_owner(gitea: &Gitea, owner: &str) -> Result<Option<String>, ForgeError> {
     match gitea.user_named(owner).send().await {
         Ok(_) => Ok(None),
-        Err(ForgeError::NotFound { .. }) => Ok(Some(format!("the forge shows us no owner `{owner}`"))),
+        Err(ForgeError::NotFound { .. }) => Ok(Some(format!("Gitea shows the bot no owner `{owner}`"))),
         Err(ForgeError::Moved { location, .. }) => Ok(Some(format!("the owner `{owner}` has moved to `{location}`"))),
         Err(error) => Err(error),
     }

@@ -1,4 +1,4 @@
-//! The fleet of this root: every issue that is remembered and every cell, without asking the forge.
+//! Lists the missions of this root: every recorded issue and every cell, without contacting Gitea.
 
 use crate::config::Settings;
 use crate::diagnose::scan::{CellReport, Filter, scan, tone};
@@ -17,91 +17,91 @@ use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
-/// The kind of failure of a repository that refuses every write.
+/// The kind of failure of a repository that refuses all writes.
 const ARCHIVED: &str = "repository-archived";
 
-/// A pause that lasts longer may have been forgotten.
+/// A longer suspension may have been forgotten, so it is reported.
 const SUSPENDED_LONG: chrono::TimeDelta = chrono::TimeDelta::days(7);
 
 /// The JSON document of `status --json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct FleetTable {
-    /// When it was looked at.
+    /// When the root was read.
     pub generated_at: Timestamp,
-    /// Where the cells are.
+    /// The directory that holds the cells.
     pub missions_root: String,
-    /// This host.
+    /// The name of this host.
     pub host: String,
-    /// How many missions there are in each phase; every key is always there, as are `elsewhere`, `gone` and `none`.
+    /// The number of missions in each phase; every key is always present, `deleted`, `none` and `other-host` included.
     pub summary: BTreeMap<&'static str, usize>,
-    /// Every issue that is remembered, by repository and number, and then the cells without one.
+    /// Every recorded issue, by repository and number, then the cells without an issue.
     pub missions: Vec<MissionRow>,
-    /// Issues and cells whose mission has been paused for more than a week.
+    /// Missions that have been suspended for more than a week.
     pub suspended_long: Vec<Paused>,
-    /// What failed for a mission in its last turn, and stays so until a person does something.
+    /// Permanent failures of missions, from their last turn.
     pub failures: Vec<Failing>,
-    /// Records that cannot be read, in words.
+    /// The error of each record that cannot be read.
     pub damaged: Vec<String>,
 }
 
-/// What fails for a mission.
+/// A permanent failure of a mission.
 #[derive(Clone, Debug, Serialize)]
 pub struct Failing {
     /// `owner/name#12`
     pub issue: String,
-    /// The fixed word.
+    /// The fixed word for this kind of failure.
     pub kind: String,
     /// What was tried, what happened, what to do.
     pub message: String,
-    /// Since when.
+    /// The time of the first failure.
     pub since: Timestamp,
-    /// Whether it is that our comment could not be written, so that it does not say what is so.
+    /// Whether the status comment could not be updated.
     pub comment_out_of_date: bool,
 }
 
-/// One mission.
+/// One mission, a row of the table.
 #[derive(Clone, Debug, Serialize)]
 pub struct MissionRow {
     /// `owner/name#12`; null for a cell without an issue.
     pub issue: Option<String>,
-    /// The title, as accepted, or as it was read last; null for a cell without an issue.
+    /// The accepted title, otherwise the last one read; null for a cell without an issue.
     pub title: Option<String>,
-    /// Its id, where it has a cell or had one.
+    /// The mission's id, if it has a cell or had one.
     pub mission_id: Option<MissionId>,
-    /// One of the five phases, `elsewhere`, `gone`, or `none` for a cell without an issue.
+    /// One of the five phases, `other-host`, `deleted`, or `none` for a cell without an issue.
     pub phase: &'static str,
-    /// The verdict of this moment, with a cell.
+    /// The current health; null without a cell.
     pub health: Option<Health>,
-    /// Its reason.
+    /// The reason of the health.
     pub reason: Option<String>,
-    /// What is wrong with the path that the reason speaks of, where its word does not tell.
+    /// Details of the reason, if its fixed word is not enough.
     pub problem: Option<String>,
-    /// How old the last heartbeat is.
+    /// The age of the last heartbeat; null before the first.
     pub heartbeat_age_seconds: Option<i64>,
-    /// What is remarkable about the last heartbeat, which counts nevertheless.
+    /// Small mistakes in the last heartbeat, which was accepted.
     pub notes: Vec<String>,
-    /// What its wizard wants people to read, where it waits for them or has failed, as it was published last.
+    /// The agent's message, if it waits for a person or has failed, as last published.
     pub for_people: Option<String>,
-    /// Who works in it.
+    /// The agent who works in the cell.
     pub wizard: Option<WizardName>,
-    /// Since when phase and health are as they were told last.
+    /// Since when phase and health are as last published.
     pub since: Option<Timestamp>,
-    /// Where it is, when that is elsewhere.
-    pub elsewhere: Option<HostName>,
+    /// The host that owns the mission, if it is another one.
+    pub other_host: Option<HostName>,
 }
 
-/// A pause that may have been forgotten.
+/// A suspension that may have been forgotten.
 #[derive(Clone, Debug, Serialize)]
 pub struct Paused {
     /// `owner/name#12`
     pub issue: String,
-    /// Since when.
+    /// When it was suspended.
     pub since: Timestamp,
-    /// By whom, by the login at that time.
+    /// The login, at that time, of the account that suspended it.
     pub by: String,
 }
 
-/// Looks at everything in the root. Takes no lock, asks nobody and writes nothing.
+/// Reads all records and cells of the root. Takes no lock, sends no request and writes nothing.
 pub fn fleet(settings: &Settings, now: Timestamp) -> Result<FleetTable, RootError> {
     let scanned = scan(settings, &Filter::default(), now)?;
     let records = settings.open_root()?.records()?;
@@ -115,7 +115,7 @@ pub fn fleet(settings: &Settings, now: Timestamp) -> Result<FleetTable, RootErro
     let mut left: Vec<CellReport> = cells.into_values().collect();
     left.sort_by_key(|cell| cell.mission_id);
     missions.extend(left.into_iter().map(MissionRow::without_issue));
-    let words = Phase::ALL.map(Phase::word).into_iter().chain(["elsewhere", "gone", "none"]);
+    let words = Phase::ALL.map(Phase::word).into_iter().chain(["deleted", "none", "other-host"]);
     let mut summary: BTreeMap<&'static str, usize> = words.map(|word| (word, 0)).collect();
     for mission in &missions {
         *summary.entry(mission.phase).or_default() += 1;
@@ -135,15 +135,15 @@ pub fn fleet(settings: &Settings, now: Timestamp) -> Result<FleetTable, RootErro
 impl MissionRow {
     fn of(record: &Record, cells: &mut HashMap<MissionId, CellReport>) -> Self {
         let binding = record.binding.as_ref();
-        let said = record.published.as_ref();
-        let phase = match (&record.other_owner, record.state, said) {
-            (Some(_), _, _) => "elsewhere",
-            (None, IssueState::Deleted, _) => "gone",
-            (None, IssueState::Open | IssueState::Closed, Some(said)) => said.phase.word(),
+        let published = record.published.as_ref();
+        let phase = match (&record.other_owner, record.state, published) {
+            (Some(_), _, _) => "other-host",
+            (None, IssueState::Deleted, _) => "deleted",
+            (None, IssueState::Open | IssueState::Closed, Some(published)) => published.phase.word(),
             (None, IssueState::Closed, None) => Phase::Closed.word(),
             (None, IssueState::Open, None) => Phase::Pending.word(),
         };
-        // A cell that was never seen whole is about to be made, and is no news yet.
+        // A cell that was never complete is about to be created, and is not missing yet.
         let cell = binding.and_then(|binding| cells.remove(&binding.mission_id));
         Self {
             issue: Some(record.issue.to_string()),
@@ -157,8 +157,8 @@ impl MissionRow {
             notes: cell.map(|cell| cell.notes).unwrap_or_default(),
             for_people: for_people(record).filter(|_| record.is_served_here()),
             wizard: binding.and_then(|binding| binding.spec.wizard.clone()),
-            since: said.map(|said| said.since),
-            elsewhere: record.other_owner.as_ref().and_then(|elsewhere| elsewhere.host.clone()),
+            since: published.map(|published| published.since),
+            other_host: record.other_owner.as_ref().and_then(|owner| owner.host.clone()),
         }
     }
 
@@ -176,18 +176,18 @@ impl MissionRow {
             for_people: None,
             wizard: cell.wizard,
             since: cell.since,
-            elsewhere: None,
+            other_host: None,
         }
     }
 
-    fn who(&self) -> Option<String> {
+    fn name(&self) -> Option<String> {
         self.issue.clone().or(self.mission_id.map(|id| id.to_string()))
     }
 
     fn row(&self) -> [String; 8] {
         let age = self.heartbeat_age_seconds.map_or("-".to_owned(), format_age);
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-        let phase = self.elsewhere.as_ref().map_or(self.phase.to_owned(), |host| format!("{} on {host}", self.phase));
+        let phase = self.other_host.as_ref().map_or(self.phase.to_owned(), |host| format!("{} on {host}", self.phase));
         [
             or_dash(self.health.map(|health| health.to_string())),
             phase,
@@ -195,14 +195,14 @@ impl MissionRow {
             age,
             or_dash(self.wizard.as_ref().map(ToString::to_string)),
             or_dash(self.since.map(Timestamp::formatted)),
-            or_dash(self.who()),
+            or_dash(self.name()),
             or_dash(self.title.as_deref().map(shown)),
         ]
     }
 }
 
 impl Failing {
-    /// Where nothing can be written at all, the comment is out of date as soon as the cell is in another state of health.
+    /// If nothing can be written to the issue, the comment is out of date as soon as the health has changed.
     fn of(record: &Record, mission: &MissionRow) -> Option<Self> {
         let MissionFailure { kind, message, is_permanent: _, since, is_of_comment } = *record.failure.clone()?;
         let issue = record.issue.to_string();
@@ -222,7 +222,7 @@ impl Paused {
 }
 
 impl FleetTable {
-    /// For people.
+    /// The table as text.
     #[must_use]
     pub fn render(&self, screen: Terminal) -> Printed {
         let rows =
@@ -236,13 +236,13 @@ impl FleetTable {
         let _ = writeln!(text, "{count} mission{plural} of host {} in {root}{counts}", self.host);
         for mission in &self.missions {
             for line in mission.for_people.iter().chain(&mission.problem).chain(&mission.notes) {
-                let _ = writeln!(text, "{}: {}", mission.who().unwrap_or_default(), Printable::new(line));
+                let _ = writeln!(text, "{}: {}", mission.name().unwrap_or_default(), Printable::new(line));
             }
         }
         for Failing { issue, kind: _, message, since, comment_out_of_date } in &self.failures {
             let line = without_invisible(message).0.split_whitespace().collect::<Vec<_>>().join(" ");
             let outdated = if *comment_out_of_date { "its comment is out of date: " } else { "" };
-            let _ = writeln!(text, "{issue} fails since {}: {outdated}{line}", since.formatted());
+            let _ = writeln!(text, "{issue} has been failing since {}: {outdated}{line}", since.formatted());
         }
         for Paused { issue, since, by } in &self.suspended_long {
             let _ =

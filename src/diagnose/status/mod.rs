@@ -1,6 +1,8 @@
-//! What there is to know about missions: all of them as a table, or one from issue to heartbeat.
+//! Reports missions: all of them as a table, or one from issue to heartbeat.
 
+pub mod explain;
 pub mod fleet;
 mod for_people;
-pub mod story;
-mod words;
+pub mod on_disk;
+mod plain;
+mod text;

@@ -1,4 +1,4 @@
-//! Makes repositories ready for missions: looks, says what it will do, does only what differs, and can be run again.
+//! Prepares repositories for missions: reads their state, prints the plan, and changes only what differs.
 
 pub mod plan;
 pub mod report;
@@ -13,38 +13,39 @@ use crate::provision::install::report::{InstallReport, StepReport};
 use crate::world::forge::issue_forms::{FoundForm, file, find_form, has_chooser, there};
 use crate::world::forge::{FileCommit, ForgeError, Gitea, NewHook, NewLabel};
 
-/// What the commit is called, and the pull request.
-const TITLE: &str = "Take Mission proposals";
+/// The title of the commit and of the pull request.
+const TITLE: &str = "Accept Mission proposals";
 
-/// What the pull request says.
-const BODY: &str = "Adds what `lazarus-reconcile` needs in this repository. Once it is merged, missions can be filed.";
+/// The text of the pull request.
+const BODY: &str =
+    "Adds the files that `lazarus-reconcile` needs in this repository. Once it is merged, proposals can be filed.";
 
-/// Why nothing was done.
+/// Why nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum InstallError {
-    /// A setting.
+    /// The configuration is unusable.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// The repository could not be looked at.
+    /// A request about the repository failed.
     #[error("`{repository}`: {cause}")]
     Forge {
-        /// Which.
+        /// The repository.
         repository: RepositoryName,
-        /// Why not.
+        /// The reason.
         cause: ForgeError,
     },
-    /// It is not there.
+    /// It does not exist, or is not visible.
     #[error("there is no repository `{0}`, or the token may not see it; check the name, and whose token it is")]
     Missing(RepositoryName),
-    /// It takes no missions, whatever is put into it.
+    /// It cannot accept missions, whatever files it has.
     #[error(transparent)]
     Repository(#[from] RepositoryProblem),
-    /// Nothing may be written in it.
+    /// It is read-only.
     #[error("`{0}` is archived; un-archive it first")]
     Archived(RepositoryName),
 }
 
-/// What there is to do in one repository.
+/// The plan for one repository.
 #[derive(Debug)]
 pub struct Prepared {
     repository: RepositoryName,
@@ -52,7 +53,7 @@ pub struct Prepared {
     plan: Plan,
 }
 
-/// Looks at all repositories of the settings, and decides what each needs. Writes nothing.
+/// Reads the state of all configured repositories, and plans the changes. Writes nothing.
 pub async fn prepare(
     settings: &Settings,
     gitea: &Gitea,
@@ -72,7 +73,7 @@ async fn prepare_one(
     (parts, reset_secret): (&[InstallPart], bool),
 ) -> Result<Prepared, InstallError> {
     let parts = if parts.is_empty() { InstallPart::USUAL.to_vec() } else { parts.to_vec() };
-    let wanted = InstallSelection {
+    let selection = InstallSelection {
         parts,
         hook_url: settings.daemon.webhook_url(),
         has_secret: settings.daemon.webhook_secret()?.is_some(),
@@ -87,20 +88,20 @@ async fn prepare_one(
         Err(error) => return Err(failed(error)),
     };
     assess_issues(repository, &RepositoryFacts::from(&about))?;
-    let found = look(gitea, repository, about.default_branch, &wanted).await.map_err(failed)?;
+    let found = observe(gitea, repository, about.default_branch, &selection).await.map_err(failed)?;
     Ok(Prepared {
         repository: repository.clone(),
         default_branch: found.default_branch.clone(),
-        plan: plan(&found, &wanted),
+        plan: plan(&found, &selection),
     })
 }
 
-/// What there is.
-async fn look(
+/// The current state of a repository, as far as the selection needs it.
+async fn observe(
     gitea: &Gitea,
     name: &RepositoryName,
     default_branch: String,
-    wanted: &InstallSelection,
+    selection: &InstallSelection,
 ) -> Result<InstallTarget, ForgeError> {
     let call = gitea.repository(name);
     let mut found = InstallTarget {
@@ -113,25 +114,25 @@ async fn look(
         is_githubs: false,
         hooks: Ok(Vec::new()),
     };
-    let is_wanted = |part| wanted.parts.contains(&part);
-    if is_wanted(InstallPart::Labels) {
+    let is_selected = |part| selection.parts.contains(&part);
+    if is_selected(InstallPart::Labels) {
         found.labels = call.labels().await?;
     }
-    if is_wanted(InstallPart::Form) || is_wanted(InstallPart::Workflow) {
+    if is_selected(InstallPart::Form) || is_selected(InstallPart::Workflow) {
         let branch = there(call.branch(&found.default_branch).send().await)?;
         found.is_protected = branch.is_some_and(|branch| branch.protected && !branch.user_can_push);
     }
-    if is_wanted(InstallPart::Form) {
+    if is_selected(InstallPart::Form) {
         found.form = find_form(gitea, name).await?;
         found.has_chooser = has_chooser(gitea, name).await?;
     }
-    if is_wanted(InstallPart::Workflow) {
+    if is_selected(InstallPart::Workflow) {
         let contents = async |path: &str| there(gitea.repository(name).contents(path).send().await);
         let is_used = async |path: &str| contents(path).await.map(|found| found.is_some());
         found.is_githubs = !is_used(".gitea/workflows").await? && is_used(".github/workflows").await?;
         found.workflow = file(gitea, name, WORKFLOW_PATHS[usize::from(found.is_githubs)]).await?;
     }
-    if is_wanted(InstallPart::Webhook) && wanted.hook_url.is_some() {
+    if is_selected(InstallPart::Webhook) && selection.hook_url.is_some() {
         found.hooks = match call.hooks().send().await {
             Ok(hooks) => Ok(hooks),
             Err(
@@ -144,13 +145,13 @@ async fn look(
 }
 
 impl Prepared {
-    /// What would be done.
+    /// The report of the plan, without changes.
     #[must_use]
     pub fn preview(&self) -> InstallReport {
         self.report(true, self.plan.steps.iter().map(|step| StepReport::of(step, Ok(None))).collect())
     }
 
-    /// Does it, step by step; one that fails does not keep the others from being done.
+    /// Makes the changes step by step. A failed step does not stop the others.
     pub async fn apply(&self, gitea: &Gitea, secret: Option<&Secret>) -> InstallReport {
         let mut done = Vec::new();
         for step in &self.plan.steps {
@@ -199,17 +200,17 @@ impl Prepared {
         }
     }
 
-    /// The page of the pull request: the one that waits already, or a new one.
+    /// The address of the pull request: an open one for the same files, otherwise a new one.
     async fn pull_request(&self, gitea: &Gitea, files: &[File], branch: &str) -> Result<String, ForgeError> {
         let call = gitea.repository(&self.repository);
-        if let Some(waiting) = there(call.pull(&self.default_branch, branch).send().await)? {
-            return Ok(waiting.html_url);
+        if let Some(open) = there(call.pull(&self.default_branch, branch).send().await)? {
+            return Ok(open.html_url);
         }
         if there(call.branch(branch).send().await)?.is_none() {
             commit(gitea, &self.repository, files, Some(branch)).await?;
         }
-        let made = call.create_pull(branch, &self.default_branch, TITLE, BODY).send().await?;
-        Ok(made.html_url)
+        let created = call.create_pull(branch, &self.default_branch, TITLE, BODY).send().await?;
+        Ok(created.html_url)
     }
 }
 

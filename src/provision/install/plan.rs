@@ -1,4 +1,4 @@
-//! What a repository lacks to be one that missions are asked for in: decided from what was found, done elsewhere.
+//! Plans the installation: compares the state of a repository with the selected parts, and makes no changes.
 
 use crate::mission::identity::HostName;
 use crate::mission::plan::root::displaced_labels;
@@ -13,157 +13,155 @@ use clap::ValueEnum;
 use serde::Serialize;
 use std::fmt;
 
-/// Whether other issues stay possible beside the form.
+/// The template chooser, which keeps other issues possible beside the form.
 const CONFIG: &str = include_str!("../../../.gitea/ISSUE_TEMPLATE/config.yaml");
 
-/// Where that is put.
+/// The path of the template chooser.
 const CONFIG_PATH: &str = ".gitea/ISSUE_TEMPLATE/config.yaml";
 
-/// The workflow that reconciles in a job.
+/// The workflow that runs passes in a job.
 pub const WORKFLOW: &str = include_str!("../../../.gitea/workflows/lazarus-reconcile.yaml");
 
-/// Where the workflow may be: the second only where the first would hide a team's own workflows
+/// The paths of the workflow: the second only if the first would hide a team's own workflows
 /// (go-gitea/gitea `modules/actions/workflows.go`).
 pub const WORKFLOW_PATHS: [&str; 2] =
     [".gitea/workflows/lazarus-reconcile.yaml", ".github/workflows/lazarus-reconcile.yaml"];
 
-/// What the webhook is sent for: issues themselves, the buttons that are labels, and comments, whose deletion shows nowhere
-/// else
+/// The events of the webhook: issues, labels, and comments, whose deletion is reported nowhere else
 /// (go-gitea/gitea `routers/api/v1/utils/hook.go`).
 pub const EVENTS: [&str; 3] = ["issues_only", "issue_label", "issue_comment"];
 
-/// What those events are called where hooks are listed.
+/// The names of these events in the list of webhooks.
 const LISTED_EVENTS: [&str; 3] = ["issues", "issue_label", "issue_comment"];
 
-/// What can be installed.
+/// A part that can be installed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum InstallPart {
-    /// The labels, with their meanings
+    /// The labels, with their descriptions
     Labels,
     /// The form for proposals
     Form,
     /// The workflow for a job of Gitea Actions
     Workflow,
-    /// The webhook that tells the daemon of news
+    /// The webhook that reports changes to the daemon
     Webhook,
 }
 
 impl InstallPart {
-    /// What is installed unless somebody names parts. Without a runner, a forge would keep each of the workflow's runs
-    /// waiting, so that is only for those who ask for it.
+    /// The default parts. The workflow is not among them: without a runner, all of its runs would wait forever.
     pub const USUAL: [Self; 3] = [Self::Labels, Self::Form, Self::Webhook];
 }
 
-/// What there is already.
+/// The current state of a repository.
 #[derive(Clone, Debug)]
 pub struct InstallTarget {
-    /// The branch that counts.
+    /// The default branch.
     pub default_branch: String,
-    /// Whether commits to it have to come by a pull request.
+    /// Whether commits to it require a pull request.
     pub is_protected: bool,
-    /// Every label.
+    /// All labels of the repository.
     pub labels: Vec<forge::ForgeLabel>,
-    /// The form.
+    /// The form that was found.
     pub form: FoundForm,
-    /// Whether there is a chooser that a file of ours could hide.
+    /// Whether there is a template chooser, which a new file could hide.
     pub has_chooser: bool,
-    /// The workflow, where it is.
+    /// The workflow that was found.
     pub workflow: FoundFile,
     /// Whether there are workflows in `.github/workflows` and none in `.gitea/workflows`.
     pub is_githubs: bool,
-    /// The webhooks, or how the forge refused to show them.
+    /// The webhooks, or the error that prevented listing them.
     pub hooks: Result<Vec<forge::Hook>, String>,
 }
 
-/// What is wanted.
+/// The selected parts, and the facts that they depend on.
 #[derive(Clone, Debug)]
 pub struct InstallSelection {
-    /// The parts.
+    /// The selected parts.
     pub parts: Vec<InstallPart>,
-    /// Where deliveries go; none without `daemon.public_url`.
+    /// The address of the webhook; none without `daemon.public_url`.
     pub hook_url: Option<String>,
-    /// Whether there is a secret to sign them with.
+    /// Whether there is a secret for signatures.
     pub has_secret: bool,
-    /// Whether the secret is set again, which nobody can compare.
+    /// Whether to set the secret again: secrets cannot be read back.
     pub reset_secret: bool,
-    /// This host, where issues carry its label.
+    /// The name of this host, if issues carry its label.
     pub host: Option<HostName>,
 }
 
 /// A file that a commit writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
-    /// Where.
+    /// The path in the repository.
     pub path: String,
-    /// What.
+    /// The new content.
     pub contents: &'static str,
-    /// The id of what it replaces.
+    /// The blob id of the file that it replaces.
     pub replaced: Option<String>,
 }
 
-/// One thing to do.
+/// One change to make.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InstallStep {
     /// A label is missing.
     CreateLabel(Label),
-    /// A label excludes others and should not, or the other way round, or does not say what it means.
+    /// A label has a wrong exclusivity or an outdated description.
     CorrectLabel {
-        /// As it should be.
+        /// The desired label.
         label: Label,
-        /// As it is.
+        /// The current label.
         found: forge::ForgeLabel,
     },
-    /// Files are missing, or of no use.
+    /// Files are missing or unusable.
     Commit {
-        /// Which.
+        /// The files to add or replace.
         files: Vec<File>,
-        /// The branch of a pull request, where the default one is protected.
+        /// The branch of a pull request, if the default branch is protected.
         branch: Option<String>,
     },
-    /// There is no such webhook.
+    /// The webhook is missing.
     CreateHook {
-        /// Where to.
+        /// The address of the webhook.
         url: String,
     },
-    /// The webhook is off, or deaf to something, or its secret is to be another.
+    /// The webhook is disabled, lacks events, or gets a new secret.
     CorrectHook {
-        /// Which.
+        /// The id of the webhook.
         id: i64,
-        /// Where to.
+        /// The address of the webhook.
         url: String,
-        /// What is wrong.
+        /// The reason.
         why: &'static str,
     },
 }
 
-/// What is to be done, and what is not and why.
+/// The changes to make, and notes about parts that are left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// In this order.
+    /// The changes, in order.
     pub steps: Vec<InstallStep>,
-    /// For the person who reads.
+    /// Notes for the operator.
     pub notes: Vec<String>,
 }
 
-/// Decides what to do.
+/// Plans the changes that the selected parts need.
 #[must_use]
-pub fn plan(found: &InstallTarget, wanted: &InstallSelection) -> Plan {
+pub fn plan(found: &InstallTarget, selection: &InstallSelection) -> Plan {
     let mut plan = Plan::default();
-    let is_wanted = |part| wanted.parts.contains(&part);
-    if is_wanted(InstallPart::Labels) {
-        plan.steps.extend(labels(found, wanted));
-        plan.notes.extend(displaced(found, wanted));
+    let is_selected = |part| selection.parts.contains(&part);
+    if is_selected(InstallPart::Labels) {
+        plan.steps.extend(labels(found, selection));
+        plan.notes.extend(displaced(found, selection));
     }
     let mut files = Vec::new();
-    if is_wanted(InstallPart::Form) {
+    if is_selected(InstallPart::Form) {
         files.extend(form(found, &mut plan.notes));
     }
-    if is_wanted(InstallPart::Workflow) {
+    if is_selected(InstallPart::Workflow) {
         files.extend(workflow(found, &mut plan.notes));
-    } else if wanted.parts == InstallPart::USUAL {
+    } else if selection.parts == InstallPart::USUAL {
         plan.notes.push(
-            "no workflow: `--only workflow` adds it, for passes in a job of Gitea Actions instead of a daemon"
+            "no workflow: `--only workflow` adds one that runs passes in a job of Gitea Actions instead of a daemon"
                 .to_owned(),
         );
     }
@@ -171,15 +169,15 @@ pub fn plan(found: &InstallTarget, wanted: &InstallSelection) -> Plan {
         let branch = found.is_protected.then(|| branch_for(&files));
         plan.steps.push(InstallStep::Commit { files, branch });
     }
-    if is_wanted(InstallPart::Webhook) {
-        plan.steps.extend(hook(found, wanted, &mut plan.notes));
+    if is_selected(InstallPart::Webhook) {
+        plan.steps.extend(hook(found, selection, &mut plan.notes));
     }
     plan
 }
 
-/// Colours are a team's own, and so is a description that they wrote.
-fn labels(found: &InstallTarget, wanted: &InstallSelection) -> Vec<InstallStep> {
-    let all = Label::ALL.into_iter().chain(wanted.host.clone().map(Label::Host));
+/// The changes of labels. A team's own colours and descriptions stay.
+fn labels(found: &InstallTarget, selection: &InstallSelection) -> Vec<InstallStep> {
+    let all = Label::ALL.into_iter().chain(selection.host.clone().map(Label::Host));
     let steps = all.flat_map(|label| {
         let name = label.name().into_owned();
         let known: Vec<_> = found.labels.iter().filter(|known| known.name == name).cloned().collect();
@@ -195,21 +193,21 @@ fn labels(found: &InstallTarget, wanted: &InstallSelection) -> Vec<InstallStep> 
     steps.collect()
 }
 
-/// What a team loses by our labels: a note for each of its own that the forge drops for them.
-fn displaced(found: &InstallTarget, wanted: &InstallSelection) -> Vec<String> {
+/// A note for each exclusive label of the team that the forge will remove from mission issues.
+fn displaced(found: &InstallTarget, selection: &InstallSelection) -> Vec<String> {
     let labels: Vec<RepositoryLabel> = found.labels.iter().cloned().map(RepositoryLabel::from).collect();
     let note = |(name, scope): (String, &str)| {
         format!(
-            "Gitea drops your label {} from an issue that gets one of ours in the scope `{scope}`, since both are \
-             exclusive; rename it, or make it not exclusive",
+            "Gitea removes your label {} from an issue that gets a label of this service in the scope `{scope}`, since both \
+             are exclusive; rename it, or make it non-exclusive",
             code_span(&name)
         )
     };
-    displaced_labels(&labels, wanted.host.as_ref()).into_iter().map(note).collect()
+    displaced_labels(&labels, selection.host.as_ref()).into_iter().map(note).collect()
 }
 
-/// A form that asks what ours asks is a team's own, whatever else it asks and wherever it is; one that does not is replaced
-/// where it is, so that nobody is offered two.
+/// The changes of the form. A form with all required fields stays, whatever a team has added and wherever it is. A
+/// faulty one is replaced in place, so that the chooser does not offer two.
 fn form(found: &InstallTarget, notes: &mut Vec<String>) -> Vec<File> {
     let mut files = Vec::new();
     match &found.form {
@@ -217,9 +215,9 @@ fn form(found: &InstallTarget, notes: &mut Vec<String>) -> Vec<File> {
         FoundForm::Missing => files.push(File { path: FORM_PATH.to_owned(), contents: FORM, replaced: None }),
         FoundForm::Faulty { path, id, fault } => {
             let why = match fault {
-                FormFault::Unreadable => "cannot be read by Gitea".to_owned(),
+                FormFault::Unreadable => "is not readable by Gitea".to_owned(),
                 FormFault::NoMarker => "has lost its first field, the marker".to_owned(),
-                FormFault::Differs(differences) => format!("does not ask what it must ({})", differences.join("; ")),
+                FormFault::Differs(differences) => format!("lacks required fields ({})", differences.join("; ")),
             };
             notes.push(format!("{} {why}, and is replaced; its history stays in git", code_span(path)));
             files.push(File { path: path.clone(), contents: FORM, replaced: Some(id.clone()) });
@@ -237,62 +235,68 @@ fn workflow(found: &InstallTarget, notes: &mut Vec<String>) -> Option<File> {
         None => Some(File { path: path.to_owned(), contents: WORKFLOW, replaced: None }),
         Some((_, text)) if text == WORKFLOW => None,
         Some(_) => {
-            notes.push(format!("`{path}` is not as shipped, so it is yours and stays; delete it to have ours"));
+            notes.push(format!(
+                "`{path}` differs from the shipped workflow, so it is kept; delete it to install the shipped one"
+            ));
             None
         }
     }
 }
 
-/// One name for the same files, so that a second run finds the pull request of the first.
+/// The branch name, derived from the files, so that a second run finds the pull request of the first.
 fn branch_for(files: &[File]) -> String {
     let written: Vec<_> = files.iter().map(|file| (&file.path, file.contents)).collect();
     format!("lazarus-install-{}", &digest(&written)[..8])
 }
 
-fn hook(found: &InstallTarget, wanted: &InstallSelection, notes: &mut Vec<String>) -> Option<InstallStep> {
-    let Some(url) = wanted.hook_url.clone() else {
+fn hook(found: &InstallTarget, selection: &InstallSelection, notes: &mut Vec<String>) -> Option<InstallStep> {
+    let Some(url) = selection.hook_url.clone() else {
         notes.push(
-            "no webhook: set `daemon.public_url` to where the forge reaches the daemon, and run this again".to_owned(),
+            "no webhook: set `daemon.public_url` to the address at which Gitea reaches the daemon, and run this again"
+                .to_owned(),
         );
         return None;
     };
-    if !wanted.has_secret {
-        notes.push("no webhook: set `daemon.webhook_secret_file`; `openssl rand -hex 32` makes a secret".to_owned());
+    if !selection.has_secret {
+        notes.push("no webhook: set `daemon.webhook_secret_file`; `openssl rand -hex 32` creates a secret".to_owned());
         return None;
     }
     let hooks = match &found.hooks {
         Ok(hooks) => hooks,
-        Err(refusal) => {
-            let who = "only an administrator of the repository sees and makes them, with the scope `write:repository`";
-            notes.push(format!("no webhook: {who}; {refusal}"));
+        Err(error) => {
+            let who = "only an administrator of the repository can list and create webhooks, with the scope `write:repository`";
+            notes.push(format!("no webhook: {who}; {error}"));
             return None;
         }
     };
     let step = match hooks.iter().find(|hook| hook.config.get("url") == Some(&url)) {
         None => InstallStep::CreateHook { url },
-        Some(hook) => InstallStep::CorrectHook { id: hook.id, url, why: fault_of(hook, wanted.reset_secret)? },
+        Some(hook) => {
+            InstallStep::CorrectHook { id: hook.id, url, why: webhook_problem(hook, selection.reset_secret)? }
+        }
     };
-    let lists = "a forge refuses to deliver to private addresses unless `[webhook] ALLOWED_HOST_LIST` in its app.ini allows them";
-    notes.push(lists.to_owned());
+    let allowed =
+        "Gitea delivers to private addresses only if `[webhook] ALLOWED_HOST_LIST` in its app.ini allows them";
+    notes.push(allowed.to_owned());
     Some(step)
 }
 
-/// What is wrong with a webhook of ours.
-pub(crate) fn fault_of(hook: &forge::Hook, reset_secret: bool) -> Option<&'static str> {
-    let is_heard = |event: &&str| hook.events.iter().any(|heard| heard == event);
+/// The problem of the service's webhook, if it has one.
+pub(crate) fn webhook_problem(hook: &forge::Hook, reset_secret: bool) -> Option<&'static str> {
+    let is_sent = |event: &&str| hook.events.iter().any(|sent| sent == event);
     if !hook.active {
-        Some("it is switched off")
-    } else if !LISTED_EVENTS.iter().all(is_heard) {
-        Some("it is not sent for all that is needed")
+        Some("it is disabled")
+    } else if !LISTED_EVENTS.iter().all(is_sent) {
+        Some("it lacks needed events")
     } else if hook.config.get("content_type").is_none_or(|kind| kind != "json") {
-        Some("it is not sent as JSON")
+        Some("its content type is not JSON")
     } else {
         reset_secret.then_some("its secret is set again")
     }
 }
 
 impl InstallStep {
-    /// A fixed word.
+    /// The fixed word for this kind of change.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -304,7 +308,7 @@ impl InstallStep {
         }
     }
 
-    /// What a token needs for it.
+    /// The scope and the access that this change needs.
     #[must_use]
     pub fn needs(&self) -> &'static str {
         match self {
@@ -327,10 +331,10 @@ impl InstallStep {
 impl fmt::Display for InstallStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::CreateLabel(label) => write!(f, "make the label `{}`", label.name()),
+            Self::CreateLabel(label) => write!(f, "create the label `{}`", label.name()),
             Self::CorrectLabel { label, found } => {
                 let is_wrong = found.exclusive != label.is_exclusive();
-                let what = if is_wrong { "whether it excludes others" } else { "what it means" };
+                let what = if is_wrong { "its exclusivity" } else { "its description" };
                 write!(f, "correct the label `{}`: {what}", label.name())
             }
             Self::Commit { files, branch } => {
@@ -344,7 +348,7 @@ impl fmt::Display for InstallStep {
                     Some(branch) => write!(f, "open a pull request from `{branch}`: {}", files.join(", ")),
                 }
             }
-            Self::CreateHook { url } => write!(f, "make a webhook to `{url}`"),
+            Self::CreateHook { url } => write!(f, "create a webhook to `{url}`"),
             Self::CorrectHook { id, url, why } => write!(f, "correct the webhook {id} to `{url}`: {why}"),
         }
     }

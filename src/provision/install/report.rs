@@ -1,4 +1,4 @@
-//! What an installation comes to, for people and for programs.
+//! The report of an installation, as text and JSON.
 
 use crate::mission::text::Printable;
 use crate::provision::install::plan::InstallStep;
@@ -6,35 +6,35 @@ use crate::world::forge::ForgeError;
 use serde::Serialize;
 use std::fmt;
 
-/// One step, and what came of it.
+/// One step and its result.
 #[derive(Clone, Debug, Serialize)]
 pub struct StepReport {
-    /// A fixed word.
+    /// The fixed word for this kind of step.
     pub kind: &'static str,
-    /// One line.
+    /// The step, in one line.
     pub text: String,
-    /// What went wrong, and what it would need; null where nothing did, or nothing was tried.
+    /// The error, and what the step needs; null if it succeeded or was not tried.
     pub error: Option<String>,
-    /// The page of what was made, where it has one.
+    /// The address of the created pull request; null for other steps.
     pub url: Option<String>,
 }
 
-/// The JSON document of `install --json`, for one repository.
+/// What `install` did in one repository, or would do: an entry of `repositories` in `install --json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct InstallReport {
-    /// Whether nothing was changed.
+    /// Whether this is a dry run.
     #[serde(rename = "dry_run")]
     pub is_preview: bool,
     /// `owner/name`
     pub repository: String,
-    /// What was done, or would be.
+    /// The steps that were made, or would be.
     pub steps: Vec<StepReport>,
-    /// For the person who reads.
+    /// Notes for the operator.
     pub notes: Vec<String>,
 }
 
 impl InstallReport {
-    /// Everything that went wrong.
+    /// The errors of all steps.
     pub fn errors(&self) -> impl Iterator<Item = String> {
         self.steps
             .iter()
@@ -52,15 +52,15 @@ impl StepReport {
     }
 }
 
-/// What went wrong, and what it needs where that is what is missing.
+/// The error, and what the step needs if access is missing.
 fn describe(step: &InstallStep, error: &ForgeError) -> String {
     match error {
         ForgeError::MissingScope { required, .. } => {
             format!("the token lacks `{required}`; this needs {}", step.needs())
         }
         ForgeError::Forbidden { message, .. } => {
-            let reason = if message.is_empty() { String::new() } else { format!("; the forge says: {message}") };
-            format!("the account may not do it; this needs {}{reason}", step.needs())
+            let reason = if message.is_empty() { String::new() } else { format!("; Gitea's reason: {message}") };
+            format!("the account lacks access; this needs {}{reason}", step.needs())
         }
         ForgeError::NotFound { .. } => format!("{}; this needs {}", error.found(), step.needs()),
         ForgeError::Unreachable { .. }
@@ -76,7 +76,7 @@ fn describe(step: &InstallStep, error: &ForgeError) -> String {
     }
 }
 
-/// For people: a line a step.
+/// One line per step.
 impl fmt::Display for InstallReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { is_preview, repository, steps, notes } = self;
@@ -87,7 +87,7 @@ impl fmt::Display for InstallReport {
             (count, 0) => writeln!(f, "{repository}: {verb}: {count}")?,
             (count, failed) => writeln!(f, "{repository}: {verb}: {} of {count}", count - failed)?,
         }
-        // What was to be done was told before; only what is news is told again.
+        // The plan was printed before, so only errors and addresses are printed after it.
         for step in steps.iter().filter(|step| *is_preview || step.error.is_some() || step.url.is_some()) {
             let mark = if step.error.is_some() { "failed: " } else { "" };
             let url = step.url.as_ref().map_or(String::new(), |url| format!(" ({})", Printable::new(url)));

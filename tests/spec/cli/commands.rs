@@ -72,7 +72,10 @@ async fn a_cell_is_made_without_a_forge_and_made_whole_again() {
     let made = pit(&host, &["--init-cell", ID, "--json"]).await;
     let path = host.root().join(ID);
     assert_eq!(made.code, 0, "{made:?}");
-    assert_eq!(made.json(), json!({ "mission_id": ID, "path": path, "created": true, "restored": [] }));
+    assert_eq!(
+        made.json(),
+        json!({ "schema_version": 1, "mission_id": ID, "path": path, "created": true, "restored": [] })
+    );
     assert_eq!(entries(&path), ["artifacts", "config", "logs", "meta", "state", "worktree"]);
     let mission: Value = serde_json::from_slice(&std::fs::read(path.join("meta/mission.json")).unwrap()).unwrap();
     assert_eq!(
@@ -93,7 +96,7 @@ async fn a_cell_is_made_without_a_forge_and_made_whole_again() {
     assert!(taken.code == 2 && taken.stderr.contains("a file is in the place of `worktree/`"), "{taken:?}");
     let in_job = Host::on_disk();
     let job = run(in_job.command("lazarus-pit").env("GITEA_ACTIONS", "true").args(["--init-cell", ID])).await;
-    assert!(job.code == 2 && job.stderr.contains("a job does not do that"), "{job:?}");
+    assert!(job.code == 2 && job.stderr.contains("a job does not initialize it"), "{job:?}");
     assert_eq!(entries(&in_job.root()), [""; 0]);
     let no_id = pit(&host, &["--init-cell", "../../etc"]).await;
     assert!(no_id.code == 2 && no_id.stderr.contains("is not a UUID such as"), "{no_id:?}");
@@ -144,9 +147,9 @@ async fn a_root_is_made_on_purpose_once_and_can_replace_a_lost_one() {
         async move { run(&mut command).await }
     };
     let made = init(&[]).await;
-    assert!(made.code == 0 && made.stdout.contains("is a missions root now: root "), "{made:?}");
+    assert!(made.code == 0 && made.stdout.contains("is initialized: root "), "{made:?}");
     let again = init(&[]).await;
-    assert!(again.code == 0 && again.stdout.contains("is a missions root already: root "), "{again:?}");
+    assert!(again.code == 0 && again.stdout.contains("is already initialized: root "), "{again:?}");
     let id = |run: &Run| run.stdout.split("root ").last().unwrap().trim().to_owned();
     assert_eq!(id(&made), id(&again));
     let replaced = init(&["--replace", ID]).await;

@@ -95,12 +95,12 @@ async fn what_strangers_wrote_neither_begins_a_line_of_the_log_nor_steers_a_term
     std::fs::write(host.path().join(hostile), "{}").unwrap();
     let init = ["--init-cell", "123e4567-e89b-12d3-a456-426614174000", "--config", hostile];
     let text = run(host.command("lazarus-pit").args(init)).await;
-    let shown = r" INFO settings: `x\n ERROR forged\x1b[31m\u{9b}2J\x07.json`";
+    let shown = r" INFO configuration: `x\n ERROR forged\x1b[31m\u{9b}2J\x07.json`";
     assert_eq!((text.code, text.stderr.as_str()), (0, format!("{shown}\n").as_str()));
     let json = run(host.command("lazarus-pit").args(init).args(["--log-format", "json"])).await;
     let line: Value = serde_json::from_str(&json.stderr).unwrap();
     let message = line["fields"]["message"].as_str().unwrap();
-    assert!(message.starts_with("settings: `x\n ERROR forged"), "{line}");
+    assert!(message.starts_with("configuration: `x\n ERROR forged"), "{line}");
     assert!(json.stderr.trim_end().chars().all(|c| !c.is_control()), "{json:?}");
     assert!(!json.stderr.contains(['\u{202e}', '\u{e0041}']), "{json:?}");
 }

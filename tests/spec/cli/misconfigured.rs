@@ -29,9 +29,7 @@ async fn a_misspelt_variable_is_a_warning_with_the_nearest_right_name() {
         ("LAZARUS_TESTS", "LAZARUS_HOST"),
     ] {
         let warned = with_variable(wrong, "x").await;
-        let told = format!(
-            "warning: the variable `{wrong}` is not read, since there is none of that name; did you mean `{right}`?"
-        );
+        let told = format!("warning: the variable `{wrong}` is unknown, and is not read; did you mean `{right}`?");
         assert!(warned.code == 0 && warned.stderr.contains(&told), "{wrong}: {warned:?}");
     }
     for known in ["LAZARUS_TEST_GITEA", "LAZARUS_TEST_SEEDS", "LAZARUS_COMMIT", "PATH", "LAZARUSES"] {
@@ -105,7 +103,7 @@ fn what_editors_add_and_people_comment_out_is_no_mistake() {
 fn yaml_in_a_file_that_is_called_json_is_told_as_such() {
     for yaml in ["forge:\n  url: https://git.example.com\n", "---\nlimits: { cells: 7 }\n", "# mine\nlimits: {}\n"] {
         let told = read("lazarus_pit.json", yaml).unwrap_err();
-        assert!(told.contains("it is YAML, and its name says JSON"), "{yaml}: {told}");
+        assert!(told.contains("it is YAML, but its name says JSON"), "{yaml}: {told}");
     }
     for json in ["{ \"limits\": { \"cells\": 7, } }", "{ limits: {} }", "[1]", "{", ""] {
         let told = read("lazarus_pit.json", json).unwrap_err();
@@ -129,7 +127,7 @@ fn a_hosts_file_goes_before_the_one_of_a_checkout_which_is_named() {
     std::fs::write(&of_host, cells(2)).unwrap();
     let (found, source, warnings) = used(&Flags::default());
     assert_eq!((found, source), (2, Some(of_host.clone())));
-    let told = format!("`{}` is not read, since there is `{}`", local.display(), of_host.display());
+    let told = format!("`{}` is not read, since `{}` exists", local.display(), of_host.display());
     assert!(warnings.len() == 1 && warnings[0].starts_with(&told), "{warnings:?}");
     let named = Flags { config: Some(local.clone()), ..Flags::default() };
     assert_eq!(used(&named), (1, Some(local.clone()), vec![]));
@@ -147,7 +145,7 @@ async fn init_asks_for_a_root_where_none_is_named() {
     };
     std::fs::write(host.path().join("empty.json"), "{}").unwrap();
     let asked = run(&mut init(&["--config", "empty.json"])).await;
-    assert!(asked.code == 2 && asked.stderr.contains("give `--root /var/missions`"), "{asked:?}");
+    assert!(asked.code == 2 && asked.stderr.contains("pass `--root /var/missions`"), "{asked:?}");
     let root: PathBuf = host.path().join("new");
     let named = json!({ "missions_root": root }).to_string();
     std::fs::write(host.path().join("named.json"), named).unwrap();

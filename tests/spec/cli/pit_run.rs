@@ -196,7 +196,7 @@ async fn a_cell_with_a_short_limit_hears_more_often_and_a_slow_beat_is_told() {
     let slow = run(&mut pit(&host, &cell, &["run", "--every", "1m", "true"])).await;
     assert_eq!(
         (slow.code, slow.stderr.as_str()),
-        (0, "lazarus-pit: `--every`: a heartbeat each 1 minute is too late for this cell, whose limit is 3 seconds\n")
+        (0, "lazarus-pit: `--every`: one heartbeat every 1 minute is too few: the cell is stale after 3 seconds\n")
     );
 }
 
@@ -293,9 +293,13 @@ async fn each_run_is_a_session_of_its_own_from_its_start() {
 async fn a_heartbeat_that_is_refused_is_told_by_what_to_do() {
     let (host, cell) = cell().await;
     for (status, code, told) in [
-        (&[404][..], 2, "404: it has no such cell, or the token is not that cell's; see `--url` and `--token-file`\n"),
+        (
+            &[404][..],
+            2,
+            "404: it has no such cell, or the token belongs to another cell; check `--url` and `--token-file`\n",
+        ),
         (&[409], 1, "409: it has accepted a later heartbeat, or one of a session after this one\n"),
-        (&[302], 2, "302: it sends us elsewhere, which is not followed; see `--url`\n"),
+        (&[302], 2, "302: it redirects, and redirects are not followed; check `--url`\n"),
         (&[200], 1, "200\n"),
         (&[503], 1, "503\n"),
     ] {
@@ -356,6 +360,9 @@ async fn intervals_are_written_as_people_do() {
     }
     for wrong in ["0", "25h", "-1", "+5", "2d", "", "s", "1.5m", "99999999999999999999h"] {
         let refused = run(&mut pit(&host, &cell, &["run", &format!("--every={wrong}"), "true"])).await;
-        assert!(refused.code == 2 && refused.stderr.contains("such as `30s`, `5m` or `1h`"), "{wrong}: {refused:?}");
+        assert!(
+            refused.code == 2 && refused.stderr.contains("for example `30s`, `5m` or `1h`"),
+            "{wrong}: {refused:?}"
+        );
     }
 }

@@ -38,7 +38,7 @@ async fn a_wizard_is_started_once_in_each_new_cell_that_names_it() {
     let answers = [("wizard", "merlin"), ("repository", repository.name.as_str()), ("objective", HOSTILE)];
     let cell = tower.mission(&repository, &answers).await;
     check(&tower.start().await, 0, &started(&cell), "");
-    assert_eq!(tower.ended(&cell).await, "healthy finished");
+    assert_eq!(tower.ended(&cell).await, "healthy completed");
     assert_eq!(artifact(&cell, "starts"), "started a b\n");
     assert_eq!(artifact(&cell, "objective"), HOSTILE);
     let worktree = cell.join("worktree");
@@ -68,7 +68,7 @@ async fn two_runs_at_once_start_one_wizard() {
     let runs = [runs.0, runs.1, runs.2];
     assert!(runs.iter().all(|run| run.code == 0), "{runs:?}");
     assert_eq!(runs.map(|run| run.stdout).concat(), started(&cell));
-    assert_eq!(tower.ended(&cell).await, "healthy finished");
+    assert_eq!(tower.ended(&cell).await, "healthy completed");
     assert_eq!(artifact(&cell, "starts"), "started a b\n");
 }
 
@@ -85,7 +85,7 @@ async fn a_wizard_that_has_not_beaten_yet_is_not_started_again_unless_its_mark_i
     check(&tower.start().await, 0, "", "");
     std::fs::remove_file(tower.host.path().join("marks").join(id(&cell))).unwrap();
     check(&tower.start().await, 0, &started(&cell), "");
-    assert_eq!(tower.ended(&cell).await, "healthy finished");
+    assert_eq!(tower.ended(&cell).await, "healthy completed");
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn none_is_started_while_its_mission_is_suspended() {
     repository.take_label(1, "mission/suspended").await;
     tower.pass(&repository).await;
     check(&tower.start().await, 0, &started(&cell), "");
-    assert_eq!(tower.ended(&cell).await, "healthy finished");
+    assert_eq!(tower.ended(&cell).await, "healthy completed");
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn a_wizard_that_could_not_work_is_not_started_and_the_next_run_tries_agai
     }
     assert_eq!(tower.marks(), [""; 0]);
     check(&tower.start().await, 0, &started(&cell), "");
-    assert_eq!(tower.ended(&cell).await, "healthy finished");
+    assert_eq!(tower.ended(&cell).await, "healthy completed");
 }
 
 #[tokio::test]
@@ -130,7 +130,7 @@ async fn a_report_that_names_strange_cells_starts_nothing_there() {
     let Some(tower) = Tower::new("a_report_that_names_strange_cells_starts_nothing_there") else { return };
     let (id, root) = ("123e4567-e89b-12d3-a456-426614174000", tower.host.root());
     let root = root.to_str().unwrap();
-    let cell = |id: &str, path: &str| json!({ "mission_id": id, "path": path, "health": "uninitialized", "phase": null, "reason": "never-beaten" });
+    let cell = |id: &str, path: &str| json!({ "mission_id": id, "path": path, "health": "uninitialized", "phase": null, "reason": "no-heartbeat" });
     let strange = [
         cell("../../etc", &format!("{root}/../../etc")),
         cell("$(touch pwned)", &format!("{root}/$(touch pwned)")),

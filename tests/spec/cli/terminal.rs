@@ -43,9 +43,9 @@ fn verdicts_have_colours_unless_somebody_minds_or_nobody_looks() {
         command
     };
     let coloured = on_a_terminal(&mut scan(), 120);
-    assert!(coloured.contains("\u{1b}[33muninitialized\u{1b}[0m  never-beaten"), "{coloured}");
+    assert!(coloured.contains("\u{1b}[33muninitialized\u{1b}[0m  no-heartbeat"), "{coloured}");
     let minded = on_a_terminal(scan().env("NO_COLOR", "1"), 120);
-    assert!(!minded.contains('\u{1b}') && minded.contains("uninitialized  never-beaten"), "{minded}");
+    assert!(!minded.contains('\u{1b}') && minded.contains("uninitialized  no-heartbeat"), "{minded}");
     assert!(on_a_terminal(scan().env("NO_COLOR", ""), 120).contains('\u{1b}'), "an empty one says nothing");
     let piped = scan().output().unwrap().stdout;
     assert_eq!(String::from_utf8(piped).unwrap(), minded);

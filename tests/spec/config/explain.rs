@@ -92,7 +92,7 @@ async fn settings_that_cannot_be_used_are_refused_and_others_are_a_table() {
     let line: Vec<&str> =
         table.stdout.lines().find(|line| line.starts_with("host.name ")).unwrap().split_whitespace().collect();
     assert_eq!(line, ["host.name", "alpha", "LAZARUS_HOST"]);
-    assert!(table.stdout.ends_with("\nsettings file: none\n"), "{table:?}");
+    assert!(table.stdout.ends_with("\nconfiguration file: none\n"), "{table:?}");
     let refused = show(&["--repo", "nonsense"]).await;
     assert!(refused.code == 2 && refused.stderr.starts_with("error: `--repo`: `nonsense`"), "{refused:?}");
     let schema = run(host.command("lazarus-reconcile").args(["config", "schema"])).await;

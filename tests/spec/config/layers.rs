@@ -135,7 +135,7 @@ async fn a_settings_file_in_the_missions_root_or_behind_a_link_is_not_read() {
     std::fs::write(inside.join("config/lazarus_pit.json"), own).unwrap();
     let mut unset = host.command("lazarus-reconcile");
     let run = run(unset.env_remove("LAZARUS_MISSIONS_ROOT").current_dir(&inside).arg("scan")).await;
-    assert!(!run.stderr.contains("settings:"), "{run:?}");
+    assert!(!run.stderr.contains("configuration:"), "{run:?}");
     let outside = host.path().join("work");
     std::fs::create_dir_all(outside.join("config")).unwrap();
     symlink(inside.join("config/lazarus_pit.json"), outside.join("config/lazarus_pit.json")).unwrap();
@@ -159,7 +159,7 @@ fn what_nothing_can_be_done_with_is_refused_by_its_key() {
         (json!({ "gateways": [gateway("a", "unix:/x")] }), "`gateways`: `unix:` is not `https:` or `http:`"),
         (
             json!({ "gateways": [gateway("a", "http://g.test/"), gateway("a", "http://h.test/")] }),
-            "two have one `name`",
+            "two gateways have the same `name`",
         ),
         (json!({ "gateways": many }), "`gateways`: 65 are more than 64"),
         (json!({ "notify": { "on": ["healthy"] } }), "`notify.on[0]`: `healthy` is not one of `stale`, `incomplete`, "),
@@ -169,7 +169,7 @@ fn what_nothing_can_be_done_with_is_refused_by_its_key() {
         ),
         (
             json!({ "notify": { "repeat_seconds": 30 } }),
-            "`notify.repeat_seconds`: 30 is neither 0, for never, nor at least",
+            "`notify.repeat_seconds`: 30 is neither 0 (no reminders) nor at least",
         ),
         (json!({ "notify": { "issue": "owner/ops" } }), "`notify.issue`: `owner/ops` is not an issue of the form "),
         (

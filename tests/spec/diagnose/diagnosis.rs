@@ -49,7 +49,7 @@ async fn said_at(url: impl AsRef<str>, settings: Value) -> Said {
     // A pass asks for the account first, `doctor` for the version.
     let found = failure["found"].as_str().unwrap().replacen("/api/v1/version`: ", "/api/v1/user`: ", 1);
     let doctor = format!("{found}; {}", failure["next"].as_str().unwrap());
-    Said { fault: failure["fault"].as_str().unwrap().to_owned(), doctor, pass: pass.stderr }
+    Said { fault: failure["code"].as_str().unwrap().to_owned(), doctor, pass: pass.stderr }
 }
 
 impl Said {
@@ -188,7 +188,7 @@ async fn an_account_that_may_not_use_the_forge_is_told_with_its_reason(forge: Fo
         let mut doctor = host.reconciler(&repository);
         let failure = failure(doctor.args(["doctor", "--json"]).env("LAZARUS_GITEA_TOKEN", &token)).await;
         let told = |key: &str| failure[key].as_str().unwrap();
-        assert_eq!((told("check"), told("fault")), ("token", "account-barred"));
+        assert_eq!((told("check"), told("code")), ("token", "account-barred"));
         assert!(told("found").contains(reason), "{failure:#}");
         let pass = run(host.reconciler(&repository).env("LAZARUS_GITEA_TOKEN", &token).arg("--once")).await;
         assert!(pass.stderr.contains(&format!("{}; {}\n", told("found"), told("next"))), "{failure:#} {pass:?}");
@@ -221,7 +221,7 @@ async fn with_approver(host: &Host, repository: &Repository, approver: &str) -> 
     let doctor = run(&mut with(&["doctor", "--json"])).await.json();
     let checks = doctor["checks"].as_array().unwrap().iter().filter(|check| check["check"] == "accounts");
     let told = |check: &Value| {
-        assert_eq!((&check["fault"], &check["outcome"]), (&json!("account-unknown"), &json!("failure")));
+        assert_eq!((&check["code"], &check["outcome"]), (&json!("account-unknown"), &json!("failure")));
         format!("{}; {}", check["found"].as_str().unwrap(), check["next"].as_str().unwrap())
     };
     (checks.map(told).collect(), run(&mut with(&["--once"])).await)

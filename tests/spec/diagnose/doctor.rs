@@ -11,7 +11,7 @@ use crate::support::stories;
 use crate::support::stub::{self, Stub};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use lazarus::diagnose::doctor::FAULTS;
+use lazarus::diagnose::doctor::CODES;
 use lazarus::mission::proposal::form::FORM;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -81,7 +81,7 @@ impl Clinic {
     async fn at_with(&self, url: &str, settings: Value) -> Diagnosis {
         let mut found = Diagnosis::of(self.command(settings).env("LAZARUS_GITEA_URL", url)).await;
         assert!(found.faults().contains(&("root-foreign", "warning")), "{found:#?}");
-        found.told["checks"].as_array_mut().unwrap().retain(|check| check["fault"] != "root-foreign");
+        found.told["checks"].as_array_mut().unwrap().retain(|check| check["code"] != "root-foreign");
         found
     }
 
@@ -116,15 +116,15 @@ impl Diagnosis {
     /// Every fault with its outcome.
     fn faults(&self) -> Vec<(&str, &str)> {
         let checks = self.told["checks"].as_array().unwrap().iter();
-        checks.filter_map(|check| Some((check["fault"].as_str()?, check["outcome"].as_str()?))).collect()
+        checks.filter_map(|check| Some((check["code"].as_str()?, check["outcome"].as_str()?))).collect()
     }
 
     /// Exactly these faults, each with something to do about it, and the exit code that goes with them.
     fn finds(&self, faults: &[(&str, &str)]) {
         assert_eq!(self.faults(), faults, "{self:#?}");
         for check in self.told["checks"].as_array().unwrap() {
-            let Some(fault) = check["fault"].as_str() else { continue };
-            assert!(FAULTS.contains(&fault), "{fault} is in the list");
+            let Some(fault) = check["code"].as_str() else { continue };
+            assert!(CODES.contains(&fault), "{fault} is in the list");
             assert!(check["next"].as_str().is_some_and(|next| !next.is_empty()), "{check}");
         }
         let fails = faults.iter().any(|(_, outcome)| *outcome == "failure");
@@ -152,13 +152,13 @@ async fn where_nothing_is_wrong_nothing_is_found(forge: Forge) {
     well.finds(&[]);
     let checks = well.told["checks"].as_array().unwrap().iter();
     let passed: Vec<&str> = checks.filter(|c| c["outcome"] == "pass").map(|c| c["check"].as_str().unwrap()).collect();
-    let wanted = "settings root owner modes space records writing git forge version clock token scopes repository rights \
+    let wanted = "config root owner modes space records writing git forge version clock token scopes repository rights \
                   filing form labels";
     assert!(wanted.split(' ').all(|check| passed.contains(&check)), "{passed:?}");
     assert!(before.changed(&clinic.host.snapshot()).is_empty(), "nothing is left behind");
     let text = run(&mut clinic.command(json!({}))).await;
     let lines: Vec<&str> = text.stdout.lines().collect();
-    assert!(lines[0].starts_with("pass     settings    `") && lines.last().unwrap().ends_with(" 0 failed"), "{text:?}");
+    assert!(lines[0].starts_with("pass     config      `") && lines.last().unwrap().ends_with(" 0 failed"), "{text:?}");
 }
 
 async fn what_is_wrong_with_a_token_is_told(forge: Forge) {
@@ -338,7 +338,7 @@ async fn what_is_wrong_with_the_daemon_and_its_webhook_is_told() {
     settings["daemon"]["page_listen"] = json!(running.pages.replace("http://", ""));
     let silent = clinic.with(settings.clone()).await;
     silent.warns_of("webhook-silent");
-    assert!(silent.found("daemon").starts_with("it is ready (pid "), "{silent:#?}");
+    assert!(silent.found("daemon").starts_with("the daemon is ready (pid "), "{silent:#?}");
     let (body, signature) = service::delivery(clinic.repository.id, 1);
     let deliver = async |signature: &str| running.deliver(body.clone(), signature).await;
     deliver(&service::sign("another secret, which is as long as it must be", body.as_bytes())).await;
@@ -347,7 +347,7 @@ async fn what_is_wrong_with_the_daemon_and_its_webhook_is_told() {
     let well = clinic.with(settings.clone()).await;
     well.finds(&[]);
     assert!(
-        well.found("webhook").starts_with("1 deliveries have come since the daemon started, the last at 20"),
+        well.found("webhook").starts_with("1 deliveries have arrived since the daemon started, the last at 20"),
         "{well:#?}"
     );
     running.end(rustix::process::Signal::TERM).await;
@@ -358,7 +358,7 @@ async fn what_is_wrong_with_the_daemon_and_its_webhook_is_told() {
     let other = Stub::telling(stub::json("", "{}").replace("200 OK", "404 Not Found"));
     settings["daemon"] = json!({ "listen": format!("127.0.0.1:{}", other.port) });
     let told = clinic.with(settings).await.found("daemon");
-    assert_eq!(told, format!("what answers 404 at `127.0.0.1:{}` is no daemon of ours", other.port));
+    assert_eq!(told, format!("the server at `127.0.0.1:{}` answers 404, and is not this daemon", other.port));
 }
 
 #[tokio::test]
@@ -377,7 +377,7 @@ async fn a_watcher_that_takes_no_ping_is_found() {
     ping(1).await.fails_by("ping-fails");
     for status in ["200", "204"] {
         let found = ping(watcher(status).port).await.found("ping");
-        assert!(found.ends_with(" takes it") && !found.contains("secret"), "{found}");
+        assert!(found.ends_with(" accepts pings") && !found.contains("secret"), "{found}");
     }
 }
 
@@ -389,7 +389,7 @@ fn each_fault_is_produced_here() {
         include_str!("doctor/usefulness.rs"),
         include_str!("diagnosis.rs")
     );
-    let missing: Vec<&str> = FAULTS.into_iter().filter(|fault| !produced.contains(&format!("\"{fault}\""))).collect();
+    let missing: Vec<&str> = CODES.into_iter().filter(|fault| !produced.contains(&format!("\"{fault}\""))).collect();
     assert_eq!(missing, [""; 0]);
-    assert!(FAULTS.len() >= 25);
+    assert!(CODES.len() >= 25);
 }

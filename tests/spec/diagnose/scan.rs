@@ -28,17 +28,17 @@ async fn a_scan_tells_every_cell_with_its_reason() {
         .unwrap()
         .iter()
         .map(|cell| {
-            format!("{} {} {}", cell["health"].as_str().unwrap(), cell["reason"].as_str().unwrap(), cell["state"])
+            format!("{} {} {}", cell["health"].as_str().unwrap(), cell["reason"].as_str().unwrap(), cell["agent_state"])
         })
         .collect();
     assert_eq!(
         verdicts,
         [
-            "healthy beating \"waiting\"",
-            "healthy finished \"done\"",
+            "healthy heartbeat-ok \"waiting\"",
+            "healthy completed \"done\"",
             "incomplete missing artifacts/ null",
-            "uninitialized not-scaffolded null",
-            "stale silent \"working\"",
+            "uninitialized not-initialized null",
+            "stale heartbeat-timeout \"working\"",
         ]
     );
     let counts = json!({ "healthy": 2, "stale": 1, "incomplete": 1, "uninitialized": 1, "unknown": 0 });
@@ -78,7 +78,7 @@ async fn a_scan_warns_of_what_it_cannot_know() {
     let (repository, host) = (forge.repository().await, Host::new());
     let scan = async || run(host.command("lazarus-reconcile").arg("scan")).await;
     let new = scan().await;
-    assert!(new.code == 0 && new.stderr.contains("is no missions root yet"), "{new:?}");
+    assert!(new.code == 0 && new.stderr.contains("is not initialized as a missions root yet"), "{new:?}");
     repository.file("reader", "Mission: x", &[]).await;
     host.once(&repository).await;
     let record = std::fs::read_dir(host.root().join(".lazarus/missions")).unwrap().next().unwrap().unwrap().path();

@@ -40,16 +40,13 @@ async fn a_missions_story_leads_from_issue_to_heartbeat(forge: Forge) {
     holds(
         &told,
         &[
-            &format!("{}#{number}\n  asked      `Mission: guard the gate`, by account ", repository.name),
-            "limit 5 minutes, wizard `merlin`",
-            "  decided    active, uninitialized (never-beaten)\n",
-            &format!(
-                "  on disk    {}\n             every part is there\n             no heartbeat yet\n",
-                cell.display()
-            ),
-            "  the issue  health/uninitialized kind/mission-proposal mission/active\n             our comment ",
-            "  next       nothing, until something changes\n",
-            "  before     20",
+            &format!("{}#{number}\n  spec       `Mission: guard the gate`, by account ", repository.name),
+            "stale after 5 minutes, wizard `merlin`",
+            "  decided    active, uninitialized (no-heartbeat)\n",
+            &format!("  on disk    {}\n             all parts exist\n             no heartbeat yet\n", cell.display()),
+            "  published  health/uninitialized kind/mission-proposal mission/active\n             status comment ",
+            "  next       nothing until something changes\n",
+            "  history    20",
         ],
     );
     host.beat(&cell, &["--state", "waiting", "--message", "which gate?"]).await;
@@ -57,15 +54,19 @@ async fn a_missions_story_leads_from_issue_to_heartbeat(forge: Forge) {
     holds(
         &told,
         &[
-            "active, healthy (beating)",
+            "active, healthy (heartbeat-ok)",
             "`waiting`: `which gate?`",
             "  next       add `health/healthy`, `wizard/waiting`",
         ],
     );
     let by_id = status(&host, &repository, &[&id, "--json"]).await.json();
     assert_eq!(by_id["mission_id"], id);
-    assert_eq!(by_id["asked"]["spec"]["wizard"], "merlin");
-    assert_eq!(by_id["next"].as_array().unwrap().len(), 3, "labels, comment, memory");
+    assert_eq!(by_id["spec"]["answers"]["wizard"], "merlin");
+    assert_eq!((&by_id["on_disk"]["agent_state"], &by_id["errors"]), (&json!("waiting"), &json!([])));
+    assert!(by_id["on_disk"]["last_heartbeat_at"].is_string() && by_id["published"]["comment_id"].is_i64(), "{by_id}");
+    let why = by_id["decided"]["why"].to_string();
+    assert!(why.contains("“which gate?”") && !why.contains(['*', '`']), "plain sentences: {why}");
+    assert_eq!(by_id["next"].as_array().unwrap().len(), 3, "labels, comment, record");
     let whole = status(&host, &repository, &[&format!("{}#{number}", repository.name), "--json"]).await.json();
     assert_eq!(whole["on_disk"], by_id["on_disk"]);
     let beaten = host.snapshot().changed(&after);
@@ -86,10 +87,10 @@ async fn each_way_to_be_without_a_cell_is_told(forge: Forge) {
         &story(&host, &repository, invalid).await,
         &[
             "  decided    invalid\n             Not started: 1 answer needs correcting. No cell was created.\n",
-            "Wizard: `the grey one`",
+            "Wizard: “the grey one”",
         ],
     );
-    holds(&story(&host, &repository, elsewhere).await, &["  decided    pending\n", "`beta`", "nothing is there"]);
+    holds(&story(&host, &repository, elsewhere).await, &["  decided    pending\n", "“beta”", "no cell"]);
     let full = run(host.reconciler(&repository).args(["status", &waiting.to_string(), "--config", "full.json"])).await;
     holds(&full.stdout, &["  decided    pending\n", "limits.cells"]);
     let told = story(&host, &repository, other["number"].as_i64().unwrap()).await;
@@ -97,7 +98,7 @@ async fn each_way_to_be_without_a_cell_is_told(forge: Forge) {
         &told,
         &[
             "  decided    no proposal\n",
-            "it is no Mission proposal: its first line is not `<!-- lazarus:mission-proposal v1 -->`",
+            "it is no Mission proposal: its first line is not “<!-- lazarus:mission-proposal v1 -->”",
         ],
     );
     let cell = host.cell();
@@ -116,10 +117,10 @@ async fn a_mission_of_another_host_is_told_to_be_there(forge: Forge) {
     host.once(&repository).await;
     holds(
         &story(&host, &repository, number).await,
-        &["  decided    elsewhere\n             host `beta` serves it, on root "],
+        &["  decided    other-host\n             host “beta” owns it, on root "],
     );
     let fleet = status(&host, &repository, &[]).await;
-    holds(&fleet.stdout, &["elsewhere on beta", "1 mission of host alpha in ", ": 1 elsewhere"]);
+    holds(&fleet.stdout, &["other-host on beta", "1 mission of host alpha in ", ": 1 other-host"]);
 }
 
 async fn a_deleted_issue_is_told_from_memory(forge: Forge) {
@@ -130,9 +131,9 @@ async fn a_deleted_issue_is_told_from_memory(forge: Forge) {
     holds(
         &story(&host, &repository, number).await,
         &[
-            "from memory: so it was told last since 20",
-            &format!("  not seen   `{}` has no issue {number}", repository.name),
-            "  next       not known before the forge answers\n",
+            "cached: the last published state, since 20",
+            &format!("  errors     `{}` has no issue {number}", repository.name),
+            "  next       unknown until Gitea answers\n",
         ],
     );
 }
@@ -165,7 +166,7 @@ async fn whatever_keeps_the_forge_away_what_is_known_is_told_and_why_no_more() {
         change(command.args(["status", &number]));
         let run = run(&mut command).await;
         assert_eq!(run.code, 0, "{run:?}");
-        holds(&run.stdout, &["active, healthy (beating)", "from memory: ", "every part is there", "last heartbeat 20"]);
+        holds(&run.stdout, &["active, healthy (heartbeat-ok)", "cached: ", "all parts exist", "last heartbeat 20"]);
         run.stdout
     };
     let variable = |name: &'static str, value: String| {
@@ -186,7 +187,7 @@ async fn whatever_keeps_the_forge_away_what_is_known_is_told_and_why_no_more() {
     let renamed = json!({ "name": format!("{}-moved", repository.name.replace("owner/", "")) });
     repository.forge.change(reqwest::Method::PATCH, &repository.path(), renamed).await;
     let followed = status(&host, &repository, &[&number]).await;
-    holds(&followed.stdout, &["active, healthy (beating)", "-moved#1\n", "  next       "]);
+    holds(&followed.stdout, &["active, healthy (heartbeat-ok)", "-moved#1\n", "  next       "]);
     repository.forge.repository_named(&repository.name.replace("owner/", "")).await;
     holds(&told(&|_| ()).await, &["is another repository now"]);
 }
@@ -206,7 +207,7 @@ async fn whatever_is_wrong_with_the_root_is_told() {
     assert!(unmounted.code == 2 && unmounted.stderr.contains("is not initialised"), "{unmounted:?}");
     let unknown = status(&host, &repository, &["123e4567-e89b-12d3-a456-426614174000"]).await;
     assert!(
-        unknown.code == 2 && unknown.stderr.contains("`lazarus-reconcile status` lists all there are"),
+        unknown.code == 2 && unknown.stderr.contains("`lazarus-reconcile status` lists all missions"),
         "{unknown:?}"
     );
     let no_issue = status(&host, &repository, &["99"]).await;
@@ -215,14 +216,14 @@ async fn whatever_is_wrong_with_the_root_is_told() {
     let nonsense = status(&host, &repository, &["merlin"]).await;
     assert!(nonsense.code == 2 && nonsense.stderr.contains("or the id of a mission"), "{nonsense:?}");
     std::fs::set_permissions(host.root(), Permissions::from_mode(0o555)).unwrap();
-    holds(&story(&host, &repository, 1).await, &["active, healthy (beating)"]);
+    holds(&story(&host, &repository, 1).await, &["active, healthy (heartbeat-ok)"]);
     std::fs::set_permissions(host.root(), Permissions::from_mode(0o755)).unwrap();
     std::fs::remove_file(host.cell().join("state/heartbeat.json")).unwrap();
     holds(
         &story(&host, &repository, 1).await,
         &[
             "active, incomplete (missing state/heartbeat.json)",
-            "amiss: `state/heartbeat.json` is missing",
+            "problems: `state/heartbeat.json` is missing",
             "  next       ",
         ],
     );
@@ -254,11 +255,11 @@ async fn the_fleet_is_a_table_with_what_may_have_been_forgotten() {
     holds(
         &fleet.stdout,
         &[
-            "uninitialized  suspended  never-beaten  -          merlin  20",
+            "uninitialized  suspended  no-heartbeat  -          merlin  20",
             "-              invalid    -             -          -       20",
             "  paused\n",
             "  wrong\n",
-            "uninitialized  none       never-beaten  -          -       -",
+            "uninitialized  none       no-heartbeat  -          -       -",
             "  123e4567-e89b-12d3-a456-426614174000  -\n",
             "3 missions of host alpha in ",
             ": 1 invalid, 1 none, 1 suspended\n",
@@ -268,7 +269,7 @@ async fn the_fleet_is_a_table_with_what_may_have_been_forgotten() {
     let document = status(&host, &repository, &["--json"]).await.json();
     assert_eq!(
         document["summary"],
-        json!({ "active": 0, "closed": 0, "elsewhere": 0, "gone": 0, "invalid": 1, "none": 1, "pending": 0, "suspended": 1 })
+        json!({ "active": 0, "closed": 0, "deleted": 0, "invalid": 1, "none": 1, "other-host": 0, "pending": 0, "suspended": 1 })
     );
     assert_eq!(
         (document["missions"].as_array().unwrap().len(), document["suspended_long"].as_array().unwrap().len()),

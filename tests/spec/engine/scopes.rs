@@ -97,7 +97,7 @@ async fn a_comment_that_the_forge_refuses_is_out_of_date_and_labels_go_on(forge:
     let listed = command(&[]).await.stdout;
     assert!(listed.contains(" its comment is out of date: ") && listed.contains("user is blocked"), "{listed}");
     let story = command(&[&number.to_string()]).await.stdout;
-    assert!(story.contains("which is out of date: ") && story.contains("user is blocked"), "{story}");
+    assert!(story.contains("the comment is out of date: ") && story.contains("user is blocked"), "{story}");
     assert_eq!(forge.call_with(&token, Method::DELETE, "/user/blocks/bot", Value::Null).await.0, 204);
     host.once(&repository).await;
     assert!(repository.comment(number).await.contains("Active and healthy"));

@@ -20,7 +20,7 @@ use lazarus::mission::record::{Published, Record};
 use lazarus::mission::status::comment::render;
 use lazarus::mission::status::compose::status;
 use lazarus::mission::status::lifecycle::Lifecycle;
-use lazarus::mission::text::MESSAGE_SHOWN_MAX;
+use lazarus::mission::text::{MESSAGE_SHOWN_MAX, quoted_spans};
 use serde_json::json;
 
 stories![what_an_agent_says_to_people_reaches_them];
@@ -258,7 +258,7 @@ async fn what_an_agent_says_to_people_reaches_them(forge: Forge) {
         assert!(line(alert, 2).starts_with(&headline) && comments[alert].1.ends_with("cc @owner\n"), "{comments:?}");
         let found = story.repository.labels(number).await;
         assert!(labels.iter().all(|label| found.contains(&(*label).to_owned())), "{found:?}");
-        let text = headline.replace("**", "");
+        let text = quoted_spans(&headline.replace("**", ""));
         let mut status = story.host.reconciler(&story.repository);
         let told = run(status.args(["status", &number.to_string()])).await.stdout;
         assert!(told.contains(&text), "{told}");

@@ -128,7 +128,7 @@ async fn what_would_be_deleted_is_shown_until_somebody_says_yes() {
     let host = put_away(&[ID]).await;
     let before = host.snapshot();
     let shown = gc(&host, &["--older-than", "0s"]).await;
-    let told = "Nothing was deleted. With `--yes`, 1 archive of 0 seconds and more would be, ";
+    let told = "Nothing was deleted. `--yes` would delete 1 archive of at least 0 seconds, ";
     assert!(shown.code == 0 && shown.stdout.contains(told) && shown.stdout.starts_with("        "), "{shown:?}");
     let young = gc(&host, &["--older-than", "1d", "--yes", "--json"]).await.json();
     assert_eq!((&young["archives"][0]["fate"], &young["older_than_seconds"]), (&json!("kept"), &json!(86_400)));
@@ -139,7 +139,7 @@ async fn what_would_be_deleted_is_shown_until_somebody_says_yes() {
 
     let mut command = host.command("lazarus-reconcile");
     let deleted = run(command.env("SUDO_USER", "morgan").args(["gc", "--older-than", "0s", "--yes"])).await;
-    assert!(deleted.code == 0 && deleted.stdout.contains("Deleted: 1 archive of 0 seconds and more, "), "{deleted:?}");
+    assert!(deleted.code == 0 && deleted.stdout.contains("Deleted: 1 archive of at least 0 seconds, "), "{deleted:?}");
     assert!(deleted.stderr.contains(&format!("deleted the archive archive={ID} bytes=")), "{deleted:?}");
     assert_eq!((names(&archive(&host)), staging(&host)), (vec![], vec![]));
     let [line] = journal(&host).try_into().unwrap();
@@ -183,7 +183,7 @@ async fn whatever_is_no_archive_is_named_and_left() {
     assert_eq!((run.json()["others"].clone(), names(&archive(&host))), (json!(left), left.clone()));
     assert_eq!(journal(&host).len(), 1);
     let table = gc(&host, &[]).await.stdout;
-    assert!(table.contains("left alone, since it is no archive: `notes`"), "{table}");
+    assert!(table.contains("left alone, not an archive: `notes`"), "{table}");
     std::fs::remove_dir_all(host.root().join(".lazarus")).unwrap();
     let new = gc(&host, &["--older-than", "0s", "--yes"]).await;
     assert!(new.code == 0 && new.stdout.contains("0 archives"), "{new:?}");
@@ -238,7 +238,7 @@ async fn an_archive_that_cannot_go_whole_stays_whole() {
     command.args(["gc", "--older-than", "0s"]);
     let shown = run(&mut host.unprivileged(&command)).await;
     assert!(
-        shown.code == 0 && shown.stdout.contains("hindered") && shown.stdout.contains("`--yes`, 1 archive"),
+        shown.code == 0 && shown.stdout.contains("hindered") && shown.stdout.contains("`--yes` would delete 1 archive"),
         "{shown:?}"
     );
     let swept = run(host.unprivileged(&command).arg("--yes")).await;

@@ -92,10 +92,10 @@ async fn an_empty_repository_is_made_ready_once(forge: Forge) {
     let shown = site.as_owner(&["--dry-run"]).await;
     assert!(is_well(&shown), "{shown:?}");
     for line in [
-        format!("{}: to do: 18\n  make the label `kind/mission-proposal`\n", site.repository.name),
+        format!("{}: to do: 18\n  create the label `kind/mission-proposal`\n", site.repository.name),
         format!("  commit: add `{FORM_PATH}`, add `{CONFIG_PATH}`\n"),
         "  note: no workflow: `--only workflow` adds it".to_owned(),
-        "  note: no webhook: set `daemon.public_url` to where the forge reaches the daemon".to_owned(),
+        "  note: no webhook: set `daemon.public_url` to the address at which Gitea reaches the daemon".to_owned(),
     ] {
         assert!(shown.stdout.contains(&line), "{line} is not in\n{}", shown.stdout);
     }
@@ -116,7 +116,11 @@ async fn an_empty_repository_is_made_ready_once(forge: Forge) {
     assert!(is_well(&again) && again.stdout.contains(": nothing to do\n"), "{again:?}");
     for (dry, arguments) in [(false, &["--json"][..]), (true, &["--json", "--dry-run"])] {
         let report = site.as_owner(arguments).await.json();
-        assert_eq!((&report[0]["dry_run"], &report[0]["steps"]), (&json!(dry), &json!([])), "{report}");
+        assert_eq!(
+            (&report["repositories"][0]["dry_run"], &report["repositories"][0]["steps"]),
+            (&json!(dry), &json!([])),
+            "{report}"
+        );
     }
     let number = site.repository.file("reader", "Mission: the first", &[]).await;
     site.host.once(&site.repository).await;
@@ -135,10 +139,11 @@ async fn only_what_is_wrong_is_repaired_and_a_teams_own_stays(forge: Forge) {
     forge.change(Method::POST, &site.path("/labels"), label).await;
     let done = site.as_owner(&["--json"]).await;
     let report = done.json();
-    let texts: Vec<&str> = report[0]["steps"].as_array().unwrap().iter().map(|s| s["text"].as_str().unwrap()).collect();
+    let texts: Vec<&str> =
+        report["repositories"][0]["steps"].as_array().unwrap().iter().map(|s| s["text"].as_str().unwrap()).collect();
     assert_eq!((done.code, texts.len()), (0, 17), "{done:?}");
-    assert!(texts.contains(&"correct the label `health/stale`: whether it excludes others"), "{texts:?}");
-    assert!(texts.contains(&"correct the label `health/healthy`: what it means"), "{texts:?}");
+    assert!(texts.contains(&"correct the label `health/stale`: its exclusivity"), "{texts:?}");
+    assert!(texts.contains(&"correct the label `health/healthy`: its description"), "{texts:?}");
     assert!(!texts.iter().any(|text| text.starts_with("commit")), "{texts:?}");
     let labels = site.labels().await;
     let stale = labels.iter().find(|label| label["name"] == "health/stale").unwrap();
@@ -191,7 +196,7 @@ async fn a_description_of_an_earlier_version_is_brought_up_to_date_by_install_al
         assert_eq!(described().await, text, "a pass leaves it");
         let done = site.as_owner(&["--only", "labels"]).await;
         assert!(is_well(&done), "{done:?}");
-        assert_eq!(done.stdout.contains("correct the label `health/stale`: what it means"), text != wanted);
+        assert_eq!(done.stdout.contains("correct the label `health/stale`: its description"), text != wanted);
         assert_eq!(described().await, wanted);
     }
     assert!(current.contains("failed"), "{current}");
@@ -214,7 +219,7 @@ async fn a_token_does_what_it_can_and_the_rest_is_named(forge: Forge) {
     forge.change(Method::DELETE, &site.path(&format!("/labels/{}", label[0])), Value::Null).await;
     let refused = site.install(&reader, false, &["--only", "labels"]).await;
     assert_eq!(refused.code, 1, "{refused:?}");
-    let needs = "the account may not do it; this needs the scope `write:issue`, of an account with write access";
+    let needs = "the account lacks access; this needs the scope `write:issue`, of an account with write access";
     assert!(refused.stderr.contains(needs), "{refused:?}");
 }
 
@@ -234,7 +239,7 @@ async fn a_webhook_is_made_once_and_mended(forge: Forge) {
     let former = json!({ "active": true, "events": ["issues_only", "issue_label"], "config": config });
     forge.change(Method::PATCH, &site.path(&format!("/hooks/{id}")), former).await;
     let told = site.with_hook(&["--only", "webhook"]).await;
-    assert!(is_well(&told) && told.stdout.contains("it is not sent for all that is needed"), "{told:?}");
+    assert!(is_well(&told) && told.stdout.contains("it lacks needed events"), "{told:?}");
     let events = site.hooks().await[0]["events"].to_string();
     assert!(events.contains("\"issue_comment\""), "an existing one is sent it, too: {events}");
     let again = site.with_hook(&["--only", "webhook"]).await;
@@ -242,7 +247,7 @@ async fn a_webhook_is_made_once_and_mended(forge: Forge) {
     let edit = json!({ "active": false, "events": ["push"], "config": { "url": "https://missions.example.com/webhook", "content_type": "json" } });
     forge.change(Method::PATCH, &site.path(&format!("/hooks/{id}")), edit).await;
     let mended = site.with_hook(&["--only", "webhook"]).await;
-    assert!(is_well(&mended) && mended.stdout.contains("it is switched off"), "{mended:?}");
+    assert!(is_well(&mended) && mended.stdout.contains("it is disabled"), "{mended:?}");
     let reset = site.with_hook(&["--only", "webhook", "--reset-secret"]).await;
     assert!(is_well(&reset) && reset.stdout.contains("its secret is set again"), "{reset:?}");
     let hooks = site.hooks().await;

@@ -52,7 +52,7 @@ async fn install(repository: &Repository, arguments: &[&str]) -> Run {
 async fn commits(repository: &Repository) -> String {
     let run = install(repository, &["--dry-run", "--json"]).await;
     assert_eq!(run.code, 0, "{run:?}");
-    let steps = run.json()[0]["steps"].clone();
+    let steps = run.json()["repositories"][0]["steps"].clone();
     steps.as_array().unwrap().iter().map(|step| step["text"].as_str().unwrap()).collect()
 }
 
@@ -61,7 +61,7 @@ async fn diagnosis(repository: &Repository) -> (Option<String>, String) {
     let host = Host::new();
     let told = run(host.reconciler(repository).args(["doctor", "--json"])).await.json();
     let check = told["checks"].as_array().unwrap().iter().find(|check| check["check"] == "form").unwrap();
-    (check["fault"].as_str().map(str::to_owned), check["found"].as_str().unwrap().to_owned())
+    (check["code"].as_str().map(str::to_owned), check["found"].as_str().unwrap().to_owned())
 }
 
 async fn text_of(repository: &Repository, path: &str) -> Option<String> {
@@ -90,7 +90,7 @@ async fn a_form_of_a_teams_own_is_not_doubled_wherever_it_is(forge: Forge) {
         let repository = holding(&forge, &[(path, form)]).await;
         assert_eq!(commits(&repository).await, format!("commit: add `{CONFIG_PATH}`"), "{path}");
         let (fault, found) = diagnosis(&repository).await;
-        assert_eq!((fault, found), (None, format!("`{}` has it: {path}", repository.name)));
+        assert_eq!((fault, found), (None, format!("`{}` has the form: {path}", repository.name)));
         assert_eq!(install(&repository, &[]).await.code, 0);
         assert_eq!(
             (text_of(&repository, FORM_PATH).await, commits(&repository).await),

@@ -88,14 +88,14 @@ async fn each_label_that_goes_is_named_before_it_goes(forge: Forge) {
         "labels",
         "--json",
     ]);
-    let notes = run(&mut install).await.json()[0]["notes"].to_string();
+    let notes = run(&mut install).await.json()["repositories"][0]["notes"].to_string();
     assert_eq!(named(&notes), DROPPED, "{notes}");
     let planned = run(host.reconciler(&repository).args(["--dry-run", "--json"])).await.json();
     let texts = planned["missions"][0]["changes"].to_string();
     assert_eq!(named(&texts), ["health/at-risk", "mission/apollo"], "{texts}");
     host.once(&repository).await;
     let doctor = run(host.reconciler(&repository).args(["doctor", "--json"])).await.json();
-    let is_it = |check: &&Value| check["fault"] == "label-scope-shared";
+    let is_it = |check: &&Value| check["code"] == "label-scope-shared";
     let found = doctor["checks"].as_array().unwrap().iter().find(is_it).unwrap();
     assert_eq!(
         (named(found["found"].as_str().unwrap()), found["outcome"].as_str()),
@@ -129,7 +129,7 @@ async fn labels_that_can_stay_stay(forge: Forge) {
         "labels",
         "--json",
     ]);
-    assert_eq!(run(&mut install).await.json()[0]["notes"].to_string(), "[]");
+    assert_eq!(run(&mut install).await.json()["repositories"][0]["notes"].to_string(), "[]");
 }
 
 #[tokio::test]
@@ -146,7 +146,7 @@ async fn host_labels_are_named_where_issues_carry_the_hosts_and_only_a_teams_own
         command
     };
     run(&mut as_host("beta")).await;
-    let notes = run(&mut as_host("alpha")).await.json()[0]["notes"].to_string();
+    let notes = run(&mut as_host("alpha")).await.json()["repositories"][0]["notes"].to_string();
     assert!(notes.contains("`host/east`") && !notes.contains("beta"), "{notes}");
 }
 

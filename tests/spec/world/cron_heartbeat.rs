@@ -70,7 +70,7 @@ async fn the_pit_scans_prints_and_says_how_it_found_the_cells() {
 async fn a_heartbeat_that_nobody_could_find_is_refused_and_one_that_cannot_be_written_fails() {
     let host = Host::new();
     let nowhere = run(host.command("lazarus-pit").arg("--write-heartbeat")).await;
-    assert!(nowhere.code == 2 && nowhere.stderr.contains("set LAZARUS_HEARTBEAT_DIRECTORY or"), "{nowhere:?}");
+    assert!(nowhere.code == 2 && nowhere.stderr.contains("by LAZARUS_HEARTBEAT_DIRECTORY"), "{nowhere:?}");
     let missing = pit(&host, Path::new("/proc/none"), &["--json"]).await;
     assert!(missing.code == 1 && missing.stderr.contains("make that directory, or let this user"), "{missing:?}");
     assert_eq!(missing.json()["summary"]["healthy"], 0, "what was found is printed all the same");

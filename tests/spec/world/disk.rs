@@ -107,7 +107,7 @@ async fn a_heartbeat_that_had_beaten_is_not_made_again_by_hand_either() {
     std::fs::remove_dir_all(mission.cell.join("artifacts")).unwrap();
     let id = mission.cell.file_name().unwrap();
     let made = run(mission.host.command("lazarus-pit").arg("--init-cell").arg(id)).await;
-    assert!(made.code == 0 && made.stdout.contains("made again: artifacts/"), "{made:?}");
+    assert!(made.code == 0 && made.stdout.contains("recreated: artifacts/"), "{made:?}");
     assert!(!mission.heartbeat().exists());
 }
 

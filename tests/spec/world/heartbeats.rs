@@ -207,7 +207,7 @@ async fn a_byte_order_mark_and_a_long_message_cost_no_heartbeat_and_are_noted() 
     ];
     let told = &run(host.command("lazarus-reconcile").args(["scan", "--json"])).await.json()["cells"][0];
     assert_eq!(
-        (&told["health"], &told["state"], &told["problem"], &told["notes"]),
+        (&told["health"], &told["agent_state"], &told["problem"], &told["notes"]),
         (&json!("healthy"), &json!("waiting"), &Value::Null, &json!(notes))
     );
     for arguments in [&["scan"][..], &["status"]] {
@@ -265,7 +265,7 @@ async fn a_beat_with_a_message_that_cannot_stand_so_counts_and_says_so() {
     assert_eq!((long.code, long.stderr.as_str()), (0, told));
     assert_eq!(written(&cell)["message"], format!("{}…", "é".repeat(199)));
     let broken = beat(OsString::from_vec(b"caf\xe9".to_vec())).await;
-    let told = "lazarus-pit: `--message` is not all UTF-8; what is not is replaced by `\u{fffd}`\n";
+    let told = "lazarus-pit: `--message` has bytes that are not UTF-8; they are replaced by `\u{fffd}`\n";
     assert_eq!((broken.code, broken.stderr.as_str()), (0, told));
     assert_eq!((&written(&cell)["message"], &written(&cell)["sequence"]), (&json!("caf\u{fffd}"), &json!(2)));
     let fits = beat("é".repeat(200).into()).await;

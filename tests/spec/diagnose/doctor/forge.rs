@@ -68,7 +68,7 @@ async fn what_is_wrong_with_tls_is_told() {
     let good = Stub::behind(Certificate::Good, version());
     diagnose(&good, false).await.fails_by("tls-ca-unknown");
     let trusted = diagnose(&good, true).await;
-    assert!(trusted.found("tls").starts_with("the certificate is good; CAs of `"), "{trusted:#?}");
+    assert!(trusted.found("tls").starts_with("the certificate is valid; the CAs of `"), "{trusted:#?}");
     diagnose(&Stub::behind(Certificate::Expired, version()), true).await.fails_by("tls-expired");
     diagnose(&Stub::behind(Certificate::OfAnotherName, version()), true).await.fails_by("tls-wrong-name");
     diagnose(&Stub::behind(Certificate::OwnCa, version()), true).await.fails_by("tls-failed");
@@ -87,7 +87,7 @@ async fn clocks_that_differ_are_told() {
         let stub = Stub::telling(stub::json(&date, "{\"version\":\"1.26.0\"}"));
         let told = clinic.at(&format!("http://127.0.0.1:{}", stub.port)).await;
         assert!(told.faults().contains(&("clock-off", outcome)), "{seconds}: {told:#?}");
-        let words = if seconds > 0 { "s ahead of the forge's" } else { "s behind the forge's" };
+        let words = if seconds > 0 { "s ahead of Gitea's" } else { "s behind Gitea's" };
         assert!(told.found("clock").ends_with(words), "{told:#?}");
     }
 }

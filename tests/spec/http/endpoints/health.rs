@@ -57,13 +57,14 @@ async fn the_report_shows_the_snapshot() {
     assert!(age.as_i64().is_some_and(|age| (10_000..10_100).contains(&age)), "{age}");
     assert!(report["generated_at"].take().as_str().is_some_and(|at| at.ends_with('Z')));
     let expected = json!({
+        "schema_version": 1,
         "generated_at": null,
         "missions_root": "/var/missions",
         "host": "alpha",
         "summary": { "healthy": 1, "stale": 0, "incomplete": 0, "uninitialized": 0, "unknown": 0 },
         "cells": [{
             "mission_id": CELL, "health": "healthy", "reason": "heartbeat-ok", "problem": null, "path": format!("/var/missions/{CELL}"),
-            "heartbeat_age_seconds": null, "state": "waiting", "notes": [], "phase": "active", "wizard": "merlin",
+            "heartbeat_age_seconds": null, "agent_state": "waiting", "notes": [], "phase": "active", "wizard": "merlin",
             "since": at(-600), "issue": "owner/missions#12",
         }],
         "ready": true,

@@ -5,7 +5,7 @@ use crate::support::site::{Setup, Site, snapshot};
 use clap::{Command, CommandFactory};
 use lazarus::cli::arguments::{Pit, Reconcile};
 use lazarus::cli::exit::Exit;
-use lazarus::diagnose::doctor::FAULTS;
+use lazarus::diagnose::doctor::CODES;
 use lazarus::engine::metrics::Metrics;
 use lazarus::engine::queue::Queue;
 use lazarus::mission::cell::Part;
@@ -184,13 +184,13 @@ fn every_command_and_every_flag_is_told_where_it_belongs() {
 #[test]
 fn every_fault_that_doctor_finds_is_told() {
     let rows = reference().table("Doctor codes");
-    assert_eq!(rows.iter().map(|row| unquoted(&row[0])).collect::<Vec<_>>(), FAULTS);
+    assert_eq!(rows.iter().map(|row| unquoted(&row[0])).collect::<Vec<_>>(), CODES);
 }
 
 #[test]
 fn every_exit_code_is_told() {
     let told: Vec<String> = reference().table("Exit codes").into_iter().map(|row| row[0].clone()).collect();
-    let all = [Exit::Complete, Exit::Failed, Exit::Refused, Exit::Alarm, Exit::Changes];
+    let all = [Exit::Complete, Exit::Failed, Exit::ManualAction, Exit::Unhealthy, Exit::Changes];
     assert_eq!(told, all.map(|exit| (exit as u8).to_string()));
 }
 
