@@ -22,6 +22,7 @@ use crate::settings::{Environment, Flags, SCHEMA, Settings, SettingsError, shown
 use crate::status::fleet::fleet;
 use crate::status::story::story;
 use crate::world::clock::now;
+use crate::world::heaps;
 use crate::world::root::RootError;
 use std::io::IsTerminal;
 use std::path::Path;
@@ -96,6 +97,8 @@ fn run_daemon(arguments: Pass) -> Exit {
         let flags = "`--issue`, `--json`, `--exit-code` and `--allow-archive` go with `--once` or `--dry-run`";
         return Console::default().refused(&flags);
     }
+    // Before anything is read that cannot be read twice.
+    heaps::limit();
     let flags = Flags { listen, ..settings.into() };
     with_settings(flags, |settings, _, console| {
         let served = match runtime(settings.concurrent_missions + DISK_THREADS) {

@@ -17,6 +17,7 @@ pub mod cron_heartbeat;
 pub mod entry;
 pub mod git;
 pub mod gitea;
+pub mod heaps;
 pub mod journal;
 pub mod ledger;
 pub mod lock;
