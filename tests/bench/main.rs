@@ -2,13 +2,14 @@
 //! a careful script, on the sandbox and, where `LAZARUS_TEST_GITEA` names its binary, on a real Gitea. Heartbeats over the
 //! network are counted by the second.
 //!
-//! `cargo bench` prints the tables of docs/benchmarks.md, `cargo bench -- beats` one of `scan`, `pass`, `daemon`, `flood`, `page`
-//! and `beats`;
+//! `cargo bench` prints the tables of docs/benchmarks.md, `cargo bench -- beats` one of `scan`, `pass`, `daemon`, `flood`, `page`,
+//! `beats` and `bounds`;
 //! `cargo bench -- --quick` tries everything on a small scale.
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on should stop where it stands")]
 
 mod bare;
 mod beats;
+mod bounds;
 mod daemon;
 mod flood;
 mod page;
@@ -33,7 +34,7 @@ struct Scale {
 }
 
 /// What can be measured by itself.
-const PARTS: [&str; 6] = ["scan", "pass", "daemon", "flood", "page", "beats"];
+const PARTS: [&str; 7] = ["scan", "pass", "daemon", "flood", "page", "beats", "bounds"];
 
 const FULL: Scale = Scale { cells: 20_000, proposals: 1_000, runs: 5 };
 const QUICK: Scale = Scale { cells: 200, proposals: 20, runs: 1 };
@@ -68,6 +69,9 @@ async fn main() {
     }
     if is_wanted("beats") {
         beats::measure(scale).await;
+    }
+    if is_wanted("bounds") {
+        bounds::measure(scale).await;
     }
 }
 

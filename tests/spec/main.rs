@@ -10,6 +10,7 @@ mod alarms;
 mod approved_text;
 mod bounds;
 mod bounds_in_sum;
+mod bounds_of_daemon;
 mod checkout;
 mod clock;
 mod commands;
