@@ -3,7 +3,7 @@
 //! network are counted by the second.
 //!
 //! `cargo bench` prints the tables of docs/benchmarks.md, `cargo bench -- beats` one of `scan`, `pass`, `daemon`, `flood`, `page`,
-//! `beats` and `bounds`;
+//! `beats`, `bounds` and `soak`;
 //! `cargo bench -- --quick` tries everything on a small scale.
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on should stop where it stands")]
 
@@ -15,6 +15,7 @@ mod flood;
 mod page;
 mod pass;
 mod scan;
+mod soak;
 #[path = "../spec/support/mod.rs"]
 #[allow(dead_code, unused_imports, unused_macros, reason = "the specification needs all of it, a benchmark a part")]
 mod support;
@@ -34,7 +35,7 @@ struct Scale {
 }
 
 /// What can be measured by itself.
-const PARTS: [&str; 7] = ["scan", "pass", "daemon", "flood", "page", "beats", "bounds"];
+const PARTS: [&str; 8] = ["scan", "pass", "daemon", "flood", "page", "beats", "bounds", "soak"];
 
 const FULL: Scale = Scale { cells: 20_000, proposals: 1_000, runs: 5 };
 const QUICK: Scale = Scale { cells: 200, proposals: 20, runs: 1 };
@@ -72,6 +73,9 @@ async fn main() {
     }
     if is_wanted("bounds") {
         bounds::measure(scale).await;
+    }
+    if is_wanted("soak") {
+        soak::measure(scale).await;
     }
 }
 
