@@ -9,6 +9,7 @@ pub mod clock;
 pub mod cron_heartbeat;
 pub mod forge;
 pub mod git;
+pub mod heaps;
 pub mod http_client;
 pub mod limits;
 pub(crate) mod lock_unpoisoned;

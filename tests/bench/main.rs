@@ -2,16 +2,18 @@
 //! a script, on the sandbox and, if `LAZARUS_TEST_GITEA` names its binary, on a real Gitea; and heartbeats per second.
 //!
 //! `cargo bench` prints the tables of docs/benchmarks.md, `cargo bench -- beats` only one of `scan`, `pass`, `daemon`,
-//! `flood`, `page` and `beats`; `cargo bench -- --quick` runs everything on a small scale.
+//! `flood`, `page`, `beats`, `bounds` and `soak`; `cargo bench -- --quick` runs everything on a small scale.
 #![allow(clippy::unwrap_used, reason = "a benchmark should panic where it fails")]
 
 mod bare;
 mod beats;
+mod bounds;
 mod daemon;
 mod flood;
 mod page;
 mod pass;
 mod scan;
+mod soak;
 #[path = "../spec/support/mod.rs"]
 #[allow(dead_code, unused_imports, unused_macros, reason = "the specification uses all of it, the benchmarks a part")]
 mod support;
@@ -31,7 +33,7 @@ struct Scale {
 }
 
 /// The benchmarks that an argument selects.
-const PARTS: [&str; 6] = ["scan", "pass", "daemon", "flood", "page", "beats"];
+const PARTS: [&str; 8] = ["scan", "pass", "daemon", "flood", "page", "beats", "bounds", "soak"];
 
 const FULL: Scale = Scale { cells: 20_000, proposals: 1_000, runs: 5 };
 const QUICK: Scale = Scale { cells: 200, proposals: 20, runs: 1 };
@@ -66,6 +68,12 @@ async fn main() {
     }
     if is_wanted("beats") {
         beats::measure(scale).await;
+    }
+    if is_wanted("bounds") {
+        bounds::measure(scale).await;
+    }
+    if is_wanted("soak") {
+        soak::measure(scale).await;
     }
 }
 

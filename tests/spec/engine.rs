@@ -2,6 +2,7 @@
 
 mod bounds;
 mod bounds_in_sum;
+mod bounds_of_daemon;
 mod closings;
 mod daemon;
 mod failures;

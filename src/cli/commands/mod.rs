@@ -27,6 +27,7 @@ use crate::provision::install::report::InstallReport;
 use crate::provision::install::{self, InstallError};
 use crate::world::blocking_pool;
 use crate::world::clock::now;
+use crate::world::heaps;
 use crate::world::limits::{self, Shortage};
 use crate::world::store::root::RootError;
 use crate::world::terminal::Terminal;
@@ -118,6 +119,8 @@ fn run_daemon(arguments: Pass) -> Exit {
         let flags = "`--issue`, `--json`, `--exit-code` and `--allow-archive` require `--once` or `--dry-run`";
         return Console::default().manual_action(&flags);
     }
+    // Before anything is read that cannot be read twice.
+    heaps::limit();
     let flags = Flags { listen, ..settings.into() };
     with_settings(flags, |settings, _, console| {
         let served = match runtime(settings.concurrent_missions + DISK_THREADS) {

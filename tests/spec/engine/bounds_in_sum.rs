@@ -2,12 +2,12 @@
 //! it left out. Each pass here may allocate 128 MiB and no more.
 
 use crate::support::flood::{Flood, FloodedForge};
+use crate::support::floods::{beside, comments, is_issues, issue, labels, tell, timeline};
 use crate::support::forge::Forge;
 use crate::support::host::{Host, Run, changes, run};
 use crate::support::is_thorough;
 use crate::support::missions::body;
 use crate::support::repository::Repository;
-use serde_json::{Value, json};
 use std::io::Write;
 use std::process::Command;
 
@@ -28,48 +28,6 @@ fn bounded_command(host: &Host, repository: &Repository, forge: &FloodedForge) -
     command.current_dir(host.path()).env("LAZARUS_GITEA_URL", &forge.url);
     command.args(["-c", &format!("ulimit -d {KIB_MAX}; exec \"$@\""), "sh"]).arg(inner.get_program());
     command
-}
-
-/// An issue that the sandbox does not have.
-fn issue(at: u64, text: &str, bytes: usize, out: &mut dyn Write) {
-    let at = 1_000_000 + at;
-    let start = json!({
-        "id": at, "number": at, "user": { "id": 7, "login": "flood" }, "title": "Flood", "labels": [], "state": "open",
-        "comments": 0, "updated_at": "2026-01-01T00:00:00Z", "html_url": "", "pull_request": null,
-    });
-    out.write_all(start.to_string().strip_suffix('}').unwrap().as_bytes()).unwrap();
-    long(text, bytes, out);
-}
-
-/// The end of an object, with a body that begins with a text and has so many bytes more.
-fn long(text: &str, bytes: usize, out: &mut dyn Write) {
-    let text = json!(text).to_string();
-    out.write_all(format!(",\"body\":{}", text.trim_end_matches('"')).as_bytes()).unwrap();
-    let filling = [b'x'; 16 * 1024];
-    let mut left = bytes;
-    while left > 0 {
-        let part = left.min(filling.len());
-        out.write_all(&filling[..part]).unwrap();
-        left -= part;
-    }
-    out.write_all(b"\"}").unwrap();
-}
-
-fn tell(value: &Value, out: &mut dyn Write) {
-    out.write_all(value.to_string().as_bytes()).unwrap();
-}
-
-fn is_issues(path: &str, query: &str) -> Option<usize> {
-    (path.ends_with("/issues") && query.contains("type=issues")).then_some(0)
-}
-
-/// The issue that was filed, and so many others of this size.
-async fn beside(repository: &Repository, number: i64, count: u64, bytes: usize) -> Flood {
-    let filed = repository.forge.get(&repository.issue_path(number)).await;
-    let item = move |at: u64, out: &mut dyn Write| {
-        if at == 3 { tell(&filed, out) } else { issue(at, "A bug:\n", bytes, out) }
-    };
-    Flood { count, total: Some(count), is_paged: true, item: Box::new(item) }
 }
 
 #[tokio::test]
@@ -128,29 +86,6 @@ async fn law_8_bounded_in_sum_the_largest_of_too_many_proposals_are_left_out_and
     assert!(run.json()["summary"]["phase"]["active"].as_u64().unwrap() >= 1, "{}", run.stderr);
 }
 
-/// Comments of strangers with the real ones behind them.
-async fn comments(repository: &Repository, number: i64, count: u64, bytes: usize) -> [Flood; 2] {
-    let real = repository.forge.get(&format!("{}/comments", repository.issue_path(number))).await;
-    let (real, page) = (real.as_array().unwrap().clone(), format!("{}/issues/{number}", repository.name));
-    let all = count + real.len() as u64;
-    let item = move |at: u64, out: &mut dyn Write| {
-        if let Some(real) = at.checked_sub(count).and_then(|at| real.get(usize::try_from(at).unwrap())) {
-            return tell(real, out);
-        }
-        let start = json!({
-            "id": 1_000_000 + at, "user": { "id": 7, "login": "flood" }, "issue_url": page, "pull_request_url": "",
-            "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
-        });
-        out.write_all(start.to_string().strip_suffix('}').unwrap().as_bytes()).unwrap();
-        long("What about this?\n", bytes, out);
-    };
-    let item = std::sync::Arc::new(item);
-    [false, true].map(|is_paged| {
-        let item = std::sync::Arc::clone(&item);
-        Flood { count: all, total: Some(all), is_paged, item: Box::new(move |at, out| item(at, out)) }
-    })
-}
-
 #[tokio::test]
 async fn law_8_bounded_in_sum_ours_is_found_among_enormous_comments_of_others() {
     let forge = Forge::sandbox().await;
@@ -180,19 +115,7 @@ async fn law_8_bounded_in_sum_our_labels_are_found_behind_ten_thousand_others() 
     let (repository, host) = (forge.repository().await, Host::new());
     repository.file("reader", "Mission: small", &[]).await;
     host.once(&repository).await;
-    let ours = forge.get(&format!("{}/labels", repository.path())).await.as_array().unwrap().clone();
-    let count = 10_000 + ours.len() as u64;
-    let item = move |at: u64, out: &mut dyn Write| match at.checked_sub(10_000) {
-        Some(at) => tell(&ours[usize::try_from(at).unwrap()], out),
-        None => tell(
-            &json!({
-                "id": 1_000_000 + at, "name": format!("area/{at}"), "exclusive": true, "is_archived": false,
-                "color": "000000", "description": "x".repeat(1_000),
-            }),
-            out,
-        ),
-    };
-    let flood = Flood { count, total: Some(count), is_paged: false, item: Box::new(item) };
+    let flood = labels(&repository, 10_000).await;
     let choose = |path: &str, _: &str| (path.ends_with("/labels") && !path.contains("/issues/")).then_some(0);
     let flooded = FloodedForge::before(&forge.url, vec![flood], Box::new(choose));
     let run = bounded(&host, &repository, &flooded, &["--once"]).await;
@@ -206,14 +129,7 @@ async fn law_8_bounded_in_sum_a_click_is_found_at_the_end_of_a_long_timeline() {
     let number = repository.file("reader", "Mission: small", &[]).await;
     host.once(&repository).await;
     repository.put_label(number, "mission/suspended").await;
-    let real = forge.get(&format!("{}/timeline", repository.issue_path(number))).await.as_array().unwrap().clone();
-    let talk = if is_thorough() { 50_000 } else { 11_000 };
-    let count = talk + real.len() as u64;
-    let item = move |at: u64, out: &mut dyn Write| match at.checked_sub(talk) {
-        Some(at) => tell(&real[usize::try_from(at).unwrap()], out),
-        None => tell(&json!({ "id": 1 + at, "type": "comment", "body": "x".repeat(1_000) }), out),
-    };
-    let flood = Flood { count, total: None, is_paged: true, item: Box::new(item) };
+    let flood = timeline(&repository, number, if is_thorough() { 50_000 } else { 11_000 }).await;
     let choose = |path: &str, _: &str| path.ends_with("/timeline").then_some(0);
     let flooded = FloodedForge::before(&forge.url, vec![flood], Box::new(choose));
     let run = bounded(&host, &repository, &flooded, &["--once"]).await;

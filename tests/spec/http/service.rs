@@ -134,3 +134,21 @@ async fn a_service_manager_is_notified_of_readiness_life_and_stop() {
     service.end(Signal::TERM).await;
     assert!(receive(&socket).contains("STOPPING=1"));
 }
+
+#[tokio::test]
+async fn a_daemon_keeps_two_heaps_unless_somebody_has_chosen_another_number() {
+    for (given, kept) in [(None, "2"), (Some("7"), "7")] {
+        let forge = Forge::sandbox().await;
+        let (repository, host) = (forge.repository().await, Host::new());
+        let mut command = command(&host, Some(&repository), json!({}));
+        command.envs(given.map(|given| ("MALLOC_ARENA_MAX", given)));
+        let service = start(command).await;
+        service.passed(1).await;
+        let environment = std::fs::read_to_string(format!("/proc/{}/environ", service.pid())).unwrap();
+        let named = environment.split('\0').filter_map(|pair| pair.strip_prefix("MALLOC_ARENA_MAX="));
+        assert_eq!(named.collect::<Vec<_>>(), [kept]);
+        let name = std::fs::read_to_string(format!("/proc/{}/comm", service.pid())).unwrap();
+        assert_eq!(name, "lazarus-reconci\n", "it goes by its own name");
+        assert_eq!(service.end(Signal::TERM).await.0.code(), Some(0));
+    }
+}

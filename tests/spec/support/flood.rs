@@ -72,7 +72,10 @@ impl Flood {
     fn tell(&self, positions: Range<u64>, stream: &TcpStream) {
         let total = self.total.map(|total| format!("x-total-count: {total}\r\n")).unwrap_or_default();
         let mut out = BufWriter::with_capacity(1 << 16, Broken::of(stream));
-        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{total}connection: close\r\n\r\n[");
+        // As if there were always one more page.
+        let next = "link: <http://127.0.0.1/?page=2>; rel=\"next\"\r\n";
+        let head =
+            format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{total}{next}connection: close\r\n\r\n[");
         out.write_all(head.as_bytes()).unwrap();
         for at in positions.clone() {
             if at > positions.start {

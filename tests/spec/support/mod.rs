@@ -5,6 +5,7 @@ pub(crate) mod cells;
 pub(crate) mod daemon;
 pub(crate) mod fences;
 pub(crate) mod flood;
+pub(crate) mod floods;
 pub(crate) mod forge;
 pub(crate) mod git_forge;
 pub(crate) mod gitea;

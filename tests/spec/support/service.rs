@@ -27,11 +27,13 @@ pub(crate) fn command(host: &Host, repository: Option<&Repository>, more: Value)
     let secret = host.path().join("secret");
     std::fs::write(&secret, SECRET).unwrap();
     let mut settings = more;
-    let interval = settings["daemon"]["interval_seconds"].as_u64().unwrap_or(3_600);
-    settings["daemon"] = json!({
-        "interval_seconds": interval, "listen": "127.0.0.1:0", "page_listen": "127.0.0.1:0",
+    let mut daemon = json!({
+        "interval_seconds": 3_600, "listen": "127.0.0.1:0", "page_listen": "127.0.0.1:0",
         "webhook_secret_file": secret, "heartbeat_directory": host.path(),
     });
+    let given = settings["daemon"].as_object().cloned().unwrap_or_default();
+    daemon.as_object_mut().unwrap().extend(given);
+    settings["daemon"] = daemon;
     let config = host.path().join("service.json");
     std::fs::write(&config, settings.to_string()).unwrap();
     let mut command = match repository {
@@ -101,6 +103,17 @@ impl Service {
     /// What a forge sends when something happened to an issue.
     pub(crate) async fn hook(&self, repository: i64, number: i64) -> u16 {
         let (body, signature) = delivery(repository, number);
+        self.deliver(body, &signature).await
+    }
+
+    /// What a forge sends when a stranger deletes a comment: all comments of the issue are read then.
+    pub(crate) async fn hook_deletion(&self, repository: i64, number: i64, comment: i64) -> u16 {
+        let body = json!({
+            "repository": { "id": repository }, "issue": { "number": number }, "comment": { "id": comment },
+            "action": "deleted", "sender": { "id": 1_000_000 },
+        });
+        let body = body.to_string();
+        let signature = sign(SECRET, body.as_bytes());
         self.deliver(body, &signature).await
     }
 
