@@ -3,7 +3,7 @@
 //!
 //! # The map
 //!
-//! Each folder imports only from folders above it in this table (`tests/spec/house.rs`).
+//! Each folder imports only from folders above it in this table (`tests/spec/repository/house.rs`).
 //!
 //! | folder | holds | never |
 //! |---|---|---|

@@ -1,7 +1,7 @@
 //! Serves `daemon.page_listen`: the dashboard, the health report and the metrics.
 
 use crate::http::page::query::Query;
-use crate::http::render_cache::{Page, RenderCache};
+use crate::http::render_cache::{PageKey, RenderCache};
 use crate::http::reply::{self, Reply};
 use crate::http::{Web, access, ingress, page};
 use crate::mission::identity::MissionId;
@@ -58,13 +58,13 @@ fn serve(web: &Web, cache: &RenderCache, resource: &Resource, query: &str) -> Re
     let snapshot = web.snapshot();
     let rendered = |page| cache.get_or_render(&snapshot, snapshot.tick.now(), page);
     match resource {
-        Resource::Fleet => rendered(Page::Fleet(Query::parse(query))).map_or_else(reply::not_found, reply::html),
+        Resource::Fleet => rendered(PageKey::Fleet(Query::parse(query))).map_or_else(reply::not_found, reply::html),
         Resource::Mission(mission_id) => {
-            rendered(Page::Mission(*mission_id)).map_or_else(reply::not_found, reply::html)
+            rendered(PageKey::Mission(*mission_id)).map_or_else(reply::not_found, reply::html)
         }
         Resource::Style => reply::css(page::STYLE),
         Resource::Icon => reply::svg(page::ICON),
-        Resource::Health => rendered(Page::Health).map_or_else(reply::internal_error, reply::json),
+        Resource::Health => rendered(PageKey::Health).map_or_else(reply::internal_error, reply::json),
         Resource::Metrics => reply::metrics(web.metrics.render(&snapshot, &web.queue)),
         Resource::Liveness => reply::text(StatusCode::OK, "ok"),
     }

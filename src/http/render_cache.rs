@@ -18,7 +18,7 @@ const BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// A page that can be rendered; the key of the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Page {
+pub enum PageKey {
     /// The fleet page, by its parsed query.
     Fleet(Query),
     /// A mission page.
@@ -27,7 +27,7 @@ pub enum Page {
     Health,
 }
 
-impl Page {
+impl PageKey {
     fn render(self, snapshot: &Snapshot) -> Option<Bytes> {
         match self {
             Self::Fleet(query) => Some(page::fleet_of(snapshot, &query).into()),
@@ -48,14 +48,14 @@ struct Rendered {
     /// A weak reference keeps the allocation, so no other snapshot gets the same address.
     of: Weak<Snapshot>,
     at: Option<Timestamp>,
-    pages: VecDeque<(Page, Bytes)>,
+    pages: VecDeque<(PageKey, Bytes)>,
     bytes: usize,
 }
 
 impl RenderCache {
     /// A page, rendered at most once per snapshot and second; none if it does not exist. Pages are rendered one at a
     /// time; concurrent requests wait.
-    pub fn get_or_render(&self, snapshot: &Arc<Snapshot>, now: Timestamp, requested: Page) -> Option<Bytes> {
+    pub fn get_or_render(&self, snapshot: &Arc<Snapshot>, now: Timestamp, requested: PageKey) -> Option<Bytes> {
         // A panic while rendering leaves the cache unchanged, so a poisoned lock is safe to use.
         let mut rendered = self.rendered.lock().unwrap_or_else(PoisonError::into_inner);
         if rendered.of.as_ptr() != Arc::as_ptr(snapshot) || rendered.at != Some(now) {
@@ -72,7 +72,7 @@ impl RenderCache {
 }
 
 impl Rendered {
-    fn insert(&mut self, key: Page, page: Bytes) {
+    fn insert(&mut self, key: PageKey, page: Bytes) {
         self.bytes += page.len();
         self.pages.push_back((key, page));
         while self.pages.len() > PAGES_MAX || self.bytes > BYTES_MAX {

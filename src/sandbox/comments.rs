@@ -2,7 +2,7 @@
 
 use crate::sandbox::hooks::HookEvent;
 use crate::sandbox::http_message::SandboxReply;
-use crate::sandbox::issue::{SandboxIssue, TimelineEntry, What};
+use crate::sandbox::issue::{SandboxIssue, SandboxTimelineEntry, What};
 use crate::sandbox::repo_request::{Handled, RepoRequest};
 use crate::sandbox::state::Right;
 use serde::Deserialize;
@@ -22,7 +22,7 @@ pub(super) fn of_repository(context: &RepoRequest<'_>) -> Handled {
     }
     let period = context.period()?;
     let of_issue = |issue| SandboxIssue::comments(issue).map(move |entry| (issue, entry));
-    let mut wanted: Vec<(&SandboxIssue, &TimelineEntry)> =
+    let mut wanted: Vec<(&SandboxIssue, &SandboxTimelineEntry)> =
         context.repository().issues.iter().flat_map(of_issue).collect();
     wanted.retain(|(_, entry)| period.has(entry.updated));
     wanted.sort_by_key(|(_, entry)| (entry.created, entry.id));
@@ -109,7 +109,7 @@ pub(super) fn one(context: &mut RepoRequest<'_>, id: &str) -> Handled {
 }
 
 /// A comment or another timeline entry.
-fn entry<'a>(context: &'a RepoRequest<'_>, id: i64) -> Option<&'a TimelineEntry> {
+fn entry<'a>(context: &'a RepoRequest<'_>, id: i64) -> Option<&'a SandboxTimelineEntry> {
     context.repository().issues.iter().flat_map(|issue| &issue.entries).find(|entry| entry.id == id)
 }
 

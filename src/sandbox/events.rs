@@ -1,7 +1,7 @@
 //! Builds webhook payloads for changes to comments.
 
 use crate::sandbox::hooks::{Delivery, EVENT, HookEvent};
-use crate::sandbox::issue::{SandboxIssue, TimelineEntry};
+use crate::sandbox::issue::{SandboxIssue, SandboxTimelineEntry};
 use crate::sandbox::state::{Right, SandboxState};
 use serde_json::json;
 
@@ -12,7 +12,7 @@ impl SandboxState {
         &mut self,
         (at, sender, right): (usize, i64, Right),
         number: i64,
-        (entry, what): (TimelineEntry, HookEvent),
+        (entry, what): (SandboxTimelineEntry, HookEvent),
     ) {
         let repository = &self.repositories[at];
         let is_it = |issue: &&SandboxIssue| issue.number == number && !issue.is_pull;

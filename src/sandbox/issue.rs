@@ -40,7 +40,7 @@ pub(super) struct SandboxIssue {
     pub(super) labels: BTreeSet<i64>,
     pub(super) created: DateTime<Utc>,
     pub(super) updated: DateTime<Utc>,
-    pub(super) entries: Vec<TimelineEntry>,
+    pub(super) entries: Vec<SandboxTimelineEntry>,
 }
 
 /// An issue to be filed.
@@ -56,7 +56,7 @@ pub(super) struct NewIssue {
 
 /// A comment or another timeline entry.
 #[derive(Clone, Debug)]
-pub(super) struct TimelineEntry {
+pub(super) struct SandboxTimelineEntry {
     pub(super) id: i64,
     pub(super) author: i64,
     pub(super) created: DateTime<Utc>,
@@ -116,14 +116,14 @@ impl What {
 }
 
 impl SandboxIssue {
-    pub(super) fn comments(&self) -> impl Iterator<Item = &TimelineEntry> {
+    pub(super) fn comments(&self) -> impl Iterator<Item = &SandboxTimelineEntry> {
         self.entries.iter().filter(|entry| matches!(entry.what, What::Comment(_)))
     }
 
     /// Adds an entry, which changes the issue's `updated_at`.
     pub(super) fn note(&mut self, id: i64, author: i64, what: What, at: DateTime<Utc>) {
         self.updated = at;
-        self.entries.push(TimelineEntry { id, author, created: at, updated: at, what });
+        self.entries.push(SandboxTimelineEntry { id, author, created: at, updated: at, what });
     }
 
     /// Adds labels in the order of their names, and returns the changes. Only a label that was not there before removes

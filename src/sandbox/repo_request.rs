@@ -3,7 +3,7 @@
 use crate::sandbox::accounts::{Actor, Scopes};
 use crate::sandbox::hooks::HookEvent;
 use crate::sandbox::http_message::{SandboxReply, SandboxRequest};
-use crate::sandbox::issue::{SandboxIssue, TimelineEntry};
+use crate::sandbox::issue::{SandboxIssue, SandboxTimelineEntry};
 use crate::sandbox::state::{Right, SandboxRepository, SandboxState};
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::de::DeserializeOwned;
@@ -93,7 +93,7 @@ impl RepoRequest<'_> {
     }
 
     /// Queues deliveries about the caller's change to a comment.
-    pub(super) fn deliver(&mut self, number: i64, entry: TimelineEntry, what: HookEvent) {
+    pub(super) fn deliver(&mut self, number: i64, entry: SandboxTimelineEntry, what: HookEvent) {
         self.state.deliver((self.at, self.user, self.right), number, (entry, what));
     }
 

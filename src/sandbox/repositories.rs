@@ -195,11 +195,11 @@ fn write_file(context: &mut RepoRequest<'_>, path: &str) -> Handled {
 
 fn read_file(context: &RepoRequest<'_>, path: &str) -> Handled {
     let Some(contents) = context.repository().files.get(path) else { return folder(context, path) };
-    let content = STANDARD.encode(contents);
+    let encoded = STANDARD.encode(contents);
     let name = file_name(path);
     let sha = setup::blob_id(contents);
     let json =
-        json!({ "name": name, "path": path, "type": "file", "sha": sha, "encoding": "base64", "content": content });
+        json!({ "name": name, "path": path, "type": "file", "sha": sha, "encoding": "base64", "content": encoded });
     Ok(SandboxReply::json(200, &json))
 }
 

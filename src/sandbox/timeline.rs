@@ -1,7 +1,7 @@
 //! The timeline of an issue: comments, and changes of labels, state and due date.
 
 use crate::sandbox::http_message::SandboxReply;
-use crate::sandbox::issue::TimelineEntry;
+use crate::sandbox::issue::SandboxTimelineEntry;
 use crate::sandbox::repo_request::{Handled, RepoRequest};
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 pub(super) fn of_issue(context: &RepoRequest<'_>, number: &str) -> Handled {
     let period = context.period()?;
     let issue = context.find_issue(number).ok_or_else(|| context.internal())?;
-    let shown = |entry: &TimelineEntry| {
+    let shown = |entry: &SandboxTimelineEntry| {
         let mut json = context.state.comment_json(context.repository(), issue, entry);
         json["type"] = json!(entry.what.kind());
         let label = context.repository().labels.iter().find(|known| Some(known.id) == entry.what.label());

@@ -1,7 +1,7 @@
 //! Serializes the forge's data as JSON, key by key as a real Gitea does.
 
 use crate::sandbox::accounts::SandboxUser;
-use crate::sandbox::issue::{SandboxIssue, SandboxLabel, TimelineEntry};
+use crate::sandbox::issue::{SandboxIssue, SandboxLabel, SandboxTimelineEntry};
 use crate::sandbox::state::{Right, SandboxRepository, SandboxState};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -94,7 +94,7 @@ impl SandboxState {
         &self,
         repository: &SandboxRepository,
         issue: &SandboxIssue,
-        entry: &TimelineEntry,
+        entry: &SandboxTimelineEntry,
     ) -> Value {
         let SandboxRepository { owner_login, name, .. } = repository;
         let page = format!("{}/{owner_login}/{name}", self.url);

@@ -187,7 +187,7 @@ impl CheckoutRequest {
 
 /// What is left to do for a worktree.
 #[derive(Debug)]
-pub(super) enum Left {
+pub(super) enum Remaining {
     /// Nothing.
     Nothing,
     /// To check out its repository, in staging.
@@ -201,7 +201,7 @@ pub(super) fn finish(
     (issue, mission_id): (&IssueKey, MissionId),
     (source, came): (&WorktreeSource, Option<Result<CommitId, CheckoutError>>),
     now: Timestamp,
-) -> Result<Left, WorldError> {
+) -> Result<Remaining, WorldError> {
     let done = put_in_place(writer, (issue, mission_id), (source, came), now);
     if let Err(error) = &done {
         let why = error.to_string();
@@ -215,7 +215,7 @@ fn put_in_place(
     (issue, mission_id): (&IssueKey, MissionId),
     (source, came): (&WorktreeSource, Option<Result<CommitId, CheckoutError>>),
     now: Timestamp,
-) -> Result<Left, WorldError> {
+) -> Result<Remaining, WorldError> {
     let known = writer.remembered(issue)?.map(|record| record.worktree).unwrap_or_default();
     let staged = staged_worktree(mission_id);
     let has_cell = match placement(&writer.look_at_worktree(mission_id)?, &known) {
@@ -223,21 +223,21 @@ fn put_in_place(
         Placement::Fill => true,
         Placement::Record(checked_out) => {
             hand_over(writer, (issue, mission_id), checked_out, now)?;
-            return Ok(Left::Nothing);
+            return Ok(Remaining::Nothing);
         }
-        Placement::Nothing => return Ok(Left::Nothing),
+        Placement::Nothing => return Ok(Remaining::Nothing),
         Placement::Refuse => {
             writer.discard_worktree(&staged);
             return Err(WorldError::WorktreeInUse { mission_id });
         }
     };
-    let Some(came) = came else { return Ok(Left::Checkout) };
+    let Some(came) = came else { return Ok(Remaining::Checkout) };
     let checked_out = CheckedOut { source: source.clone(), commit: came? };
     // By its directory it is found wherever it is moved.
     let placing = Placing { checked_out: checked_out.clone(), directory: writer.identify_staged(&staged)? };
     writer.remember(issue, |record| record.worktree.placing = Some(Box::new(placing)))?;
     if !has_cell {
-        return Ok(Left::Nothing);
+        return Ok(Remaining::Nothing);
     }
     match writer.place_worktree(mission_id, &staged)? {
         Placed::Here => hand_over(writer, (issue, mission_id), checked_out, now)?,
@@ -246,7 +246,7 @@ fn put_in_place(
             return Err(WorldError::WorktreeInUse { mission_id });
         }
     }
-    Ok(Left::Nothing)
+    Ok(Remaining::Nothing)
 }
 
 /// Records that a worktree is in its place, and tells the cell.

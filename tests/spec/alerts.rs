@@ -70,14 +70,14 @@ fn told(notify: &Notify, moments: &[(i64, i64, &str)]) -> Vec<String> {
 }
 
 #[test]
-fn nothing_is_said_unless_somebody_wants_to_hear_it() {
+fn no_alert_is_sent_unless_its_cause_is_configured() {
     let moments = [(100, 400, "failed"), (10_000, 400, "failed"), (20_000, 10, "working")];
     assert_eq!(told(&Notify::default(), &moments), [""; 0]);
     assert_eq!(told(&on(&["incomplete", "wizard/waiting"]), &moments), [""; 0]);
 }
 
 #[test]
-fn an_alarm_is_said_once_it_was_bad_for_so_long_and_once_when_it_is_over() {
+fn an_alert_fires_once_after_its_delay_and_resolves_once() {
     let moments = [
         (100, 400, "working"),
         (399, 699, "working"),
@@ -92,13 +92,13 @@ fn an_alarm_is_said_once_it_was_bad_for_so_long_and_once_when_it_is_over() {
 }
 
 #[test]
-fn what_is_well_again_before_that_is_not_worth_a_word() {
+fn a_recovery_before_the_delay_sends_no_alert() {
     let moments = [(100, 400, "working"), (390, 10, "working"), (500, 400, "working"), (790, 690, "working")];
     assert_eq!(told(&on(&["stale"]), &moments), [""; 0], "each break counts from the beginning");
 }
 
 #[test]
-fn it_is_said_again_only_where_that_is_asked_for() {
+fn a_reminder_is_sent_only_if_it_is_configured() {
     let nagging = Notify { repeat: Some(seconds(3_600)), ..on(&["stale"]) };
     let stays = |now| (now, now, "working");
     let moments = [400, 700, 4_299, 4_300, 7_000, 7_900].map(stays);
@@ -113,7 +113,7 @@ fn it_is_said_again_only_where_that_is_asked_for() {
 }
 
 #[test]
-fn a_wizards_word_raises_an_alarm_while_its_cell_is_healthy() {
+fn an_agent_state_fires_an_alert_while_its_cell_is_healthy() {
     let moments =
         [(100, 10, "waiting"), (400, 10, "waiting"), (500, 10, "working"), (600, 10, "failed"), (900, 10, "failed")];
     let said = ["400: post an alert: the agent reports `waiting`", "500: resolve the alert: healthy (heartbeat-ok)"];
@@ -122,7 +122,7 @@ fn a_wizards_word_raises_an_alarm_while_its_cell_is_healthy() {
 }
 
 #[test]
-fn that_nothing_is_known_is_neither_the_end_of_an_alarm_nor_a_break() {
+fn an_unknown_condition_neither_resolves_an_alert_nor_resets_its_delay() {
     let mission = loud(active(beaten(-10, "working")), &on(&["stale"]));
     let stale = pass(&later(&mission, 400, beaten(0, "working"))).1;
     let raised = pass(&later(&stale, 800, beaten(0, "working")));
@@ -139,14 +139,14 @@ fn that_nothing_is_known_is_neither_the_end_of_an_alarm_nor_a_break() {
 }
 
 #[test]
-fn a_mission_that_nobody_has_beaten_in_raises_an_alarm_on_request() {
+fn a_mission_without_a_heartbeat_fires_an_alert_if_configured() {
     let mission = loud(active(whole()), &on(&["uninitialized"]));
     let (notices, _) = pass(&later(&mission, 300, whole()));
     assert_eq!(notices[0].summary(), "post an alert: uninitialized (no-heartbeat)");
 }
 
 #[test]
-fn a_held_verdict_counts_as_it_is_published() {
+fn an_alert_follows_the_published_health_while_flapping() {
     let notify = Notify { after: seconds(600), ..on(&["stale"]) };
     // It flaps from the third fall on, and so is held while it beats.
     let mut moments: Vec<(i64, i64, &str)> =
@@ -156,7 +156,7 @@ fn a_held_verdict_counts_as_it_is_published() {
 }
 
 #[test]
-fn what_is_paused_raises_none_and_an_alert_of_a_closed_mission_is_resolved() {
+fn a_suspended_mission_fires_no_alert_and_a_closed_one_resolves_its_own() {
     let notify = Notify { after: seconds(0), ..on(&["stale"]) };
     let resolved = "resolve the alert: closed";
     for (quiet, said) in [(suspended(beaten(-400, "working")), None), (closed(beaten(-400, "working")), Some(resolved))]
@@ -177,7 +177,7 @@ fn what_is_paused_raises_none_and_an_alert_of_a_closed_mission_is_resolved() {
 }
 
 #[test]
-fn an_alarm_that_is_not_wanted_any_more_is_let_go_without_a_word() {
+fn an_alert_that_is_no_longer_configured_is_dropped_silently() {
     let (_, raised) = pass(&later(
         &loud(active(beaten(-10, "working")), &Notify { after: seconds(0), ..on(&["stale"]) }),
         400,
@@ -191,7 +191,7 @@ fn an_alarm_that_is_not_wanted_any_more_is_let_go_without_a_word() {
 }
 
 #[test]
-fn a_clock_that_was_wrong_keeps_no_alarm_for_ever() {
+fn a_failing_since_ahead_of_the_clock_is_reset_to_now() {
     let mut mission = loud(active(beaten(-400, "working")), &on(&["stale"]));
     mission.record.as_mut().unwrap().failing_since = Some(at(1_000_000));
     let (_, after) = pass(&mission);
@@ -201,7 +201,7 @@ fn a_clock_that_was_wrong_keeps_no_alarm_for_ever() {
 
 /// What lies ahead by no more than the span may be another clock's minute; by more, ours was wrong once.
 #[test]
-fn a_span_has_passed_from_its_last_second_on_or_where_it_would_begin_too_far_ahead() {
+fn a_span_has_passed_at_its_last_second_or_if_it_starts_too_far_ahead() {
     for (since, has) in [(-301, true), (-300, true), (-299, false), (0, false), (300, false), (301, true)] {
         assert_eq!(has_passed(at(since), seconds(300), at(0)), has, "{since}");
     }
@@ -251,7 +251,7 @@ fn said(poster: i64, alarm: AlertMarker) -> CommentFacts {
 }
 
 #[test]
-fn an_alarm_whose_fate_is_unknown_is_looked_for_before_it_is_posted_again() {
+fn an_alert_of_unknown_outcome_is_searched_for_before_it_is_reposted() {
     let found = killed(|seen, marker| vec![said(seen.here.me, marker)]);
     let (notices, after) = pass(&found);
     assert_eq!(notices.len(), 0);
@@ -270,7 +270,7 @@ fn found_marker(found: &Observation) -> AlertMarker {
 }
 
 #[test]
-fn an_alarm_is_no_status_comment_and_is_never_edited_or_removed() {
+fn an_alert_is_no_status_comment_and_is_never_edited_or_deleted() {
     let found = killed(|seen, marker| {
         vec![said(seen.here.me, marker), said(seen.here.me, AlertMarker { root: None, ..marker })]
     });
@@ -281,7 +281,7 @@ fn an_alarm_is_no_status_comment_and_is_never_edited_or_removed() {
 }
 
 #[test]
-fn the_two_lines_of_an_alarm_read_as_they_were_written_and_nothing_else_does() {
+fn an_alert_marker_round_trips_and_other_text_is_not_parsed() {
     let marker = found_marker(&killed(|seen, marker| vec![said(seen.here.me, marker)]));
     let text = marker.to_string();
     assert_eq!(text.lines().next(), Some("<!-- lazarus:alarm v1 -->"));
@@ -302,7 +302,7 @@ fn the_two_lines_of_an_alarm_read_as_they_were_written_and_nothing_else_does() {
 }
 
 #[test]
-fn only_words_logins_and_issues_that_are_meant_are_taken() {
+fn only_valid_alert_causes_logins_and_issue_names_are_accepted() {
     for word in ["stale", "incomplete", "unknown", "uninitialized", "wizard/waiting", "wizard/failed"] {
         assert_eq!(AlertCause::parse(word).unwrap().to_string(), word);
     }

@@ -109,7 +109,7 @@ fn law_3_settled_one_pass_leads_to_an_empty_plan() {
 }
 
 #[test]
-fn law_4_quiet_nothing_published_ticks_while_the_verdict_holds() {
+fn law_4_quiet_nothing_published_changes_while_health_is_the_same() {
     for_each_world(|random, mut world| {
         world.settle();
         let told =
@@ -229,7 +229,7 @@ fn law_6_ours_only_no_plan_names_a_label_or_comment_of_others() {
 }
 
 #[test]
-fn law_7_say_what_you_saw_the_labels_tell_the_verdict() {
+fn law_7_say_what_you_saw_labels_match_phase_and_health() {
     for_each_world(|_, mut world| {
         world.pass();
         let Some((phase, health)) = phase(&world).filter(|_| world.issue.state == IssueState::Open) else { return };
@@ -275,7 +275,7 @@ fn belongings(world: &World) -> BTreeMap<String, CellFacts> {
 }
 
 #[test]
-fn law_8_nothing_is_lost_and_whole_cells_are_all_that_moves() {
+fn law_8_nothing_is_lost_and_cells_move_only_as_a_whole() {
     for_each_pass(|before, halves, after| {
         let others = |world: &World| {
             let places = world.cells.values().chain(world.archives.values());
@@ -301,7 +301,7 @@ fn law_8_nothing_is_lost_and_whole_cells_are_all_that_moves() {
 }
 
 #[test]
-fn law_8_no_cell_is_moved_away_on_absence_alone_or_while_its_wizard_works() {
+fn law_8_no_cell_is_archived_on_absence_alone_or_while_its_agent_works() {
     for_each_pass(|before, halves, _| {
         let Some(Half { seen, planned, .. }) = halves.first() else { return };
         if !planned.iter().any(|change| matches!(change, Change::ArchiveCell { .. })) {
@@ -341,7 +341,7 @@ fn is_beating(seen: &Observation) -> bool {
 }
 
 #[test]
-fn law_9_nothing_that_needs_an_approval_is_made_without_one() {
+fn law_9_nothing_that_needs_approval_is_created_without_it() {
     let count = Cell::new(0);
     for_each_pass(|before, halves, _| {
         let policy = &before.here.approval;

@@ -9,7 +9,7 @@ pub(super) fn for_people(record: &Record) -> Option<String> {
     let published = record.published.as_ref()?;
     let (what, how) = match published.agent_state? {
         WizardState::Waiting => ("Waiting for you", "asked"),
-        WizardState::Failed => ("Failed", "said"),
+        WizardState::Failed => ("Failed", "reported"),
         WizardState::Working | WizardState::Done => return None,
     };
     let message = published.message.as_deref().map_or("no message".to_owned(), message_span);

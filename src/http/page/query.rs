@@ -160,7 +160,7 @@ impl Query {
             "health" => self.health = known(Health::ALL, Health::word, value).or(self.health),
             "says" => {
                 self.agent_state =
-                    WizardState::ALL.into_iter().find(|state| state.to_string() == value).or(self.agent_state)
+                    WizardState::ALL.into_iter().find(|state| state.to_string() == value).or(self.agent_state);
             }
             "phase" => self.phase = known(StageFilter::ALL, StageFilter::word, value).or(self.phase),
             "page" => self.page = value.parse::<usize>().map_or(self.page, |page| page.saturating_sub(1)),

@@ -10,7 +10,7 @@ use crate::mission::plan::change::Change;
 use crate::mission::record::{IssueKey, Record};
 use crate::world::WorldError;
 use crate::world::applier::{Applier, logged};
-use crate::world::checkout::{Left, finish, hand_over, keep_worktree, staged_worktree};
+use crate::world::checkout::{Remaining, finish, hand_over, keep_worktree, staged_worktree};
 use crate::world::store::writer::Writer;
 use tokio::time::Instant;
 
@@ -68,8 +68,8 @@ impl Applier {
             finish(writer, (&issue, mission_id), (&source, came), context.now)
         };
         match self.write(finish).await? {
-            Left::Nothing => Ok(()),
-            Left::Checkout => {
+            Remaining::Nothing => Ok(()),
+            Remaining::Checkout => {
                 let (writer, now) = self.with_state(|state| (state.writer.clone(), state.context.now));
                 let under_way = self.checkouts.begin(order, writer.ok_or(WorldError::NoRoot)?, now);
                 Err(WorldError::CheckoutUnderWay(Box::new(under_way)))

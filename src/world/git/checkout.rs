@@ -4,13 +4,13 @@ use crate::mission::identity::CommitId;
 use crate::world::clock;
 use crate::world::git::census::Census;
 use crate::world::git::child::{self, Bounds, ChildEnd, Listener};
-use crate::world::git::environment::{self, Permissions};
+use crate::world::git::environment::{self, GitPermissions};
 use crate::world::git::error::CheckoutError;
 use crate::world::git::git_errors;
 use crate::world::git::handover;
 use crate::world::git::source::{CheckoutLimits, CheckoutSource, Destination};
 use crate::world::git::walk::Until;
-use crate::world::git::written::Written;
+use crate::world::git::written::WrittenBytes;
 use crate::world::store::removal::{BUDGET, remove_tree_at};
 use rustix::fs::{AtFlags, Mode, OFlags, unlinkat};
 use rustix::io::Errno;
@@ -99,7 +99,7 @@ impl<'a> Checkout<'a> {
     }
 
     /// The ref is passed by standard input, where it cannot be taken for an option.
-    fn fetch_with(&self, permissions: &Permissions) -> Result<ChildEnd, CheckoutError> {
+    fn fetch_with(&self, permissions: &GitPermissions) -> Result<ChildEnd, CheckoutError> {
         let url = self.source.url().as_str();
         let options = ["--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--no-auto-maintenance"];
         let arguments = [&["fetch"], &options[..], &["--stdin", "--end-of-options", url]].concat();
@@ -139,7 +139,7 @@ impl<'a> Checkout<'a> {
     fn fill(&self, commit: &CommitId) -> Result<(), CheckoutError> {
         let tried = "check out the commit";
         let directory = self.open_directory().map_err(|error| CheckoutError::failed(tried, &error))?;
-        let mut written = Written::new(directory.as_fd(), self.limits.bytes, self.until());
+        let mut written = WrittenBytes::new(directory.as_fd(), self.limits.bytes, self.until());
         let arguments = ["reset", "--quiet", "--hard", "--no-recurse-submodules", &commit.to_string()];
         let command = self.command(&environment::local(), &arguments)?;
         let ended = child::run_watched(command, "", self.bounds(), (&mut |_| Ok(()), Some(&mut written)))?;
@@ -189,7 +189,7 @@ impl<'a> Checkout<'a> {
 
     fn run(
         &self,
-        permissions: &Permissions,
+        permissions: &GitPermissions,
         arguments: Arguments<'_>,
         input: &str,
         listener: Listener<'_>,
@@ -197,7 +197,7 @@ impl<'a> Checkout<'a> {
         child::run(self.command(permissions, arguments)?, input, self.bounds(), listener)
     }
 
-    fn command(&self, permissions: &Permissions, arguments: Arguments<'_>) -> Result<Command, CheckoutError> {
+    fn command(&self, permissions: &GitPermissions, arguments: Arguments<'_>) -> Result<Command, CheckoutError> {
         let mut command = environment::command(self.git, self.destination.directory, permissions)?;
         command.args(arguments);
         Ok(command)

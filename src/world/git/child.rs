@@ -4,7 +4,7 @@
 use crate::world::clock;
 use crate::world::git::error::CheckoutError;
 use crate::world::git::guard;
-use crate::world::git::written::Written;
+use crate::world::git::written::WrittenBytes;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal, getrlimit, kill_process_group, pidfd_open, prlimit};
@@ -64,7 +64,7 @@ pub(super) fn run_watched(
     command: Command,
     input: &str,
     bounds: Bounds,
-    (listener, mut written): (Listener<'_>, Option<&mut Written<'_>>),
+    (listener, mut written): (Listener<'_>, Option<&mut WrittenBytes<'_>>),
 ) -> Result<ChildEnd, CheckoutError> {
     let mut running = Running::start(command)?;
     running.limit(bounds).map_err(|error| CheckoutError::failed("set the resource limits of git", &error))?;

@@ -77,7 +77,7 @@ const FORGIVEN: [&str; 14] = [
 
 /// The permissions of a git command.
 #[derive(Debug)]
-pub(super) struct Permissions {
+pub(super) struct GitPermissions {
     /// The only allowed protocol; empty for none.
     protocol: String,
     /// Configuration by key and value.
@@ -85,12 +85,12 @@ pub(super) struct Permissions {
 }
 
 /// The permissions of every step that needs no network.
-pub(super) fn local() -> Permissions {
-    Permissions { protocol: String::new(), configuration: owned(&ALWAYS).collect() }
+pub(super) fn local() -> GitPermissions {
+    GitPermissions { protocol: String::new(), configuration: owned(&ALWAYS).collect() }
 }
 
 /// The permissions of the fetch, the only step that uses the network and gets the token.
-pub(super) fn for_fetch(source: &CheckoutSource) -> Result<Permissions, CheckoutError> {
+pub(super) fn for_fetch(source: &CheckoutSource) -> Result<GitPermissions, CheckoutError> {
     let mut configuration: Vec<_> = owned(&ALWAYS).chain(owned(&FETCH)).collect();
     configuration.extend(FORGIVEN.iter().map(|flaw| (format!("fetch.fsck.{flaw}"), "ignore".to_owned())));
     configuration.push((format!("protocol.{}.allow", source.url().scheme()), "always".to_owned()));
@@ -103,7 +103,7 @@ pub(super) fn for_fetch(source: &CheckoutSource) -> Result<Permissions, Checkout
         let file = std::path::absolute(file).map_err(|error| CheckoutError::failed("find the CA file", &error))?;
         configuration.push(("http.sslCAInfo".to_owned(), file.display().to_string()));
     }
-    Ok(Permissions { protocol: source.url().scheme().to_owned(), configuration })
+    Ok(GitPermissions { protocol: source.url().scheme().to_owned(), configuration })
 }
 
 fn owned(configuration: &'static [(&str, &str)]) -> impl Iterator<Item = (String, String)> {
@@ -122,7 +122,7 @@ pub(super) fn secrets(source: &CheckoutSource) -> Vec<String> {
 
 /// Builds a guarded git command in a directory with these permissions. The configuration is not in its arguments, which
 /// every user can read.
-pub(super) fn command(git: &Path, directory: &Path, permissions: &Permissions) -> Result<Command, CheckoutError> {
+pub(super) fn command(git: &Path, directory: &Path, permissions: &GitPermissions) -> Result<Command, CheckoutError> {
     let mut command = guard::command(git)?;
     command.env_clear().current_dir(directory);
     let own_directory = git.parent().unwrap_or(Path::new("/"));

@@ -1,9 +1,9 @@
 //! Checks out repositories; git is the only program that ever works on untrusted content.
 //!
 //! - git runs only in a directory of this service that no other account can reach yet, never in one that was handed
-//! over: a repository's own configuration can make any git command run anything.
+//!   over: a repository's own configuration can make any git command run anything.
 //! - Its environment and configuration are built here and inherit nothing; it may connect to the forge's origin only,
-//! follows no redirect, prompts for nothing, and starts only its own parts.
+//!   follows no redirect, prompts for nothing, and starts only its own parts.
 //! - What it fetched is counted before the checkout, and what it writes during the checkout.
 //! - The token is in the environment of the fetch only: in no argument, no file and no message.
 //! - It runs under a guard and ends when this process ends, for any reason.

@@ -19,7 +19,7 @@ const OWN: &std::ffi::CStr = c".git";
 
 /// Counts a worktree while git writes it.
 #[derive(Debug)]
-pub(super) struct Written<'a> {
+pub(super) struct WrittenBytes<'a> {
     directory: BorrowedFd<'a>,
     bytes_max: u64,
     until: Until,
@@ -27,7 +27,7 @@ pub(super) struct Written<'a> {
     pub(super) due: Instant,
 }
 
-impl<'a> Written<'a> {
+impl<'a> WrittenBytes<'a> {
     pub(super) fn new(directory: BorrowedFd<'a>, bytes_max: u64, until: Until) -> Self {
         Self { directory, bytes_max, until, due: clock::blocking_instant() + PAUSE_MIN }
     }

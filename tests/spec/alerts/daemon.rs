@@ -9,10 +9,10 @@ use chrono::TimeDelta;
 use serde_json::json;
 
 stories![
-    a_daemon_raises_an_alarm_by_the_mere_passing_of_time_and_ends_it,
-    a_daemon_that_starts_again_says_nothing_twice,
-    many_that_fail_together_are_spoken_for_by_one_comment_of_a_daemon,
-    twelve_agents_that_die_within_45_seconds_cost_one_comment_and_its_end,
+    a_daemon_fires_an_alert_as_time_passes_and_resolves_it,
+    a_restarted_daemon_sends_no_alert_twice,
+    a_daemon_posts_one_fleet_alert_for_a_mass_failure,
+    twelve_failures_within_45_seconds_cost_one_alert_and_its_resolution,
     alerts_of_a_daemon_are_resolved_when_their_issues_are_closed,
 ];
 
@@ -21,7 +21,7 @@ async fn running(story: &Story) -> Running {
     Running::new(settings(&story.host, Some(&story.repository), &more)).await
 }
 
-async fn a_daemon_raises_an_alarm_by_the_mere_passing_of_time_and_ends_it(forge: Forge) {
+async fn a_daemon_fires_an_alert_as_time_passes_and_resolves_it(forge: Forge) {
     let story = Story::new(&forge, json!({ "on": ["stale"] })).await;
     let number = file(&story.repository, 1).await[0];
     let mut daemon = running(&story).await;
@@ -45,7 +45,7 @@ async fn a_daemon_raises_an_alarm_by_the_mere_passing_of_time_and_ends_it(forge:
     daemon.stop().await;
 }
 
-async fn a_daemon_that_starts_again_says_nothing_twice(forge: Forge) {
+async fn a_restarted_daemon_sends_no_alert_twice(forge: Forge) {
     let story = Story::new(&forge, json!({ "on": ["stale"], "after_seconds": 0 })).await;
     let number = file(&story.repository, 1).await[0];
     story.pass(0).await;
@@ -61,7 +61,7 @@ async fn a_daemon_that_starts_again_says_nothing_twice(forge: Forge) {
     assert_eq!(told(&story.pass(0).await), [""; 0], "nor does a pass");
 }
 
-async fn many_that_fail_together_are_spoken_for_by_one_comment_of_a_daemon(forge: Forge) {
+async fn a_daemon_posts_one_fleet_alert_for_a_mass_failure(forge: Forge) {
     let (story, fleet, numbers) = many(&forge).await;
     let mut daemon = running(&story).await;
     daemon.tick(0).await;
@@ -110,7 +110,7 @@ fn last_heartbeats(story: &Story, daemon: &Running, ago: i64) {
     }
 }
 
-async fn twelve_agents_that_die_within_45_seconds_cost_one_comment_and_its_end(forge: Forge) {
+async fn twelve_failures_within_45_seconds_cost_one_alert_and_its_resolution(forge: Forge) {
     for after in [0, 60, 300] {
         let (story, fleet, numbers, mut daemon) = agents(&forge, 12, after).await;
         last_heartbeats(&story, &daemon, 0);
@@ -118,10 +118,7 @@ async fn twelve_agents_that_die_within_45_seconds_cost_one_comment_and_its_end(f
             daemon.tick(10).await;
         }
         let said = story.alarms(fleet).await;
-        assert!(
-            said.len() == 1 && said[0].contains(" of 12 missions on `alpha`.** This one comment speaks"),
-            "{said:?}"
-        );
+        assert!(said.len() == 1 && said[0].contains(" of 12 missions on `alpha`.** This comment covers"), "{said:?}");
         // They come back one after the other.
         for cells in story.host.cells().chunks(3) {
             for cell in cells {
@@ -144,7 +141,7 @@ async fn twelve_agents_that_die_within_45_seconds_cost_one_comment_and_its_end(f
 }
 
 #[tokio::test]
-async fn a_late_one_is_taken_silently_and_one_after_ten_minutes_is_told_to_all() {
+async fn a_late_failure_joins_silently_and_after_ten_minutes_with_a_comment() {
     let (story, fleet, numbers, mut daemon) = agents(&Forge::sandbox().await, 12, 60).await;
     // All but two die now, one of those after four minutes, and the other after fourteen.
     let cells = story.host.cells();
@@ -205,7 +202,7 @@ async fn alerts_of_a_daemon_are_resolved_when_their_issues_are_closed(forge: For
 }
 
 #[tokio::test]
-async fn a_daemon_keeps_to_the_hour_across_a_restart() {
+async fn the_hourly_alert_limit_survives_a_restart() {
     let forge = Forge::sandbox().await;
     let notify = json!({ "on": ["stale"], "after_seconds": 0, "per_hour": 2, "many": 100 });
     let story = Story::new(&forge, notify).await;
@@ -227,7 +224,7 @@ async fn a_daemon_keeps_to_the_hour_across_a_restart() {
 }
 
 #[tokio::test]
-async fn a_daemon_in_which_an_alarm_stands_or_waits_costs_two_requests_a_tick() {
+async fn a_daemon_with_a_firing_or_pending_alert_costs_two_requests_a_tick() {
     let forge = Forge::sandbox().await;
     let notify = json!({ "on": ["stale"], "after_seconds": 0, "per_hour": 1, "many": 100 });
     let story = Story::new(&forge, notify).await;

@@ -20,7 +20,7 @@ fn at_once() -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn an_alarm_whose_answer_was_lost_is_there_once() {
+async fn an_alert_whose_response_was_lost_exists_once() {
     for fault in [Fault::LoseAnswer, Fault::Truncate, Fault::Refuse(500), Fault::HangUp] {
         let forge = Forge::sandbox().await;
         let (story, number) = silent(&forge, at_once()).await;
@@ -34,7 +34,7 @@ async fn an_alarm_whose_answer_was_lost_is_there_once() {
 
 /// As a process that is killed right after it has posted leaves it.
 #[tokio::test]
-async fn a_pass_that_never_heard_whether_it_was_said_leaves_enough_for_the_next_one_to_find_out() {
+async fn the_next_pass_settles_an_alert_of_unknown_outcome() {
     for (fault, is_there) in [(Fault::LoseAnswer, true), (Fault::HangUp, false)] {
         let forge = Forge::sandbox().await;
         let (story, number) = silent(&forge, at_once()).await;
@@ -46,7 +46,7 @@ async fn a_pass_that_never_heard_whether_it_was_said_leaves_enough_for_the_next_
         forge.engine().heal();
         assert_eq!(story.alarms(number).await.len(), usize::from(is_there));
         let next = story.pass(0).await;
-        let said = if is_there { "remember the alarm: stale" } else { "post an alert: stale (heartbeat-timeout)" };
+        let said = if is_there { "record the alert: stale" } else { "post an alert: stale (heartbeat-timeout)" };
         assert_eq!(told(&next), [said]);
         assert_eq!(story.alarms(number).await.len(), 1);
         assert_eq!(changes(&story.pass(0).await), 0);
@@ -54,7 +54,7 @@ async fn a_pass_that_never_heard_whether_it_was_said_leaves_enough_for_the_next_
 }
 
 #[tokio::test]
-async fn a_comment_for_many_whose_answer_was_lost_is_there_once() {
+async fn a_fleet_alert_whose_response_was_lost_exists_once() {
     for (fault, is_there) in [(Fault::LoseAnswer, true), (Fault::HangUp, false)] {
         let forge = Forge::sandbox().await;
         let (mut story, number) = silent(&forge, at_once()).await;
@@ -83,7 +83,7 @@ async fn a_comment_for_many_whose_answer_was_lost_is_there_once() {
 }
 
 #[tokio::test]
-async fn an_hour_that_is_full_says_so_and_the_next_one_says_the_rest() {
+async fn a_reached_hourly_limit_is_reported_and_the_rest_follows_later() {
     let forge = Forge::sandbox().await;
     let notify = json!({ "on": ["stale"], "after_seconds": 60, "per_hour": 2, "many": 100 });
     let story = Story::new(&forge, notify).await;
@@ -110,14 +110,14 @@ async fn an_hour_that_is_full_says_so_and_the_next_one_says_the_rest() {
 }
 
 #[tokio::test]
-async fn what_is_remembered_of_the_fleet_is_never_guessed_at() {
+async fn an_unusable_fleet_alert_record_stops_alerts_until_it_is_removed() {
     let forge = Forge::sandbox().await;
     let (story, number) = silent(&forge, at_once()).await;
     let file = story.host.root().join(".lazarus/alarms.json");
     std::fs::write(&file, "{ not json").unwrap();
     let report = story.pass(0).await;
     let message = report["errors"][0]["message"].as_str().unwrap();
-    assert!(message.contains("alarms.json` cannot be used") && message.contains("move it away"), "{report}");
+    assert!(message.contains("alarms.json` is unusable") && message.contains("move it away"), "{report}");
     assert!(
         story.alarms(number).await.is_empty()
             && story.repository.labels(number).await.contains(&"health/stale".to_owned())
@@ -129,7 +129,7 @@ async fn what_is_remembered_of_the_fleet_is_never_guessed_at() {
 
 /// A record as it was written before there were alarms.
 #[tokio::test]
-async fn records_from_before_there_were_alarms_are_read() {
+async fn records_from_before_alerts_existed_are_read() {
     let forge = Forge::sandbox().await;
     let (story, number) = silent(&forge, json!({})).await;
     story.pass(0).await;

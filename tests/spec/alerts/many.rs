@@ -82,7 +82,7 @@ fn spoken(orders: &AlertSchedule) -> Option<(Notification, usize)> {
 }
 
 #[test]
-fn more_than_three_and_a_fifth_at_once_are_spoken_for_by_one_comment() {
+fn a_mass_failure_gets_one_fleet_alert() {
     for (count, all, is_one) in
         [(3, 3, false), (4, 20, false), (4, 19, true), (9, 45, false), (10, 45, true), (50, 50, true)]
     {
@@ -95,7 +95,7 @@ fn more_than_three_and_a_fifth_at_once_are_spoken_for_by_one_comment() {
 }
 
 #[test]
-fn without_an_issue_for_many_each_speaks_for_itself_and_the_last_says_how_many_wait() {
+fn without_a_fleet_issue_each_mission_alerts_and_the_last_counts_the_rest() {
     let orders = orders(&due(7), 7, &FleetAlertRecord::default(), |notify| (notify.issue, notify.per_hour) = (None, 3));
     let others: Vec<AlertPermit> = orders.permits.values().copied().collect();
     let granted = |others| AlertPermit::Granted { others };
@@ -104,7 +104,7 @@ fn without_an_issue_for_many_each_speaks_for_itself_and_the_last_says_how_many_w
 }
 
 #[test]
-fn what_the_hour_has_no_room_for_is_said_on_the_issue_for_many() {
+fn alerts_over_the_hourly_limit_are_grouped_on_the_fleet_issue() {
     let posted = |count| FleetAlertRecord { posted: vec![at(500); count], ..FleetAlertRecord::default() };
     for (before, count, alone, together) in [
         (0, 3, 3, None),
@@ -119,7 +119,7 @@ fn what_the_hour_has_no_room_for_is_said_on_the_issue_for_many() {
 }
 
 #[test]
-fn an_hour_has_no_more_than_so_many_whatever_is_due() {
+fn the_hourly_alert_limit_is_never_exceeded() {
     for per_hour in 1..12 {
         for before in 0..=per_hour {
             for count in [0, 1, 3, 5, 40] {
@@ -142,7 +142,7 @@ fn an_hour_has_no_more_than_so_many_whatever_is_due() {
 }
 
 #[test]
-fn an_hour_later_there_is_room_again() {
+fn the_hourly_alert_limit_is_free_again_an_hour_later() {
     let full = FleetAlertRecord { posted: vec![at(-2_599); 10], ..FleetAlertRecord::default() };
     assert_eq!(orders(&due(1), 1, &full, |_| ()).permits.len(), 0);
     let over = FleetAlertRecord { posted: vec![at(-2_600); 10], ..FleetAlertRecord::default() };
@@ -151,7 +151,7 @@ fn an_hour_later_there_is_room_again() {
 
 /// What is remembered of posts is what counts within the hour before the last one, and no more than ever counts.
 #[test]
-fn posts_are_remembered_for_an_hour() {
+fn posts_are_recorded_for_an_hour() {
     let alarm = FiringAlert { at: at(3_600), since: at(0), cause: cause() };
     let intended = AlertIntent { kind: Notification::Firing, at: at(3_600), alert: alarm };
     let remembered =
@@ -176,7 +176,7 @@ fn speaking_for(members: &[i64]) -> FleetAlertRecord {
 }
 
 #[test]
-fn those_that_are_spoken_for_say_nothing_and_one_comment_says_when_all_are_well() {
+fn missions_in_a_fleet_alert_stay_silent_and_resolve_together() {
     let both = orders(&due(2), 9, &speaking_for(&[1, 2]), |_| ());
     assert!(both.permits.is_empty() && both.change.is_none());
     let one = orders(&[WELL, bad()], 9, &speaking_for(&[1, 2]), |_| ());
@@ -189,7 +189,7 @@ fn those_that_are_spoken_for_say_nothing_and_one_comment_says_when_all_are_well(
 }
 
 #[test]
-fn the_end_waits_for_room_and_is_said_again_where_that_is_asked_for() {
+fn a_fleet_resolution_waits_for_capacity_and_reminders_are_optional() {
     let full = FleetAlertRecord { posted: vec![at(990); 10], ..speaking_for(&[1]) };
     let waits = orders(&[WELL], 9, &full, |_| ());
     assert!(waits.change.is_none(), "{:?}", waits.change);
@@ -210,7 +210,7 @@ fn late(after: i64, bad: usize) -> (usize, Option<(Notification, usize)>, Option
 }
 
 #[test]
-fn late_ones_are_taken_silently_for_ten_minutes_or_until_they_are_twice_as_many() {
+fn late_failures_join_silently_for_ten_minutes_or_until_doubled() {
     assert_eq!(late(400, 3), (0, None, Some(3)));
     assert_eq!(late(400, 5), (0, None, Some(5)), "three to two");
     assert_eq!(late(400, 6), (0, Some((Notification::Firing, 6)), None), "four to two");
@@ -220,7 +220,7 @@ fn late_ones_are_taken_silently_for_ten_minutes_or_until_they_are_twice_as_many(
 }
 
 #[test]
-fn late_ones_are_counted_from_those_that_the_last_comment_named() {
+fn late_failures_are_counted_from_the_last_fleet_comment() {
     let ledger = FleetAlertRecord { named: [(7, 1), (7, 2)].into(), ..speaking_for(&[1, 2, 3, 4]) };
     let five = orders(&due(5), 40, &ledger, |_| ());
     assert!(five.permits.is_empty() && matches!(five.change, Some(Change::RecordFleetAlert { .. })), "{five:?}");
@@ -236,7 +236,7 @@ fn late_ones_are_counted_from_those_that_the_last_comment_named() {
 }
 
 #[test]
-fn late_ones_wait_for_the_next_hour_where_they_need_a_comment_and_this_one_is_full() {
+fn late_failures_that_need_a_comment_wait_for_the_hourly_limit() {
     let full = FleetAlertRecord { posted: vec![at(990); 10], ..speaking_for(&[1, 2]) };
     let waiting = orders(&due(6), 40, &full, |_| ());
     assert_eq!((waiting.permits.len(), waiting.waiting, waiting.change.is_none()), (0, 4, true), "{waiting:?}");
@@ -245,7 +245,7 @@ fn late_ones_wait_for_the_next_hour_where_they_need_a_comment_and_this_one_is_fu
 }
 
 #[test]
-fn those_that_went_bad_just_now_are_company_and_named_with_those_that_are_due() {
+fn recent_failures_are_grouped_and_named_with_those_that_are_due() {
     let young = AlertState { failing_since: Some(at(990)), ..bad() };
     let mixed: Vec<AlertState> = std::iter::once(bad()).chain(vec![young; 11]).collect();
     assert_eq!(spoken(&orders(&mixed, 12, &FleetAlertRecord::default(), |_| ())), Some((Notification::Firing, 12)));
@@ -256,7 +256,7 @@ fn those_that_went_bad_just_now_are_company_and_named_with_those_that_are_due() 
 }
 
 #[test]
-fn a_question_is_asked_whatever_else_has_failed() {
+fn a_question_is_posted_despite_a_mass_failure() {
     let asks = AlertState { condition: AlertCondition::Failing(AlertCause::parse("wizard/waiting").unwrap()), ..bad() };
     let orders = orders(&[bad(), bad(), bad(), asks], 40, &speaking_for(&[1, 2]), |_| ());
     assert_eq!(orders.permits.keys().copied().collect::<Vec<_>>(), [(7, 4)]);
@@ -275,7 +275,7 @@ fn after_a_look(now: i64, since: &[i64], after: i64) -> (usize, Option<(Notifica
 }
 
 #[test]
-fn a_first_one_waits_one_interval_for_company_before_it_speaks_alone() {
+fn a_first_failure_waits_one_interval_to_be_grouped() {
     assert_eq!(after_a_look(10, &[0], 0), (0, None));
     assert_eq!(after_a_look(20, &[0], 0), (1, None));
     assert_eq!(after_a_look(20, &[0, 10], 0), (0, None), "two wait for a third");
@@ -288,14 +288,14 @@ fn a_first_one_waits_one_interval_for_company_before_it_speaks_alone() {
 }
 
 #[test]
-fn without_its_issue_the_fleets_alarm_is_let_go() {
+fn without_its_issue_the_fleet_alert_is_dropped() {
     let orders = orders(&due(2), 9, &speaking_for(&[1, 2]), |notify| notify.issue = None);
     let Some(Change::RecordFleetAlert { memory }) = &orders.change else { panic!("{:?}", orders.change) };
     assert_eq!((memory.members.len(), memory.firing_since, orders.permits.len()), (0, None, 2));
 }
 
 #[test]
-fn for_an_hour_after_its_issue_has_refused_a_comment_each_speaks_for_itself() {
+fn after_a_refused_fleet_comment_each_mission_alerts_for_an_hour() {
     for (at_second, alone) in [(999, 5), (-2_599, 5), (-2_600, 0)] {
         let orders = orders(&due(5), 5, &speaking_for(&[1, 2]).refused(at(at_second)), |_| ());
         assert_eq!(orders.permits.len(), alone, "{at_second}");
@@ -309,7 +309,7 @@ fn for_an_hour_after_its_issue_has_refused_a_comment_each_speaks_for_itself() {
 }
 
 #[test]
-fn what_nobody_has_looked_at_just_now_raises_none() {
+fn a_mission_that_was_not_checked_fires_no_alert() {
     let here = settings(|_| ());
     let mut muster = FleetAlerts::default();
     muster.add_candidate(&key(1), bad(), 0, false);

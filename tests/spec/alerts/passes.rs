@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 use std::cell::Cell;
 
 stories![
-    passes_raise_an_alarm_by_the_mere_passing_of_time_and_end_it,
-    many_that_fail_together_are_spoken_for_by_one_comment_of_a_pass,
-    a_mission_that_is_paused_or_closed_raises_none,
+    passes_fire_an_alert_as_time_passes_and_resolve_it,
+    a_pass_posts_one_fleet_alert_for_a_mass_failure,
+    a_suspended_or_closed_mission_fires_no_alert,
     an_alert_whose_issue_was_closed_is_resolved,
-    whoever_is_named_in_the_settings_is_called_and_nobody_else,
+    only_configured_accounts_are_mentioned,
 ];
 
 thread_local! {
@@ -91,7 +91,7 @@ pub(crate) async fn file(repository: &Repository, count: usize) -> Vec<i64> {
     numbers
 }
 
-async fn passes_raise_an_alarm_by_the_mere_passing_of_time_and_end_it(forge: Forge) {
+async fn passes_fire_an_alert_as_time_passes_and_resolve_it(forge: Forge) {
     let story = Story::new(&forge, json!({ "on": ["stale", "incomplete"] })).await;
     let number = file(&story.repository, 1).await[0];
     story.pass(0).await;
@@ -145,7 +145,7 @@ pub(crate) async fn check_many(story: &Story, fleet: i64, numbers: &[i64], wante
     );
 }
 
-async fn many_that_fail_together_are_spoken_for_by_one_comment_of_a_pass(forge: Forge) {
+async fn a_pass_posts_one_fleet_alert_for_a_mass_failure(forge: Forge) {
     let (story, fleet, numbers) = many(&forge).await;
     story.pass(0).await;
     story.beat(clock(), 1_000);
@@ -169,7 +169,7 @@ async fn many_that_fail_together_are_spoken_for_by_one_comment_of_a_pass(forge: 
     check_many(&story, fleet, &numbers, &[MANY, MANY_OVER]).await;
 }
 
-async fn a_mission_that_is_paused_or_closed_raises_none(forge: Forge) {
+async fn a_suspended_or_closed_mission_fires_no_alert(forge: Forge) {
     let story = Story::new(&forge, json!({ "on": ["stale", "wizard/failed"], "after_seconds": 0 })).await;
     let [paused, ended]: [i64; 2] = file(&story.repository, 2).await.try_into().unwrap();
     story.pass(0).await;
@@ -215,7 +215,7 @@ async fn an_alert_whose_issue_was_closed_is_resolved(forge: Forge) {
     assert_eq!(crate::support::host::changes(&story.pass(10).await), 0);
 }
 
-async fn whoever_is_named_in_the_settings_is_called_and_nobody_else(forge: Forge) {
+async fn only_configured_accounts_are_mentioned(forge: Forge) {
     let mut story = Story::new(&forge, json!({ "on": ["stale"], "after_seconds": 0 })).await;
     let first = story.repository.file("reader", "Mission: @stranger wants cc @owner #1", &[("wizard", "merlin")]).await;
     story.pass(0).await;
@@ -238,7 +238,7 @@ async fn whoever_is_named_in_the_settings_is_called_and_nobody_else(forge: Forge
 
 /// The two programs as people run them, not only the library.
 #[tokio::test]
-async fn the_program_raises_an_alarm_and_a_job_does_with_its_own_token() {
+async fn the_program_sends_an_alert_and_a_job_does_with_its_own_token() {
     let forge = Forge::sandbox().await;
     let story = Story::new(&forge, json!({ "on": ["stale"], "after_seconds": 0 })).await;
     std::fs::write(story.host.path().join("loud.json"), json!({ "notify": story.notify }).to_string()).unwrap();

@@ -8,9 +8,9 @@ use crate::support::stories;
 use serde_json::{Value, json};
 
 stories![
-    alerts_whose_issue_is_not_there_go_to_the_missions_own_issues,
-    a_daemon_says_at_its_start_whom_alerts_do_not_reach_and_stays_ready,
-    an_issue_that_is_deleted_while_a_daemon_runs_silences_nobody,
+    alerts_without_an_existing_fleet_issue_go_to_the_mission_issues,
+    a_daemon_reports_unreachable_alert_targets_and_stays_ready,
+    a_fleet_issue_deleted_while_a_daemon_runs_suppresses_no_alert,
 ];
 
 /// A story with so many missions whose alerts go to this issue for many.
@@ -30,7 +30,7 @@ async fn each(story: &Story, numbers: &[i64]) -> Vec<Vec<String>> {
     said
 }
 
-async fn alerts_whose_issue_is_not_there_go_to_the_missions_own_issues(forge: Forge) {
+async fn alerts_without_an_existing_fleet_issue_go_to_the_mission_issues(forge: Forge) {
     let (story, numbers) = story(&forge, 5, "999").await;
     story.pass(0).await;
     story.beat(clock(), 1_000);
@@ -53,7 +53,7 @@ async fn alerts_whose_issue_is_not_there_go_to_the_missions_own_issues(forge: Fo
     assert_eq!(changes(&story.pass(0).await), 0);
 }
 
-async fn a_daemon_says_at_its_start_whom_alerts_do_not_reach_and_stays_ready(forge: Forge) {
+async fn a_daemon_reports_unreachable_alert_targets_and_stays_ready(forge: Forge) {
     let (story, numbers) = story(&forge, 5, "999").await;
     let more = json!({ "notify": story.notify, "daemon": { "interval_seconds": 10 } }).to_string();
     let mut daemon = Running::new(settings(&story.host, Some(&story.repository), &more)).await;
@@ -75,7 +75,7 @@ async fn a_daemon_says_at_its_start_whom_alerts_do_not_reach_and_stays_ready(for
     daemon.stop().await;
 }
 
-async fn an_issue_that_is_deleted_while_a_daemon_runs_silences_nobody(forge: Forge) {
+async fn a_fleet_issue_deleted_while_a_daemon_runs_suppresses_no_alert(forge: Forge) {
     let (mut story, fleet, numbers) = many(&forge).await;
     story.notify["after_seconds"] = json!(0);
     let more = json!({ "notify": story.notify, "daemon": { "interval_seconds": 10 } }).to_string();
@@ -93,7 +93,7 @@ async fn an_issue_that_is_deleted_while_a_daemon_runs_silences_nobody(forge: For
 }
 
 #[tokio::test]
-async fn an_issue_that_takes_no_comment_silences_nobody() {
+async fn a_fleet_issue_that_refuses_comments_suppresses_no_alert() {
     let forge = Forge::sandbox().await;
     let mut story = Story::new(&forge, Value::Null).await;
     let elsewhere = forge.repository().await;
@@ -114,7 +114,7 @@ async fn an_issue_that_takes_no_comment_silences_nobody() {
 
 /// Whose fate is unknown because its issue was deleted meanwhile.
 #[tokio::test]
-async fn a_comment_for_many_that_was_lost_with_its_issue_is_let_go() {
+async fn a_fleet_alert_that_was_lost_with_its_issue_is_dropped() {
     let forge = Forge::sandbox().await;
     let (mut story, fleet, numbers) = many(&forge).await;
     story.notify["after_seconds"] = json!(0);

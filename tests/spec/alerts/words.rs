@@ -50,7 +50,7 @@ fn after(mission: &Observation, now: i64, cell: CellFacts) -> Observation {
 }
 
 #[test]
-fn every_alarm_says_what_is_wrong_since_when_where_and_what_to_do_next() {
+fn every_alert_names_cause_time_place_and_next_step() {
     let stale = with(beaten(-400, "working"));
     let calling = Notify { mention: vec![Login::parse("merlin").unwrap(), Login::parse("circe").unwrap()], ..all() };
     let crowded = Observation { alert_permit: AlertPermit::Granted { others: 7 }, ..stale.clone() };
@@ -126,7 +126,7 @@ fn check_dead(text: &str, alarm: &str) {
 }
 
 #[test]
-fn no_text_of_a_stranger_becomes_live_markup_in_an_alarm() {
+fn user_text_never_becomes_live_markup_in_an_alert() {
     let hostile = [
         "@owner",
         "owner/missions#1",

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::Command;
 
-stories![a_job_needs_no_settings_beyond_the_token_and_the_root];
+stories![a_job_needs_no_configuration_beyond_the_token_and_the_root];
 
 /// A runner on a host whose root was made by `lazarus-reconcile init`.
 struct Runner {
@@ -59,7 +59,7 @@ impl Runner {
     }
 }
 
-async fn a_job_needs_no_settings_beyond_the_token_and_the_root(forge: Forge) {
+async fn a_job_needs_no_configuration_beyond_the_token_and_the_root(forge: Forge) {
     let (repository, runner) = (forge.repository().await, Runner::new().await);
     let good = repository.file("reader", "Mission: good | bad", &[]).await;
     let bad = repository.file("reader", "Mission: bad", &[("wizard", "the grey one")]).await;
@@ -86,7 +86,7 @@ async fn a_job_needs_no_settings_beyond_the_token_and_the_root(forge: Forge) {
 }
 
 #[tokio::test]
-async fn a_jobs_own_token_serves_from_the_first_pass_to_a_change_of_health() {
+async fn a_job_token_suffices_from_the_first_pass_to_a_change_of_health() {
     let forge = Forge::sandbox().await;
     let (repository, runner) = (forge.repository().await, Runner::new().await);
     let token = forge.engine().job_token(repository.id);
@@ -103,7 +103,7 @@ async fn a_jobs_own_token_serves_from_the_first_pass_to_a_change_of_health() {
 }
 
 #[tokio::test]
-async fn a_jobs_errors_are_marked_and_no_text_of_a_stranger_begins_a_command() {
+async fn job_errors_are_annotated_and_user_text_starts_no_workflow_command() {
     let forge = Forge::sandbox().await;
     let (repository, runner) = (forge.repository().await, Runner::new().await);
     let wrong = run(runner.step(&repository, "wrong").arg("--once")).await;

@@ -26,7 +26,7 @@ fn entries(directory: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_demo_tells_the_story_and_leaves_nothing_behind() {
+async fn the_demo_prints_its_scenario_and_leaves_nothing_behind() {
     let host = Host::on_disk();
     let told = run(host.command("lazarus-reconcile").env("TMPDIR", host.path()).arg("demo")).await;
     assert_eq!((told.code, told.stderr.as_str()), (0, ""), "{told:?}");
@@ -51,7 +51,7 @@ async fn the_demo_tells_the_story_and_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_host_without_any_ca_reaches_what_needs_none_and_else_says_what_to_install() {
+async fn a_host_without_ca_certificates_learns_what_to_install_for_https() {
     let host = Host::on_disk();
     let bare = |arguments: &[&str]| {
         let mut command = host.command("lazarus-reconcile");
@@ -67,7 +67,7 @@ async fn a_host_without_any_ca_reaches_what_needs_none_and_else_says_what_to_ins
 }
 
 #[tokio::test]
-async fn a_cell_is_made_without_a_forge_and_made_whole_again() {
+async fn init_cell_creates_and_repairs_a_cell_without_a_forge() {
     let host = Host::on_disk();
     let made = pit(&host, &["--init-cell", ID, "--json"]).await;
     let path = host.root().join(ID);
@@ -103,7 +103,7 @@ async fn a_cell_is_made_without_a_forge_and_made_whole_again() {
 }
 
 #[tokio::test]
-async fn a_beat_finds_its_cell_and_says_what_is_wrong_with_it() {
+async fn the_beat_command_finds_its_cell_and_reports_its_problems() {
     let host = Host::on_disk();
     pit(&host, &["--init-cell", ID]).await;
     let cell = host.root().join(ID);
@@ -138,7 +138,7 @@ async fn a_beat_finds_its_cell_and_says_what_is_wrong_with_it() {
 }
 
 #[tokio::test]
-async fn a_root_is_made_on_purpose_once_and_can_replace_a_lost_one() {
+async fn init_creates_a_root_once_and_can_replace_a_lost_one() {
     let host = Host::new();
     std::fs::remove_dir(host.root()).unwrap();
     let init = |arguments: &'static [&'static str]| {
@@ -153,7 +153,7 @@ async fn a_root_is_made_on_purpose_once_and_can_replace_a_lost_one() {
     let id = |run: &Run| run.stdout.split("root ").last().unwrap().trim().to_owned();
     assert_eq!(id(&made), id(&again));
     let replaced = init(&["--replace", ID]).await;
-    assert!(replaced.code == 0 && replaced.stdout.contains(&format!("in place of {ID}")), "{replaced:?}");
+    assert!(replaced.code == 0 && replaced.stdout.contains(&format!("replaces {ID}")), "{replaced:?}");
     let file: Value = serde_json::from_slice(&std::fs::read(host.root().join(".lazarus/root.json")).unwrap()).unwrap();
     assert_eq!((&file["root_id"], &file["replaced"]), (&json!(id(&made)), &json!([ID])));
 }
@@ -193,7 +193,7 @@ async fn the_help_of_every_command_fits_a_screen_and_starts_with_an_example() {
 }
 
 #[tokio::test]
-async fn a_mistyped_command_or_flag_is_answered_with_the_one_that_was_meant() {
+async fn a_misspelt_command_or_flag_gets_a_suggestion() {
     let host = Host::new();
     for (program, arguments, meant) in [
         ("lazarus-reconcile", &["doktor"][..], "'doctor'"),

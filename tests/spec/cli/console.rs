@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 #[tokio::test]
-async fn a_result_that_cannot_be_written_is_a_failure_but_a_reader_who_has_gone_is_none() {
+async fn an_output_error_is_a_failure_and_a_closed_pipe_is_not() {
     let host = Host::new();
     run(host.command("lazarus-reconcile").arg("init")).await;
     let mut full = host.command("lazarus-reconcile");
@@ -27,7 +27,7 @@ async fn a_result_that_cannot_be_written_is_a_failure_but_a_reader_who_has_gone_
 
 /// Here a settings file in use is told of before anything is done.
 #[tokio::test]
-async fn a_log_that_cannot_be_written_ends_nothing() {
+async fn a_log_that_cannot_be_written_stops_no_command() {
     let host = Host::new();
     std::fs::write(host.path().join("settings.json"), "{}").unwrap();
     let id = "123e4567-e89b-12d3-a456-426614174000";
@@ -44,7 +44,7 @@ async fn a_log_that_cannot_be_written_ends_nothing() {
 }
 
 #[tokio::test]
-async fn errors_are_json_lines_where_the_log_is() {
+async fn errors_are_json_lines_if_the_log_format_is_json() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     host.once(&repository).await;
@@ -57,7 +57,7 @@ async fn errors_are_json_lines_where_the_log_is() {
 }
 
 #[tokio::test]
-async fn an_issue_that_is_not_open_any_more_is_called_so() {
+async fn a_closed_or_deleted_issue_is_reported_as_such() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: x", &[]).await;
@@ -76,7 +76,7 @@ async fn an_issue_that_is_not_open_any_more_is_called_so() {
 }
 
 #[test]
-fn an_issue_is_named_as_people_write_it() {
+fn an_issue_argument_accepts_its_usual_notations() {
     for (text, repository, number) in
         [("12", None, 12), ("#12", None, 12), ("owner/name#12", Some("owner/name".to_owned()), 12)]
     {
@@ -89,7 +89,7 @@ fn an_issue_is_named_as_people_write_it() {
 }
 
 #[tokio::test]
-async fn what_strangers_wrote_neither_begins_a_line_of_the_log_nor_steers_a_terminal() {
+async fn untrusted_text_starts_no_log_line_and_controls_no_terminal() {
     let host = Host::new();
     let hostile = "x\n ERROR forged\r\u{1b}[31m\u{9b}2J\u{7}\u{202e}\u{e0041}.json";
     std::fs::write(host.path().join(hostile), "{}").unwrap();
@@ -106,7 +106,7 @@ async fn what_strangers_wrote_neither_begins_a_line_of_the_log_nor_steers_a_term
 }
 
 #[tokio::test]
-async fn a_journal_that_is_not_there_or_that_standard_error_does_not_lead_to_is_no_reason_for_silence() {
+async fn without_a_journal_errors_are_printed_to_standard_error() {
     let host = Host::new();
     std::fs::remove_dir(host.root()).unwrap();
     let elsewhere = run(host.command("lazarus-pit").env("JOURNAL_STREAM", "1:2")).await;

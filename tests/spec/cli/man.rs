@@ -66,7 +66,7 @@ async fn bash_offers_the_commands_as_they_are_typed() {
 }
 
 #[tokio::test]
-async fn every_command_has_a_man_page_that_tells_its_flags() {
+async fn every_command_has_a_man_page_that_lists_its_flags() {
     let host = Host::new();
     let directory = host.path().join("share/man1");
     let written = reconcile(&host, &["man", &directory.display().to_string()]).await;

@@ -42,7 +42,7 @@ async fn a_misspelt_variable_is_a_warning_with_the_nearest_right_name() {
 type Variables<'a> = &'a [(&'a str, &'a str)];
 
 #[tokio::test]
-async fn what_only_a_forge_gives_a_meaning_starts_no_service_without_one() {
+async fn options_that_need_a_forge_start_no_service_without_one() {
     let host = Host::new();
     assert_eq!(run(host.command("lazarus-reconcile").arg("init")).await.code, 0);
     std::fs::write(host.path().join("token"), "0123abcd").unwrap();
@@ -80,7 +80,7 @@ fn read(name: &str, text: &str) -> Result<SettingsFile, String> {
 }
 
 #[test]
-fn what_editors_add_and_people_comment_out_is_no_mistake() {
+fn byte_order_marks_schema_keys_and_empty_sections_are_accepted() {
     let cells = |file: SettingsFile| file.limits.cells.map(lazarus::config::Within::get);
     for (name, text) in [
         ("a.json", "\u{feff}{ \"limits\": { \"cells\": 7 } }"),
@@ -100,7 +100,7 @@ fn what_editors_add_and_people_comment_out_is_no_mistake() {
 }
 
 #[test]
-fn yaml_in_a_file_that_is_called_json_is_told_as_such() {
+fn yaml_in_a_file_named_json_is_reported_as_such() {
     for yaml in ["forge:\n  url: https://git.example.com\n", "---\nlimits: { cells: 7 }\n", "# mine\nlimits: {}\n"] {
         let told = read("lazarus_pit.json", yaml).unwrap_err();
         assert!(told.contains("it is YAML, but its name says JSON"), "{yaml}: {told}");
@@ -112,7 +112,7 @@ fn yaml_in_a_file_that_is_called_json_is_told_as_such() {
 }
 
 #[test]
-fn a_hosts_file_goes_before_the_one_of_a_checkout_which_is_named() {
+fn the_host_configuration_takes_precedence_over_a_local_file() {
     let host = Host::new();
     let [of_host, local] = ["etc.json", "local.json"].map(|name| host.path().join(name));
     let places = ConfigPaths { host: &of_host, local: &local };
@@ -136,7 +136,7 @@ fn a_hosts_file_goes_before_the_one_of_a_checkout_which_is_named() {
 }
 
 #[tokio::test]
-async fn init_asks_for_a_root_where_none_is_named() {
+async fn init_requires_a_root_if_none_is_configured() {
     let host = Host::new();
     let init = |arguments: &[&str]| {
         let mut command = host.command("lazarus-reconcile");
@@ -186,7 +186,7 @@ async fn a_repository_without_the_form_is_a_warning_until_it_has_one() {
 
 /// The documents' way by hand leads to a repository in which a mission can be filed.
 #[test]
-fn the_way_by_hand_puts_the_form_into_the_repository() {
+fn the_manual_instructions_install_the_form_before_a_pass() {
     for document in ["README.md", "docs/install.md"] {
         let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(document)).unwrap();
         let by_hand = text.split("cargo install --path .").nth(1).unwrap().split("```").next().unwrap();

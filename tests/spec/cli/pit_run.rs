@@ -68,7 +68,7 @@ fn send(child: &Child, signal: Signal) {
 }
 
 #[tokio::test]
-async fn it_ends_as_its_command_does_and_says_so() {
+async fn pit_run_exits_like_its_command_and_reports_it() {
     let (host, cell) = cell().await;
     for (command, code, state, message) in [
         (&["true"][..], 0, "done", Value::Null),
@@ -93,7 +93,7 @@ async fn it_ends_as_its_command_does_and_says_so() {
 }
 
 #[tokio::test]
-async fn its_streams_are_the_commands_own() {
+async fn pit_run_passes_the_standard_streams_through() {
     let (host, cell) = cell().await;
     let script = "read line; echo out $line; echo err $line >&2";
     let (mut child, mut out) = start(pit(&host, &cell, &["run", "sh", "-c"]).arg(script), &[]);
@@ -105,7 +105,7 @@ async fn its_streams_are_the_commands_own() {
 }
 
 #[tokio::test]
-async fn signals_are_handed_on() {
+async fn pit_run_forwards_signals() {
     let (host, cell) = cell().await;
     for (signal, code) in [
         (Signal::SIGTERM, 143),
@@ -139,10 +139,10 @@ async fn a_signal_that_was_ignored_at_the_start_stays_ignored() {
 }
 
 #[tokio::test]
-async fn what_a_terminal_sends_to_both_is_not_sent_twice() {
+async fn a_signal_of_the_terminal_reaches_the_command_once() {
     let (_host, cell) = cell().await;
     if Command::new("script").arg("--version").output().is_err() {
-        eprintln!("skipped: what_a_terminal_sends_to_both_is_not_sent_twice (there is no `script`)");
+        eprintln!("skipped: a_signal_of_the_terminal_reaches_the_command_once (there is no `script`)");
         return;
     }
     let count = "trap 'n=$((n+1)); echo interrupted' INT; trap 'echo $n interrupts' USR1";
@@ -165,7 +165,7 @@ async fn what_a_terminal_sends_to_both_is_not_sent_twice() {
 }
 
 #[tokio::test]
-async fn it_beats_as_long_as_the_command_lives() {
+async fn pit_run_sends_heartbeats_while_its_command_runs() {
     let (host, cell) = cell().await;
     let (mut child, _out) = start(&pit(&host, &cell, &["run", "--every", "1", "--", "cat"]), &[]);
     let began = Instant::now();
@@ -180,7 +180,7 @@ async fn it_beats_as_long_as_the_command_lives() {
 }
 
 #[tokio::test]
-async fn a_cell_with_a_short_limit_hears_more_often_and_a_slow_beat_is_told() {
+async fn a_short_stale_after_shortens_the_interval_and_a_slow_one_warns() {
     let (host, cell) = cell().await;
     let config = std::fs::read_to_string(cell.join("config/cell.json")).unwrap();
     let config = config.replace("\"stale_after_seconds\": 300", "\"stale_after_seconds\": 3");
@@ -201,7 +201,7 @@ async fn a_cell_with_a_short_limit_hears_more_often_and_a_slow_beat_is_told() {
 }
 
 #[tokio::test]
-async fn over_http_the_address_and_the_token_come_from_the_cell_or_are_said() {
+async fn over_http_address_and_token_come_from_the_cell_or_from_flags() {
     let (host, cell) = cell().await;
     let token = std::fs::read_to_string(cell.join("config/heartbeat.token")).unwrap();
     let daemon = Listener::answering(&[204]);
@@ -235,7 +235,7 @@ async fn over_http_the_address_and_the_token_come_from_the_cell_or_are_said() {
 }
 
 #[tokio::test]
-async fn its_command_finds_the_absolute_path_of_the_cell_in_a_variable() {
+async fn the_command_gets_the_absolute_cell_path_in_a_variable() {
     let (host, cell) = cell().await;
     let other = host.root().join("123e4567-e89b-12d3-a456-426614174001");
     run(host.command("lazarus-pit").args(["--init-cell", "123e4567-e89b-12d3-a456-426614174001"])).await;
@@ -290,7 +290,7 @@ async fn each_run_is_a_session_of_its_own_from_its_start() {
 }
 
 #[tokio::test]
-async fn a_heartbeat_that_is_refused_is_told_by_what_to_do() {
+async fn a_refused_heartbeat_is_reported_with_the_next_step() {
     let (host, cell) = cell().await;
     for (status, code, told) in [
         (
@@ -319,7 +319,7 @@ async fn a_heartbeat_that_is_refused_is_told_by_what_to_do() {
 }
 
 #[tokio::test]
-async fn trouble_with_heartbeats_is_told_once_and_never_disturbs_the_command() {
+async fn heartbeat_errors_are_reported_once_and_never_disturb_the_command() {
     tokio::join!(trouble_that_passes(), trouble_that_stays(), no_place_for_heartbeats());
 }
 
@@ -353,7 +353,7 @@ async fn no_place_for_heartbeats() {
 }
 
 #[tokio::test]
-async fn intervals_are_written_as_people_do() {
+async fn intervals_accept_the_usual_duration_notations() {
     let (host, cell) = cell().await;
     for right in ["1", "30s", "5m", "24h", "1d", "86400"] {
         assert_eq!(run(&mut pit(&host, &cell, &["run", "--every", right, "true"])).await.code, 0, "{right}");

@@ -32,7 +32,7 @@ fn check(told: &Run) {
 }
 
 #[test]
-fn what_is_foreign_is_printed_on_one_line_and_can_still_be_told() {
+fn untrusted_text_is_printed_escaped_on_one_line() {
     let printed = HOSTILE.map(|name| Printable::new(name).to_string());
     assert_eq!(printed[0], r"\u{1b}[2J\u{1b}[31mred");
     assert_eq!(printed[4], r"line\nDeleted: 9 archives");
@@ -43,7 +43,7 @@ fn what_is_foreign_is_printed_on_one_line_and_can_still_be_told() {
 }
 
 #[test]
-fn only_our_own_colours_reach_a_terminal() {
+fn only_colours_of_the_program_reach_a_terminal() {
     let screen = Terminal { width: None, has_colours: true };
     let mut text = Printed::default();
     text.paint("\u{1b}[2Jbad", Tone::Bad, screen);
@@ -52,7 +52,7 @@ fn only_our_own_colours_reach_a_terminal() {
 }
 
 #[test]
-fn json_steers_no_terminal_and_says_the_same() {
+fn printed_json_controls_no_terminal_and_keeps_its_value() {
     let document = json!({ "names": HOSTILE, "emoji": "❤\u{fe0f}\u{e0041}" });
     let printed = printable_json(&document.to_string());
     assert!(!printed.contains(|c: char| c.is_control() || c == '\u{202e}' || c == '\u{e0041}'), "{printed}");
@@ -61,7 +61,7 @@ fn json_steers_no_terminal_and_says_the_same() {
 
 /// Names that an agent gives its files, in an archive that `gc` lists and deletes, and beside it.
 #[tokio::test]
-async fn names_of_files_that_gc_tells_of_are_escaped() {
+async fn file_names_in_the_output_of_gc_are_escaped() {
     let host = Host::on_disk();
     let id = "123e4567-e89b-12d3-a456-426614174000";
     assert_eq!(run(host.command("lazarus-pit").args(["--init-cell", id])).await.code, 0);
@@ -100,7 +100,7 @@ async fn names_in_a_directory_that_cannot_become_a_root_are_escaped() {
 
 /// The forge's own message, as a hostile one words it.
 #[tokio::test]
-async fn what_the_forge_says_is_dead_text_in_the_summary_of_a_job() {
+async fn messages_of_the_forge_are_plain_text_in_the_job_summary() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     assert_eq!(run(host.command("lazarus-reconcile").arg("init")).await.code, 0);

@@ -1,4 +1,4 @@
-//! CapacityLimits of the process that are too low are one message and an exit code, and neither an abort nor a wait without end.
+//! A process limit that is too low leads to one message and an exit code, never to an abort or a hang.
 
 use crate::support::forge::Forge;
 use crate::support::host::{Host, run};
@@ -52,7 +52,7 @@ fn limited(command: &Command, limit: &str) -> Command {
 }
 
 #[tokio::test]
-async fn a_limit_that_is_too_low_is_one_message_that_names_it() {
+async fn a_process_limit_that_is_too_low_is_one_error_that_names_it() {
     let host = Host::new();
     assert_eq!(run(host.command("lazarus-pit").args(MAKE_CELL)).await.code, 0);
     for (flag, values) in [
@@ -75,7 +75,7 @@ async fn a_limit_that_is_too_low_is_one_message_that_names_it() {
 
 /// Root may have as many threads as it likes, and so it is not root who runs these.
 #[tokio::test]
-async fn where_no_threads_can_be_had_it_works_without_or_says_so() {
+async fn without_threads_commands_work_or_report_the_limit() {
     let host = Host::new();
     let made = run(&mut host.unprivileged(host.command("lazarus-pit").args(MAKE_CELL))).await;
     assert_eq!(made.code, 0, "{made:?}");
@@ -97,7 +97,7 @@ async fn where_no_threads_can_be_had_it_works_without_or_says_so() {
 }
 
 #[tokio::test]
-async fn a_file_that_grows_too_large_is_an_error_and_ends_nobody() {
+async fn a_file_that_grows_too_large_is_an_error_and_no_crash() {
     let (repository, host) = (Forge::sandbox().await.repository().await, Host::new());
     let number = repository.file("reader", "Mission: raise the dead", &[]).await;
     let passed = run(&mut limited(host.reconciler(&repository).args(["--once", "--json"]), "-f 1")).await;

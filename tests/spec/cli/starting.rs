@@ -61,8 +61,8 @@ async fn a_wizard_is_started_once_in_each_new_cell_that_names_it() {
 }
 
 #[tokio::test]
-async fn two_runs_at_once_start_one_wizard() {
-    let Some(tower) = Tower::new("two_runs_at_once_start_one_wizard") else { return };
+async fn concurrent_runs_start_one_wizard() {
+    let Some(tower) = Tower::new("concurrent_runs_start_one_wizard") else { return };
     let cell = tower.cell_of("merlin").await;
     let runs = tokio::join!(tower.start(), tower.start(), tower.start());
     let runs = [runs.0, runs.1, runs.2];
@@ -73,8 +73,8 @@ async fn two_runs_at_once_start_one_wizard() {
 }
 
 #[tokio::test]
-async fn a_wizard_that_has_not_beaten_yet_is_not_started_again_unless_its_mark_is_removed() {
-    let test = "a_wizard_that_has_not_beaten_yet_is_not_started_again_unless_its_mark_is_removed";
+async fn a_wizard_without_a_heartbeat_is_not_restarted_while_its_mark_exists() {
+    let test = "a_wizard_without_a_heartbeat_is_not_restarted_while_its_mark_exists";
     let Some(tower) = Tower::new(test) else { return };
     let cell = tower.cell_of("merlin").await;
     let beating = std::fs::read(tower.bin("lazarus-pit")).unwrap();
@@ -89,8 +89,8 @@ async fn a_wizard_that_has_not_beaten_yet_is_not_started_again_unless_its_mark_i
 }
 
 #[tokio::test]
-async fn none_is_started_while_its_mission_is_suspended() {
-    let Some(tower) = Tower::new("none_is_started_while_its_mission_is_suspended") else { return };
+async fn no_wizard_is_started_while_its_mission_is_suspended() {
+    let Some(tower) = Tower::new("no_wizard_is_started_while_its_mission_is_suspended") else { return };
     let repository = Forge::sandbox().await.repository().await;
     let cell = tower.mission(&repository, &[("wizard", "merlin")]).await;
     repository.put_label(1, "mission/suspended").await;
@@ -103,8 +103,8 @@ async fn none_is_started_while_its_mission_is_suspended() {
 }
 
 #[tokio::test]
-async fn a_wizard_that_could_not_work_is_not_started_and_the_next_run_tries_again() {
-    let Some(tower) = Tower::new("a_wizard_that_could_not_work_is_not_started_and_the_next_run_tries_again") else {
+async fn a_wizard_that_cannot_run_is_not_started_and_the_next_run_retries() {
+    let Some(tower) = Tower::new("a_wizard_that_cannot_run_is_not_started_and_the_next_run_retries") else {
         return;
     };
     let cell = tower.cell_of("merlin").await;
@@ -162,8 +162,8 @@ async fn a_report_that_names_strange_cells_starts_nothing_there() {
 }
 
 #[tokio::test]
-async fn what_it_is_told_wrongly_it_refuses_with_what_to_do() {
-    let Some(tower) = Tower::new("what_it_is_told_wrongly_it_refuses_with_what_to_do") else { return };
+async fn wrong_arguments_are_refused_with_the_next_step() {
+    let Some(tower) = Tower::new("wrong_arguments_are_refused_with_the_next_step") else { return };
     for (arguments, told) in [
         (&["merlin"][..], "a wizard and its command are needed, such as `merlin /usr/local/bin/wizard-merlin`"),
         (
@@ -267,11 +267,11 @@ fn value<'a>(unit: &'a str, key: &str) -> &'a str {
 }
 
 #[test]
-fn systemd_finds_no_mistake_in_the_units() {
+fn systemd_verifies_the_wizard_units() {
     let [service, path, timer] = ["service", "path", "timer"].map(unit);
     let service = service.replace("/usr/local/bin/start-wizards", wizard_file("start-wizards").to_str().unwrap());
     verify(
-        "systemd_finds_no_mistake_in_the_units",
+        "systemd_verifies_the_wizard_units",
         &[
             ("lazarus-wizard@merlin.service", &service),
             ("lazarus-wizard@merlin.path", &path),
@@ -281,7 +281,7 @@ fn systemd_finds_no_mistake_in_the_units() {
 }
 
 #[test]
-fn the_units_look_where_the_cells_are_as_whoever_may_work_there() {
+fn the_wizard_units_watch_the_root_and_use_the_wizard_account() {
     let [service, path, timer] = ["service", "path", "timer"].map(unit);
     let root = serde_json::from_str::<Value>(include_str!("../../../config/lazarus_pit.json")).unwrap();
     assert_eq!(value(&path, "PathChanged"), root["missions_root"]);

@@ -91,7 +91,7 @@ async fn suggested_commands_carry_the_flags_that_were_given() {
 }
 
 #[tokio::test]
-async fn a_token_in_the_place_of_its_file_is_not_suggested_either() {
+async fn a_token_given_instead_of_its_file_is_not_suggested() {
     let host = Host::new();
     let token = "canary0123456789canary0123456789canary01";
     let arguments = ["--once", "--root", "nowhere", "--gitea-url", "http://127.0.0.1:1", "--repo", "o/r"];

@@ -35,7 +35,7 @@ fn host_with_a_cell() -> Host {
 }
 
 #[test]
-fn verdicts_have_colours_unless_somebody_minds_or_nobody_looks() {
+fn health_is_coloured_only_on_a_terminal_without_no_color() {
     let host = host_with_a_cell();
     let scan = || {
         let mut command = host.command("lazarus-reconcile");
@@ -52,7 +52,7 @@ fn verdicts_have_colours_unless_somebody_minds_or_nobody_looks() {
 }
 
 #[test]
-fn a_table_fits_its_terminal_and_says_what_it_leaves_out() {
+fn a_table_fits_its_terminal_and_marks_truncated_text() {
     let host = host_with_a_cell();
     let narrow = on_a_terminal(host.command("lazarus-reconcile").arg("scan").env("NO_COLOR", "1"), 60);
     let row = narrow.lines().nth(1).unwrap();
@@ -73,7 +73,7 @@ fn a_table_fits_its_terminal_and_says_what_it_leaves_out() {
 }
 
 #[test]
-fn what_takes_longer_than_a_second_shows_how_far_it_is() {
+fn work_of_a_second_or_more_shows_its_progress() {
     assert_eq!(progress(Duration::from_millis(999), 1, 2), None);
     assert_eq!(progress(Duration::from_secs(1), 1, 2).as_deref(), Some("\r1 of 2 missions\u{1b}[K"));
     assert_eq!(progress(Duration::from_secs(1), 2, 2).as_deref(), Some("\r\u{1b}[K"), "the line is cleared at the end");

@@ -12,7 +12,7 @@ fn told(document: &Value, key: &str) -> (Value, String) {
 }
 
 #[tokio::test]
-async fn each_setting_is_shown_with_where_it_came_from() {
+async fn each_configuration_value_is_shown_with_its_source() {
     let host = Host::new();
     let file = host.path().join("settings.json");
     let text = json!({
@@ -82,7 +82,7 @@ async fn each_setting_is_shown_with_where_it_came_from() {
 }
 
 #[tokio::test]
-async fn settings_that_cannot_be_used_are_refused_and_others_are_a_table() {
+async fn a_valid_configuration_is_a_table_and_an_unusable_one_is_refused() {
     let host = Host::new();
     let show = async |arguments: &[&str]| -> Run {
         run(host.command("lazarus-reconcile").args(["config", "show"]).args(arguments)).await
@@ -126,7 +126,7 @@ fn leaves(schema: &Value) -> Vec<(String, Value)> {
 }
 
 #[test]
-fn the_schema_says_what_the_settings_take() {
+fn the_schema_matches_what_the_configuration_accepts() {
     let schema: Value = serde_json::from_str(SCHEMA).unwrap();
     let example: Value = serde_json::from_str(include_str!("../../../config/lazarus_pit.json")).unwrap();
     let host = Host::new();
@@ -171,7 +171,7 @@ fn mistake(name: &str, text: &str) -> String {
 }
 
 #[test]
-fn a_mistake_is_shown_where_it_is() {
+fn a_configuration_error_shows_its_position() {
     let json = mistake("settings.json", "{\n  \"limits\": {\n    \"cells\": \"many\"\n  }\n}\n");
     assert!(json.contains("`limits.cells`: invalid type: string \"many\", expected a whole number"), "{json}");
     assert!(json.contains("\n3 |     \"cells\": \"many\"\n  |                   ^"), "{json}");
@@ -185,7 +185,7 @@ fn a_mistake_is_shown_where_it_is() {
 }
 
 #[test]
-fn a_mistyped_key_is_answered_with_the_one_that_was_meant() {
+fn a_misspelt_key_gets_a_suggestion() {
     for (text, meant) in [
         ("{ \"forge\": { \"tokn_file\": \"x\" } }", "forge.token_file"),
         ("{ \"listen\": \"127.0.0.1:1\" }", "daemon.listen"),

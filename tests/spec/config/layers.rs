@@ -16,7 +16,7 @@ fn load(flags: &Flags, pairs: &[(&str, &str)]) -> Settings {
 }
 
 #[test]
-fn later_layers_win() {
+fn later_configuration_layers_override_earlier_ones() {
     let host = Host::new();
     let file = host.path().join("settings.yaml");
     let text = "missions_root: /from/file\nforge: { url: 'https://file.test' }\nrepositories: [a/file]\nhost: { name: file }\n";
@@ -56,7 +56,7 @@ fn a_jobs_variables_count_only_in_a_job() {
 }
 
 #[test]
-fn the_example_file_says_the_defaults() {
+fn the_example_file_lists_the_defaults() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/lazarus_pit.json");
     // In a job no file is looked for in the working directory, which is where the example is.
     let mut defaults = load(&Flags::default(), &[("LAZARUS_HOST", "alpha"), ("GITEA_ACTIONS", "true")]);
@@ -119,7 +119,7 @@ fn a_token_may_come_from_standard_input() {
 }
 
 #[tokio::test]
-async fn a_settings_file_in_the_missions_root_or_behind_a_link_is_not_read() {
+async fn a_configuration_file_in_the_root_or_behind_a_link_is_not_read() {
     let host = Host::new();
     let scan = async |directory: &Path| {
         let run = run(host.command("lazarus-reconcile").current_dir(directory).arg("scan")).await;
@@ -147,13 +147,16 @@ async fn a_settings_file_in_the_missions_root_or_behind_a_link_is_not_read() {
 }
 
 #[test]
-fn what_nothing_can_be_done_with_is_refused_by_its_key() {
+fn an_unusable_value_is_refused_with_its_key() {
     let host = Host::new();
     let file = host.path().join("daemon.json");
     let gateway = |name: &str, url: &str| json!({ "name": name, "url": url });
     let many: Vec<Value> = (0..65).map(|at| gateway(&format!("g{at}"), "http://g.test/")).collect();
     for (settings, told) in [
-        (json!({ "daemon": { "page_listen": "0.0.0.0:80" } }), "`daemon.page_listen`: `0.0.0.0:80` is open to others"),
+        (
+            json!({ "daemon": { "page_listen": "0.0.0.0:80" } }),
+            "`daemon.page_listen`: `0.0.0.0:80` is accessible to other hosts",
+        ),
         (json!({ "daemon": { "ping_url": "ftp://x.test/" } }), "`daemon.ping_url`: `ftp:` is not `https:` or `http:`"),
         (json!({ "daemon": { "public_url": "file:///x" } }), "`daemon.public_url`: `file:` is not `https:` or `http:`"),
         (json!({ "gateways": [gateway("a", "unix:/x")] }), "`gateways`: `unix:` is not `https:` or `http:`"),
@@ -161,7 +164,7 @@ fn what_nothing_can_be_done_with_is_refused_by_its_key() {
             json!({ "gateways": [gateway("a", "http://g.test/"), gateway("a", "http://h.test/")] }),
             "two gateways have the same `name`",
         ),
-        (json!({ "gateways": many }), "`gateways`: 65 are more than 64"),
+        (json!({ "gateways": many }), "`gateways`: 65 gateways are more than 64"),
         (json!({ "notify": { "on": ["healthy"] } }), "`notify.on[0]`: `healthy` is not one of `stale`, `incomplete`, "),
         (
             json!({ "notify": { "per_hour": 0 } }),

@@ -26,7 +26,7 @@ struct Scene {
 }
 
 #[tokio::test]
-async fn a_pass_that_is_killed_while_it_raises_alarms_is_finished_by_the_next_one_without_a_word_too_much() {
+async fn a_pass_killed_while_it_sends_alerts_is_completed_without_duplicates() {
     let scene = Scene::new().await;
     let log = scene.host.path().join("strace.log");
     let Some(points) = points(traced(&scene.once(), &log, &tracing()), &log).await else { return };

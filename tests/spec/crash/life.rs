@@ -36,32 +36,32 @@ enum Deed {
 }
 
 #[tokio::test]
-async fn a_pass_that_is_killed_while_it_puts_a_cell_away_loses_nothing() {
+async fn a_pass_killed_while_it_archives_a_cell_loses_nothing() {
     check(Deed::Archive).await;
 }
 
 #[tokio::test]
-async fn a_pass_that_is_killed_while_it_brings_a_cell_back_loses_nothing() {
+async fn a_pass_killed_while_it_restores_a_cell_loses_nothing() {
     check(Deed::Restore).await;
 }
 
 #[tokio::test]
-async fn a_pass_that_is_killed_while_it_checks_out_leaves_no_half_worktree() {
+async fn a_pass_killed_during_a_checkout_leaves_no_partial_worktree() {
     check(Deed::NewWorktree).await;
 }
 
 #[tokio::test]
-async fn a_pass_that_is_killed_while_it_fills_a_worktree_leaves_no_half_of_it() {
+async fn a_pass_killed_while_it_fills_a_worktree_leaves_no_part_of_it() {
     check(Deed::LateWorktree).await;
 }
 
 #[tokio::test]
-async fn a_pass_that_is_killed_while_it_takes_a_cell_over_has_it_or_not() {
+async fn a_pass_killed_during_an_adoption_leaves_it_complete_or_undone() {
     check(Deed::Adoption).await;
 }
 
 #[tokio::test]
-async fn a_deletion_that_is_killed_leaves_an_archive_whole_or_gone() {
+async fn a_killed_deletion_leaves_an_archive_whole_or_deleted() {
     check(Deed::Deletion).await;
 }
 

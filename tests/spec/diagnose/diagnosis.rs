@@ -83,7 +83,7 @@ async fn said_behind(certificate: Certificate, is_trusted: bool) -> Said {
 }
 
 #[tokio::test]
-async fn passes_and_doctor_say_the_same_of_tls() {
+async fn passes_and_doctor_report_the_same_about_tls() {
     let sandbox = Sandbox::start().await.unwrap();
     let plain = sandbox.url().replace("http:", "https:");
     let behind = Stub::behind(Certificate::Good, String::new());
@@ -109,7 +109,7 @@ async fn passes_and_doctor_say_the_same_of_tls() {
 }
 
 #[tokio::test]
-async fn passes_and_doctor_say_the_same_of_what_is_no_gitea() {
+async fn passes_and_doctor_report_the_same_about_a_server_that_is_no_gitea() {
     let sandbox = Sandbox::start().await.unwrap();
     let page = "<html><h1>Sign in</h1></html>";
     let html = "content-type: text/html\r\n";
@@ -141,7 +141,7 @@ async fn passes_and_doctor_say_the_same_of_what_is_no_gitea() {
 }
 
 #[tokio::test]
-async fn the_daemon_says_what_doctor_says() {
+async fn the_daemon_and_doctor_report_the_same_error() {
     let (host, sandbox) = (Host::new(), Sandbox::start().await.unwrap());
     let url = format!("{}/no/such/path", sandbox.url());
     let failure = failure(&mut command(&host, &url, &json!({}), &["doctor", "--json"])).await;
@@ -162,8 +162,8 @@ async fn the_daemon_says_what_doctor_says() {
 }
 
 stories![
-    an_account_that_may_not_use_the_forge_is_told_with_its_reason,
-    an_author_who_blocks_the_bot_is_no_want_of_write_access,
+    an_account_barred_from_the_forge_is_reported_with_the_reason,
+    an_author_who_blocks_the_bot_is_not_missing_write_access,
     an_approver_with_a_private_profile_is_found_where_they_work,
 ];
 
@@ -174,7 +174,7 @@ fn own_account(forge: &Forge) -> (String, String) {
     (login, token)
 }
 
-async fn an_account_that_may_not_use_the_forge_is_told_with_its_reason(forge: Forge) {
+async fn an_account_barred_from_the_forge_is_reported_with_the_reason(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let (login, _) = own_account(&forge);
     let token = forge.new_token(&login, &BOT_SCOPES);
@@ -195,7 +195,7 @@ async fn an_account_that_may_not_use_the_forge_is_told_with_its_reason(forge: Fo
     }
 }
 
-async fn an_author_who_blocks_the_bot_is_no_want_of_write_access(forge: Forge) {
+async fn an_author_who_blocks_the_bot_is_not_missing_write_access(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let (author, token) = own_account(&forge);
     assert_eq!(forge.call_with(&token, Method::PUT, "/user/blocks/bot", Value::Null).await.0, 204);

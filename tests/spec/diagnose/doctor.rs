@@ -145,7 +145,7 @@ impl Diagnosis {
     }
 }
 
-async fn where_nothing_is_wrong_nothing_is_found(forge: Forge) {
+async fn doctor_finds_nothing_on_a_healthy_host(forge: Forge) {
     let clinic = Clinic::new(forge).await;
     let before = clinic.host.snapshot();
     let well = clinic.now().await;
@@ -161,7 +161,7 @@ async fn where_nothing_is_wrong_nothing_is_found(forge: Forge) {
     assert!(lines[0].starts_with("pass     config      `") && lines.last().unwrap().ends_with(" 0 failed"), "{text:?}");
 }
 
-async fn what_is_wrong_with_a_token_is_told(forge: Forge) {
+async fn doctor_finds_each_fault_of_a_token(forge: Forge) {
     let clinic = Clinic::new(forge.clone()).await;
     clinic.with_token("0123456789012345678901234567890123456789").await.fails_by("token-refused");
     clinic.with_token(&forge.new_token("bot", &["all"])).await.warns_of("token-scope-excess");
@@ -181,7 +181,7 @@ async fn what_is_wrong_with_a_token_is_told(forge: Forge) {
     ghost.fails_by("account-unknown");
 }
 
-async fn what_is_wrong_with_a_repository_is_told(forge: Forge) {
+async fn doctor_finds_each_fault_of_a_repository(forge: Forge) {
     let clinic = Clinic::new(forge.clone()).await;
     let name = clinic.repository.name.clone();
     clinic.with_variable("LAZARUS_REPOSITORIES", "owner/there-is-none").await.fails_by("repository-missing");
@@ -216,7 +216,7 @@ async fn what_is_wrong_with_a_repository_is_told(forge: Forge) {
     clinic.with(mode).await.fails_by("repository-taken-over");
 }
 
-async fn what_is_wrong_with_form_and_labels_is_told(forge: Forge) {
+async fn doctor_finds_each_fault_of_form_and_labels(forge: Forge) {
     let clinic = Clinic::new(forge.clone()).await;
     let differing = FORM.replace("label: Wizard", "label: Sorcerer").replace("id: host", "id: machine");
     clinic.replace_form(&differing).await;
@@ -246,14 +246,14 @@ async fn what_is_wrong_with_form_and_labels_is_told(forge: Forge) {
 }
 
 stories![
-    where_nothing_is_wrong_nothing_is_found,
-    what_is_wrong_with_a_token_is_told,
-    what_is_wrong_with_a_repository_is_told,
-    what_is_wrong_with_form_and_labels_is_told,
+    doctor_finds_nothing_on_a_healthy_host,
+    doctor_finds_each_fault_of_a_token,
+    doctor_finds_each_fault_of_a_repository,
+    doctor_finds_each_fault_of_form_and_labels,
 ];
 
 #[tokio::test]
-async fn what_is_wrong_with_the_root_is_told() {
+async fn doctor_finds_each_fault_of_the_root() {
     let clinic = Clinic::on_the_sandbox().await;
     let root = clinic.host.root();
     let at = async |path: &Path| clinic.with_variable("LAZARUS_MISSIONS_ROOT", &path.display().to_string()).await;
@@ -297,7 +297,7 @@ async fn what_is_wrong_with_the_root_is_told() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_the_host_is_told() {
+async fn doctor_finds_each_fault_of_the_host() {
     let clinic = Clinic::on_the_sandbox().await;
     let broken = clinic.with(json!({ "no_such_key": 1 })).await;
     assert_eq!((broken.faults(), broken.code), (vec![("configuration-unusable", "failure")], 2));
@@ -322,7 +322,7 @@ async fn what_is_wrong_with_the_host_is_told() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_the_daemon_and_its_webhook_is_told() {
+async fn doctor_finds_each_fault_of_the_daemon_and_its_webhook() {
     let clinic = Clinic::on_the_sandbox().await;
     let short = clinic.host.path().join("short");
     std::fs::write(&short, "too short").unwrap();
@@ -362,7 +362,7 @@ async fn what_is_wrong_with_the_daemon_and_its_webhook_is_told() {
 }
 
 #[tokio::test]
-async fn a_watcher_that_takes_no_ping_is_found() {
+async fn doctor_finds_a_monitor_that_rejects_pings() {
     let clinic = Clinic::on_the_sandbox().await;
     let ping = async |port: u16| {
         clinic.with(json!({ "daemon": { "ping_url": format!("http://127.0.0.1:{port}/secret") } })).await
@@ -382,7 +382,7 @@ async fn a_watcher_that_takes_no_ping_is_found() {
 }
 
 #[test]
-fn each_fault_is_produced_here() {
+fn each_doctor_code_has_a_test() {
     let produced = concat!(
         include_str!("doctor.rs"),
         include_str!("doctor/forge.rs"),

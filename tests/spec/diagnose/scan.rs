@@ -6,7 +6,7 @@ use crate::support::host::{Host, run};
 use serde_json::json;
 
 #[tokio::test]
-async fn a_scan_tells_every_cell_with_its_reason() {
+async fn a_scan_lists_every_cell_with_its_reason() {
     let host = Host::new();
     let id = |last: u32| format!("123e4567-e89b-12d3-a456-42661417400{last}");
     for last in 0..5 {
@@ -52,7 +52,7 @@ async fn a_scan_tells_every_cell_with_its_reason() {
 }
 
 #[tokio::test]
-async fn a_scan_misses_the_cell_that_an_open_issue_had() {
+async fn a_scan_reports_the_missing_cell_of_an_open_issue() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: x", &[]).await;
@@ -73,7 +73,7 @@ async fn a_scan_misses_the_cell_that_an_open_issue_had() {
 }
 
 #[tokio::test]
-async fn a_scan_warns_of_what_it_cannot_know() {
+async fn a_scan_warns_of_an_uninitialized_root_and_a_damaged_record() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let scan = async || run(host.command("lazarus-reconcile").arg("scan")).await;
@@ -89,7 +89,7 @@ async fn a_scan_warns_of_what_it_cannot_know() {
 }
 
 #[tokio::test]
-async fn a_scan_tells_of_a_heartbeat_that_is_ahead_of_the_clock() {
+async fn a_scan_reports_a_heartbeat_ahead_of_the_clock() {
     let host = Host::new();
     run(host.command("lazarus-pit").args(["--init-cell", "123e4567-e89b-12d3-a456-426614174000"])).await;
     let ahead = json!({ "timestamp": "2200-01-01T00:00:00Z", "state": "working" }).to_string();

@@ -26,7 +26,7 @@ fn holds(story: &str, lines: &[&str]) {
     }
 }
 
-async fn a_missions_story_leads_from_issue_to_heartbeat(forge: Forge) {
+async fn the_status_of_a_mission_covers_issue_to_heartbeat(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let answers = [("wizard", "merlin"), ("repository", "")];
     let number = repository.file("reader", "Mission: guard the gate", &answers).await;
@@ -73,7 +73,7 @@ async fn a_missions_story_leads_from_issue_to_heartbeat(forge: Forge) {
     assert!(beaten.iter().all(|path| path.starts_with(cell.join("state"))), "status writes nothing: {beaten:?}");
 }
 
-async fn each_way_to_be_without_a_cell_is_told(forge: Forge) {
+async fn status_explains_each_reason_for_having_no_cell(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let invalid = repository.file("reader", "Mission: wrong", &[("wizard", "the grey one")]).await;
     let elsewhere = repository.file("reader", "Mission: there", &[("host", "beta")]).await;
@@ -110,7 +110,7 @@ async fn each_way_to_be_without_a_cell_is_told(forge: Forge) {
     holds(&story(&host, &repository, invalid).await, &["  decided    closed\n"]);
 }
 
-async fn a_mission_of_another_host_is_told_to_be_there(forge: Forge) {
+async fn a_mission_of_another_host_is_shown_with_its_owner(forge: Forge) {
     let (repository, host, other) = (forge.repository().await, Host::new(), Host::new());
     let number = repository.file("reader", "Mission: mine", &[]).await;
     run(other.reconciler(&repository).env("LAZARUS_HOST", "beta").arg("--once")).await;
@@ -123,7 +123,7 @@ async fn a_mission_of_another_host_is_told_to_be_there(forge: Forge) {
     holds(&fleet.stdout, &["other-host on beta", "1 mission of host alpha in ", ": 1 other-host"]);
 }
 
-async fn a_deleted_issue_is_told_from_memory(forge: Forge) {
+async fn a_deleted_issue_is_shown_from_the_record(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: short", &[]).await;
     host.once(&repository).await;
@@ -139,10 +139,10 @@ async fn a_deleted_issue_is_told_from_memory(forge: Forge) {
 }
 
 stories![
-    a_missions_story_leads_from_issue_to_heartbeat,
-    each_way_to_be_without_a_cell_is_told,
-    a_mission_of_another_host_is_told_to_be_there,
-    a_deleted_issue_is_told_from_memory,
+    the_status_of_a_mission_covers_issue_to_heartbeat,
+    status_explains_each_reason_for_having_no_cell,
+    a_mission_of_another_host_is_shown_with_its_owner,
+    a_deleted_issue_is_shown_from_the_record,
 ];
 
 /// A mission that was seen healthy once, before anything goes wrong.
@@ -156,7 +156,7 @@ async fn settled() -> (Repository, Host, i64) {
 }
 
 #[tokio::test]
-async fn whatever_keeps_the_forge_away_what_is_known_is_told_and_why_no_more() {
+async fn without_the_forge_status_shows_cached_state_and_the_reason() {
     let (repository, host, number) = settled().await;
     let number = number.to_string();
     let engine = || repository.forge.engine();
@@ -176,7 +176,7 @@ async fn whatever_keeps_the_forge_away_what_is_known_is_told_and_why_no_more() {
     };
     holds(&told(&variable("LAZARUS_GITEA_TOKEN", "wrong".to_owned())).await, &["Gitea rejects the token"]);
     holds(&told(&variable("LAZARUS_GITEA_TOKEN", narrow)).await, &["the token lacks the scope `read:user`"]);
-    holds(&told(&variable("LAZARUS_GITEA_URL", "http://127.0.0.1:1".to_owned())).await, &["cannot be reached"]);
+    holds(&told(&variable("LAZARUS_GITEA_URL", "http://127.0.0.1:1".to_owned())).await, &["is unreachable"]);
     holds(&told(&variable("LAZARUS_GITEA_URL", String::new())).await, &["`forge.url` is not set"]);
     holds(&told(&variable("LAZARUS_GITEA_TOKEN_FILE", "/nowhere".to_owned())).await, &["`forge.token_file`"]);
     engine().break_next(1, "GET", "/user", Fault::Html);
@@ -193,7 +193,7 @@ async fn whatever_keeps_the_forge_away_what_is_known_is_told_and_why_no_more() {
 }
 
 #[tokio::test]
-async fn whatever_is_wrong_with_the_root_is_told() {
+async fn status_reports_each_fault_of_the_root() {
     let (repository, host, number) = settled().await;
     let number = number.to_string();
     let with_root = async |root: &std::path::Path| {
@@ -230,7 +230,7 @@ async fn whatever_is_wrong_with_the_root_is_told() {
 }
 
 #[tokio::test]
-async fn the_fleet_is_a_table_with_what_may_have_been_forgotten() {
+async fn the_fleet_table_includes_missions_that_may_be_forgotten() {
     let (repository, host) = (Forge::sandbox().await.repository().await, Host::new());
     let number = repository.file("reader", "Mission: paused", &[("wizard", "merlin")]).await;
     repository.file("reader", "Mission: wrong", &[("wizard", "the grey one")]).await;

@@ -11,7 +11,7 @@ use std::time::Duration;
 const MIB: usize = 1024 * 1024;
 
 #[tokio::test]
-async fn law_8_bounded_many_proposals_cost_few_requests_when_nothing_happened() {
+async fn law_8_bounded_many_proposals_without_changes_cost_few_requests() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::on_disk());
     host.once(&repository).await;
@@ -32,7 +32,7 @@ async fn law_8_bounded_many_proposals_cost_few_requests_when_nothing_happened() 
 }
 
 #[tokio::test]
-async fn law_8_bounded_bodies_are_cut_as_they_arrive_and_each_is_told_to_be_too_long() {
+async fn law_8_bounded_oversized_bodies_are_cut_on_arrival_and_reported() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::on_disk());
     let long = body(&[("Objective", &"x".repeat(MIB / 2))]);
@@ -72,7 +72,7 @@ async fn law_8_bounded_the_log_of_a_cell_is_rotated() {
 }
 
 #[tokio::test]
-async fn law_8_bounded_a_comment_however_often_a_heading_is_repeated() {
+async fn law_8_bounded_repeated_headings_do_not_grow_the_comment() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::on_disk());
     let flood = format!("{}{}", body(&[]), "### Wizard\n\nx\n### Ref\n\ny\n".repeat(5_000));
@@ -83,7 +83,7 @@ async fn law_8_bounded_a_comment_however_often_a_heading_is_repeated() {
 }
 
 #[tokio::test]
-async fn law_8_bounded_the_summary_of_a_job_in_which_everything_fails() {
+async fn law_8_bounded_the_job_summary_is_short_if_everything_fails() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::on_disk());
     host.once(&repository).await;
@@ -108,7 +108,7 @@ fn hang_if(hangs: bool) {
 
 /// Work on the fifth number never ends; the others are not kept waiting for it.
 #[test]
-fn law_8_bounded_one_cell_that_hangs_costs_only_its_own_verdict() {
+fn law_8_bounded_one_hanging_cell_costs_only_its_own_result() {
     let seen = map_with_stall_timeout(64, Duration::from_millis(200), |at| {
         hang_if(at == 5);
         at

@@ -31,7 +31,7 @@ fn bounded_command(host: &Host, repository: &Repository, forge: &FloodedForge) -
 }
 
 #[tokio::test]
-async fn law_8_bounded_in_sum_issues_that_are_no_proposals_are_dropped_as_they_arrive() {
+async fn law_8_bounded_in_sum_other_issues_are_dropped_on_arrival() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: small", &[]).await;
@@ -43,7 +43,7 @@ async fn law_8_bounded_in_sum_issues_that_are_no_proposals_are_dropped_as_they_a
 }
 
 #[tokio::test]
-async fn law_8_bounded_in_sum_an_issue_that_cannot_be_read_is_named_and_hides_nothing() {
+async fn law_8_bounded_in_sum_an_unreadable_issue_is_reported_and_hides_none() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     host.once(&repository).await;
@@ -64,7 +64,7 @@ async fn law_8_bounded_in_sum_an_issue_that_cannot_be_read_is_named_and_hides_no
 }
 
 #[tokio::test]
-async fn law_8_bounded_in_sum_the_largest_of_too_many_proposals_are_left_out_and_named() {
+async fn law_8_bounded_in_sum_of_too_many_proposals_the_largest_are_skipped() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: small", &[]).await;
@@ -87,7 +87,7 @@ async fn law_8_bounded_in_sum_the_largest_of_too_many_proposals_are_left_out_and
 }
 
 #[tokio::test]
-async fn law_8_bounded_in_sum_ours_is_found_among_enormous_comments_of_others() {
+async fn law_8_bounded_in_sum_the_status_is_found_among_huge_comments() {
     let forge = Forge::sandbox().await;
     let (repository, host, another) = (forge.repository().await, Host::new(), Host::new());
     let number = repository.file("reader", "Mission: famous", &[]).await;
@@ -110,7 +110,7 @@ async fn law_8_bounded_in_sum_ours_is_found_among_enormous_comments_of_others() 
 }
 
 #[tokio::test]
-async fn law_8_bounded_in_sum_our_labels_are_found_behind_ten_thousand_others() {
+async fn law_8_bounded_in_sum_labels_are_found_behind_ten_thousand_others() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     repository.file("reader", "Mission: small", &[]).await;
@@ -123,7 +123,7 @@ async fn law_8_bounded_in_sum_our_labels_are_found_behind_ten_thousand_others() 
 }
 
 #[tokio::test]
-async fn law_8_bounded_in_sum_a_click_is_found_at_the_end_of_a_long_timeline() {
+async fn law_8_bounded_in_sum_a_label_event_is_found_in_a_long_timeline() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: small", &[]).await;
@@ -138,7 +138,7 @@ async fn law_8_bounded_in_sum_a_click_is_found_at_the_end_of_a_long_timeline() {
 }
 
 #[tokio::test]
-async fn law_8_bounded_in_sum_a_forge_that_lies_about_its_counts_costs_few_requests() {
+async fn law_8_bounded_in_sum_a_wrong_count_of_the_forge_costs_few_requests() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: small", &[]).await;

@@ -22,7 +22,7 @@ fn most_kib(service: &Service) -> u64 {
 }
 
 #[tokio::test]
-async fn law_8_bounded_a_daemon_before_a_flooded_forge_names_what_it_left_out() {
+async fn law_8_bounded_a_daemon_on_a_flooded_forge_reports_omissions() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let (number, comment) = famous(&repository, &host).await;
@@ -32,7 +32,7 @@ async fn law_8_bounded_a_daemon_before_a_flooded_forge_names_what_it_left_out() 
     let service = start(command).await;
     let mut told = String::new();
     let is_named =
-        |told: &str| ["an issue is too large", "left alone", "kept changing"].iter().all(|it| told.contains(it));
+        |told: &str| ["an issue is too large", "it is skipped", "kept changing"].iter().all(|it| told.contains(it));
     let wait = async {
         while !is_named(&told) {
             told.push_str(&service.get("/health").await.1);

@@ -32,7 +32,7 @@ async fn close(repository: &Repository, daemon: &Running, number: i64) {
 }
 
 #[tokio::test]
-async fn a_closing_that_a_webhook_tells_of_waits_for_the_next_pass() {
+async fn a_closing_from_a_webhook_waits_for_the_next_pass() {
     for count in [1, 3, 8] {
         let (repository, host, mut daemon, numbers) = stage(10).await;
         for number in &numbers[..count] {
@@ -47,7 +47,7 @@ async fn a_closing_that_a_webhook_tells_of_waits_for_the_next_pass() {
 
 /// As an answer of a proxy is, which says the same of all.
 #[tokio::test]
-async fn a_closing_that_the_next_pass_does_not_find_archives_nothing() {
+async fn a_closing_that_the_next_pass_does_not_confirm_archives_nothing() {
     let (repository, host, mut daemon, numbers) = stage(10).await;
     for number in &numbers {
         close(&repository, &daemon, *number).await;

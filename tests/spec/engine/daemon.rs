@@ -19,10 +19,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 stories! {
-    everything_shows_with_the_next_tick,
+    every_change_is_published_with_the_next_tick,
 }
 
-async fn everything_shows_with_the_next_tick(forge: Forge) {
+async fn every_change_is_published_with_the_next_tick(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
     let first = daemon.tick(0).await;
@@ -61,7 +61,7 @@ fn is_write(line: &str) -> bool {
 }
 
 #[tokio::test]
-async fn many_missions_in_which_nothing_happens_cost_two_requests_a_tick() {
+async fn many_missions_without_changes_cost_two_requests_a_tick() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let many = if is_thorough() { 1_000 } else { 300 };
@@ -88,7 +88,7 @@ async fn many_missions_in_which_nothing_happens_cost_two_requests_a_tick() {
 
 /// A wizard that beats and falls silent with each tick, for a day where there is time for it.
 #[tokio::test]
-async fn a_cell_that_changes_with_every_tick_costs_six_writes_of_each_kind_an_hour() {
+async fn a_cell_that_changes_every_tick_costs_six_writes_of_a_kind_an_hour() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: restless", &[]).await;
@@ -125,7 +125,7 @@ async fn a_cell_that_changes_with_every_tick_costs_six_writes_of_each_kind_an_ho
 }
 
 #[tokio::test]
-async fn a_forge_that_is_away_costs_nothing_and_its_return_needs_no_restart() {
+async fn an_outage_of_the_forge_loses_nothing_and_needs_no_restart() {
     tokio::join!(
         away(Fault::Refuse(500)),
         away(Fault::HangUp),
@@ -166,7 +166,7 @@ async fn away(fault: Fault) {
 
 /// As a webhook does, whose word is believed only in so far as the forge is asked.
 #[tokio::test]
-async fn news_between_two_ticks_show_at_once_and_strange_ones_cost_nothing() {
+async fn an_event_takes_effect_between_ticks_unless_its_repository_is_unknown() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
@@ -214,7 +214,7 @@ async fn a_closed_or_deleted_issue_has_its_cell_moved_to_the_archive() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_waits_and_comes_as_soon_as_there_is_room() {
+async fn proposals_over_a_quota_wait_until_capacity_is_free() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let more = r#"{ "limits": { "cells": 3, "new_cells_per_pass": 2 } }"#;
@@ -239,7 +239,7 @@ async fn what_does_not_fit_waits_and_comes_as_soon_as_there_is_room() {
 
 /// Nobody is told anything before the next tick has seen the same.
 #[tokio::test]
-async fn too_many_cells_that_vanish_at_once_have_to_be_seen_twice() {
+async fn a_mass_change_of_vanished_cells_needs_a_second_tick() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     repository.file_many("reader", vec![body(&[]); 6]).await;
@@ -290,7 +290,7 @@ async fn gateway(statuses: Vec<u16>) -> String {
 
 /// Without any forge; the third gateway has nobody behind it.
 #[tokio::test]
-async fn a_pit_alone_scans_and_asks_its_gateways() {
+async fn without_a_forge_the_daemon_scans_and_probes_its_gateways() {
     let host = Host::new();
     run(host.command("lazarus-pit").args(["--init-cell", "123e4567-e89b-12d3-a456-426614174000"])).await;
     let (well, ill) = (gateway(vec![200]).await, gateway(vec![503]).await);

@@ -19,7 +19,7 @@ use std::time::Duration;
 stories![
     a_token_that_is_wrong_or_too_narrow_is_refused,
     a_renamed_repository_is_followed_by_its_id,
-    a_name_that_another_repository_has_taken_over_is_refused,
+    a_name_that_now_belongs_to_another_repository_is_refused,
 ];
 
 /// A mission whose cell beats: what must not be lost.
@@ -40,7 +40,7 @@ async fn a_token_that_is_wrong_or_too_narrow_is_refused(forge: Forge) {
     let wrong = "0123456789abcdef0123456789abcdef01234567".to_owned();
     std::fs::remove_dir_all(host.cell().join("artifacts")).unwrap();
     for (token, told) in [
-        (wrong, "does not accept the token (401"),
+        (wrong, "rejects the token (401"),
         (without_user, "the token lacks the scope `read:user`"),
         (without_repository, "the token lacks the scope `read:repository`"),
         (read_only, "the token lacks the scope `write:issue`"),
@@ -72,7 +72,7 @@ async fn a_renamed_repository_is_followed_by_its_id(forge: Forge) {
     assert_eq!((&quiet["missions"][0]["health"], &quiet["missions"][0]["changes"]), (&json!("healthy"), &json!([])));
 }
 
-async fn a_name_that_another_repository_has_taken_over_is_refused(forge: Forge) {
+async fn a_name_that_now_belongs_to_another_repository_is_refused(forge: Forge) {
     let (repository, host) = settled(&forge).await;
     let name = repository.name.split('/').nth(1).unwrap().to_owned();
     forge.change(Method::PATCH, &repository.path(), json!({ "name": format!("{name}-moved") })).await;
@@ -146,7 +146,7 @@ fn root_id(root: &Path) -> String {
 
 /// The first pass is held up by the forge while it holds the lock.
 #[tokio::test]
-async fn a_second_pass_is_refused_at_once_or_waits_for_the_first() {
+async fn a_second_pass_is_refused_immediately_or_waits_for_the_first() {
     let forge = Forge::sandbox().await;
     let (repository, host) = settled(&forge).await;
     forge.engine().break_next(1, "GET", "/api/v1/user", Fault::Delay(Duration::from_millis(500)));
@@ -167,7 +167,7 @@ async fn a_second_pass_is_refused_at_once_or_waits_for_the_first() {
 }
 
 #[tokio::test]
-async fn every_trouble_says_what_was_tried_what_happened_and_what_to_do() {
+async fn every_error_names_the_attempt_the_cause_and_the_next_step() {
     let (settings, forge, root) = tokio::join!(of_settings(), of_the_forge(), of_the_root());
     golden::check("trouble.txt", &[settings, forge, root].concat());
 }
@@ -351,7 +351,7 @@ async fn unwritable(told: &mut Told, forge: &Forge) {
 }
 
 #[tokio::test]
-async fn enormous_comments_of_others_keep_no_issue_from_being_read() {
+async fn huge_comments_of_others_do_not_prevent_reading_an_issue() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     host.once(&repository).await;
@@ -365,7 +365,7 @@ async fn enormous_comments_of_others_keep_no_issue_from_being_read() {
 }
 
 #[tokio::test]
-async fn an_argument_that_is_no_text_is_no_reason_to_panic() {
+async fn an_argument_that_is_not_utf8_does_not_panic() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let root = host.path().join(std::ffi::OsStr::from_bytes(b"root-\xff"));
@@ -375,7 +375,7 @@ async fn an_argument_that_is_no_text_is_no_reason_to_panic() {
 }
 
 #[tokio::test]
-async fn the_document_has_every_error() {
+async fn the_json_report_lists_every_error() {
     let forge = Forge::sandbox().await;
     let (repository, host) = settled(&forge).await;
     forge.engine().break_next(usize::MAX, "GET", "issues?", Fault::Refuse(500));

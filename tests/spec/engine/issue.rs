@@ -8,14 +8,14 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 stories![
-    labels_set_at_filing_end_as_the_truth,
-    comments_of_others_stay_and_a_planted_marker_means_nothing,
-    labels_of_the_repository_are_put_right_before_any_issue_is_touched,
-    a_comment_of_ours_that_a_person_deleted_comes_back_with_the_next_pass,
-    a_comment_of_ours_that_a_person_edited_is_edited_back_with_the_next_pass,
+    labels_set_at_filing_are_corrected,
+    comments_of_others_stay_and_a_planted_marker_is_ignored,
+    repository_labels_are_repaired_before_any_issue_is_touched,
+    a_deleted_status_comment_is_reposted_by_the_next_pass,
+    an_edited_status_comment_is_restored_by_the_next_pass,
     an_issue_that_another_root_serves_is_left_alone,
-    what_does_not_fit_waits_smallest_number_first,
-    a_full_disk_lets_proposals_wait_until_there_is_room,
+    proposals_over_a_quota_wait_smallest_number_first,
+    proposals_wait_while_the_disk_is_full,
     a_proposal_for_another_host_waits,
 ];
 
@@ -45,7 +45,7 @@ async fn check_true_labels(repository: &Repository, [two, all, closed]: [i64; 3]
     assert_eq!(repository.labels(closed).await, ["bug", ours[0], ours[1], ours[2]]);
 }
 
-async fn labels_set_at_filing_end_as_the_truth(forge: Forge) {
+async fn labels_set_at_filing_are_corrected(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     host.once(&repository).await;
     let issues = file_with_false_labels(&repository).await;
@@ -56,7 +56,7 @@ async fn labels_set_at_filing_end_as_the_truth(forge: Forge) {
 }
 
 #[tokio::test]
-async fn labels_set_at_filing_end_as_the_truth_with_a_jobs_token_too() {
+async fn a_job_token_also_corrects_labels_set_at_filing() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     host.once(&repository).await;
@@ -75,7 +75,7 @@ async fn labels_set_at_filing_end_as_the_truth_with_a_jobs_token_too() {
     assert_eq!(changes(&in_job().await.json()), 0);
 }
 
-async fn comments_of_others_stay_and_a_planted_marker_means_nothing(forge: Forge) {
+async fn comments_of_others_stay_and_a_planted_marker_is_ignored(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: popular", &[]).await;
     let planted = "<!-- lazarus:status v1 mission=123e4567-e89b-12d3-a456-426614174000 \
@@ -92,7 +92,7 @@ async fn comments_of_others_stay_and_a_planted_marker_means_nothing(forge: Forge
     assert!(comments[2].0 == "bot" && comments[2].1.contains("**Active and healthy**"), "{comments:?}");
 }
 
-async fn labels_of_the_repository_are_put_right_before_any_issue_is_touched(forge: Forge) {
+async fn repository_labels_are_repaired_before_any_issue_is_touched(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let labels = format!("{}/labels", repository.path());
     repository.make_label("kind/mission-proposal", true).await;
@@ -114,7 +114,7 @@ async fn labels_of_the_repository_are_put_right_before_any_issue_is_touched(forg
     assert_eq!(repository.labels(number).await, ["health/uninitialized", "kind/mission-proposal", "mission/active"]);
 }
 
-async fn a_comment_of_ours_that_a_person_deleted_comes_back_with_the_next_pass(forge: Forge) {
+async fn a_deleted_status_comment_is_reposted_by_the_next_pass(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: forgotten", &[]).await;
     host.once(&repository).await;
@@ -127,7 +127,7 @@ async fn a_comment_of_ours_that_a_person_deleted_comes_back_with_the_next_pass(f
     assert_eq!(changes(&host.once(&repository).await), 0);
 }
 
-async fn a_comment_of_ours_that_a_person_edited_is_edited_back_with_the_next_pass(forge: Forge) {
+async fn an_edited_status_comment_is_restored_by_the_next_pass(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: edited", &[]).await;
     host.once(&repository).await;
@@ -163,15 +163,15 @@ async fn an_issue_that_another_root_serves_is_left_alone(forge: Forge) {
     };
     let report = on_beta().await;
     let mission = &report["missions"][0];
-    assert_eq!((&mission["phase"], &mission["host"]), (&json!("elsewhere"), &json!("alpha")));
-    assert_eq!((writes(&report), &report["summary"]["phase"]["elsewhere"]), (0, &json!(1)));
+    assert_eq!((&mission["phase"], &mission["host"]), (&json!("other-host"), &json!("alpha")));
+    assert_eq!((writes(&report), &report["summary"]["phase"]["other-host"]), (0, &json!(1)));
     assert_eq!(beta.cells().len(), 0);
     assert_eq!(repository.comment(number).await, comment);
     let quiet = on_beta().await;
     assert_eq!((changes(&quiet), &quiet["requests"]["get"]), (0, &json!(4)), "remembered, and not read again: {quiet}");
 }
 
-async fn what_does_not_fit_waits_smallest_number_first(forge: Forge) {
+async fn proposals_over_a_quota_wait_smallest_number_first(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let mut numbers = Vec::new();
     for (at, author) in ["reader", "reader", "reader", "stranger", "stranger"].into_iter().enumerate() {
@@ -199,7 +199,7 @@ async fn what_does_not_fit_waits_smallest_number_first(forge: Forge) {
     );
 }
 
-async fn a_full_disk_lets_proposals_wait_until_there_is_room(forge: Forge) {
+async fn proposals_wait_while_the_disk_is_full(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: x", &[]).await;
     let exbibyte: u64 = 1 << 60;
@@ -223,7 +223,7 @@ async fn a_full_disk_lets_proposals_wait_until_there_is_room(forge: Forge) {
 }
 
 #[tokio::test]
-async fn cells_without_an_issue_take_room_too() {
+async fn cells_without_an_issue_count_against_the_quota() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: x", &[]).await;
@@ -236,7 +236,7 @@ async fn cells_without_an_issue_take_room_too() {
 }
 
 #[tokio::test]
-async fn a_closed_mission_takes_room_as_long_as_its_cell_lies_there() {
+async fn a_closed_mission_counts_against_the_quota_while_its_cell_exists() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let closed = repository.file("reader", "Mission: x", &[]).await;
@@ -260,7 +260,7 @@ async fn a_closed_mission_takes_room_as_long_as_its_cell_lies_there() {
 }
 
 #[tokio::test]
-async fn a_host_that_got_another_name_refuses_no_edit_that_nobody_made() {
+async fn a_renamed_host_reports_no_refused_edit() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: x", &[("host", "alpha")]).await;

@@ -28,7 +28,7 @@ async fn stage(proposals: usize, more: &str) -> (Forge, Repository, Host, Runnin
 }
 
 #[tokio::test]
-async fn a_label_of_ours_that_is_deleted_is_made_again_and_used() {
+async fn a_deleted_managed_label_is_recreated_and_used() {
     let (forge, repository, host, mut daemon) = stage(1, "{}").await;
     daemon.tick(0).await;
     host.beat(&host.cell(), &[]).await;
@@ -44,7 +44,7 @@ async fn a_label_of_ours_that_is_deleted_is_made_again_and_used() {
 
 /// A name in the settings that is none costs the others nothing: neither their rest, nor the second look after a brake.
 #[tokio::test]
-async fn a_repository_that_is_not_there_is_no_reason_to_look_at_everything_with_every_tick() {
+async fn a_missing_repository_does_not_cause_a_full_check_every_tick() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     repository.file_many("reader", vec![body(&[]); 6]).await;
@@ -73,7 +73,7 @@ async fn a_repository_that_is_not_there_is_no_reason_to_look_at_everything_with_
 }
 
 #[tokio::test]
-async fn a_brake_is_let_go_though_every_tick_is_an_audit() {
+async fn a_mass_change_is_released_even_if_every_tick_is_an_audit() {
     let more = r#"{ "daemon": { "interval_seconds": 60, "audit_interval_seconds": 60 } }"#;
     let (_forge, repository, host, mut daemon) = stage(6, more).await;
     daemon.tick(0).await;
@@ -90,7 +90,7 @@ async fn a_brake_is_let_go_though_every_tick_is_an_audit() {
 }
 
 #[tokio::test]
-async fn while_the_brake_is_on_a_webhook_makes_no_exception() {
+async fn a_webhook_does_not_bypass_a_held_mass_change() {
     let (_forge, repository, host, mut daemon) = stage(6, "{}").await;
     daemon.tick(0).await;
     host.cells().into_iter().for_each(|cell| std::fs::remove_dir_all(cell).unwrap());
@@ -107,7 +107,7 @@ async fn while_the_brake_is_on_a_webhook_makes_no_exception() {
 
 /// Webhooks tell of one issue after the other, and count together until the next tick.
 #[tokio::test]
-async fn missions_closed_one_after_the_other_by_webhooks_are_a_mass_change_too() {
+async fn missions_closed_one_by_one_by_webhooks_are_a_mass_change() {
     let (_forge, repository, host, mut daemon) = stage(8, "{}").await;
     daemon.tick(0).await;
     for number in 1..=8 {
@@ -123,7 +123,7 @@ async fn missions_closed_one_after_the_other_by_webhooks_are_a_mass_change_too()
 
 /// Its hour is used up when the verdict is held; as soon as there is room, the worst of it is told.
 #[tokio::test]
-async fn a_verdict_that_is_held_is_told_as_soon_as_the_hour_allows() {
+async fn a_held_health_is_published_once_the_write_budget_allows() {
     let more = r#"{ "daemon": { "audit_interval_seconds": 604800 } }"#;
     let (_forge, repository, host, mut daemon) = stage(1, more).await;
     daemon.tick(0).await;
@@ -148,7 +148,7 @@ async fn a_verdict_that_is_held_is_told_as_soon_as_the_hour_allows() {
 }
 
 #[tokio::test]
-async fn labels_are_right_soon_after_a_forge_that_only_refused_writes_takes_them_again() {
+async fn labels_are_correct_soon_after_the_forge_accepts_writes_again() {
     let (forge, repository, host, mut daemon) = stage(1, "{}").await;
     daemon.tick(0).await;
     host.beat(&host.cell(), &[]).await;
@@ -165,7 +165,7 @@ async fn labels_are_right_soon_after_a_forge_that_only_refused_writes_takes_them
 }
 
 #[tokio::test]
-async fn a_part_that_something_is_in_the_way_of_costs_no_more_requests_a_tick() {
+async fn a_blocked_part_costs_no_additional_requests_a_tick() {
     let (forge, _, host, mut daemon) = stage(1, "{}").await;
     daemon.tick(0).await;
     let cell = host.cell();
@@ -183,7 +183,7 @@ async fn a_part_that_something_is_in_the_way_of_costs_no_more_requests_a_tick() 
 }
 
 #[tokio::test]
-async fn something_in_the_place_of_a_cell_is_told_until_it_is_gone() {
+async fn an_obstacle_at_a_cell_path_is_reported_until_it_is_removed() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: y", &[]).await;
@@ -197,7 +197,7 @@ async fn something_in_the_place_of_a_cell_is_told_until_it_is_gone() {
         let Passes { incomplete, failures, .. } = &shown.passes;
         assert_eq!((*incomplete, failures.mission, failures.first[0].is_permanent), (0, 1, true), "{:?}", shown.passes);
     }
-    assert!(daemon.tick(600).await.passes.errors[0].contains("is in its place"));
+    assert!(daemon.tick(600).await.passes.errors[0].contains("is at this path"));
     let comment = repository.comment(number).await;
     assert!(comment.contains("**Waiting for the operator of `alpha`.** No cell was created: a file is in its place."));
     std::fs::remove_file(&place).unwrap();
@@ -223,7 +223,7 @@ async fn without_its_labels_a_repository_is_left_alone() {
 
 /// It waits in line with what a listing told of it; the webhook's word is newer.
 #[tokio::test]
-async fn what_a_listing_told_is_old_when_a_webhook_comes() {
+async fn a_webhook_supersedes_an_older_listing() {
     let more = r#"{ "limits": { "concurrent_missions": 1 } }"#;
     let (forge, repository, host, mut daemon) = stage(3, more).await;
     forge.engine().break_next(2, "POST", "comments", Fault::Delay(Duration::from_millis(500)));
@@ -238,7 +238,7 @@ async fn what_a_listing_told_is_old_when_a_webhook_comes() {
 }
 
 #[tokio::test]
-async fn closed_and_deleted_missions_are_not_shown_as_if_they_lived() {
+async fn closed_and_deleted_missions_are_not_shown_as_active() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let closed = repository.file("reader", "Mission: x", &[]).await;
@@ -258,7 +258,7 @@ async fn closed_and_deleted_missions_are_not_shown_as_if_they_lived() {
 }
 
 #[tokio::test]
-async fn a_clock_that_was_ahead_holds_nothing_up_when_it_is_right_again() {
+async fn a_clock_that_was_ahead_delays_nothing_once_corrected() {
     let (forge, repository, host, mut daemon) = stage(1, "{}").await;
     let right = daemon.now;
     daemon.tick(30 * 86_400).await;
@@ -285,7 +285,7 @@ async fn a_clock_that_was_ahead_holds_nothing_up_when_it_is_right_again() {
 }
 
 #[tokio::test]
-async fn one_daemon_lives_in_a_root_and_a_pit_alone_lets_cells_be_made() {
+async fn one_daemon_runs_per_root_and_without_a_forge_it_allows_init_cell() {
     let host = Host::new();
     assert_eq!(run(host.command("lazarus-reconcile").arg("init")).await.code, 0);
     let alone = || settings(&host, None, "{}");
@@ -301,7 +301,7 @@ async fn one_daemon_lives_in_a_root_and_a_pit_alone_lets_cells_be_made() {
 
 /// Of which each costs several tries, with every tick at first.
 #[tokio::test]
-async fn issues_that_the_forge_cannot_show_keep_no_new_one_from_being_seen() {
+async fn unreadable_issues_do_not_delay_new_ones() {
     let (forge, repository, _host, mut daemon) = stage(24, "{}").await;
     daemon.tick(0).await;
     forge.engine().break_next(usize::MAX, "GET", &format!("{}/issues/1", repository.name), Fault::Refuse(500));
@@ -319,7 +319,7 @@ async fn issues_that_the_forge_cannot_show_keep_no_new_one_from_being_seen() {
 
 /// The watchdog is fed by passes that end; a slow forge is no reason for it to fire, and a hang is one.
 #[tokio::test]
-async fn a_daemon_in_which_no_look_ends_any_more_does_not_say_that_its_passes_do() {
+async fn a_daemon_whose_checks_hang_becomes_unready() {
     let (forge, _repository, _host, mut daemon) = stage(0, "{}").await;
     forge.engine().break_next(usize::MAX, "GET", "issues?", Fault::Delay(Duration::from_secs(3_600)));
     for _ in 0..90 {

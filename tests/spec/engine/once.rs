@@ -10,12 +10,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 stories![
-    a_filed_form_becomes_a_cell_two_writes_and_then_silence,
+    a_filed_form_becomes_a_cell_with_two_writes_and_then_none,
     a_form_filed_before_the_labels_exist_is_found_by_its_first_line,
-    three_mistakes_make_no_cell_and_correcting_them_does,
-    what_a_dry_run_prints_is_what_the_next_pass_does,
+    three_mistakes_create_no_cell_and_their_correction_does,
+    a_dry_run_prints_the_changes_of_the_next_pass,
     a_later_edit_reaches_the_cell,
-    one_issue_can_be_looked_at_alone,
+    one_issue_can_be_reconciled_alone,
     the_headline_counts_the_writes_that_the_forge_accepted,
 ];
 
@@ -31,7 +31,7 @@ async fn the_headline_counts_the_writes_that_the_forge_accepted(forge: Forge) {
     assert!(written.stdout.contains(" read, 17 wrote; "), "{written:?}");
 }
 
-async fn a_filed_form_becomes_a_cell_two_writes_and_then_silence(forge: Forge) {
+async fn a_filed_form_becomes_a_cell_with_two_writes_and_then_none(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let first = host.once(&repository).await;
     assert_eq!(first["changes"][0]["kind"], "initialise-root");
@@ -42,7 +42,7 @@ async fn a_filed_form_becomes_a_cell_two_writes_and_then_silence(forge: Forge) {
     let mission = &report["missions"][0];
     assert_eq!(
         (&mission["phase"], &mission["health"], &mission["reason"]),
-        (&json!("active"), &json!("uninitialized"), &json!("never-beaten"))
+        (&json!("active"), &json!("uninitialized"), &json!("no-heartbeat"))
     );
     assert_eq!(writes(&report), 2, "one for the labels, one for the comment");
     assert_eq!(repository.labels(number).await, ["health/uninitialized", "kind/mission-proposal", "mission/active"]);
@@ -78,7 +78,7 @@ async fn a_form_filed_before_the_labels_exist_is_found_by_its_first_line(forge: 
     assert_eq!(repository.labels(number).await, ["health/uninitialized", "kind/mission-proposal", "mission/active"]);
 }
 
-async fn three_mistakes_make_no_cell_and_correcting_them_does(forge: Forge) {
+async fn three_mistakes_create_no_cell_and_their_correction_does(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let wrong = [("repository", "a repo"), ("stale-after", ""), ("wizard", "the grey one")];
     let number = repository.file("reader", "Mission: wrong", &wrong).await;
@@ -101,7 +101,7 @@ async fn three_mistakes_make_no_cell_and_correcting_them_does(forge: Forge) {
     check_whole(&host.cell());
 }
 
-async fn what_a_dry_run_prints_is_what_the_next_pass_does(forge: Forge) {
+async fn a_dry_run_prints_the_changes_of_the_next_pass(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     repository.file("reader", "Mission: good", &[]).await;
     repository.file("reader", "Mission: bad", &[("host", "a b")]).await;
@@ -144,7 +144,7 @@ async fn a_later_edit_reaches_the_cell(forge: Forge) {
     assert_eq!(read("meta/mission.json")["spec"]["stale_after_seconds"], 86_400);
 }
 
-async fn one_issue_can_be_looked_at_alone(forge: Forge) {
+async fn one_issue_can_be_reconciled_alone(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     host.once(&repository).await;
     let one = repository.file("reader", "Mission: one", &[]).await;

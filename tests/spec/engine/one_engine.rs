@@ -128,7 +128,7 @@ async fn suspended_missions_do_not_count_against_a_mass_change() {
 }
 
 #[tokio::test]
-async fn many_missions_that_are_closed_at_once_wait_for_a_second_pass() {
+async fn many_missions_that_close_together_wait_for_a_second_pass() {
     // So many of eight, and what is there after each pass; more than three and a fifth are too many.
     let cases =
         [(1, ["7 + 1"; 3]), (3, ["5 + 3"; 3]), (4, ["8 + 0", "4 + 4", "4 + 4"]), (8, ["8 + 0", "0 + 8", "0 + 8"])];
@@ -150,7 +150,7 @@ async fn many_missions_that_are_closed_at_once_wait_for_a_second_pass() {
 
 /// A share of a fifth is no mass change: of 20 missions four may be closed.
 #[tokio::test]
-async fn a_fifth_of_all_missions_may_be_closed_at_once() {
+async fn a_fifth_of_all_missions_may_close_in_one_pass() {
     let story = |is_daemon| async move {
         let mut stage = Stage::new(is_daemon, 20, "{}").await;
         stage.pass(1).await;
@@ -237,7 +237,7 @@ async fn a_state_that_is_neither_open_nor_closed_ends_no_mission() {
 }
 
 #[tokio::test]
-async fn capacity_goes_to_the_smallest_number_and_on_when_it_is_free() {
+async fn capacity_goes_to_the_smallest_number_and_to_the_next_when_freed() {
     let story = |is_daemon| async move {
         let mut stage =
             Stage::new(is_daemon, 4, r#"{ "limits": { "cells": 2 }, "close": { "grace_seconds": 0 } }"#).await;
@@ -261,7 +261,7 @@ async fn capacity_goes_to_the_smallest_number_and_on_when_it_is_free() {
 
 /// A heartbeat file that once had a heartbeat is not created again, all else is.
 #[tokio::test]
-async fn the_same_parts_of_a_cell_are_created_again() {
+async fn the_daemon_and_single_passes_recreate_the_same_parts() {
     let story = |is_daemon| async move {
         let mut stage = Stage::new(is_daemon, 1, "{}").await;
         let cell = stage.host.cell();
@@ -282,7 +282,7 @@ async fn the_same_parts_of_a_cell_are_created_again() {
 
 /// A last heartbeat that is another one than was published is published, also where the verdict stays.
 #[tokio::test]
-async fn the_same_is_published_of_health() {
+async fn the_daemon_and_single_passes_publish_the_same_health() {
     let story = |is_daemon| async move {
         let mut stage = Stage::new(is_daemon, 1, "{}").await;
         let cells = stage.host.cells();
@@ -307,7 +307,7 @@ async fn the_same_is_published_of_health() {
 }
 
 #[tokio::test]
-async fn the_same_missions_send_an_alert() {
+async fn the_daemon_and_single_passes_send_the_same_alerts() {
     let story = |is_daemon| async move {
         let more = r#"{ "notify": { "on": ["stale"], "after_seconds": 60, "many": 9 } }"#;
         let mut stage = Stage::new(is_daemon, 3, more).await;

@@ -25,7 +25,7 @@ async fn drain(queue: &Queue) -> Vec<Key> {
 }
 
 #[tokio::test]
-async fn a_key_is_in_line_once_and_the_first_comes_first() {
+async fn a_key_is_queued_once_in_first_in_first_out_order() {
     let queue = Queue::default();
     for number in [3, 1, 3, 2, 1] {
         queue.add(issue(number));
@@ -34,7 +34,7 @@ async fn a_key_is_in_line_once_and_the_first_comes_first() {
 }
 
 #[tokio::test]
-async fn a_key_is_never_under_way_twice_and_news_about_it_is_not_lost() {
+async fn a_key_runs_once_at_a_time_and_loses_no_event() {
     let queue = Queue::default();
     queue.add(issue(1));
     assert_eq!(drain(&queue).await, [issue(1)]);
@@ -49,7 +49,7 @@ async fn a_key_is_never_under_way_twice_and_news_about_it_is_not_lost() {
 
 /// The clock goes on by itself when everybody waits.
 #[tokio::test(start_paused = true)]
-async fn who_replays_the_same_news_for_ever_has_a_look_every_half_second_and_holds_up_nobody() {
+async fn replayed_events_are_debounced_to_two_runs_a_second_and_delay_no_key() {
     let queue = Arc::new(Queue::default());
     let begun = Instant::now();
     let (looked, mut looks) = mpsc::unbounded_channel();
@@ -85,7 +85,7 @@ async fn who_replays_the_same_news_for_ever_has_a_look_every_half_second_and_hol
 
 /// Somebody undoes what each look does, at once, and a webhook tells.
 #[tokio::test(start_paused = true)]
-async fn a_fight_has_pauses() {
+async fn a_key_that_each_run_queues_again_is_rate_limited() {
     let queue = Arc::new(Queue::default());
     let (looked, mut looks) = mpsc::unbounded_channel();
     let worker = Arc::clone(&queue);
@@ -122,7 +122,7 @@ async fn three_workers(queue: &Arc<Queue>) -> JoinSet<Key> {
 }
 
 #[tokio::test]
-async fn everybody_who_waits_gets_some_of_what_comes_at_once() {
+async fn every_waiting_worker_gets_a_key() {
     let queue = Arc::new(Queue::default());
     let mut workers = three_workers(&queue).await;
     let now = Timestamp::parse("2026-11-23T14:00:00Z").unwrap();
@@ -137,7 +137,7 @@ async fn everybody_who_waits_gets_some_of_what_comes_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_fails_comes_later_and_later_unless_there_is_news() {
+async fn a_failing_key_backs_off_until_an_event_arrives() {
     let queue = Queue::default();
     let mut now = Timestamp::parse("2026-11-23T14:00:00Z").unwrap();
     let mut waits = Vec::new();
@@ -173,7 +173,7 @@ async fn what_fails_comes_later_and_later_unless_there_is_news() {
 }
 
 #[tokio::test]
-async fn more_than_fit_become_one_look_at_everything_and_nothing_is_lost() {
+async fn an_overflow_becomes_one_resync_and_loses_nothing() {
     let queue = Queue::default();
     let most = i64::try_from(KEYS_MAX).unwrap();
     for number in 1..=most {
@@ -187,7 +187,7 @@ async fn more_than_fit_become_one_look_at_everything_and_nothing_is_lost() {
 }
 
 #[tokio::test]
-async fn whoever_waits_is_woken() {
+async fn a_waiting_worker_is_woken() {
     let queue = Arc::new(Queue::default());
     let waiting = tokio::spawn({
         let queue = Arc::clone(&queue);

@@ -27,7 +27,7 @@ async fn two_passes(forge: &Forge, target: &str, mut first: Command, mut second:
 }
 
 #[tokio::test]
-async fn the_second_of_two_first_passes_waits_for_the_root_that_the_first_one_makes() {
+async fn the_second_of_two_first_passes_waits_for_the_new_root() {
     for target in ["/api/v1/user", "/labels", "issues?"] {
         let forge = Forge::sandbox().await;
         let (repository, host) = (forge.repository().await, Host::new());
@@ -43,7 +43,7 @@ async fn the_second_of_two_first_passes_waits_for_the_root_that_the_first_one_ma
 }
 
 #[tokio::test]
-async fn a_first_pass_that_may_not_wait_names_the_process_that_makes_the_root() {
+async fn a_first_pass_that_may_not_wait_names_the_process_with_the_lock() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     std::fs::write(host.path().join("at-once.json"), r#"{ "limits": { "lock_wait_seconds": 0 } }"#).unwrap();
@@ -57,7 +57,7 @@ async fn a_first_pass_that_may_not_wait_names_the_process_that_makes_the_root() 
 
 /// Beta makes its cell and cannot say so; meanwhile alpha takes the mission.
 #[tokio::test]
-async fn whoever_spoke_first_keeps_the_mission_though_the_other_has_a_cell() {
+async fn the_first_commenter_keeps_a_mission_though_another_has_a_cell() {
     let forge = Forge::sandbox().await;
     let (repository, alpha, beta) = (forge.repository().await, Host::new(), Host::new());
     alpha.once(&repository).await;
@@ -71,7 +71,7 @@ async fn whoever_spoke_first_keeps_the_mission_though_the_other_has_a_cell() {
     let before = repository.comment(number).await;
     assert!(before.contains("`alpha`"));
     let lost = on_beta().await;
-    assert_eq!((lost.code, &lost.json()["missions"][0]["phase"]), (0, &Value::from("elsewhere")), "{lost:?}");
+    assert_eq!((lost.code, &lost.json()["missions"][0]["phase"]), (0, &Value::from("other-host")), "{lost:?}");
     let (cells, archives) = (beta.cells().len(), beta.archives().len());
     assert_eq!((writes(&lost.json()), cells, archives), (0, 0, 1), "its cell lies in the archive: {lost:?}");
     assert_eq!((repository.comment(number).await, changes(&on_beta().await.json())), (before, 0));
@@ -79,7 +79,7 @@ async fn whoever_spoke_first_keeps_the_mission_though_the_other_has_a_cell() {
 
 /// Both have read that nobody spoke; whichever posts second takes its comment back, and neither says another word.
 #[tokio::test]
-async fn of_two_hosts_that_take_a_mission_at_once_one_keeps_it() {
+async fn of_two_hosts_that_claim_a_mission_concurrently_one_keeps_it() {
     for slow in ["alpha", "beta"] {
         let forge = Forge::sandbox().await;
         let (repository, alpha, beta) = (forge.repository().await, Host::new(), Host::new());
@@ -102,7 +102,7 @@ async fn of_two_hosts_that_take_a_mission_at_once_one_keeps_it() {
         });
         let phase = |run: &Run| run.json()["missions"][0]["phase"].clone();
         assert_eq!((late.code, early.code), (0, 0), "{late:?} {early:?}");
-        assert_eq!((phase(&late), phase(&early)), ("elsewhere".into(), "active".into()), "{late:?} {early:?}");
+        assert_eq!((phase(&late), phase(&early)), ("other-host".into(), "active".into()), "{late:?} {early:?}");
         let comment = repository.comment(number).await;
         assert!(comment.contains(&format!("on `{fast}`")), "{comment}");
         for host in [slow, fast, slow, fast] {
@@ -115,7 +115,7 @@ async fn of_two_hosts_that_take_a_mission_at_once_one_keeps_it() {
 
 /// The second look of the second one fails: it does not know yet that another was first, and asks again in its next pass.
 #[tokio::test]
-async fn a_post_that_could_not_be_looked_at_again_is_looked_at_by_the_next_pass() {
+async fn an_unconfirmed_post_is_confirmed_by_the_next_pass() {
     let forge = Forge::sandbox().await;
     let (repository, alpha, beta) = (forge.repository().await, Host::new(), Host::new());
     alpha.once(&repository).await;
@@ -131,7 +131,7 @@ async fn a_post_that_could_not_be_looked_at_again_is_looked_at_by_the_next_pass(
     });
     forge.engine().heal();
     assert_eq!((late.code, early.code, repository.comments(number).await.len()), (1, 1, 2), "{late:?} {early:?}");
-    for (host, name, phase) in [(&beta, "beta", "elsewhere"), (&alpha, "alpha", "active")] {
+    for (host, name, phase) in [(&beta, "beta", "other-host"), (&alpha, "alpha", "active")] {
         let again = run(host.reconciler(&repository).env("LAZARUS_HOST", name).args(["--once", "--json"])).await;
         assert_eq!((again.code, &again.json()["missions"][0]["phase"]), (0, &Value::from(phase)), "{again:?}");
     }
@@ -144,7 +144,7 @@ async fn a_post_that_could_not_be_looked_at_again_is_looked_at_by_the_next_pass(
 
 /// Issue 60 is closed between the first page and the second, and pulls issue 10 over the edge between them.
 #[tokio::test]
-async fn an_issue_that_leaves_while_pages_are_read_hides_no_other_one() {
+async fn an_issue_closed_between_two_pages_hides_no_other() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     host.once(&repository).await;
@@ -209,7 +209,7 @@ async fn a_repository_that_is_named_twice_is_served_once() {
 
 /// Both read that the mission is nobody's, and the one that is late has the last word: of two edits it stays.
 #[tokio::test]
-async fn of_two_hosts_that_take_a_corrected_mission_at_once_one_keeps_it() {
+async fn of_two_hosts_that_claim_a_corrected_mission_one_keeps_it() {
     let forge = Forge::sandbox().await;
     let (repository, alpha, beta) = (forge.repository().await, Host::new(), Host::new());
     let on = |host: &Host, name: &str| {
@@ -240,7 +240,7 @@ async fn of_two_hosts_that_take_a_corrected_mission_at_once_one_keeps_it() {
     let kept = [phase(&alpha, "alpha").await, phase(&beta, "beta").await];
     let mut phases = kept.clone().map(|(phase, _)| phase);
     phases.sort_unstable();
-    assert_eq!(phases, ["active", "elsewhere"], "{kept:?}");
+    assert_eq!(phases, ["active", "other-host"], "{kept:?}");
     assert_eq!([phase(&alpha, "alpha").await, phase(&beta, "beta").await], kept.map(|(phase, _)| (phase, 0)));
     let host = if repository.comment(number).await.contains("host=alpha") { &alpha } else { &beta };
     host.beat(&host.cell(), &[]).await;
@@ -272,7 +272,7 @@ async fn take_for_beta(repository: &Repository, number: i64) {
 
 /// Alpha has read the comments of the first mission and still waits for those of the second.
 #[tokio::test]
-async fn a_root_that_was_quicker_keeps_a_corrected_mission() {
+async fn the_first_root_to_claim_a_corrected_mission_keeps_it() {
     let forge = Forge::sandbox().await;
     let (repository, alpha) = (forge.repository().await, Host::new());
     let number = corrected(&repository, &alpha).await;
@@ -287,7 +287,7 @@ async fn a_root_that_was_quicker_keeps_a_corrected_mission() {
         asked(forge.engine(), before, "GET", &slow).await;
         take_for_beta(&repository, number).await;
     });
-    assert_eq!((taken.code, &taken.json()["missions"][0]["phase"]), (0, &Value::from("elsewhere")), "{taken:?}");
+    assert_eq!((taken.code, &taken.json()["missions"][0]["phase"]), (0, &Value::from("other-host")), "{taken:?}");
     assert_eq!(repository.comment(number).await, OF_BETA);
     alpha.once(&repository).await;
     assert_eq!((repository.comment(number).await.as_str(), alpha.cells().len()), (OF_BETA, 1), "the second one's");
@@ -311,7 +311,7 @@ async fn a_mission_is_claimed_by_a_later_pass_unless_another_root_was_quicker() 
             take_for_beta(&repository, number).await;
         }
         let again = alpha.once(&repository).await;
-        let phase = if is_taken { "elsewhere" } else { "active" };
+        let phase = if is_taken { "other-host" } else { "active" };
         assert_eq!(again["missions"][0]["phase"], phase, "{again}");
         let comment = repository.comment(number).await;
         assert!(if is_taken { comment == OF_BETA } else { comment.contains("host=alpha") }, "{comment}");
@@ -319,7 +319,7 @@ async fn a_mission_is_claimed_by_a_later_pass_unless_another_root_was_quicker() 
 }
 
 #[tokio::test]
-async fn a_repair_is_told_once_though_the_comment_is_posted_anew() {
+async fn a_repair_is_reported_once_though_the_comment_is_reposted() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: x", &[]).await;

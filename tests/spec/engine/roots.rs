@@ -24,7 +24,7 @@ async fn lost(forge: &Forge) -> (Repository, i64, String) {
 }
 
 #[tokio::test]
-async fn an_empty_root_of_a_host_whose_missions_are_on_another_is_refused_though_it_was_made_on_purpose() {
+async fn an_empty_root_is_refused_while_another_root_has_the_missions() {
     let forge = Forge::sandbox().await;
     let (repository, number, old) = lost(&forge).await;
     let host = Host::new();
@@ -40,7 +40,7 @@ async fn an_empty_root_of_a_host_whose_missions_are_on_another_is_refused_though
 }
 
 #[tokio::test]
-async fn a_root_in_use_takes_over_the_missions_of_one_that_is_lost() {
+async fn a_root_in_use_adopts_the_missions_of_a_lost_root() {
     let forge = Forge::sandbox().await;
     let (repository, number, old) = lost(&forge).await;
     let (other, host) = (forge.repository().await, Host::new());
@@ -51,7 +51,7 @@ async fn a_root_in_use_takes_over_the_missions_of_one_that_is_lost() {
     for _ in 0..2 {
         let elsewhere = run(&mut both).await;
         assert!(elsewhere.code == 0 && elsewhere.stderr.contains(&format!("--replace {old}")), "{elsewhere:?}");
-        assert_eq!((host.cells().len(), &elsewhere.json()["summary"]["phase"]["elsewhere"]), (1, &json!(1)));
+        assert_eq!((host.cells().len(), &elsewhere.json()["summary"]["phase"]["other-host"]), (1, &json!(1)));
     }
     assert_eq!(init(&host, &["--replace", &old]).await.code, 0);
     let taken = run(&mut both).await;
@@ -61,7 +61,7 @@ async fn a_root_in_use_takes_over_the_missions_of_one_that_is_lost() {
 }
 
 #[tokio::test]
-async fn a_root_cannot_take_the_place_of_itself() {
+async fn a_root_cannot_replace_itself() {
     let host = Host::new();
     assert_eq!(init(&host, &[]).await.code, 0);
     let before = host.snapshot();

@@ -22,10 +22,10 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 stories!(
-    an_author_who_blocks_the_bot_is_one_missions_trouble,
-    an_archived_repository_is_one_repositorys_trouble,
+    an_author_who_blocks_the_bot_affects_only_that_mission,
+    an_archived_repository_affects_only_itself,
     one_repository_of_two_that_cannot_be_read_leaves_the_service_ready,
-    a_comment_that_the_forge_refuses_is_out_of_date_and_labels_go_on,
+    a_refused_comment_is_shown_as_outdated_and_labels_continue,
 );
 
 /// A pass of two repositories.
@@ -42,7 +42,7 @@ async fn daemon_over(host: &Host, repositories: [&Repository; 2]) -> Running {
     Running::new(settings).await
 }
 
-async fn an_author_who_blocks_the_bot_is_one_missions_trouble(forge: Forge) {
+async fn an_author_who_blocks_the_bot_affects_only_that_mission(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let author = format!("guest-{:x}", fastrand::u32(..));
     let token = forge.new_account(&author);
@@ -74,7 +74,7 @@ async fn an_author_who_blocks_the_bot_is_one_missions_trouble(forge: Forge) {
 }
 
 /// The page and `status` say so, as long as it lasts.
-async fn a_comment_that_the_forge_refuses_is_out_of_date_and_labels_go_on(forge: Forge) {
+async fn a_refused_comment_is_shown_as_outdated_and_labels_continue(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let author = format!("guest-{:x}", fastrand::u32(..));
     let token = forge.new_account(&author);
@@ -112,7 +112,7 @@ async fn a_comment_that_the_forge_refuses_is_out_of_date_and_labels_go_on(forge:
     assert!(repository.comment(number).await.contains("**Closed.**"));
 }
 
-async fn an_archived_repository_is_one_repositorys_trouble(forge: Forge) {
+async fn an_archived_repository_affects_only_itself(forge: Forge) {
     let (archived, other, host) = (forge.repository().await, forge.repository().await, Host::new());
     archived.file("reader", "Mission: archived", &[]).await;
     other.file("reader", "Mission: not so", &[]).await;
@@ -173,7 +173,7 @@ async fn one_repository_of_two_that_cannot_be_read_leaves_the_service_ready(forg
 }
 
 #[tokio::test]
-async fn no_repository_that_can_be_read_is_the_services_trouble() {
+async fn without_a_readable_repository_the_service_is_not_ready() {
     let forge = Forge::sandbox().await;
     let (one, other, host) = (forge.repository().await, forge.repository().await, Host::new());
     let mut daemon = daemon_over(&host, [&one, &other]).await;
@@ -191,7 +191,7 @@ async fn no_repository_that_can_be_read_is_the_services_trouble() {
 
 /// What a later pass may mend is worth another run, whoever it belongs to.
 #[tokio::test]
-async fn a_mission_that_may_be_mended_ends_a_single_pass_with_1() {
+async fn a_retryable_mission_failure_ends_a_single_pass_with_code_1() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     repository.file("reader", "Mission: x", &[]).await;
@@ -206,7 +206,7 @@ async fn a_mission_that_may_be_mended_ends_a_single_pass_with_1() {
 
 /// As a mount point in the place of a cell does, which only root could make for a test.
 #[tokio::test]
-async fn a_cell_that_cannot_be_moved_is_told_on_its_issue() {
+async fn a_cell_that_cannot_be_moved_is_reported_on_its_issue() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::on_disk());
     let number = repository.file("reader", "Mission: immovable", &[]).await;
@@ -226,7 +226,7 @@ async fn a_cell_that_cannot_be_moved_is_told_on_its_issue() {
         assert_eq!(&report["errors"][0]["permanent"], &json!(true), "{report:#}");
     }
     let comment = repository.comment(number).await;
-    assert!(comment.contains("**Manual action required on `alpha`**: cannot move to the archive"), "{comment}");
+    assert!(comment.contains("**Manual action required on `alpha`**: cannot archive"), "{comment}");
     std::fs::set_permissions(host.cell(), std::fs::Permissions::from_mode(0o750)).unwrap();
     let mended = run(&mut pass).await;
     assert_eq!((mended.code, host.archives().len()), (0, 1), "{mended:?}");
@@ -243,7 +243,7 @@ fn give_all(path: &Path, owner: u32) {
 }
 
 #[test]
-fn a_write_error_tells_whose_trouble_it_is_and_whether_it_passes() {
+fn a_write_error_has_a_scope_and_may_need_manual_action() {
     let of = |cause: Errno, is_our_own| {
         let error = WriteError { tried: "write", path: "/var/missions/x".to_owned(), cause: cause.into(), is_our_own };
         (error.scope(), error.needs_a_person())
@@ -289,7 +289,7 @@ fn turn(seen: Observation, failure: Option<&MissionFailure>, fails: fn(&Change) 
 }
 
 #[test]
-fn what_fails_for_good_is_remembered_until_it_is_over() {
+fn a_permanent_failure_is_recorded_until_it_ends() {
     let refused = MissionFailure::new("forbidden", "user is blocked", true, cells::at(0));
     let is_label = |change: &Change| change.is_about_labels();
     let mut seen = active(cells::beaten(-10, "working"));

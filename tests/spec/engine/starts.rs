@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 #[test]
-fn the_first_start_after_a_heartbeat_is_known_or_nobody_is_spared() {
+fn the_first_start_after_a_heartbeat_is_found_if_it_is_recorded() {
     let starts = Starts::default().with(at(100)).with(at(300)).with(at(200));
     let first = |seconds| starts.first_since(at(seconds));
     assert_eq!([first(0), first(100), first(250), first(300)], [Some(at(100)), Some(at(200)), Some(at(300)), None]);
@@ -69,7 +69,7 @@ async fn is(repository: &Repository, number: i64, health: &str) -> bool {
 }
 
 #[tokio::test]
-async fn an_agent_that_was_healthy_is_spared_after_the_first_start_and_no_longer() {
+async fn a_healthy_agent_gets_one_grace_period_after_the_first_start() {
     let (repository, host) = (Forge::sandbox().await.repository().await, Host::new());
     let (number, _) = stopped(&repository, &host).await;
     let now = Timestamp::from(chrono::Utc::now());
@@ -89,7 +89,7 @@ async fn an_agent_that_was_healthy_is_spared_after_the_first_start_and_no_longer
 }
 
 #[tokio::test]
-async fn restarts_do_not_spare_an_agent_for_longer() {
+async fn restarts_do_not_extend_the_grace_period() {
     let (repository, host) = (Forge::sandbox().await.repository().await, Host::new());
     let (number, _) = stopped(&repository, &host).await;
     let now = Timestamp::from(chrono::Utc::now());
@@ -106,7 +106,7 @@ async fn restarts_do_not_spare_an_agent_for_longer() {
 }
 
 #[tokio::test]
-async fn heartbeats_by_file_single_passes_and_scans_spare_nobody() {
+async fn heartbeat_files_single_passes_and_scans_grant_no_grace_period() {
     let (repository, host) = (Forge::sandbox().await.repository().await, Host::new());
     let (number, _) = stopped(&repository, &host).await;
     let long_ago = Timestamp::from(chrono::Utc::now()).plus(seconds(-7_200));
@@ -129,7 +129,7 @@ async fn heartbeats_by_file_single_passes_and_scans_spare_nobody() {
 }
 
 #[tokio::test]
-async fn an_agent_that_was_not_healthy_before_is_not_spared() {
+async fn an_unhealthy_agent_gets_no_grace_period() {
     let (repository, host) = (Forge::sandbox().await.repository().await, Host::new());
     let (number, _) = stopped(&repository, &host).await;
     let long_ago = Timestamp::from(chrono::Utc::now()).plus(seconds(-7_200));
@@ -144,7 +144,7 @@ async fn an_agent_that_was_not_healthy_before_is_not_spared() {
 
 /// Also of a heartbeat that bears nothing to know it by.
 #[tokio::test]
-async fn every_heartbeat_over_http_is_remembered_with_when_it_came() {
+async fn every_heartbeat_over_http_is_recorded_with_its_arrival_time() {
     let (repository, host) = (Forge::sandbox().await.repository().await, Host::new());
     repository.file("reader", "Mission: x", &[]).await;
     host.once(&repository).await;

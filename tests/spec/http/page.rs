@@ -176,7 +176,7 @@ fn the_banner_shows_each_error_once() {
     snapshot.passes.forge_error = Some(error.to_owned());
     snapshot.passes.errors = vec![error.to_owned(), format!("wizards/missions: {error}"), "a".into(), "a".into()];
     for html in [fleet(&snapshot, ""), mission(&snapshot, id(2)).unwrap()] {
-        assert_eq!(text(&html).matches("Gitea answered 502").count(), 1, "{html}");
+        assert_eq!(text(&html).matches("the forge answered 502").count(), 1, "{html}");
         assert_eq!(html.matches("<li><bdi>").count(), 1, "{html}");
     }
 }

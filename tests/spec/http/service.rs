@@ -65,7 +65,7 @@ mod on_a_real_gitea {
 }
 
 #[tokio::test]
-async fn it_stops_on_a_signal_even_while_the_forge_hangs() {
+async fn the_daemon_stops_on_a_signal_even_while_the_forge_hangs() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     forge.engine().break_next(usize::MAX, "GET", "issues", Fault::Delay(Duration::from_secs(60)));
@@ -136,7 +136,7 @@ async fn a_service_manager_is_notified_of_readiness_life_and_stop() {
 }
 
 #[tokio::test]
-async fn a_daemon_keeps_two_heaps_unless_somebody_has_chosen_another_number() {
+async fn a_daemon_uses_two_heaps_unless_malloc_arena_max_is_set() {
     for (given, kept) in [(None, "2"), (Some("7"), "7")] {
         let forge = Forge::sandbox().await;
         let (repository, host) = (forge.repository().await, Host::new());

@@ -99,7 +99,7 @@ fn worlds_in_which(does: impl Fn(&[Half]) -> bool) -> Vec<World> {
 }
 
 #[test]
-fn a_claim_is_made_only_right_after_the_comments_were_read_once_more() {
+fn a_claim_is_written_only_right_after_a_second_read_of_the_comments() {
     let count = Cell::new(0);
     for_each_pass(|_, halves, _| {
         for half in halves.iter().filter(|half| has_claim(&half.planned)) {
@@ -111,7 +111,7 @@ fn a_claim_is_made_only_right_after_the_comments_were_read_once_more() {
 }
 
 #[test]
-fn what_another_root_has_taken_meanwhile_is_not_claimed() {
+fn a_mission_that_another_root_took_meanwhile_is_not_claimed() {
     for mut world in worlds_in_which(|halves| halves.iter().any(|half| has_claim(&half.planned))) {
         world.meanwhile = Some(Meanwhile::AnotherTakesIt);
         let halves = world.pass();
@@ -122,7 +122,7 @@ fn what_another_root_has_taken_meanwhile_is_not_claimed() {
 
 /// All else is done, and a later pass claims it.
 #[test]
-fn without_an_answer_a_claim_waits_and_nothing_else_does() {
+fn if_comments_cannot_be_read_only_the_claim_waits() {
     let count = Cell::new(0);
     for before in worlds_in_which(|halves| halves.iter().any(|half| has_claim(&half.planned))) {
         let (mut world, mut undisturbed) = (before.clone(), before);
@@ -165,7 +165,7 @@ fn comments_are_read_again_after_a_post_or_a_lost_comment_and_only_then() {
 
 /// Labels were written by then, as far as they could be, and a repair is told once.
 #[test]
-fn what_follows_a_second_reading_is_about_comments_and_memory_only() {
+fn a_second_reading_changes_only_comments_and_records() {
     for_each_pass(|_, halves, _| {
         for half in halves.iter().filter(|half| half.asked.contains(&comments_and_record())) {
             assert!(!half.planned.iter().any(Change::is_about_labels), "{:?}", half.planned);
@@ -175,7 +175,7 @@ fn what_follows_a_second_reading_is_about_comments_and_memory_only() {
 }
 
 #[test]
-fn whoever_posted_second_takes_its_comment_back_in_the_same_turn() {
+fn the_second_poster_deletes_its_comment_in_the_same_turn() {
     let count = Cell::new(0);
     let is_early = |halves: &[Half]| {
         let early = halves.iter().take_while(|half| half.asked.is_empty());
@@ -197,7 +197,7 @@ fn whoever_posted_second_takes_its_comment_back_in_the_same_turn() {
 /// Whatever is decided is decided once for the facts at hand: a body is parsed when an observation begins, and a situation is
 /// found again only when facts have been fetched or seen since.
 #[test]
-fn one_look_parses_a_body_once_and_finds_a_situation_once() {
+fn a_turn_parses_a_body_once_and_derives_a_lifecycle_once_per_facts() {
     let is_quiet = RefCell::new([0, 0]);
     for_each_world(|_, mut world| {
         for _ in 0..2 {
@@ -216,7 +216,7 @@ fn one_look_parses_a_body_once_and_finds_a_situation_once() {
 
 /// A preview is whole: in the world that it leads to there is nothing left to preview.
 #[test]
-fn what_a_preview_leads_to_needs_no_second_one() {
+fn the_state_after_a_preview_needs_no_further_change() {
     let count = Cell::new(0);
     for_each_world(|_, world| {
         let seen = world.observed();

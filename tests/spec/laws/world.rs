@@ -406,7 +406,7 @@ impl World {
             CellObservation::Absent => drop(self.cells.remove(&id)),
             CellObservation::Failed(_) => {}
             there @ (CellObservation::NotADirectory(_) | CellObservation::Cell(_)) => {
-                drop(self.cells.insert(id, there))
+                drop(self.cells.insert(id, there));
             }
         }
     }

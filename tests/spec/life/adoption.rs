@@ -10,9 +10,9 @@ use lazarus::mission::status::phase::Phase;
 use serde_json::Value;
 
 stories![
-    a_scaffold_is_given_an_issue_once_somebody_approves,
+    an_initialized_cell_is_adopted_after_approval,
     of_two_issues_for_one_cell_the_first_keeps_it,
-    a_cell_that_does_not_exist_is_a_problem_of_that_field,
+    a_nonexistent_cell_is_a_problem_of_its_field,
 ];
 
 const CELL: &str = "123e4567-e89b-12d3-a456-426614174000";
@@ -24,7 +24,7 @@ async fn scaffold(host: &Host) {
     std::fs::write(host.root().join(CELL).join("artifacts/before"), "the issue").unwrap();
 }
 
-async fn a_scaffold_is_given_an_issue_once_somebody_approves(forge: Forge) {
+async fn an_initialized_cell_is_adopted_after_approval(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     host.once(&repository).await;
     scaffold(&host).await;
@@ -70,7 +70,7 @@ async fn of_two_issues_for_one_cell_the_first_keeps_it(forge: Forge) {
     assert_eq!(host.cells().len(), 1);
 }
 
-async fn a_cell_that_does_not_exist_is_a_problem_of_that_field(forge: Forge) {
+async fn a_nonexistent_cell_is_a_problem_of_its_field(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: x", &[("cell", CELL)]).await;
     host.once(&repository).await;

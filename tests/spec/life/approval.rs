@@ -9,11 +9,11 @@ use crate::support::stories;
 use serde_json::{Value, json};
 
 stories![
-    a_proposal_waits_until_somebody_else_approves_what_the_comment_shows,
-    an_approval_before_the_text_is_shown_or_by_its_author_is_asked_for_again,
+    a_proposal_waits_until_another_person_approves_the_shown_text,
+    an_early_approval_or_one_by_the_author_is_requested_again,
     an_edit_of_a_running_mission_waits_for_its_own_approval,
-    only_those_who_are_named_approve_and_those_who_are_trusted_need_nobody,
-    a_login_is_looked_up_once_and_nobody_inherits_its_rights,
+    only_configured_approvers_approve_and_trusted_authors_need_none,
+    a_login_is_resolved_once_and_its_rights_are_not_inherited,
 ];
 
 const LABEL_MODE: &str = r#"{ "approval": { "mode": "label" } }"#;
@@ -33,7 +33,7 @@ fn mission_file(host: &Host) -> Value {
     serde_json::from_slice(&std::fs::read(host.cell().join("meta/mission.json")).unwrap()).unwrap()
 }
 
-async fn a_proposal_waits_until_somebody_else_approves_what_the_comment_shows(forge: Forge) {
+async fn a_proposal_waits_until_another_person_approves_the_shown_text(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: raise the dead", &[("wizard", "merlin")]).await;
     pass(&host, &repository, LABEL_MODE).await;
@@ -53,7 +53,7 @@ async fn a_proposal_waits_until_somebody_else_approves_what_the_comment_shows(fo
     assert_eq!(changes(&pass(&host, &repository, LABEL_MODE).await), 0);
 }
 
-async fn an_approval_before_the_text_is_shown_or_by_its_author_is_asked_for_again(forge: Forge) {
+async fn an_early_approval_or_one_by_the_author_is_requested_again(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     pass(&host, &repository, LABEL_MODE).await;
     // A reader's filing may carry any label.
@@ -121,7 +121,7 @@ async fn an_edit_of_a_running_mission_waits_for_its_own_approval(forge: Forge) {
     is_active(&repository, number).await;
 }
 
-async fn only_those_who_are_named_approve_and_those_who_are_trusted_need_nobody(forge: Forge) {
+async fn only_configured_approvers_approve_and_trusted_authors_need_none(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let keeper = format!("keeper-{}", repository.id);
     let token = forge.new_account(&keeper);
@@ -144,7 +144,7 @@ async fn only_those_who_are_named_approve_and_those_who_are_trusted_need_nobody(
     is_active(&repository, number).await;
 }
 
-async fn a_login_is_looked_up_once_and_nobody_inherits_its_rights(forge: Forge) {
+async fn a_login_is_resolved_once_and_its_rights_are_not_inherited(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let (keeper, heir) = (format!("warden-{}", repository.id), format!("former-{}", repository.id));
     forge.new_account(&keeper);

@@ -11,11 +11,11 @@ use std::path::Path;
 use std::time::Duration;
 
 stories![
-    closing_moves_the_cell_away_whole_and_reopening_brings_it_back,
-    a_wizard_that_beats_keeps_its_cell_until_the_grace_has_passed,
-    whatever_stands_in_the_way_of_a_cell_that_comes_back_is_kept,
-    closed_without_a_cell_or_before_we_saw_it,
-    a_comment_says_that_the_archive_of_its_cell_was_deleted,
+    closing_archives_the_whole_cell_and_reopening_restores_it,
+    an_agent_with_heartbeats_keeps_its_cell_until_the_grace_has_passed,
+    an_obstacle_in_the_way_of_a_restored_cell_is_kept,
+    a_mission_closed_without_a_cell_is_reported_only_if_it_was_known,
+    a_comment_reports_that_the_archive_of_its_cell_was_deleted,
 ];
 
 fn write(cell: &Path, file: &str, contents: &str) {
@@ -26,7 +26,7 @@ fn read(cell: &Path, file: &str) -> String {
     std::fs::read_to_string(cell.join(file)).unwrap()
 }
 
-async fn closing_moves_the_cell_away_whole_and_reopening_brings_it_back(forge: Forge) {
+async fn closing_archives_the_whole_cell_and_reopening_restores_it(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: raise the dead", &[]).await;
     host.once(&repository).await;
@@ -65,7 +65,7 @@ async fn closing_moves_the_cell_away_whole_and_reopening_brings_it_back(forge: F
     assert_eq!(changes(&host.once(&repository).await), 0);
 }
 
-async fn a_wizard_that_beats_keeps_its_cell_until_the_grace_has_passed(forge: Forge) {
+async fn an_agent_with_heartbeats_keeps_its_cell_until_the_grace_has_passed(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: merged", &[]).await;
     let long = r#"{ "close": { "grace_seconds": 3600 } }"#;
@@ -94,7 +94,7 @@ async fn a_wizard_that_beats_keeps_its_cell_until_the_grace_has_passed(forge: Fo
     assert!(repository.comment(number).await.contains("moved to the archive"));
 }
 
-async fn whatever_stands_in_the_way_of_a_cell_that_comes_back_is_kept(forge: Forge) {
+async fn an_obstacle_in_the_way_of_a_restored_cell_is_kept(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: x", &[]).await;
     host.once(&repository).await;
@@ -116,7 +116,7 @@ async fn whatever_stands_in_the_way_of_a_cell_that_comes_back_is_kept(forge: For
     }
 }
 
-async fn closed_without_a_cell_or_before_we_saw_it(forge: Forge) {
+async fn a_mission_closed_without_a_cell_is_reported_only_if_it_was_known(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     host.once(&repository).await;
     let early = repository.file("reader", "Mission: early", &[]).await;
@@ -135,7 +135,7 @@ async fn closed_without_a_cell_or_before_we_saw_it(forge: Forge) {
 }
 
 /// By `gc`, or by anybody else.
-async fn a_comment_says_that_the_archive_of_its_cell_was_deleted(forge: Forge) {
+async fn a_comment_reports_that_the_archive_of_its_cell_was_deleted(forge: Forge) {
     for by_gc in [true, false] {
         let (repository, host) = (forge.repository().await, Host::new());
         let number = repository.file("reader", "Mission: raise the dead", &[]).await;
@@ -240,7 +240,7 @@ async fn closing_and_reopening_during_a_pass_loses_nothing() {
 
 /// The daemon finds out by itself when the wizard falls silent, and when the grace has passed.
 #[tokio::test]
-async fn a_daemon_moves_a_closed_cell_away_when_its_wizard_is_silent_or_the_grace_is_over() {
+async fn a_daemon_archives_a_closed_cell_after_agent_silence_or_the_grace() {
     for (beats, until) in [(false, 310), (true, 920)] {
         let forge = Forge::sandbox().await;
         let (repository, host) = (forge.repository().await, Host::new());

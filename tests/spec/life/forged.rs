@@ -10,11 +10,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 stories![
-    a_forged_comment_carries_no_approval_and_the_issue_says_so,
+    a_forged_comment_carries_no_approval_and_the_issue_reports_it,
     an_edit_of_a_trusted_authors_issue_waits_until_the_author_confirms_it,
-    an_approver_who_takes_their_time_is_not_refused_for_our_own_edits,
-    what_a_writer_did_to_our_comment_is_found_with_the_next_look_at_it,
-    after_a_change_of_account_the_same_comment_is_edited_on,
+    a_late_approval_is_not_refused_because_of_own_edits,
+    an_edit_by_a_writer_is_found_with_the_next_read_of_the_comment,
+    after_a_change_of_account_the_same_comment_is_edited,
 ];
 
 const LABEL_MODE: &str = r#"{ "approval": { "mode": "label" } }"#;
@@ -50,7 +50,7 @@ async fn is_pending(repository: &Repository, number: i64) -> bool {
     repository.labels(number).await.contains(&"mission/pending".to_owned())
 }
 
-async fn a_forged_comment_carries_no_approval_and_the_issue_says_so(forge: Forge) {
+async fn a_forged_comment_carries_no_approval_and_the_issue_reports_it(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: raise the dead", &[]).await;
     pass(&host, &repository, LABEL_MODE).await;
@@ -110,7 +110,7 @@ async fn an_edit_of_a_trusted_authors_issue_waits_until_the_author_confirms_it(f
     assert!(repository.comment(number).await.contains(&format!("- Approved by `{author}` at ")));
 }
 
-async fn an_approver_who_takes_their_time_is_not_refused_for_our_own_edits(forge: Forge) {
+async fn a_late_approval_is_not_refused_because_of_own_edits(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: raise the dead", &[]).await;
     pass(&host, &repository, LABEL_MODE).await;
@@ -133,7 +133,7 @@ async fn an_approver_who_takes_their_time_is_not_refused_for_our_own_edits(forge
     assert!(told.contains("- Approved by `owner` at ") && !told.contains("waits for approval"), "{told}");
 }
 
-async fn what_a_writer_did_to_our_comment_is_found_with_the_next_look_at_it(forge: Forge) {
+async fn an_edit_by_a_writer_is_found_with_the_next_read_of_the_comment(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: raise the dead", &[]).await;
     pass(&host, &repository, LABEL_MODE).await;
@@ -159,7 +159,7 @@ async fn what_a_writer_did_to_our_comment_is_found_with_the_next_look_at_it(forg
     assert!(repository.comment(number).await.starts_with("<!-- lazarus:status v1 "));
 }
 
-async fn after_a_change_of_account_the_same_comment_is_edited_on(forge: Forge) {
+async fn after_a_change_of_account_the_same_comment_is_edited(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: raise the dead", &[]).await;
     host.once(&repository).await;

@@ -10,8 +10,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 stories![
-    a_deleted_issue_is_asked_for_twice_before_its_cell_is_archived,
-    from_four_gone_issues_upwards_a_person_has_to_agree,
+    a_deleted_issue_is_requested_twice_before_its_cell_is_archived,
+    four_or_more_deleted_issues_require_manual_action,
     a_renamed_repository_loses_no_cell,
     a_transferred_repository_loses_no_cell,
     an_archived_repository_loses_no_cell,
@@ -21,7 +21,7 @@ stories![
     another_repository_by_the_same_name_loses_no_cell,
 ];
 
-async fn a_deleted_issue_is_asked_for_twice_before_its_cell_is_archived(forge: Forge) {
+async fn a_deleted_issue_is_requested_twice_before_its_cell_is_archived(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: x", &[]).await;
     host.once(&repository).await;
@@ -50,7 +50,7 @@ async fn file_and_delete(repository: &Repository, host: &Host, count: usize) {
     host.once(repository).await;
 }
 
-async fn from_four_gone_issues_upwards_a_person_has_to_agree(forge: Forge) {
+async fn four_or_more_deleted_issues_require_manual_action(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     file_and_delete(&repository, &host, 4).await;
     for _ in 0..2 {
@@ -99,7 +99,7 @@ async fn a_transferred_repository_loses_no_cell(forge: Forge) {
     forge.new_account(&heir);
     let transfer = format!("{}/transfer", repository.path());
     assert_eq!(forge.call("operator", Method::POST, &transfer, json!({ "new_owner": heir })).await.0, 202);
-    check_no_cell_is_lost(&host, &repository, &format!("is called `{heir}/")).await;
+    check_no_cell_is_lost(&host, &repository, &format!("was renamed to `{heir}/")).await;
     let (_, name) = repository.name.split_once('/').unwrap();
     let issue = format!("/repos/{heir}/{name}/issues/{number}");
     forge.call("operator", Method::DELETE, &issue, Value::Null).await;
@@ -154,7 +154,7 @@ async fn a_revoked_token_loses_no_cell() {
 
 /// A forge whose list is empty, though its issues are there.
 #[tokio::test]
-async fn an_empty_answer_loses_no_cell() {
+async fn an_empty_response_loses_no_cell() {
     let forge = Forge::sandbox().await;
     let (repository, host, _) = with_one_cell(&forge).await;
     forge.engine().break_next(usize::MAX, "GET", "issues?", Fault::Empty);
@@ -165,7 +165,7 @@ async fn an_empty_answer_loses_no_cell() {
 
 /// A list that lacks something says nothing about what it lacks.
 #[tokio::test]
-async fn an_incomplete_listing_calls_nothing_gone() {
+async fn an_incomplete_listing_marks_nothing_as_deleted() {
     let forge = Forge::sandbox().await;
     let (repository, host, number) = with_one_cell(&forge).await;
     repository.delete(number).await;
@@ -180,7 +180,7 @@ async fn an_incomplete_listing_calls_nothing_gone() {
 
 /// What is wrong with one repository holds up nothing in the others.
 #[tokio::test]
-async fn another_repository_that_cannot_be_read_delays_no_ending() {
+async fn an_unreadable_repository_delays_no_teardown_in_another() {
     let forge = Forge::sandbox().await;
     let (repository, host, number) = with_one_cell(&forge).await;
     let other = forge.repository().await;

@@ -8,9 +8,9 @@ use serde_json::json;
 use std::process::Command;
 
 stories![
-    each_host_takes_what_is_for_it_and_answers_nothing_else,
-    a_host_that_is_not_there_is_named_until_it_speaks,
-    the_label_of_a_host_says_where_the_cell_is,
+    each_host_serves_and_publishes_only_its_own_missions,
+    an_absent_host_is_named_until_its_first_pass,
+    the_host_label_names_the_host_of_the_cell,
 ];
 
 /// A host with a root of its own and this way of taking proposals.
@@ -40,7 +40,7 @@ impl Site {
     }
 }
 
-async fn each_host_takes_what_is_for_it_and_answers_nothing_else(forge: Forge) {
+async fn each_host_serves_and_publishes_only_its_own_missions(forge: Forge) {
     let repository = forge.repository().await;
     let (alpha, beta) = (Site::new("alpha", "any", false), Site::new("beta", "named", false));
     for site in [&alpha, &beta] {
@@ -63,7 +63,7 @@ async fn each_host_takes_what_is_for_it_and_answers_nothing_else(forge: Forge) {
     }
 }
 
-async fn a_host_that_is_not_there_is_named_until_it_speaks(forge: Forge) {
+async fn an_absent_host_is_named_until_its_first_pass(forge: Forge) {
     let repository = forge.repository().await;
     let (alpha, beta) = (Site::new("alpha", "any", false), Site::new("beta", "named", false));
     beta.pass(&repository).await;
@@ -84,7 +84,7 @@ async fn a_host_that_is_not_there_is_named_until_it_speaks(forge: Forge) {
     }
 }
 
-async fn the_label_of_a_host_says_where_the_cell_is(forge: Forge) {
+async fn the_host_label_names_the_host_of_the_cell(forge: Forge) {
     let repository = forge.repository().await;
     let (alpha, beta) = (Site::new("alpha", "any", true), Site::new("beta", "named", true));
     let number = repository.file("reader", "Mission: x", &[]).await;
@@ -101,7 +101,7 @@ async fn the_label_of_a_host_says_where_the_cell_is(forge: Forge) {
 
 /// A pass that dies between its words and its memory of them does not take them for another host's.
 #[tokio::test]
-async fn a_host_knows_its_own_words_again_after_it_was_stopped() {
+async fn a_stopped_host_recognizes_its_own_comment_afterwards() {
     let forge = Forge::sandbox().await;
     let repository = forge.repository().await;
     let alpha = Site::new("alpha", "any", false);
@@ -123,7 +123,7 @@ async fn a_host_knows_its_own_words_again_after_it_was_stopped() {
     let record =
         std::fs::read_dir(alpha.host.root().join(".lazarus/missions")).unwrap().next().unwrap().unwrap().path();
     let record: serde_json::Value = serde_json::from_slice(&std::fs::read(record).unwrap()).unwrap();
-    let digest = record["intended"].as_str().unwrap();
+    let digest = record["comment_intent"].as_str().unwrap();
     let words = format!("<!-- lazarus:status v1 mission=none root=none host=none digest={digest} -->\nWaits.");
     repository.say("bot", number, &words).await;
     repository.put_label(number, "mission/active").await;
@@ -162,7 +162,7 @@ async fn a_named_host_that_waits_for_an_approval_is_left_alone() {
 
 /// Started together and killed at random, in every combination.
 #[tokio::test]
-async fn two_hosts_started_together_and_killed_at_random_make_one_cell_a_mission() {
+async fn two_hosts_started_and_killed_at_random_create_one_cell_a_mission() {
     let takes = [("any", "named"), ("named", "any"), ("any", "any"), ("named", "named")];
     let rounds = if is_thorough() { 10 } else { 1 };
     for (seed, (first, second)) in (0..).zip(takes.repeat(rounds)) {

@@ -11,7 +11,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
-stories!(whoever_does_what_the_service_is_ready_and_what_it_says_is_so);
+stories!(the_service_stays_ready_and_accurate_under_faults_of_users_and_hosts);
 
 /// The stage of the hour.
 struct Stage {
@@ -124,7 +124,7 @@ async fn full_disk(stage: Stage) -> Stage {
     Stage { forge, kept, archived, host, daemon }
 }
 
-async fn whoever_does_what_the_service_is_ready_and_what_it_says_is_so(forge: Forge) {
+async fn the_service_stays_ready_and_accurate_under_faults_of_users_and_hosts(forge: Forge) {
     let blocker = format!("guest-{:x}", fastrand::u32(..));
     let token = forge.new_account(&blocker);
     let mut stage = Stage::new(forge, &blocker).await;

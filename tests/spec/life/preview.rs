@@ -7,7 +7,7 @@ use crate::support::repository::Repository;
 use crate::support::stories;
 use serde_json::{Value, json};
 
-stories![a_dry_run_tells_every_turn_of_a_life];
+stories![a_dry_run_previews_every_step_of_a_lifecycle];
 
 const LABEL_MODE: &str = r#"{ "approval": { "mode": "label" } }"#;
 
@@ -45,7 +45,7 @@ async fn prepare(repository: &Repository, host: &Host) {
     repository.edit("reader", edited, |_| other.clone()).await;
 }
 
-async fn a_dry_run_tells_every_turn_of_a_life(forge: Forge) {
+async fn a_dry_run_previews_every_step_of_a_lifecycle(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     prepare(&repository, &host).await;
     for round in 0..3 {

@@ -21,7 +21,7 @@ fn planned(observation: &Observation) -> Vec<&'static str> {
 }
 
 #[test]
-fn an_ended_mission_moves_its_cell_when_nobody_works_in_it() {
+fn an_ended_mission_archives_its_cell_if_no_agent_works_in_it() {
     let far = beat(Some(5_000), "working", 0);
     for (name, cell, planned_kinds) in [
         ("beating", beaten(-10, "working"), ["update-file"].as_slice()),
@@ -38,7 +38,7 @@ fn an_ended_mission_moves_its_cell_when_nobody_works_in_it() {
 }
 
 #[test]
-fn a_pause_holds_back_every_repair_and_nothing_else() {
+fn a_suspension_holds_back_repairs_and_checkouts_only() {
     for part in Part::ALL {
         let mut paused = suspended(beaten(-10, "working"));
         let CellObservation::Cell(cell) = &mut paused.sighting else { unreachable!() };
@@ -59,7 +59,7 @@ fn a_pause_holds_back_every_repair_and_nothing_else() {
 }
 
 #[test]
-fn a_pause_ends_with_the_second_of_its_due_date_unless_that_had_passed_when_it_began() {
+fn a_suspension_ends_at_its_due_date_unless_it_began_after_it() {
     for (due, is_paused) in [(-61, true), (-60, true), (-59, false), (-1, false), (0, false), (1, true)] {
         let mut paused = suspended(beaten(-10, "working"));
         paused.issue.due_at = Some(at(due));
@@ -72,7 +72,7 @@ fn a_pause_ends_with_the_second_of_its_due_date_unless_that_had_passed_when_it_b
 
 /// The label is a pause where a person has put it on after our comment was there.
 #[test]
-fn what_nobody_in_particular_or_the_filing_has_set_is_no_pause() {
+fn a_suspension_at_filing_or_by_no_person_does_not_count() {
     let label = Label::Phase(Phase::Suspended);
     for (who, id, is_paused) in
         [(MAINTAINER, 21, true), (MAINTAINER, 19, false), (0, 21, false), (-1, 21, false), (3, 21, false)]
@@ -86,7 +86,7 @@ fn what_nobody_in_particular_or_the_filing_has_set_is_no_pause() {
 }
 
 #[test]
-fn a_wizard_that_works_keeps_its_cell_until_the_second_in_which_its_grace_ends() {
+fn a_working_agent_keeps_its_cell_until_the_second_its_grace_ends() {
     for (ended_at, planned_kinds) in [(-899, ["update-file"]), (-900, ["archive-cell"]), (-901, ["archive-cell"])] {
         let mut ended = closed(beaten(-10, "working"));
         ended.record.as_mut().unwrap().ended_at = Some(at(ended_at));
@@ -95,7 +95,7 @@ fn a_wizard_that_works_keeps_its_cell_until_the_second_in_which_its_grace_ends()
 }
 
 #[test]
-fn a_pause_does_not_outlive_the_end_of_its_mission_though_its_label_is_still_there() {
+fn a_suspension_ends_with_its_mission_even_if_its_label_remains() {
     let mut paused = suspended(beaten(-400, "working"));
     paused.issue.state = IssueState::Closed;
     let mut reopened = settled(paused);
@@ -107,7 +107,7 @@ fn a_pause_does_not_outlive_the_end_of_its_mission_though_its_label_is_still_the
 }
 
 #[test]
-fn a_worktree_that_was_filled_is_never_made_again_in_a_cell_that_stands() {
+fn a_filled_worktree_is_never_recreated_in_an_existing_cell() {
     let book = [("Repository", "wizards/spellbook"), ("Ref", "main")];
     let mut lost = checked_out(&book);
     let CellObservation::Cell(cell) = &mut lost.sighting else { unreachable!() };
@@ -120,7 +120,7 @@ fn a_worktree_that_was_filled_is_never_made_again_in_a_cell_that_stands() {
 }
 
 #[test]
-fn what_may_be_checked_out_is_decided_by_name_and_by_privacy() {
+fn a_checkout_is_allowed_by_repository_name_and_privacy() {
     let with = |origin, repository: &str| {
         let mut observation = proposal(&[("Repository", repository)]);
         observation.origin = origin;
@@ -135,7 +135,7 @@ fn what_may_be_checked_out_is_decided_by_name_and_by_privacy() {
 }
 
 #[test]
-fn no_repository_is_asked_about_where_no_worktree_can_be_filled() {
+fn no_repository_is_queried_if_no_worktree_can_be_filled() {
     let mut asking = active(beaten(-10, "working"));
     edit(&mut asking, &body(&[("Repository", "wizards/spellbook")]));
     asking.origin = Origin::Unasked;
@@ -148,7 +148,7 @@ fn no_repository_is_asked_about_where_no_worktree_can_be_filled() {
 
 /// The forge tells whole seconds; the request was shown at the second zero.
 #[test]
-fn a_click_counts_only_from_the_second_after_the_request_was_shown() {
+fn an_approval_counts_only_from_the_second_after_its_request() {
     let asked = settled(in_label_mode(proposal(&[]), &[]));
     for (seconds, kinds) in [(-1, [].as_slice()), (0, &[]), (1, &["create-cell"])] {
         assert_eq!(planned(&clicked(asked.clone(), MAINTAINER, seconds)), kinds, "{seconds}");
@@ -157,7 +157,7 @@ fn a_click_counts_only_from_the_second_after_the_request_was_shown() {
 
 /// Zero is a deleted account, and what is less than that the forge itself.
 #[test]
-fn a_click_of_nobody_in_particular_or_of_our_own_is_no_approval() {
+fn an_approval_by_no_person_or_by_an_own_account_does_not_count() {
     let asked = settled(in_label_mode(proposal(&[]), &[]));
     for (who, kinds) in
         [(MAINTAINER, ["create-cell"].as_slice()), (1, &["create-cell"]), (0, &[]), (-1, &[]), (3, &[]), (4, &[])]
@@ -168,7 +168,7 @@ fn a_click_of_nobody_in_particular_or_of_our_own_is_no_approval() {
 
 /// The forge's clock may be ahead of ours, and ids of comments and clicks are one sequence.
 #[test]
-fn a_preview_takes_no_click_for_the_answer_to_a_question_that_is_still_to_be_posted() {
+fn a_preview_counts_no_approval_before_its_request_is_posted() {
     for seconds in [-30, 5] {
         let mut clicked = clicked(settled(in_label_mode(proposal(&[]), &[])), MAINTAINER, seconds);
         clicked.comments = Comments::Read(Vec::new());
@@ -182,7 +182,7 @@ fn a_preview_takes_no_click_for_the_answer_to_a_question_that_is_still_to_be_pos
 
 /// In the second of its edit only a comment that was never edited tells by its id which of the two came first.
 #[test]
-fn a_click_in_the_second_of_an_edit_counts_after_a_post_only() {
+fn an_approval_in_the_second_of_its_request_counts_only_after_a_post() {
     let asked = settled(in_label_mode(proposal(&[]), &[]));
     for (is_edited, edited_at, id, is_given) in
         [(false, 0, 100, true), (false, 0, 19, false), (true, 0, 100, false), (false, 1, 100, false)]
@@ -200,7 +200,7 @@ fn a_click_in_the_second_of_an_edit_counts_after_a_post_only() {
 
 /// A pass may die between the edit of the comment and the last word of its memory.
 #[test]
-fn what_was_approved_is_remembered_before_the_comment_is_edited() {
+fn an_approved_edit_is_recorded_before_the_comment_is_edited() {
     let mut edited = in_label_mode(active(beaten(-10, "working")), &[]);
     edit(&mut edited, &body(&[("Wizard", "circe")]));
     let approved = clicked(settled(edited), MAINTAINER, 5);
@@ -229,7 +229,7 @@ fn a_failed_checkout_waits_longer_each_time_but_not_for_another_ref() {
 
 /// A pass that dies after the comment was edited finds the approval in its memory, also where there is no room yet.
 #[test]
-fn an_approval_is_remembered_before_the_comment_is_edited() {
+fn an_approval_is_recorded_before_the_comment_is_edited() {
     let mut full = clicked(settled(in_label_mode(proposal(&[]), &[])), MAINTAINER, 5);
     full.admission = Admission::Full(CapacityLimit::Cells(1));
     assert_eq!(planned(&full), ["write-record"]);
@@ -240,7 +240,7 @@ fn an_approval_is_remembered_before_the_comment_is_edited() {
 
 /// What was decided once is not decided again, and costs nothing.
 #[test]
-fn every_turn_of_a_life_settles_in_one_pass() {
+fn every_lifecycle_step_settles_in_one_pass() {
     let asked = || settled(in_label_mode(proposal(&[]), &[]));
     let lives = vec![
         ("asked", in_label_mode(proposal(&[]), &[])),

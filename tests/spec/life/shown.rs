@@ -10,11 +10,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-stories![every_cell_gets_what_the_page_showed_when_it_was_approved, a_plain_form_filed_on_the_page_needs_one_click,];
+stories![every_cell_gets_the_text_that_was_shown_at_its_approval, a_plain_form_filed_in_the_browser_needs_one_approval,];
 
 const LABEL_MODE: &str = r#"{ "approval": { "mode": "label" } }"#;
 
-async fn every_cell_gets_what_the_page_showed_when_it_was_approved(forge: Forge) {
+async fn every_cell_gets_the_text_that_was_shown_at_its_approval(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let (path, mut filed) = (format!("{}/issues", repository.path()), BTreeMap::new());
     for body in bodies() {
@@ -51,7 +51,7 @@ async fn every_cell_gets_what_the_page_showed_when_it_was_approved(forge: Forge)
     }
 }
 
-async fn a_plain_form_filed_on_the_page_needs_one_click(forge: Forge) {
+async fn a_plain_form_filed_in_the_browser_needs_one_approval(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let objective = "Raise the dead.\r\n\r\n```sh\r\nls\r\n```";
     let number = repository.file("reader", "Mission: raise", &[("objective", objective), ("wizard", "merlin")]).await;

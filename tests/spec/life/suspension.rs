@@ -9,16 +9,16 @@ use reqwest::Method;
 use serde_json::json;
 
 stories![
-    a_person_pauses_a_mission_and_resumes_it,
-    a_pause_set_at_filing_or_without_a_cell_means_nothing,
-    a_pause_counts_whatever_became_of_our_comment,
-    a_pause_does_not_survive_closing,
-    a_pause_ends_when_the_due_date_has_passed,
+    a_person_suspends_and_resumes_a_mission,
+    a_suspension_at_filing_or_without_a_cell_is_ignored,
+    a_suspension_counts_even_if_the_comment_was_deleted,
+    a_suspension_does_not_survive_closing,
+    a_suspension_ends_when_the_due_date_has_passed,
 ];
 
 const PAUSED: [&str; 3] = ["health/incomplete", "kind/mission-proposal", "mission/suspended"];
 
-async fn a_person_pauses_a_mission_and_resumes_it(forge: Forge) {
+async fn a_person_suspends_and_resumes_a_mission(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: x", &[]).await;
     host.once(&repository).await;
@@ -44,7 +44,7 @@ async fn a_person_pauses_a_mission_and_resumes_it(forge: Forge) {
     assert_eq!(changes(&host.once(&repository).await), 0);
 }
 
-async fn a_pause_set_at_filing_or_without_a_cell_means_nothing(forge: Forge) {
+async fn a_suspension_at_filing_or_without_a_cell_is_ignored(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     host.once(&repository).await;
     let labels = ["kind/mission-proposal", "mission/suspended"];
@@ -68,7 +68,7 @@ async fn a_pause_set_at_filing_or_without_a_cell_means_nothing(forge: Forge) {
     assert!(!repository.comment(filed).await.contains("was removed"), "it counts now");
 }
 
-async fn a_pause_counts_whatever_became_of_our_comment(forge: Forge) {
+async fn a_suspension_counts_even_if_the_comment_was_deleted(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: x", &[]).await;
     host.once(&repository).await;
@@ -81,7 +81,7 @@ async fn a_pause_counts_whatever_became_of_our_comment(forge: Forge) {
     assert_eq!(changes(&host.once(&repository).await), 0);
 }
 
-async fn a_pause_does_not_survive_closing(forge: Forge) {
+async fn a_suspension_does_not_survive_closing(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: x", &[]).await;
     host.once(&repository).await;
@@ -95,7 +95,7 @@ async fn a_pause_does_not_survive_closing(forge: Forge) {
     assert_eq!(repository.labels(number).await, ["health/uninitialized", "kind/mission-proposal", "mission/active"]);
 }
 
-async fn a_pause_ends_when_the_due_date_has_passed(forge: Forge) {
+async fn a_suspension_ends_when_the_due_date_has_passed(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: x", &[]).await;
     let mut daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
@@ -122,7 +122,7 @@ async fn a_pause_ends_when_the_due_date_has_passed(forge: Forge) {
 
 /// Whoever has the bot's token may set the label too, and is no person.
 #[tokio::test]
-async fn what_our_own_account_has_set_is_no_pause() {
+async fn a_suspension_by_an_own_account_does_not_count() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: x", &[]).await;

@@ -42,7 +42,7 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 #[test]
-fn walks_lose_nothing_and_end_in_silence() {
+fn walks_lose_nothing_and_settle() {
     let seeds = match (number("LAZARUS_TEST_SEED"), number("LAZARUS_TEST_SEEDS")) {
         (Some(seed), _) => vec![seed],
         (None, count) => (0..count.unwrap_or(SEEDS)).collect(),

@@ -19,13 +19,13 @@ use std::process::Command;
 use std::time::UNIX_EPOCH;
 
 stories![
-    a_cell_is_born_with_its_repository_checked_out,
-    a_private_repository_needs_an_entry_of_its_own_and_the_token_is_in_no_file,
-    what_cannot_be_had_is_one_message_and_stops_no_cell,
-    a_repository_that_comes_later_is_checked_out_then,
+    a_cell_is_created_with_its_repository_checked_out,
+    a_private_repository_needs_its_own_entry_and_no_file_holds_the_token,
+    an_unavailable_repository_is_one_message_and_blocks_no_cell,
+    a_repository_that_is_created_later_is_checked_out_then,
     another_ref_needs_a_new_mission,
-    what_a_wizard_put_into_an_empty_worktree_stays,
-    what_a_wizard_put_in_the_place_of_its_worktree_stays,
+    files_of_an_agent_in_an_empty_worktree_are_kept,
+    a_link_of_an_agent_in_place_of_its_worktree_is_kept,
     a_short_commit_id_has_to_be_given_in_full,
 ];
 
@@ -41,7 +41,7 @@ fn mission_file(cell: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(cell.join("meta/mission.json")).unwrap()).unwrap()
 }
 
-async fn a_cell_is_born_with_its_repository_checked_out(forge: Forge) {
+async fn a_cell_is_created_with_its_repository_checked_out(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let asked = [("repository", repository.name.as_str()), ("ref", "main")];
     let number = repository.file("reader", "Mission: read", &asked).await;
@@ -97,7 +97,7 @@ fn holding(directory: &Path, text: &str) -> Vec<String> {
     found
 }
 
-async fn a_private_repository_needs_an_entry_of_its_own_and_the_token_is_in_no_file(forge: Forge) {
+async fn a_private_repository_needs_its_own_entry_and_no_file_holds_the_token(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let secret = spellbook(&forge, &format!("secret-{}", repository.id), true).await;
     let number = repository.file("reader", "Mission: read", &[("repository", &secret)]).await;
@@ -119,7 +119,7 @@ async fn a_private_repository_needs_an_entry_of_its_own_and_the_token_is_in_no_f
     }
 }
 
-async fn what_cannot_be_had_is_one_message_and_stops_no_cell(forge: Forge) {
+async fn an_unavailable_repository_is_one_message_and_blocks_no_cell(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let hidden = spellbook(&forge, &format!("hidden-{}", repository.id), true).await;
     let bot = format!("/repos/{hidden}/collaborators/bot");
@@ -142,7 +142,7 @@ async fn what_cannot_be_had_is_one_message_and_stops_no_cell(forge: Forge) {
     assert_eq!((host.cells().len(), changes(&pass(&host, &repository, &more).await)), (3, 0), "and waits for its turn");
 }
 
-async fn a_repository_that_comes_later_is_checked_out_then(forge: Forge) {
+async fn a_repository_that_is_created_later_is_checked_out_then(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let name = format!("later-{}", repository.id);
     let more = format!(r#"{{ "worktrees": {{ "repositories": ["owner/{name}"] }} }}"#);
@@ -179,7 +179,7 @@ async fn another_ref_needs_a_new_mission(forge: Forge) {
     assert_eq!(changes(&host.once(&repository).await), 0);
 }
 
-async fn what_a_wizard_put_into_an_empty_worktree_stays(forge: Forge) {
+async fn files_of_an_agent_in_an_empty_worktree_are_kept(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: read", &[]).await;
     host.once(&repository).await;
@@ -193,7 +193,7 @@ async fn what_a_wizard_put_into_an_empty_worktree_stays(forge: Forge) {
     assert_eq!(changes(&host.once(&repository).await), 0);
 }
 
-async fn what_a_wizard_put_in_the_place_of_its_worktree_stays(forge: Forge) {
+async fn a_link_of_an_agent_in_place_of_its_worktree_is_kept(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: read", &[]).await;
     host.once(&repository).await;
@@ -212,7 +212,7 @@ async fn what_a_wizard_put_in_the_place_of_its_worktree_stays(forge: Forge) {
 
 /// A host without git makes the cell all the same, and says what is missing.
 #[tokio::test]
-async fn a_host_without_git_is_told_so() {
+async fn a_host_without_git_creates_the_cell_and_reports_it() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: read", &[("repository", &repository.name)]).await;
@@ -238,7 +238,7 @@ fn interrupt(host: &Host, directory: &Path) -> Value {
 
 /// A pass that dies after it has put the worktree in its place leaves the next one to find it there.
 #[tokio::test]
-async fn a_worktree_that_was_put_in_its_place_by_a_pass_that_died_is_found_there() {
+async fn a_worktree_placed_by_a_pass_that_died_is_found_by_the_next_one() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: read", &[("repository", &repository.name)]).await;
@@ -253,7 +253,7 @@ async fn a_worktree_that_was_put_in_its_place_by_a_pass_that_died_is_found_there
 
 /// One that dies before that leaves an empty worktree, and what is put into it then is no checkout of ours.
 #[tokio::test]
-async fn a_worktree_that_a_wizard_filled_after_a_pass_died_is_no_checkout() {
+async fn a_worktree_filled_by_an_agent_after_a_pass_died_is_no_checkout() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: read", &[("repository", &repository.name)]).await;
@@ -274,7 +274,7 @@ async fn a_worktree_that_a_wizard_filled_after_a_pass_died_is_no_checkout() {
 
 /// What is public for a wildcard is decided by the forge, and by nobody's spelling.
 #[tokio::test]
-async fn a_public_repository_of_an_owner_is_let_in_by_a_pattern() {
+async fn a_pattern_allows_the_public_repositories_of_an_owner() {
     let forge = Forge::sandbox().await;
     let (repository, host): (Repository, Host) = (forge.repository().await, Host::new());
     let book = spellbook(&forge, "book", false).await;
@@ -307,7 +307,7 @@ async fn a_short_commit_id_has_to_be_given_in_full(forge: Forge) {
 }
 
 #[tokio::test]
-async fn a_ref_of_any_name_is_shown_whole_and_as_text_wherever_it_stands() {
+async fn a_ref_of_any_name_is_always_shown_in_full_and_as_plain_text() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     assert_eq!(run(host.command("lazarus-reconcile").arg("init")).await.code, 0);

@@ -52,7 +52,7 @@ fn capacity(existing: &BTreeSet<MissionId>, limits: CapacityLimits) -> Capacity<
 }
 
 #[test]
-fn the_smallest_number_goes_first_in_whatever_order_they_come() {
+fn the_smallest_number_is_admitted_first_in_any_order() {
     let existing = BTreeSet::new();
     let limits = CapacityLimits { cells: 2, ..LIMITS };
     for numbers in [[5, 1, 9, 3], [9, 5, 3, 1], [1, 3, 5, 9]] {
@@ -63,7 +63,7 @@ fn the_smallest_number_goes_first_in_whatever_order_they_come() {
 }
 
 #[test]
-fn of_two_repositories_with_one_number_the_older_one_goes_first() {
+fn of_two_equal_numbers_the_older_repository_is_admitted_first() {
     let existing = BTreeSet::new();
     let older = IssueKey { repository_id: 6, ..key(1, 4) };
     let candidates = [key(1, 4), older.clone()];
@@ -72,7 +72,7 @@ fn of_two_repositories_with_one_number_the_older_one_goes_first() {
 }
 
 #[test]
-fn each_limit_is_met_by_the_last_that_fits() {
+fn each_limit_admits_exactly_as_many_as_fit() {
     let existing: BTreeSet<MissionId> = [cell(1), cell(2)].into();
     let occupants = [occupant(1, 4), occupant(2, 5)];
     let candidates = [key(3, 4), key(4, 4), key(5, 4)];
@@ -94,7 +94,7 @@ fn each_limit_is_met_by_the_last_that_fits() {
 }
 
 #[test]
-fn what_lies_there_takes_room_and_so_does_what_is_about_to() {
+fn existing_cells_and_bound_missions_count_against_the_quota() {
     let full = |existing: &[MissionId], occupants: &[Occupant]| {
         let existing = existing.iter().copied().collect();
         admitted(&[key(3, 4)], occupants, capacity(&existing, CapacityLimits { cells: 1, ..LIMITS })).1.is_some()
@@ -111,7 +111,7 @@ fn what_lies_there_takes_room_and_so_does_what_is_about_to() {
 }
 
 #[test]
-fn a_mission_takes_room_by_its_record_as_long_as_it_is_served_here() {
+fn a_mission_counts_against_the_quota_while_its_record_is_bound() {
     let mut record = settled(proposal(&[])).record.unwrap();
     let open = Occupant::of(&record).unwrap();
     assert_eq!((open.mission_id, open.author_id, open.is_open), (cell(42), 4, true));
@@ -122,7 +122,7 @@ fn a_mission_takes_room_by_its_record_as_long_as_it_is_served_here() {
 }
 
 #[test]
-fn a_file_system_is_short_of_what_is_less_than_its_reserve() {
+fn free_space_below_the_reserve_reaches_the_limit() {
     let limits = CapacityLimits { free_bytes: Reserve::Exactly(1_000), free_inodes: Reserve::AtMost(50), ..LIMITS };
     let space = |bytes, inodes| Space { bytes: (bytes, 100_000), inodes };
     for (space, short) in [

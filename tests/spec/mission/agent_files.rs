@@ -49,7 +49,7 @@ async fn a_heartbeat_file_that_only_its_agent_may_read_is_incomplete() {
         assert_eq!(verdict(&host).await, "incomplete unreadable state/heartbeat.json", "{mode:o}");
     }
     put(&cell, 0o644);
-    assert_eq!(verdict(&host).await, "uninitialized never-beaten");
+    assert_eq!(verdict(&host).await, "uninitialized no-heartbeat");
 }
 
 /// A lease that is held until standard input ends; none where the file system knows no leases.
@@ -83,12 +83,12 @@ async fn a_lease_on_a_heartbeat_file_is_incomplete() {
     drop(held.stdin.take());
     held.wait().unwrap();
     assert_eq!(found, "incomplete unreadable state/heartbeat.json");
-    assert_eq!(verdict(&host).await, "uninitialized never-beaten", "as soon as it is given back");
+    assert_eq!(verdict(&host).await, "uninitialized no-heartbeat", "as soon as it is given back");
 }
 
 /// What only the host's own account could have closed is no agent's doing.
 #[tokio::test]
-async fn a_directory_or_a_file_of_the_service_that_refuses_it_is_unknown() {
+async fn an_unreadable_file_or_directory_of_the_service_is_unknown() {
     if !is_root() {
         return;
     }
@@ -99,5 +99,5 @@ async fn a_directory_or_a_file_of_the_service_that_refuses_it_is_unknown() {
         assert_eq!(verdict(&host).await, "unknown permission", "{path}");
         std::fs::set_permissions(cell.join(path), Permissions::from_mode(open)).unwrap();
     }
-    assert_eq!(verdict(&host).await, "uninitialized never-beaten");
+    assert_eq!(verdict(&host).await, "uninitialized no-heartbeat");
 }

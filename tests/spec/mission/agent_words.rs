@@ -23,7 +23,7 @@ use lazarus::mission::status::lifecycle::Lifecycle;
 use lazarus::mission::text::{MESSAGE_SHOWN_MAX, quoted_spans};
 use serde_json::json;
 
-stories![what_an_agent_says_to_people_reaches_them];
+stories![questions_and_failures_of_agents_are_published_and_alerted];
 
 /// The same mission so many seconds after the beginning, with this cell.
 fn later(mission: &Observation, now: i64, mut cell: CellFacts) -> Observation {
@@ -61,7 +61,7 @@ fn working() -> Observation {
 }
 
 #[test]
-fn a_question_stands_in_the_headline_with_who_asks_it_and_since_when() {
+fn a_question_is_in_the_headline_with_its_agent_and_its_time() {
     let waiting = later(&working(), 100, beaten_with(90, "waiting", QUESTION));
     let asked = format!("**Waiting for you:** `{QUESTION}`, asked by the agent, since 2026-11-18 11:08:20 UTC.");
     assert!(headline(&waiting).starts_with(&asked), "{}", headline(&waiting));
@@ -91,7 +91,7 @@ fn a_question_that_changes_is_edited_six_times_an_hour_at_most() {
 }
 
 #[test]
-fn what_an_agent_says_while_it_works_is_not_on_the_issue() {
+fn a_message_of_a_working_agent_is_not_on_the_issue() {
     for state in ["working", "done"] {
         let (_, mission) = pass(&later(&working(), 10, beaten_with(5, state, "first")));
         let talking = later(&mission, 20, beaten_with(15, state, "second"));
@@ -112,7 +112,7 @@ fn an_agent_that_falls_silent_leaves_its_question_on_the_issue() {
 }
 
 #[test]
-fn a_message_is_one_line_cut_and_dead_text() {
+fn a_message_is_one_truncated_line_of_plain_text() {
     let long = "x".repeat(1_000);
     let hostile = [
         "@owner",
@@ -150,8 +150,8 @@ fn a_message_is_one_line_cut_and_dead_text() {
 fn a_record_of_an_earlier_version_is_read() {
     let (_, waiting) = pass(&later(&working(), 100, beaten(90, "waiting")));
     let mut record = serde_json::to_value(waiting.record.as_ref().unwrap()).unwrap();
-    let fields = record["said"].as_object_mut().unwrap();
-    assert!(fields.remove("says_since").is_some() && !fields.contains_key("message"));
+    let fields = record["published"].as_object_mut().unwrap();
+    assert!(fields.remove("agent_state_since").is_some() && !fields.contains_key("message"));
     let record: Record = serde_json::from_value(record).unwrap();
     assert_eq!(
         (&record.published.as_ref().unwrap().message, record.published.as_ref().unwrap().agent_state_since),
@@ -165,7 +165,7 @@ fn a_record_of_an_earlier_version_is_read() {
 }
 
 #[test]
-fn a_failure_is_told_immediately_with_the_last_message() {
+fn a_failure_is_published_immediately_with_the_last_message() {
     let failed = later(&working(), 100, beaten_with(95, "failed", "the crypt is empty"));
     let told = headline(&failed);
     let wanted = "**Failed:** `the crypt is empty`, reported by the agent, since 2026-11-18 11:08:20 UTC.";
@@ -188,7 +188,7 @@ fn no_mass_change_guard_holds_failures_back() {
 }
 
 #[test]
-fn an_agent_that_fails_again_and_again_is_damped_as_any_other() {
+fn an_agent_that_fails_repeatedly_is_damped_like_any_other() {
     let mut mission = working();
     let mut reasons = Vec::new();
     for minute in 61..=66 {
@@ -227,7 +227,7 @@ fn alerts(words: &[&str]) -> Vec<(Notification, String)> {
 }
 
 #[test]
-fn a_failure_raises_the_alert_that_is_listed_and_never_two() {
+fn a_failure_fires_the_configured_alert_and_never_two() {
     let both = |cause: &str| vec![(Notification::Firing, cause.to_owned()), (Notification::Resolved, cause.to_owned())];
     assert_eq!(alerts(&["stale"]), both("stale"));
     assert_eq!(alerts(&["wizard/failed"]), both("wizard/failed"));
@@ -235,7 +235,7 @@ fn a_failure_raises_the_alert_that_is_listed_and_never_two() {
     assert_eq!(alerts(&["incomplete", "wizard/waiting"]), []);
 }
 
-async fn what_an_agent_says_to_people_reaches_them(forge: Forge) {
+async fn questions_and_failures_of_agents_are_published_and_alerted(forge: Forge) {
     let on = ["wizard/waiting", "wizard/failed", "stale"];
     let story = Story::new(&forge, json!({ "on": on, "after_seconds": 0, "mention": ["owner"] })).await;
     let number = story.repository.file("reader", "Mission: ask", &[("wizard", "merlin")]).await;

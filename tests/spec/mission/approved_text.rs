@@ -51,7 +51,7 @@ fn shown(comment: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_reaches_the_cell_is_what_the_comment_showed_byte_for_byte() {
+fn the_cell_gets_exactly_the_bytes_that_the_comment_showed() {
     let bodies = bodies();
     assert!(bodies.len() >= 40, "{}", bodies.len());
     for body in &bodies {
@@ -67,7 +67,7 @@ fn what_reaches_the_cell_is_what_the_comment_showed_byte_for_byte() {
 }
 
 #[test]
-fn every_answer_that_counts_is_shown_whole_while_an_approval_is_asked_for() {
+fn an_approval_request_shows_every_relevant_answer_in_full() {
     let (git_ref, cell) = ("r".repeat(201), "123e4567-e89b-12d3-a456-426614174000");
     let answers = [
         ("Repository", "wizards/spellbook"),
@@ -93,7 +93,7 @@ fn every_answer_that_counts_is_shown_whole_while_an_approval_is_asked_for() {
 }
 
 #[test]
-fn an_edit_that_waits_shows_the_new_texts_and_a_mission_at_work_shows_none() {
+fn a_pending_edit_shows_its_new_text_and_an_approved_mission_none() {
     for body in &bodies() {
         let approved = settled(clicked(settled(in_label_mode(proposal(&[]), &[])), MAINTAINER, 5));
         let mut observation = settled(approved);
@@ -110,7 +110,7 @@ fn an_edit_that_waits_shows_the_new_texts_and_a_mission_at_work_shows_none() {
 }
 
 #[test]
-fn text_outside_the_answers_is_counted_and_the_comment_says_so() {
+fn text_outside_the_answers_is_counted_and_reported() {
     let plain = body(&[("Objective", "Raise the dead.")]);
     let told = |body: &str| {
         let comment = comment(&filed(&Filed { name: String::new(), title: "x".to_owned(), body: body.to_owned() }));
@@ -136,7 +136,7 @@ fn text_outside_the_answers_is_counted_and_the_comment_says_so() {
 }
 
 #[test]
-fn a_line_over_two_hundred_characters_is_broken_by_a_mark_of_its_own() {
+fn a_line_over_200_characters_is_broken_by_a_unique_mark() {
     let plain = "é".repeat(200);
     assert_eq!(fenced(&plain), format!("```text\n{plain}\n```"));
     assert_eq!(extent(&plain), "1 line, 200 characters");
@@ -154,7 +154,7 @@ fn a_line_over_two_hundred_characters_is_broken_by_a_mark_of_its_own() {
 }
 
 #[test]
-fn what_was_approved_before_stays_approved() {
+fn an_approval_of_an_earlier_version_stays_valid() {
     let mut observation = settled(in_label_mode(proposal(&[]), &[]));
     let digest = approval_digest(observation.proposal().unwrap());
     assert_eq!(digest, "f4d53455387de98de82e4b58fe0f98534df8e1653872ee29d0dcdbc7b76ccfbc");
@@ -167,7 +167,7 @@ fn what_was_approved_before_stays_approved() {
 
 /// Earlier versions asked without the objective, and remembered the digest alone.
 #[test]
-fn what_an_earlier_version_asked_for_is_shown_before_it_is_approved() {
+fn a_request_of_an_earlier_version_is_shown_before_it_is_approved() {
     let mut observation = settled(in_label_mode(proposal(&[]), &[]));
     let digest = approval_digest(observation.proposal().unwrap());
     let comment = observation.record.as_mut().unwrap().comment.as_mut().unwrap();

@@ -93,7 +93,7 @@ fn edited(answers: &[(&str, &str)]) -> Observation {
 }
 
 #[test]
-fn every_situation_is_told_with_what_to_do_next() {
+fn every_comment_states_the_situation_and_the_next_step() {
     let existing = "123e4567-e89b-12d3-a456-426614174000";
     let asked = [("Repository", "wizards/spellbook"), ("Ref", "main"), ("Wizard", "merlin")];
     let link = PartObservation::WrongType(FileKind::Link);
@@ -142,7 +142,7 @@ fn every_situation_is_told_with_what_to_do_next() {
 }
 
 #[test]
-fn the_first_line_reads_as_it_was_written() {
+fn the_marker_line_of_a_comment_round_trips() {
     let comment = said(&proposal(&[]));
     let marker = Marker::parse(&comment).unwrap();
     assert_eq!(comment.lines().next().unwrap(), marker.to_string());
@@ -152,7 +152,7 @@ fn the_first_line_reads_as_it_was_written() {
 }
 
 #[test]
-fn what_only_looks_like_our_first_line_is_not() {
+fn a_malformed_marker_line_is_not_parsed() {
     let line = said(&proposal(&[])).lines().next().unwrap().to_owned();
     let spoilt = [
         String::new(),
@@ -172,7 +172,7 @@ fn what_only_looks_like_our_first_line_is_not() {
 }
 
 #[test]
-fn no_text_of_a_stranger_becomes_live_markup() {
+fn user_text_never_becomes_live_markup_in_a_comment() {
     let hostile = [
         "@owner",
         "owner/missions#1",
@@ -233,7 +233,7 @@ fn closing(text: &str, length: usize) -> Option<usize> {
 }
 
 #[test]
-fn long_answers_are_cut_and_say_so() {
+fn long_answers_are_truncated_with_a_mark() {
     let comment = said(&proposal(&[("Wizard", &"x".repeat(300))]));
     assert!(comment.contains(&format!("`{}…` is not", "x".repeat(79))), "{comment}");
 }
@@ -249,7 +249,7 @@ fn a_line_of_eighty_characters_is_shown_whole_and_a_longer_one_is_cut() {
 }
 
 #[test]
-fn the_last_five_changes_are_told() {
+fn a_record_keeps_the_last_five_changes() {
     let mut record = active(beaten(-10, "working")).record.unwrap();
     for number in 0..9 {
         record.note(at(number), number.to_string());
@@ -259,7 +259,7 @@ fn the_last_five_changes_are_told() {
 }
 
 #[test]
-fn the_digest_follows_the_meaning_and_not_the_clock() {
+fn the_digest_depends_on_the_content_and_not_on_the_clock() {
     let digest = |observation: &Observation| Marker::parse(&said(observation)).unwrap().digest;
     let mission = active(beaten(-10, "working"));
     let mut later = mission.clone();

@@ -21,12 +21,12 @@ fn check(mission: &Observation, last: i64) {
 }
 
 #[test]
-fn a_wizard_that_falls_silent_is_news_from_the_second_after_its_limit_on() {
+fn a_silent_agent_is_due_one_second_after_its_stale_after() {
     check(&active(beaten(-10, "working")), 290);
 }
 
 #[test]
-fn a_pause_is_over_in_the_second_of_its_due_date() {
+fn a_suspended_mission_is_due_at_the_second_of_its_due_date() {
     let mut paused = suspended(beaten(-10, "working"));
     assert!(!is_due(&paused, 280));
     paused.record.as_mut().unwrap().suspension.as_mut().unwrap().until = Some(at(100));
@@ -40,7 +40,7 @@ fn a_pause_is_over_in_the_second_of_its_due_date() {
 }
 
 #[test]
-fn a_checkout_that_failed_is_tried_again_in_its_second_and_none_is_tried_where_none_is_wanted() {
+fn a_failed_checkout_is_due_at_its_retry_time_if_still_wanted() {
     let failed = not_checked_out("no");
     check(&failed, 59);
     let mut never_tried = failed.clone();
@@ -52,7 +52,7 @@ fn a_checkout_that_failed_is_tried_again_in_its_second_and_none_is_tried_where_n
 }
 
 #[test]
-fn a_cell_that_has_ended_is_due_once_its_grace_is_over_or_its_wizard_is_silent() {
+fn a_closed_cell_is_due_after_its_grace_or_once_its_agent_is_silent() {
     let ended = |last: i64| {
         let mut ended = settled(closed(beaten(-10, "working")));
         let CellObservation::Cell(cell) = &mut ended.sighting else { unreachable!() };
@@ -66,7 +66,7 @@ fn a_cell_that_has_ended_is_due_once_its_grace_is_over_or_its_wizard_is_silent()
 }
 
 #[test]
-fn what_is_created_again_is_due_at_once_and_what_is_in_the_way_never() {
+fn a_recreation_is_due_immediately_and_an_obstacle_never() {
     let mission = active(beaten(-10, "working"));
     let with = |sighting| Observation { sighting, ..mission.clone() };
     assert!(is_due(&with(CellObservation::Absent), 0));
@@ -79,7 +79,7 @@ fn what_is_created_again_is_due_at_once_and_what_is_in_the_way_never() {
 }
 
 #[test]
-fn what_is_not_served_here_has_no_news_of_health() {
+fn a_mission_that_is_not_served_is_not_due_by_health() {
     let silent = Observation { sighting: CellObservation::Absent, ..active(beaten(-10, "working")) };
     let mut elsewhere = silent.clone();
     elsewhere.record.as_mut().unwrap().state = IssueState::Closed;

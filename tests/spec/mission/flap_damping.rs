@@ -47,7 +47,7 @@ fn labels(mission: &Observation) -> Vec<&str> {
 }
 
 #[test]
-fn the_third_fall_within_an_hour_holds_the_worse_until_the_cell_was_well_for_a_quarter_of_one() {
+fn three_degradations_an_hour_hold_the_worse_until_15_healthy_minutes() {
     let mut mission = active(beaten(-10, "working"));
     let mut told = Vec::new();
     // The first beat is longer ago than an hour, and so has no part in what this one may cost.
@@ -112,7 +112,7 @@ fn an_hour_of_health_costs_six_label_writes_and_six_edits_at_most() {
 }
 
 #[test]
-fn answers_are_told_though_health_has_to_wait() {
+fn edits_are_published_though_health_has_to_wait() {
     let mut mission = active(beaten(-10, "working"));
     for minute in 1..=8 {
         let state = ["working", "waiting"][usize::try_from(minute % 2).unwrap()];
@@ -140,7 +140,7 @@ fn is_held_after(falls: &[i64]) -> bool {
 }
 
 #[test]
-fn three_falls_count_together_up_to_the_second_in_which_their_hour_ends() {
+fn three_degradations_count_together_up_to_the_end_of_their_hour() {
     assert!(is_held_after(&[0, 1_800, 3_600]));
     assert!(!is_held_after(&[0, 1_800, 3_601]));
     assert!(!is_held_after(&[0, 1_800]));
@@ -159,7 +159,7 @@ fn held_and_well_since(well_since: i64) -> FlapDamping {
 }
 
 #[test]
-fn a_held_verdict_is_let_go_in_the_second_in_which_its_quarter_of_an_hour_ends() {
+fn a_held_health_is_released_after_exactly_15_minutes() {
     let well = Verdict { health: Health::Healthy, reason: Reason::HeartbeatOk };
     let told = |well_since: i64, moments: &[i64]| {
         let mut flapping = held_and_well_since(well_since);
@@ -195,7 +195,7 @@ fn an_hour_allows_six_writes_of_each_kind_and_has_sixty_minutes() {
 }
 
 #[test]
-fn from_four_deleted_issues_on_a_person_has_to_agree_to_as_many() {
+fn four_or_more_deleted_issues_need_confirmation_of_their_number() {
     for (deleted, agreed, is_held) in [
         (3, None, false),
         (4, None, true),
@@ -230,7 +230,7 @@ fn guard(fleet: &mut [Observation]) {
 }
 
 #[test]
-fn more_than_three_and_a_fifth_that_turn_at_once_are_told_when_seen_twice() {
+fn a_mass_change_is_published_only_after_a_second_pass_sees_it() {
     for spoil in [vanished, silent] {
         for (turning, all, is_held) in [(3, 3, false), (4, 20, false), (4, 19, true), (50, 100, true)] {
             let mut seen = fleet(turning, all, spoil);
@@ -259,7 +259,7 @@ fn more_than_three_and_a_fifth_that_turn_at_once_are_told_when_seen_twice() {
 
 /// Nobody waits for the cell of such a mission, so that it makes no share of all smaller or larger.
 #[test]
-fn a_mission_without_a_cell_to_lose_does_not_count_among_all() {
+fn a_mission_without_a_cell_to_lose_does_not_count_for_mass_changes() {
     let changes: [fn(&mut Record); 4] = [
         |record| record.archive = Some(ArchiveName::first(record.binding.as_ref().unwrap().mission_id)),
         |record| record.suspension = suspended(beaten(-10, "working")).record.unwrap().suspension,
@@ -284,7 +284,7 @@ fn a_mission_without_a_cell_to_lose_does_not_count_among_all() {
 
 /// Labels that have to go anyway are not written for the sake of health.
 #[test]
-fn labels_that_somebody_has_scattered_hold_no_news_back() {
+fn surplus_labels_do_not_delay_a_change_of_health() {
     let mission = active(beaten(-10, "working"));
     let mut scattered = later(&mission, 400, 400, "working");
     let all: Vec<String> =

@@ -59,7 +59,7 @@ fn the_shipped_form_has_the_fields_of_the_contract() {
 }
 
 #[test]
-fn a_form_that_no_body_could_be_read_by_is_refused_with_its_field() {
+fn an_unusable_form_is_refused_with_its_field() {
     let raw = FORM.replace("      render: text\n", "");
     assert_eq!(
         Form::parse(&raw).unwrap_err().to_string(),
@@ -117,7 +117,7 @@ fn check_invalid(name: &str, expected: &str, problems: &[Problem]) {
 }
 
 #[test]
-fn all_problems_are_told_at_once_each_with_what_would_be_right() {
+fn all_problems_are_listed_together_each_with_a_correction() {
     let body = "<!-- lazarus:mission-proposal v1 -->\n\n### Repository\n\nnot a repo\n\n### Stale after\n\n2 minutes\n\n### Before you file\n\n- [ ] x\n";
     assert_eq!(
         problems("Mission: ", body),
@@ -155,7 +155,7 @@ fn a_team_may_add_fields_and_leave_optional_ones_out() {
 }
 
 #[test]
-fn what_was_broken_by_hand_is_named_and_not_guessed() {
+fn a_body_broken_by_hand_is_reported_and_not_guessed() {
     let unclosed = body("Objective", "```text\nno end");
     assert!(problems("Mission: x", &unclosed)[0].starts_with("Objective: its block of text is never closed."));
     let outside = body("Objective", "```text\ninside\n```\noutside");
@@ -168,7 +168,7 @@ fn what_was_broken_by_hand_is_named_and_not_guessed() {
 }
 
 #[test]
-fn each_text_has_a_longest_that_is_still_read() {
+fn each_text_has_a_maximum_length() {
     let objective =
         |length: usize| read("Mission: x", &body("Objective", &format!("```text\n{}\n```", "x".repeat(length))));
     assert_eq!(objective(OBJECTIVE_BYTES_MAX).unwrap().spec.objective.len(), OBJECTIVE_BYTES_MAX);

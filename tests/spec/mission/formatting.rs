@@ -4,7 +4,7 @@ use lazarus::mission::text::format_bytes;
 use lazarus::mission::time::format_age;
 
 #[test]
-fn a_number_of_bytes_has_the_largest_unit_that_fits_and_tenths_where_there_are_any() {
+fn bytes_are_formatted_in_the_largest_unit_that_fits_with_tenths() {
     for (bytes, spoken) in [
         (0, "0 B"),
         (1_023, "1023 B"),
@@ -22,7 +22,7 @@ fn a_number_of_bytes_has_the_largest_unit_that_fits_and_tenths_where_there_are_a
 }
 
 #[test]
-fn an_age_has_the_largest_unit_that_it_has_two_of() {
+fn an_age_is_formatted_in_the_largest_unit_with_two_or_more() {
     for (seconds, spoken) in [
         (-1, "ahead of the clock"),
         (0, "0 seconds ago"),

@@ -9,7 +9,10 @@ use lazarus::mission::proposal::form_body::FormAnswers;
 use reqwest::Method;
 use serde_json::json;
 
-stories![the_author_is_led_to_the_form_and_may_answer_by_hand, whoever_has_a_heading_is_told_what_is_missing];
+stories![
+    the_author_gets_a_link_to_the_form_and_may_answer_manually,
+    a_body_with_a_form_heading_gets_a_list_of_missing_answers
+];
 
 /// Files an issue by the API, to which no form applies; its number.
 async fn file(repository: &Repository, body: &str) -> i64 {
@@ -20,7 +23,7 @@ async fn file(repository: &Repository, body: &str) -> i64 {
     filed["number"].as_i64().unwrap()
 }
 
-async fn the_author_is_led_to_the_form_and_may_answer_by_hand(forge: Forge) {
+async fn the_author_gets_a_link_to_the_form_and_may_answer_manually(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     host.once(&repository).await;
     let number = file(&repository, "Please raise the dead.").await;
@@ -50,7 +53,7 @@ async fn the_author_is_led_to_the_form_and_may_answer_by_hand(forge: Forge) {
     assert_eq!((host.cells().len(), changes(&host.once(&repository).await)), (1, 0));
 }
 
-async fn whoever_has_a_heading_is_told_what_is_missing(forge: Forge) {
+async fn a_body_with_a_form_heading_gets_a_list_of_missing_answers(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     host.once(&repository).await;
     let number = file(&repository, "### Objective\n\nRaise the dead.\n").await;
@@ -61,7 +64,7 @@ async fn whoever_has_a_heading_is_told_what_is_missing(forge: Forge) {
 }
 
 #[test]
-fn what_is_shown_to_answer_by_hand_is_what_the_form_makes_of_no_answer() {
+fn the_template_for_manual_answers_equals_an_empty_form() {
     let form = Form::embedded();
     let answers = FormAnswers::read(form, &form.unanswered());
     assert!(answers.has_headings && answers.problems.is_empty());

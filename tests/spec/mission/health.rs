@@ -25,49 +25,49 @@ fn with(part: Part, sight: PartObservation) -> CellFacts {
 }
 
 #[test]
-fn a_cell_that_nobody_beat_in_is_uninitialized() {
-    assert_eq!(verdict(&CellObservation::Cell(Box::new(whole())), true, false), "uninitialized: never-beaten");
+fn a_cell_without_a_heartbeat_is_uninitialized() {
+    assert_eq!(verdict(&CellObservation::Cell(Box::new(whole())), true, false), "uninitialized: no-heartbeat");
 }
 
 #[test]
-fn a_beat_that_was_known_and_is_null_now_is_silence() {
-    check(whole(), "stale: silent");
+fn a_known_heartbeat_that_becomes_null_is_stale() {
+    check(whole(), "stale: heartbeat-timeout");
 }
 
 #[test]
-fn a_beat_is_in_time_up_to_the_limit_and_not_a_second_longer() {
-    check(beaten(-300, "working"), "healthy: beating");
-    check(beaten(-301, "working"), "stale: silent");
+fn a_heartbeat_is_healthy_up_to_stale_after_and_not_a_second_longer() {
+    check(beaten(-300, "working"), "healthy: heartbeat-ok");
+    check(beaten(-301, "working"), "stale: heartbeat-timeout");
 }
 
 #[test]
-fn a_file_touched_later_makes_no_beat_younger_and_a_file_older_than_its_stamp_makes_it_older() {
-    check(beat(Some(-301), "working", 0), "stale: silent");
-    check(beat(Some(0), "working", -301), "stale: silent");
+fn the_older_of_timestamp_and_file_time_decides_the_heartbeat_age() {
+    check(beat(Some(-301), "working", 0), "stale: heartbeat-timeout");
+    check(beat(Some(0), "working", -301), "stale: heartbeat-timeout");
 }
 
 #[test]
-fn a_stamp_from_the_future_is_a_finding_and_never_freshness() {
-    check(beat(Some(120), "working", 0), "healthy: beating");
-    check(beat(Some(121), "working", 0), "stale: stamp-in-future");
-    check(beat(Some(86_400 * 365), "working", -301), "stale: silent");
+fn a_timestamp_in_the_future_is_clock_skew_and_never_healthy() {
+    check(beat(Some(120), "working", 0), "healthy: heartbeat-ok");
+    check(beat(Some(121), "working", 0), "stale: clock-skew");
+    check(beat(Some(86_400 * 365), "working", -301), "stale: heartbeat-timeout");
 }
 
 #[test]
-fn a_beat_that_came_while_a_pass_went_on_is_not_from_the_future() {
+fn a_heartbeat_that_arrives_during_a_pass_is_not_in_the_future() {
     let mut cell = beaten(600, "working");
     if let Some(beat) = &mut cell.heartbeat {
         beat.seen_at = at(600);
     }
-    check(cell.clone(), "healthy: beating");
+    check(cell.clone(), "healthy: heartbeat-ok");
     if let Some(beat) = &mut cell.heartbeat {
         beat.seen_at = at(479);
     }
-    check(cell, "stale: stamp-in-future");
+    check(cell, "stale: clock-skew");
 }
 
 #[test]
-fn a_stamp_that_could_not_be_written_again_is_no_stamp() {
+fn a_timestamp_that_cannot_be_formatted_again_is_rejected() {
     for stamp in ["0000-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"] {
         let bytes = format!(r#"{{"timestamp":"{stamp}","state":"working"}}"#);
         assert_eq!(Heartbeat::parse(bytes.as_bytes()), Err(Flaw::Timestamp(FoundValue::NoTime)), "{stamp}");
@@ -75,17 +75,17 @@ fn a_stamp_that_could_not_be_written_again_is_no_stamp() {
 }
 
 #[test]
-fn who_has_finished_never_goes_stale_and_unknown_states_count_as_working() {
-    check(beaten(-86_400, "done"), "healthy: finished");
-    check(beat(Some(999), "done", 0), "healthy: finished");
+fn a_completed_agent_never_goes_stale_and_unknown_states_are_working() {
+    check(beaten(-86_400, "done"), "healthy: completed");
+    check(beat(Some(999), "done", 0), "healthy: completed");
     for state in ["", "waiting", "running", "DONE"] {
-        check(beaten(-301, state), "stale: silent");
-        check(beaten(-1, state), "healthy: beating");
+        check(beaten(-301, state), "stale: heartbeat-timeout");
+        check(beaten(-1, state), "healthy: heartbeat-ok");
     }
 }
 
 #[test]
-fn a_wizard_that_failed_is_stale_immediately_and_however_old_that_grows() {
+fn a_failed_agent_is_stale_immediately_and_stays_stale() {
     for age in [0, -299, -301, -86_400 * 365] {
         check(beaten(age, "failed"), "stale: agent-failed");
     }
@@ -103,7 +103,7 @@ fn each_required_part_that_is_missing_or_of_the_wrong_kind_is_named() {
         let link = PartObservation::WrongType(FileKind::Link);
         check(with(part, link), &format!("incomplete: wrong-type {}", part.path()));
     }
-    check(with(Part::Token, PartObservation::Missing), "healthy: beating");
+    check(with(Part::Token, PartObservation::Missing), "healthy: heartbeat-ok");
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn garbage_is_unreadable_wherever_it_is() {
 }
 
 #[test]
-fn our_own_failure_is_no_verdict_about_the_cell() {
+fn a_read_failure_of_the_host_is_unknown_health() {
     for (failure, word) in
         [(ReadFailure::Permission, "permission"), (ReadFailure::Io, "io"), (ReadFailure::Timeout, "timeout")]
     {
@@ -128,15 +128,15 @@ fn our_own_failure_is_no_verdict_about_the_cell() {
 }
 
 #[test]
-fn a_cell_that_is_gone_or_no_directory_is_incomplete_as_a_whole() {
+fn a_cell_that_is_missing_or_not_a_directory_is_incomplete() {
     assert_eq!(verdict(&CellObservation::Absent, true, true), "incomplete: missing .");
     let file = CellObservation::NotADirectory(FileKind::File);
     assert_eq!(verdict(&file, true, true), "incomplete: wrong-type .");
 }
 
 #[test]
-fn a_directory_without_papers_that_no_issue_owns_is_not_scaffolded() {
+fn a_directory_without_manifest_or_issue_is_not_initialized() {
     let bare = CellObservation::Cell(Box::new(with(Part::Mission, PartObservation::Missing)));
-    assert_eq!(verdict(&bare, false, false), "uninitialized: not-scaffolded");
+    assert_eq!(verdict(&bare, false, false), "uninitialized: not-initialized");
     assert_eq!(verdict(&bare, true, false), "incomplete: missing meta/mission.json");
 }

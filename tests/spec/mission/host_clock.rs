@@ -18,7 +18,7 @@ fn reading(wall: i64, boot: u64) -> HostClock {
 }
 
 #[test]
-fn a_clock_has_jumped_that_moved_by_more_than_two_minutes_beyond_the_time_passed() {
+fn a_clock_that_moves_over_two_minutes_off_the_elapsed_time_jumped() {
     // The second reading is one hour after the first.
     let cases =
         [(3_600, None), (3_720, None), (3_480, None), (3_721, Some(121)), (3_479, Some(-121)), (0, Some(-3_600))];
@@ -35,7 +35,7 @@ fn a_clock_has_jumped_that_moved_by_more_than_two_minutes_beyond_the_time_passed
 }
 
 #[test]
-fn a_clock_is_wrong_that_is_earlier_than_the_newest_record_and_that_is_told_once() {
+fn a_clock_before_the_newest_record_is_reported_once() {
     let mut watch = ClockWatch::default();
     assert_eq!(watch.observe(reading(0, 100), Some(at(120))), None);
     assert_eq!(watch.observe(reading(30, 130), Some(at(151))), Some(ClockJump::BeforeRecord(at(151))));
@@ -82,7 +82,7 @@ async fn after_a_jump_ahead_a_daemon_waits_one_pass_and_agents_catch_up() {
 }
 
 #[tokio::test]
-async fn after_a_jump_back_what_is_stale_is_not_healthy_for_that() {
+async fn after_a_jump_back_a_stale_mission_stays_stale() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: dead", &[]).await;
@@ -146,7 +146,7 @@ async fn a_pass_whose_clock_is_earlier_than_its_records_waits_for_another_one() 
 
 /// That the clocks of this host and of the forge differ is told, and no reason not to be ready.
 #[tokio::test]
-async fn a_clock_that_differs_from_the_forges_is_a_warning_and_no_more() {
+async fn a_clock_offset_to_the_forge_is_only_a_warning() {
     let site = Site::new(Setup::default()).await;
     let told = "The clock of this host is 5 minutes ahead of Gitea";
     for (offset, is_told) in [(None, false), (Some(29), false), (Some(300), true)] {

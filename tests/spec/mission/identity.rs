@@ -15,7 +15,7 @@ fn the_id_of_a_mission_is_that_of_the_test_vector() {
 }
 
 #[test]
-fn one_forge_has_one_spelling() {
+fn forge_addresses_are_normalized() {
     let (default_port, api) = ("https://git.example.com:443/", "https://git.example.com/api/v1/");
     for same in ["HTTPS://Git.Example.com", default_port, "https://git.example.com//", api] {
         assert_eq!(ForgeUrl::parse(same).unwrap().to_string(), "https://git.example.com", "{same}");
@@ -64,7 +64,7 @@ fn names_that_could_be_paths_or_options_are_refused() {
 }
 
 #[test]
-fn each_name_has_a_longest_that_is_still_taken() {
+fn each_name_has_a_maximum_length() {
     let taken = |parse: &dyn Fn(&str) -> bool, most: usize| [most, most + 1].map(|length| parse(&"a".repeat(length)));
     assert_eq!(taken(&|text| HostName::parse(text).is_ok(), 64), [true, false]);
     assert_eq!(taken(&|text| WizardName::parse(text).is_ok(), 64), [true, false]);
@@ -89,7 +89,7 @@ fn a_pattern_allows_one_repository_or_those_of_one_owner() {
 }
 
 #[test]
-fn lengths_are_read_as_they_are_spoken() {
+fn durations_are_parsed_as_they_are_formatted() {
     for text in ["1 minute", "5 minutes", "15 minutes", "1 hour", "6 hours", "1 day"] {
         assert_eq!(format_length(parse_length(text).unwrap()), text);
     }
@@ -98,7 +98,7 @@ fn lengths_are_read_as_they_are_spoken() {
 }
 
 #[test]
-fn a_commit_is_a_whole_id() {
+fn a_commit_id_must_be_complete() {
     let whole = "0123456789".repeat(4);
     for text in [whole.as_str(), &"a".repeat(64)] {
         let commit = CommitId::parse(text).unwrap();

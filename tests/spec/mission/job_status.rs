@@ -17,7 +17,7 @@ fn all() -> Vec<Mission> {
 }
 
 #[test]
-fn a_job_that_does_not_do_its_work_is_in_error_whatever_it_found() {
+fn a_job_that_does_not_do_its_work_is_in_error() {
     for has_errors in [false, true] {
         for missions in [vec![], vec![WELL], vec![STALE], all()] {
             assert_eq!(job_status(false, has_errors, missions), JobStatus::Error);
@@ -42,7 +42,7 @@ fn one_error_or_one_failing_mission_is_a_warning() {
 }
 
 #[test]
-fn a_mission_fails_by_its_health_and_not_while_it_is_paused_or_closed() {
+fn a_mission_fails_by_its_health_unless_it_is_suspended_or_closed() {
     for (phase, health) in all() {
         let is_watched = !matches!(phase, Some(Closed | Suspended));
         let is_failing = is_watched && matches!(health, Some(Stale | Incomplete | Unknown));
@@ -54,11 +54,11 @@ fn a_mission_fails_by_its_health_and_not_while_it_is_paused_or_closed() {
 }
 
 #[test]
-fn a_phase_is_known_by_its_word_and_by_no_other() {
+fn a_phase_is_parsed_only_from_its_exact_name() {
     for phase in Phase::ALL {
         assert_eq!(Phase::named(phase.word()), Some(phase));
     }
-    for other in ["", "elsewhere", "Active", "active "] {
+    for other in ["", "other-host", "Active", "active "] {
         assert_eq!(Phase::named(other), None, "{other}");
     }
 }

@@ -8,7 +8,7 @@ use lazarus::mission::status::phase::Phase;
 use std::collections::BTreeSet;
 
 #[test]
-fn every_label_has_a_name_of_its_own_in_a_scope() {
+fn every_label_has_a_unique_name_in_a_scope() {
     let names: BTreeSet<_> = Label::ALL.iter().map(Label::name).collect();
     assert_eq!(names.len(), Label::ALL.len());
     for label in Label::ALL {
@@ -20,7 +20,7 @@ fn every_label_has_a_name_of_its_own_in_a_scope() {
 }
 
 #[test]
-fn only_the_kind_of_an_issue_may_stand_beside_others_of_its_scope() {
+fn only_the_kind_label_is_not_exclusive_in_its_scope() {
     let shared: Vec<_> = Label::ALL.iter().filter(|label| !label.is_exclusive()).map(Label::name).collect();
     assert_eq!(shared, ["kind/mission-proposal"]);
 }

@@ -49,13 +49,13 @@ fn record(observation: &mut Observation) -> &mut Record {
 }
 
 #[test]
-fn a_comment_that_is_as_we_left_it_is_left_alone() {
+fn an_unchanged_status_comment_is_left_alone() {
     let observation = read(active(beaten(-10, "working")), |_| {});
     assert_eq!(preview(&observation), []);
 }
 
 #[test]
-fn a_comment_that_another_account_changed_is_written_again_without_other_news() {
+fn a_comment_changed_by_another_account_is_restored_without_an_event() {
     let healthy = ["edit the comment: active, healthy (heartbeat-ok)"];
     for change in [forge, |comment: &mut CommentFacts| (comment.marker, comment.body_sha256) = (None, sha256("x"))] {
         let observation = read(active(beaten(-10, "working")), change);
@@ -67,7 +67,7 @@ fn a_comment_that_another_account_changed_is_written_again_without_other_news() 
 }
 
 #[test]
-fn repairs_are_among_the_six_edits_of_an_hour_and_the_next_audit_looks_again() {
+fn comment_repairs_count_against_the_six_edits_an_hour() {
     let mut observation = active(beaten(-10, "working"));
     let mut repairs = 0;
     for _ in 0..10 {
@@ -110,7 +110,7 @@ fn a_comment_that_was_deleted_is_posted_again_at_most_once_an_hour() {
 }
 
 #[test]
-fn the_remembered_comment_is_ours_also_after_a_change_of_account() {
+fn the_recorded_comment_stays_managed_after_a_change_of_account() {
     let former = |comment: &mut CommentFacts| comment.poster = 77;
     assert_eq!(preview(&read(active(beaten(-10, "working")), former)), []);
     let mut stale = read(active(beaten(-10, "working")), former);
@@ -157,7 +157,7 @@ fn denial(observation: &Observation) -> Option<Denial> {
 }
 
 #[test]
-fn a_request_of_the_version_before_is_asked_again() {
+fn a_request_of_the_version_before_is_published_again() {
     let mut old = asked();
     let ours = as_left(&old, spoken(&old));
     let comment = record(&mut old).comment.as_mut().unwrap();
@@ -172,7 +172,7 @@ fn a_request_of_the_version_before_is_asked_again() {
 }
 
 #[test]
-fn an_approval_by_a_forged_comment_does_not_count_and_the_comment_says_why() {
+fn an_approval_of_a_forged_comment_is_refused_with_the_reason() {
     for change in [forge, touch] {
         let observation = clicked(asked(), MAINTAINER, 5);
         let mut forged = read(observation, change);
@@ -192,7 +192,7 @@ fn an_approval_by_a_forged_comment_does_not_count_and_the_comment_says_why() {
 }
 
 #[test]
-fn a_forged_request_is_repaired_and_asked_again_before_anyone_clicks() {
+fn a_forged_request_is_repaired_and_renewed_before_any_approval() {
     let forged = later(read(asked(), forge), 10);
     assert_eq!(denial(&forged), Some(Denial::Changed(None)));
     let after = settled(forged);
@@ -219,7 +219,7 @@ fn beat(mut observation: Observation, shift: i64) -> Observation {
 }
 
 #[test]
-fn our_own_edits_for_health_do_not_make_an_approval_too_old() {
+fn own_edits_for_health_do_not_expire_an_approval() {
     let mut observation = edited();
     let requested_at = spoken(&observation).requested_at.unwrap();
     // Well and silent by turns, every ten minutes.
@@ -239,7 +239,7 @@ fn our_own_edits_for_health_do_not_make_an_approval_too_old() {
 }
 
 #[test]
-fn a_text_that_is_forged_between_two_edits_of_ours_is_found_before_the_second() {
+fn a_forgery_between_two_own_edits_is_found_before_the_second() {
     let mut observation = beat(later(edited(), 600), 690);
     assert!(missing(&observation).comments);
     observation = read(observation, forge);
@@ -249,7 +249,7 @@ fn a_text_that_is_forged_between_two_edits_of_ours_is_found_before_the_second() 
 }
 
 #[test]
-fn who_is_no_trusted_author_still_cannot_approve_their_own() {
+fn an_untrusted_author_cannot_approve_their_own_request() {
     let own = clicked(asked(), AUTHOR, 5);
     assert!(matches!(denial(&own), Some(Denial::Author(by)) if by.id == AUTHOR));
 }

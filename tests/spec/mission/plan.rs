@@ -51,7 +51,7 @@ fn a_bad_proposal_gets_no_cell() {
 }
 
 #[test]
-fn a_proposal_waits_for_its_host_and_for_room() {
+fn a_proposal_waits_for_its_host_and_for_capacity() {
     let pending =
         &["add `kind/mission-proposal`, `mission/pending`", "post the comment: pending", "write the record: pending"];
     check(&proposal(&[("Host", "beta")]), pending);
@@ -84,7 +84,7 @@ fn an_issue_that_is_no_proposal_or_not_open_is_left_alone() {
 }
 
 #[test]
-fn the_label_alone_makes_a_proposal_too_and_so_does_our_memory() {
+fn a_label_or_a_record_alone_makes_an_issue_a_proposal() {
     let mut unmarked = proposal(&[]);
     edit(&mut unmarked, "just do it");
     unmarked.issue.labels = labelled(&["kind/mission-proposal"]);
@@ -102,7 +102,7 @@ fn the_label_alone_makes_a_proposal_too_and_so_does_our_memory() {
 }
 
 #[test]
-fn a_quiet_mission_needs_nothing() {
+fn an_unchanged_mission_needs_no_change() {
     check(&active(beaten(-10, "working")), &[]);
     let mut later = active(beaten(-10, "working"));
     let mut here = (*later.here).clone();
@@ -126,7 +126,7 @@ fn a_change_of_health_costs_one_label_write_and_one_edit() {
 }
 
 #[test]
-fn what_is_missing_is_made_again_and_told() {
+fn a_missing_part_or_cell_is_recreated_and_reported() {
     check(
         &with_cell(|cell| cell.see(Part::Artifacts, PartObservation::Missing)),
         &[
@@ -153,7 +153,7 @@ fn what_is_missing_is_made_again_and_told() {
 }
 
 #[test]
-fn a_heartbeat_that_had_beaten_is_never_made_again_and_wrong_things_are_never_replaced() {
+fn a_lost_heartbeat_and_parts_of_a_wrong_type_are_never_replaced() {
     let gone = with_cell(|cell| {
         cell.see(Part::Heartbeat, PartObservation::Missing);
         cell.heartbeat = None;
@@ -181,7 +181,7 @@ fn a_heartbeat_that_had_beaten_is_never_made_again_and_wrong_things_are_never_re
 }
 
 #[test]
-fn an_unborn_heartbeat_is_made_again() {
+fn a_heartbeat_file_without_a_heartbeat_is_recreated() {
     let mut observation = active(whole());
     if let CellObservation::Cell(cell) = &mut observation.sighting {
         cell.see(Part::Heartbeat, PartObservation::Missing);
@@ -198,7 +198,7 @@ fn an_unborn_heartbeat_is_made_again() {
 }
 
 #[test]
-fn our_own_failure_repairs_nothing() {
+fn a_read_failure_of_the_host_repairs_nothing() {
     let mut observation = active(beaten(-10, "working"));
     observation.sighting = CellObservation::Failed(ReadFailure::Io);
     check(
@@ -208,7 +208,7 @@ fn our_own_failure_repairs_nothing() {
 }
 
 #[test]
-fn a_valid_edit_takes_effect_and_an_invalid_one_leaves_the_mission_as_it_is() {
+fn a_valid_edit_is_applied_and_an_invalid_one_keeps_the_mission() {
     let mut edited = active(beaten(-10, "working"));
     edit(&mut edited, &body(&[("Stale after", "1 hour"), ("Wizard", "merlin")]));
     check(
@@ -229,7 +229,7 @@ fn a_valid_edit_takes_effect_and_an_invalid_one_leaves_the_mission_as_it_is() {
 }
 
 #[test]
-fn labels_end_with_one_true_value_a_scope_whatever_was_there() {
+fn labels_end_with_one_correct_value_per_scope() {
     let mut two = proposal(&[]);
     two.issue.labels = labelled(&["health/healthy", "health/stale", "bug", "health/strange"]);
     assert_eq!(preview(&two)[1].to_string(), "add `kind/mission-proposal`, `mission/active`, `health/uninitialized`");
@@ -267,7 +267,7 @@ fn labels_end_with_one_true_value_a_scope_whatever_was_there() {
 }
 
 #[test]
-fn a_label_that_the_forge_would_not_drop_is_taken_off() {
+fn a_label_that_the_forge_does_not_drop_is_removed() {
     let mut of_an_organisation = active(beaten(-10, "working"));
     let mut label = labelled(&["health/stale"]).remove(0);
     (label.id, label.is_exclusive) = (77, false);
@@ -277,7 +277,7 @@ fn a_label_that_the_forge_would_not_drop_is_taken_off() {
 }
 
 #[test]
-fn a_second_label_of_one_name_is_surplus() {
+fn a_second_label_of_the_same_name_is_removed() {
     let mut twice = active(beaten(-10, "working"));
     let mut copy = labelled(&["health/healthy"]).remove(0);
     copy.id = 99;
@@ -286,7 +286,7 @@ fn a_second_label_of_one_name_is_surplus() {
 }
 
 #[test]
-fn of_a_cell_that_could_not_be_made_nothing_new_is_said() {
+fn a_failed_creation_of_a_cell_publishes_nothing() {
     let mut failed = proposal(&[]);
     let made = project(&failed, &planned_cell(&failed));
     failed.record = made.record;
@@ -303,7 +303,7 @@ fn of_a_cell_that_could_not_be_made_nothing_new_is_said() {
 }
 
 #[test]
-fn a_comment_of_another_root_makes_the_issue_elsewhere_but_only_from_a_poster_of_ours() {
+fn only_a_trusted_poster_can_name_another_root_as_owner() {
     let other = "22222222-2222-4222-8222-222222222222";
     let mut elsewhere = proposal(&[]);
     elsewhere.issue.comments = 2;
@@ -319,7 +319,7 @@ fn a_comment_of_another_root_makes_the_issue_elsewhere_but_only_from_a_poster_of
 }
 
 #[test]
-fn a_comment_that_names_a_replaced_root_is_taken_up() {
+fn a_comment_of_a_replaced_root_is_adopted() {
     let other = "22222222-2222-4222-8222-222222222222";
     let mut taken = proposal(&[]);
     taken.comments = Comments::Read(vec![comment(8, 3, other)]);
@@ -338,7 +338,7 @@ fn a_comment_that_names_a_replaced_root_is_taken_up() {
 }
 
 #[test]
-fn a_comment_that_nobody_has_looked_at_again_is_looked_for() {
+fn an_unconfirmed_comment_is_searched_for_and_confirmed() {
     let mut posted = active(beaten(-10, "working"));
     let spoken = posted.record.as_mut().unwrap().comment.as_mut().unwrap();
     spoken.is_confirmed = false;
@@ -350,7 +350,7 @@ fn a_comment_that_nobody_has_looked_at_again_is_looked_for() {
 }
 
 #[test]
-fn surplus_comments_of_ours_go_and_the_oldest_stays() {
+fn surplus_status_comments_are_deleted_and_the_oldest_stays() {
     let mut observation = active(beaten(-10, "working"));
     let spoken = observation.record.as_ref().unwrap().comment.clone().unwrap();
     observation.comments = Comments::Read(vec![
@@ -365,7 +365,7 @@ fn surplus_comments_of_ours_go_and_the_oldest_stays() {
 }
 
 #[test]
-fn comments_are_asked_for_only_where_the_plan_depends_on_them() {
+fn comments_are_fetched_only_if_the_plan_depends_on_them() {
     let unread = |mut observation: Observation| {
         observation.comments = Comments::Unread;
         observation
@@ -385,7 +385,7 @@ fn comments_are_asked_for_only_where_the_plan_depends_on_them() {
 }
 
 #[test]
-fn what_stands_in_a_cells_place_is_never_touched() {
+fn an_obstacle_at_a_cell_path_is_never_touched() {
     let mut blocked = proposal(&[]);
     blocked.sighting = CellObservation::NotADirectory(FileKind::File);
     check(
@@ -399,7 +399,7 @@ fn what_stands_in_a_cells_place_is_never_touched() {
 }
 
 #[test]
-fn an_issue_that_was_elsewhere_and_for_another_host_is_read_no_more_once_those_comments_are_gone() {
+fn comments_deleted_by_another_host_are_searched_for_only_once() {
     let other = "22222222-2222-4222-8222-222222222222";
     let named = |mut observation: Observation| {
         let mut here = (*observation.here).clone();

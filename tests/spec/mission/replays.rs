@@ -40,7 +40,7 @@ fn a_heartbeat_is_new_by_its_time_or_by_its_number() {
 }
 
 #[test]
-fn a_time_counts_to_its_last_digit_also_after_a_restart() {
+fn timestamps_keep_full_precision_after_a_restart() {
     let marks = |text: &str| Marks { timestamp: Timestamp::parse(text), sequence: None };
     let [first, second] = ["2026-11-23T14:02:11.123456789Z", "2026-11-23T14:02:11.123456790Z"].map(marks);
     let mut memory = Memory::default();
@@ -50,7 +50,7 @@ fn a_time_counts_to_its_last_digit_also_after_a_restart() {
 }
 
 #[test]
-fn a_new_session_is_accepted_at_once_and_the_one_before_never_again() {
+fn a_new_session_is_accepted_immediately_and_the_old_one_never_again() {
     let mut memory = Memory::default();
     assert!(memory.takes(Some("one"), Some(100), Some(900)));
     assert!(memory.takes(Some("two"), Some(50), Some(1)), "whatever its clock and its counter say");
@@ -69,7 +69,7 @@ fn heartbeats_without_a_session_neither_replace_one_nor_are_replaced() {
 }
 
 #[test]
-fn the_last_eight_sessions_are_remembered_and_no_more() {
+fn only_the_last_eight_sessions_are_recorded() {
     let mut memory = Memory::default();
     for number in 0..=SESSIONS_MAX {
         assert!(memory.takes(Some(&format!("session {number}")), None, Some(1)));
@@ -86,7 +86,7 @@ fn the_last_eight_sessions_are_remembered_and_no_more() {
 }
 
 #[test]
-fn the_name_of_a_session_is_bounded_and_stays_its_own() {
+fn session_names_are_bounded_and_stay_distinct() {
     let long = |end: &str| session_name(&format!("{}{end}", "é".repeat(300))).unwrap();
     assert_eq!((long("a").chars().count(), long("a")), (200, long("a")));
     assert_ne!(long("a"), long("b"));
@@ -98,7 +98,7 @@ fn the_name_of_a_session_is_bounded_and_stays_its_own() {
 }
 
 #[test]
-fn an_agent_whose_clock_is_set_right_is_not_refused_until_it_has_caught_up() {
+fn an_agent_whose_clock_is_corrected_need_not_catch_up_first() {
     let marks = |shift| Marks { timestamp: Some(at(shift)), sequence: None };
     let mut memory = Memory::default();
     assert!(memory.accepts(None, marks(0), at(0)).is_ok());
@@ -134,7 +134,7 @@ fn none_of_a_thousand_heartbeats_counts_twice() {
 }
 
 #[test]
-fn what_is_remembered_stands_in_plain_json_and_older_forms_of_it_read() {
+fn the_replay_record_is_plain_json_and_older_formats_are_read() {
     let mut memory = Memory::default();
     for session in ["one", "two"] {
         memory.takes(Some(session), Some(7), Some(3));

@@ -75,7 +75,7 @@ fn each_answer_about_a_repository_has_one_meaning() {
 }
 
 #[test]
-fn each_problem_of_a_repository_says_what_to_do() {
+fn each_repository_problem_names_the_next_step() {
     let name = || name(ASKED);
     let problems = [
         RepositoryProblem::Missing { name: name() },

@@ -44,7 +44,7 @@ fn the_first_text_of_a_trusted_author_needs_no_approval() {
 }
 
 #[test]
-fn an_edit_of_a_trusted_authors_mission_waits_and_the_comment_says_why() {
+fn an_edit_of_a_trusted_author_waits_and_the_comment_gives_the_reason() {
     let running = settled(trusted(&[], &[]));
     let after = settled(edited(running));
     assert_eq!(after.binding().unwrap().spec.objective, "Raise the dead.");
@@ -64,7 +64,7 @@ fn an_edit_of_a_trusted_authors_mission_waits_and_the_comment_says_why() {
 }
 
 #[test]
-fn a_trusted_author_confirms_an_edit_by_their_own_click() {
+fn a_trusted_author_can_confirm_their_own_edit() {
     for approvers in [&[][..], &[MAINTAINER]] {
         let asked = settled(edited(settled(trusted(&[], approvers))));
         let confirmed = settled(clicked(asked.clone(), AUTHOR, 5));
@@ -76,7 +76,7 @@ fn a_trusted_author_confirms_an_edit_by_their_own_click() {
 }
 
 #[test]
-fn the_first_text_counts_also_where_it_has_to_wait_or_to_be_corrected() {
+fn only_the_first_text_is_trusted_after_a_wait_or_a_correction() {
     let mut full = trusted(&[], &[]);
     full.admission = Admission::Full(CapacityLimit::Cells(1));
     let mut room = settled(full);
@@ -104,7 +104,7 @@ fn waits_for_approval(observation: &Observation) -> bool {
 }
 
 #[test]
-fn a_trusted_author_cannot_agree_alone_to_take_over_a_cell_that_exists() {
+fn a_trusted_author_cannot_approve_an_adoption_alone() {
     let existing = [("Existing cell", "123e4567-e89b-12d3-a456-426614174000")];
     let mut asked = trusted(&existing, &[]);
     asked.mission_id = asked.proposal().unwrap().spec.cell.unwrap();
@@ -114,7 +114,7 @@ fn a_trusted_author_cannot_agree_alone_to_take_over_a_cell_that_exists() {
 }
 
 #[test]
-fn without_approvals_a_trusted_authors_edit_is_taken_as_everybodys() {
+fn without_approvals_an_edit_of_a_trusted_author_is_applied() {
     let open = here(proposal(&[]), |here| here.approval.authors = [AUTHOR].into());
     let after = settled(edited(settled(open)));
     assert_eq!(after.binding().unwrap().spec.objective, "Delete everything.");

@@ -20,7 +20,7 @@ use std::time::Duration;
 const ID: &str = "123e4567-e89b-12d3-a456-426614174000";
 
 #[test]
-fn an_archive_has_one_name_and_the_next_one_a_number() {
+fn further_archives_of_one_cell_get_a_number() {
     let first = ArchiveName::parse(ID).unwrap();
     let names: Vec<String> =
         [first, first.next(), first.next().next()].map(|name| name.to_string()).into_iter().collect();
@@ -100,7 +100,7 @@ fn later(days: i64) -> Timestamp {
 }
 
 #[tokio::test]
-async fn a_listing_tells_age_and_size_and_writes_nothing() {
+async fn a_listing_shows_age_and_size_and_writes_nothing() {
     let second = format!("{ID}.1");
     let host = put_away(&[ID, &second]).await;
     let inside = archive(&host).join(&second).join("artifacts");
@@ -124,7 +124,7 @@ async fn a_listing_tells_age_and_size_and_writes_nothing() {
 }
 
 #[tokio::test]
-async fn what_would_be_deleted_is_shown_until_somebody_says_yes() {
+async fn gc_only_shows_what_it_would_delete_without_yes() {
     let host = put_away(&[ID]).await;
     let before = host.snapshot();
     let shown = gc(&host, &["--older-than", "0s"]).await;
@@ -151,7 +151,7 @@ async fn what_would_be_deleted_is_shown_until_somebody_says_yes() {
 }
 
 #[tokio::test]
-async fn an_archive_goes_when_its_time_has_come() {
+async fn an_archive_is_due_once_it_is_old_enough() {
     let host = put_away(&[ID]).await;
     let (settings, month) = (settings(&host), Duration::from_secs(30 * 86_400));
     let fate = |days| serde_json::to_value(gc::list(&settings, Some(month), later(days)).unwrap()).unwrap();
@@ -167,7 +167,7 @@ async fn an_archive_goes_when_its_time_has_come() {
 }
 
 #[tokio::test]
-async fn whatever_is_no_archive_is_named_and_left() {
+async fn entries_that_are_no_archive_are_named_and_kept() {
     let host = put_away(&[ID]).await;
     let link = "123e4567-e89b-12d3-a456-426614174001";
     std::fs::create_dir(host.path().join("elsewhere")).unwrap();
@@ -192,7 +192,7 @@ async fn whatever_is_no_archive_is_named_and_left() {
 
 /// An archive leaves the archives in one step, so nobody has to stop the daemon for that.
 #[tokio::test]
-async fn archives_are_deleted_beside_a_daemon() {
+async fn archives_are_deleted_while_a_daemon_runs() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, put_away(&[]).await);
     let number = repository.file("reader", "Mission: short", &[]).await;
@@ -226,7 +226,7 @@ fn hand_over(path: &Path) {
 }
 
 #[tokio::test]
-async fn an_archive_that_cannot_go_whole_stays_whole() {
+async fn an_archive_that_cannot_be_deleted_as_a_whole_is_kept() {
     let second = format!("{ID}.1");
     let host = put_away(&[ID, &second]).await;
     let closed = archive(&host).join(ID).join("worktree/closed");
@@ -284,7 +284,7 @@ fn fill(directory: &Path) {
 }
 
 #[tokio::test]
-async fn who_still_works_in_an_archive_leads_nobody_out_of_it() {
+async fn concurrent_changes_in_an_archive_delete_nothing_outside() {
     let host = put_away(&[]).await;
     let (canary, settings, put_away) = (host.path().join("canary"), settings(&host), archive(&host).join(ID));
     fill(&canary);

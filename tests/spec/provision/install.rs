@@ -87,14 +87,14 @@ fn is_well(run: &Run) -> bool {
     run.code == 0 && !run.stderr.contains("error")
 }
 
-async fn an_empty_repository_is_made_ready_once(forge: Forge) {
+async fn an_empty_repository_is_prepared_once(forge: Forge) {
     let site = Site::new(forge).await;
     let shown = site.as_owner(&["--dry-run"]).await;
     assert!(is_well(&shown), "{shown:?}");
     for line in [
         format!("{}: to do: 18\n  create the label `kind/mission-proposal`\n", site.repository.name),
         format!("  commit: add `{FORM_PATH}`, add `{CONFIG_PATH}`\n"),
-        "  note: no workflow: `--only workflow` adds it".to_owned(),
+        "  note: no workflow: `--only workflow` adds one".to_owned(),
         "  note: no webhook: set `daemon.public_url` to the address at which Gitea reaches the daemon".to_owned(),
     ] {
         assert!(shown.stdout.contains(&line), "{line} is not in\n{}", shown.stdout);
@@ -127,7 +127,7 @@ async fn an_empty_repository_is_made_ready_once(forge: Forge) {
     assert!(site.repository.labels(number).await.contains(&"mission/active".to_owned()));
 }
 
-async fn only_what_is_wrong_is_repaired_and_a_teams_own_stays(forge: Forge) {
+async fn install_repairs_only_faults_and_keeps_what_a_team_added(forge: Forge) {
     let site = Site::new(forge.clone()).await;
     let with_more = format!("{FORM}  - type: input\n    id: budget\n    attributes:\n      label: Budget\n");
     site.write(FORM_PATH, &with_more).await;
@@ -156,7 +156,7 @@ async fn only_what_is_wrong_is_repaired_and_a_teams_own_stays(forge: Forge) {
     assert!(is_well(&again) && again.stdout.contains(": nothing to do\n"), "{again:?}");
 }
 
-async fn a_form_that_asks_something_else_is_replaced(forge: Forge) {
+async fn a_form_with_other_fields_is_replaced(forge: Forge) {
     let site = Site::new(forge).await;
     site.write(FORM_PATH, &FORM.replace("label: Wizard", "label: Sorcerer")).await;
     let done = site.as_owner(&["--only", "form"]).await;
@@ -177,7 +177,7 @@ async fn a_protected_branch_gets_a_pull_request(forge: Forge) {
     assert!(is_well(&again) && again.stdout.contains("/pulls/1)"), "the same one: {again:?}");
 }
 
-async fn a_description_of_an_earlier_version_is_brought_up_to_date_by_install_alone(forge: Forge) {
+async fn only_install_updates_a_label_description_of_an_earlier_version(forge: Forge) {
     let site = Site::new(forge.clone()).await;
     assert!(is_well(&site.as_owner(&["--only", "labels"]).await));
     let id = &site.repository.label_ids(&["health/stale"]).await[0];
@@ -202,7 +202,7 @@ async fn a_description_of_an_earlier_version_is_brought_up_to_date_by_install_al
     assert!(current.contains("failed"), "{current}");
 }
 
-async fn a_token_does_what_it_can_and_the_rest_is_named(forge: Forge) {
+async fn a_limited_token_does_what_it_can_and_the_rest_is_reported(forge: Forge) {
     let site = Site::new(forge.clone()).await;
     let bot = forge.token("bot").to_owned();
     let done = site.install(&bot, true, &[]).await;
@@ -223,7 +223,7 @@ async fn a_token_does_what_it_can_and_the_rest_is_named(forge: Forge) {
     assert!(refused.stderr.contains(needs), "{refused:?}");
 }
 
-async fn a_webhook_is_made_once_and_mended(forge: Forge) {
+async fn a_webhook_is_created_once_and_repaired(forge: Forge) {
     let site = Site::new(forge.clone()).await;
     let done = site.with_hook(&["--only", "webhook"]).await;
     assert!(is_well(&done) && done.stdout.contains("`[webhook] ALLOWED_HOST_LIST`"), "{done:?}");
@@ -266,25 +266,25 @@ async fn a_workflow_does_not_hide_those_of_a_team(forge: Forge) {
 }
 
 stories![
-    an_empty_repository_is_made_ready_once,
-    only_what_is_wrong_is_repaired_and_a_teams_own_stays,
-    a_form_that_asks_something_else_is_replaced,
+    an_empty_repository_is_prepared_once,
+    install_repairs_only_faults_and_keeps_what_a_team_added,
+    a_form_with_other_fields_is_replaced,
     a_protected_branch_gets_a_pull_request,
-    a_description_of_an_earlier_version_is_brought_up_to_date_by_install_alone,
-    a_token_does_what_it_can_and_the_rest_is_named,
-    a_webhook_is_made_once_and_mended,
+    only_install_updates_a_label_description_of_an_earlier_version,
+    a_limited_token_does_what_it_can_and_the_rest_is_reported,
+    a_webhook_is_created_once_and_repaired,
     a_workflow_does_not_hide_those_of_a_team,
 ];
 
 #[tokio::test]
-async fn the_secret_is_the_one_of_the_settings() {
+async fn the_webhook_secret_is_the_configured_one() {
     let site = Site::new(Forge::sandbox().await).await;
     site.with_hook(&[]).await;
     assert_eq!(site.repository.forge.engine().hook_secrets(site.repository.id), [SECRET]);
 }
 
 #[tokio::test]
-async fn what_cannot_be_looked_at_is_refused() {
+async fn install_refuses_a_wrong_token_and_an_inaccessible_repository() {
     let site = Site::new(Forge::sandbox().await).await;
     let wrong = site.install("wrong", false, &[]).await;
     assert!(wrong.code == 2 && wrong.stderr.contains("Gitea rejects the token"), "{wrong:?}");

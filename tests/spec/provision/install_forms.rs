@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 stories![
-    a_form_of_a_teams_own_is_not_doubled_wherever_it_is,
-    a_chooser_of_a_teams_own_is_not_hidden_wherever_it_is,
-    a_form_that_is_of_no_use_is_replaced_where_it_is,
-    other_forms_of_a_team_stay_beside_ours,
+    a_form_of_a_team_is_not_duplicated_at_any_path,
+    a_chooser_of_a_team_is_not_hidden_at_any_path,
+    an_unusable_form_is_replaced_at_its_path,
+    other_forms_of_a_team_are_kept,
     a_form_keeps_the_fields_that_a_team_added,
 ];
 
@@ -71,7 +71,7 @@ async fn text_of(repository: &Repository, path: &str) -> Option<String> {
     Some(String::from_utf8(STANDARD.decode(content.replace('\n', "")).unwrap()).unwrap())
 }
 
-async fn a_form_of_a_teams_own_is_not_doubled_wherever_it_is(forge: Forge) {
+async fn a_form_of_a_team_is_not_duplicated_at_any_path(forge: Forge) {
     let own = FORM.replace("name: Mission proposal", "name: Our missions");
     let headings: Vec<String> = lazarus::mission::proposal::form::Form::embedded().fields.iter().map(heading).collect();
     let marker = "<!-- lazarus:mission-proposal v1 -->";
@@ -104,7 +104,7 @@ fn heading(field: &lazarus::mission::proposal::form::FormField) -> String {
     format!("### {}\n\n", field.label)
 }
 
-async fn a_chooser_of_a_teams_own_is_not_hidden_wherever_it_is(forge: Forge) {
+async fn a_chooser_of_a_team_is_not_hidden_at_any_path(forge: Forge) {
     let links = "contact_links:\n  - { name: Chat, url: https://chat.example.com, about: Ask us first }\n";
     for (path, chooser) in [
         (".gitea/ISSUE_TEMPLATE/config.yml", links),
@@ -128,7 +128,7 @@ async fn a_chooser_of_a_teams_own_is_not_hidden_wherever_it_is(forge: Forge) {
     }
 }
 
-async fn a_form_that_is_of_no_use_is_replaced_where_it_is(forge: Forge) {
+async fn an_unusable_form_is_replaced_at_its_path(forge: Forge) {
     let renamed = FORM.replace("label: Wizard", "label: Sorcerer");
     let unmarked = FORM.replace("<!-- lazarus:mission-proposal v1 -->", "<!-- ours -->");
     let broken = FORM.replace("type: dropdown", "type: wheel");
@@ -158,7 +158,7 @@ async fn a_form_that_is_of_no_use_is_replaced_where_it_is(forge: Forge) {
     }
 }
 
-async fn other_forms_of_a_team_stay_beside_ours(forge: Forge) {
+async fn other_forms_of_a_team_are_kept(forge: Forge) {
     let files = [
         (".github/ISSUE_TEMPLATE/bug.yml", BUG),
         (".gitea/ISSUE_TEMPLATE.md", "Tell us\n"),

@@ -11,7 +11,7 @@ use lazarus::mission::plan::step::preview;
 use serde_json::Value;
 use std::sync::Arc;
 
-stories![each_label_that_goes_is_named_before_it_goes, labels_that_can_stay_stay];
+stories![each_label_is_named_before_it_is_dropped, labels_without_a_conflict_are_kept];
 
 /// What a team may have of its own; Gitea drops those whose scope is one of ours.
 const DROPPED: [&str; 4] = ["approval/legal", "health/at-risk", "mission/apollo", "wizard/human"];
@@ -38,7 +38,7 @@ fn labels_line(observation: &Observation) -> String {
 }
 
 #[test]
-fn a_plan_names_what_gitea_drops_when_ours_are_added() {
+fn a_plan_names_the_labels_that_gitea_drops() {
     let mut observation = proposal(&[]);
     theirs(&mut observation, &["mission/apollo", "wizard/human", "priority/high", "health/at-`risk`"]);
     let dropped = "Gitea drops `mission/apollo`, `` health/at-`risk` ``, exclusive in the same scope";
@@ -51,7 +51,7 @@ fn a_plan_names_what_gitea_drops_when_ours_are_added() {
 }
 
 #[test]
-fn a_whole_list_leaves_out_what_gitea_would_keep_instead_of_ours() {
+fn a_replaced_label_list_omits_conflicting_labels() {
     let mut observation = with_a_jobs_token(settled(proposal(&[])));
     observation.issue.labels.extend(labelled(&["approval/granted"]).into_iter().map(|l| AttachedLabel { id: 77, ..l }));
     theirs(&mut observation, &["mission/zeus", "health/at-risk", "priority/high"]);
@@ -78,7 +78,7 @@ fn named(text: &str) -> Vec<&'static str> {
     DROPPED.into_iter().chain(KEPT).filter(|name| text.contains(&format!("`{name}`"))).collect()
 }
 
-async fn each_label_that_goes_is_named_before_it_goes(forge: Forge) {
+async fn each_label_is_named_before_it_is_dropped(forge: Forge) {
     let (repository, host, number) = filed(&forge).await;
     let mut install = host.reconciler(&repository);
     install.env("LAZARUS_GITEA_TOKEN", forge.token("owner")).args([
@@ -111,7 +111,7 @@ async fn each_label_that_goes_is_named_before_it_goes(forge: Forge) {
     assert_eq!(changes(&host.once(&repository).await), 0);
 }
 
-async fn labels_that_can_stay_stay(forge: Forge) {
+async fn labels_without_a_conflict_are_kept(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     for (name, exclusive) in [("mission/apollo", false), ("host/east", true), ("kind/epic", true)] {
         repository.make_label(name, exclusive).await;
@@ -133,7 +133,7 @@ async fn labels_that_can_stay_stay(forge: Forge) {
 }
 
 #[tokio::test]
-async fn host_labels_are_named_where_issues_carry_the_hosts_and_only_a_teams_own() {
+async fn install_reports_host_labels_of_a_team_and_none_of_other_hosts() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     repository.make_label("host/east", true).await;
@@ -151,7 +151,7 @@ async fn host_labels_are_named_where_issues_carry_the_hosts_and_only_a_teams_own
 }
 
 #[tokio::test]
-async fn a_jobs_token_puts_ours_in_the_place_of_a_teams_own() {
+async fn a_job_token_replaces_conflicting_labels_of_a_team() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     host.once(&repository).await;

@@ -86,7 +86,7 @@ fn imports() -> BTreeMap<String, BTreeSet<String>> {
 }
 
 #[test]
-fn law_1_downward_no_two_files_import_each_other_round_a_circle() {
+fn law_1_downward_imports_between_files_form_no_cycle() {
     let mut left = imports();
     assert!(left["mission/plan/mod.rs"].contains("mission/status/compose.rs"), "imports are read as they are written");
     // Whatever imports nothing that is left can be taken away; a circle cannot.
@@ -105,9 +105,22 @@ fn law_1_downward_no_two_files_import_each_other_round_a_circle() {
 }
 
 #[test]
-fn the_heart_touches_no_file_no_socket_no_clock_and_no_environment() {
-    let impure =
-        ["async ", ".await", "std::fs", "std::net", "std::env", "std::process", "::now(", "reqwest", "tokio", "rustix"];
+fn the_mission_module_uses_no_file_socket_clock_or_environment() {
+    let impure = [
+        "async ",
+        ".await;",
+        ".await?",
+        ".await.",
+        ".await)",
+        "std::fs",
+        "std::net",
+        "std::env",
+        "std::process",
+        "::now(",
+        "reqwest",
+        "tokio",
+        "rustix",
+    ];
     for (path, text) in sources().iter().filter(|(path, _)| path.starts_with("mission/")) {
         for word in impure {
             assert!(!text.contains(word), "src/{path} holds `{word}`");
@@ -116,7 +129,7 @@ fn the_heart_touches_no_file_no_socket_no_clock_and_no_environment() {
 }
 
 #[test]
-fn a_preview_is_a_plan_that_is_printed_and_never_a_flag_in_the_house() {
+fn only_arguments_and_reports_know_dry_run_and_readers_hold_no_writer() {
     for (path, text) in sources() {
         let is_allowed = matches!(
             path.as_str(),
@@ -132,7 +145,7 @@ fn a_preview_is_a_plan_that_is_printed_and_never_a_flag_in_the_house() {
 const NEUTRAL: [&str; 2] = ["use crate::world::clock;", "use crate::world::catch_unwind::catch_unwind;"];
 
 #[test]
-fn of_the_world_the_web_sees_only_heartbeats_and_the_clock() {
+fn http_uses_only_heartbeats_and_the_clock_of_the_world_module() {
     let found: Vec<(String, String)> = sources()
         .into_iter()
         .filter(|(path, _)| path.starts_with("http/"))
@@ -196,7 +209,7 @@ const GOES: [(&str, &[&str], &str); 11] = [
 ];
 
 #[test]
-fn time_and_chance_come_through_the_seams_and_from_nowhere_else() {
+fn time_and_randomness_come_only_through_their_own_modules() {
     // Types read nothing.
     let types = ["use tokio::time::Instant;", "use tokio::time::MissedTickBehavior;"];
     let both = "use tokio::time::{Instant, MissedTickBehavior};";
@@ -219,7 +232,31 @@ fn time_and_chance_come_through_the_seams_and_from_nowhere_else() {
 }
 
 #[test]
-fn every_module_says_what_it_is_for_and_none_has_a_branch_for_tests() {
+fn no_two_types_of_the_crate_share_a_name() {
+    let mut places: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (path, text) in sources() {
+        for line in text.lines() {
+            let line = line.trim_start();
+            let Some(rest) =
+                line.strip_prefix("pub ").or_else(|| line.strip_prefix("pub(")?.split_once(") ").map(|it| it.1))
+            else {
+                continue;
+            };
+            let keyword =
+                ["struct ", "enum ", "trait ", "type "].into_iter().find_map(|keyword| rest.strip_prefix(keyword));
+            let name = keyword.and_then(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next());
+            if let Some(name) = name {
+                places.entry(name.to_owned()).or_default().insert(path.clone());
+            }
+        }
+    }
+    assert!(places.len() > 250 && places.contains_key("Lifecycle"), "types are found: {}", places.len());
+    let shared: Vec<_> = places.iter().filter(|(_, paths)| paths.len() > 1).collect();
+    assert!(shared.is_empty(), "these names stand for two types: {shared:?}");
+}
+
+#[test]
+fn every_module_starts_with_a_doc_comment_and_has_no_test_branch() {
     for (path, text) in sources() {
         assert!(text.starts_with("//! "), "src/{path} does not open with a sentence");
         assert!(!text.contains("cfg(test)") && !text.contains("cfg(not(test))"), "src/{path}");

@@ -39,7 +39,7 @@ fn commands<'a>(script: &'a str, program: &str) -> Vec<&'a str> {
 }
 
 #[test]
-fn every_file_of_the_packages_is_there_or_built_and_no_path_is_taken_twice() {
+fn every_packaged_file_exists_or_is_built_and_has_a_unique_path() {
     let mut taken = BTreeSet::new();
     for [source, destination, mode] in listed() {
         match source.strip_prefix("built/") {
@@ -60,7 +60,7 @@ fn every_file_of_the_packages_is_there_or_built_and_no_path_is_taken_twice() {
 }
 
 #[test]
-fn everything_for_hosts_is_packed() {
+fn every_file_for_hosts_is_packaged() {
     let sources: BTreeSet<&str> = listed().into_iter().map(|[source, ..]| source).collect();
     for directory in
         ["config/systemd", "config/sysusers.d", "config/tmpfiles.d", ".gitea/ISSUE_TEMPLATE", "config/wizard", "docs"]
@@ -74,7 +74,7 @@ fn everything_for_hosts_is_packed() {
 }
 
 #[test]
-fn without_systemd_the_same_users_and_directories_are_made() {
+fn without_systemd_the_same_users_and_directories_are_created() {
     for words in entries(USERS) {
         match words[..] {
             ["g", group, ..] => assert!(POSTINST.contains(&format!("groupadd --system {group}\n")), "{group}"),
@@ -98,7 +98,7 @@ fn without_systemd_the_same_users_and_directories_are_made() {
 }
 
 #[test]
-fn the_scripts_start_and_enable_nothing_and_spare_the_missions() {
+fn package_scripts_start_nothing_enable_nothing_and_keep_the_missions() {
     for (script, name) in [(POSTINST, "postinst"), (PRERM, "prerm"), (POSTRM, "postrm")] {
         for command in commands(script, "systemctl") {
             let verb = command.split(' ').nth(1).unwrap();
@@ -115,7 +115,7 @@ fn the_scripts_start_and_enable_nothing_and_spare_the_missions() {
 }
 
 #[test]
-fn the_package_asks_for_the_git_that_worktrees_need_and_the_image_keeps_its_numbers() {
+fn the_package_requires_the_minimum_git_and_the_image_keeps_its_ids() {
     let floor = lazarus::world::git::FLOOR;
     assert!(CONTROL.contains(&format!("git (>= 1:{floor})")), "{floor}");
     for user in ["USER lazarus", "VOLUME /var/missions", "groupadd --gid 10001 lazarus ", "--uid 10001 --gid lazarus "]
@@ -128,7 +128,7 @@ fn the_package_asks_for_the_git_that_worktrees_need_and_the_image_keeps_its_numb
 }
 
 #[test]
-fn the_package_is_tried_in_a_clean_debian_only() {
+fn the_package_is_tested_only_in_a_clean_debian() {
     for script in ["package", "package-check"] {
         let read = Command::new("bash").arg("-n").arg(repository(".ci").join(script)).output().unwrap();
         assert!(read.status.success(), "{script}: {}", String::from_utf8_lossy(&read.stderr));

@@ -279,7 +279,7 @@ fn a_banned_phrase_is_found_in_every_text() {
 }
 
 #[test]
-fn literals_are_told_from_characters_lifetimes_and_names() {
+fn string_literals_are_distinguished_from_chars_and_lifetimes() {
     let source = r##"
         fn first<'a>(text: &'a str) -> char { if text == "one \"two\"" { '"' } else { '\'' } }
         // "not this" and 'neither

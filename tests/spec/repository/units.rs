@@ -52,7 +52,7 @@ fn text(output: &Output) -> String {
 }
 
 #[test]
-fn they_start_commands_that_there_are() {
+fn systemd_units_start_existing_commands() {
     for (unit, is_once) in [(DAEMON, false), (ONCE, true)] {
         let [start] = values(unit, "ExecStart")[..] else { panic!("one command") };
         let words = start.strip_prefix("/usr/local/bin/").unwrap().split(' ');
@@ -69,7 +69,7 @@ fn they_start_commands_that_there_are() {
 }
 
 #[test]
-fn they_agree_on_who_works_where() {
+fn systemd_units_agree_on_accounts_and_directories() {
     let root = serde_json::from_str::<Value>(EXAMPLE).unwrap()["missions_root"].as_str().unwrap().to_owned();
     for unit in [DAEMON, ONCE] {
         let (user, group) = (values(unit, "User"), values(unit, "SupplementaryGroups"));
@@ -96,7 +96,7 @@ fn they_agree_on_who_works_where() {
 }
 
 #[test]
-fn whatever_ends_the_daemon_it_is_tried_again_and_nothing_else_is() {
+fn systemd_restarts_the_daemon_after_any_exit_and_no_other_unit() {
     for (key, value) in [
         ("Type", "notify"),
         ("Restart", "always"),
@@ -112,7 +112,7 @@ fn whatever_ends_the_daemon_it_is_tried_again_and_nothing_else_is() {
 }
 
 #[test]
-fn both_are_held_as_tight_and_nothing_they_need_is_taken_away() {
+fn both_units_share_one_hardening_and_keep_what_they_need() {
     let hardening = |unit: &'static str| {
         let from = unit.find("# What it may touch.").unwrap();
         unit[from..].split("\n[Install]").next().unwrap().trim()
@@ -128,8 +128,8 @@ fn both_are_held_as_tight_and_nothing_they_need_is_taken_away() {
 }
 
 #[test]
-fn systemd_calls_them_well_protected() {
-    let test = "systemd_calls_them_well_protected";
+fn systemd_rates_the_units_as_protected() {
+    let test = "systemd_rates_the_units_as_protected";
     let directory = tempfile::tempdir().unwrap();
     for name in ["lazarus-reconcile.service", "lazarus-reconcile-once.service"] {
         let unit = std::fs::read_to_string(config("systemd").join(name)).unwrap();
@@ -148,8 +148,8 @@ fn systemd_calls_them_well_protected() {
 }
 
 #[test]
-fn systemd_finds_no_mistake_in_them() {
-    let test = "systemd_finds_no_mistake_in_them";
+fn systemd_verifies_the_reconcile_units() {
+    let test = "systemd_verifies_the_reconcile_units";
     let directory = tempfile::tempdir().unwrap();
     let mut command = Command::new("systemd-analyze");
     command.args(["verify", "--man=no"]);
@@ -168,8 +168,8 @@ fn systemd_finds_no_mistake_in_them() {
 }
 
 #[test]
-fn systemd_makes_the_users_and_the_directories() {
-    let test = "systemd_makes_the_users_and_the_directories";
+fn systemd_creates_the_users_and_the_directories() {
+    let test = "systemd_creates_the_users_and_the_directories";
     if !rustix::process::geteuid().is_root() {
         eprintln!("skipped: {test} (only root can make users)");
         return;

@@ -39,7 +39,7 @@ async fn check(host: &Host, cell: &Path, ended: Run) {
     assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (0, "", ""));
     let report = run(host.command("lazarus-reconcile").args(["scan", "--json"])).await.json();
     let seen = &report["cells"][0];
-    assert_eq!([&seen["health"], &seen["reason"], &seen["state"]], ["healthy", "finished", "done"]);
+    assert_eq!([&seen["health"], &seen["reason"], &seen["agent_state"]], ["healthy", "completed", "done"]);
     let age = seen["heartbeat_age_seconds"].as_u64().unwrap();
     assert!(age <= PATIENCE.as_secs(), "it knows the time: {age}");
     let said: Value = serde_json::from_slice(&std::fs::read(cell.join("state/heartbeat.json")).unwrap()).unwrap();
@@ -49,7 +49,7 @@ async fn check(host: &Host, cell: &Path, ended: Run) {
 }
 
 #[tokio::test]
-async fn the_one_in_shell_beats_by_the_command() {
+async fn the_shell_wizard_sends_heartbeats_by_the_command() {
     let (host, cell) = cell().await;
     let ended = run(program("sh").arg(wizard("beat.sh")).current_dir(cell.join("worktree"))).await;
     check(&host, &cell, ended).await;
@@ -58,9 +58,9 @@ async fn the_one_in_shell_beats_by_the_command() {
 }
 
 #[tokio::test]
-async fn the_one_in_python_beats_over_http_by_the_daemon() {
+async fn the_python_wizard_sends_heartbeats_over_http() {
     if program("python3").arg("-V").output().is_err() {
-        eprintln!("skipped: the_one_in_python_beats_over_http_by_the_daemon (there is no python3)");
+        eprintln!("skipped: the_python_wizard_sends_heartbeats_over_http (there is no python3)");
         return;
     }
     let (host, cell) = cell().await;
@@ -75,7 +75,7 @@ async fn the_one_in_python_beats_over_http_by_the_daemon() {
 }
 
 #[tokio::test]
-async fn the_one_in_rust_writes_the_file_whole() {
+async fn the_rust_wizard_writes_whole_heartbeat_files() {
     let (host, cell) = cell().await;
     let built = host.path().join("beat");
     let beside = std::env::var_os("CARGO").map(|cargo| Path::new(&cargo).with_file_name("rustc"));

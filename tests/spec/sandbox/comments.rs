@@ -8,9 +8,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 stories![
-    the_comments_of_a_repository_come_by_pages_with_their_total,
-    a_comment_is_found_by_its_id_and_a_line_of_the_timeline_is_none,
-    a_writer_edits_and_deletes_what_another_wrote_and_the_webhook_says_who,
+    repository_comments_are_paged_with_a_total_count,
+    a_comment_is_found_by_its_id_and_a_timeline_event_is_not,
+    a_writer_changes_comments_of_others_and_the_webhook_names_the_sender,
 ];
 
 async fn listed(repository: &Repository, query: &str) -> Vec<i64> {
@@ -18,7 +18,7 @@ async fn listed(repository: &Repository, query: &str) -> Vec<i64> {
     comments.as_array().unwrap().iter().map(|comment| comment["id"].as_i64().unwrap()).collect()
 }
 
-async fn the_comments_of_a_repository_come_by_pages_with_their_total(forge: Forge) {
+async fn repository_comments_are_paged_with_a_total_count(forge: Forge) {
     let repository = forge.repository().await;
     let (one, other) =
         (repository.file("reader", "Mission: a", &[]).await, repository.file("reader", "Mission: b", &[]).await);
@@ -44,7 +44,7 @@ async fn the_comments_of_a_repository_come_by_pages_with_their_total(forge: Forg
     assert_eq!(status, 422);
 }
 
-async fn a_comment_is_found_by_its_id_and_a_line_of_the_timeline_is_none(forge: Forge) {
+async fn a_comment_is_found_by_its_id_and_a_timeline_event_is_not(forge: Forge) {
     let repository = forge.repository().await;
     let number = repository.file("reader", "Mission: a", &[]).await;
     let id = repository.say("reader", number, "Hello.").await;
@@ -71,7 +71,7 @@ async fn a_comment_is_found_by_its_id_and_a_line_of_the_timeline_is_none(forge: 
     assert_eq!(before["updated_at"], after["updated_at"], "a deletion does not move it");
 }
 
-async fn a_writer_edits_and_deletes_what_another_wrote_and_the_webhook_says_who(forge: Forge) {
+async fn a_writer_changes_comments_of_others_and_the_webhook_names_the_sender(forge: Forge) {
     let (repository, receiver) = (forge.repository().await, Listener::answering(&[204]));
     let number = repository.file("reader", "Mission: a", &[]).await;
     let config = json!({ "url": format!("{}/hook", receiver.url), "content_type": "json", "secret": "s" });

@@ -8,16 +8,16 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 stories![
-    a_due_date_is_the_end_of_its_day_and_the_timeline_tells_each_change,
-    who_may_not_write_changes_no_due_date,
-    closed_at_is_there_while_an_issue_is_closed,
+    a_due_date_is_the_end_of_its_day_and_the_timeline_lists_each_change,
+    a_reader_cannot_change_a_due_date,
+    closed_at_is_set_while_an_issue_is_closed,
     since_and_before_include_their_own_second_in_a_timeline,
     comments_and_timeline_entries_share_their_ids,
-    what_a_deleted_account_did_is_a_ghosts,
-    an_account_is_found_by_its_login_and_a_former_login_leads_to_it,
-    a_repository_goes_to_another_owner_and_its_former_name_leads_there,
-    a_deleted_repository_is_gone_under_every_name,
-    a_deleted_label_is_gone_from_the_timeline,
+    actions_of_a_deleted_account_belong_to_the_ghost_account,
+    an_account_is_found_by_its_login_and_by_its_former_login,
+    a_transferred_repository_is_found_by_its_former_name,
+    a_deleted_repository_is_not_found_under_any_of_its_names,
+    a_deleted_label_disappears_from_the_timeline,
 ];
 
 /// A repository with one issue of the reader's.
@@ -40,7 +40,7 @@ async fn entries(repository: &Repository, number: i64, query: &str) -> Vec<Value
     repository.forge.get(&path).await.as_array().cloned().unwrap_or_default()
 }
 
-async fn a_due_date_is_the_end_of_its_day_and_the_timeline_tells_each_change(forge: Forge) {
+async fn a_due_date_is_the_end_of_its_day_and_the_timeline_lists_each_change(forge: Forge) {
     let (repository, number) = one_issue(&forge).await;
     let path = repository.issue_path(number);
     assert_eq!(forge.get(&path).await["due_date"], Value::Null);
@@ -66,7 +66,7 @@ async fn a_due_date_is_the_end_of_its_day_and_the_timeline_tells_each_change(for
     assert_eq!(timeline(&repository, number, "").await, told);
 }
 
-async fn who_may_not_write_changes_no_due_date(forge: Forge) {
+async fn a_reader_cannot_change_a_due_date(forge: Forge) {
     let (repository, number) = one_issue(&forge).await;
     let (path, due) = (repository.issue_path(number), json!({ "due_date": "2030-02-03T04:05:06Z" }));
     let (status, issue) = forge.call("reader", Method::PATCH, &path, due).await;
@@ -74,7 +74,7 @@ async fn who_may_not_write_changes_no_due_date(forge: Forge) {
     assert_eq!(timeline(&repository, number, "").await, []);
 }
 
-async fn closed_at_is_there_while_an_issue_is_closed(forge: Forge) {
+async fn closed_at_is_set_while_an_issue_is_closed(forge: Forge) {
     let (repository, number) = one_issue(&forge).await;
     let path = repository.issue_path(number);
     assert_eq!(forge.get(&path).await["closed_at"], Value::Null);
@@ -120,7 +120,7 @@ async fn comments_and_timeline_entries_share_their_ids(forge: Forge) {
     assert!((a, c) == (first, second) && a < b && b < c, "{ids:?}");
 }
 
-async fn what_a_deleted_account_did_is_a_ghosts(forge: Forge) {
+async fn actions_of_a_deleted_account_belong_to_the_ghost_account(forge: Forge) {
     let (repository, number) = one_issue(&forge).await;
     let login = format!("leaver-{}", repository.id);
     let token = forge.new_account(&login);
@@ -136,7 +136,7 @@ async fn what_a_deleted_account_did_is_a_ghosts(forge: Forge) {
     assert_eq!(forge.call_with(&token, Method::GET, &path, Value::Null).await.0, 401);
 }
 
-async fn an_account_is_found_by_its_login_and_a_former_login_leads_to_it(forge: Forge) {
+async fn an_account_is_found_by_its_login_and_by_its_former_login(forge: Forge) {
     let repository = forge.repository().await;
     let (before, after) = (format!("morgan-{}", repository.id), format!("morgana-{}", repository.id));
     let token = forge.new_account(&before);
@@ -164,7 +164,7 @@ async fn an_account_is_found_by_its_login_and_a_former_login_leads_to_it(forge: 
     assert_eq!(status(forge.token("owner"), &format!("/repos/{before}/quests")).await, 404);
 }
 
-async fn a_repository_goes_to_another_owner_and_its_former_name_leads_there(forge: Forge) {
+async fn a_transferred_repository_is_found_by_its_former_name(forge: Forge) {
     let repository = forge.repository().await;
     let (_, name) = repository.name.split_once('/').unwrap();
     let login = format!("heir-{}", repository.id);
@@ -191,7 +191,7 @@ async fn a_repository_goes_to_another_owner_and_its_former_name_leads_there(forg
     assert_eq!(forge.moved(&format!("/repos/{login}/{name}")).await.0, 301);
 }
 
-async fn a_deleted_repository_is_gone_under_every_name(forge: Forge) {
+async fn a_deleted_repository_is_not_found_under_any_of_its_names(forge: Forge) {
     let repository = forge.repository().await;
     let renamed = format!("{}-renamed", repository.name);
     let new = json!({ "name": renamed.split_once('/').unwrap().1 });
@@ -205,7 +205,7 @@ async fn a_deleted_repository_is_gone_under_every_name(forge: Forge) {
     }
 }
 
-async fn a_deleted_label_is_gone_from_the_timeline(forge: Forge) {
+async fn a_deleted_label_disappears_from_the_timeline(forge: Forge) {
     let (repository, number) = one_issue(&forge).await;
     repository.make_label("mission/suspended", true).await;
     repository.put_label(number, "mission/suspended").await;
@@ -216,7 +216,7 @@ async fn a_deleted_label_is_gone_from_the_timeline(forge: Forge) {
 }
 
 #[tokio::test]
-async fn an_edit_moves_the_time_of_a_comment_and_since_goes_by_it() {
+async fn an_edit_changes_updated_at_and_since_filters_by_it() {
     let forge = Forge::sandbox().await;
     let (repository, number) = one_issue(&forge).await;
     let edited = repository.say("owner", number, "Hello.").await;

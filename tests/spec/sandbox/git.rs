@@ -19,9 +19,9 @@ stories![
     anybody_clones_a_public_repository,
     a_branch_and_a_commit_are_fetched_alone,
     a_private_repository_is_cloned_with_a_token,
-    who_may_not_read_is_told_no_more_than_that,
-    whoever_says_something_wrong_is_refused_everywhere,
-    git_is_led_to_where_a_repository_has_gone,
+    an_unreadable_repository_answers_like_a_missing_one,
+    wrong_credentials_are_refused_for_every_repository,
+    git_is_redirected_to_a_renamed_repository,
     a_request_may_be_compressed,
 ];
 
@@ -124,7 +124,7 @@ fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
 }
 
-async fn who_may_not_read_is_told_no_more_than_that(forge: Forge) {
+async fn an_unreadable_repository_answers_like_a_missing_one(forge: Forge) {
     let (repository, public) = (private(&forge).await, forge.repository().await);
     let narrow = forge.new_token("bot", &["write:issue"]);
     let status = async |name: &str, authorization: &str| asked(&forge, name, authorization).await.status().as_u16();
@@ -147,7 +147,7 @@ async fn who_may_not_read_is_told_no_more_than_that(forge: Forge) {
     assert!(answer.text().await.unwrap().starts_with("001e# service=git-upload-pack\n0000"));
 }
 
-async fn whoever_says_something_wrong_is_refused_everywhere(forge: Forge) {
+async fn wrong_credentials_are_refused_for_every_repository(forge: Forge) {
     let (repository, public) = (private(&forge).await, forge.repository().await);
     for said in [basic("bot", "0123456789abcdef"), "token 0123456789abcdef".to_owned(), basic("0123456789abcdef", "")] {
         for name in [&repository.name, &public.name] {
@@ -159,7 +159,7 @@ async fn whoever_says_something_wrong_is_refused_everywhere(forge: Forge) {
     assert_eq!(asked(&forge, &public.name, "Negotiate x").await.status().as_u16(), 200);
 }
 
-async fn git_is_led_to_where_a_repository_has_gone(forge: Forge) {
+async fn git_is_redirected_to_a_renamed_repository(forge: Forge) {
     let repository = forge.repository().await;
     let new = format!("{}-now", repository.name);
     forge.change(Method::PATCH, &repository.path(), json!({ "name": new.split_once('/').unwrap().1 })).await;
@@ -251,7 +251,7 @@ async fn the_same_files_are_the_same_commit() {
 }
 
 #[tokio::test]
-async fn nothing_waits_for_git_but_who_asked_and_nothing_is_left_of_it() {
+async fn git_delays_only_its_own_request_and_leaves_nothing_behind() {
     let forge = Forge::sandbox().await;
     let (made, stuck) = (forge.repository().await, forge.repository().await);
     git(Path::new("/"), &["ls-remote", &url(&made, "")]).await;
@@ -287,9 +287,10 @@ async fn without_git_on_the_machine_there_are_no_repositories() {
     const NOWHERE: &str = "/nonexistent";
     if std::env::var_os("PATH").is_none_or(|path| path != NOWHERE) {
         // The path of a process is its own: once more, in one that finds nothing.
-        let again = ["--exact", "sandbox_git::without_git_on_the_machine_there_are_no_repositories"];
+        let again = ["--exact", "sandbox::git::without_git_on_the_machine_there_are_no_repositories"];
         let run = Command::new(std::env::current_exe().unwrap()).args(again).env("PATH", NOWHERE).output().unwrap();
-        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stdout));
+        let output = String::from_utf8_lossy(&run.stdout);
+        assert!(run.status.success() && output.contains("1 passed"), "{output}");
         return;
     }
     let forge = Forge::sandbox().await;

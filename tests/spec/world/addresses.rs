@@ -113,7 +113,7 @@ async fn the_id_of_a_mission_does_not_depend_on_the_address_that_saw_it_first() 
 }
 
 #[tokio::test]
-async fn init_takes_over_the_new_address_for_good() {
+async fn init_adopts_the_new_address_permanently() {
     let town = Town::new(false).await;
     let number = town.repository.file("reader", "Mission: active", &[]).await;
     let [old, new] = &town.addresses;
@@ -134,7 +134,7 @@ async fn init_takes_over_the_new_address_for_good() {
 }
 
 #[tokio::test]
-async fn a_worktree_comes_from_the_address_that_is_asked() {
+async fn a_worktree_is_cloned_from_the_configured_address() {
     let town = Town::new(false).await;
     let own = town.repository.name.as_str();
     town.repository.file("reader", "Mission: one", &[("repository", own)]).await;
@@ -149,7 +149,7 @@ async fn a_worktree_comes_from_the_address_that_is_asked() {
 }
 
 #[tokio::test]
-async fn a_job_that_sees_one_repository_of_several_may_ask_by_its_own_address() {
+async fn a_job_that_sees_one_repository_of_several_may_use_its_own_address() {
     let town = Town::new(false).await;
     let other = town.repository.forge.repository().await;
     town.file_all().await;
@@ -168,7 +168,7 @@ async fn a_job_that_sees_one_repository_of_several_may_ask_by_its_own_address() 
 }
 
 #[tokio::test]
-async fn another_forge_is_refused_as_before() {
+async fn another_forge_is_refused() {
     let town = Town::new(false).await;
     town.repository.file("reader", "Mission: active", &[]).await;
     town.pass(&town.addresses[0]).await;
@@ -180,7 +180,7 @@ async fn another_forge_is_refused_as_before() {
 }
 
 #[tokio::test]
-async fn a_daemon_knows_its_missions_by_the_remembered_address() {
+async fn a_daemon_recognizes_its_missions_by_the_recorded_address() {
     let town = Town::new(false).await;
     town.file_all().await;
     town.pass(&town.addresses[0]).await;

@@ -30,7 +30,7 @@ fn checked_out() -> CheckedOut {
 }
 
 #[test]
-fn where_a_checkout_goes_is_decided_by_what_is_there_and_remembered() {
+fn a_checkout_target_depends_on_the_directory_and_the_record() {
     let one = |created| DirectoryId::new(7, created);
     let placing = |directory| Placing { checked_out: checked_out(), directory };
     let untouched = Worktree::default();
@@ -63,7 +63,7 @@ fn where_a_checkout_goes_is_decided_by_what_is_there_and_remembered() {
 }
 
 #[test]
-fn a_new_cell_gets_what_was_checked_out_for_it_into_the_directory_found() {
+fn a_new_cell_gets_a_staged_checkout_only_if_source_and_place_match() {
     let (book, found) = (checked_out(), DirectoryId::new(7, Some(SECOND)));
     let other = WorktreeSource { git_ref: GitRef::parse("dev").ok(), ..book.source.clone() };
     let mut failed = Worktree { checked_out: Some(book.clone()), ..Worktree::default() };
@@ -164,7 +164,7 @@ impl Scene {
 }
 
 #[tokio::test]
-async fn a_missing_worktree_is_filled_though_nobody_has_created_it_again_yet() {
+async fn a_checkout_fills_a_missing_worktree_before_it_is_recreated() {
     let scene = Scene::new().await;
     let applier = scene.applier();
     applier.apply(&scene.create_cell).await.unwrap();
@@ -174,7 +174,7 @@ async fn a_missing_worktree_is_filled_though_nobody_has_created_it_again_yet() {
 }
 
 #[tokio::test]
-async fn another_applier_creates_the_cell_with_what_the_first_checked_out() {
+async fn another_applier_creates_the_cell_with_the_checkout_of_the_first() {
     let scene = Scene::new().await;
     let first = scene.applier();
     scene.check_out(&first).await;
@@ -213,7 +213,7 @@ async fn a_cell_that_is_created_before_its_checkout_is_filled_by_it() {
 }
 
 #[tokio::test]
-async fn what_a_process_that_died_had_checked_out_is_not_believed() {
+async fn a_staged_checkout_of_a_dead_process_is_not_used() {
     let scene = Scene::new().await;
     let first = scene.applier();
     scene.check_out(&first).await;
@@ -228,7 +228,7 @@ async fn what_a_process_that_died_had_checked_out_is_not_believed() {
 }
 
 #[tokio::test]
-async fn a_cell_that_wants_another_repository_gets_nothing_that_lies_ready() {
+async fn a_cell_for_another_repository_does_not_get_the_staged_checkout() {
     for wanted in [None, Some(checked_out().source)] {
         let scene = Scene::new().await;
         let applier = scene.applier();
@@ -241,7 +241,7 @@ async fn a_cell_that_wants_another_repository_gets_nothing_that_lies_ready() {
 }
 
 #[tokio::test]
-async fn a_checkout_whose_cell_was_never_created_is_made_again() {
+async fn a_checkout_whose_cell_was_never_created_is_repeated() {
     let scene = Scene::new().await;
     let applier = scene.applier();
     scene.check_out(&applier).await;
@@ -251,7 +251,7 @@ async fn a_checkout_whose_cell_was_never_created_is_made_again() {
 }
 
 #[tokio::test]
-async fn a_cell_is_not_created_while_something_is_checked_out_for_it() {
+async fn a_cell_is_not_created_during_its_checkout() {
     let scene = Scene::new().await;
     let applier = scene.applier();
     let is_put_off = |made: Result<(), WorldError>| matches!(made, Err(WorldError::CheckoutUnderWay(_)));

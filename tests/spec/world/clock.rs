@@ -7,7 +7,7 @@ use std::time::Duration;
 const HOUR: Duration = Duration::from_secs(3_600);
 
 #[tokio::test(start_paused = true)]
-async fn under_paused_time_an_hour_goes_by_at_once_for_all_that_waits() {
+async fn under_paused_time_a_wait_of_an_hour_ends_immediately() {
     let (begun, blocked) = (clock::instant(), clock::blocking_instant());
     clock::sleep(HOUR).await;
     assert_eq!(clock::instant() - begun, HOUR);
@@ -25,7 +25,7 @@ async fn under_paused_time_an_hour_goes_by_at_once_for_all_that_waits() {
 }
 
 #[test]
-fn what_is_written_has_whole_seconds_and_what_is_compared_with_files_has_all() {
+fn now_has_whole_seconds_and_precise_now_has_full_precision() {
     let before = clock::precise_now();
     let now = clock::now();
     let after = clock::precise_now();
@@ -38,7 +38,7 @@ fn what_is_written_has_whole_seconds_and_what_is_compared_with_files_has_all() {
 }
 
 #[test]
-fn the_time_since_boot_goes_on_and_never_back() {
+fn the_time_since_boot_never_decreases() {
     let before = clock::since_boot();
     assert!(before > Duration::ZERO && clock::since_boot() >= before);
 }

@@ -20,7 +20,7 @@ async fn pit(host: &Host, directory: &Path, arguments: &[&str]) -> Run {
 }
 
 #[test]
-fn a_job_says_who_when_how_often_and_how_in_one_file() {
+fn the_cron_heartbeat_file_holds_job_time_interval_and_status() {
     let directory = tempfile::tempdir().unwrap();
     let at = Timestamp::parse("2026-11-25T03:10:47Z").unwrap();
     let pulse = Pulse { job: Job::Reconcile, at, interval: Duration::from_secs(30), status: JobStatus::Warning };
@@ -42,7 +42,7 @@ fn a_job_says_who_when_how_often_and_how_in_one_file() {
 }
 
 #[tokio::test]
-async fn the_pit_scans_prints_and_says_how_it_found_the_cells() {
+async fn the_pit_writes_a_cron_heartbeat_with_its_scan_result() {
     let host = Host::new();
     let directory = host.path().join("heartbeats");
     std::fs::create_dir(&directory).unwrap();
@@ -67,11 +67,11 @@ async fn the_pit_scans_prints_and_says_how_it_found_the_cells() {
 }
 
 #[tokio::test]
-async fn a_heartbeat_that_nobody_could_find_is_refused_and_one_that_cannot_be_written_fails() {
+async fn a_cron_heartbeat_without_a_usable_directory_is_an_error() {
     let host = Host::new();
     let nowhere = run(host.command("lazarus-pit").arg("--write-heartbeat")).await;
     assert!(nowhere.code == 2 && nowhere.stderr.contains("by LAZARUS_HEARTBEAT_DIRECTORY"), "{nowhere:?}");
     let missing = pit(&host, Path::new("/proc/none"), &["--json"]).await;
-    assert!(missing.code == 1 && missing.stderr.contains("make that directory, or let this user"), "{missing:?}");
+    assert!(missing.code == 1 && missing.stderr.contains("create that directory, or make it writable"), "{missing:?}");
     assert_eq!(missing.json()["summary"]["healthy"], 0, "what was found is printed all the same");
 }

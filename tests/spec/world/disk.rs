@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 stories![
-    beats_make_a_mission_healthy_and_silence_makes_it_stale,
-    a_part_that_is_lost_is_made_again_and_told,
-    a_heartbeat_that_cannot_be_used_is_a_verdict_and_never_a_hang,
-    what_wizards_leave_is_never_touched,
+    heartbeats_make_a_mission_healthy_and_their_absence_stale,
+    a_lost_part_is_recreated_and_reported,
+    an_unusable_heartbeat_file_is_reported_and_never_blocks,
+    files_of_an_agent_are_never_touched,
 ];
 
 /// A repository with one mission whose cell was just made.
@@ -61,7 +61,7 @@ fn found(writes: u64, verdict: &str) -> (u64, String) {
     (writes, verdict.to_owned())
 }
 
-async fn beats_make_a_mission_healthy_and_silence_makes_it_stale(forge: Forge) {
+async fn heartbeats_make_a_mission_healthy_and_their_absence_stale(forge: Forge) {
     let mission = Mission::new(&forge).await;
     mission.host.beat(&mission.cell, &[]).await;
     assert_eq!(mission.pass().await, found(2, "healthy (heartbeat-ok)"));
@@ -79,7 +79,7 @@ async fn beats_make_a_mission_healthy_and_silence_makes_it_stale(forge: Forge) {
     assert_eq!(mission.pass().await, found(2, "stale (clock-skew)"));
 }
 
-async fn a_part_that_is_lost_is_made_again_and_told(forge: Forge) {
+async fn a_lost_part_is_recreated_and_reported(forge: Forge) {
     let mission = Mission::new(&forge).await;
     mission.host.beat(&mission.cell, &[]).await;
     mission.pass().await;
@@ -99,7 +99,7 @@ async fn a_part_that_is_lost_is_made_again_and_told(forge: Forge) {
 }
 
 #[tokio::test]
-async fn a_heartbeat_that_had_beaten_is_not_made_again_by_hand_either() {
+async fn init_cell_does_not_recreate_a_lost_heartbeat_file() {
     let mission = Mission::new(&Forge::sandbox().await).await;
     mission.host.beat(&mission.cell, &[]).await;
     mission.pass().await;
@@ -111,7 +111,7 @@ async fn a_heartbeat_that_had_beaten_is_not_made_again_by_hand_either() {
     assert!(!mission.heartbeat().exists());
 }
 
-async fn a_heartbeat_that_cannot_be_used_is_a_verdict_and_never_a_hang(forge: Forge) {
+async fn an_unusable_heartbeat_file_is_reported_and_never_blocks(forge: Forge) {
     let mission = Mission::new(&forge).await;
     mission.host.beat(&mission.cell, &[]).await;
     mission.pass().await;
@@ -160,7 +160,7 @@ fn fifo(path: &Path) {
     mknodat(rustix::fs::CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
 }
 
-async fn what_wizards_leave_is_never_touched(forge: Forge) {
+async fn files_of_an_agent_are_never_touched(forge: Forge) {
     let mission = Mission::new(&forge).await;
     let mine = [
         ("artifacts/report.md", "done"),

@@ -25,7 +25,7 @@ fn writes_since(forge: &Forge, asked: usize) -> usize {
 
 /// Without the directory that all records are written in first, none can be written, as on a full disk.
 #[tokio::test]
-async fn a_daemon_that_cannot_remember_writes_nothing_on_the_forge() {
+async fn a_daemon_that_cannot_write_records_writes_nothing_on_the_forge() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: raise the dead", &[]).await;
@@ -65,7 +65,7 @@ fn on_a_tiny_disk(command: &Command) -> Command {
 }
 
 #[tokio::test]
-async fn a_single_pass_that_cannot_remember_writes_nothing_on_the_forge() {
+async fn a_pass_that_cannot_write_records_writes_nothing_on_the_forge() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: raise the dead", &[("wizard", "the grey one")]).await;
@@ -93,18 +93,18 @@ async fn a_comment_whose_record_was_lost_is_read_and_not_written_again() {
     let path = record(&host);
     let mut lost = read(&path);
     let digest = lost["comment"]["digest"].take();
-    (lost["comment"]["digest"], lost["intended"]) = (json!("0".repeat(32)), digest.clone());
+    (lost["comment"]["digest"], lost["comment_intent"]) = (json!("0".repeat(32)), digest.clone());
     std::fs::write(&path, lost.to_string()).unwrap();
     assert_eq!(writes(&host.once(&repository).await), 0);
     assert_eq!(repository.comment(number).await, comment);
-    assert_eq!((&read(&path)["comment"]["digest"], &read(&path)["intended"]), (&digest, &Value::Null));
+    assert_eq!((&read(&path)["comment"]["digest"], &read(&path)["comment_intent"]), (&digest, &Value::Null));
     let quiet = host.once(&repository).await;
     assert_eq!((writes(&quiet), quiet["requests"]["get"].as_u64()), (0, Some(5)), "and it is not read again: {quiet}");
 }
 
 /// What the forge has refused was surely not written, so nothing has to be read for it.
 #[tokio::test]
-async fn a_comment_that_was_refused_is_not_looked_for() {
+async fn a_refused_comment_is_not_searched_for() {
     let forge = Forge::sandbox().await;
     let (repository, host): (Repository, Host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: raise the dead", &[]).await;

@@ -69,7 +69,7 @@ fn a_branch_a_tag_a_commit_and_the_default_branch_lead_to_their_commit() {
 }
 
 #[test]
-fn a_worktree_is_clean_and_one_can_commit_in_it_fetch_and_push() {
+fn a_worktree_is_clean_and_allows_commit_fetch_and_push() {
     let book = Spellbook::new(Manner::Open);
     let place = Place::new();
     place.check_out(&book.forge.source(NAME)).unwrap();
@@ -91,7 +91,7 @@ fn a_worktree_is_clean_and_one_can_commit_in_it_fetch_and_push() {
 }
 
 #[test]
-fn a_worktree_belongs_to_its_group_with_its_owners_rights() {
+fn a_worktree_gives_its_group_the_rights_of_its_owner() {
     let book = Spellbook::new(Manner::Open);
     // Nobody but root can give files to a group that he is not in.
     let is_root = rustix::process::geteuid().is_root();
@@ -120,7 +120,7 @@ fn a_worktree_belongs_to_its_group_with_its_owners_rights() {
 }
 
 #[test]
-fn a_private_repository_comes_with_the_token_and_the_token_stays_nowhere() {
+fn a_private_repository_is_fetched_with_a_token_that_is_not_stored() {
     let book = Spellbook::new(Manner::Private(TOKEN));
     let place = Place::new();
     let source = book.forge.source(NAME).read_with(Some(Token::parse(TOKEN).unwrap()));
@@ -140,7 +140,7 @@ fn a_private_repository_comes_with_the_token_and_the_token_stays_nowhere() {
 }
 
 #[test]
-fn nobody_learns_which_repositories_and_refs_there_are() {
+fn missing_and_hidden_repositories_and_refs_get_the_same_error() {
     let open = Spellbook::new(Manner::Open);
     let private = Spellbook::new(Manner::Private(TOKEN));
     let at = |text: &str| Some(GitRef::parse(text).unwrap());
@@ -174,7 +174,7 @@ fn nobody_learns_which_repositories_and_refs_there_are() {
 }
 
 #[test]
-fn a_forge_that_cannot_serve_is_told_from_one_that_has_nothing() {
+fn a_failing_forge_is_distinguished_from_a_missing_repository() {
     let closed = format!("http://{}", std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
     let closed = ForgeUrl::parse(&closed).unwrap();
     let name = RepositoryName::parse(NAME).unwrap();
@@ -196,7 +196,7 @@ fn a_forge_that_cannot_serve_is_told_from_one_that_has_nothing() {
 }
 
 #[test]
-fn a_forge_that_repeats_the_token_does_not_make_us_repeat_it() {
+fn a_token_repeated_by_the_forge_is_removed_from_the_error() {
     let forge = GitForge::new(Manner::Telling);
     let source = forge.source(NAME).read_with(Some(Token::parse(TOKEN).unwrap()));
     let error = Place::new().check_out(&source).unwrap_err();
@@ -205,7 +205,7 @@ fn a_forge_that_repeats_the_token_does_not_make_us_repeat_it() {
 }
 
 #[test]
-fn a_repository_of_longer_ids_comes_like_any_other() {
+fn a_sha256_repository_is_checked_out_like_any_other() {
     let forge = GitForge::new(Manner::Open);
     let bare = forge.repository(NAME);
     bare.git(&["init", "--quiet", "--bare", "--object-format=sha256"], b"");
@@ -219,7 +219,7 @@ fn a_repository_of_longer_ids_comes_like_any_other() {
 }
 
 #[test]
-fn what_stands_where_the_worktree_should_go_is_left_alone() {
+fn an_occupied_worktree_directory_is_left_alone() {
     let book = Spellbook::new(Manner::Open);
     let place = Place::new();
     std::fs::create_dir(place.worktree()).unwrap();
@@ -232,7 +232,7 @@ fn what_stands_where_the_worktree_should_go_is_left_alone() {
 }
 
 #[test]
-fn git_is_looked_for_once_and_has_to_be_new_enough() {
+fn git_is_found_in_path_and_must_be_recent_enough() {
     let place = Place::new();
     let found = Git::find().unwrap();
     assert!(found.path().is_absolute() && found.version() >= FLOOR);

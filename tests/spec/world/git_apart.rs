@@ -19,7 +19,7 @@ const ORDER: &str = "LAZARUS_SPEC_CHECKOUT";
 
 /// The checkout of another test, which needs an environment of its own for it; otherwise nothing.
 #[test]
-fn in_a_process_of_its_own() {
+fn a_checkout_in_a_process_of_its_own() {
     let Ok(order) = std::env::var(ORDER) else { return };
     appoint_guard();
     let (url, directory) = order.split_once(' ').unwrap();
@@ -32,7 +32,7 @@ fn in_a_process_of_its_own() {
 
 /// That checkout, started by a command that may trace it.
 fn run_apart(mut command: Command, forge: &GitForge, place: &Place) -> Output {
-    command.args(["--exact", "git_apart::in_a_process_of_its_own", "--nocapture"]);
+    command.args(["--exact", "world::git_apart::a_checkout_in_a_process_of_its_own", "--nocapture"]);
     command.env(ORDER, format!("{} {}", forge.url, place.worktree().display())).output().unwrap()
 }
 
@@ -51,7 +51,7 @@ fn contents(place: &Place) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn what_our_own_environment_says_changes_nothing() {
+fn the_environment_of_the_process_changes_no_checkout() {
     let (forge, commit) = trap();
     let plain = Place::new();
     run_apart(Command::new(std::env::current_exe().unwrap()), &forge, &plain);
@@ -80,7 +80,7 @@ fn what_our_own_environment_says_changes_nothing() {
     let place = Place::new();
     let output = run_apart(command, &forge, &place);
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains(&format!("came: Ok(Commit(\"{commit}\"))")), "{output:?}");
+    assert!(said.contains(&format!("came: Ok(CommitId(\"{commit}\"))")), "{output:?}");
     assert!(!canary.exists());
     assert_eq!(contents(&place), contents(&plain));
     place.check_untouched();
@@ -144,7 +144,7 @@ fn poison(home: &Path, script: &Path, canary: &Path) -> Vec<(&'static str, Strin
 }
 
 #[test]
-fn nothing_but_git_is_run_and_no_argument_holds_the_token() {
+fn a_checkout_runs_only_git_and_no_argument_holds_the_token() {
     if Command::new("strace").arg("-V").output().is_err() {
         std::io::stderr().write_all(b"skipped: what a checkout runs, since there is no strace\n").unwrap();
         return;

@@ -38,7 +38,7 @@ fn noise(count: usize) -> Vec<u8> {
 }
 
 #[test]
-fn law_8_bounded_a_million_paths_are_counted_before_one_is_made() {
+fn law_8_bounded_paths_are_counted_before_any_is_created() {
     let limits = CheckoutLimits { time: FAST, ..CheckoutLimits::default() };
     let too_many = Err(CheckoutError::TooManyEntries { limit: ENTRIES_MAX });
     assert_eq!(outcome(limits, |bare| nested(bare, &bare.blob("x"), "100644", 6)), too_many);
@@ -51,7 +51,7 @@ fn law_8_bounded_a_million_paths_are_counted_before_one_is_made() {
 }
 
 #[test]
-fn law_8_bounded_bytes_are_counted_before_one_is_written() {
+fn law_8_bounded_bytes_are_counted_before_any_is_written() {
     let limits = CheckoutLimits { time: FAST, ..CheckoutLimits::default() };
     let of = |limit: u64| Err(CheckoutError::TooLarge { limit });
     let many = outcome(limits, |bare| nested(bare, &bare.blob(vec![0; 4 * MIB]), "100644", 3));
@@ -68,7 +68,7 @@ fn law_8_bounded_bytes_are_counted_before_one_is_written() {
 }
 
 #[test]
-fn law_8_bounded_directories_in_each_other_and_names_have_a_length() {
+fn law_8_bounded_nesting_and_name_lengths_are_limited() {
     let deep = |levels: usize| {
         outcome(CheckoutLimits::default(), |bare| {
             (0..levels).fold(bare.tree(&[("100644", "x", &bare.blob("x"))]), |id, _| bare.tree(&[("40000", "d", &id)]))
@@ -94,7 +94,7 @@ fn law_8_bounded_directories_in_each_other_and_names_have_a_length() {
 }
 
 #[test]
-fn law_8_bounded_a_forge_that_says_nothing_is_not_waited_for() {
+fn law_8_bounded_a_checkout_from_a_silent_forge_times_out() {
     let forge = GitForge::new(Manner::Silent);
     let time = Duration::from_millis(300);
     let error = Place::new()

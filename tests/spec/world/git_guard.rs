@@ -101,7 +101,7 @@ fn guarded(program: &str, arguments: &[&str]) -> Command {
 }
 
 #[test]
-fn a_guard_starts_nothing_before_it_is_told_all_and_ends_as_it_did() {
+fn a_guard_starts_after_its_whole_order_and_exits_like_its_program() {
     let run = |program: &str, arguments: &[&str], order: &str, is_held: bool| {
         let mut guard = guarded(program, arguments).spawn().unwrap();
         let mut pipe = guard.stdin.take().unwrap();
@@ -127,7 +127,7 @@ fn a_guard_starts_nothing_before_it_is_told_all_and_ends_as_it_did() {
 }
 
 #[test]
-fn no_help_tells_of_the_guard() {
+fn the_guard_is_hidden_from_the_help() {
     for program in ["lazarus-reconcile", "lazarus-pit"] {
         for arguments in [&["--help"][..], &["help"], &[guard::NAME]] {
             let output = Host::new().command(program).args(arguments).output().unwrap();

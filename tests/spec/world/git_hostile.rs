@@ -116,7 +116,7 @@ fn submodule(bare: &Bare, url: &str) -> String {
 }
 
 #[test]
-fn a_repository_that_wants_something_gets_a_plain_checkout() {
+fn a_hostile_repository_gets_a_plain_checkout() {
     let forge = GitForge::new(Manner::Open);
     for (name, plant) in TAKEN {
         let (bare, place) = (forge.repository(NAME), Place::new());
@@ -133,7 +133,7 @@ fn a_repository_that_wants_something_gets_a_plain_checkout() {
 }
 
 #[test]
-fn a_repository_that_no_checkout_may_be_made_of_is_refused() {
+fn an_unsafe_repository_is_refused() {
     let forge = GitForge::new(Manner::Open);
     for (name, plant) in REFUSED {
         let (bare, place) = (forge.repository(NAME), Place::new());
@@ -147,7 +147,7 @@ fn a_repository_that_no_checkout_may_be_made_of_is_refused() {
 }
 
 #[test]
-fn flaws_of_old_tools_in_a_history_are_no_reason_to_refuse() {
+fn history_flaws_of_old_tools_are_accepted() {
     let forge = GitForge::new(Manner::Open);
     let who = "Merlin <merlin@example.com> 1700000000 +0000";
     let authors = [

@@ -230,7 +230,7 @@ fn is_taken_by_git(name: &str) -> bool {
 }
 
 #[test]
-fn what_git_takes_for_a_ref_is_taken_and_nothing_else() {
+fn refs_are_accepted_exactly_if_git_accepts_them() {
     let shaped = ATTEMPTS.iter().flat_map(|text| SHAPES.map(|shape| shape(text)));
     let all: Vec<String> = NAMES.iter().chain(&STRANGE).map(|name| (*name).to_owned()).chain(shaped).collect();
     // What these are to a command line, and what is in no argument, is none of git's concern here.
@@ -244,7 +244,7 @@ fn what_git_takes_for_a_ref_is_taken_and_nothing_else() {
 }
 
 #[test]
-fn what_git_would_take_and_nobody_could_see_is_refused() {
+fn refs_with_invisible_characters_or_leading_signs_are_refused() {
     let unseen = ["\u{202e}", "\u{2066}", "\u{200b}", "\u{200d}", "\u{feff}", "\u{ad}", "\u{e0041}", "\u{2028}"];
     let blank = ["\u{a0}", "\u{2003}", "\u{3000}", "\u{85}"];
     for c in unseen.into_iter().chain(blank) {
@@ -259,7 +259,7 @@ fn what_git_would_take_and_nobody_could_see_is_refused() {
 }
 
 #[test]
-fn a_branch_or_tag_of_any_such_name_is_checked_out() {
+fn a_branch_or_tag_of_any_accepted_name_is_checked_out() {
     let forge = GitForge::new(Manner::Open);
     let bare = forge.repository("wizards/spellbook");
     let commit = bare.publish(&bare.tree(&[("100644", "README", &bare.blob("x"))]));
@@ -279,7 +279,7 @@ fn a_branch_or_tag_of_any_such_name_is_checked_out() {
 }
 
 #[test]
-fn a_ref_that_was_remembered_before_is_still_read() {
+fn a_ref_in_an_older_record_is_still_read() {
     for name in ["a/.b", "x.lock/y", "a.", "main"] {
         let json = format!("\"{name}\"");
         assert_eq!(serde_json::from_str::<GitRef>(&json).unwrap().to_string(), name);

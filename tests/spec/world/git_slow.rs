@@ -55,7 +55,7 @@ async fn ready(service: &Service) -> u16 {
 }
 
 #[tokio::test]
-async fn slow_git_servers_hold_up_no_other_mission_no_pass_and_no_end() {
+async fn slow_git_servers_delay_no_other_mission_pass_or_shutdown() {
     for signal in [Signal::TERM, Signal::KILL] {
         let (repository, host, slow) = slow_missions().await;
         let service = start(command(&host, Some(&repository), json!({}))).await;
@@ -75,7 +75,7 @@ async fn slow_git_servers_hold_up_no_other_mission_no_pass_and_no_end() {
         }
         assert_eq!(host.cells().len(), 1, "a cell is created with what is checked out for it");
         let status = run(host.reconciler(&repository).args(["status", &slow[0].to_string()])).await;
-        assert!(status.stdout.contains(&told), "{status:?}");
+        assert!(status.stdout.contains(&told.replace('`', "”").replacen('”', "“", 1)), "{status:?}");
         // Whatever leads to another turn, nothing more is written.
         let before = writes(&repository, slow[0]).await;
         let reads = repository.forge.engine().log().len();
@@ -94,7 +94,7 @@ async fn slow_git_servers_hold_up_no_other_mission_no_pass_and_no_end() {
 }
 
 #[tokio::test]
-async fn a_single_pass_tells_of_a_slow_checkout_and_creates_the_cell_with_it() {
+async fn a_single_pass_reports_a_slow_checkout_and_creates_its_cell() {
     let (forge, host) = (Forge::sandbox().await, Host::new());
     let repository = forge.repository().await;
     let late = TOLD_AFTER + Duration::from_secs(2);
@@ -114,12 +114,12 @@ async fn a_single_pass_tells_of_a_slow_checkout_and_creates_the_cell_with_it() {
         [
             "add-labels",
             "post-comment",
-            "remember",
+            "write-record",
             "check-out",
             "create-cell",
             "add-labels",
             "edit-comment",
-            "remember"
+            "write-record"
         ]
     );
     assert_eq!(report["missions"][0]["phase"], "active");
@@ -159,7 +159,7 @@ fn told_after(seen: &mut Observation, lasted: Duration) -> Vec<String> {
 }
 
 #[test]
-fn a_checkout_is_told_once_it_takes_longer_than_a_few_seconds() {
+fn a_checkout_is_reported_once_it_takes_a_few_seconds() {
     let asked = [("Repository", "wizards/spellbook"), ("Ref", "main")];
     for (lasted, is_told) in [(Duration::ZERO, false), (TOLD_AFTER.mul_f32(0.99), false), (TOLD_AFTER, true)] {
         let told = told_after(&mut proposal(&asked), lasted);

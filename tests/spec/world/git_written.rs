@@ -34,7 +34,7 @@ fn size(place: &Place) -> u64 {
 }
 
 #[test]
-fn law_8_bounded_what_attributes_make_of_a_file_is_counted_as_written() {
+fn law_8_bounded_files_count_with_their_size_after_attributes() {
     let (lines, words) = ("\n".repeat(16_384), "abracadabra ".repeat(1_024));
     let (unexpanded, mixed) = ("$Id$ ".repeat(2_048), format!("{}{}", "$Id$\n".repeat(1_024), "\n".repeat(8_192)));
     for (attributes, text) in [
@@ -63,7 +63,7 @@ fn law_8_bounded_what_attributes_make_of_a_file_is_counted_as_written() {
 }
 
 #[test]
-fn law_8_bounded_what_changes_no_file_takes_no_more_than_its_commit_holds() {
+fn law_8_bounded_attributes_without_effect_add_no_bytes() {
     let pointer =
         format!("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 9999999999\n", "5a".repeat(32));
     let long = "x".repeat(9_000);
@@ -106,7 +106,7 @@ fn size_of_files(place: &Place) -> u64 {
 }
 
 #[test]
-fn law_8_bounded_a_checkout_that_grows_is_stopped_before_all_of_it_is_written() {
+fn law_8_bounded_a_growing_checkout_is_stopped_early() {
     const COUNT: usize = 400;
     let (forge, place) = (GitForge::new(Manner::Open), Place::new());
     let bare = forge.repository(NAME);
@@ -134,7 +134,7 @@ fn law_8_bounded_a_checkout_that_grows_is_stopped_before_all_of_it_is_written() 
 }
 
 #[test]
-fn a_worktree_that_is_too_deep_is_not_handed_over_and_needs_no_stack() {
+fn a_worktree_that_is_too_deep_is_refused_without_deep_recursion() {
     let place = Place::new();
     dig(&place.worktree(), 5_000);
     let directory = openat(CWD, place.worktree(), OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();

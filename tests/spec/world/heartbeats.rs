@@ -79,7 +79,7 @@ fn heartbeats_are_read_leniently_but_their_time_strictly() {
 }
 
 #[test]
-fn every_flaw_names_what_was_found_and_what_is_right() {
+fn every_flaw_names_the_found_and_the_expected_value() {
     let time = "and should be an RFC 3339 time with a zone, such as `2026-11-23T14:02:11Z`";
     let of = |found| Flaw::Timestamp(found).to_string();
     assert_eq!(of(FoundValue::Missing), format!("its `timestamp` is missing, {time}"));
@@ -95,7 +95,7 @@ fn every_flaw_names_what_was_found_and_what_is_right() {
 }
 
 #[test]
-fn a_mistake_that_costs_no_more_than_itself_is_noted() {
+fn a_minor_mistake_in_a_heartbeat_is_noted() {
     let notes = |bytes: &[u8]| Heartbeat::parse(bytes).map(|(_, notes)| notes.lines()).unwrap();
     let heartbeat = |more: &str| format!("{{\"timestamp\": \"{TIME}\", {more}}}");
     assert_eq!(notes(heartbeat("\"state\": \"done\"").as_bytes()), [""; 0]);
@@ -121,7 +121,7 @@ fn a_mistake_that_costs_no_more_than_itself_is_noted() {
 }
 
 #[test]
-fn half_of_a_character_in_an_escape_is_replaced_too() {
+fn a_lone_surrogate_in_an_escape_is_replaced() {
     let message = |escaped: &str| {
         let text = format!("{{\"timestamp\": null, \"message\": \"{escaped}\"}}");
         let (heartbeat, notes) = Heartbeat::parse(text.as_bytes()).unwrap();
@@ -152,7 +152,7 @@ fn a_text_that_is_too_long_is_cut_between_characters_and_marked() {
 }
 
 #[test]
-fn what_earlier_versions_have_remembered_can_still_be_read() {
+fn published_flaws_of_earlier_versions_are_still_read() {
     let remembered = |flaw: &str| {
         let said = json!({
             "phase": "active", "since": TIME,
@@ -169,7 +169,7 @@ fn what_earlier_versions_have_remembered_can_still_be_read() {
 }
 
 #[tokio::test]
-async fn a_scan_tells_why_a_heartbeat_cannot_be_used() {
+async fn a_scan_reports_why_a_heartbeat_is_unusable() {
     let (host, cell) = cell().await;
     let wanted = "`state/heartbeat.json` cannot be used: its `timestamp` is a number, \
                   and should be an RFC 3339 time with a zone, such as `2026-11-23T14:02:11Z`";
@@ -197,7 +197,7 @@ async fn a_scan_tells_why_a_heartbeat_cannot_be_used() {
 }
 
 #[tokio::test]
-async fn a_byte_order_mark_and_a_long_message_cost_no_heartbeat_and_are_noted() {
+async fn a_heartbeat_with_a_bom_and_a_long_message_counts_with_notes() {
     let (host, cell) = cell().await;
     let long = "é".repeat(60_000);
     write(&cell, format!("\u{feff}{}", now_and(&format!("\"state\": \"waiting\", \"message\": \"{long}\""))));
@@ -221,7 +221,7 @@ async fn a_byte_order_mark_and_a_long_message_cost_no_heartbeat_and_are_noted() 
 }
 
 #[tokio::test]
-async fn a_comment_tells_what_is_wrong_with_a_heartbeat_and_only_once() {
+async fn a_comment_reports_a_heartbeat_problem_only_once() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     let number = repository.file("reader", "Mission: x", &[]).await;
@@ -255,7 +255,7 @@ async fn a_comment_tells_what_is_wrong_with_a_heartbeat_and_only_once() {
 }
 
 #[tokio::test]
-async fn a_beat_with_a_message_that_cannot_stand_so_counts_and_says_so() {
+async fn a_heartbeat_whose_message_must_change_counts_with_a_warning() {
     let (host, cell) = cell().await;
     let beat = async |message: OsString| {
         run(host.command("lazarus-pit").current_dir(&cell).args(["beat", "--message"]).arg(message)).await

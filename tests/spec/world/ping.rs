@@ -6,7 +6,7 @@ use lazarus::world::log_once::{LogChange, LogOnce};
 use url::Url;
 
 #[tokio::test]
-async fn each_pass_is_told_of_at_its_address() {
+async fn each_pass_pings_the_success_or_the_failure_url() {
     let watcher = Listener::answering(&[200, 500, 200]);
     let url = Url::parse(&format!("{}/uuid?create=1", watcher.url)).unwrap();
     let mut ping = Ping::new(&url).unwrap();
@@ -20,7 +20,7 @@ async fn each_pass_is_told_of_at_its_address() {
 }
 
 #[test]
-fn the_address_of_failures_keeps_its_query() {
+fn the_failure_url_keeps_its_query() {
     for (url, fail) in [
         ("https://hc.example.com/uuid", "https://hc.example.com/uuid/fail"),
         ("https://hc.example.com/uuid/", "https://hc.example.com/uuid/fail"),
@@ -32,7 +32,7 @@ fn the_address_of_failures_keeps_its_query() {
 }
 
 #[test]
-fn a_trouble_is_told_when_it_comes_changes_and_goes() {
+fn a_failure_is_logged_when_it_starts_changes_and_ends() {
     let mut told = LogOnce::default();
     let heard = ["", "down", "down", "slow", "slow", "", "", "down"].map(|trouble| {
         let trouble = Some(trouble.to_owned()).filter(|trouble| !trouble.is_empty());

@@ -4,7 +4,7 @@ use lazarus::world::random;
 use std::collections::HashSet;
 
 #[test]
-fn a_secret_has_sixty_four_digits_and_never_comes_again() {
+fn a_secret_has_64_hex_digits_and_is_never_repeated() {
     let secrets: HashSet<String> = (0..1_000).map(|_| random::secret()).collect();
     assert_eq!(secrets.len(), 1_000);
     let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
@@ -12,7 +12,7 @@ fn a_secret_has_sixty_four_digits_and_never_comes_again() {
 }
 
 #[test]
-fn a_known_seed_of_the_jitter_foretells_no_id_and_no_secret() {
+fn a_known_jitter_seed_predicts_no_id_and_no_secret() {
     let drawn = || {
         fastrand::seed(7);
         let jitter = (random::number(0..=i64::MAX), random::fraction().to_bits());

@@ -73,7 +73,7 @@ async fn fifteen_thousand_nested_directories_are_collected() {
 }
 
 #[tokio::test]
-async fn a_wide_tree_is_removed_with_all_kinds_of_things_in_it() {
+async fn a_wide_tree_of_mixed_file_types_is_removed() {
     let host = Host::new();
     let (tree, canary) = (host.path().join("tree"), host.path().join("canary"));
     std::fs::create_dir_all(canary.join("alive")).unwrap();
@@ -109,7 +109,7 @@ fn make(held: &OwnedFd, is_over: &AtomicBool) {
 }
 
 #[test]
-fn who_goes_on_making_files_holds_a_removal_up_for_its_budget_only() {
+fn concurrent_file_creation_delays_a_removal_by_its_budget_only() {
     let host = Host::new();
     let tree = host.path().join("tree");
     let held: Vec<OwnedFd> = (0..4)
@@ -159,7 +159,7 @@ async fn a_daemon_is_ready_before_it_removes_anything() {
 
 /// Only an agent's own directory stays closed to us, and it is named.
 #[tokio::test]
-async fn what_could_not_be_removed_is_named_and_removed_when_it_can_be() {
+async fn a_failed_removal_is_reported_and_completed_later() {
     if !rustix::process::geteuid().is_root() {
         return;
     }
@@ -195,7 +195,7 @@ async fn what_could_not_be_removed_is_named_and_removed_when_it_can_be() {
 
 /// An agent with an account of its own, who makes a directory as anybody does, leaves nothing that `gc` cannot delete.
 #[tokio::test]
-async fn what_an_agent_makes_under_its_umask_can_be_deleted() {
+async fn files_that_an_agent_creates_under_its_umask_can_be_deleted() {
     if !rustix::process::geteuid().is_root() {
         return;
     }

@@ -49,7 +49,7 @@ fn open_host() -> Host {
 }
 
 #[tokio::test]
-async fn a_stranger_who_locks_the_root_keeps_nothing_from_starting() {
+async fn a_lock_by_another_user_blocks_no_command() {
     if !rustix::process::geteuid().is_root() {
         return;
     }
@@ -74,7 +74,7 @@ async fn a_stranger_who_locks_the_root_keeps_nothing_from_starting() {
 }
 
 #[tokio::test]
-async fn a_daemon_of_an_older_version_still_keeps_another_out() {
+async fn a_daemon_of_an_older_version_still_excludes_another() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     std::fs::write(host.path().join("at-once.json"), r#"{ "limits": { "lock_wait_seconds": 0 } }"#).unwrap();
@@ -131,7 +131,7 @@ async fn init_names_the_command_that_keeps_others_from_listing_a_root() {
 }
 
 #[tokio::test]
-async fn a_directory_that_did_not_become_a_root_is_left_as_it_was() {
+async fn a_failed_initialization_leaves_the_directory_unchanged() {
     let forge = Forge::sandbox().await;
     let (repository, host) = (forge.repository().await, Host::new());
     forge.engine().break_next(usize::MAX, "", "/", lazarus::sandbox::Fault::Refuse(503));

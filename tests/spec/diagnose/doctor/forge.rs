@@ -7,7 +7,7 @@ use lazarus::sandbox::Fault;
 use serde_json::json;
 
 #[tokio::test]
-async fn what_keeps_the_forge_out_of_reach_is_told() {
+async fn doctor_finds_each_reason_for_an_unreachable_forge() {
     let clinic = Clinic::on_the_sandbox().await;
     clinic.at("http://no-such-host.invalid").await.fails_by("forge-unresolved");
     clinic.at("http://127.0.0.1:1").await.fails_by("forge-refused");
@@ -50,13 +50,13 @@ async fn a_version_that_cannot_be_read_is_unknown_and_not_old() {
 }
 
 #[tokio::test]
-async fn a_forge_that_says_nothing_is_given_up() {
+async fn doctor_times_out_on_a_silent_forge() {
     let clinic = Clinic::on_the_sandbox().await;
     clinic.at(&format!("http://127.0.0.1:{}", Stub::silent().port)).await.fails_by("forge-silent");
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_tls_is_told() {
+async fn doctor_finds_each_fault_of_tls() {
     let clinic = Clinic::on_the_sandbox().await;
     let version = || stub::json(&Utc::now().to_rfc2822().replace("+0000", "GMT"), "{\"version\":\"1.26.0\"}");
     let ca_file = clinic.host.path().join("ca.pem");
@@ -80,7 +80,7 @@ async fn what_is_wrong_with_tls_is_told() {
 }
 
 #[tokio::test]
-async fn clocks_that_differ_are_told() {
+async fn doctor_reports_a_clock_offset() {
     let clinic = Clinic::on_the_sandbox().await;
     for (seconds, outcome) in [(60, "warning"), (-60, "warning"), (600, "warning"), (-600, "warning")] {
         let date = (Utc::now() - chrono::TimeDelta::seconds(seconds)).to_rfc2822().replace("+0000", "GMT");

@@ -9,12 +9,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 stories![
-    what_nobody_could_use_is_told,
-    alerts_that_reach_nobody_are_told,
-    a_webhook_that_is_sent_for_no_comments_is_told,
+    doctor_finds_unusable_approvers_and_worktrees,
+    doctor_finds_alerts_without_a_recipient,
+    doctor_finds_a_webhook_without_comment_events,
 ];
 
-async fn what_nobody_could_use_is_told(forge: Forge) {
+async fn doctor_finds_unusable_approvers_and_worktrees(forge: Forge) {
     let clinic = Clinic::new(forge.clone()).await;
     let approvers = |mode: &str, approvers: Value| json!({ "approval": { "mode": mode, "approvers": approvers } });
     let bot = forge.call("bot", Method::GET, "/user", Value::Null).await.1["id"].clone();
@@ -40,7 +40,7 @@ async fn what_nobody_could_use_is_told(forge: Forge) {
     }
 }
 
-async fn alerts_that_reach_nobody_are_told(forge: Forge) {
+async fn doctor_finds_alerts_without_a_recipient(forge: Forge) {
     let clinic = Clinic::new(forge.clone()).await;
     let name = clinic.repository.name.clone();
     let number = clinic.repository.file("owner", "Mission: the place for alerts", &[]).await;
@@ -62,7 +62,7 @@ async fn alerts_that_reach_nobody_are_told(forge: Forge) {
 }
 
 /// By what has come in, which any token will do for; and by the webhook itself, where the token may see it.
-async fn a_webhook_that_is_sent_for_no_comments_is_told(forge: Forge) {
+async fn doctor_finds_a_webhook_without_comment_events(forge: Forge) {
     let clinic = Clinic::new(forge.clone()).await;
     let secret = clinic.host.path().join("secret");
     std::fs::write(&secret, SECRET).unwrap();

@@ -90,7 +90,7 @@ async fn the_report_shows_the_snapshot() {
 }
 
 #[tokio::test]
-async fn it_has_every_key_of_a_scan() {
+async fn the_health_report_has_every_key_of_a_scan() {
     let site = Site::new(Setup::default()).await;
     site.cell(CELL);
     site.snapshot.send_replace(Arc::new(Snapshot { missions: vec![Arc::new(healthy())], ..snapshot() }));

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lazarus::engine::snapshot::{MissionView, Snapshot};
 use lazarus::http::page::query::Query;
-use lazarus::http::render_cache::{PAGES_MAX, Page, RenderCache};
+use lazarus::http::render_cache::{PAGES_MAX, PageKey, RenderCache};
 use lazarus::mission::cell::health::Health;
 use lazarus::mission::identity::MissionId;
 use lazarus::mission::status::phase::Phase;
@@ -152,10 +152,10 @@ async fn a_missing_token_makes_a_browser_prompt_for_it() {
 fn a_page_is_rendered_once_per_snapshot_and_second() {
     let cache = RenderCache::default();
     let old = Arc::new(Snapshot { missions: vec![Arc::new(view())], ..snapshot() });
-    let fleet = |query: &str| Page::Fleet(Query::parse(query));
-    let mission = Page::Mission(MissionId::parse(CELL).unwrap());
+    let fleet = |query: &str| PageKey::Fleet(Query::parse(query));
+    let mission = PageKey::Mission(MissionId::parse(CELL).unwrap());
     let show = |of: &Arc<Snapshot>, second: i64, page| cache.get_or_render(of, at(second), page).unwrap();
-    for page in [fleet(""), fleet("health=stale"), mission, Page::Health] {
+    for page in [fleet(""), fleet("health=stale"), mission, PageKey::Health] {
         let first = show(&old, 0, page);
         for _ in 0..100 {
             assert_eq!(show(&old, 0, page).as_ptr(), first.as_ptr(), "{page:?}");
@@ -179,8 +179,9 @@ fn a_page_is_rendered_once_per_snapshot_and_second() {
 #[test]
 fn the_render_cache_is_bounded() {
     let (cache, snapshot) = (RenderCache::default(), Arc::new(snapshot()));
-    let show =
-        |page: usize| cache.get_or_render(&snapshot, at(0), Page::Fleet(Query { page, ..Query::default() })).unwrap();
+    let show = |page: usize| {
+        cache.get_or_render(&snapshot, at(0), PageKey::Fleet(Query { page, ..Query::default() })).unwrap()
+    };
     let pages: Vec<_> = (0..=PAGES_MAX).map(show).collect();
     assert_eq!(show(PAGES_MAX).as_ptr(), pages[PAGES_MAX].as_ptr());
     assert_eq!(show(1).as_ptr(), pages[1].as_ptr());

@@ -179,7 +179,7 @@ fn check(host: &Host, filing: &Filing, labels: &BTreeSet<String>, comment: &str)
 }
 
 #[tokio::test]
-async fn more_than_a_thousand_hostile_inputs_end_in_what_is_documented() {
+async fn a_thousand_hostile_inputs_get_their_documented_results() {
     let forge = Forge::sandbox().await;
     let repository = forge.repository_named("missions").await;
     assert_eq!(repository.name, OWN);

@@ -136,7 +136,7 @@ impl Scene {
 }
 
 #[tokio::test]
-async fn cells_that_are_hostile_from_inside_lead_nobody_out_of_them() {
+async fn hostile_contents_of_cells_cause_no_access_outside_them() {
     let mut scene = Scene::new(Forge::sandbox().await).await;
     scene.file().await;
     assert_eq!(run(&mut scene.command(&["--once"])).await.code, 0);

@@ -8,7 +8,7 @@ use crate::support::stories;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-stories![no_forge_finds_anything_alive_in_a_comment];
+stories![no_forge_renders_live_markup_from_user_text_in_a_comment];
 
 /// Each would be something, were it not dead.
 const LIVE: [&str; 16] = [
@@ -30,7 +30,7 @@ const LIVE: [&str; 16] = [
     "0123456789abcdef0123456789abcdef01234567 x",
 ];
 
-async fn no_forge_finds_anything_alive_in_a_comment(forge: Forge) {
+async fn no_forge_renders_live_markup_from_user_text_in_a_comment(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let path = format!("{}/issues", repository.path());
     let file = async |title: &str, body: String| {

@@ -11,7 +11,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-stories![git_is_run_where_nobody_else_can_reach_it_and_nothing_else_ever];
+stories![only_git_is_run_and_only_in_staging];
 
 struct Life {
     repository: Repository,
@@ -63,7 +63,7 @@ fn spring(worktree: &Path, canary: &Path) {
     }
 }
 
-async fn git_is_run_where_nobody_else_can_reach_it_and_nothing_else_ever(forge: Forge) {
+async fn only_git_is_run_and_only_in_staging(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let canary = Canary::beside(&host);
     let life = Life { repository, host, canary };
@@ -104,7 +104,7 @@ async fn git_is_run_where_nobody_else_can_reach_it_and_nothing_else_ever(forge: 
 
 /// The oracle itself: each of these breaks one of its rules.
 #[tokio::test]
-async fn what_must_not_happen_would_be_seen() {
+async fn the_oracle_detects_each_forbidden_action() {
     let forge = Forge::sandbox().await;
     let host = Host::new();
     let canary = Canary::beside(&host);

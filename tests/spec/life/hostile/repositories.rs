@@ -40,7 +40,7 @@ async fn told(host: &Host, repository: &Repository, number: i64) -> (std::path::
 }
 
 #[tokio::test]
-async fn repositories_that_want_something_become_plain_worktrees_or_none() {
+async fn hostile_repositories_become_plain_worktrees_or_none() {
     let (forge, keeper) = (Forge::sandbox().await, GitForge::new(Manner::Open));
     let (repository, host) = (forge.repository().await, Host::new());
     let canary = Canary::beside(&host);

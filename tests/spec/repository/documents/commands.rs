@@ -45,7 +45,7 @@ fn check_ours(path: &str, words: &[String]) {
 }
 
 #[test]
-fn every_line_of_shell_is_one_and_our_programs_know_what_is_theirs() {
+fn shell_blocks_parse_and_their_commands_are_known() {
     blocks(&["sh"], |path, block| {
         let mut shell = Command::new("sh").arg("-n").stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         shell.stdin.take().unwrap().write_all(block.text.as_bytes()).unwrap();
@@ -60,7 +60,7 @@ fn every_line_of_shell_is_one_and_our_programs_know_what_is_theirs() {
 }
 
 #[test]
-fn no_block_is_in_a_language_that_is_not_looked_at() {
+fn every_block_is_in_a_checked_language() {
     let known = ["sh", "yaml", "json", "text", "mermaid", "python", "rust"];
     for document in documents() {
         for block in document.blocks() {
@@ -71,7 +71,7 @@ fn no_block_is_in_a_language_that_is_not_looked_at() {
 
 /// Commands within a sentence leave placeholders, so only their names and their flags are looked at.
 #[test]
-fn every_command_within_a_sentence_is_one() {
+fn every_command_in_prose_exists() {
     let mut count = 0;
     for document in documents() {
         for span in document.spans() {
@@ -100,7 +100,7 @@ fn every_command_within_a_sentence_is_one() {
 
 /// A flag on its own is a flag of one of our commands.
 #[test]
-fn every_flag_within_a_sentence_is_one() {
+fn every_flag_in_prose_exists() {
     let mut known = Vec::new();
     for root in [Reconcile::command(), Pit::command()] {
         let commands = root.get_subcommands().chain([&root]);
@@ -118,7 +118,7 @@ fn every_flag_within_a_sentence_is_one() {
 
 /// Whatever is YAML or JSON and no workflow is a settings file.
 #[test]
-fn every_example_of_settings_loads() {
+fn every_configuration_example_loads() {
     let directory = tempfile::tempdir().unwrap();
     blocks(&["yaml", "json"], |path, block| {
         let parsed: Value = serde_yaml::from_str(&block.text).unwrap_or_else(|error| panic!("{path}: {error}"));

@@ -57,7 +57,7 @@ fn every_link_leads_to_a_file_and_every_anchor_to_a_heading() {
 }
 
 #[test]
-fn every_document_is_linked_from_the_front_door() {
+fn every_document_is_linked_from_the_readme() {
     let linked = targets(&document("README.md"));
     for document in documents().iter().filter(|document| document.path != "README.md") {
         assert!(linked.contains(&document.path), "{}", document.path);
@@ -74,7 +74,7 @@ fn is_of_the_repository(span: &str) -> bool {
 }
 
 #[test]
-fn every_file_of_the_repository_that_is_named_is_there() {
+fn every_repository_file_that_is_named_exists() {
     let mut count = 0;
     for document in documents() {
         for span in document.spans().into_iter().filter(|span| is_of_the_repository(span)) {

@@ -36,7 +36,7 @@ fn words<'a>(text: &'a str, start: &str, goes_on: impl Fn(char) -> bool) -> BTre
 }
 
 #[test]
-fn every_label_is_in_its_table_as_it_is_on_the_forge() {
+fn the_label_table_matches_the_labels() {
     let rows = reference().table("Labels");
     assert_eq!(rows.len(), Label::ALL.len());
     for (row, label) in rows.iter().zip(Label::ALL) {
@@ -49,7 +49,7 @@ fn every_label_is_in_its_table_as_it_is_on_the_forge() {
 }
 
 #[test]
-fn every_label_that_any_document_names_is_one() {
+fn every_label_in_the_documents_exists() {
     let known: BTreeSet<String> = Label::ALL.iter().map(|label| label.name().into_owned()).collect();
     let scopes: BTreeSet<&str> = known.iter().map(|name| name.split('/').next().unwrap()).collect();
     // A branch of a worktree, and a file here.
@@ -78,7 +78,7 @@ fn every_field_of_the_form_is_in_its_table() {
 }
 
 #[test]
-fn every_setting_is_in_its_table_with_its_default() {
+fn every_configuration_key_is_in_its_table_with_its_default() {
     let example: Value = serde_json::from_str(EXAMPLE).unwrap();
     let rows = reference().table("Configuration");
     let mut keys = Vec::new();
@@ -112,7 +112,7 @@ fn known_keys() -> Vec<String> {
 }
 
 #[test]
-fn every_setting_that_any_document_names_is_one() {
+fn every_configuration_key_in_the_documents_exists() {
     let known = known_keys();
     let groups: BTreeSet<&str> = known.iter().filter_map(|key| Some(key.split_once('.')?.0)).collect();
     for document in documents() {
@@ -125,7 +125,7 @@ fn every_setting_that_any_document_names_is_one() {
 }
 
 #[test]
-fn every_variable_is_told_and_no_other() {
+fn every_environment_variable_is_documented_and_no_other() {
     let is_name = |c: char| c.is_ascii_uppercase() || c == '_';
     let texts: String = documents().into_iter().map(|document| document.text).collect();
     let mut told = words(&texts, "LAZARUS_", is_name);
@@ -151,7 +151,7 @@ fn commands(name: &str, command: &Command) -> Vec<(String, Command)> {
 
 /// Each command has a row, and the row names each of its flags that is not in the table of settings.
 #[test]
-fn every_command_and_every_flag_is_told_where_it_belongs() {
+fn every_command_and_every_flag_is_documented_in_its_table() {
     let (reference, rows) = (reference(), reference().table("The commands"));
     let of_settings = reference.text.split("\n## ").find(|section| section.starts_with("Configuration\n")).unwrap();
     let is_flag = |c: char| c.is_ascii_lowercase() || c == '-';
@@ -182,20 +182,20 @@ fn every_command_and_every_flag_is_told_where_it_belongs() {
 }
 
 #[test]
-fn every_fault_that_doctor_finds_is_told() {
+fn every_doctor_code_is_documented() {
     let rows = reference().table("Doctor codes");
     assert_eq!(rows.iter().map(|row| unquoted(&row[0])).collect::<Vec<_>>(), CODES);
 }
 
 #[test]
-fn every_exit_code_is_told() {
+fn every_exit_code_is_documented() {
     let told: Vec<String> = reference().table("Exit codes").into_iter().map(|row| row[0].clone()).collect();
     let all = [Exit::Complete, Exit::Failed, Exit::ManualAction, Exit::Unhealthy, Exit::Changes];
     assert_eq!(told, all.map(|exit| (exit as u8).to_string()));
 }
 
 #[test]
-fn every_part_of_a_cell_is_told() {
+fn every_part_of_a_cell_is_documented() {
     let rows = reference().table("A cell");
     let parts: Vec<&str> = rows.iter().map(|row| unquoted(&row[0])).collect();
     let known = Part::ALL.map(Part::path);
@@ -205,7 +205,7 @@ fn every_part_of_a_cell_is_told() {
 }
 
 #[test]
-fn the_two_commands_are_those_that_ci_runs() {
+fn ci_runs_the_two_commands_of_the_readme() {
     for command in ["cargo run --release -- demo", "cargo test"] {
         assert!(document("README.md").text.contains(&format!("```sh\n{command}\n```")), "{command}");
         assert!(CI.lines().any(|line| line.contains(command)), "{command}");
@@ -213,14 +213,14 @@ fn the_two_commands_are_those_that_ci_runs() {
 }
 
 #[test]
-fn the_front_door_is_short() {
+fn the_readme_is_short() {
     let lines = document("README.md").text.lines().count();
     assert!(lines < 300, "{lines} lines; what is longer belongs into docs/");
 }
 
 /// Asked with a method that it does not take, each address names the one that is told; no other address is there.
 #[tokio::test]
-async fn every_address_of_the_daemon_is_in_its_table() {
+async fn every_endpoint_of_the_daemon_is_in_its_table() {
     let rows = reference().table("Endpoints");
     let site = Site::new(Setup { webhook_secret: Some("a secret of so many characters at least"), ..Setup::default() });
     let site = site.await;

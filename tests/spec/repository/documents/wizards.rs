@@ -10,7 +10,7 @@ fn shown_file<'a>(block: &Block<'a>) -> Option<&'a str> {
 }
 
 #[test]
-fn programs_are_shown_as_they_are() {
+fn shown_programs_match_their_files() {
     for document in documents() {
         for block in document.blocks() {
             let Some(file) = shown_file(&block) else {

@@ -19,7 +19,7 @@ fn step() -> Value {
 }
 
 #[test]
-fn news_of_an_issue_the_clock_and_a_person_start_it_and_no_label_does() {
+fn the_workflow_runs_on_issue_changes_schedule_and_manual_dispatch() {
     let workflow = workflow();
     let triggers = workflow["on"].as_object().unwrap();
     assert_eq!(triggers.keys().collect::<Vec<_>>(), ["issues", "schedule", "workflow_dispatch"]);
@@ -28,7 +28,7 @@ fn news_of_an_issue_the_clock_and_a_person_start_it_and_no_label_does() {
 }
 
 #[test]
-fn it_may_write_issues_and_nothing_else() {
+fn the_workflow_may_write_issues_only() {
     let workflow = workflow();
     assert_eq!(workflow["permissions"], json!({ "contents": "read", "issues": "write" }));
     let jobs = workflow["jobs"].as_object().unwrap();
@@ -40,7 +40,7 @@ fn it_may_write_issues_and_nothing_else() {
 
 /// Without its variable it is skipped by any runner, so it does nothing where it merely lies about.
 #[test]
-fn it_runs_only_where_somebody_named_the_runner() {
+fn the_workflow_runs_only_where_a_runner_is_configured() {
     let job = &workflow()["jobs"]["reconcile"];
     assert_eq!(job["if"], "${{ vars.LAZARUS_RUNNER != '' }}");
     assert!(job["runs-on"].as_str().unwrap().starts_with("${{ vars.LAZARUS_RUNNER || "), "{job}");
@@ -49,14 +49,14 @@ fn it_runs_only_where_somebody_named_the_runner() {
 }
 
 #[test]
-fn runs_of_one_issue_wait_for_each_other_and_none_is_cut_off() {
+fn workflow_runs_of_one_issue_queue_and_none_is_cancelled() {
     let concurrency = &workflow()["concurrency"];
     assert_eq!(concurrency["group"], "lazarus-reconcile-${{ github.event.issue.number || 'all' }}");
     assert!(concurrency.get("cancel-in-progress").is_none());
 }
 
 #[test]
-fn of_the_event_only_the_number_is_taken_and_only_by_the_environment() {
+fn the_workflow_takes_only_the_issue_number_through_the_environment() {
     let step = step();
     assert!(!step["run"].as_str().unwrap().contains("${{"), "{step}");
     let environment = json!({
@@ -83,7 +83,7 @@ fn arguments(issue: &str) -> Vec<String> {
 }
 
 #[test]
-fn its_line_is_one_pass_over_the_issue_or_over_all() {
+fn the_workflow_runs_one_pass_over_the_issue_or_over_all() {
     let parsed = |issue: &str| Reconcile::try_parse_from(arguments(issue));
     let all = parsed("").unwrap();
     assert!(all.command.is_none() && all.pass.once && all.pass.issue.is_none());
@@ -96,13 +96,13 @@ fn its_line_is_one_pass_over_the_issue_or_over_all() {
 
 /// A workflow that a document told of would be a second one.
 #[test]
-fn it_is_where_the_documents_say() {
+fn the_workflow_is_where_the_documents_link_it() {
     let install = std::fs::read_to_string(repository().join("docs/install.md")).unwrap();
     assert!(install.contains("../.gitea/workflows/lazarus-reconcile.yaml") && install.contains("`LAZARUS_RUNNER`"));
 }
 
 #[test]
-fn the_workflow_of_this_repository_runs_what_contributors_run() {
+fn the_ci_workflow_runs_the_same_script_as_contributors() {
     let ci: Value = serde_yaml::from_str(include_str!("../../../../.gitea/workflows/ci.yaml")).unwrap();
     assert_eq!(ci["on"], json!(["push", "pull_request"]));
     assert_eq!(ci["permissions"], json!({ "contents": "read" }));
