@@ -3,11 +3,11 @@
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use lazarus::mission::identity::{ForgeUrl, RepositoryName};
-//! use lazarus::world::forge::{Gitea, State, Token};
+//! use lazarus::world::forge::{Gitea, IssueFilter, Token};
 //!
 //! let gitea = Gitea::builder(ForgeUrl::parse("https://git.example.com")?, Token::parse("…")?).build()?;
 //! let missions = RepositoryName::parse("owner/missions")?;
-//! let page = gitea.issues(&missions).list().state(State::Open).limit(50).send().await?;
+//! let page = gitea.issues(&missions).list().state(IssueFilter::Open).limit(50).send().await?;
 //! println!("{} of {:?} issues", page.items.len(), page.total);
 //! # Ok(())
 //! # }
