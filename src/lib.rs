@@ -31,7 +31,7 @@
 //! [`engine::pass::once`] is one [`engine::Engine::tick`] and one [`engine::Engine::drain`]. The daemon ([`engine::run`]) is the same
 //! engine with a ticker, listeners and workers: ticks, webhooks, heartbeats, and turns that wrote something add keys to
 //! the [queue](engine::queue), and workers process them. The HTTP server has access to a [`engine::snapshot::Snapshot`], the queue, a channel for
-//! events about comments, and [`world::cells::heartbeats::Beats`]; to nothing else of [`world`].
+//! events about comments, and [`world::cells::heartbeats::HeartbeatReceiver`]; to nothing else of [`world`].
 //!
 //! # Invariants
 //!

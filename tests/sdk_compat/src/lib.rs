@@ -1,4 +1,4 @@
-//! gitea-sdk, which knows nothing of us, reads the sandbox: an independent witness that it speaks Gitea.
+//! gitea-sdk, an independent client, reads the sandbox: proof that the sandbox speaks the API of Gitea.
 
 #[cfg(test)]
 mod tests {
