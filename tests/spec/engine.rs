@@ -16,3 +16,4 @@ mod races;
 mod roots;
 mod scopes;
 mod starts;
+mod takeover;

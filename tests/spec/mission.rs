@@ -21,4 +21,5 @@ mod own_comment;
 mod plan;
 mod replays;
 mod repository;
+mod reworded;
 mod trusted_authors;

@@ -9,6 +9,7 @@ use crate::mission::proposal::formless::FormHelp;
 use crate::mission::proposal::problem::Problem;
 use crate::mission::proposal::{self, Spec};
 use crate::mission::record::{Event, PauseRefusal};
+use crate::mission::status::former_texts::use_former_texts;
 use crate::mission::status::label::Label;
 use crate::mission::status::lifecycle::{Refused, Waiting};
 use crate::mission::status::phase::Phase;
@@ -190,6 +191,7 @@ impl Status {
     pub fn digest(&self) -> String {
         let mut view = serde_json::to_value(&self.view).expect("plain data is always JSON");
         use_former_names(&mut view);
+        use_former_texts(&mut view);
         // Half of the hash is plenty to tell two texts apart, and keeps the comment's first line short.
         let mut digest = proposal::digest(&view);
         digest.truncate(32);

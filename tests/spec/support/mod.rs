@@ -13,6 +13,7 @@ pub(crate) mod golden;
 pub(crate) mod host;
 pub(crate) mod listener;
 pub(crate) mod missions;
+pub(crate) mod recorded_forge;
 pub(crate) mod repository;
 pub(crate) mod service;
 pub(crate) mod site;
