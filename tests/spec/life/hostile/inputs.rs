@@ -212,8 +212,13 @@ async fn a_thousand_hostile_inputs_get_their_documented_results() {
         trace.check(&host, forge.token("bot"), &canary);
         assert!(trace.changes() > cells.len() * 20 && trace.programs().len() > 20, "{}", trace.changes());
     }
-    let mut quiet = host.reconciler(&repository);
-    let quiet = crate::support::host::run(quiet.args(["--once", "--json", "--config", "more.json"])).await;
+    // A mission whose checkout was slow was pending first: the pass after it confirms the comment that names its root.
+    let again = async || {
+        let mut pass = host.reconciler(&repository);
+        crate::support::host::run(pass.args(["--once", "--json", "--config", "more.json"])).await
+    };
+    assert_eq!(again().await.code, 0);
+    let quiet = again().await;
     assert_eq!((quiet.code, changes(&quiet.json())), (0, 0), "{}", quiet.stderr);
     let line = format!("hostile inputs: {inputs} in {} proposals, {} cells made\n", filed.len(), cells.len());
     std::io::stderr().write_all(line.as_bytes()).unwrap();
