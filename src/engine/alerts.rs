@@ -34,8 +34,7 @@ impl Fleet {
             // The published status of a mission in the queue may be outdated.
             (&*known.record, known.hold == HoldState::None && !queue.is_held(key(*place)))
         });
-        let fleet_alerts =
-            FleetAlerts::gather(missions, self.alerts.permits.len(), context).looking_again_after(interval);
+        let fleet_alerts = FleetAlerts::gather(missions, self.alerts.permits.len(), context).rechecked_after(interval);
         let AlertSchedule { permits, change, waiting } = fleet_alerts.schedule(record, context);
         if waiting != self.alerts.waiting {
             warn_of_waiting(waiting, context);

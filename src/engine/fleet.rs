@@ -45,7 +45,7 @@ pub(crate) struct Fleet {
     /// New cells since the last tick.
     pub(super) new_cells: usize,
     /// Capacity that is reserved for turns in progress.
-    promised: BTreeMap<IssueRef, Occupant>,
+    reserved: BTreeMap<IssueRef, Occupant>,
     /// Reservations whose checkout is still running since an earlier pass, which has counted them.
     carried: BTreeSet<IssueRef>,
     /// Missions with cells that were found closed since the last tick.
@@ -110,7 +110,7 @@ impl Fleet {
     pub(super) fn begin_pass(&mut self) -> Vec<Key> {
         self.new_cells = 0;
         self.closed_before = std::mem::take(&mut self.closed);
-        self.carried = self.promised.keys().copied().collect();
+        self.carried = self.reserved.keys().copied().collect();
         let held = self.known.iter_mut().filter(|(_, known)| known.closing == HoldState::Held);
         let confirmed = held.map(|((repository, number), known)| {
             known.closing = HoldState::Confirmed;
@@ -261,18 +261,18 @@ impl Fleet {
     pub(super) fn confirms(&mut self, candidate: &mut Candidate) -> bool {
         let Candidate { seen, turn, .. } = candidate;
         let bound = self.places.get(&seen.mission_id).and_then(|place| self.known.get(place));
-        self.claims.owner(seen, turn.situation(seen), bound.map(Tracked::issue)) == seen.owner
+        self.claims.owner(seen, turn.lifecycle(seen), bound.map(Tracked::issue)) == seen.owner
     }
 
     /// Reserves capacity, until [`Fleet::release`].
     pub(super) fn reserve(&mut self, key: &IssueKey, mission_id: MissionId) {
         let occupant = Occupant { mission_id, author_id: key.author_id, is_open: true };
-        self.promised.insert(place_of(key), occupant);
+        self.reserved.insert(place_of(key), occupant);
     }
 
     /// Releases a reservation: a new cell uses it, or it is not needed any more.
     pub(super) fn release(&mut self, place: IssueRef, new_cell: Option<MissionId>) {
-        self.promised.remove(&place);
+        self.reserved.remove(&place);
         self.claims.release(place);
         let is_carried = self.carried.remove(&place);
         self.new_cells += usize::from(new_cell.is_some() && !is_carried);
@@ -287,18 +287,18 @@ impl Fleet {
     /// Finds the owner of the cell, and reserves capacity for a new cell if there is some, considering all others that
     /// wait.
     pub(super) fn place(&mut self, candidate: &mut Candidate, limits: CapacityLimits) {
-        let lifecycle = candidate.turn.situation(&candidate.seen);
+        let lifecycle = candidate.turn.lifecycle(&candidate.seen);
         let bound = self.places.get(&candidate.seen.mission_id).and_then(|place| self.known.get(place));
         candidate.seen.owner = self.claims.owner(&candidate.seen, lifecycle, bound.map(Tracked::issue));
         if !lifecycle.wants_capacity(&candidate.seen) {
             return;
         }
         let (key, place) = (&candidate.seen.issue.key, place_of(&candidate.seen.issue.key));
-        if self.promised.contains_key(&place) {
+        if self.reserved.contains_key(&place) {
             candidate.seen.admission = Admission::Admitted;
             return;
         }
-        let others = self.waiting().filter(|(other, _)| **other != place && !self.promised.contains_key(other));
+        let others = self.waiting().filter(|(other, _)| **other != place && !self.reserved.contains_key(other));
         let candidates = others.map(|(_, known)| known.issue()).chain([key]);
         let admission = self.admit(candidates, limits).remove(&(key.repository_id, key.issue_id));
         candidate.seen.admission = admission.unwrap_or(Admission::Admitted);
@@ -321,7 +321,7 @@ impl Fleet {
         };
         // A mission with a reservation has a turn in progress, or gets one when its checkout ends.
         let admitted =
-            self.waiting().filter(|(place, known)| has_capacity(known) && !self.promised.contains_key(place));
+            self.waiting().filter(|(place, known)| has_capacity(known) && !self.reserved.contains_key(place));
         admitted.map(|((repository, number), _)| Key::Issue { repository: *repository, number: *number }).collect()
     }
 
@@ -331,14 +331,14 @@ impl Fleet {
         candidates: impl Iterator<Item = &'a IssueKey>,
         limits: CapacityLimits,
     ) -> HashMap<(RepositoryId, i64), Admission> {
-        let new_cells = self.new_cells + self.promised.len() - self.carried.len();
-        let (promised, candidates): (Vec<_>, Vec<_>) =
-            candidates.partition(|key| self.promised.contains_key(&place_of(key)));
+        let new_cells = self.new_cells + self.reserved.len() - self.carried.len();
+        let (reserved, candidates): (Vec<_>, Vec<_>) =
+            candidates.partition(|key| self.reserved.contains_key(&place_of(key)));
         let occupants =
-            self.known.values().filter_map(|known| Occupant::of(&known.record)).chain(self.promised.values().copied());
+            self.known.values().filter_map(|known| Occupant::of(&known.record)).chain(self.reserved.values().copied());
         let capacity = Capacity { existing: &self.existing, limits, shortage: self.shortage, new_cells };
         let mut admissions = admit(candidates, occupants, capacity);
-        admissions.extend(promised.into_iter().map(|key| ((key.repository_id, key.issue_id), Admission::Admitted)));
+        admissions.extend(reserved.into_iter().map(|key| ((key.repository_id, key.issue_id), Admission::Admitted)));
         admissions
     }
 

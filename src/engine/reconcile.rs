@@ -120,6 +120,6 @@ impl TurnOutcome {
 #[must_use]
 pub fn simulate(candidate: Candidate) -> TurnOutcome {
     let simulation = candidate.simulate();
-    let (observation, lifecycle, changes) = (simulation.seen, simulation.situation, simulation.changes);
+    let (observation, lifecycle, changes) = (simulation.seen, simulation.lifecycle, simulation.changes);
     TurnOutcome { observation, lifecycle, changes, errors: Vec::new() }
 }

@@ -104,7 +104,7 @@ impl Engine {
         locked(&forge.hold).comments_since.extend(comments_since);
         failures.extend(failed.values().cloned());
         // Issues that were not found are requested once more.
-        let is_soon = candidates.iter_mut().any(|candidate| matches!(candidate.situation(), Lifecycle::Missing));
+        let is_soon = candidates.iter_mut().any(|candidate| matches!(candidate.lifecycle(), Lifecycle::Missing));
         let interval = if is_soon { AUDIT_RETRY } else { self.settings.daemon.audit_interval };
         forge.audited(served.collect(), since, &failures, context.now, interval);
         // The next scan decides about missions that are held back here, except in a single pass.
@@ -117,8 +117,8 @@ impl Engine {
         let (count, effort) = (candidates.len(), Arc::clone(&context.effort));
         let is_once = self.gathered.is_some();
         let planned = blocking(move || plan(candidates, &context, is_once)).await;
-        let (bodies_parsed, situations_found) = (effort.bodies_parsed(), effort.situations_found());
-        tracing::debug!(bodies_parsed, situations_found, "planned the turns of {count} missions");
+        let (bodies_parsed, lifecycles_found) = (effort.bodies_parsed(), effort.lifecycles_found());
+        tracing::debug!(bodies_parsed, lifecycles_found, "planned the turns of {count} missions");
         if let Some(gathered) = &self.gathered {
             locked(&gathered.found).alert = fleet;
         }
@@ -322,12 +322,12 @@ fn plan(candidates: Vec<Candidate>, context: &Arc<PassContext>, is_once: bool) -
     let mut turns = 0;
     let plan = |mut candidate: Candidate| {
         candidate.seen.here = Arc::clone(context);
-        let wants_capacity = candidate.turn.situation(&candidate.seen).wants_capacity(&candidate.seen);
+        let wants_capacity = candidate.turn.lifecycle(&candidate.seen).wants_capacity(&candidate.seen);
         let (key, mission_id) = (candidate.seen.issue.key.clone(), candidate.seen.mission_id);
         let fingerprint = fingerprint(&candidate.seen.issue);
         let is_admitted = candidate.seen.admission == Admission::Admitted;
         // Blocked missions are reported in each pass.
-        let is_quiet = candidate.is_quiet() && !matches!(candidate.situation_in_fleet(), Lifecycle::Blocked(_));
+        let is_quiet = candidate.is_quiet() && !matches!(candidate.lifecycle_in_fleet(), Lifecycle::Blocked(_));
         let next = if is_quiet {
             Next::Nothing(is_once.then(|| Box::new(MissionResult::of(context, &TurnOutcome::quiet(candidate)))))
         } else if is_once || turns < TURNS_MAX {

@@ -54,7 +54,7 @@ impl Web {
 }
 
 /// Serves the webhook, heartbeats, liveness and readiness until `shutdown`, then finishes the responses under way.
-pub async fn serve_doors(listener: TcpListener, web: Arc<Web>, shutdown: watch::Receiver<bool>) {
+pub async fn serve_endpoints(listener: TcpListener, web: Arc<Web>, shutdown: watch::Receiver<bool>) {
     let limits = web.limits;
     let answer = move |request| ingress::answer(Arc::clone(&web), request);
     server::serve(listener, limits, shutdown, answer).await;

@@ -7,7 +7,7 @@ use crate::mission::cell::CellObservation;
 use crate::mission::cell::archive::ArchiveName;
 use crate::mission::cell::health::{CellPath, Verdict};
 use crate::mission::cell::starts::{Grace, Starts};
-use crate::mission::cell::worktree::{CheckoutUnderWay, TOLD_AFTER, UnderWay};
+use crate::mission::cell::worktree::{CheckoutUnderWay, PUBLISHED_AFTER, UnderWay};
 use crate::mission::failure::MissionFailure;
 use crate::mission::fleet::admission::Admission;
 use crate::mission::identity::{ForgeUrl, HostName, MissionId, RepositoryName, RepositoryPattern, RootId};
@@ -386,7 +386,7 @@ impl Observation {
     /// Assumes that the checkout that was published last is still running, for a report without a daemon.
     pub fn recall_checkout(&mut self) {
         let told = self.record.as_ref().and_then(|record| record.worktree.under_way.as_deref());
-        let under_way = |what: &UnderWay| CheckoutUnderWay { what: what.clone(), lasted: TOLD_AFTER };
+        let under_way = |what: &UnderWay| CheckoutUnderWay { what: what.clone(), lasted: PUBLISHED_AFTER };
         self.checkout = told.map(under_way).map(Box::new);
     }
 

@@ -3,7 +3,7 @@
 
 use crate::mission::cell::checkout::{Placement, placement};
 use crate::mission::cell::worktree::{
-    CheckedOut, CheckoutUnderWay, Placing, TOLD_AFTER, UnderWay, Worktree, WorktreeSource,
+    CheckedOut, CheckoutUnderWay, PUBLISHED_AFTER, Placing, UnderWay, Worktree, WorktreeSource,
 };
 use crate::mission::identity::{CommitId, ForgeUrl, MissionId, RepositoryId};
 use crate::mission::record::{IssueKey, Record};
@@ -129,7 +129,7 @@ impl Checkouts {
             let came = apart(move || order.stage(&writer, limits)).await;
             came.unwrap_or_else(|| Err(CheckoutError::failed("check out the repository", &"there is no thread for it")))
         });
-        let came = if let Ok(came) = clock::timeout(TOLD_AFTER, &mut work).await {
+        let came = if let Ok(came) = clock::timeout(PUBLISHED_AFTER, &mut work).await {
             came
         } else {
             self.caller.call(&issue);

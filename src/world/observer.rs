@@ -163,7 +163,7 @@ impl Observer {
     }
 
     /// Whether an alert of ours is on an issue.
-    pub async fn has_alarm(
+    pub async fn has_alert(
         &self,
         here: &PassContext,
         issue: &IssueName,

@@ -8,7 +8,7 @@ use lazarus::config::{Flags, Settings};
 use lazarus::engine::metrics::Metrics;
 use lazarus::engine::queue::Queue;
 use lazarus::http::server::ConnectionLimits;
-use lazarus::http::{Web, serve_doors};
+use lazarus::http::{Web, serve_endpoints};
 use lazarus::provision::init::init;
 use lazarus::world::cells::heartbeats::HeartbeatReceiver;
 use lazarus::world::store::root::Root;
@@ -76,7 +76,7 @@ async fn beats_per_second(host: &Host, names: &Arc<Vec<String>>) -> f64 {
         page_token: None,
         limits: ConnectionLimits::default(),
     };
-    let server = tokio::spawn(serve_doors(listener, Arc::new(web), stop));
+    let server = tokio::spawn(serve_endpoints(listener, Arc::new(web), stop));
     let (next, total) = (Arc::new(AtomicUsize::new(0)), names.len() * BEATS_PER_CELL);
     let started = Instant::now();
     let mut senders = JoinSet::new();

@@ -50,8 +50,8 @@ fn later(mission: &Observation, now: i64, cell: CellFacts) -> Observation {
 fn pass(mission: &Observation) -> (Vec<AlertMessage>, Observation) {
     let mut notices = Vec::new();
     for change in preview(mission) {
-        if let Change::PostAlert { issue: _, notice, memory: _ } = change {
-            notices.push(*notice);
+        if let Change::PostAlert { issue: _, alert_message, memory: _ } = change {
+            notices.push(*alert_message);
         }
     }
     (notices, settled(mission.clone()))
@@ -63,7 +63,7 @@ fn told(notify: &Notify, moments: &[(i64, i64, &str)]) -> Vec<String> {
     let mut told = Vec::new();
     for (now, age, word) in moments {
         let (notices, after) = pass(&later(&mission, *now, beaten(now - age, word)));
-        told.extend(notices.iter().map(|notice| format!("{now}: {}", notice.summary())));
+        told.extend(notices.iter().map(|alert_message| format!("{now}: {}", alert_message.summary())));
         mission = after;
     }
     told
@@ -128,13 +128,13 @@ fn an_unknown_condition_neither_resolves_an_alert_nor_resets_its_delay() {
     let raised = pass(&later(&stale, 800, beaten(0, "working")));
     assert_eq!(raised.0.len(), 1);
     for before in [stale, raised.1] {
-        let has_alarm = before.record.as_ref().unwrap().alert.firing.is_some();
+        let has_alert = before.record.as_ref().unwrap().alert.firing.is_some();
         let mut unseen = here(before, |here| here.now = at(900));
         unseen.sighting = CellObservation::Failed(ReadFailure::Io);
         let (notices, after) = pass(&unseen);
         assert!(notices.is_empty());
         let back = later(&Observation { sighting: mission.sighting.clone(), ..after }, 950, beaten(0, "working"));
-        assert_eq!(pass(&back).0.len(), usize::from(!has_alarm), "it was bad all the while");
+        assert_eq!(pass(&back).0.len(), usize::from(!has_alert), "it was bad all the while");
     }
 }
 

@@ -6,7 +6,7 @@ use crate::engine::notifiers::ping::Ping;
 use crate::engine::snapshot::Snapshot;
 use crate::engine::{self, Engine};
 use crate::http::server::ConnectionLimits;
-use crate::http::{Web, serve_doors, serve_page};
+use crate::http::{Web, serve_endpoints, serve_page};
 use crate::mission::fleet::host_clock::HostClock;
 use crate::mission::fleet::job_status::{JobStatus, job_status};
 use crate::mission::time::Timestamp;
@@ -101,7 +101,7 @@ pub async fn serve(settings: Settings, clock: fn() -> Timestamp) -> Result<(), S
     });
     let (closing, is_closing) = watch::channel(false);
     let mut served = JoinSet::new();
-    served.spawn(serve_doors(ingress, Arc::clone(&web), is_closing.clone()));
+    served.spawn(serve_endpoints(ingress, Arc::clone(&web), is_closing.clone()));
     let page_served = serve_page_apart(pages, web, is_closing).await.map_err(ServeError::Pages)?;
     served.spawn(async move { page_served.await.unwrap_or_default() });
     let (ticks, received) = mpsc::channel(1);

@@ -53,7 +53,7 @@ impl Surveyor<'_> {
         for candidate in candidates {
             seen.insert((candidate.seen.issue.key.repository_id, candidate.seen.issue.key.issue_id));
             // The state of an issue that was not found is unknown.
-            let is_seen = !matches!(candidate.situation(), Lifecycle::Missing);
+            let is_seen = !matches!(candidate.lifecycle(), Lifecycle::Missing);
             published.extend(simulate(&candidate.seen).after.record.map(|record| (record, is_seen)));
         }
         let others = self.records.by_issue.iter().filter(|(key, _)| !seen.contains(*key));
@@ -92,7 +92,7 @@ pub(crate) async fn settle(
     let (Some(wanted), Some(issue)) = (record.intended_marker(context.root), &context.notify.issue) else {
         return Ok(record.settled(false));
     };
-    let is_posted = match observer.has_alarm(context, issue, &wanted).await {
+    let is_posted = match observer.has_alert(context, issue, &wanted).await {
         Ok(is_posted) => is_posted,
         Err(_) if observer.takes_no_alert(issue).await => return Ok(record.refused(context.now)),
         Err(error) => return Err(error),

@@ -128,7 +128,7 @@ impl Surveyor<'_> {
         let mut deleted = Vec::new();
         for (at, candidate) in candidates.iter_mut().enumerate() {
             let was_open = candidate.seen.record.as_ref().is_some_and(|record| record.state == IssueState::Open);
-            if was_open && matches!(candidate.situation(), Lifecycle::Deleted(_)) {
+            if was_open && matches!(candidate.lifecycle(), Lifecycle::Deleted(_)) {
                 deleted.push(at);
             }
         }

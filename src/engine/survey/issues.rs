@@ -211,7 +211,7 @@ impl Surveyor<'_> {
         let mut claims = Claims::default();
         let mut wanting = Vec::new();
         for Candidate { seen, turn, .. } in candidates.iter_mut() {
-            let lifecycle = turn.situation(seen);
+            let lifecycle = turn.lifecycle(seen);
             seen.owner = claims.owner(seen, lifecycle, fleet.bound_to(seen.mission_id));
             if lifecycle.wants_capacity(seen) {
                 wanting.push(seen.issue.key.clone());

@@ -122,7 +122,7 @@ impl FleetAlerts {
 
     /// Sets the interval until all missions are checked again.
     #[must_use]
-    pub fn looking_again_after(self, interval: TimeDelta) -> Self {
+    pub fn rechecked_after(self, interval: TimeDelta) -> Self {
         Self { looks_again_after: interval, ..self }
     }
 
@@ -294,7 +294,11 @@ impl FleetAlerts {
             scan_command: scan_command(&context.missions_root),
             mention: context.notify.mention.clone(),
         };
-        Change::PostFleetAlert { issue: issue.clone(), notice: Box::new(message), memory: Box::new(record.clone()) }
+        Change::PostFleetAlert {
+            issue: issue.clone(),
+            alert_message: Box::new(message),
+            memory: Box::new(record.clone()),
+        }
     }
 }
 

@@ -115,8 +115,8 @@ pub fn plan_alert(observation: &Observation, record: &Record) -> Option<Change> 
         && let Some(kind) = state_with(&memory).next_notification(&context.notify, context.now)
         && let Some(alert_message) = message(observation, record, &memory, kind)
     {
-        let notice = Box::new(AlertMessage { others, ..alert_message });
-        return Some(Change::PostAlert { issue, notice, memory: Box::new(memory) });
+        let alert_message = Box::new(AlertMessage { others, ..alert_message });
+        return Some(Change::PostAlert { issue, alert_message, memory: Box::new(memory) });
     }
     (memory != known).then(|| Change::RecordAlert { issue, memory: Box::new(memory) })
 }

@@ -223,7 +223,7 @@ pub struct CellFacts {
 impl CellFacts {
     /// Whether a part is missing and nothing obstructs recreating it.
     #[must_use]
-    pub fn can_be_made_again(&self, part: Part) -> bool {
+    pub fn can_be_recreated(&self, part: Part) -> bool {
         let has_parent = part
             .parent()
             .is_none_or(|parent| matches!(self.part(parent), PartObservation::Present | PartObservation::Missing));

@@ -71,7 +71,7 @@ impl fmt::Display for UnderWay {
 }
 
 /// How long a checkout may take before the issue reports it. A quick one is reported by its result alone.
-pub const TOLD_AFTER: Duration = Duration::from_secs(5);
+pub const PUBLISHED_AFTER: Duration = Duration::from_secs(5);
 
 /// A checkout that has not ended yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,10 +83,10 @@ pub struct CheckoutUnderWay {
 }
 
 impl CheckoutUnderWay {
-    /// What is published of it, once it takes longer than [`TOLD_AFTER`].
+    /// What is published of it, once it takes longer than [`PUBLISHED_AFTER`].
     #[must_use]
     pub fn told(&self) -> Option<&UnderWay> {
-        Some(&self.what).filter(|_| self.lasted >= TOLD_AFTER)
+        Some(&self.what).filter(|_| self.lasted >= PUBLISHED_AFTER)
     }
 }
 
@@ -147,7 +147,7 @@ pub struct FailedCheckout {
 
 /// The one error for a missing repository, one that is not allowed, and an unknown ref, so that it does not disclose
 /// which private repositories exist.
-pub const CANNOT_BE_HAD: &str =
+pub const UNAVAILABLE: &str =
     "the repository or ref was not found, is not visible to this service, or is not allowed here; check both";
 
 /// A hint for refs that may be short commit ids. These are never resolved: the commit that they mean can change with
@@ -173,7 +173,7 @@ impl Worktree {
     /// Records a failure and schedules the retry.
     pub fn fail(&mut self, source: WorktreeSource, why: String, now: Timestamp) {
         let may_be_short = source.git_ref.as_ref().is_some_and(GitRef::may_be_short_commit);
-        let why = if may_be_short && why == CANNOT_BE_HAD { format!("{why}; {FULL_ID_HINT}") } else { why };
+        let why = if may_be_short && why == UNAVAILABLE { format!("{why}; {FULL_ID_HINT}") } else { why };
         let before = self.failed.take().filter(|failed| failed.source == source);
         let failures = before.map_or(0, |failed| failed.failures).saturating_add(1);
         let delay = RETRY_MIN * 2_i32.pow(failures.saturating_sub(1).min(6));

@@ -178,7 +178,7 @@ pub fn lacks(record: Option<&Record>, cell: &CellFacts, part: Part) -> bool {
         record.and_then(|record| record.binding.as_ref()).is_some_and(|binding| binding.ever_heartbeat);
     let was_filled = record.is_some_and(|record| record.worktree.checked_out.is_some());
     let is_irreplaceable = (part == Part::Heartbeat && ever_heartbeat) || (part == Part::Worktree && was_filled);
-    !is_irreplaceable && cell.can_be_made_again(part)
+    !is_irreplaceable && cell.can_be_recreated(part)
 }
 
 /// Recreates a missing part; existing files are never overwritten, except lazarus-managed ones that are out of date.

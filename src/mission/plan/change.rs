@@ -198,12 +198,12 @@ pub enum Change {
         comment: StatusComment,
     },
     /// Post a new comment for an alert that fires, reminds or resolves.
-    #[display("{}", notice.summary())]
+    #[display("{}", alert_message.summary())]
     PostAlert {
         /// The mission's issue.
         issue: IssueKey,
         /// The alert's text and state.
-        notice: Box<AlertMessage>,
+        alert_message: Box<AlertMessage>,
         /// The mission's alert record before the post.
         memory: Box<AlertRecord>,
     },
@@ -216,12 +216,12 @@ pub enum Change {
         memory: Box<AlertRecord>,
     },
     /// Post one new comment that alerts for many missions.
-    #[display("{} on `{issue}`", notice.summary())]
+    #[display("{} on `{issue}`", alert_message.summary())]
     PostFleetAlert {
         /// The issue that `notify.issue` names.
         issue: IssueName,
         /// The alert's text and state.
-        notice: Box<FleetAlertMessage>,
+        alert_message: Box<FleetAlertMessage>,
         /// The fleet's alert record before the post.
         memory: Box<FleetAlertRecord>,
     },

@@ -28,7 +28,7 @@ impl Effort {
 
     /// The number of determined lifecycles.
     #[must_use]
-    pub fn situations_found(&self) -> u64 {
+    pub fn lifecycles_found(&self) -> u64 {
         self.judged.load(Ordering::Relaxed)
     }
 }

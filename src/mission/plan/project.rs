@@ -98,10 +98,10 @@ fn apply(after: &mut Observation, change: &Change) {
             let known = after.record.take().unwrap_or_else(|| Record::new(record.issue.clone()));
             after.record = Some((**record).clone().with_publish_state_of(known));
         }
-        Change::PostAlert { issue, notice, memory } => {
+        Change::PostAlert { issue, alert_message, memory } => {
             let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
-            record.alert = memory.posted_now(notice.intent);
-            post_alert(after, notice);
+            record.alert = memory.posted_now(alert_message.intent);
+            post_alert(after, alert_message);
         }
         Change::RecordAlert { issue, memory } => {
             let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));

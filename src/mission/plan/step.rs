@@ -91,7 +91,7 @@ impl Turn {
             Stage::CellTried => {
                 if let Some(under_way) = self.put_off.take() {
                     (seen.checkout, self.lifecycle) = (Some(Box::new(under_way)), None);
-                    let lifecycle = self.situation(seen);
+                    let lifecycle = self.lifecycle(seen);
                     let overruled = lifecycle.overruled(seen);
                     if let Some(change) = plan_approval(seen, overruled.as_ref().unwrap_or(lifecycle)) {
                         return Step::Apply(vec![change]);
@@ -154,7 +154,7 @@ impl Turn {
     /// The missing facts that the plan depends on; nothing is planned before they are fetched.
     pub fn missing(&mut self, seen: &mut Observation) -> MissingFacts {
         loop {
-            let lifecycle = self.situation(seen);
+            let lifecycle = self.lifecycle(seen);
             let overruled = lifecycle.overruled(seen);
             let missing = missing_facts(seen, overruled.as_ref().unwrap_or(lifecycle));
             if !missing.comments || missing.timeline || seen.issue.comments > 0 {
@@ -167,7 +167,7 @@ impl Turn {
     }
 
     /// The mission's lifecycle by the current facts, without other missions.
-    pub fn situation(&mut self, seen: &Observation) -> &Lifecycle {
+    pub fn lifecycle(&mut self, seen: &Observation) -> &Lifecycle {
         self.lifecycle.get_or_insert_with(|| Lifecycle::alone(seen))
     }
 
@@ -218,7 +218,7 @@ impl Turn {
     }
 
     fn plan_cell(&mut self, seen: &mut Observation) -> Step {
-        let lifecycle = self.situation(seen);
+        let lifecycle = self.lifecycle(seen);
         let overruled = lifecycle.overruled(seen);
         let planned = plan_cell(seen, overruled.as_ref().unwrap_or(lifecycle));
         if planned.is_empty() {
@@ -231,7 +231,7 @@ impl Turn {
     }
 
     fn planned_status(&mut self, seen: &Observation) -> Vec<Change> {
-        let lifecycle = self.situation(seen);
+        let lifecycle = self.lifecycle(seen);
         let overruled = lifecycle.overruled(seen);
         plan_status(seen, overruled.as_ref().unwrap_or(lifecycle))
     }
@@ -281,9 +281,9 @@ impl Candidate {
         self.turn.missing(&mut self.seen)
     }
 
-    /// As [`Turn::situation`].
-    pub fn situation(&mut self) -> &Lifecycle {
-        self.turn.situation(&self.seen)
+    /// As [`Turn::lifecycle`].
+    pub fn lifecycle(&mut self) -> &Lifecycle {
+        self.turn.lifecycle(&self.seen)
     }
 
     /// Plans the first step. Returns whether there is nothing to do.
@@ -293,8 +293,8 @@ impl Candidate {
     }
 
     /// The mission's lifecycle, taking all other missions into account.
-    pub fn situation_in_fleet(&mut self) -> Lifecycle {
-        let alone = self.turn.situation(&self.seen);
+    pub fn lifecycle_in_fleet(&mut self) -> Lifecycle {
+        let alone = self.turn.lifecycle(&self.seen);
         alone.overruled(&self.seen).unwrap_or_else(|| alone.clone())
     }
 
@@ -324,8 +324,8 @@ impl Candidate {
                 }
                 Step::Look => {}
                 Step::Done => {
-                    let (situation, changes) = turn.end(&seen);
-                    return Simulation { changes, seen, situation, after: world };
+                    let (lifecycle, changes) = turn.end(&seen);
+                    return Simulation { changes, seen, lifecycle, after: world };
                 }
             }
         }
@@ -340,7 +340,7 @@ pub struct Simulation {
     /// The observation that the status was planned from.
     pub seen: Observation,
     /// The lifecycle by that observation.
-    pub situation: Lifecycle,
+    pub lifecycle: Lifecycle,
     /// The observation after all changes.
     pub after: Observation,
 }

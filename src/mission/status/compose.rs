@@ -11,7 +11,7 @@ use crate::mission::cell::heartbeat::WizardState;
 use crate::mission::cell::heartbeat_fields::Notes;
 use crate::mission::cell::manifest::{CellManifest, IssueManifest};
 use crate::mission::cell::teardown::Teardown;
-use crate::mission::cell::worktree::{CANNOT_BE_HAD, Worktree, WorktreeSource};
+use crate::mission::cell::worktree::{UNAVAILABLE, Worktree, WorktreeSource};
 use crate::mission::observation::Observation;
 use crate::mission::paths::{archive_path, cell_path, heartbeat_command, scan_command};
 use crate::mission::proposal::formless::form_help;
@@ -278,7 +278,7 @@ fn note_pause(record: &mut Record, observation: &Observation, phase: Phase) {
 fn note_worktree(observation: &Observation, spec: &Spec, record: &mut Record) {
     let is_new = observation.sighting == CellObservation::Absent;
     if let CheckoutDecision::Refused(source) = decide_checkout(observation, spec, is_new) {
-        record.worktree.fail(source, CANNOT_BE_HAD.to_owned(), observation.here.now);
+        record.worktree.fail(source, UNAVAILABLE.to_owned(), observation.here.now);
     }
 }
 

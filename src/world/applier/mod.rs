@@ -139,9 +139,11 @@ impl Applier {
                 .await
             }
             Change::RecordComment { issue, comment } => self.record_comment(issue, comment.clone()).await,
-            Change::PostAlert { issue, notice, memory } => self.post_alert(issue, notice, memory).await,
+            Change::PostAlert { issue, alert_message, memory } => self.post_alert(issue, alert_message, memory).await,
             Change::RecordAlert { issue, memory } => self.record_alert(issue, (**memory).clone()).await,
-            Change::PostFleetAlert { issue, notice, memory } => self.post_fleet_alert(issue, notice, memory).await,
+            Change::PostFleetAlert { issue, alert_message, memory } => {
+                self.post_fleet_alert(issue, alert_message, memory).await
+            }
             Change::RecordFleetAlert { memory } => self.record_fleet_alert((**memory).clone()).await,
             Change::RecordFailure { issue, failure } => {
                 let failure = failure.clone();

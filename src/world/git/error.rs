@@ -1,6 +1,6 @@
 //! Why a checkout failed, classified by who can fix it.
 
-use crate::mission::cell::worktree::CANNOT_BE_HAD;
+use crate::mission::cell::worktree::UNAVAILABLE;
 use crate::world::git::version::FLOOR;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use std::time::Duration;
 pub enum CheckoutError {
     /// No such repository or ref, or no access for the bot. Which of them would reveal to proposers what exists in
     /// repositories that they may not read.
-    #[error("{CANNOT_BE_HAD}")]
+    #[error("{UNAVAILABLE}")]
     CannotBeHad,
     /// More files and directories than allowed.
     #[error("the repository holds more than {limit} files and directories; name a smaller one")]

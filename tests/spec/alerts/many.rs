@@ -74,8 +74,8 @@ fn orders(
 
 fn spoken(orders: &AlertSchedule) -> Option<(Notification, usize)> {
     match &orders.change {
-        Some(Change::PostFleetAlert { issue: _, notice, memory: _ }) => {
-            Some((notice.intent.kind, notice.intent.members.len()))
+        Some(Change::PostFleetAlert { issue: _, alert_message, memory: _ }) => {
+            Some((alert_message.intent.kind, alert_message.intent.members.len()))
         }
         Some(_) | None => None,
     }
@@ -225,13 +225,13 @@ fn late_failures_are_counted_from_the_last_fleet_comment() {
     let five = orders(&due(5), 40, &ledger, |_| ());
     assert!(five.permits.is_empty() && matches!(five.change, Some(Change::RecordFleetAlert { .. })), "{five:?}");
     let six = orders(&due(6), 40, &ledger, |_| ());
-    let Some(Change::PostFleetAlert { notice, .. }) = &six.change else { panic!("{:?}", six.change) };
+    let Some(Change::PostFleetAlert { alert_message, .. }) = &six.change else { panic!("{:?}", six.change) };
     assert_eq!(
-        (notice.failing, notice.new, notice.listed[0].issue.as_str()),
+        (alert_message.failing, alert_message.new, alert_message.listed[0].issue.as_str()),
         (6, 4, "owner/missions#3"),
         "the new ones first"
     );
-    let said = ledger.posted_now(notice.intent.clone());
+    let said = ledger.posted_now(alert_message.intent.clone());
     assert_eq!((said.named.len(), said.firing_since, said.published_at), (6, Some(at(500)), Some(at(1_000))));
 }
 
@@ -270,7 +270,7 @@ fn after_a_look(now: i64, since: &[i64], after: i64) -> (usize, Option<(Notifica
         since.iter().map(|since| AlertState { failing_since: Some(at(*since)), ..bad() }).collect();
     let (muster, mut here) = muster(&standings, 12, settings(|notify| notify.after = seconds(after)));
     here.now = at(now);
-    let orders = muster.looking_again_after(seconds(10)).schedule(&FleetAlertRecord::default(), &here);
+    let orders = muster.rechecked_after(seconds(10)).schedule(&FleetAlertRecord::default(), &here);
     (orders.permits.len(), spoken(&orders))
 }
 

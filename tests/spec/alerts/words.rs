@@ -40,7 +40,7 @@ fn without_heartbeat() -> Observation {
 
 fn said(mission: &Observation) -> String {
     match pass(mission).0.as_slice() {
-        [notice] => notice.render(),
+        [alert_message] => alert_message.render(),
         notices => panic!("one alarm was expected: {notices:?}"),
     }
 }
@@ -113,7 +113,7 @@ fn speaking() -> FleetAlertRecord {
 fn fleet(bad: usize, ledger: &FleetAlertRecord) -> String {
     let (muster, here) = musters(&due(bad), 30);
     match muster.schedule(ledger, &here).change {
-        Some(Change::PostFleetAlert { issue: _, notice, memory: _ }) => notice.render(),
+        Some(Change::PostFleetAlert { issue: _, alert_message, memory: _ }) => alert_message.render(),
         change => panic!("one comment for many was expected: {change:?}"),
     }
 }

@@ -124,7 +124,7 @@ impl Left {
         all
     }
 
-    /// The name of the situation of an issue.
+    /// The name of the lifecycle of an issue.
     fn name(&self, issue: &Value) -> String {
         let names = self.world["names"].as_array().unwrap();
         let found = names.iter().find(|name| name[0] == *issue).unwrap_or_else(|| panic!("issue {issue}"));
@@ -190,7 +190,7 @@ async fn written_once(recording: &str, otherwise: &[(&str, Value)]) -> BTreeSet<
     let mut expected = left.reported();
     for mission in &mut expected {
         let name = left.name(&mission[0]);
-        if let Some((_, now)) = otherwise.iter().find(|(situation, _)| *situation == name) {
+        if let Some((_, now)) = otherwise.iter().find(|(lifecycle, _)| *lifecycle == name) {
             *mission = json!([mission[0], now[0], now[1], now[2]]);
         }
     }

@@ -194,7 +194,7 @@ fn the_second_poster_deletes_its_comment_in_the_same_turn() {
     assert!(count.get() > 20, "posts are drawn: {}", count.get());
 }
 
-/// Whatever is decided is decided once for the facts at hand: a body is parsed when an observation begins, and a situation is
+/// Whatever is decided is decided once for the facts at hand: a body is parsed when an observation begins, and a lifecycle is
 /// found again only when facts have been fetched or seen since.
 #[test]
 fn a_turn_parses_a_body_once_and_derives_a_lifecycle_once_per_facts() {
@@ -203,7 +203,7 @@ fn a_turn_parses_a_body_once_and_derives_a_lifecycle_once_per_facts() {
         for _ in 0..2 {
             world.here.effort = Arc::default();
             let (halves, facts) = world.counted_pass();
-            let (parsed, found) = (world.here.effort.bodies_parsed(), world.here.effort.situations_found());
+            let (parsed, found) = (world.here.effort.bodies_parsed(), world.here.effort.lifecycles_found());
             if world.record.is_some() {
                 assert_eq!((parsed, found), (1, 1 + facts), "{facts} times facts were fetched or seen again");
             }
@@ -221,10 +221,10 @@ fn the_state_after_a_preview_needs_no_further_change() {
     for_each_world(|_, world| {
         let seen = world.observed();
         let is_seen = world.record.is_some() || world.issue.state != IssueState::Deleted;
-        let Simulation { changes, mut after, situation, .. } = simulate(&seen);
+        let Simulation { changes, mut after, lifecycle, .. } = simulate(&seen);
         // Those need a second pass, as they do in the world.
         let is_first = |change: &Change| change.is_claim() || matches!(change, Change::RestoreCell { .. });
-        if !is_seen || seen.is_held || situation == Lifecycle::Missing || changes.iter().any(is_first) {
+        if !is_seen || seen.is_held || lifecycle == Lifecycle::Missing || changes.iter().any(is_first) {
             return;
         }
         changes.iter().filter(|change| change.is_about_labels()).for_each(|change| make(&mut after, change));

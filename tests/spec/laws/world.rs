@@ -282,8 +282,8 @@ impl World {
             | Change::RecordAlert { .. }
             | Change::RecordFailure { .. }
             | Change::WriteRecord { .. } => self.write_down(before, change),
-            Change::PostAlert { issue: _, notice, memory: _ } => {
-                self.sound(notice.marker());
+            Change::PostAlert { issue: _, alert_message, memory: _ } => {
+                self.sound(alert_message.marker());
                 self.write_down(before, change);
             }
             Change::InitialiseRoot { .. }
@@ -443,7 +443,7 @@ impl World {
 /// Whether it would be held back, were it one of many.
 fn is_degrading(candidate: &mut Candidate) -> bool {
     let was_open = candidate.seen.record.as_ref().is_some_and(|record| record.state == IssueState::Open);
-    let is_deleted = matches!(candidate.situation(), Lifecycle::Deleted(_));
+    let is_deleted = matches!(candidate.lifecycle(), Lifecycle::Deleted(_));
     let guarded = Guarded::of(&candidate.seen);
     let is_held = guarded.is_some_and(|mission| !held((0..5).map(|at| (at, mission))).is_empty());
     let is_closing = candidate.seen.record.as_ref().is_some_and(|record| {

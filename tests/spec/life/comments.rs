@@ -7,7 +7,7 @@ use crate::life::scenes::{
 use crate::support::cells::{at, beaten, whole};
 use crate::support::golden;
 use crate::support::missions::{active, body, edit, planned_cell, proposal, settled};
-use lazarus::mission::cell::worktree::CANNOT_BE_HAD;
+use lazarus::mission::cell::worktree::UNAVAILABLE;
 use lazarus::mission::cell::{CellObservation, FileKind};
 use lazarus::mission::fleet::admission::{Admission, CapacityLimit};
 use lazarus::mission::observation::{Comments, Observation};
@@ -105,7 +105,7 @@ fn every_lifecycle_comment_states_the_next_step() {
             checked_out(&[("Repository", "wizards/spellbook"), ("Ref", "dev")]),
         ),
         ("with its worktree, then asks for none", checked_out(&[])),
-        ("its repository is unavailable", not_checked_out(CANNOT_BE_HAD)),
+        ("its repository is unavailable", not_checked_out(UNAVAILABLE)),
         ("suspended", suspended(beaten(-10, "working"))),
         ("suspended until the due date", due(suspended(beaten(-400, "working")), 3_600)),
         ("suspended, and the due date has passed", due(suspended(beaten(-10, "working")), -1)),

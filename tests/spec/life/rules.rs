@@ -176,7 +176,7 @@ fn a_preview_counts_no_approval_before_its_request_is_posted() {
         let simulation = simulate(&clicked);
         let kinds: Vec<&str> = simulation.changes.iter().map(Change::kind).collect();
         assert_eq!(kinds, ["add-labels", "post-comment", "write-record"], "{seconds}");
-        assert!(matches!(simulation.situation, Lifecycle::Waits(_)), "{seconds}: {:?}", simulation.situation);
+        assert!(matches!(simulation.lifecycle, Lifecycle::Waits(_)), "{seconds}: {:?}", simulation.lifecycle);
     }
 }
 

@@ -10,7 +10,7 @@ use crate::support::repository::Repository;
 use crate::support::{soon, stories};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use lazarus::mission::cell::worktree::{CANNOT_BE_HAD, DirectoryId};
+use lazarus::mission::cell::worktree::{DirectoryId, UNAVAILABLE};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::os::unix::fs::MetadataExt;
@@ -104,7 +104,7 @@ async fn a_private_repository_needs_its_own_entry_and_no_file_holds_the_token(fo
     let pattern = r#"{ "worktrees": { "repositories": ["owner/*"] } }"#;
     pass(&host, &repository, pattern).await;
     let comment = repository.comment(number).await;
-    assert!(comment.contains(CANNOT_BE_HAD) && host.cells().len() == 1, "{comment}");
+    assert!(comment.contains(UNAVAILABLE) && host.cells().len() == 1, "{comment}");
     let own = Host::new();
     let exact = format!(r#"{{ "worktrees": {{ "repositories": ["{secret}"] }} }}"#);
     let other = forge.repository().await;
@@ -138,7 +138,7 @@ async fn an_unavailable_repository_is_one_message_and_blocks_no_cell(forge: Forg
         told.push(line.split(" could not be ").nth(1).unwrap().to_owned());
         assert!(repository.labels(number).await.contains(&"mission/active".to_owned()));
     }
-    assert!(told.iter().all(|line| *line == told[0]) && told[0].contains(CANNOT_BE_HAD), "{told:?}");
+    assert!(told.iter().all(|line| *line == told[0]) && told[0].contains(UNAVAILABLE), "{told:?}");
     assert_eq!((host.cells().len(), changes(&pass(&host, &repository, &more).await)), (3, 0), "and waits for its turn");
 }
 
@@ -294,7 +294,7 @@ async fn a_short_commit_id_has_to_be_given_in_full(forge: Forge) {
         let number = repository.file("reader", "Mission: read", &[("repository", own), ("ref", name)]).await;
         host.once(&repository).await;
         let comment = repository.comment(number).await;
-        assert!(comment.contains(CANNOT_BE_HAD) && comment.contains(&format!("at `{name}`")), "{comment}");
+        assert!(comment.contains(UNAVAILABLE) && comment.contains(&format!("at `{name}`")), "{comment}");
         told.push(comment.contains("name a commit by its full id of 40 digits"));
         repository.set_state(number, "closed").await;
     }

@@ -212,13 +212,13 @@ fn alerts(words: &[&str]) -> Vec<(Notification, String)> {
     {
         let now = later(&mission, now, cell);
         for change in preview(&now) {
-            if let Change::PostAlert { notice, .. } = change {
-                let rendered = notice.render();
+            if let Change::PostAlert { alert_message, .. } = change {
+                let rendered = alert_message.render();
                 assert!(
-                    notice.intent.kind == Notification::Resolved
+                    alert_message.intent.kind == Notification::Resolved
                         || rendered.contains("**Failed:** `the crypt is empty`")
                 );
-                posted.push((notice.intent.kind, notice.intent.alert.cause.to_string()));
+                posted.push((alert_message.intent.kind, alert_message.intent.alert.cause.to_string()));
             }
         }
         mission = settled(now);

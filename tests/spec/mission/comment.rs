@@ -1,4 +1,4 @@
-//! The comment: what a person reads in each situation, whole, in `tests/fixtures/comments.md`.
+//! The comment: what a person reads in each lifecycle, whole, in `tests/fixtures/comments.md`.
 
 use crate::support::cells::{at, beat, beaten, beaten_with, whole};
 use crate::support::golden;
@@ -6,7 +6,7 @@ use crate::support::missions::{active, body, edit, labelled, planned_cell, propo
 use lazarus::mission::cell::flap_damping::Degradation;
 use lazarus::mission::cell::health::Health;
 use lazarus::mission::cell::json_file::Flaw;
-use lazarus::mission::cell::worktree::{CheckoutUnderWay, TOLD_AFTER, UnderWay, WorktreeSource};
+use lazarus::mission::cell::worktree::{CheckoutUnderWay, PUBLISHED_AFTER, UnderWay, WorktreeSource};
 use lazarus::mission::cell::{CellFacts, CellObservation, FileKind, Part, PartObservation, ReadFailure};
 use lazarus::mission::fleet::admission::{Admission, CapacityLimit};
 use lazarus::mission::observation::Observation;
@@ -73,7 +73,7 @@ fn full(limit: CapacityLimit) -> Observation {
 fn checking_out(mut observation: Observation) -> Observation {
     let source = WorktreeSource::of(&observation.proposal().unwrap().spec).unwrap();
     let what = UnderWay { source, since: at(-60) };
-    observation.checkout = Some(Box::new(CheckoutUnderWay { what, lasted: TOLD_AFTER }));
+    observation.checkout = Some(Box::new(CheckoutUnderWay { what, lasted: PUBLISHED_AFTER }));
     observation
 }
 

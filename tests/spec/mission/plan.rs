@@ -1,4 +1,4 @@
-//! What each situation leads to: the plan, line by line.
+//! What each lifecycle leads to: the plan, line by line.
 
 use crate::life::scenes::as_left;
 use crate::support::cells::{at, beaten, whole};

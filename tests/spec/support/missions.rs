@@ -193,10 +193,10 @@ pub(crate) fn make(after: &mut Observation, change: &Change) {
             let known = after.record.take().unwrap_or_else(|| Record::new(record.issue.clone()));
             after.record = Some((**record).clone().with_publish_state_of(known));
         }
-        Change::PostAlert { issue, notice, memory } => {
+        Change::PostAlert { issue, alert_message, memory } => {
             after.issue.comments += 1;
             let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));
-            record.alert = memory.posted_now(notice.intent);
+            record.alert = memory.posted_now(alert_message.intent);
         }
         Change::RecordAlert { issue, memory } => {
             let record = after.record.get_or_insert_with(|| Record::new(issue.clone()));

@@ -8,7 +8,7 @@ use lazarus::engine::metrics::Metrics;
 use lazarus::engine::queue::Queue;
 use lazarus::engine::snapshot::{Passes, Snapshot, Tick};
 use lazarus::http::server::ConnectionLimits;
-use lazarus::http::{Web, serve_doors, serve_page};
+use lazarus::http::{Web, serve_endpoints, serve_page};
 use lazarus::mission::identity::{HostName, MissionId};
 use lazarus::mission::status::comment_check::CommentEvent;
 use lazarus::provision::init::{init, init_cell};
@@ -107,7 +107,7 @@ impl Site {
         let page = TcpListener::bind(if setup.is_page_open { "0.0.0.0:0" } else { "127.0.0.1:0" }).await.unwrap();
         let local = |listener: &TcpListener| SocketAddr::from(([127, 0, 0, 1], listener.local_addr().unwrap().port()));
         let (at_doors, at_page) = (local(&doors), local(&page));
-        tokio::spawn(serve_doors(doors, Arc::clone(&web), stop.clone()));
+        tokio::spawn(serve_endpoints(doors, Arc::clone(&web), stop.clone()));
         tokio::spawn(serve_page(page, web, stop));
         Self { host, settings, snapshot, queue, commented, beats, doors: at_doors, page: at_page, _shutdown: shutdown }
     }

@@ -2,7 +2,7 @@
 
 use crate::support::git_forge::{Bare, GitForge, Manner};
 use crate::support::worktree::{BRANCH, Place, files, rights};
-use lazarus::mission::cell::worktree::CANNOT_BE_HAD;
+use lazarus::mission::cell::worktree::UNAVAILABLE;
 use lazarus::mission::identity::{ForgeUrl, GitRef, RepositoryName};
 use lazarus::world::forge::Token;
 use lazarus::world::git::{CheckoutError, CheckoutLimits, CheckoutSource, Destination, FLOOR, Git};
@@ -166,7 +166,7 @@ fn missing_and_hidden_repositories_and_refs_get_the_same_error() {
     for source in none_to_be_had {
         let error = Place::new().check_out(&source).unwrap_err();
         assert_eq!((&error, error.kind()), (&CheckoutError::CannotBeHad, "worktree-not-found"), "{source:?}");
-        assert_eq!(error.to_string(), CANNOT_BE_HAD);
+        assert_eq!(error.to_string(), UNAVAILABLE);
         if source.url().as_str().starts_with(&moved.url) {
             assert_eq!(open.forge.heard().len(), before, "a redirect is not followed");
         }

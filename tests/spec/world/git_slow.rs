@@ -8,7 +8,7 @@ use crate::support::repository::Repository;
 use crate::support::service::{Service, command, start};
 use crate::support::soon;
 use crate::world::git_guard::{begun, nobody_is_left};
-use lazarus::mission::cell::worktree::{CheckoutUnderWay, TOLD_AFTER, UnderWay, WorktreeSource};
+use lazarus::mission::cell::worktree::{CheckoutUnderWay, PUBLISHED_AFTER, UnderWay, WorktreeSource};
 use lazarus::mission::observation::{Comments, Observation};
 use lazarus::mission::plan::change::Change;
 use lazarus::mission::plan::step::{Step, Turn};
@@ -97,7 +97,7 @@ async fn slow_git_servers_delay_no_other_mission_pass_or_shutdown() {
 async fn a_single_pass_reports_a_slow_checkout_and_creates_its_cell() {
     let (forge, host) = (Forge::sandbox().await, Host::new());
     let repository = forge.repository().await;
-    let late = TOLD_AFTER + Duration::from_secs(2);
+    let late = PUBLISHED_AFTER + Duration::from_secs(2);
     forge.engine().break_next(1, "GET", "/info/refs", Fault::Delay(late));
     let number = repository.file("reader", "Mission: slow", &[("repository", &repository.name)]).await;
     let once = run(host.reconciler(&repository).args(["--once", "--json"])).await;
@@ -161,7 +161,8 @@ fn told_after(seen: &mut Observation, lasted: Duration) -> Vec<String> {
 #[test]
 fn a_checkout_is_reported_once_it_takes_a_few_seconds() {
     let asked = [("Repository", "wizards/spellbook"), ("Ref", "main")];
-    for (lasted, is_told) in [(Duration::ZERO, false), (TOLD_AFTER.mul_f32(0.99), false), (TOLD_AFTER, true)] {
+    for (lasted, is_told) in [(Duration::ZERO, false), (PUBLISHED_AFTER.mul_f32(0.99), false), (PUBLISHED_AFTER, true)]
+    {
         let told = told_after(&mut proposal(&asked), lasted);
         let text = "The repository `wizards/spellbook` at `main` is being checked out since ";
         assert_eq!((told.is_empty(), told.iter().any(|comment| comment.contains(text))), (!is_told, is_told));
