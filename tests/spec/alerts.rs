@@ -8,7 +8,7 @@ mod targets;
 mod words;
 
 use crate::life::scenes::{closed, here, suspended};
-use crate::support::cells::{at, beaten, seconds, whole};
+use crate::support::cells::{at, seconds, whole, with_heartbeat};
 use crate::support::missions::{active, missing, planned_status, settled};
 use lazarus::mission::alert::config::{AlertCause, IssueName, Login, Notify};
 use lazarus::mission::alert::message::AlertMessage;
@@ -58,22 +58,22 @@ fn pass(mission: &Observation) -> (Vec<AlertMessage>, Observation) {
 }
 
 /// What is said in each of these moments: the time, the age of the heartbeat, and the wizard's word.
-fn told(notify: &Notify, moments: &[(i64, i64, &str)]) -> Vec<String> {
-    let mut mission = loud(active(beaten(-10, "working")), notify);
-    let mut told = Vec::new();
+fn reported(notify: &Notify, moments: &[(i64, i64, &str)]) -> Vec<String> {
+    let mut mission = loud(active(with_heartbeat(-10, "working")), notify);
+    let mut reported = Vec::new();
     for (now, age, word) in moments {
-        let (notices, after) = pass(&later(&mission, *now, beaten(now - age, word)));
-        told.extend(notices.iter().map(|alert_message| format!("{now}: {}", alert_message.summary())));
+        let (notices, after) = pass(&later(&mission, *now, with_heartbeat(now - age, word)));
+        reported.extend(notices.iter().map(|alert_message| format!("{now}: {}", alert_message.summary())));
         mission = after;
     }
-    told
+    reported
 }
 
 #[test]
 fn no_alert_is_sent_unless_its_cause_is_configured() {
     let moments = [(100, 400, "failed"), (10_000, 400, "failed"), (20_000, 10, "working")];
-    assert_eq!(told(&Notify::default(), &moments), [""; 0]);
-    assert_eq!(told(&on(&["incomplete", "wizard/waiting"]), &moments), [""; 0]);
+    assert_eq!(reported(&Notify::default(), &moments), [""; 0]);
+    assert_eq!(reported(&on(&["incomplete", "wizard/waiting"]), &moments), [""; 0]);
 }
 
 #[test]
@@ -86,15 +86,15 @@ fn an_alert_fires_once_after_its_delay_and_resolves_once() {
         (9_100, 10, "working"),
     ];
     let said = ["400: post an alert: stale (heartbeat-timeout)", "9100: resolve the alert: healthy (heartbeat-ok)"];
-    assert_eq!(told(&on(&["stale"]), &moments), said);
+    assert_eq!(reported(&on(&["stale"]), &moments), said);
     let at_once = Notify { after: seconds(0), ..on(&["stale"]) };
-    assert_eq!(told(&at_once, &moments)[0], "100: post an alert: stale (heartbeat-timeout)");
+    assert_eq!(reported(&at_once, &moments)[0], "100: post an alert: stale (heartbeat-timeout)");
 }
 
 #[test]
 fn a_recovery_before_the_delay_sends_no_alert() {
     let moments = [(100, 400, "working"), (390, 10, "working"), (500, 400, "working"), (790, 690, "working")];
-    assert_eq!(told(&on(&["stale"]), &moments), [""; 0], "each break counts from the beginning");
+    assert_eq!(reported(&on(&["stale"]), &moments), [""; 0], "each break counts from the beginning");
 }
 
 #[test]
@@ -108,8 +108,8 @@ fn a_reminder_is_sent_only_if_it_is_configured() {
         format!("4300: {again}"),
         format!("7900: {again}"),
     ];
-    assert_eq!(told(&nagging, &moments), said);
-    assert_eq!(told(&on(&["stale"]), &moments).len(), 1);
+    assert_eq!(reported(&nagging, &moments), said);
+    assert_eq!(reported(&on(&["stale"]), &moments).len(), 1);
 }
 
 #[test]
@@ -117,15 +117,15 @@ fn an_agent_state_fires_an_alert_while_its_cell_is_healthy() {
     let moments =
         [(100, 10, "waiting"), (400, 10, "waiting"), (500, 10, "working"), (600, 10, "failed"), (900, 10, "failed")];
     let said = ["400: post an alert: the agent reports `waiting`", "500: resolve the alert: healthy (heartbeat-ok)"];
-    assert_eq!(told(&on(&["wizard/waiting"]), &moments), said);
-    assert_eq!(told(&on(&["wizard/failed"]), &moments), ["900: post an alert: the agent reports `failed`"]);
+    assert_eq!(reported(&on(&["wizard/waiting"]), &moments), said);
+    assert_eq!(reported(&on(&["wizard/failed"]), &moments), ["900: post an alert: the agent reports `failed`"]);
 }
 
 #[test]
 fn an_unknown_condition_neither_resolves_an_alert_nor_resets_its_delay() {
-    let mission = loud(active(beaten(-10, "working")), &on(&["stale"]));
-    let stale = pass(&later(&mission, 400, beaten(0, "working"))).1;
-    let raised = pass(&later(&stale, 800, beaten(0, "working")));
+    let mission = loud(active(with_heartbeat(-10, "working")), &on(&["stale"]));
+    let stale = pass(&later(&mission, 400, with_heartbeat(0, "working"))).1;
+    let raised = pass(&later(&stale, 800, with_heartbeat(0, "working")));
     assert_eq!(raised.0.len(), 1);
     for before in [stale, raised.1] {
         let has_alert = before.record.as_ref().unwrap().alert.firing.is_some();
@@ -133,7 +133,8 @@ fn an_unknown_condition_neither_resolves_an_alert_nor_resets_its_delay() {
         unseen.sighting = CellObservation::Failed(ReadFailure::Io);
         let (notices, after) = pass(&unseen);
         assert!(notices.is_empty());
-        let back = later(&Observation { sighting: mission.sighting.clone(), ..after }, 950, beaten(0, "working"));
+        let back =
+            later(&Observation { sighting: mission.sighting.clone(), ..after }, 950, with_heartbeat(0, "working"));
         assert_eq!(pass(&back).0.len(), usize::from(!has_alert), "it was bad all the while");
     }
 }
@@ -152,24 +153,25 @@ fn an_alert_follows_the_published_health_while_flapping() {
     let mut moments: Vec<(i64, i64, &str)> =
         (1..=5).map(|at| (60 * at, if at % 2 == 1 { 400 } else { 10 }, "working")).collect();
     moments.extend([(600, 10, "working"), (880, 10, "working"), (900, 10, "working")]);
-    assert_eq!(told(&notify, &moments), ["900: post an alert: stale (flapping)"]);
+    assert_eq!(reported(&notify, &moments), ["900: post an alert: stale (flapping)"]);
 }
 
 #[test]
 fn a_suspended_mission_fires_no_alert_and_a_closed_one_resolves_its_own() {
     let notify = Notify { after: seconds(0), ..on(&["stale"]) };
     let resolved = "resolve the alert: closed";
-    for (quiet, said) in [(suspended(beaten(-400, "working")), None), (closed(beaten(-400, "working")), Some(resolved))]
+    for (quiet, said) in
+        [(suspended(with_heartbeat(-400, "working")), None), (closed(with_heartbeat(-400, "working")), Some(resolved))]
     {
         let mut quiet = loud(quiet, &notify);
         let alarm = FiringAlert { at: at(-100), since: at(-200), cause: AlertCause::parse("stale").unwrap() };
         for raised in [None, Some(alarm)] {
             quiet.record.as_mut().unwrap().alert.firing = raised;
             let (notices, after) = pass(&quiet);
-            let told: Vec<String> = notices.iter().map(AlertMessage::summary).collect();
+            let reported: Vec<String> = notices.iter().map(AlertMessage::summary).collect();
             let wanted: Vec<&str> = said.filter(|_| raised.is_some()).into_iter().collect();
             assert_eq!(
-                (told, after.record.unwrap().alert.firing),
+                (reported, after.record.unwrap().alert.firing),
                 (wanted.iter().map(ToString::to_string).collect(), None)
             );
         }
@@ -179,9 +181,9 @@ fn a_suspended_mission_fires_no_alert_and_a_closed_one_resolves_its_own() {
 #[test]
 fn an_alert_that_is_no_longer_configured_is_dropped_silently() {
     let (_, raised) = pass(&later(
-        &loud(active(beaten(-10, "working")), &Notify { after: seconds(0), ..on(&["stale"]) }),
+        &loud(active(with_heartbeat(-10, "working")), &Notify { after: seconds(0), ..on(&["stale"]) }),
         400,
-        beaten(0, "working"),
+        with_heartbeat(0, "working"),
     ));
     assert!(raised.record.as_ref().unwrap().alert.firing.is_some());
     for notify in [Notify::default(), on(&["incomplete"])] {
@@ -192,11 +194,11 @@ fn an_alert_that_is_no_longer_configured_is_dropped_silently() {
 
 #[test]
 fn a_failing_since_ahead_of_the_clock_is_reset_to_now() {
-    let mut mission = loud(active(beaten(-400, "working")), &on(&["stale"]));
+    let mut mission = loud(active(with_heartbeat(-400, "working")), &on(&["stale"]));
     mission.record.as_mut().unwrap().failing_since = Some(at(1_000_000));
     let (_, after) = pass(&mission);
     assert_eq!(after.record.as_ref().unwrap().failing_since, Some(at(0)));
-    assert_eq!(pass(&later(&after, 300, beaten(-400, "working"))).0.len(), 1);
+    assert_eq!(pass(&later(&after, 300, with_heartbeat(-400, "working"))).0.len(), 1);
 }
 
 /// What lies ahead by no more than the span may be another clock's minute; by more, ours was wrong once.
@@ -206,12 +208,12 @@ fn a_span_has_passed_at_its_last_second_or_if_it_starts_too_far_ahead() {
         assert_eq!(has_passed(at(since), seconds(300), at(0)), has, "{since}");
     }
     let nagging = Notify { repeat: Some(seconds(3_600)), ..on(&["stale"]) };
-    let mut mission = loud(active(beaten(-10, "working")), &nagging);
+    let mut mission = loud(active(with_heartbeat(-10, "working")), &nagging);
     for now in [400, 700] {
-        mission = pass(&later(&mission, now, beaten(0, "working"))).1;
+        mission = pass(&later(&mission, now, with_heartbeat(0, "working"))).1;
     }
     for (raised_at, again) in [(4_401, 1), (4_400, 0)] {
-        let mut ahead = later(&mission, 800, beaten(0, "working"));
+        let mut ahead = later(&mission, 800, with_heartbeat(0, "working"));
         ahead.record.as_mut().unwrap().alert.firing.as_mut().unwrap().at = at(raised_at);
         assert_eq!(pass(&ahead).0.len(), again, "said at {raised_at}, which is not yet");
     }
@@ -220,8 +222,9 @@ fn a_span_has_passed_at_its_last_second_or_if_it_starts_too_far_ahead() {
 /// A mission that was killed while it raised an alarm, with these comments on its issue.
 fn killed(comments: impl FnOnce(&Observation, AlertMarker) -> Vec<CommentFacts>) -> Observation {
     let notify = on(&["stale"]);
-    let stale = pass(&later(&loud(active(beaten(-10, "working")), &notify), 400, beaten(0, "working"))).1;
-    let mut mission = later(&stale, 800, beaten(0, "working"));
+    let stale =
+        pass(&later(&loud(active(with_heartbeat(-10, "working")), &notify), 400, with_heartbeat(0, "working"))).1;
+    let mut mission = later(&stale, 800, with_heartbeat(0, "working"));
     let raised = FiringAlert { at: at(760), since: at(400), cause: AlertCause::parse("stale").unwrap() };
     let intended = AlertIntent { kind: Notification::Firing, at: at(760), alert: raised };
     mission.record.as_mut().unwrap().alert = AlertRecord { intent: Some(intended), ..AlertRecord::default() };

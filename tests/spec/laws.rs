@@ -112,15 +112,15 @@ fn law_3_settled_one_pass_leads_to_an_empty_plan() {
 fn law_4_quiet_nothing_published_changes_while_health_is_the_same() {
     for_each_world(|random, mut world| {
         world.settle();
-        let told =
+        let reported =
             |world: &World| world.record.as_ref().and_then(|record| record.published.as_ref()).map(|said| said.verdict);
-        let before = (Lifecycle::of(&world.observed()), told(&world));
+        let before = (Lifecycle::of(&world.observed()), reported(&world));
         world.later(random.i64(1..100));
         let failed = world.record.as_ref().and_then(|record| record.worktree.failed.as_ref());
         let is_due = failed.is_some_and(|failed| failed.retry_at <= world.here.now);
         let mut later = world.clone();
         later.pass();
-        if !is_due && (Lifecycle::of(&world.observed()), told(&later)) == before {
+        if !is_due && (Lifecycle::of(&world.observed()), reported(&later)) == before {
             // An alarm is due by the mere passing of time; once it is said, all is still.
             if previewed(&world).iter().any(|change| matches!(change, Change::PostAlert { .. })) {
                 let spoken = previewed(&world).into_iter().filter(|change| !change.is_record_only());

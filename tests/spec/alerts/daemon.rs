@@ -1,6 +1,8 @@
 //! The same alarms, raised by a daemon, whose ticks are all the time there is.
 
-use crate::alerts::passes::{MANY, MANY_OVER, OVER, STALE, Story, check_many, clock, file, fleet_issue, many, told};
+use crate::alerts::passes::{
+    MANY, MANY_OVER, OVER, STALE, Story, check_many, clock, file, fleet_issue, many, reported,
+};
 use crate::support::daemon::{Running, settings};
 use crate::support::forge::Forge;
 use crate::support::host::beat_at;
@@ -58,7 +60,7 @@ async fn a_restarted_daemon_sends_no_alert_twice(forge: Forge) {
         daemon.stop().await;
     }
     assert_eq!(story.alarms(number).await, [STALE]);
-    assert_eq!(told(&story.pass(0).await), [""; 0], "nor does a pass");
+    assert_eq!(reported(&story.pass(0).await), [""; 0], "nor does a pass");
 }
 
 async fn a_daemon_posts_one_fleet_alert_for_a_mass_failure(forge: Forge) {
@@ -145,7 +147,7 @@ async fn a_late_failure_joins_silently_and_after_ten_minutes_with_a_comment() {
     let (story, fleet, numbers, mut daemon) = agents(&Forge::sandbox().await, 12, 60).await;
     // All but two die now, one of those after four minutes, and the other after fourteen.
     let cells = story.host.cells();
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for at in 0..60 {
         for (cell, dies_at) in [(&cells[10], 12), (&cells[11], 42)] {
             if at < dies_at {
@@ -153,9 +155,9 @@ async fn a_late_failure_joins_silently_and_after_ten_minutes_with_a_comment() {
             }
         }
         daemon.tick(20).await;
-        told.push(story.alarms(fleet).await.len());
+        reported.push(story.alarms(fleet).await.len());
     }
-    assert_eq!((told[11], told[41], told[59]), (1, 1, 2), "{told:?}");
+    assert_eq!((reported[11], reported[41], reported[59]), (1, 1, 2), "{reported:?}");
     let last = story.repository.comments(fleet).await.pop().unwrap().1;
     assert!(
         last.contains("**Firing for 12 of 12 missions on `alpha`.**") && last.contains("2 of them are new"),

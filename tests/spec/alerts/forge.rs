@@ -1,6 +1,6 @@
 //! Alarms on a forge that breaks, and in an hour that is full.
 
-use crate::alerts::passes::{Story, alarms, clock, file, told};
+use crate::alerts::passes::{Story, alarms, clock, file, reported};
 use crate::support::forge::Forge;
 use crate::support::host::{changes, writes};
 use lazarus::sandbox::Fault;
@@ -47,7 +47,7 @@ async fn the_next_pass_settles_an_alert_of_unknown_outcome() {
         assert_eq!(story.alarms(number).await.len(), usize::from(is_there));
         let next = story.pass(0).await;
         let said = if is_there { "record the alert: stale" } else { "post an alert: stale (heartbeat-timeout)" };
-        assert_eq!(told(&next), [said]);
+        assert_eq!(reported(&next), [said]);
         assert_eq!(story.alarms(number).await.len(), 1);
         assert_eq!(changes(&story.pass(0).await), 0);
     }
@@ -144,6 +144,6 @@ async fn records_from_before_alerts_existed_are_read() {
     let quiet = story.pass(0).await;
     assert_eq!((changes(&quiet), &quiet["complete"]), (0, &json!(true)), "{quiet}");
     let loud = Story { notify: at_once(), ..story };
-    assert_eq!(told(&loud.pass(10).await), ["post an alert: stale (heartbeat-timeout)"]);
+    assert_eq!(reported(&loud.pass(10).await), ["post an alert: stale (heartbeat-timeout)"]);
     assert_eq!(loud.alarms(number).await.len(), 1);
 }

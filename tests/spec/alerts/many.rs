@@ -48,28 +48,28 @@ fn settings(with: impl FnOnce(&mut Notify)) -> PassContext {
     here
 }
 
-fn muster(standings: &[AlertState], all: usize, here: PassContext) -> (FleetAlerts, PassContext) {
-    let mut muster = FleetAlerts::default();
+fn fleet_alerts(standings: &[AlertState], all: usize, here: PassContext) -> (FleetAlerts, PassContext) {
+    let mut fleet_alerts = FleetAlerts::default();
     let well = vec![WELL; all.saturating_sub(standings.len())];
     for (number, standing) in (1..).zip(standings.iter().chain(&well)) {
-        muster.add_candidate(&key(number), *standing, 0, true);
+        fleet_alerts.add_candidate(&key(number), *standing, 0, true);
     }
-    (muster, here)
+    (fleet_alerts, here)
 }
 
 /// These and as many that are well as make so many in all, where one issue is there for many.
 pub(crate) fn musters(standings: &[AlertState], all: usize) -> (FleetAlerts, PassContext) {
-    muster(standings, all, settings(|_| ()))
+    fleet_alerts(standings, all, settings(|_| ()))
 }
 
 fn orders(
     standings: &[AlertState],
     all: usize,
-    ledger: &FleetAlertRecord,
+    alert_record: &FleetAlertRecord,
     with: impl FnOnce(&mut Notify),
 ) -> AlertSchedule {
-    let (muster, here) = muster(standings, all, settings(with));
-    muster.schedule(ledger, &here)
+    let (fleet_alerts, here) = fleet_alerts(standings, all, settings(with));
+    fleet_alerts.schedule(alert_record, &here)
 }
 
 fn spoken(orders: &AlertSchedule) -> Option<(Notification, usize)> {
@@ -126,8 +126,9 @@ fn the_hourly_alert_limit_is_never_exceeded() {
                 let mixed: Vec<AlertState> =
                     [bad(), raised(WELL), raised(bad())].into_iter().cycle().take(count).collect();
                 for issue in [true, false] {
-                    let ledger = FleetAlertRecord { posted: vec![at(990); before], ..FleetAlertRecord::default() };
-                    let orders = orders(&mixed, 50, &ledger, |notify| {
+                    let alert_record =
+                        FleetAlertRecord { posted: vec![at(990); before], ..FleetAlertRecord::default() };
+                    let orders = orders(&mixed, 50, &alert_record, |notify| {
                         (notify.per_hour, notify.repeat) = (per_hour, Some(seconds(60)));
                         notify.issue.take_if(|_| !issue);
                     });
@@ -199,9 +200,9 @@ fn a_fleet_resolution_waits_for_capacity_and_reminders_are_optional() {
 
 /// The time is so many seconds after the comment that named these two missions, and so many are bad.
 fn late(after: i64, bad: usize) -> (usize, Option<(Notification, usize)>, Option<usize>) {
-    let (muster, mut here) = muster(&due(bad), 40, settings(|notify| notify.per_hour = 100));
+    let (fleet_alerts, mut here) = fleet_alerts(&due(bad), 40, settings(|notify| notify.per_hour = 100));
     here.now = at(500 + after);
-    let orders = muster.schedule(&speaking_for(&[1, 2]), &here);
+    let orders = fleet_alerts.schedule(&speaking_for(&[1, 2]), &here);
     let remembered = match &orders.change {
         Some(Change::RecordFleetAlert { memory }) => Some(memory.members.len()),
         Some(_) | None => None,
@@ -221,17 +222,17 @@ fn late_failures_join_silently_for_ten_minutes_or_until_doubled() {
 
 #[test]
 fn late_failures_are_counted_from_the_last_fleet_comment() {
-    let ledger = FleetAlertRecord { named: [(7, 1), (7, 2)].into(), ..speaking_for(&[1, 2, 3, 4]) };
-    let five = orders(&due(5), 40, &ledger, |_| ());
+    let alert_record = FleetAlertRecord { named: [(7, 1), (7, 2)].into(), ..speaking_for(&[1, 2, 3, 4]) };
+    let five = orders(&due(5), 40, &alert_record, |_| ());
     assert!(five.permits.is_empty() && matches!(five.change, Some(Change::RecordFleetAlert { .. })), "{five:?}");
-    let six = orders(&due(6), 40, &ledger, |_| ());
+    let six = orders(&due(6), 40, &alert_record, |_| ());
     let Some(Change::PostFleetAlert { alert_message, .. }) = &six.change else { panic!("{:?}", six.change) };
     assert_eq!(
         (alert_message.failing, alert_message.new, alert_message.listed[0].issue.as_str()),
         (6, 4, "owner/missions#3"),
         "the new ones first"
     );
-    let said = ledger.posted_now(alert_message.intent.clone());
+    let said = alert_record.posted_now(alert_message.intent.clone());
     assert_eq!((said.named.len(), said.firing_since, said.published_at), (6, Some(at(500)), Some(at(1_000))));
 }
 
@@ -268,9 +269,9 @@ fn a_question_is_posted_despite_a_mass_failure() {
 fn after_a_look(now: i64, since: &[i64], after: i64) -> (usize, Option<(Notification, usize)>) {
     let standings: Vec<AlertState> =
         since.iter().map(|since| AlertState { failing_since: Some(at(*since)), ..bad() }).collect();
-    let (muster, mut here) = muster(&standings, 12, settings(|notify| notify.after = seconds(after)));
+    let (fleet_alerts, mut here) = fleet_alerts(&standings, 12, settings(|notify| notify.after = seconds(after)));
     here.now = at(now);
-    let orders = muster.rechecked_after(seconds(10)).schedule(&FleetAlertRecord::default(), &here);
+    let orders = fleet_alerts.rechecked_after(seconds(10)).schedule(&FleetAlertRecord::default(), &here);
     (orders.permits.len(), spoken(&orders))
 }
 
@@ -311,7 +312,7 @@ fn after_a_refused_fleet_comment_each_mission_alerts_for_an_hour() {
 #[test]
 fn a_mission_that_was_not_checked_fires_no_alert() {
     let here = settings(|_| ());
-    let mut muster = FleetAlerts::default();
-    muster.add_candidate(&key(1), bad(), 0, false);
-    assert!(muster.schedule(&FleetAlertRecord::default(), &here).permits.is_empty());
+    let mut fleet_alerts = FleetAlerts::default();
+    fleet_alerts.add_candidate(&key(1), bad(), 0, false);
+    assert!(fleet_alerts.schedule(&FleetAlertRecord::default(), &here).permits.is_empty());
 }

@@ -67,12 +67,12 @@ impl Story {
 pub(crate) async fn alarms(repository: &Repository, number: i64) -> Vec<String> {
     let comments = repository.comments(number).await;
     let ours = comments.iter().filter(|(_, text)| text.starts_with("<!-- lazarus:alarm v1 -->\n"));
-    let said = |text: &str| text.lines().nth(2).unwrap().split(" since").next().unwrap().to_owned();
-    ours.map(|(_, text)| said(text)).collect()
+    let posted = |text: &str| text.lines().nth(2).unwrap().split(" since").next().unwrap().to_owned();
+    ours.map(|(_, text)| posted(text)).collect()
 }
 
 /// The changes of a report that have to do with alarms.
-pub(crate) fn told(report: &Value) -> Vec<String> {
+pub(crate) fn reported(report: &Value) -> Vec<String> {
     let missions = report["missions"].as_array().unwrap().iter().flat_map(|m| m["changes"].as_array().unwrap());
     let all = missions.chain(report["changes"].as_array().unwrap());
     all.filter(|change| change["kind"].as_str().unwrap().contains("alert"))
@@ -96,19 +96,19 @@ async fn passes_fire_an_alert_as_time_passes_and_resolve_it(forge: Forge) {
     let number = file(&story.repository, 1).await[0];
     story.pass(0).await;
     story.beat(clock(), 1_000);
-    assert_eq!(told(&story.pass(10).await), [""; 0]);
-    assert_eq!(told(&story.pass(200).await), [""; 0]);
+    assert_eq!(reported(&story.pass(10).await), [""; 0]);
+    assert_eq!(reported(&story.pass(200).await), [""; 0]);
     AHEAD.set(AHEAD.get() + 200);
     let preview = settings(&story.host, Some(&story.repository), &json!({ "notify": story.notify }).to_string());
     let preview = pass::preview(&preview, &Scope::Everything, clock()).await.unwrap();
     assert_eq!(story.alarms(number).await, [""; 0]);
     let done = story.pass(0).await;
-    assert_eq!(told(&done), ["post an alert: stale (heartbeat-timeout)"]);
-    assert_eq!(told(&serde_json::to_value(&preview).unwrap()), told(&done), "a preview tells it");
+    assert_eq!(reported(&done), ["post an alert: stale (heartbeat-timeout)"]);
+    assert_eq!(reported(&serde_json::to_value(&preview).unwrap()), reported(&done), "a preview tells it");
     let quiet = story.pass(50_000).await;
     assert_eq!((crate::support::host::changes(&quiet), crate::support::host::writes(&quiet)), (0, 0), "{quiet}");
     story.beat(clock(), 10);
-    assert_eq!(told(&story.pass(0).await), ["resolve the alert: healthy (heartbeat-ok)"]);
+    assert_eq!(reported(&story.pass(0).await), ["resolve the alert: healthy (heartbeat-ok)"]);
     assert_eq!(crate::support::host::changes(&story.pass(0).await), 0);
     assert_eq!(story.alarms(number).await, [STALE, OVER]);
     assert_eq!(story.repository.comments(number).await.len(), 3, "and one status comment");
@@ -138,10 +138,10 @@ pub(crate) async fn check_many(story: &Story, fleet: i64, numbers: &[i64], wante
     for number in numbers {
         assert_eq!(story.repository.comments(*number).await.len(), 1, "only the status");
     }
-    let said = story.alarms(fleet).await;
+    let posted = story.alarms(fleet).await;
     assert!(
-        said.len() == wanted.len() && said.iter().zip(wanted).all(|(is, should)| is.starts_with(should)),
-        "{said:?}"
+        posted.len() == wanted.len() && posted.iter().zip(wanted).all(|(is, should)| is.starts_with(should)),
+        "{posted:?}"
     );
 }
 
@@ -151,10 +151,10 @@ async fn a_pass_posts_one_fleet_alert_for_a_mass_failure(forge: Forge) {
     story.beat(clock(), 1_000);
     // The brake wants to see it twice.
     for seconds in [0, 10] {
-        assert_eq!(told(&story.pass(seconds).await), [""; 0]);
+        assert_eq!(reported(&story.pass(seconds).await), [""; 0]);
     }
     let done = story.pass(100).await;
-    assert_eq!(told(&done).len(), 1, "{done}");
+    assert_eq!(reported(&done).len(), 1, "{done}");
     check_many(&story, fleet, &numbers, &[MANY]).await;
     let text = &story.repository.comments(fleet).await[0].1;
     assert!(
@@ -178,13 +178,13 @@ async fn a_suspended_or_closed_mission_fires_no_alert(forge: Forge) {
     story.repository.put_label(paused, "mission/suspended").await;
     story.repository.set_state(ended, "closed").await;
     story.pass(1_000).await;
-    assert_eq!(told(&story.pass(50_000).await), [""; 0]);
+    assert_eq!(reported(&story.pass(50_000).await), [""; 0]);
     story.repository.take_label(paused, "mission/suspended").await;
-    assert_eq!(told(&story.pass(10).await), ["post an alert: stale (heartbeat-timeout)"], "and then it does");
+    assert_eq!(reported(&story.pass(10).await), ["post an alert: stale (heartbeat-timeout)"], "and then it does");
     story.repository.put_label(paused, "mission/suspended").await;
     story.pass(10).await;
     story.beat(clock(), 10);
-    assert_eq!(told(&story.pass(0).await), [""; 0], "nobody waits for its end");
+    assert_eq!(reported(&story.pass(0).await), [""; 0], "nobody waits for its end");
     assert_eq!((story.alarms(paused).await.len(), story.alarms(ended).await.len()), (1, 0));
 }
 
@@ -196,10 +196,10 @@ async fn an_alert_whose_issue_was_closed_is_resolved(forge: Forge) {
     story.beat(clock(), 1_000);
     story.pass(0).await;
     story.repository.set_state(first, "closed").await;
-    assert_eq!(told(&story.pass(10).await), ["resolve the alert: closed"]);
+    assert_eq!(reported(&story.pass(10).await), ["resolve the alert: closed"]);
     story.repository.set_state(second, "closed").await;
-    assert_eq!(told(&story.pass(10).await), [""; 0], "the hour has no room for more");
-    assert_eq!(told(&story.pass(7_200).await), ["resolve the alert: closed"]);
+    assert_eq!(reported(&story.pass(10).await), [""; 0], "the hour has no room for more");
+    assert_eq!(reported(&story.pass(7_200).await), ["resolve the alert: closed"]);
     for number in [first, second] {
         assert_eq!(story.alarms(number).await, [STALE, "**Resolved: the issue was closed**, after `stale`"]);
     }

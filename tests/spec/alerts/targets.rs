@@ -23,11 +23,11 @@ async fn story(forge: &Forge, count: usize, number: &str) -> (Story, Vec<i64>) {
 }
 
 async fn each(story: &Story, numbers: &[i64]) -> Vec<Vec<String>> {
-    let mut said = Vec::new();
+    let mut posted = Vec::new();
     for number in numbers {
-        said.push(story.alarms(*number).await);
+        posted.push(story.alarms(*number).await);
     }
-    said
+    posted
 }
 
 async fn alerts_without_an_existing_fleet_issue_go_to_the_mission_issues(forge: Forge) {
@@ -38,10 +38,10 @@ async fn alerts_without_an_existing_fleet_issue_go_to_the_mission_issues(forge: 
     let report = story.pass(10).await;
     assert_eq!(each(&story, &numbers).await, vec![vec![STALE]; 5]);
     let errors = report["errors"].as_array().unwrap();
-    let told = |kind: &str| errors.iter().find(|error| error["kind"] == kind).unwrap_or_else(|| panic!("{report}"));
-    let missing = told("notify-issue-missing");
+    let reported = |kind: &str| errors.iter().find(|error| error["kind"] == kind).unwrap_or_else(|| panic!("{report}"));
+    let missing = reported("notify-issue-missing");
     assert!(missing["message"].as_str().unwrap().contains("until then each mission's alert is on its own issue"));
-    assert!(told("notify-mention-unknown")["message"].as_str().unwrap().contains("`nobody-here`"));
+    assert!(reported("notify-mention-unknown")["message"].as_str().unwrap().contains("`nobody-here`"));
     assert_eq!((&report["complete"], errors.len(), &missing["permanent"]), (&json!(true), 2, &json!(true)), "{report}");
     std::fs::write(story.host.path().join("loud.json"), json!({ "notify": story.notify }).to_string()).unwrap();
     let mut once = story.host.reconciler(&story.repository);
@@ -58,9 +58,9 @@ async fn a_daemon_reports_unreachable_alert_targets_and_stays_ready(forge: Forge
     let more = json!({ "notify": story.notify, "daemon": { "interval_seconds": 10 } }).to_string();
     let mut daemon = Running::new(settings(&story.host, Some(&story.repository), &more)).await;
     let snapshot = daemon.tick(0).await;
-    let told =
+    let reported =
         snapshot.passes.failures.first.iter().map(|failure| failure.message.as_str()).collect::<Vec<_>>().join("\n");
-    assert!(told.contains("`notify.issue`") && told.contains("`nobody-here`"), "{told}");
+    assert!(reported.contains("`notify.issue`") && reported.contains("`nobody-here`"), "{reported}");
     assert!(snapshot.readiness().is_ok() && snapshot.passes.incomplete == 0, "{snapshot:?}");
     story.beat(daemon.now, 1_000);
     for _ in 0..5 {

@@ -28,8 +28,8 @@ fn entries(directory: &Path) -> Vec<String> {
 #[tokio::test]
 async fn the_demo_prints_its_scenario_and_leaves_nothing_behind() {
     let host = Host::on_disk();
-    let told = run(host.command("lazarus-reconcile").env("TMPDIR", host.path()).arg("demo")).await;
-    assert_eq!((told.code, told.stderr.as_str()), (0, ""), "{told:?}");
+    let reported = run(host.command("lazarus-reconcile").env("TMPDIR", host.path()).arg("demo")).await;
+    assert_eq!((reported.code, reported.stderr.as_str()), (0, ""), "{reported:?}");
     for line in [
         "#2 Mission: rewrite the spellbook\n   [kind/mission-proposal] [mission/invalid]",
         "Not started: 2 answers need correcting. No cell was created.",
@@ -40,7 +40,7 @@ async fn the_demo_prints_its_scenario_and_leaves_nothing_behind() {
         "     state/\n       heartbeat.json (",
         "changed 0; 5 requests read, 0 wrote;",
     ] {
-        assert!(told.stdout.contains(line), "{line} is not in\n{}", told.stdout);
+        assert!(reported.stdout.contains(line), "{line} is not in\n{}", reported.stdout);
     }
     assert_eq!(entries(host.path()), ["missions"]);
     let kept = run(host.command("lazarus-reconcile").env("TMPDIR", host.path()).args(["demo", "--keep"])).await;
@@ -59,8 +59,8 @@ async fn a_host_without_ca_certificates_learns_what_to_install_for_https() {
         command.args(arguments);
         command
     };
-    let told = run(bare(&["demo"]).env("TMPDIR", host.path())).await;
-    assert_eq!((told.code, told.stderr.as_str()), (0, ""), "{told:?}");
+    let reported = run(bare(&["demo"]).env("TMPDIR", host.path())).await;
+    assert_eq!((reported.code, reported.stderr.as_str()), (0, ""), "{reported:?}");
     let refused = run(&mut bare(&["--once", "--gitea-url", "https://git.example.com", "--repo", "o/r"])).await;
     assert_eq!(refused.code, 2);
     assert!(refused.stderr.contains("install `ca-certificates` or set `forge.ca_file`"), "{refused:?}");
@@ -201,7 +201,10 @@ async fn a_misspelt_command_or_flag_gets_a_suggestion() {
         ("lazarus-reconcile", &["scan", "--health", "stael"], "'stale'"),
         ("lazarus-pit", &["bead"], "'beat'"),
     ] {
-        let told = run(host.command(program).args(arguments)).await;
-        assert!(told.code == 2 && told.stderr.contains("tip: ") && told.stderr.contains(meant), "{told:?}");
+        let reported = run(host.command(program).args(arguments)).await;
+        assert!(
+            reported.code == 2 && reported.stderr.contains("tip: ") && reported.stderr.contains(meant),
+            "{reported:?}"
+        );
     }
 }

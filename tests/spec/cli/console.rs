@@ -68,9 +68,9 @@ async fn a_closed_or_deleted_issue_is_reported_as_such() {
     repository.set_state(number, "open").await;
     host.once(&repository).await;
     forge.change(reqwest::Method::DELETE, &repository.issue_path(number), json!({})).await;
-    for told in ["was not found", "is deleted"] {
+    for reported in ["was not found", "is deleted"] {
         let gone = run(host.reconciler(&repository).arg("--once")).await;
-        let line = format!("write the record: {}#{number} {told}\n", repository.name);
+        let line = format!("write the record: {}#{number} {reported}\n", repository.name);
         assert!(gone.stdout.contains(&line) && gone.stdout.contains("1 proposal: 1 not open; "), "{gone:?}");
     }
 }
@@ -121,6 +121,9 @@ async fn without_a_journal_errors_are_printed_to_standard_error() {
     let mut command = host.command("lazarus-pit");
     command.env("JOURNAL_STREAM", format!("{}:{}", status.dev(), status.ino())).stderr(file);
     assert_eq!(command.output().unwrap().status.code(), Some(2));
-    let told = std::fs::read_to_string(path).unwrap();
-    assert!(told.starts_with("ERROR the missions root"), "as a log line, which a journal gives its priority: {told}");
+    let reported = std::fs::read_to_string(path).unwrap();
+    assert!(
+        reported.starts_with("ERROR the missions root"),
+        "as a log line, which a journal gives its priority: {reported}"
+    );
 }

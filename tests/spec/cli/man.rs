@@ -42,8 +42,8 @@ async fn every_shell_completes_every_command_and_flag() {
         }
         let script = host.path().join(shell);
         std::fs::write(&script, &made.stdout).unwrap();
-        if let Some(told) = read_by(shell, &script) {
-            assert_eq!(told, "exit status: 0", "{shell} {name}");
+        if let Some(reported) = read_by(shell, &script) {
+            assert_eq!(reported, "exit status: 0", "{shell} {name}");
         }
     }
     let default = reconcile(&host, &["completions", "bash"]).await;
@@ -99,9 +99,9 @@ async fn every_command_has_a_man_page_that_lists_its_flags() {
 async fn the_version_names_the_commit_and_the_target() {
     let host = Host::new();
     for program in ["lazarus-reconcile", "lazarus-pit"] {
-        let told = run(host.command(program).arg("--version")).await;
+        let reported = run(host.command(program).arg("--version")).await;
         let start = format!("{program} {} (commit ", env!("CARGO_PKG_VERSION"));
-        let rest = told.stdout.strip_prefix(&start).unwrap_or_else(|| panic!("{told:?}"));
+        let rest = reported.stdout.strip_prefix(&start).unwrap_or_else(|| panic!("{reported:?}"));
         let (commit, target) = rest.strip_suffix(")\n").unwrap().split_once(", ").unwrap();
         let is_hash = commit.len() >= 7 && commit.trim_end_matches("-dirty").chars().all(|c| c.is_ascii_hexdigit());
         assert!(commit == "unknown" || is_hash, "{commit}");

@@ -29,8 +29,8 @@ async fn a_misspelt_variable_is_a_warning_with_the_nearest_right_name() {
         ("LAZARUS_TESTS", "LAZARUS_HOST"),
     ] {
         let warned = with_variable(wrong, "x").await;
-        let told = format!("warning: the variable `{wrong}` is unknown, and is not read; did you mean `{right}`?");
-        assert!(warned.code == 0 && warned.stderr.contains(&told), "{wrong}: {warned:?}");
+        let reported = format!("warning: the variable `{wrong}` is unknown, and is not read; did you mean `{right}`?");
+        assert!(warned.code == 0 && warned.stderr.contains(&reported), "{wrong}: {warned:?}");
     }
     for known in ["LAZARUS_TEST_GITEA", "LAZARUS_TEST_SEEDS", "LAZARUS_COMMIT", "PATH", "LAZARUSES"] {
         let silent = with_variable(known, "/nowhere").await;
@@ -102,12 +102,12 @@ fn byte_order_marks_schema_keys_and_empty_sections_are_accepted() {
 #[test]
 fn yaml_in_a_file_named_json_is_reported_as_such() {
     for yaml in ["forge:\n  url: https://git.example.com\n", "---\nlimits: { cells: 7 }\n", "# mine\nlimits: {}\n"] {
-        let told = read("lazarus_pit.json", yaml).unwrap_err();
-        assert!(told.contains("it is YAML, but its name says JSON"), "{yaml}: {told}");
+        let reported = read("lazarus_pit.json", yaml).unwrap_err();
+        assert!(reported.contains("it is YAML, but its name says JSON"), "{yaml}: {reported}");
     }
     for json in ["{ \"limits\": { \"cells\": 7, } }", "{ limits: {} }", "[1]", "{", ""] {
-        let told = read("lazarus_pit.json", json).unwrap_err();
-        assert!(!told.contains("it is YAML"), "{json}: {told}");
+        let reported = read("lazarus_pit.json", json).unwrap_err();
+        assert!(!reported.contains("it is YAML"), "{json}: {reported}");
     }
 }
 
@@ -127,8 +127,8 @@ fn the_host_configuration_takes_precedence_over_a_local_file() {
     std::fs::write(&of_host, cells(2)).unwrap();
     let (found, source, warnings) = used(&Flags::default());
     assert_eq!((found, source), (2, Some(of_host.clone())));
-    let told = format!("`{}` is not read, since `{}` exists", local.display(), of_host.display());
-    assert!(warnings.len() == 1 && warnings[0].starts_with(&told), "{warnings:?}");
+    let reported = format!("`{}` is not read, since `{}` exists", local.display(), of_host.display());
+    assert!(warnings.len() == 1 && warnings[0].starts_with(&reported), "{warnings:?}");
     let named = Flags { config: Some(local.clone()), ..Flags::default() };
     assert_eq!(used(&named), (1, Some(local.clone()), vec![]));
     std::fs::remove_file(&local).unwrap();
@@ -168,9 +168,9 @@ async fn a_repository_without_the_form_is_a_warning_until_it_has_one() {
     let command = format!("`lazarus-reconcile install --repo {} --only form`", repository.name);
     for arguments in [&["--once"][..], &["--dry-run"], &["--once"]] {
         let warned = run(host.reconciler(&repository).args(arguments)).await;
-        let told =
+        let reported =
             format!("WARN `{}` has no Mission proposal form, so missions cannot be filed: {command}", repository.name);
-        assert!(warned.code == 0 && warned.stderr.contains(&told), "{warned:?}");
+        assert!(warned.code == 0 && warned.stderr.contains(&reported), "{warned:?}");
     }
     let service = start(command_of(&host, Some(&repository), json!({}))).await;
     service.passed(1).await;

@@ -35,7 +35,7 @@ fn heartbeat(cell: &Path) -> Value {
 }
 
 /// State and message of the last heartbeat.
-fn said(cell: &Path) -> (Value, Value) {
+fn posted(cell: &Path) -> (Value, Value) {
     let heartbeat = heartbeat(cell);
     (heartbeat["state"].clone(), heartbeat["message"].clone())
 }
@@ -84,11 +84,12 @@ async fn pit_run_exits_like_its_command_and_reports_it() {
         (&["/etc"], 126, "failed", json!("cannot start `/etc`: Permission denied (os error 13)")),
     ] {
         let ended = run(pit(&host, &cell, &["run"]).args(command)).await;
-        assert_eq!((ended.code, said(&cell)), (code, (json!(state), message)), "{command:?}: {ended:?}");
+        assert_eq!((ended.code, posted(&cell)), (code, (json!(state), message)), "{command:?}: {ended:?}");
         let beats = if matches!(code, 126 | 127) { 1 } else { 2 };
         assert_eq!(heartbeat(&cell)["sequence"], beats, "each run is a session of its own: {command:?}");
-        let told = matches!(code, 126 | 127).then(|| format!("lazarus-pit: {}\n", said(&cell).1.as_str().unwrap()));
-        assert_eq!((ended.stdout.as_str(), ended.stderr), ("", told.unwrap_or_default()), "{command:?}");
+        let reported =
+            matches!(code, 126 | 127).then(|| format!("lazarus-pit: {}\n", posted(&cell).1.as_str().unwrap()));
+        assert_eq!((ended.stdout.as_str(), ended.stderr), ("", reported.unwrap_or_default()), "{command:?}");
     }
 }
 
@@ -122,7 +123,7 @@ async fn pit_run_forwards_signals() {
         wait_for_line(&mut out, "ready");
         send(&child, signal);
         assert_eq!(child.wait().unwrap().code(), Some(code), "{signal}");
-        assert_eq!(said(&cell), (json!("failed"), json!(format!("killed by {signal}"))));
+        assert_eq!(posted(&cell), (json!("failed"), json!(format!("killed by {signal}"))));
     }
 }
 
@@ -173,10 +174,10 @@ async fn pit_run_sends_heartbeats_while_its_command_runs() {
         assert!(began.elapsed() < PATIENCE, "{}", heartbeat(&cell));
         std::thread::yield_now();
     }
-    assert_eq!(said(&cell), (json!("working"), Value::Null));
+    assert_eq!(posted(&cell), (json!("working"), Value::Null));
     drop(child.stdin.take());
     assert!(child.wait().unwrap().success());
-    assert_eq!(said(&cell), (json!("done"), Value::Null));
+    assert_eq!(posted(&cell), (json!("done"), Value::Null));
 }
 
 #[tokio::test]
@@ -223,8 +224,8 @@ async fn over_http_address_and_token_come_from_the_cell_or_from_flags() {
     std::fs::write(host.path().join("token"), "secret\n").unwrap();
     let whole = format!("{}/missions/{ID}/heartbeat", elsewhere.url);
     let beat = ["beat", "--url", &whole, "--token-file", "token", "--state", "waiting", "--message", "for \u{202e}you"];
-    let beaten = run(host.command("lazarus-pit").args(beat)).await;
-    assert_eq!((beaten.code, beaten.stderr.as_str()), (0, ""), "no cell is needed");
+    let with_heartbeat = run(host.command("lazarus-pit").args(beat)).await;
+    assert_eq!((with_heartbeat.code, with_heartbeat.stderr.as_str()), (0, ""), "no cell is needed");
     assert_eq!(elsewhere.heard(), [heard("secret", json!({ "state": "waiting", "message": "for you" }))]);
     let named = ["beat", "--url", &whole, "--token-file", "token", "--session", "night \u{202e}shift"];
     assert_eq!(run(host.command("lazarus-pit").args(named)).await.code, 0);
@@ -292,7 +293,7 @@ async fn each_run_is_a_session_of_its_own_from_its_start() {
 #[tokio::test]
 async fn a_refused_heartbeat_is_reported_with_the_next_step() {
     let (host, cell) = cell().await;
-    for (status, code, told) in [
+    for (status, code, reported) in [
         (
             &[404][..],
             2,
@@ -304,10 +305,10 @@ async fn a_refused_heartbeat_is_reported_with_the_next_step() {
         (&[503], 1, "503\n"),
     ] {
         let daemon = Listener::answering(status);
-        let beaten = run(&mut pit(&host, &cell, &["beat", "--url", &daemon.url])).await;
+        let with_heartbeat = run(&mut pit(&host, &cell, &["beat", "--url", &daemon.url])).await;
         assert_eq!(
-            (beaten.code, beaten.stderr),
-            (code, format!("error: the daemon at {} answered {told}", daemon.url)),
+            (with_heartbeat.code, with_heartbeat.stderr),
+            (code, format!("error: the daemon at {} answered {reported}", daemon.url)),
             "{status:?}"
         );
         assert_eq!(daemon.heard().len(), 1);
@@ -327,12 +328,12 @@ async fn trouble_that_passes() {
     let (host, cell) = cell().await;
     let flaky = Listener::answering(&[503, 503, 204]);
     let ended = run(&mut pit(&host, &cell, &["run", "--url", &flaky.url, "--", "sh", "-c", "exit 5"])).await;
-    let told = format!(
+    let reported = format!(
         "lazarus-pit: the heartbeat was not delivered: the daemon at {} answered 503\n\
          lazarus-pit: heartbeats are delivered again\n",
         flaky.url
     );
-    assert_eq!((ended.code, ended.stderr), (5, told));
+    assert_eq!((ended.code, ended.stderr), (5, reported));
     assert_eq!(flaky.heard().last().unwrap().body["state"], "failed", "the last word was tried again");
 }
 

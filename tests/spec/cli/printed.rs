@@ -23,11 +23,11 @@ const HOSTILE: [&str; 8] = [
 ];
 
 /// Whether a terminal shows all of it as it is.
-fn check(told: &Run) {
-    for text in [&told.stdout, &told.stderr] {
+fn check(reported: &Run) {
+    for text in [&reported.stdout, &reported.stderr] {
         let steers = |c: char| (c.is_control() && c != '\n') || "\u{202e}\u{200b}".contains(c);
-        assert!(!text.chars().any(steers), "{told:?}");
-        assert!(!text.lines().any(|line| line.starts_with("Deleted: 9")), "{told:?}");
+        assert!(!text.chars().any(steers), "{reported:?}");
+        assert!(!text.lines().any(|line| line.starts_with("Deleted: 9")), "{reported:?}");
     }
 }
 
@@ -74,9 +74,12 @@ async fn file_names_in_the_output_of_gc_are_escaped() {
         symlink("/", archive.join(name)).unwrap();
     }
     for arguments in [&["gc"][..], &["gc", "--json"], &["gc", "--older-than", "0s", "--yes"]] {
-        let told = run(host.command("lazarus-reconcile").args(arguments)).await;
-        check(&told);
-        assert!(told.stdout.contains(r"u{202e}txt.exe") || told.stdout.contains(r"\u202etxt.exe"), "{told:?}");
+        let reported = run(host.command("lazarus-reconcile").args(arguments)).await;
+        check(&reported);
+        assert!(
+            reported.stdout.contains(r"u{202e}txt.exe") || reported.stdout.contains(r"\u202etxt.exe"),
+            "{reported:?}"
+        );
     }
 }
 
@@ -110,8 +113,11 @@ async fn messages_of_the_forge_are_plain_text_in_the_job_summary() {
     let mut once = host.reconciler(&repository);
     once.env("GITEA_ACTIONS", "true").env("GITHUB_STEP_SUMMARY", &summary).arg("--once");
     check(&run(&mut once).await);
-    let told = std::fs::read_to_string(&summary).unwrap();
-    let errors = told.lines().filter(|line| line.starts_with("- ")).collect::<Vec<_>>();
-    assert!(!errors.is_empty() && errors.iter().all(|line| line.starts_with("- `") && line.ends_with('`')), "{told}");
+    let reported = std::fs::read_to_string(&summary).unwrap();
+    let errors = reported.lines().filter(|line| line.starts_with("- ")).collect::<Vec<_>>();
+    assert!(
+        !errors.is_empty() && errors.iter().all(|line| line.starts_with("- `") && line.ends_with('`')),
+        "{reported}"
+    );
     assert_eq!(error_line("a\nb"), "::error::a%0Ab");
 }

@@ -83,13 +83,13 @@ async fn without_threads_commands_work_or_report_the_limit() {
         let command = moved(&host, &command);
         for most in [1, 2, 3, 8] {
             let ended = run(&mut host.unprivileged(&limited(&command, &format!("-u {most}")))).await;
-            let said = ended.stderr.lines().count() == 1 && ended.stderr.contains("`ulimit -u`");
+            let posted = ended.stderr.lines().count() == 1 && ended.stderr.contains("`ulimit -u`");
             let works = ended.code == 0 && ended.stderr.is_empty();
             let is_right = match name {
                 "status" | "init" | "scan" | "pit" => works,
                 // Two threads are enough for these, and there may be so many.
-                "pit beat" | "pit run" if most > 2 => works || (ended.code == 1 && said),
-                _ => ended.code == 1 && said,
+                "pit beat" | "pit run" if most > 2 => works || (ended.code == 1 && posted),
+                _ => ended.code == 1 && posted,
             };
             assert!(is_right, "{name}, {most}: {ended:?}");
         }

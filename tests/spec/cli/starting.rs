@@ -114,8 +114,10 @@ async fn a_wizard_that_cannot_run_is_not_started_and_the_next_run_retries() {
     check(&missing, 1, "", &format!("{cannot}uid {uid} cannot run `/no/such/wizard`\n"));
     if is_root() {
         let stranger = run(tower.script(&["--group", "64323", "merlin", "sh"]).arg(tower.bin("stub"))).await;
-        let told = stranger.stderr.strip_prefix(&cannot).unwrap_or_else(|| panic!("{stranger:?}"));
-        assert!(told.ends_with("uid 64321, gid 64323 may not work there; the group has to be that of `cells.group`\n"));
+        let reported = stranger.stderr.strip_prefix(&cannot).unwrap_or_else(|| panic!("{stranger:?}"));
+        assert!(
+            reported.ends_with("uid 64321, gid 64323 may not work there; the group has to be that of `cells.group`\n")
+        );
         assert_eq!((stranger.code, stranger.stdout.as_str()), (1, ""));
         let root = run(&mut tower.script(&["--user", "00", "merlin", "sh"])).await;
         check(&root, 1, "", &format!("{cannot}a wizard must not run as root\n"));
@@ -152,8 +154,8 @@ async fn a_report_that_names_strange_cells_starts_nothing_there() {
     for root in ["relative", "/var/mis sions", "/var/$(touch pwned)", "/var/missions\n"] {
         pretend(root);
         let refused = tower.start().await;
-        let told = "start-wizards: the missions root `";
-        assert!(refused.code == 2 && refused.stderr.starts_with(told) && refused.stdout.is_empty(), "{refused:?}");
+        let reported = "start-wizards: the missions root `";
+        assert!(refused.code == 2 && refused.stderr.starts_with(reported) && refused.stdout.is_empty(), "{refused:?}");
     }
     assert_eq!(tower.marks(), [""; 0]);
     tower.place("report.json", b"no JSON");
@@ -164,7 +166,7 @@ async fn a_report_that_names_strange_cells_starts_nothing_there() {
 #[tokio::test]
 async fn wrong_arguments_are_refused_with_the_next_step() {
     let Some(tower) = Tower::new("wrong_arguments_are_refused_with_the_next_step") else { return };
-    for (arguments, told) in [
+    for (arguments, reported) in [
         (&["merlin"][..], "a wizard and its command are needed, such as `merlin /usr/local/bin/wizard-merlin`"),
         (
             &["--sytemd", "merlin", "sh"],
@@ -173,7 +175,7 @@ async fn wrong_arguments_are_refused_with_the_next_step() {
         (&["--user"], "`--user` needs a value"),
         (&["--user", "root", "merlin", "sh"], "a wizard must not run as root: set another account with `--user`"),
     ] {
-        check(&run(&mut tower.script(arguments)).await, 2, "", &format!("start-wizards: {told}\n"));
+        check(&run(&mut tower.script(arguments)).await, 2, "", &format!("start-wizards: {reported}\n"));
     }
     let named = run(&mut tower.script(&["the grey one", "sh"])).await;
     assert!(named.code == 2 && named.stderr.contains("'the grey one'"), "{named:?}");
@@ -181,9 +183,9 @@ async fn wrong_arguments_are_refused_with_the_next_step() {
     std::fs::create_dir(&marks).unwrap();
     std::fs::set_permissions(&marks, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
     let open = run(&mut tower.script(&["--marks", marks.to_str().unwrap(), "merlin", "sh"])).await;
-    let told =
+    let reported =
         format!("`{}` is not yours, or others can write in it; set another directory with `--marks`", marks.display());
-    check(&open, 2, "", &format!("start-wizards: {told}\n"));
+    check(&open, 2, "", &format!("start-wizards: {reported}\n"));
     if !is_root() {
         let other = run(&mut tower.script(&["--user", "merlin", "merlin", "sh"])).await;
         assert!(other.code == 2 && other.stderr.contains("only root can start a wizard as `merlin`"), "{other:?}");
@@ -249,8 +251,8 @@ fn verify(test: &str, units: &[(&str, &str)]) {
     }
     match command.output() {
         Ok(output) => {
-            let said = String::from_utf8_lossy(&output.stderr);
-            assert_eq!((output.status.success(), said.as_ref()), (true, ""));
+            let posted = String::from_utf8_lossy(&output.stderr);
+            assert_eq!((output.status.success(), posted.as_ref()), (true, ""));
         }
         Err(error) => eprintln!("skipped: {test} (`systemd-analyze`: {error})"),
     }

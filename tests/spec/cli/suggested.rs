@@ -38,8 +38,8 @@ impl Site {
     }
 
     /// Every command that was suggested, each of which can be typed as it stands.
-    fn suggested(said: &str) -> Vec<String> {
-        let spans = said.split('`').skip(1).step_by(2);
+    fn suggested(posted: &str) -> Vec<String> {
+        let spans = posted.split('`').skip(1).step_by(2);
         let commands: Vec<String> =
             spans.filter(|span| span.starts_with("lazarus-reconcile ")).map(str::to_owned).collect();
         for command in &commands {
@@ -50,8 +50,8 @@ impl Site {
     }
 
     /// Each command carries all the flags, once.
-    fn check(&self, said: &str, commands: &[&str], root: &str) {
-        let found = Self::suggested(said);
+    fn check(&self, posted: &str, commands: &[&str], root: &str) {
+        let found = Self::suggested(posted);
         for command in &found {
             let words = shlex::split(command).unwrap();
             for pair in self.flags.chunks(2).chain([&["--root".to_owned(), root.to_owned()][..]]) {
@@ -62,7 +62,7 @@ impl Site {
         let begins =
             |wanted: &&&str| found.iter().any(|command| command.starts_with(&format!("lazarus-reconcile {wanted}")));
         let missing: Vec<&&str> = commands.iter().filter(|wanted| !begins(wanted)).collect();
-        assert!(missing.is_empty(), "{missing:?} in {found:#?}: {said}");
+        assert!(missing.is_empty(), "{missing:?} in {found:#?}: {posted}");
     }
 }
 
@@ -76,8 +76,8 @@ async fn suggested_commands_carry_the_flags_that_were_given() {
     site.check(&diagnosis.stdout, &["init --root ", "install --repo owner/bare --only form", "install --repo"], &root);
     for arguments in [&["--once"][..], &["--dry-run"], &["status"], &["status", "1"], &["scan"], &["gc"], &["doctor"]] {
         let refused = site.run(arguments, &nowhere).await;
-        let said = format!("{}{}", refused.stdout, refused.stderr);
-        site.check(&said, &["init --root '"], &nowhere);
+        let posted = format!("{}{}", refused.stdout, refused.stderr);
+        site.check(&posted, &["init --root '"], &nowhere);
     }
     let one = site.run(&["--once", "--issue", "1"], &root).await;
     site.check(&one.stderr, &["init --root "], &root);

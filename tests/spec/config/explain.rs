@@ -5,7 +5,7 @@ use lazarus::config::{Environment, Flags, SCHEMA, Settings, SettingsFile};
 use serde_json::{Value, json};
 
 /// What `config show` says of a key: its value and where that came from.
-fn told(document: &Value, key: &str) -> (Value, String) {
+fn reported(document: &Value, key: &str) -> (Value, String) {
     let settings = document["settings"].as_array().unwrap();
     let found = settings.iter().find(|setting| setting["key"] == key).unwrap_or_else(|| panic!("no {key}"));
     (found["value"].clone(), found["from"].as_str().unwrap().to_owned())
@@ -39,7 +39,7 @@ async fn each_configuration_value_is_shown_with_its_source() {
         ("limits.cells_per_author", json!(1000), "default"),
         ("forge.ca_file", Value::Null, "default"),
     ] {
-        assert_eq!(told(&of_file, key), (value, from.to_owned()), "{key}");
+        assert_eq!(reported(&of_file, key), (value, from.to_owned()), "{key}");
     }
     let variables = [
         ("missions_root", "LAZARUS_MISSIONS_ROOT", "/from/variable", json!("/from/variable")),
@@ -54,7 +54,7 @@ async fn each_configuration_value_is_shown_with_its_source() {
     ];
     for (key, name, text, value) in variables.clone() {
         let shown = show(&[(name, text)], &["--config", file]).await;
-        assert_eq!(told(&shown, key), (value, name.to_owned()), "{key}");
+        assert_eq!(reported(&shown, key), (value, name.to_owned()), "{key}");
         assert!(!shown.to_string().contains("canary"));
     }
     for (key, flag, text, value) in [
@@ -66,7 +66,7 @@ async fn each_configuration_value_is_shown_with_its_source() {
     ] {
         let variables: Vec<(&str, &str)> = variables.iter().map(|(_, name, text, _)| (*name, *text)).collect();
         let shown = show(&variables, &["--config", file, flag, text]).await;
-        assert_eq!(told(&shown, key), (value, flag.to_owned()), "{key}");
+        assert_eq!(reported(&shown, key), (value, flag.to_owned()), "{key}");
     }
     let job = [
         ("GITEA_ACTIONS", "true"),
@@ -75,10 +75,10 @@ async fn each_configuration_value_is_shown_with_its_source() {
         ("GITEA_TOKEN", "canary"),
     ];
     let in_job = show(&job, &[]).await;
-    assert_eq!(told(&in_job, "forge.url"), (json!("https://job.test"), "GITHUB_SERVER_URL".to_owned()));
-    assert_eq!(told(&in_job, "forge.token_file").1, "GITEA_TOKEN");
-    assert_eq!(told(&in_job, "repositories"), (json!(["a/job"]), "GITHUB_REPOSITORY".to_owned()));
-    assert_eq!(told(&show(&job, &["--config", file]).await, "forge.url").1, "file", "a job's variables come last");
+    assert_eq!(reported(&in_job, "forge.url"), (json!("https://job.test"), "GITHUB_SERVER_URL".to_owned()));
+    assert_eq!(reported(&in_job, "forge.token_file").1, "GITEA_TOKEN");
+    assert_eq!(reported(&in_job, "repositories"), (json!(["a/job"]), "GITHUB_REPOSITORY".to_owned()));
+    assert_eq!(reported(&show(&job, &["--config", file]).await, "forge.url").1, "file", "a job's variables come last");
 }
 
 #[tokio::test]
@@ -178,8 +178,8 @@ fn a_configuration_error_shows_its_position() {
     let yaml = mistake("settings.yaml", "limits:\n  cells: many\n");
     assert!(yaml.contains("\n2 |   cells: many\n  |   ^"), "{yaml}");
     let long = format!("{{ \"missions_root\": \"{}\", \"lumits\": 1 }}", "x".repeat(300));
-    let told = mistake("settings.json", &long);
-    assert!(told.lines().nth(1).unwrap().len() < 140, "{told}");
+    let reported = mistake("settings.json", &long);
+    assert!(reported.lines().nth(1).unwrap().len() < 140, "{reported}");
     let secret = mistake("settings.json", "{ \"forge\": { \"url\": \"https://user:canary@git.test\" } }");
     assert!(!secret.contains("canary"), "{secret}");
 }
@@ -192,8 +192,8 @@ fn a_misspelt_key_gets_a_suggestion() {
         ("{ \"limts\": {} }", "limits"),
         ("{ \"gateways\": [{ \"uri\": \"http://x.test\" }] }", "gateways[].url"),
     ] {
-        let told = mistake("settings.json", text);
-        assert!(told.contains(&format!("; did you mean `{meant}`?")), "{told}");
+        let reported = mistake("settings.json", text);
+        assert!(reported.contains(&format!("; did you mean `{meant}`?")), "{reported}");
     }
     let yaml = mistake("settings.yaml", "forge:\n  tokn_file: x\n");
     assert!(yaml.contains("; did you mean `forge.token_file`?"), "{yaml}");

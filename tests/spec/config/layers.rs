@@ -23,13 +23,13 @@ fn later_configuration_layers_override_earlier_ones() {
     std::fs::write(&file, text).unwrap();
     let with_file = Flags { config: Some(file), ..Flags::default() };
     let job = [("GITEA_ACTIONS", "true"), ("GITHUB_SERVER_URL", "https://job.test/"), ("GITHUB_REPOSITORY", "a/job")];
-    let told = |settings: &Settings| {
+    let reported = |settings: &Settings| {
         let url = settings.forge_url.as_ref().unwrap().to_string();
         (settings.missions_root.clone(), url, settings.repositories[0].to_string())
     };
     let tuple = |root: &str, url: &str, name: &str| (PathBuf::from(root), url.to_owned(), name.to_owned());
-    assert_eq!(told(&load(&Flags::default(), &job)), tuple("/var/missions", "https://job.test", "a/job"));
-    assert_eq!(told(&load(&with_file, &job)), tuple("/from/file", "https://file.test", "a/file"));
+    assert_eq!(reported(&load(&Flags::default(), &job)), tuple("/var/missions", "https://job.test", "a/job"));
+    assert_eq!(reported(&load(&with_file, &job)), tuple("/from/file", "https://file.test", "a/file"));
     let mut variables = job.to_vec();
     variables.extend([
         ("LAZARUS_MISSIONS_ROOT", "/from/variable"),
@@ -38,7 +38,7 @@ fn later_configuration_layers_override_earlier_ones() {
         ("LAZARUS_HOST", "variable"),
     ]);
     let settings = load(&with_file, &variables);
-    assert_eq!(told(&settings), tuple("/from/variable", "https://variable.test", "a/variable"));
+    assert_eq!(reported(&settings), tuple("/from/variable", "https://variable.test", "a/variable"));
     assert_eq!((settings.repositories.len(), settings.host.to_string().as_str()), (2, "variable"), "named once each");
     let flags = Flags {
         missions_root: Some("/from/flag".into()),
@@ -46,7 +46,7 @@ fn later_configuration_layers_override_earlier_ones() {
         repositories: vec!["a/flag".to_owned()],
         ..with_file
     };
-    assert_eq!(told(&load(&flags, &variables)), tuple("/from/flag", "https://flag.test", "a/flag"));
+    assert_eq!(reported(&load(&flags, &variables)), tuple("/from/flag", "https://flag.test", "a/flag"));
 }
 
 #[test]
@@ -111,9 +111,9 @@ fn a_token_may_come_from_standard_input() {
         let piped = std::process::Stdio::piped;
         let mut child = command.args(arguments).stdin(piped()).stdout(piped()).stderr(piped()).spawn().unwrap();
         std::io::Write::write_all(&mut child.stdin.take().unwrap(), given.as_bytes()).unwrap();
-        let told = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
-        assert_eq!(!told.contains("configuration-unusable"), is_taken, "{told}");
-        assert!(!told.contains("0123abcd") && !told.contains("two words"), "{told}");
+        let reported = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+        assert_eq!(!reported.contains("configuration-unusable"), is_taken, "{reported}");
+        assert!(!reported.contains("0123abcd") && !reported.contains("two words"), "{reported}");
         command = host.command("lazarus-reconcile");
     }
 }
@@ -152,7 +152,7 @@ fn an_unusable_value_is_refused_with_its_key() {
     let file = host.path().join("daemon.json");
     let gateway = |name: &str, url: &str| json!({ "name": name, "url": url });
     let many: Vec<Value> = (0..65).map(|at| gateway(&format!("g{at}"), "http://g.test/")).collect();
-    for (settings, told) in [
+    for (settings, reported) in [
         (
             json!({ "daemon": { "page_listen": "0.0.0.0:80" } }),
             "`daemon.page_listen`: `0.0.0.0:80` is accessible to other hosts",
@@ -184,6 +184,6 @@ fn an_unusable_value_is_refused_with_its_key() {
         std::fs::write(&file, settings.to_string()).unwrap();
         let flags = Flags { config: Some(file.clone()), ..Flags::default() };
         let refused = Settings::load(&flags, &environment(&[])).unwrap_err().to_string();
-        assert!(refused.contains(told), "{refused}");
+        assert!(refused.contains(reported), "{refused}");
     }
 }

@@ -82,12 +82,12 @@ impl Scene {
             let next = run(&mut self.once()).await;
             assert_eq!(next.code, 0, "{point:?}: {next:?}");
         }
-        let mut said = Vec::new();
+        let mut posted = Vec::new();
         for number in &self.numbers {
             let comments = self.repository.comments(*number).await;
-            said.push(comments.iter().filter(|(_, text)| text.starts_with("<!-- lazarus:alarm v1 -->")).count());
+            posted.push(comments.iter().filter(|(_, text)| text.starts_with("<!-- lazarus:alarm v1 -->")).count());
         }
-        assert_eq!(said, [1, 1, 0], "{point:?}");
+        assert_eq!(posted, [1, 1, 0], "{point:?}");
         let quiet = run(self.once().arg("--json")).await.json();
         assert_eq!(changes(&quiet), 0, "{point:?}: {quiet}");
     }

@@ -33,12 +33,12 @@ fn command(host: &Host, url: &str, settings: &Value, arguments: &[&str]) -> Comm
 
 /// The first failure that is about the forge.
 async fn failure(command: &mut Command) -> Value {
-    let told = run(command).await.json();
-    let checks = told["checks"].as_array().unwrap().iter();
+    let reported = run(command).await.json();
+    let checks = reported["checks"].as_array().unwrap().iter();
     let mut failures = checks.filter(|check| {
         check["outcome"] == "failure" && matches!(check["check"].as_str(), Some("forge" | "tls" | "token"))
     });
-    failures.next().unwrap_or_else(|| panic!("{told:#}")).clone()
+    failures.next().unwrap_or_else(|| panic!("{reported:#}")).clone()
 }
 
 async fn said_at(url: impl AsRef<str>, settings: Value) -> Said {
@@ -154,9 +154,9 @@ async fn the_daemon_and_doctor_report_the_same_error() {
     .await;
     let health = running.passed(1).await;
     let next = failure["next"].as_str().unwrap();
-    for told in [&health["not_ready"], &health["passes"]["errors"][0]] {
-        let told = told.as_str().unwrap();
-        assert!(told.contains("it is 404, and not JSON") && told.ends_with(next), "{told}: {failure:#}");
+    for reported in [&health["not_ready"], &health["passes"]["errors"][0]] {
+        let reported = reported.as_str().unwrap();
+        assert!(reported.contains("it is 404, and not JSON") && reported.ends_with(next), "{reported}: {failure:#}");
     }
     running.end(rustix::process::Signal::TERM).await;
 }
@@ -187,11 +187,14 @@ async fn an_account_barred_from_the_forge_is_reported_with_the_reason(forge: For
         forge.edit_account(&login, edit).await;
         let mut doctor = host.reconciler(&repository);
         let failure = failure(doctor.args(["doctor", "--json"]).env("LAZARUS_GITEA_TOKEN", &token)).await;
-        let told = |key: &str| failure[key].as_str().unwrap();
-        assert_eq!((told("check"), told("code")), ("token", "account-barred"));
-        assert!(told("found").contains(reason), "{failure:#}");
+        let reported = |key: &str| failure[key].as_str().unwrap();
+        assert_eq!((reported("check"), reported("code")), ("token", "account-barred"));
+        assert!(reported("found").contains(reason), "{failure:#}");
         let pass = run(host.reconciler(&repository).env("LAZARUS_GITEA_TOKEN", &token).arg("--once")).await;
-        assert!(pass.stderr.contains(&format!("{}; {}\n", told("found"), told("next"))), "{failure:#} {pass:?}");
+        assert!(
+            pass.stderr.contains(&format!("{}; {}\n", reported("found"), reported("next"))),
+            "{failure:#} {pass:?}"
+        );
     }
 }
 
@@ -201,9 +204,12 @@ async fn an_author_who_blocks_the_bot_is_not_missing_write_access(forge: Forge) 
     assert_eq!(forge.call_with(&token, Method::PUT, "/user/blocks/bot", Value::Null).await.0, 204);
     repository.file(&author, "Mission: in silence", &[]).await;
     let pass = run(host.reconciler(&repository).args(["--once", "--json"])).await;
-    let told = pass.json()["errors"][0]["message"].as_str().unwrap().to_owned();
+    let reported = pass.json()["errors"][0]["message"].as_str().unwrap().to_owned();
     let posted = format!("`POST /api/v1/repos/{}/issues/1/comments`", repository.name);
-    assert_eq!(told, format!("{posted}: Gitea denies the request (403: user is blocked); resolve the reason in Gitea"));
+    assert_eq!(
+        reported,
+        format!("{posted}: Gitea denies the request (403: user is blocked); resolve the reason in Gitea")
+    );
     assert!(!pass.stderr.contains("write access"), "{pass:?}");
     assert!(repository.labels(1).await.contains(&"mission/active".to_owned()), "the labels go on");
 }
@@ -220,31 +226,34 @@ async fn with_approver(host: &Host, repository: &Repository, approver: &str) -> 
     };
     let doctor = run(&mut with(&["doctor", "--json"])).await.json();
     let checks = doctor["checks"].as_array().unwrap().iter().filter(|check| check["check"] == "accounts");
-    let told = |check: &Value| {
+    let reported = |check: &Value| {
         assert_eq!((&check["code"], &check["outcome"]), (&json!("account-unknown"), &json!("failure")));
         format!("{}; {}", check["found"].as_str().unwrap(), check["next"].as_str().unwrap())
     };
-    (checks.map(told).collect(), run(&mut with(&["--once"])).await)
+    (checks.map(reported).collect(), run(&mut with(&["--once"])).await)
 }
 
 async fn an_approver_with_a_private_profile_is_found_where_they_work(forge: Forge) {
     let (repository, host) = (forge.repository().await, Host::new());
     let (approver, _) = own_account(&forge);
     forge.edit_account(&approver, json!({ "visibility": "private" })).await;
-    let (told, pass) = with_approver(&host, &repository, &approver).await;
-    assert_eq!((told.len(), pass.code), (1, 2), "{told:?} {pass:?}");
-    assert!(told[0].contains("its profile is private") && pass.stderr.contains(&told[0]), "{told:?} {pass:?}");
+    let (reported, pass) = with_approver(&host, &repository, &approver).await;
+    assert_eq!((reported.len(), pass.code), (1, 2), "{reported:?} {pass:?}");
+    assert!(
+        reported[0].contains("its profile is private") && pass.stderr.contains(&reported[0]),
+        "{reported:?} {pass:?}"
+    );
     let works = format!("{}/collaborators/{approver}", repository.path());
     for permission in ["read", "write"] {
         forge.change(Method::PUT, &works, json!({ "permission": permission })).await;
-        let (told, pass) = with_approver(&Host::new(), &repository, &approver).await;
-        assert_eq!((told, pass.code), (vec![], 0), "{permission}: {pass:?}");
+        let (reported, pass) = with_approver(&Host::new(), &repository, &approver).await;
+        assert_eq!((reported, pass.code), (vec![], 0), "{permission}: {pass:?}");
     }
     let renamed = format!("{approver}-again");
     forge.rename_account(&approver, &renamed).await;
-    let (told, pass) = with_approver(&Host::new(), &repository, &approver).await;
-    assert_eq!((told.len(), pass.code), (1, 2), "{told:?} {pass:?}");
+    let (reported, pass) = with_approver(&Host::new(), &repository, &approver).await;
+    assert_eq!((reported.len(), pass.code), (1, 2), "{reported:?} {pass:?}");
     let wanted =
         format!("`approval.approvers`: the account `{approver}` was renamed to `{renamed}`; set its new login, or");
-    assert!(told[0].starts_with(&wanted) && pass.stderr.contains(&told[0]), "{told:?} {pass:?}");
+    assert!(reported[0].starts_with(&wanted) && pass.stderr.contains(&reported[0]), "{reported:?} {pass:?}");
 }

@@ -30,7 +30,7 @@ struct Clinic {
 #[derive(Debug)]
 struct Diagnosis {
     code: i32,
-    told: Value,
+    reported: Value,
 }
 
 impl Clinic {
@@ -81,7 +81,7 @@ impl Clinic {
     async fn at_with(&self, url: &str, settings: Value) -> Diagnosis {
         let mut found = Diagnosis::of(self.command(settings).env("LAZARUS_GITEA_URL", url)).await;
         assert!(found.faults().contains(&("root-foreign", "warning")), "{found:#?}");
-        found.told["checks"].as_array_mut().unwrap().retain(|check| check["code"] != "root-foreign");
+        found.reported["checks"].as_array_mut().unwrap().retain(|check| check["code"] != "root-foreign");
         found
     }
 
@@ -110,25 +110,25 @@ impl Clinic {
 impl Diagnosis {
     async fn of(command: &mut Command) -> Self {
         let run = run(command.arg("--json")).await;
-        Self { code: run.code, told: run.json() }
+        Self { code: run.code, reported: run.json() }
     }
 
     /// Every fault with its outcome.
     fn faults(&self) -> Vec<(&str, &str)> {
-        let checks = self.told["checks"].as_array().unwrap().iter();
+        let checks = self.reported["checks"].as_array().unwrap().iter();
         checks.filter_map(|check| Some((check["code"].as_str()?, check["outcome"].as_str()?))).collect()
     }
 
     /// Exactly these faults, each with something to do about it, and the exit code that goes with them.
     fn finds(&self, faults: &[(&str, &str)]) {
         assert_eq!(self.faults(), faults, "{self:#?}");
-        for check in self.told["checks"].as_array().unwrap() {
+        for check in self.reported["checks"].as_array().unwrap() {
             let Some(fault) = check["code"].as_str() else { continue };
             assert!(CODES.contains(&fault), "{fault} is in the list");
             assert!(check["next"].as_str().is_some_and(|next| !next.is_empty()), "{check}");
         }
         let fails = faults.iter().any(|(_, outcome)| *outcome == "failure");
-        assert_eq!((self.code, &self.told["healthy"]), (i32::from(fails), &json!(!fails)), "{self:#?}");
+        assert_eq!((self.code, &self.reported["healthy"]), (i32::from(fails), &json!(!fails)), "{self:#?}");
     }
 
     fn fails_by(&self, fault: &str) {
@@ -140,8 +140,12 @@ impl Diagnosis {
     }
 
     fn found(&self, check: &str) -> String {
-        let checks = self.told["checks"].as_array().unwrap();
-        checks.iter().filter(|told| told["check"] == check).map(|told| told["found"].as_str().unwrap()).collect()
+        let checks = self.reported["checks"].as_array().unwrap();
+        checks
+            .iter()
+            .filter(|reported| reported["check"] == check)
+            .map(|reported| reported["found"].as_str().unwrap())
+            .collect()
     }
 }
 
@@ -150,7 +154,7 @@ async fn doctor_finds_nothing_on_a_healthy_host(forge: Forge) {
     let before = clinic.host.snapshot();
     let well = clinic.now().await;
     well.finds(&[]);
-    let checks = well.told["checks"].as_array().unwrap().iter();
+    let checks = well.reported["checks"].as_array().unwrap().iter();
     let passed: Vec<&str> = checks.filter(|c| c["outcome"] == "pass").map(|c| c["check"].as_str().unwrap()).collect();
     let wanted = "config root owner modes space records writing git forge version clock token scopes repository rights \
                   filing form labels";
@@ -357,8 +361,8 @@ async fn doctor_finds_each_fault_of_the_daemon_and_its_webhook() {
     clinic.with(settings.clone()).await.fails_by("daemon-not-ready");
     let other = Stub::telling(stub::json("", "{}").replace("200 OK", "404 Not Found"));
     settings["daemon"] = json!({ "listen": format!("127.0.0.1:{}", other.port) });
-    let told = clinic.with(settings).await.found("daemon");
-    assert_eq!(told, format!("the server at `127.0.0.1:{}` answers 404, and is not this daemon", other.port));
+    let reported = clinic.with(settings).await.found("daemon");
+    assert_eq!(reported, format!("the server at `127.0.0.1:{}` answers 404, and is not this daemon", other.port));
 }
 
 #[tokio::test]

@@ -62,9 +62,9 @@ async fn a_scan_reports_the_missing_cell_of_an_open_issue() {
     std::fs::rename(&cell, host.path().join("moved")).unwrap();
     let scan = async || run(host.command("lazarus-reconcile").args(["scan", "--json"])).await.json();
     let missed = scan().await;
-    let told = &missed["cells"][0];
+    let reported = &missed["cells"][0];
     assert_eq!(
-        (&told["path"], &told["health"], &told["reason"]),
+        (&reported["path"], &reported["health"], &reported["reason"]),
         (&json!(cell), &json!("incomplete"), &json!("missing ."))
     );
     repository.set_state(number, "closed").await;

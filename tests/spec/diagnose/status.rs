@@ -34,11 +34,11 @@ async fn the_status_of_a_mission_covers_issue_to_heartbeat(forge: Forge) {
     host.once(&repository).await;
     let after = host.snapshot();
     assert!(!before.changed(&after).is_empty());
-    let told = story(&host, &repository, number).await;
+    let reported = story(&host, &repository, number).await;
     let cell = host.cell();
     let id = cell.file_name().unwrap().to_str().unwrap().to_owned();
     holds(
-        &told,
+        &reported,
         &[
             &format!("{}#{number}\n  spec       `Mission: guard the gate`, by account ", repository.name),
             "stale after 5 minutes, wizard `merlin`",
@@ -50,9 +50,9 @@ async fn the_status_of_a_mission_covers_issue_to_heartbeat(forge: Forge) {
         ],
     );
     host.beat(&cell, &["--state", "waiting", "--message", "which gate?"]).await;
-    let told = story(&host, &repository, number).await;
+    let reported = story(&host, &repository, number).await;
     holds(
-        &told,
+        &reported,
         &[
             "active, healthy (heartbeat-ok)",
             "`waiting`: `which gate?`",
@@ -69,8 +69,11 @@ async fn the_status_of_a_mission_covers_issue_to_heartbeat(forge: Forge) {
     assert_eq!(by_id["next"].as_array().unwrap().len(), 3, "labels, comment, record");
     let whole = status(&host, &repository, &[&format!("{}#{number}", repository.name), "--json"]).await.json();
     assert_eq!(whole["on_disk"], by_id["on_disk"]);
-    let beaten = host.snapshot().changed(&after);
-    assert!(beaten.iter().all(|path| path.starts_with(cell.join("state"))), "status writes nothing: {beaten:?}");
+    let with_heartbeat = host.snapshot().changed(&after);
+    assert!(
+        with_heartbeat.iter().all(|path| path.starts_with(cell.join("state"))),
+        "status writes nothing: {with_heartbeat:?}"
+    );
 }
 
 async fn status_explains_each_reason_for_having_no_cell(forge: Forge) {
@@ -93,9 +96,9 @@ async fn status_explains_each_reason_for_having_no_cell(forge: Forge) {
     holds(&story(&host, &repository, elsewhere).await, &["  decided    pending\n", "“beta”", "no cell"]);
     let full = run(host.reconciler(&repository).args(["status", &waiting.to_string(), "--config", "full.json"])).await;
     holds(&full.stdout, &["  decided    pending\n", "limits.cells"]);
-    let told = story(&host, &repository, other["number"].as_i64().unwrap()).await;
+    let reported = story(&host, &repository, other["number"].as_i64().unwrap()).await;
     holds(
-        &told,
+        &reported,
         &[
             "  decided    no proposal\n",
             "it is no Mission proposal: its first line is not “<!-- lazarus:mission-proposal v1 -->”",
@@ -104,8 +107,8 @@ async fn status_explains_each_reason_for_having_no_cell(forge: Forge) {
     let cell = host.cell();
     std::fs::remove_dir_all(&cell).unwrap();
     std::fs::write(&cell, "").unwrap();
-    let told = story(&host, &repository, blocked).await;
-    holds(&told, &["active, incomplete (wrong-type .)", "a file is in its place"]);
+    let reported = story(&host, &repository, blocked).await;
+    holds(&reported, &["active, incomplete (wrong-type .)", "a file is in its place"]);
     repository.set_state(invalid, "closed").await;
     holds(&story(&host, &repository, invalid).await, &["  decided    closed\n"]);
 }
@@ -161,7 +164,7 @@ async fn without_the_forge_status_shows_cached_state_and_the_reason() {
     let number = number.to_string();
     let engine = || repository.forge.engine();
     let narrow = repository.forge.new_token("bot", &["write:issue", "read:repository"]);
-    let told = async |change: &dyn Fn(&mut std::process::Command)| {
+    let reported = async |change: &dyn Fn(&mut std::process::Command)| {
         let mut command = host.reconciler(&repository);
         change(command.args(["status", &number]));
         let run = run(&mut command).await;
@@ -174,22 +177,22 @@ async fn without_the_forge_status_shows_cached_state_and_the_reason() {
             command.env(name, &value);
         }
     };
-    holds(&told(&variable("LAZARUS_GITEA_TOKEN", "wrong".to_owned())).await, &["Gitea rejects the token"]);
-    holds(&told(&variable("LAZARUS_GITEA_TOKEN", narrow)).await, &["the token lacks the scope `read:user`"]);
-    holds(&told(&variable("LAZARUS_GITEA_URL", "http://127.0.0.1:1".to_owned())).await, &["is unreachable"]);
-    holds(&told(&variable("LAZARUS_GITEA_URL", String::new())).await, &["`forge.url` is not set"]);
-    holds(&told(&variable("LAZARUS_GITEA_TOKEN_FILE", "/nowhere".to_owned())).await, &["`forge.token_file`"]);
+    holds(&reported(&variable("LAZARUS_GITEA_TOKEN", "wrong".to_owned())).await, &["Gitea rejects the token"]);
+    holds(&reported(&variable("LAZARUS_GITEA_TOKEN", narrow)).await, &["the token lacks the scope `read:user`"]);
+    holds(&reported(&variable("LAZARUS_GITEA_URL", "http://127.0.0.1:1".to_owned())).await, &["is unreachable"]);
+    holds(&reported(&variable("LAZARUS_GITEA_URL", String::new())).await, &["`forge.url` is not set"]);
+    holds(&reported(&variable("LAZARUS_GITEA_TOKEN_FILE", "/nowhere".to_owned())).await, &["`forge.token_file`"]);
     engine().break_next(1, "GET", "/user", Fault::Html);
-    holds(&told(&|_| ()).await, &["the response is not from Gitea"]);
+    holds(&reported(&|_| ()).await, &["the response is not from Gitea"]);
     engine().break_next(9, "GET", "", Fault::Refuse(500));
-    holds(&told(&|_| ()).await, &["Gitea answered 500"]);
+    holds(&reported(&|_| ()).await, &["Gitea answered 500"]);
     engine().heal();
     let renamed = json!({ "name": format!("{}-moved", repository.name.replace("owner/", "")) });
     repository.forge.change(reqwest::Method::PATCH, &repository.path(), renamed).await;
     let followed = status(&host, &repository, &[&number]).await;
     holds(&followed.stdout, &["active, healthy (heartbeat-ok)", "-moved#1\n", "  next       "]);
     repository.forge.repository_named(&repository.name.replace("owner/", "")).await;
-    holds(&told(&|_| ()).await, &["is another repository now"]);
+    holds(&reported(&|_| ()).await, &["is another repository now"]);
 }
 
 #[tokio::test]

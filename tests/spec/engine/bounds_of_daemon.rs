@@ -30,17 +30,18 @@ async fn law_8_bounded_a_daemon_on_a_flooded_forge_reports_omissions() {
     let mut command = command(&host, Some(&repository), json!({ "daemon": { "interval_seconds": 10 } }));
     command.env("LAZARUS_GITEA_URL", &flooded.url);
     let service = start(command).await;
-    let mut told = String::new();
-    let is_named =
-        |told: &str| ["an issue is too large", "it is skipped", "kept changing"].iter().all(|it| told.contains(it));
+    let mut reported = String::new();
+    let is_named = |reported: &str| {
+        ["an issue is too large", "it is skipped", "kept changing"].iter().all(|it| reported.contains(it))
+    };
     let wait = async {
-        while !is_named(&told) {
-            told.push_str(&service.get("/health").await.1);
+        while !is_named(&reported) {
+            reported.push_str(&service.get("/health").await.1);
             tokio::task::yield_now().await;
         }
     };
     // What it reads of it takes an unoptimised build longer than a moment.
-    assert!(tokio::time::timeout(4 * PATIENCE, wait).await.is_ok(), "what was left out is not named: {told}");
+    assert!(tokio::time::timeout(4 * PATIENCE, wait).await.is_ok(), "what was left out is not named: {reported}");
     for _ in 0..3 {
         let before = forge.engine().log().len();
         assert_eq!(service.hook(repository.id, number).await, 202);

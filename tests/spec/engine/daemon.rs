@@ -305,8 +305,8 @@ async fn without_a_forge_the_daemon_scans_and_probes_its_gateways() {
     assert_eq!(first.missions[0].health, Some(Health::Uninitialized));
     let is_asked = |snapshot: &Snapshot| snapshot.gateways.iter().all(|view| view.asked_at.is_some());
     let asked = daemon.shows(is_asked).await;
-    let told: Vec<String> =
+    let reported: Vec<String> =
         asked.gateways.iter().map(|view| format!("{} {}", view.state.word(), view.answer)).collect();
-    assert_eq!(told[..2], ["up it answered 200", "down it answered 503"]);
-    assert!(told[2].starts_with("down it cannot be reached: "), "{told:?}");
+    assert_eq!(reported[..2], ["up it answered 200", "down it answered 503"]);
+    assert!(reported[2].starts_with("down it cannot be reached: "), "{reported:?}");
 }

@@ -39,7 +39,7 @@ async fn a_token_that_is_wrong_or_too_narrow_is_refused(forge: Forge) {
     let without_repository = forge.new_token("bot", &["write:issue", "read:user"]);
     let wrong = "0123456789abcdef0123456789abcdef01234567".to_owned();
     std::fs::remove_dir_all(host.cell().join("artifacts")).unwrap();
-    for (token, told) in [
+    for (token, reported) in [
         (wrong, "rejects the token (401"),
         (without_user, "the token lacks the scope `read:user`"),
         (without_repository, "the token lacks the scope `read:repository`"),
@@ -47,7 +47,10 @@ async fn a_token_that_is_wrong_or_too_narrow_is_refused(forge: Forge) {
     ] {
         let run = run(host.reconciler(&repository).env("LAZARUS_GITEA_TOKEN", &token).arg("--once")).await;
         assert_eq!(run.code, 2, "{run:?}");
-        assert!(run.stderr.contains(told) && run.stderr.contains("write:issue,read:repository,read:user"), "{run:?}");
+        assert!(
+            run.stderr.contains(reported) && run.stderr.contains("write:issue,read:repository,read:user"),
+            "{run:?}"
+        );
         assert!(!run.stderr.contains(&token) && !run.stdout.contains(&token), "{run:?}");
     }
     host.once(&repository).await;
@@ -175,7 +178,7 @@ async fn every_error_names_the_attempt_the_cause_and_the_next_step() {
 async fn of_settings() -> String {
     let forge = Forge::sandbox().await;
     let (repository, host) = settled(&forge).await;
-    let mut told = Told::of(&repository);
+    let mut reported = Told::of(&repository);
     let once = || once(&host, &repository);
     let file = |name: &str, text: &str| std::fs::write(host.path().join(name), text).unwrap();
     file("unknown.json", "{\n  \"forge\": { \"tokn_file\": \"x\" }\n}");
@@ -210,21 +213,21 @@ async fn of_settings() -> String {
         ("an issue of another repository", ["--issue", "owner/other#1"]),
         ("a bad flag", ["--onse", "--json"]),
     ] {
-        told.note(what, &host, once().args(arguments), 2).await;
+        reported.note(what, &host, once().args(arguments), 2).await;
     }
-    told.note("a bad variable", &host, once().env("LAZARUS_LOG", "loud"), 2).await;
-    told.note("a bad token in a variable", &host, once().env("LAZARUS_GITEA_TOKEN", "canary canary"), 2).await;
-    told.note("no forge", &host, once().env_remove("LAZARUS_GITEA_URL"), 2).await;
-    told.note("no token", &host, once().env_remove("LAZARUS_GITEA_TOKEN_FILE"), 2).await;
-    told.note("no repository", &host, once().env_remove("LAZARUS_REPOSITORIES"), 2).await;
-    told.note("a flag of a pass without a pass", &host, host.command("lazarus-reconcile").arg("--json"), 2).await;
-    told.text
+    reported.note("a bad variable", &host, once().env("LAZARUS_LOG", "loud"), 2).await;
+    reported.note("a bad token in a variable", &host, once().env("LAZARUS_GITEA_TOKEN", "canary canary"), 2).await;
+    reported.note("no forge", &host, once().env_remove("LAZARUS_GITEA_URL"), 2).await;
+    reported.note("no token", &host, once().env_remove("LAZARUS_GITEA_TOKEN_FILE"), 2).await;
+    reported.note("no repository", &host, once().env_remove("LAZARUS_REPOSITORIES"), 2).await;
+    reported.note("a flag of a pass without a pass", &host, host.command("lazarus-reconcile").arg("--json"), 2).await;
+    reported.text
 }
 
 async fn of_the_forge() -> String {
     let forge = Forge::sandbox().await;
     let (repository, host) = settled(&forge).await;
-    let mut told = Told::of(&repository);
+    let mut reported = Told::of(&repository);
     let once = || once(&host, &repository);
     let always = usize::MAX;
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -233,7 +236,7 @@ async fn of_the_forge() -> String {
     let run = run(down.env("LAZARUS_GITEA_URL", &nobody)).await;
     assert_eq!(run.code, 1, "{run:?}");
     let stderr = run.stderr.replace(&nobody, "URL");
-    told.tell("Gitea is down", &host, &Run { stderr, ..run });
+    reported.tell("Gitea is down", &host, &Run { stderr, ..run });
     for (what, path, fault, code) in [
         ("a captive portal", "", Fault::Html, 1),
         ("Gitea is broken", "", Fault::Refuse(500), 1),
@@ -243,16 +246,16 @@ async fn of_the_forge() -> String {
         ("the list of issues is forbidden", "issues?", Fault::Refuse(403), 1),
     ] {
         forge.engine().break_next(always, "", path, fault);
-        told.note(what, &host, &mut once(), code).await;
+        reported.note(what, &host, &mut once(), code).await;
         forge.engine().heal();
     }
-    told.note("a repository that is not there", &host, once().env("LAZARUS_REPOSITORIES", "owner/none"), 2).await;
+    reported.note("a repository that is not there", &host, once().env("LAZARUS_REPOSITORIES", "owner/none"), 2).await;
     for (what, edit, back) in [
         ("an archived repository", json!({ "archived": true }), json!({ "archived": false })),
         ("a repository without issues", json!({ "has_issues": false }), json!({ "has_issues": true })),
     ] {
         forge.change(Method::PATCH, &repository.path(), edit).await;
-        told.note(what, &host, &mut once(), 2).await;
+        reported.note(what, &host, &mut once(), 2).await;
         forge.change(Method::PATCH, &repository.path(), back).await;
     }
     let other = Forge::sandbox().await;
@@ -261,7 +264,7 @@ async fn of_the_forge() -> String {
     let run = crate::support::host::run(&mut foreign).await;
     assert_eq!(run.code, 2, "{run:?}");
     let stderr = run.stderr.replace(&other.url, "OTHER");
-    told.tell("a root of another forge", &host, &Run { stderr, ..run });
+    reported.tell("a root of another forge", &host, &Run { stderr, ..run });
     let url = repository.forge.url.clone();
     other.engine().break_next(usize::MAX, "GET", "/repos/", Fault::Refuse(500));
     let unsure = crate::support::host::run(&mut foreign).await;
@@ -269,51 +272,51 @@ async fn of_the_forge() -> String {
     assert!(unsure.code == 1 && root.contains(&url), "that it could not be asked is no answer: {unsure:?}");
     // Nothing of all that was lasting.
     host.once(&repository).await;
-    told.text
+    reported.text
 }
 
 async fn of_the_root() -> String {
     let forge = Forge::sandbox().await;
     let (repository, _) = settled(&forge).await;
-    let mut told = Told::of(&repository);
+    let mut reported = Told::of(&repository);
     let once = |host: &Host| once(host, &repository);
     let missing = Host::new();
     std::fs::remove_dir(missing.root()).unwrap();
-    told.note("a missing root", &missing, &mut once(&missing), 2).await;
+    reported.note("a missing root", &missing, &mut once(&missing), 2).await;
     let file = Host::new();
     std::fs::remove_dir(file.root()).unwrap();
     std::fs::write(file.root(), "").unwrap();
-    told.note("a file for a root", &file, &mut once(&file), 2).await;
+    reported.note("a file for a root", &file, &mut once(&file), 2).await;
     let nowhere = Host::new();
     let mut init = nowhere.command("lazarus-reconcile");
-    told.note("a root where none can be made", &nowhere, init.args(["init", "--root", "/proc/missions"]), 2).await;
+    reported.note("a root where none can be made", &nowhere, init.args(["init", "--root", "/proc/missions"]), 2).await;
     let unmounted = Host::new();
     let run = run(&mut once(&unmounted)).await;
     assert_eq!((run.code, unmounted.snapshot().len()), (2, 1), "{run:?}");
     let expected = run.stderr.split("--replace ").nth(1).unwrap().trim_end_matches(['`', '\n']).to_owned();
     let stderr = run.stderr.replace(&expected, "OLD_ROOT_ID");
-    told.tell("a disk that is not mounted", &unmounted, &Run { stderr, ..run });
+    reported.tell("a disk that is not mounted", &unmounted, &Run { stderr, ..run });
     for (path, fault) in [("issues?", Fault::Refuse(500)), ("/comments", Fault::Refuse(500)), ("/repos/", Fault::Html)]
     {
         let unseen = Host::new();
         forge.engine().break_next(usize::MAX, "GET", path, fault);
-        told.note(&format!("an empty root, and {path} is out of reach"), &unseen, &mut once(&unseen), 1).await;
+        reported.note(&format!("an empty root, and {path} is out of reach"), &unseen, &mut once(&unseen), 1).await;
         forge.engine().heal();
     }
     let home = Host::new();
     std::fs::write(home.root().join("letters.txt"), "dear").unwrap();
-    told.note("a directory of somebody's", &home, &mut once(&home), 2).await;
+    reported.note("a directory of somebody's", &home, &mut once(&home), 2).await;
     let job = Host::new();
-    told.note("a fresh root in a job", &job, once(&job).env("GITEA_ACTIONS", "true"), 2).await;
-    told.note("a fresh root and one issue", &job, once(&job).args(["--issue", "1"]), 2).await;
+    reported.note("a fresh root in a job", &job, once(&job).env("GITEA_ACTIONS", "true"), 2).await;
+    reported.note("a fresh root and one issue", &job, once(&job).args(["--issue", "1"]), 2).await;
 
-    told.text.push_str(&of_a_damaged_root(&forge).await);
-    told.text
+    reported.text.push_str(&of_a_damaged_root(&forge).await);
+    reported.text
 }
 
 async fn of_a_damaged_root(forge: &Forge) -> String {
     let (repository, host) = settled(forge).await;
-    let mut told = Told::of(&repository);
+    let mut reported = Told::of(&repository);
     let once = || once(&host, &repository);
     let own = host.root().join(".lazarus");
     let config = "{ \"limits\": { \"lock_wait_seconds\": 0 } }";
@@ -321,30 +324,30 @@ async fn of_a_damaged_root(forge: &Forge) -> String {
     let lock = std::fs::File::options().write(true).open(own.join("lock")).unwrap();
     lock.lock().unwrap();
     std::fs::write(own.join("lock"), "4711 lazarus-reconcile --once\n").unwrap();
-    told.note("a second instance", &host, once().args(["--config", "at-once.json"]), 2).await;
+    reported.note("a second instance", &host, once().args(["--config", "at-once.json"]), 2).await;
     drop(lock);
     let root_file = std::fs::read(own.join("root.json")).unwrap();
     std::fs::write(own.join("root.json"), "{ \"root_id\": ").unwrap();
-    told.note("a damaged root", &host, &mut once(), 2).await;
+    reported.note("a damaged root", &host, &mut once(), 2).await;
     std::fs::remove_file(own.join("root.json")).unwrap();
-    told.note("a root that has forgotten what it is", &host, &mut once(), 2).await;
+    reported.note("a root that has forgotten what it is", &host, &mut once(), 2).await;
     std::fs::write(own.join("root.json"), root_file).unwrap();
     let record = std::fs::read_dir(own.join("missions")).unwrap().next().unwrap().unwrap().path();
     let remembered = std::fs::read(&record).unwrap();
     std::fs::write(&record, "{ ").unwrap();
-    told.note("a damaged record", &host, &mut once(), 0).await;
+    reported.note("a damaged record", &host, &mut once(), 0).await;
     std::fs::write(&record, remembered).unwrap();
     host.once(&repository).await;
-    unwritable(&mut told, forge).await;
-    told.text
+    unwritable(&mut reported, forge).await;
+    reported.text
 }
 
 /// A root that its owner may not write in.
-async fn unwritable(told: &mut Told, forge: &Forge) {
+async fn unwritable(reported: &mut Told, forge: &Forge) {
     let (repository, host) = (forge.repository().await, Host::on_disk());
     let mut unprivileged = host.unprivileged(host.reconciler(&repository).arg("--once"));
     std::fs::set_permissions(host.root(), std::fs::Permissions::from_mode(0o555)).unwrap();
-    told.note("a root that nothing can be written in", &host, &mut unprivileged, 2).await;
+    reported.note("a root that nothing can be written in", &host, &mut unprivileged, 2).await;
     std::fs::set_permissions(host.root(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let run = run(&mut unprivileged).await;
     assert_eq!(run.code, 0, "{run:?}");

@@ -52,18 +52,18 @@ async fn end(seed: Option<u64>) -> Vec<String> {
     host.once(&repository).await;
     let quiet = host.once(&repository).await;
     assert_eq!(changes(&quiet), 0, "seed {seed:?}: {quiet}");
-    let mut told = vec![format!("{} cells", host.cells().len())];
+    let mut reported = vec![format!("{} cells", host.cells().len())];
     let labels = forge.get(&format!("{}/labels?limit=50", repository.path())).await;
-    told.push(format!("{} labels", labels.as_array().unwrap().len()));
+    reported.push(format!("{} labels", labels.as_array().unwrap().len()));
     for number in numbers {
-        told.push(format!("{number}: {}", repository.labels(number).await.join(" ")));
+        reported.push(format!("{number}: {}", repository.labels(number).await.join(" ")));
         for (poster, text) in repository.comments(number).await {
             // The second line says everything but the times.
-            let said = text.lines().nth(1).unwrap_or(&text).split("since").next().unwrap().to_owned();
-            told.push(format!("{number}: {poster}: {said}"));
+            let posted = text.lines().nth(1).unwrap_or(&text).split("since").next().unwrap().to_owned();
+            reported.push(format!("{number}: {poster}: {posted}"));
         }
     }
-    told
+    reported
 }
 
 async fn file_some(repository: &Repository) -> Vec<i64> {

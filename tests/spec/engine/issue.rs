@@ -209,13 +209,13 @@ async fn proposals_wait_while_the_disk_is_full(forge: Forge) {
         assert_eq!(run.code, 0, "{run:?}");
         run.json()
     };
-    for (limits, told) in [
+    for (limits, reported) in [
         (json!({ "free_bytes": exbibyte }), "has less than 1 EiB free, which `limits.free_bytes` reserves"),
         (json!({ "free_inodes": exbibyte }), "inodes free, which `limits.free_inodes` reserves"),
     ] {
         once(limits.clone()).await;
         assert_eq!(repository.labels(number).await, ["kind/mission-proposal", "mission/pending"]);
-        assert!(repository.comment(number).await.contains(told), "{}", repository.comment(number).await);
+        assert!(repository.comment(number).await.contains(reported), "{}", repository.comment(number).await);
         assert_eq!((host.cells().len(), changes(&once(limits).await)), (0, 0));
     }
     once(json!({ "free_bytes": 0, "free_inodes": 0 })).await;

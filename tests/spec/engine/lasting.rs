@@ -132,8 +132,8 @@ async fn a_held_health_is_published_once_the_write_budget_allows() {
         beat_at(&cell, daemon.now.plus(TimeDelta::seconds(30)), ["working", "waiting"][tick % 2]);
         daemon.tick(30).await;
     }
-    let told = repository.labels(1).await;
-    let says = told.iter().find_map(|label| label.strip_prefix("wizard/")).unwrap();
+    let reported = repository.labels(1).await;
+    let says = reported.iter().find_map(|label| label.strip_prefix("wizard/")).unwrap();
     for fall in 0..5 {
         let age = if fall % 2 == 0 { 400 } else { 0 };
         beat_at(&cell, daemon.now.plus(TimeDelta::seconds(60 - age)), says);

@@ -86,10 +86,10 @@ async fn three_mistakes_create_no_cell_and_their_correction_does(forge: Forge) {
     assert_eq!(report["missions"][0]["phase"], "invalid");
     assert_eq!(repository.labels(number).await, ["kind/mission-proposal", "mission/invalid"]);
     let comment = repository.comment(number).await;
-    for told in
+    for reported in
         ["3 answers need correcting", "**Repository**: `a repo`", "**Stale after**", "**Wizard**: `the grey one`"]
     {
-        assert!(comment.contains(told), "{told} is missing in\n{comment}");
+        assert!(comment.contains(reported), "{reported} is missing in\n{comment}");
     }
     assert_eq!(host.cells(), Vec::<std::path::PathBuf>::new());
     assert_eq!(changes(&host.once(&repository).await), 0);

@@ -294,8 +294,8 @@ async fn the_daemon_and_single_passes_publish_the_same_health() {
             beat_at(&cells[0], beat, state);
             stage.pass(1).await;
             let comment = stage.repository.comment(1).await;
-            let told = beat.to_string().replace('T', " ").replace('Z', " UTC");
-            let is_told = comment.contains(&format!("Last heartbeat {told}"));
+            let reported = beat.to_string().replace('T', " ").replace('Z', " UTC");
+            let is_told = comment.contains(&format!("Last heartbeat {reported}"));
             steps.push(format!("{} {is_told}", stage.labels(1).await.join(" ")));
         }
         assert!(last < stage.now());

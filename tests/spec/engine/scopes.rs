@@ -292,7 +292,7 @@ fn turn(seen: Observation, failure: Option<&MissionFailure>, fails: fn(&Change) 
 fn a_permanent_failure_is_recorded_until_it_ends() {
     let refused = MissionFailure::new("forbidden", "user is blocked", true, cells::at(0));
     let is_label = |change: &Change| change.is_about_labels();
-    let mut seen = active(cells::beaten(-10, "working"));
+    let mut seen = active(cells::with_heartbeat(-10, "working"));
     seen.issue.labels.retain(|label| !label.name.starts_with("health/"));
     let made = turn(seen.clone(), Some(&refused), is_label);
     assert_eq!(made.last().unwrap(), "record the failure: forbidden");

@@ -64,8 +64,8 @@ async fn of_two_issues_for_one_cell_the_first_keeps_it(forge: Forge) {
     host.once(&repository).await;
     assert_eq!(repository.labels(first).await, ACTIVE);
     assert_eq!(repository.labels(second).await, ["kind/mission-proposal", "mission/invalid"]);
-    let told = format!("`{CELL}` belongs to `{}#{first}` already", repository.name);
-    assert!(repository.comment(second).await.contains(&told), "{}", repository.comment(second).await);
+    let reported = format!("`{CELL}` belongs to `{}#{first}` already", repository.name);
+    assert!(repository.comment(second).await.contains(&reported), "{}", repository.comment(second).await);
     settle(&host, &repository).await;
     assert_eq!(host.cells().len(), 1);
 }
@@ -75,8 +75,8 @@ async fn a_nonexistent_cell_is_a_problem_of_its_field(forge: Forge) {
     let number = repository.file("reader", "Mission: x", &[("cell", CELL)]).await;
     host.once(&repository).await;
     assert_eq!(repository.labels(number).await, ["kind/mission-proposal", "mission/invalid"]);
-    let told = format!("- **Existing cell**: `{CELL}` is no cell on `alpha`.");
-    assert!(repository.comment(number).await.contains(&told));
+    let reported = format!("- **Existing cell**: `{CELL}` is no cell on `alpha`.");
+    assert!(repository.comment(number).await.contains(&reported));
     scaffold(&host).await;
     host.once(&repository).await;
     assert_eq!(repository.labels(number).await, ["approval/needed", "kind/mission-proposal", "mission/pending"]);

@@ -164,7 +164,7 @@ async fn a_login_is_resolved_once_and_its_rights_are_not_inherited(forge: Forge)
     std::fs::write(host.path().join("unknown.json"), unknown).unwrap();
     let refused = run(host.reconciler(&repository).args(["--once", "--config", "unknown.json"])).await;
     assert_eq!(refused.code, 2);
-    let told = "`approval.approvers`: Gitea shows no account `nobody-at-all`: it does not exist, or its profile is \
+    let reported = "`approval.approvers`: Gitea shows no account `nobody-at-all`: it does not exist, or its profile is \
                 private and it works in none of the repositories; set another login, or the account's id";
-    assert!(refused.stderr.contains(told), "{refused:?}");
+    assert!(refused.stderr.contains(reported), "{refused:?}");
 }

@@ -110,8 +110,8 @@ async fn an_obstacle_in_the_way_of_a_restored_cell_is_kept(forge: Forge) {
         assert_eq!(read(&cell, "artifacts/mine"), "first");
         let displaced = host.archives()[round].clone();
         assert_eq!(read(&displaced, "stray"), contents);
-        let told = format!("what was in its place is now in `{}`", displaced.display());
-        assert!(repository.comment(number).await.contains(&told), "{told}");
+        let reported = format!("what was in its place is now in `{}`", displaced.display());
+        assert!(repository.comment(number).await.contains(&reported), "{reported}");
         assert_eq!(changes(&host.once(&repository).await), 0);
     }
 }
@@ -153,8 +153,8 @@ async fn a_comment_reports_that_the_archive_of_its_cell_was_deleted(forge: Forge
         }
         assert_eq!(writes(&host.once(&repository).await), 1, "by gc: {by_gc}");
         let comment = repository.comment(number).await;
-        let told = "**Closed.** The archive of its cell was deleted; nothing of the cell is left on `alpha`.";
-        assert!(comment.contains(told) && !comment.contains("brings the cell back"), "{comment}");
+        let reported = "**Closed.** The archive of its cell was deleted; nothing of the cell is left on `alpha`.";
+        assert!(comment.contains(reported) && !comment.contains("brings the cell back"), "{comment}");
         assert_eq!(comment.contains("`lazarus-reconcile gc` deleted the archive of the cell"), by_gc, "{comment}");
         assert_eq!(repository.labels(number).await, ["kind/mission-proposal", "mission/closed"]);
         assert_eq!(changes(&host.once(&repository).await), 0);
@@ -185,10 +185,10 @@ async fn a_closed_mission_is_shown_with_its_title_while_its_archive_is_there() {
             daemon = Running::new(settings(&host, Some(&repository), "{}")).await;
         }
         let shown = daemon.tick(30).await;
-        let mut told: Vec<_> = shown.missions.iter().map(|view| (view.name.clone().unwrap(), view.phase)).collect();
-        told.sort();
+        let mut reported: Vec<_> = shown.missions.iter().map(|view| (view.name.clone().unwrap(), view.phase)).collect();
+        reported.sort();
         let wanted = [("far away", Phase::Pending), ("raise the dead", Phase::Closed), ("two words", Phase::Invalid)];
-        assert_eq!(told, wanted.map(|(name, phase)| (name.to_owned(), Some(phase))), "restarts: {restarts}");
+        assert_eq!(reported, wanted.map(|(name, phase)| (name.to_owned(), Some(phase))), "restarts: {restarts}");
         let closed = shown.missions.iter().find(|view| view.phase == Some(Phase::Closed)).unwrap();
         assert_eq!((closed.has_cell, closed.health, closed.path.as_str()), (false, None, archive.to_str().unwrap()));
         assert_eq!(closed.wizard.as_ref().map(ToString::to_string).as_deref(), Some("merlin"));

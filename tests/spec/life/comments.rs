@@ -4,7 +4,7 @@ use crate::life::scenes::{
     AUTHOR, MAINTAINER, as_left, checked_out, clicked, closed, here, in_label_mode, not_checked_out, reopened,
     suspended,
 };
-use crate::support::cells::{at, beaten, whole};
+use crate::support::cells::{at, whole, with_heartbeat};
 use crate::support::golden;
 use crate::support::missions::{active, body, edit, planned_cell, proposal, settled};
 use lazarus::mission::cell::worktree::UNAVAILABLE;
@@ -20,7 +20,7 @@ use lazarus::mission::text::sha256;
 use std::fmt::Write;
 
 /// The comment after the first half of a pass, below the labels.
-fn said(observation: &Observation) -> String {
+fn posted(observation: &Observation) -> String {
     let after = project(observation, &planned_cell(observation));
     let (status, _) = status(&after, &Lifecycle::of(&after)).unwrap();
     let labels: Vec<String> = status.labels().iter().map(|label: &Label| label.name().into_owned()).collect();
@@ -106,21 +106,21 @@ fn every_lifecycle_comment_states_the_next_step() {
         ),
         ("with its worktree, then asks for none", checked_out(&[])),
         ("its repository is unavailable", not_checked_out(UNAVAILABLE)),
-        ("suspended", suspended(beaten(-10, "working"))),
-        ("suspended until the due date", due(suspended(beaten(-400, "working")), 3_600)),
-        ("suspended, and the due date has passed", due(suspended(beaten(-10, "working")), -1)),
-        ("closed while its agent sends heartbeats", closed(beaten(-10, "working"))),
-        ("closed after a heartbeat timeout", closed(beaten(-400, "working"))),
+        ("suspended", suspended(with_heartbeat(-10, "working"))),
+        ("suspended until the due date", due(suspended(with_heartbeat(-400, "working")), 3_600)),
+        ("suspended, and the due date has passed", due(suspended(with_heartbeat(-10, "working")), -1)),
+        ("closed while its agent sends heartbeats", closed(with_heartbeat(-10, "working"))),
+        ("closed after a heartbeat timeout", closed(with_heartbeat(-400, "working"))),
         ("closed without a cell", closed_without_a_cell()),
         ("reopened", reopened()),
         ("reopened, with something in its place", in_the_way()),
-        ("on a host that shows its label", here(active(beaten(-10, "working")), |here| here.has_label = true)),
+        ("on a host that shows its label", here(active(with_heartbeat(-10, "working")), |here| here.has_label = true)),
     ];
-    let mut told = String::new();
+    let mut reported = String::new();
     for (name, observation) in &turns {
-        writeln!(told, "=== {name}\n{}", said(observation)).unwrap();
+        writeln!(reported, "=== {name}\n{}", posted(observation)).unwrap();
     }
-    golden::check("life.md", &told);
+    golden::check("life.md", &reported);
 }
 
 /// The comments were read, and ours is there.

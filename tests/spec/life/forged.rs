@@ -93,10 +93,10 @@ async fn an_edit_of_a_trusted_authors_issue_waits_until_the_author_confirms_it(f
     pass(&host, &repository, &more).await;
     assert_eq!(spec(), "merlin", "the editor is neither author nor approver");
     assert!(repository.labels(number).await.contains(&"approval/needed".to_owned()));
-    let told = repository.comment(number).await;
+    let reported = repository.comment(number).await;
     assert!(
-        told.contains("Gitea does not report who edited it: the author confirms it, or another person approves it"),
-        "{told}"
+        reported.contains("Gitea does not report who edited it: the author confirms it, or another person approves it"),
+        "{reported}"
     );
     forge.next_second().await;
     repository.put_label(number, "approval/granted").await;
@@ -129,8 +129,8 @@ async fn a_late_approval_is_not_refused_because_of_own_edits(forge: Forge) {
     assert_ne!(edited["updated_at"], shown["updated_at"], "it was edited for health");
     repository.put_label(number, "approval/granted").await;
     pass(&host, &repository, LABEL_MODE).await;
-    let told = repository.comment(number).await;
-    assert!(told.contains("- Approved by `owner` at ") && !told.contains("waits for approval"), "{told}");
+    let reported = repository.comment(number).await;
+    assert!(reported.contains("- Approved by `owner` at ") && !reported.contains("waits for approval"), "{reported}");
 }
 
 async fn an_edit_by_a_writer_is_found_with_the_next_read_of_the_comment(forge: Forge) {
@@ -148,8 +148,8 @@ async fn an_edit_by_a_writer_is_found_with_the_next_read_of_the_comment(forge: F
     // The author changes the request, and so the comment is read before it is written.
     repository.edit("reader", number, |text| text.replace("Raise the dead.", "Raise them.")).await;
     pass(&host, &repository, LABEL_MODE).await;
-    let told = repository.comment(number).await;
-    assert!(told != ours && told.contains("- Digest: `"), "{told}");
+    let reported = repository.comment(number).await;
+    assert!(reported != ours && reported.contains("- Digest: `"), "{reported}");
     assert_eq!(changes(&pass(&host, &repository, LABEL_MODE).await), 0);
     // Without its first line it is known by its id.
     let path = format!("{}/issues/comments/{}", repository.path(), before["id"]);
@@ -169,8 +169,8 @@ async fn after_a_change_of_account_the_same_comment_is_edited(forge: Forge) {
     std::fs::write(host.path().join("token"), forge.new_token(&herald, &BOT_SCOPES)).unwrap();
     host.beat(&host.cell(), &["--state", "working"]).await;
     host.once(&repository).await;
-    let told = repository.comment(number).await;
-    assert!(told.contains("reports `working`"), "{told}");
+    let reported = repository.comment(number).await;
+    assert!(reported.contains("reports `working`"), "{reported}");
     assert_eq!(changes(&host.once(&repository).await), 0);
     // One that may not edit it says so, and posts no second one.
     std::fs::write(host.path().join("token"), forge.new_token("stranger", &BOT_SCOPES)).unwrap();
@@ -178,5 +178,5 @@ async fn after_a_change_of_account_the_same_comment_is_edited(forge: Forge) {
     let refused = run(host.reconciler(&repository).args(["--once", "--json"])).await;
     let errors = refused.json()["errors"].to_string();
     assert!(errors.contains("comment-of-another") && errors.contains("`forge.trusted_posters`"), "{errors}");
-    assert_eq!(repository.comment(number).await, told);
+    assert_eq!(repository.comment(number).await, reported);
 }

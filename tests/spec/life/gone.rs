@@ -56,9 +56,9 @@ async fn four_or_more_deleted_issues_require_manual_action(forge: Forge) {
     for _ in 0..2 {
         let braked = try_pass(&host, &repository, "{}").await;
         assert_eq!((braked.code, host.cells().len()), (1, 4), "{braked:?}");
-        let told = "4 issues were not found in one pass (";
+        let reported = "4 issues were not found in one pass (";
         assert!(
-            braked.stderr.contains(told)
+            braked.stderr.contains(reported)
                 && braked.stderr.contains("`lazarus-reconcile --once --allow-archive 4 --config ")
         );
     }
@@ -71,11 +71,11 @@ async fn four_or_more_deleted_issues_require_manual_action(forge: Forge) {
 }
 
 /// Passes with the world like this archive nothing, and say why.
-async fn check_no_cell_is_lost(host: &Host, repository: &Repository, told: &str) {
+async fn check_no_cell_is_lost(host: &Host, repository: &Repository, reported: &str) {
     for _ in 0..3 {
         let run = try_pass(host, repository, "{}").await;
         assert_eq!((host.cells().len(), host.archives().len()), (1, 0), "{run:?}");
-        assert!(run.stderr.contains(told), "{told}: {run:?}");
+        assert!(run.stderr.contains(reported), "{reported}: {run:?}");
     }
 }
 

@@ -12,9 +12,9 @@ stories![a_dry_run_previews_every_step_of_a_lifecycle];
 const LABEL_MODE: &str = r#"{ "approval": { "mode": "label" } }"#;
 
 /// Each mission with what was done to it, or would be.
-fn told(report: &Value) -> Value {
-    let told = |mission: &Value| json!([mission["issue"], mission["phase"], mission["health"], mission["changes"]]);
-    let missions: Value = report["missions"].as_array().unwrap().iter().map(told).collect();
+fn reported(report: &Value) -> Value {
+    let reported = |mission: &Value| json!([mission["issue"], mission["phase"], mission["health"], mission["changes"]]);
+    let missions: Value = report["missions"].as_array().unwrap().iter().map(reported).collect();
     json!([report["changes"], missions])
 }
 
@@ -54,6 +54,6 @@ async fn a_dry_run_previews_every_step_of_a_lifecycle(forge: Forge) {
         let preview = run(host.reconciler(&repository).args(arguments)).await;
         assert_eq!((preview.code, before.changed(&host.snapshot())), (0, vec![]), "{preview:?}");
         let done = pass(&host, &repository, LABEL_MODE).await;
-        assert_eq!(told(&preview.json()), told(&done), "round {round}");
+        assert_eq!(reported(&preview.json()), reported(&done), "round {round}");
     }
 }

@@ -1,7 +1,7 @@
 //! The rules of a mission's life as a table, without a forge.
 
 use crate::life::scenes::{MAINTAINER, checked_out, clicked, closed, event, in_label_mode, reopened, suspended};
-use crate::support::cells::{at, beat, beaten, whole};
+use crate::support::cells::{at, beat, whole, with_heartbeat};
 use crate::support::missions::{ROOT, active, body, comment, edit, labelled, missing, planned_cell, proposal, settled};
 use lazarus::mission::approval::suspension::suspension;
 use lazarus::mission::cell::worktree::Worktree;
@@ -24,15 +24,15 @@ fn planned(observation: &Observation) -> Vec<&'static str> {
 fn an_ended_mission_archives_its_cell_if_no_agent_works_in_it() {
     let far = beat(Some(5_000), "working", 0);
     for (name, cell, planned_kinds) in [
-        ("beating", beaten(-10, "working"), ["update-file"].as_slice()),
-        ("done", beaten(-10, "done"), &["archive-cell"]),
-        ("silent", beaten(-400, "working"), &["archive-cell"]),
+        ("beating", with_heartbeat(-10, "working"), ["update-file"].as_slice()),
+        ("done", with_heartbeat(-10, "done"), &["archive-cell"]),
+        ("silent", with_heartbeat(-400, "working"), &["archive-cell"]),
         ("never beaten", whole(), &["archive-cell"]),
         ("from the future", far, &["archive-cell"]),
     ] {
         assert_eq!(planned(&closed(cell)), planned_kinds, "{name}");
     }
-    let mut unseen = closed(beaten(-10, "working"));
+    let mut unseen = closed(with_heartbeat(-10, "working"));
     unseen.sighting = CellObservation::Failed(lazarus::mission::cell::ReadFailure::Io);
     assert_eq!(planned(&unseen), [""; 0], "what we cannot see may be at work");
 }
@@ -40,16 +40,16 @@ fn an_ended_mission_archives_its_cell_if_no_agent_works_in_it() {
 #[test]
 fn a_suspension_holds_back_repairs_and_checkouts_only() {
     for part in Part::ALL {
-        let mut paused = suspended(beaten(-10, "working"));
+        let mut paused = suspended(with_heartbeat(-10, "working"));
         let CellObservation::Cell(cell) = &mut paused.sighting else { unreachable!() };
         cell.see(part, PartObservation::Missing);
         assert!(!planned(&paused).contains(&"restore-part"), "{part:?}");
     }
-    let mut vanished = suspended(beaten(-10, "working"));
+    let mut vanished = suspended(with_heartbeat(-10, "working"));
     vanished.sighting = CellObservation::Absent;
     assert_eq!(planned(&vanished), [""; 0]);
     // And every checkout, though the repository could be had.
-    let cell = || beaten(-10, "working");
+    let cell = || with_heartbeat(-10, "working");
     for (mut asking, is_checked_out) in [(suspended(cell()), false), (active(cell()), true)] {
         edit(&mut asking, &body(&[("Repository", "wizards/spellbook")]));
         assert_eq!(planned(&asking).contains(&"check-out"), is_checked_out);
@@ -61,7 +61,7 @@ fn a_suspension_holds_back_repairs_and_checkouts_only() {
 #[test]
 fn a_suspension_ends_at_its_due_date_unless_it_began_after_it() {
     for (due, is_paused) in [(-61, true), (-60, true), (-59, false), (-1, false), (0, false), (1, true)] {
-        let mut paused = suspended(beaten(-10, "working"));
+        let mut paused = suspended(with_heartbeat(-10, "working"));
         paused.issue.due_at = Some(at(due));
         let (found, began) = (suspension(&paused), at(-60));
         assert_eq!(found.is_some(), is_paused, "{due}");
@@ -77,7 +77,7 @@ fn a_suspension_at_filing_or_by_no_person_does_not_count() {
     for (who, id, is_paused) in
         [(MAINTAINER, 21, true), (MAINTAINER, 19, false), (0, 21, false), (-1, 21, false), (3, 21, false)]
     {
-        let mut labelled_so = active(beaten(-10, "working"));
+        let mut labelled_so = active(with_heartbeat(-10, "working"));
         labelled_so.issue.labels = labelled(&["kind/mission-proposal", "mission/suspended", "health/healthy"]);
         labelled_so.comments = Comments::Read(vec![comment(20, 3, ROOT)]);
         labelled_so.timeline = Timeline::Read(vec![LabelEvent { id, ..event(label.clone(), who, -5) }]);
@@ -88,7 +88,7 @@ fn a_suspension_at_filing_or_by_no_person_does_not_count() {
 #[test]
 fn a_working_agent_keeps_its_cell_until_the_second_its_grace_ends() {
     for (ended_at, planned_kinds) in [(-899, ["update-file"]), (-900, ["archive-cell"]), (-901, ["archive-cell"])] {
-        let mut ended = closed(beaten(-10, "working"));
+        let mut ended = closed(with_heartbeat(-10, "working"));
         ended.record.as_mut().unwrap().ended_at = Some(at(ended_at));
         assert_eq!(planned(&ended), planned_kinds, "{ended_at}");
     }
@@ -96,7 +96,7 @@ fn a_working_agent_keeps_its_cell_until_the_second_its_grace_ends() {
 
 #[test]
 fn a_suspension_ends_with_its_mission_even_if_its_label_remains() {
-    let mut paused = suspended(beaten(-400, "working"));
+    let mut paused = suspended(with_heartbeat(-400, "working"));
     paused.issue.state = IssueState::Closed;
     let mut reopened = settled(paused);
     reopened.issue.state = IssueState::Open;
@@ -136,7 +136,7 @@ fn a_checkout_is_allowed_by_repository_name_and_privacy() {
 
 #[test]
 fn no_repository_is_queried_if_no_worktree_can_be_filled() {
-    let mut asking = active(beaten(-10, "working"));
+    let mut asking = active(with_heartbeat(-10, "working"));
     edit(&mut asking, &body(&[("Repository", "wizards/spellbook")]));
     asking.origin = Origin::Unasked;
     assert_eq!(missing(&asking).origin.map(|name| name.to_string()).as_deref(), Some("wizards/spellbook"));
@@ -201,7 +201,7 @@ fn an_approval_in_the_second_of_its_request_counts_only_after_a_post() {
 /// A pass may die between the edit of the comment and the last word of its memory.
 #[test]
 fn an_approved_edit_is_recorded_before_the_comment_is_edited() {
-    let mut edited = in_label_mode(active(beaten(-10, "working")), &[]);
+    let mut edited = in_label_mode(active(with_heartbeat(-10, "working")), &[]);
     edit(&mut edited, &body(&[("Wizard", "circe")]));
     let approved = clicked(settled(edited), MAINTAINER, 5);
     assert_eq!(planned(&approved), ["bind-cell", "update-file"]);
@@ -246,10 +246,10 @@ fn every_lifecycle_step_settles_in_one_pass() {
         ("asked", in_label_mode(proposal(&[]), &[])),
         ("approved", clicked(asked(), MAINTAINER, 5)),
         ("denied", clicked(asked(), MAINTAINER, -30)),
-        ("closed", closed(beaten(-400, "working"))),
+        ("closed", closed(with_heartbeat(-400, "working"))),
         ("reopened", reopened()),
-        ("suspended", suspended(beaten(-10, "working"))),
-        ("active", active(beaten(-10, "working"))),
+        ("suspended", suspended(with_heartbeat(-10, "working"))),
+        ("active", active(with_heartbeat(-10, "working"))),
     ];
     for (name, observation) in lives {
         let once = settled(observation);

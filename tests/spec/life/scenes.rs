@@ -1,6 +1,6 @@
 //! Missions at some moment of their lives, as they are observed, without a forge.
 
-use crate::support::cells::{at, beaten, seconds};
+use crate::support::cells::{at, seconds, with_heartbeat};
 use crate::support::missions::{active, body, edit, labelled, proposal, settled};
 use lazarus::mission::approval::policy::{ApprovalMode, ApprovalPolicy};
 use lazarus::mission::cell::worktree::{CheckedOut, FailedCheckout, WorktreeSource};
@@ -69,7 +69,7 @@ pub(crate) fn closed(cell: CellFacts) -> Observation {
 
 /// One whose cell lies in the archive since, and whose issue is open again.
 pub(crate) fn reopened() -> Observation {
-    let mut observation = settled(closed(beaten(-400, "working")));
+    let mut observation = settled(closed(with_heartbeat(-400, "working")));
     observation.issue.state = IssueState::Open;
     observation
 }
@@ -118,7 +118,7 @@ pub(crate) fn not_checked_out(why: &str) -> Observation {
 fn with_spellbook() -> Observation {
     let mut observation = settled(proposal(&[("Repository", "wizards/spellbook"), ("Ref", "main")]));
     if let CellObservation::Cell(cell) = &mut observation.sighting {
-        cell.heartbeat = beaten(-10, "working").heartbeat;
+        cell.heartbeat = with_heartbeat(-10, "working").heartbeat;
     }
     settled(observation)
 }

@@ -63,8 +63,8 @@ async fn a_cell_is_created_with_its_repository_checked_out(forge: Forge) {
     let log = std::fs::read_to_string(cell.join("logs/daemon.log")).unwrap();
     assert!(log.contains(&format!("`main`, commit {commit}")), "{log}");
     let comment = repository.comment(number).await;
-    let told = format!("- Worktree: `{}` at `main`, commit `{}`", repository.name, &commit[..12]);
-    assert!(comment.contains(&told), "{comment}");
+    let reported = format!("- Worktree: `{}` at `main`, commit `{}`", repository.name, &commit[..12]);
+    assert!(comment.contains(&reported), "{comment}");
     assert_eq!(changes(&host.once(&repository).await), 0);
     // What a wizard does in it is nobody else's business.
     std::fs::write(worktree.join("new.txt"), "mine").unwrap();
@@ -125,7 +125,7 @@ async fn an_unavailable_repository_is_one_message_and_blocks_no_cell(forge: Forg
     let bot = format!("/repos/{hidden}/collaborators/bot");
     forge.change(Method::DELETE, &bot, Value::Null).await;
     let more = format!(r#"{{ "worktrees": {{ "repositories": ["owner/nothing-here", "{hidden}"] }} }}"#);
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for answers in [
         vec![("repository", "owner/nothing-here")],
         vec![("repository", hidden.as_str())],
@@ -135,10 +135,10 @@ async fn an_unavailable_repository_is_one_message_and_blocks_no_cell(forge: Forg
         pass(&host, &repository, &more).await;
         let comment = repository.comment(number).await;
         let line = comment.lines().find(|line| line.starts_with("- Worktree: ")).unwrap();
-        told.push(line.split(" could not be ").nth(1).unwrap().to_owned());
+        reported.push(line.split(" could not be ").nth(1).unwrap().to_owned());
         assert!(repository.labels(number).await.contains(&"mission/active".to_owned()));
     }
-    assert!(told.iter().all(|line| *line == told[0]) && told[0].contains(UNAVAILABLE), "{told:?}");
+    assert!(reported.iter().all(|line| *line == reported[0]) && reported[0].contains(UNAVAILABLE), "{reported:?}");
     assert_eq!((host.cells().len(), changes(&pass(&host, &repository, &more).await)), (3, 0), "and waits for its turn");
 }
 
@@ -289,16 +289,16 @@ async fn a_short_commit_id_has_to_be_given_in_full(forge: Forge) {
     let whole = repository.file("reader", "Mission: read", &[("repository", own)]).await;
     host.once(&repository).await;
     let commit = git(&host.cell().join("worktree"), &["rev-parse", "HEAD"]);
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for name in [&commit[..7], &commit[..39], "no-such-branch", "20261123"] {
         let number = repository.file("reader", "Mission: read", &[("repository", own), ("ref", name)]).await;
         host.once(&repository).await;
         let comment = repository.comment(number).await;
         assert!(comment.contains(UNAVAILABLE) && comment.contains(&format!("at `{name}`")), "{comment}");
-        told.push(comment.contains("name a commit by its full id of 40 digits"));
+        reported.push(comment.contains("name a commit by its full id of 40 digits"));
         repository.set_state(number, "closed").await;
     }
-    assert_eq!(told, [true, true, false, true], "a branch may be called by such digits, so they are tried first");
+    assert_eq!(reported, [true, true, false, true], "a branch may be called by such digits, so they are tried first");
     let full = repository.file("reader", "Mission: read", &[("repository", own), ("ref", &commit)]).await;
     host.once(&repository).await;
     for number in [whole, full] {
@@ -342,8 +342,8 @@ async fn a_ref_of_any_name_is_always_shown_in_full_and_as_plain_text() {
         assert!(log.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{log}");
         let status = run(host.reconciler(&repository).args(["status", &number.to_string()])).await;
         assert!(status.stdout.contains(&format!("at {span}")), "{status:?}");
-        let told = std::fs::read_to_string(&summary).unwrap();
-        assert!(told.contains(&format!("at {}", span.replace('|', "\\|"))), "{told}");
+        let reported = std::fs::read_to_string(&summary).unwrap();
+        assert!(reported.contains(&format!("at {}", span.replace('|', "\\|"))), "{reported}");
     }
     assert_eq!(changes(&host.once(&repository).await), 0);
 }

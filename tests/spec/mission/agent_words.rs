@@ -3,7 +3,7 @@
 use crate::alerts::passes::Story;
 use crate::life::scenes::here;
 use crate::mission::comment::{QUESTION, without_code};
-use crate::support::cells::{at, beaten, beaten_with, seconds};
+use crate::support::cells::{at, seconds, with_heartbeat, with_heartbeat_and};
 use crate::support::forge::Forge;
 use crate::support::host::run;
 use crate::support::missions::{active, settled};
@@ -57,12 +57,12 @@ fn said(mission: &Observation) -> &Published {
 
 /// A mission whose agent has worked until now.
 fn working() -> Observation {
-    pass(&active(beaten(-10, "working"))).1
+    pass(&active(with_heartbeat(-10, "working"))).1
 }
 
 #[test]
 fn a_question_is_in_the_headline_with_its_agent_and_its_time() {
-    let waiting = later(&working(), 100, beaten_with(90, "waiting", QUESTION));
+    let waiting = later(&working(), 100, with_heartbeat_and(90, "waiting", QUESTION));
     let asked = format!("**Waiting for you:** `{QUESTION}`, asked by the agent, since 2026-11-18 11:08:20 UTC.");
     assert!(headline(&waiting).starts_with(&asked), "{}", headline(&waiting));
     let (written, after) = pass(&waiting);
@@ -70,7 +70,7 @@ fn a_question_is_in_the_headline_with_its_agent_and_its_time() {
     assert_eq!((said(&after).message.as_deref(), said(&after).agent_state_since), (Some(QUESTION), Some(at(100))));
     let history = &after.record.as_ref().unwrap().changes;
     assert_eq!(history.last().unwrap().what, format!("the agent reports `waiting`: `{QUESTION}`"));
-    assert_eq!(pass(&later(&after, 200, beaten_with(190, "waiting", QUESTION))).0, [""; 0], "nothing is new");
+    assert_eq!(pass(&later(&after, 200, with_heartbeat_and(190, "waiting", QUESTION))).0, [""; 0], "nothing is new");
 }
 
 #[test]
@@ -79,22 +79,23 @@ fn a_question_that_changes_is_edited_six_times_an_hour_at_most() {
     let (mut edits, mut shown) = (Vec::new(), String::new());
     for minute in 61..=120 {
         let message = format!("question {minute}");
-        let (written, after) = pass(&later(&mission, minute * 60, beaten_with(minute * 60, "waiting", &message)));
+        let (written, after) =
+            pass(&later(&mission, minute * 60, with_heartbeat_and(minute * 60, "waiting", &message)));
         edits.extend(written.iter().filter(|line| line.starts_with("edit")).map(|_| minute));
         mission = after;
         shown = said(&mission).message.clone().unwrap();
     }
     assert_eq!((edits, shown.as_str()), ((61..=66).collect(), "question 66"));
     assert_eq!(said(&mission).agent_state_since, Some(at(61 * 60)), "it has waited all the while");
-    let (written, after) = pass(&later(&mission, 121 * 60, beaten_with(121 * 60, "waiting", "the last")));
+    let (written, after) = pass(&later(&mission, 121 * 60, with_heartbeat_and(121 * 60, "waiting", "the last")));
     assert_eq!((written.len(), said(&after).message.as_deref()), (1, Some("the last")));
 }
 
 #[test]
 fn a_message_of_a_working_agent_is_not_on_the_issue() {
     for state in ["working", "done"] {
-        let (_, mission) = pass(&later(&working(), 10, beaten_with(5, state, "first")));
-        let talking = later(&mission, 20, beaten_with(15, state, "second"));
+        let (_, mission) = pass(&later(&working(), 10, with_heartbeat_and(5, state, "first")));
+        let talking = later(&mission, 20, with_heartbeat_and(15, state, "second"));
         assert_eq!((pass(&talking).0, &said(&talking).message), (vec![], &None));
         assert!(!comment(&talking).contains("second"));
     }
@@ -102,8 +103,8 @@ fn a_message_of_a_working_agent_is_not_on_the_issue() {
 
 #[test]
 fn an_agent_that_falls_silent_leaves_its_question_on_the_issue() {
-    let waiting = pass(&later(&working(), 100, beaten_with(90, "waiting", QUESTION))).1;
-    let silent = later(&waiting, 1_000, beaten_with(90, "waiting", QUESTION));
+    let waiting = pass(&later(&working(), 100, with_heartbeat_and(90, "waiting", QUESTION))).1;
+    let silent = later(&waiting, 1_000, with_heartbeat_and(90, "waiting", QUESTION));
     let told = comment(&silent);
     assert!(told.contains("**Active, but stale: no recent heartbeat.**"), "{told}");
     assert!(told.contains(&format!(" **Waiting for you:** `{QUESTION}`, asked by the agent, since ")), "{told}");
@@ -131,8 +132,8 @@ fn a_message_is_one_truncated_line_of_plain_text() {
     ];
     for text in hostile {
         for state in ["waiting", "failed"] {
-            let before = pass(&later(&working(), 5, beaten_with(0, state, "before"))).1;
-            let after = pass(&later(&before, 10, beaten_with(5, state, text))).1;
+            let before = pass(&later(&working(), 5, with_heartbeat_and(0, state, "before"))).1;
+            let after = pass(&later(&before, 10, with_heartbeat_and(5, state, text))).1;
             let told = comment(&after);
             let dead = without_code(&told);
             for live in ["@", "#", "http", "<script", "![", "](", "\u{1b}", "\u{202e}", "**x**"] {
@@ -142,13 +143,13 @@ fn a_message_is_one_truncated_line_of_plain_text() {
             assert!(said(&after).message.as_ref().unwrap().chars().count() <= MESSAGE_SHOWN_MAX);
         }
     }
-    let empty = later(&working(), 10, beaten_with(5, "waiting", "\u{200b} \n"));
+    let empty = later(&working(), 10, with_heartbeat_and(5, "waiting", "\u{200b} \n"));
     assert!(headline(&empty).starts_with("**Waiting for you:** the agent left no message, since "));
 }
 
 #[test]
 fn a_record_of_an_earlier_version_is_read() {
-    let (_, waiting) = pass(&later(&working(), 100, beaten(90, "waiting")));
+    let (_, waiting) = pass(&later(&working(), 100, with_heartbeat(90, "waiting")));
     let mut record = serde_json::to_value(waiting.record.as_ref().unwrap()).unwrap();
     let fields = record["published"].as_object_mut().unwrap();
     assert!(fields.remove("agent_state_since").is_some() && !fields.contains_key("message"));
@@ -166,14 +167,14 @@ fn a_record_of_an_earlier_version_is_read() {
 
 #[test]
 fn a_failure_is_published_immediately_with_the_last_message() {
-    let failed = later(&working(), 100, beaten_with(95, "failed", "the crypt is empty"));
+    let failed = later(&working(), 100, with_heartbeat_and(95, "failed", "the crypt is empty"));
     let told = headline(&failed);
     let wanted = "**Failed:** `the crypt is empty`, reported by the agent, since 2026-11-18 11:08:20 UTC.";
     assert_eq!(told, wanted);
     let (written, after) = pass(&failed);
     assert_eq!(written.last().unwrap(), "edit the comment: active, stale (agent-failed)");
-    assert_eq!(pass(&later(&after, 10_000_000, beaten_with(95, "failed", "the crypt is empty"))).0, [""; 0]);
-    let (written, _) = pass(&later(&after, 200, beaten(190, "working")));
+    assert_eq!(pass(&later(&after, 10_000_000, with_heartbeat_and(95, "failed", "the crypt is empty"))).0, [""; 0]);
+    let (written, _) = pass(&later(&after, 200, with_heartbeat(190, "working")));
     assert_eq!(written.last().unwrap(), "edit the comment: active, healthy (heartbeat-ok)");
 }
 
@@ -181,7 +182,7 @@ fn a_failure_is_published_immediately_with_the_last_message() {
 fn no_mass_change_guard_holds_failures_back() {
     let mission = working();
     let count = |state: &str, age: i64| {
-        let all: Vec<Observation> = (0..10).map(|_| later(&mission, 100, beaten(100 - age, state))).collect();
+        let all: Vec<Observation> = (0..10).map(|_| later(&mission, 100, with_heartbeat(100 - age, state))).collect();
         held(all.iter().filter_map(Guarded::of).enumerate()).len()
     };
     assert_eq!((count("failed", 10), count("failed", 10_000), count("working", 10_000)), (0, 0, 10));
@@ -193,7 +194,7 @@ fn an_agent_that_fails_repeatedly_is_damped_like_any_other() {
     let mut reasons = Vec::new();
     for minute in 61..=66 {
         let state = if minute % 2 == 1 { "failed" } else { "working" };
-        mission = pass(&later(&mission, minute * 60, beaten(minute * 60, state))).1;
+        mission = pass(&later(&mission, minute * 60, with_heartbeat(minute * 60, state))).1;
         reasons.push(said(&mission).verdict.unwrap().reason);
     }
     let (failed, beating) = (Reason::AgentFailed, Reason::HeartbeatOk);
@@ -204,11 +205,12 @@ fn an_agent_that_fails_repeatedly_is_damped_like_any_other() {
 fn alerts(words: &[&str]) -> Vec<(Notification, String)> {
     let on = words.iter().map(|word| AlertCause::parse(word).unwrap()).collect();
     let notify = Notify { on, after: seconds(60), ..Notify::default() };
-    let mut mission = here(active(beaten(-10, "working")), |here| here.notify = notify);
+    let mut mission = here(active(with_heartbeat(-10, "working")), |here| here.notify = notify);
     mission.alert_permit = AlertPermit::Granted { others: 0 };
     let mut posted = Vec::new();
-    let failed = |at| beaten_with(at, "failed", "the crypt is empty");
-    for (now, cell) in [(100, failed(95)), (160, failed(95)), (10_000, failed(95)), (10_100, beaten(10_090, "working"))]
+    let failed = |at| with_heartbeat_and(at, "failed", "the crypt is empty");
+    for (now, cell) in
+        [(100, failed(95)), (160, failed(95)), (10_000, failed(95)), (10_100, with_heartbeat(10_090, "working"))]
     {
         let now = later(&mission, now, cell);
         for change in preview(&now) {

@@ -112,25 +112,25 @@ fn a_pending_edit_shows_its_new_text_and_an_approved_mission_none() {
 #[test]
 fn text_outside_the_answers_is_counted_and_reported() {
     let plain = body(&[("Objective", "Raise the dead.")]);
-    let told = |body: &str| {
+    let reported = |body: &str| {
         let comment = comment(&filed(&Filed { name: String::new(), title: "x".to_owned(), body: body.to_owned() }));
         let line = comment.lines().find(|line| line.starts_with("- **Not part of the request**")).map(str::to_owned);
         line.map(|line| line.split_once("the issue has ").unwrap().1.split_once(" outside").unwrap().0.to_owned())
     };
     let some = |text: &str| Some(text.to_owned());
-    assert_eq!(told(&plain), None);
-    assert_eq!(told(&plain.replacen("-->", "-->\n\nHello.\n", 1)), some("6 characters"));
-    assert_eq!(told(&plain.replacen("<!--", "x <!--", 1)), some("38 characters"), "that is no marker then");
-    assert_eq!(told(&format!("{plain}\n-->\n\nHello.\n")), some("9 characters"));
-    assert_eq!(told(&format!("{plain}\n-\n")), some("1 character"));
+    assert_eq!(reported(&plain), None);
+    assert_eq!(reported(&plain.replacen("-->", "-->\n\nHello.\n", 1)), some("6 characters"));
+    assert_eq!(reported(&plain.replacen("<!--", "x <!--", 1)), some("38 characters"), "that is no marker then");
+    assert_eq!(reported(&format!("{plain}\n-->\n\nHello.\n")), some("9 characters"));
+    assert_eq!(reported(&format!("{plain}\n-\n")), some("1 character"));
     let words = body(&[("Objective", "```text and more\nx\n```")]);
-    assert_eq!(told(&words), some("13 characters"));
+    assert_eq!(reported(&words), some("13 characters"));
     // A team's own questions and boxes are no news, and reach no cell either.
     let theirs = plain.replace("### Objective", "### Budget\n\n```text\n7\n```\n\n### Objective") + "- [ ] urgent\n";
-    assert_eq!(told(&theirs), None);
+    assert_eq!(reported(&theirs), None);
     let cases: Value = serde_json::from_str(FORM_BODIES).unwrap();
     for case in cases["cases"].as_array().unwrap().iter().filter(|case| case["expected"] == "valid") {
-        let found = told(case["body"].as_str().unwrap());
+        let found = reported(case["body"].as_str().unwrap());
         assert_eq!(found, None, "a form as the page files it: {}", case["name"]);
     }
 }
@@ -174,8 +174,8 @@ fn a_request_of_an_earlier_version_is_shown_before_it_is_approved() {
     assert_ne!(comment.requested_digest.as_ref(), Some(&digest));
     comment.requested_digest = Some(digest);
     let clicked = clicked(observation, MAINTAINER, 5);
-    let told: Vec<String> = preview(&clicked).iter().map(ToString::to_string).collect();
-    assert!(!told.iter().any(|change| change.contains("cell")), "{told:?}");
+    let reported: Vec<String> = preview(&clicked).iter().map(ToString::to_string).collect();
+    assert!(!reported.iter().any(|change| change.contains("cell")), "{reported:?}");
     let wanted = clicked.proposal().unwrap().clone();
     assert!(matches!(approval_state(&clicked, &wanted), ApprovalState::Requested(asking) if asking.denial.is_some()));
 }

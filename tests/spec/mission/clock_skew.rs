@@ -1,6 +1,6 @@
 //! Clocks of agents that are off: a heartbeat over HTTP counts from when it came, and the difference is only noted.
 
-use crate::support::cells::{at, beat, beaten};
+use crate::support::cells::{at, beat, with_heartbeat};
 use crate::support::forge::client;
 use crate::support::host::{Host, run};
 use crate::support::service::{command, start};
@@ -18,7 +18,7 @@ const ID: &str = "123e4567-e89b-12d3-a456-426614174000";
 
 #[test]
 fn a_clock_offset_over_two_minutes_is_formatted_in_one_unit() {
-    let told = |shift: i64| ClockOffset::of(at(shift), at(0)).map(|offset| offset.to_string()).unwrap_or_default();
+    let reported = |shift: i64| ClockOffset::of(at(shift), at(0)).map(|offset| offset.to_string()).unwrap_or_default();
     for (shift, wanted) in [
         (0, ""),
         (120, ""),
@@ -32,7 +32,7 @@ fn a_clock_offset_over_two_minutes_is_formatted_in_one_unit() {
         (100 * 3_600, "agent clock 4 d ahead"),
         (-86_400, "agent clock 24 h behind"),
     ] {
-        assert_eq!(told(shift), wanted, "{shift}");
+        assert_eq!(reported(shift), wanted, "{shift}");
     }
     let year_9999 = HeartbeatRequest::parse(br#"{"timestamp": "9999-12-31T23:59:59Z"}"#).unwrap();
     let heartbeat = year_9999.following(Before::default(), at(0)).unwrap().heartbeat;
@@ -57,7 +57,12 @@ fn the_timestamp_of_the_sender_does_not_affect_health() {
         let stale_after = Duration::from_secs(300);
         assess(&Facts { sighting: &sighting, bound: true, ever_heartbeat: true, stale_after, now: at(0) })
     };
-    for cell in [beaten(-10, "working"), beaten(-301, "working"), beaten(-301, "done"), beat(Some(121), "waiting", 0)] {
+    for cell in [
+        with_heartbeat(-10, "working"),
+        with_heartbeat(-301, "working"),
+        with_heartbeat(-301, "done"),
+        beat(Some(121), "waiting", 0),
+    ] {
         for shift in [-86_400, 0, 86_400] {
             let mut other = cell.clone();
             if let Some(beat) = &mut other.heartbeat {
@@ -92,8 +97,8 @@ async fn an_agent_with_a_wrong_clock_is_healthy_and_noted_everywhere() {
         assert_eq!(seen["notes"], json!([note]));
         assert!(seen["heartbeat_age_seconds"].as_i64().unwrap() < 60, "{seen}");
         for arguments in [&["scan"][..], &["status"], &["status", ID]] {
-            let told = run(host.command("lazarus-reconcile").args(arguments)).await.stdout;
-            assert!(told.contains(note), "{arguments:?}: {told}");
+            let reported = run(host.command("lazarus-reconcile").args(arguments)).await.stdout;
+            assert!(reported.contains(note), "{arguments:?}: {reported}");
         }
         let fleet = run(host.command("lazarus-reconcile").args(["status", "--json"])).await.json();
         assert_eq!(fleet["missions"][0]["notes"], json!([note]));

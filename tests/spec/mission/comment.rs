@@ -1,6 +1,6 @@
 //! The comment: what a person reads in each lifecycle, whole, in `tests/fixtures/comments.md`.
 
-use crate::support::cells::{at, beat, beaten, beaten_with, whole};
+use crate::support::cells::{at, beat, whole, with_heartbeat, with_heartbeat_and};
 use crate::support::golden;
 use crate::support::missions::{active, body, edit, labelled, planned_cell, proposal, retitle};
 use lazarus::mission::cell::flap_damping::Degradation;
@@ -22,14 +22,14 @@ use std::sync::Arc;
 pub(crate) const QUESTION: &str = "May I delete the 3 quarantined tests?";
 
 /// The comment after the first half of a pass.
-fn said(observation: &Observation) -> String {
+fn posted(observation: &Observation) -> String {
     let after = project(observation, &planned_cell(observation));
     let (status, _) = status(&after, &Lifecycle::of(&after)).unwrap();
     render(&after.here, &status)
 }
 
 fn beaten_cell(change: impl Fn(&mut CellFacts)) -> Observation {
-    let mut observation = active(beaten(-10, "working"));
+    let mut observation = active(with_heartbeat(-10, "working"));
     if let CellObservation::Cell(cell) = &mut observation.sighting {
         change(cell);
     }
@@ -50,13 +50,13 @@ fn heartbeat(sight: PartObservation) -> Observation {
 }
 
 fn seen(sighting: CellObservation) -> Observation {
-    let mut observation = active(beaten(-10, "working"));
+    let mut observation = active(with_heartbeat(-10, "working"));
     observation.sighting = sighting;
     observation
 }
 
 fn falling_again() -> Observation {
-    let mut observation = seen(CellObservation::Cell(Box::new(beaten(-400, "working"))));
+    let mut observation = seen(CellObservation::Cell(Box::new(with_heartbeat(-400, "working"))));
     let fall = |shift| Degradation { at: at(shift), to: Health::Stale };
     if let Some(record) = &mut observation.record {
         record.flap_damping.degradations = vec![fall(-900), fall(-600)];
@@ -87,7 +87,7 @@ fn formless(title: &str) -> Observation {
 }
 
 fn edited(answers: &[(&str, &str)]) -> Observation {
-    let mut observation = active(beaten(-10, "working"));
+    let mut observation = active(with_heartbeat(-10, "working"));
     edit(&mut observation, &body(answers));
     observation
 }
@@ -110,14 +110,14 @@ fn every_comment_states_the_situation_and_the_next_step() {
         ("no capacity in this pass", full(CapacityLimit::NewCellsPerPass(7))),
         ("a checkout that takes long", checking_out(proposal(&asked))),
         ("a cell whose checkout takes long", checking_out(edited(&asked))),
-        ("healthy", active(beaten(-10, "working"))),
-        ("healthy, and waiting", active(beaten(-10, "waiting"))),
-        ("waiting for an answer", active(beaten_with(-10, "waiting", QUESTION))),
-        ("waiting for an answer, and heartbeat timeout", active(beaten_with(-400, "waiting", QUESTION))),
-        ("failed", active(beaten_with(-10, "failed", "the crypt is empty"))),
-        ("failed long ago, without a message", active(beaten(-86_400, "failed"))),
-        ("completed", active(beaten(-10, "done"))),
-        ("heartbeat timeout", active(beaten(-400, "working"))),
+        ("healthy", active(with_heartbeat(-10, "working"))),
+        ("healthy, and waiting", active(with_heartbeat(-10, "waiting"))),
+        ("waiting for an answer", active(with_heartbeat_and(-10, "waiting", QUESTION))),
+        ("waiting for an answer, and heartbeat timeout", active(with_heartbeat_and(-400, "waiting", QUESTION))),
+        ("failed", active(with_heartbeat_and(-10, "failed", "the crypt is empty"))),
+        ("failed long ago, without a message", active(with_heartbeat(-86_400, "failed"))),
+        ("completed", active(with_heartbeat(-10, "done"))),
+        ("heartbeat timeout", active(with_heartbeat(-400, "working"))),
         ("heartbeat timeout for the third time within an hour", falling_again()),
         ("an empty heartbeat after a known one", seen(CellObservation::Cell(Box::new(whole())))),
         ("clock skew", active(beat(Some(400), "waiting", 0))),
@@ -134,26 +134,26 @@ fn every_comment_states_the_situation_and_the_next_step() {
         ("an edit that needs correcting", edited(&[("Host", "be ta"), ("Repository", "a/b/c")])),
         ("invisible text", edited(&[("Objective", "```text\nx\u{200b}y\u{202e}z\n```")])),
     ];
-    let mut told = String::new();
+    let mut reported = String::new();
     for (name, observation) in &situations {
-        writeln!(told, "=== {name}\n{}", said(observation)).unwrap();
+        writeln!(reported, "=== {name}\n{}", posted(observation)).unwrap();
     }
-    golden::check("comments.md", &told);
+    golden::check("comments.md", &reported);
 }
 
 #[test]
 fn the_marker_line_of_a_comment_round_trips() {
-    let comment = said(&proposal(&[]));
+    let comment = posted(&proposal(&[]));
     let marker = Marker::parse(&comment).unwrap();
     assert_eq!(comment.lines().next().unwrap(), marker.to_string());
     assert!(marker.mission.is_some() && marker.root.is_some() && marker.host.is_some());
-    let without = Marker::parse(&said(&proposal(&[("Host", "beta")]))).unwrap();
+    let without = Marker::parse(&posted(&proposal(&[("Host", "beta")]))).unwrap();
     assert_eq!((without.mission, without.root, without.host), (None, None, None));
 }
 
 #[test]
 fn a_malformed_marker_line_is_not_parsed() {
-    let line = said(&proposal(&[])).lines().next().unwrap().to_owned();
+    let line = posted(&proposal(&[])).lines().next().unwrap().to_owned();
     let spoilt = [
         String::new(),
         format!("\n{line}"),
@@ -195,7 +195,7 @@ fn user_text_never_becomes_live_markup_in_a_comment() {
     ];
     for text in hostile {
         for field in ["Repository", "Ref", "Stale after", "Wizard", "Host", "Existing cell"] {
-            let comment = said(&proposal(&[(field, text)]));
+            let comment = posted(&proposal(&[(field, text)]));
             let dead = without_code(&comment);
             for live in ["@", "#1", "http", "<script", "</details", "![", "](", "\u{1b}", "\u{202e}", "|", "**x"] {
                 assert!(!dead.contains(live), "{text} in {field} left {live} alive:\n{comment}");
@@ -234,7 +234,7 @@ fn closing(text: &str, length: usize) -> Option<usize> {
 
 #[test]
 fn long_answers_are_truncated_with_a_mark() {
-    let comment = said(&proposal(&[("Wizard", &"x".repeat(300))]));
+    let comment = posted(&proposal(&[("Wizard", &"x".repeat(300))]));
     assert!(comment.contains(&format!("`{}…` is not", "x".repeat(79))), "{comment}");
 }
 
@@ -250,23 +250,23 @@ fn a_line_of_eighty_characters_is_shown_whole_and_a_longer_one_is_cut() {
 
 #[test]
 fn a_record_keeps_the_last_five_changes() {
-    let mut record = active(beaten(-10, "working")).record.unwrap();
+    let mut record = active(with_heartbeat(-10, "working")).record.unwrap();
     for number in 0..9 {
         record.note(at(number), number.to_string());
     }
-    let told: Vec<&str> = record.changes.iter().map(|change| change.what.as_str()).collect();
-    assert_eq!(told, ["4", "5", "6", "7", "8"], "oldest first");
+    let reported: Vec<&str> = record.changes.iter().map(|change| change.what.as_str()).collect();
+    assert_eq!(reported, ["4", "5", "6", "7", "8"], "oldest first");
 }
 
 #[test]
 fn the_digest_depends_on_the_content_and_not_on_the_clock() {
-    let digest = |observation: &Observation| Marker::parse(&said(observation)).unwrap().digest;
-    let mission = active(beaten(-10, "working"));
+    let digest = |observation: &Observation| Marker::parse(&posted(observation)).unwrap().digest;
+    let mission = active(with_heartbeat(-10, "working"));
     let mut later = mission.clone();
     let mut here = (*later.here).clone();
     here.now = crate::support::cells::at(200);
     later.here = Arc::new(here);
     assert_eq!(digest(&mission), digest(&later));
-    assert_ne!(digest(&mission), digest(&active(beaten(-10, "waiting"))));
-    assert_ne!(digest(&mission), digest(&active(beaten(-400, "working"))));
+    assert_ne!(digest(&mission), digest(&active(with_heartbeat(-10, "waiting"))));
+    assert_ne!(digest(&mission), digest(&active(with_heartbeat(-400, "working"))));
 }

@@ -84,8 +84,8 @@ async fn a_deletion_is_undone_immediately_with_a_webhook(forge: Forge) {
     forge.change(Method::PATCH, &path, json!({ "body": "All is well." })).await;
     soon("it is edited back", async || repository.comment(number).await == comment).await;
     // Ours of both are told to us as well, and lead to nothing.
-    let told = async || service.get("/metrics").await.1.contains("lazarus_comment_webhooks_total 4\n");
-    soon("four deliveries", told).await;
+    let reported = async || service.get("/metrics").await.1.contains("lazarus_comment_webhooks_total 4\n");
+    soon("four deliveries", reported).await;
     service.end(Signal::TERM).await;
 }
 

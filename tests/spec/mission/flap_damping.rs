@@ -2,7 +2,7 @@
 //! have to be seen twice.
 
 use crate::life::scenes::suspended;
-use crate::support::cells::{at, beaten};
+use crate::support::cells::{at, with_heartbeat};
 use crate::support::missions::{active, edit, labelled, planned_cell, settled};
 use lazarus::mission::cell::CellObservation;
 use lazarus::mission::cell::archive::ArchiveName;
@@ -23,7 +23,7 @@ fn later(mission: &Observation, seconds: i64, age: i64, state: &str) -> Observat
     here.now = at(seconds);
     later.here = Arc::new(here);
     if let (CellObservation::Cell(cell), CellObservation::Cell(manifest)) =
-        (CellObservation::Cell(Box::new(beaten(seconds - age, state))), &mission.sighting)
+        (CellObservation::Cell(Box::new(with_heartbeat(seconds - age, state))), &mission.sighting)
     {
         let mut cell = cell;
         (cell.mission, cell.config) = (manifest.mission.clone(), manifest.config.clone());
@@ -48,18 +48,18 @@ fn labels(mission: &Observation) -> Vec<&str> {
 
 #[test]
 fn three_degradations_an_hour_hold_the_worse_until_15_healthy_minutes() {
-    let mut mission = active(beaten(-10, "working"));
-    let mut told = Vec::new();
+    let mut mission = active(with_heartbeat(-10, "working"));
+    let mut reported = Vec::new();
     // The first beat is longer ago than an hour, and so has no part in what this one may cost.
     for (minute, age) in [(1, 400), (2, 10), (3, 400), (4, 10), (5, 400), (6, 10), (7, 400), (8, 10), (22, 10)] {
         let (written, after) = pass(&later(&mission, (60 + minute) * 60, age, "working"));
-        told.extend(written.iter().filter(|line| line.starts_with("edit")).cloned());
+        reported.extend(written.iter().filter(|line| line.starts_with("edit")).cloned());
         mission = after;
     }
     let edit = |what: &str| format!("edit the comment: active, {what}");
     let (stale, healthy) = (edit("stale (heartbeat-timeout)"), edit("healthy (heartbeat-ok)"));
     let held = edit("stale (flapping)");
-    assert_eq!(told, [&stale, &healthy, &stale, &healthy, &held].map(String::clone));
+    assert_eq!(reported, [&stale, &healthy, &stale, &healthy, &held].map(String::clone));
     assert_eq!(labels(&mission), ["health/stale", "wizard/working"]);
     let (written, after) = pass(&later(&mission, 83 * 60, 10, "working"));
     assert_eq!(written, ["add `health/healthy`".to_owned(), healthy.clone()]);
@@ -69,7 +69,7 @@ fn three_degradations_an_hour_hold_the_worse_until_15_healthy_minutes() {
 
 #[test]
 fn of_stale_and_incomplete_incomplete_is_held() {
-    let mut mission = active(beaten(-10, "working"));
+    let mut mission = active(with_heartbeat(-10, "working"));
     for (minute, age) in [(1, 400), (2, 10), (3, 400), (4, 10)] {
         mission = pass(&later(&mission, minute * 60, age, "working")).1;
     }
@@ -88,7 +88,7 @@ fn of_stale_and_incomplete_incomplete_is_held() {
 /// The wizard's words and its health change with every minute, for a day.
 #[test]
 fn an_hour_of_health_costs_six_label_writes_and_six_edits_at_most() {
-    let mut mission = active(beaten(-10, "working"));
+    let mut mission = active(with_heartbeat(-10, "working"));
     let mut writes: [VecDeque<i64>; 2] = Default::default();
     for minute in 1..=24 * 60 {
         let state = ["working", "waiting", "failed"][usize::try_from(minute % 3).unwrap()];
@@ -113,7 +113,7 @@ fn an_hour_of_health_costs_six_label_writes_and_six_edits_at_most() {
 
 #[test]
 fn edits_are_published_though_health_has_to_wait() {
-    let mut mission = active(beaten(-10, "working"));
+    let mut mission = active(with_heartbeat(-10, "working"));
     for minute in 1..=8 {
         let state = ["working", "waiting"][usize::try_from(minute % 2).unwrap()];
         mission = pass(&later(&mission, minute * 60, 10, state)).1;
@@ -161,14 +161,14 @@ fn held_and_well_since(well_since: i64) -> FlapDamping {
 #[test]
 fn a_held_health_is_released_after_exactly_15_minutes() {
     let well = Verdict { health: Health::Healthy, reason: Reason::HeartbeatOk };
-    let told = |well_since: i64, moments: &[i64]| {
+    let reported = |well_since: i64, moments: &[i64]| {
         let mut flapping = held_and_well_since(well_since);
-        let told: Vec<Health> = moments.iter().map(|moment| flapping.observe(well, at(*moment)).health).collect();
-        told[moments.len() - 1]
+        let reported: Vec<Health> = moments.iter().map(|moment| flapping.observe(well, at(*moment)).health).collect();
+        reported[moments.len() - 1]
     };
-    assert_eq!([told(0, &[899]), told(0, &[900])], [Health::Stale, Health::Healthy]);
+    assert_eq!([reported(0, &[899]), reported(0, &[900])], [Health::Stale, Health::Healthy]);
     assert_eq!(
-        [told(5_000, &[0, 899]), told(5_000, &[0, 900])],
+        [reported(5_000, &[0, 899]), reported(5_000, &[0, 900])],
         [Health::Stale, Health::Healthy],
         "a clock that was ahead"
     );
@@ -209,7 +209,7 @@ fn four_or_more_deleted_issues_need_confirmation_of_their_number() {
 }
 
 fn fleet(turning: usize, all: usize, spoil: impl Fn(&Observation) -> Observation) -> Vec<Observation> {
-    let quiet = active(beaten(-10, "working"));
+    let quiet = active(with_heartbeat(-10, "working"));
     (0..all).map(|at| if at < turning { spoil(&quiet) } else { quiet.clone() }).collect()
 }
 
@@ -262,7 +262,7 @@ fn a_mass_change_is_published_only_after_a_second_pass_sees_it() {
 fn a_mission_without_a_cell_to_lose_does_not_count_for_mass_changes() {
     let changes: [fn(&mut Record); 4] = [
         |record| record.archive = Some(ArchiveName::first(record.binding.as_ref().unwrap().mission_id)),
-        |record| record.suspension = suspended(beaten(-10, "working")).record.unwrap().suspension,
+        |record| record.suspension = suspended(with_heartbeat(-10, "working")).record.unwrap().suspension,
         |record| record.binding.as_mut().unwrap().was_complete = false,
         |record| record.binding = None,
     ];
@@ -285,7 +285,7 @@ fn a_mission_without_a_cell_to_lose_does_not_count_for_mass_changes() {
 /// Labels that have to go anyway are not written for the sake of health.
 #[test]
 fn surplus_labels_do_not_delay_a_change_of_health() {
-    let mission = active(beaten(-10, "working"));
+    let mission = active(with_heartbeat(-10, "working"));
     let mut scattered = later(&mission, 400, 400, "working");
     let all: Vec<String> =
         lazarus::mission::status::label::Label::ALL.iter().map(|label| label.name().into_owned()).collect();

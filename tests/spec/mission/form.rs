@@ -198,8 +198,8 @@ fn a_body_of_one_mebibyte_of_fences_and_headings_is_read_in_linear_time() {
     let hostile = "### Objective\n```text\n````\n### Ref\n".repeat(30_000);
     assert!(read("Mission: x", &hostile).is_err());
     let repeated = "### Wizard\nx\n### Ref\ny\n".repeat(BODY_BYTES_MAX / 32);
-    let told = problems("Mission: x", &repeated);
-    assert_eq!(told.iter().filter(|problem| problem.contains("appears twice")).count(), 2, "{told:?}");
+    let reported = problems("Mission: x", &repeated);
+    assert_eq!(reported.iter().filter(|problem| problem.contains("appears twice")).count(), 2, "{reported:?}");
     assert_eq!(
         problems("Mission: x", &hostile),
         ["The whole text: is longer than 128 KiB, and was not read. Put the details into a file of the repository"]

@@ -1,6 +1,6 @@
 //! Health: the table of rules, row by row.
 
-use crate::support::cells::{at, beat, beaten, whole};
+use crate::support::cells::{at, beat, whole, with_heartbeat};
 use lazarus::mission::cell::health::{Facts, assess};
 use lazarus::mission::cell::heartbeat::Heartbeat;
 use lazarus::mission::cell::json_file::{Flaw, FoundValue, JsonKind};
@@ -19,7 +19,7 @@ fn check(cell: CellFacts, expected: &str) {
 }
 
 fn with(part: Part, sight: PartObservation) -> CellFacts {
-    let mut cell = beaten(0, "working");
+    let mut cell = with_heartbeat(0, "working");
     cell.see(part, sight);
     cell
 }
@@ -36,8 +36,8 @@ fn a_known_heartbeat_that_becomes_null_is_stale() {
 
 #[test]
 fn a_heartbeat_is_healthy_up_to_stale_after_and_not_a_second_longer() {
-    check(beaten(-300, "working"), "healthy: heartbeat-ok");
-    check(beaten(-301, "working"), "stale: heartbeat-timeout");
+    check(with_heartbeat(-300, "working"), "healthy: heartbeat-ok");
+    check(with_heartbeat(-301, "working"), "stale: heartbeat-timeout");
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn a_timestamp_in_the_future_is_clock_skew_and_never_healthy() {
 
 #[test]
 fn a_heartbeat_that_arrives_during_a_pass_is_not_in_the_future() {
-    let mut cell = beaten(600, "working");
+    let mut cell = with_heartbeat(600, "working");
     if let Some(beat) = &mut cell.heartbeat {
         beat.seen_at = at(600);
     }
@@ -76,22 +76,22 @@ fn a_timestamp_that_cannot_be_formatted_again_is_rejected() {
 
 #[test]
 fn a_completed_agent_never_goes_stale_and_unknown_states_are_working() {
-    check(beaten(-86_400, "done"), "healthy: completed");
+    check(with_heartbeat(-86_400, "done"), "healthy: completed");
     check(beat(Some(999), "done", 0), "healthy: completed");
     for state in ["", "waiting", "running", "DONE"] {
-        check(beaten(-301, state), "stale: heartbeat-timeout");
-        check(beaten(-1, state), "healthy: heartbeat-ok");
+        check(with_heartbeat(-301, state), "stale: heartbeat-timeout");
+        check(with_heartbeat(-1, state), "healthy: heartbeat-ok");
     }
 }
 
 #[test]
 fn a_failed_agent_is_stale_immediately_and_stays_stale() {
     for age in [0, -299, -301, -86_400 * 365] {
-        check(beaten(age, "failed"), "stale: agent-failed");
+        check(with_heartbeat(age, "failed"), "stale: agent-failed");
     }
     check(beat(Some(999), "failed", 0), "stale: agent-failed");
     check(with(Part::Heartbeat, PartObservation::Missing), "incomplete: missing state/heartbeat.json");
-    let mut broken = beaten(0, "failed");
+    let mut broken = with_heartbeat(0, "failed");
     broken.see(Part::Logs, PartObservation::Missing);
     check(broken, "incomplete: missing logs/");
 }

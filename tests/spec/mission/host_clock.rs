@@ -42,10 +42,10 @@ fn a_clock_before_the_newest_record_is_reported_once() {
     assert_eq!(watch.observe(reading(60, 160), Some(at(999))), None);
     assert_eq!(watch.observe(reading(999, 190), Some(at(999))), Some(ClockJump::Moved(seconds(909))));
     assert_eq!(watch.observe(reading(1_029, 220), Some(at(9_999))), Some(ClockJump::BeforeRecord(at(9_999))));
-    let told = ClockJump::Moved(seconds(-7_200)).to_string();
+    let reported = ClockJump::Moved(seconds(-7_200)).to_string();
     let wanted = "the clock of this host has jumped back by 2 hours; health that depends on time is published once the \
                   next pass confirms it";
-    assert_eq!(told, wanted);
+    assert_eq!(reported, wanted);
 }
 
 const BOOT: Duration = Duration::from_secs(1_000);
@@ -148,11 +148,11 @@ async fn a_pass_whose_clock_is_earlier_than_its_records_waits_for_another_one() 
 #[tokio::test]
 async fn a_clock_offset_to_the_forge_is_only_a_warning() {
     let site = Site::new(Setup::default()).await;
-    let told = "The clock of this host is 5 minutes ahead of Gitea";
+    let reported = "The clock of this host is 5 minutes ahead of Gitea";
     for (offset, is_told) in [(None, false), (Some(29), false), (Some(300), true)] {
         let passes = Passes { started_at: Some(at(-60)), finished_at: Some(at(0)), ..snapshot().passes };
         site.snapshot.send_replace(Arc::new(Snapshot { clock_offset: offset, passes, ..snapshot() }));
-        assert_eq!(site.look("/").await.body.contains(told), is_told, "{offset:?}");
+        assert_eq!(site.look("/").await.body.contains(reported), is_told, "{offset:?}");
         let line = format!("lazarus_forge_clock_offset_seconds {}", offset.unwrap_or_default());
         assert!(site.look("/metrics").await.body.lines().any(|found| found == line), "{offset:?}");
         assert_eq!(ask(site.doors, "GET", "/readyz", &[], b"").await.status, 200, "{offset:?}");

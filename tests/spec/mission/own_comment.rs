@@ -1,7 +1,7 @@
 //! Our comment is repaired like a label: what somebody has changed or deleted, without waiting for other news.
 
 use crate::life::scenes::{AUTHOR, MAINTAINER, as_left, clicked, event, here, in_label_mode};
-use crate::support::cells::{at, beaten, seconds};
+use crate::support::cells::{at, seconds, with_heartbeat};
 use crate::support::missions::{active, missing, proposal, settled};
 use lazarus::mission::approval::policy::Denial;
 use lazarus::mission::cell::CellObservation;
@@ -50,7 +50,7 @@ fn record(observation: &mut Observation) -> &mut Record {
 
 #[test]
 fn an_unchanged_status_comment_is_left_alone() {
-    let observation = read(active(beaten(-10, "working")), |_| {});
+    let observation = read(active(with_heartbeat(-10, "working")), |_| {});
     assert_eq!(preview(&observation), []);
 }
 
@@ -58,17 +58,17 @@ fn an_unchanged_status_comment_is_left_alone() {
 fn a_comment_changed_by_another_account_is_restored_without_an_event() {
     let healthy = ["edit the comment: active, healthy (heartbeat-ok)"];
     for change in [forge, |comment: &mut CommentFacts| (comment.marker, comment.body_sha256) = (None, sha256("x"))] {
-        let observation = read(active(beaten(-10, "working")), change);
+        let observation = read(active(with_heartbeat(-10, "working")), change);
         assert_eq!(written(&observation), healthy);
     }
-    let touched = read(active(beaten(-10, "working")), touch);
+    let touched = read(active(with_heartbeat(-10, "working")), touch);
     assert_eq!(written(&touched), [""; 0], "its text is ours");
     assert_eq!(spoken(&settled(touched)).updated_at, Some(at(3)), "and that it was edited is remembered");
 }
 
 #[test]
 fn comment_repairs_count_against_the_six_edits_an_hour() {
-    let mut observation = active(beaten(-10, "working"));
+    let mut observation = active(with_heartbeat(-10, "working"));
     let mut repairs = 0;
     for _ in 0..10 {
         let forged = read(observation, forge);
@@ -81,7 +81,7 @@ fn comment_repairs_count_against_the_six_edits_an_hour() {
     assert!(missing(&observation).comments, "it is looked at again");
     let mut next = later(read(observation, forge), 3_700);
     if let CellObservation::Cell(cell) = &mut next.sighting {
-        cell.heartbeat = beaten(3_690, "working").heartbeat;
+        cell.heartbeat = with_heartbeat(3_690, "working").heartbeat;
     }
     assert_eq!(written(&next).len(), 1);
 }
@@ -92,7 +92,7 @@ fn a_comment_that_was_deleted_is_posted_again_at_most_once_an_hour() {
         observation.comments = Comments::Read(Vec::new());
         observation
     };
-    let observation = deleted(active(beaten(-10, "working")));
+    let observation = deleted(active(with_heartbeat(-10, "working")));
     let again = ["post the comment again: active, healthy (heartbeat-ok)"];
     assert_eq!(written(&observation), again);
     let posted = settled(observation);
@@ -100,7 +100,7 @@ fn a_comment_that_was_deleted_is_posted_again_at_most_once_an_hour() {
     let mut once_more = deleted(posted);
     assert_eq!(written(&once_more), [""; 0]);
     // Also for news.
-    once_more.sighting = CellObservation::Cell(Box::new(beaten(-400, "working")));
+    once_more.sighting = CellObservation::Cell(Box::new(with_heartbeat(-400, "working")));
     assert_eq!(written(&once_more), ["add `health/stale`"]);
     let mut waiting = settled(once_more);
     waiting.comments = Comments::Unread;
@@ -112,9 +112,9 @@ fn a_comment_that_was_deleted_is_posted_again_at_most_once_an_hour() {
 #[test]
 fn the_recorded_comment_stays_managed_after_a_change_of_account() {
     let former = |comment: &mut CommentFacts| comment.poster = 77;
-    assert_eq!(preview(&read(active(beaten(-10, "working")), former)), []);
-    let mut stale = read(active(beaten(-10, "working")), former);
-    stale.sighting = CellObservation::Cell(Box::new(beaten(-400, "working")));
+    assert_eq!(preview(&read(active(with_heartbeat(-10, "working")), former)), []);
+    let mut stale = read(active(with_heartbeat(-10, "working")), former);
+    stale.sighting = CellObservation::Cell(Box::new(with_heartbeat(-400, "working")));
     let written = written(&stale);
     assert!(written.contains(&"edit the comment: active, stale (heartbeat-timeout)".to_owned()), "{written:?}");
     assert!(!written.iter().any(|change| change.starts_with("post")), "{written:?}");
@@ -123,7 +123,7 @@ fn the_recorded_comment_stays_managed_after_a_change_of_account() {
 /// A version that kept no digest of it: it is adopted as it stands, once it is read.
 #[test]
 fn a_comment_of_the_version_before_is_adopted_as_it_stands() {
-    let mut observation = active(beaten(-10, "working"));
+    let mut observation = active(with_heartbeat(-10, "working"));
     let ours = as_left(&observation, spoken(&observation));
     let comment = record(&mut observation).comment.as_mut().unwrap();
     (comment.body_sha256, comment.updated_at, comment.requested_at) = (None, None, None);
@@ -136,7 +136,7 @@ fn a_comment_of_the_version_before_is_adopted_as_it_stands() {
 /// A record as it was written before anything of the comment's text was kept.
 #[test]
 fn a_record_of_the_version_before_is_read() {
-    let record = serde_json::to_value(active(beaten(-10, "working")).record.unwrap()).unwrap();
+    let record = serde_json::to_value(active(with_heartbeat(-10, "working")).record.unwrap()).unwrap();
     let mut old = record;
     for key in ["intended_body", "first_text"] {
         old.as_object_mut().unwrap().remove(key);
@@ -213,7 +213,7 @@ fn edited() -> Observation {
 
 fn beat(mut observation: Observation, shift: i64) -> Observation {
     if let CellObservation::Cell(cell) = &mut observation.sighting {
-        cell.heartbeat = beaten(shift, "working").heartbeat;
+        cell.heartbeat = with_heartbeat(shift, "working").heartbeat;
     }
     observation
 }

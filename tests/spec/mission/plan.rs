@@ -1,7 +1,7 @@
 //! What each lifecycle leads to: the plan, line by line.
 
 use crate::life::scenes::as_left;
-use crate::support::cells::{at, beaten, whole};
+use crate::support::cells::{at, whole, with_heartbeat};
 use crate::support::missions::{
     active, body, comment, edit, labelled, missing, planned_cell, planned_status, proposal, settled, waiting,
 };
@@ -22,7 +22,7 @@ fn check(observation: &Observation, expected: &[&str]) {
 }
 
 fn with_cell(change: impl Fn(&mut lazarus::mission::cell::CellFacts)) -> Observation {
-    let mut observation = active(beaten(-10, "working"));
+    let mut observation = active(with_heartbeat(-10, "working"));
     if let CellObservation::Cell(cell) = &mut observation.sighting {
         change(cell);
     }
@@ -89,7 +89,7 @@ fn a_label_or_a_record_alone_makes_an_issue_a_proposal() {
     edit(&mut unmarked, "just do it");
     unmarked.issue.labels = labelled(&["kind/mission-proposal"]);
     check(&unmarked, &["add `mission/invalid`", "post the comment: invalid", "write the record: invalid"]);
-    let mut known = active(beaten(-10, "working"));
+    let mut known = active(with_heartbeat(-10, "working"));
     edit(&mut known, "changed my mind");
     known.issue.labels.clear();
     check(
@@ -103,8 +103,8 @@ fn a_label_or_a_record_alone_makes_an_issue_a_proposal() {
 
 #[test]
 fn an_unchanged_mission_needs_no_change() {
-    check(&active(beaten(-10, "working")), &[]);
-    let mut later = active(beaten(-10, "working"));
+    check(&active(with_heartbeat(-10, "working")), &[]);
+    let mut later = active(with_heartbeat(-10, "working"));
     let mut here = (*later.here).clone();
     here.now = at(289);
     later.here = Arc::new(here);
@@ -113,8 +113,8 @@ fn an_unchanged_mission_needs_no_change() {
 
 #[test]
 fn a_change_of_health_costs_one_label_write_and_one_edit() {
-    let mut observation = active(beaten(-10, "working"));
-    observation.sighting = CellObservation::Cell(Box::new(beaten(-400, "working")));
+    let mut observation = active(with_heartbeat(-10, "working"));
+    observation.sighting = CellObservation::Cell(Box::new(with_heartbeat(-400, "working")));
     check(
         &observation,
         &[
@@ -139,7 +139,7 @@ fn a_missing_part_or_cell_is_recreated_and_reported() {
         &with_cell(|cell| cell.see(Part::Token, PartObservation::Missing)),
         &["recreate `config/heartbeat.token` in the cell `ID`"],
     );
-    let mut vanished = active(beaten(-10, "working"));
+    let mut vanished = active(with_heartbeat(-10, "working"));
     vanished.sighting = CellObservation::Absent;
     check(
         &vanished,
@@ -199,7 +199,7 @@ fn a_heartbeat_file_without_a_heartbeat_is_recreated() {
 
 #[test]
 fn a_read_failure_of_the_host_repairs_nothing() {
-    let mut observation = active(beaten(-10, "working"));
+    let mut observation = active(with_heartbeat(-10, "working"));
     observation.sighting = CellObservation::Failed(ReadFailure::Io);
     check(
         &observation,
@@ -209,7 +209,7 @@ fn a_read_failure_of_the_host_repairs_nothing() {
 
 #[test]
 fn a_valid_edit_is_applied_and_an_invalid_one_keeps_the_mission() {
-    let mut edited = active(beaten(-10, "working"));
+    let mut edited = active(with_heartbeat(-10, "working"));
     edit(&mut edited, &body(&[("Stale after", "1 hour"), ("Wizard", "merlin")]));
     check(
         &edited,
@@ -220,10 +220,10 @@ fn a_valid_edit_is_applied_and_an_invalid_one_keeps_the_mission() {
             "write the record: active, healthy (heartbeat-ok)",
         ],
     );
-    let mut broken = active(beaten(-10, "working"));
+    let mut broken = active(with_heartbeat(-10, "working"));
     edit(&mut broken, &body(&[("Wizard", "the grey one")]));
     check(&broken, &["edit the comment: active, healthy (heartbeat-ok)"]);
-    let mut moved = active(beaten(-10, "working"));
+    let mut moved = active(with_heartbeat(-10, "working"));
     edit(&mut moved, &body(&[("Host", "beta")]));
     check(&moved, &["edit the comment: active, healthy (heartbeat-ok)"]);
 }
@@ -268,7 +268,7 @@ fn labels_end_with_one_correct_value_per_scope() {
 
 #[test]
 fn a_label_that_the_forge_does_not_drop_is_removed() {
-    let mut of_an_organisation = active(beaten(-10, "working"));
+    let mut of_an_organisation = active(with_heartbeat(-10, "working"));
     let mut label = labelled(&["health/stale"]).remove(0);
     (label.id, label.is_exclusive) = (77, false);
     of_an_organisation.issue.labels.push(label);
@@ -278,7 +278,7 @@ fn a_label_that_the_forge_does_not_drop_is_removed() {
 
 #[test]
 fn a_second_label_of_the_same_name_is_removed() {
-    let mut twice = active(beaten(-10, "working"));
+    let mut twice = active(with_heartbeat(-10, "working"));
     let mut copy = labelled(&["health/healthy"]).remove(0);
     copy.id = 99;
     twice.issue.labels.push(copy);
@@ -339,7 +339,7 @@ fn a_comment_of_a_replaced_root_is_adopted() {
 
 #[test]
 fn an_unconfirmed_comment_is_searched_for_and_confirmed() {
-    let mut posted = active(beaten(-10, "working"));
+    let mut posted = active(with_heartbeat(-10, "working"));
     let spoken = posted.record.as_mut().unwrap().comment.as_mut().unwrap();
     spoken.is_confirmed = false;
     let spoken = spoken.clone();
@@ -351,7 +351,7 @@ fn an_unconfirmed_comment_is_searched_for_and_confirmed() {
 
 #[test]
 fn surplus_status_comments_are_deleted_and_the_oldest_stays() {
-    let mut observation = active(beaten(-10, "working"));
+    let mut observation = active(with_heartbeat(-10, "working"));
     let spoken = observation.record.as_ref().unwrap().comment.clone().unwrap();
     observation.comments = Comments::Read(vec![
         comment(30, 3, crate::support::missions::ROOT),
@@ -371,10 +371,10 @@ fn comments_are_fetched_only_if_the_plan_depends_on_them() {
         observation
     };
     assert!(missing(&unread(proposal(&[]))).comments, "somebody else may have spoken on a new issue");
-    assert!(!missing(&unread(active(beaten(-10, "working")))).comments);
-    assert!(!missing(&unread(active(beaten(-400, "working")))).comments, "the edit itself tells");
+    assert!(!missing(&unread(active(with_heartbeat(-10, "working")))).comments);
+    assert!(!missing(&unread(active(with_heartbeat(-400, "working")))).comments, "the edit itself tells");
     assert!(!missing(&unread(waiting())).comments, "nothing to say, nothing to ask");
-    let mut suspect = unread(active(beaten(-10, "working")));
+    let mut suspect = unread(active(with_heartbeat(-10, "working")));
     suspect.is_comment_suspect = true;
     assert!(missing(&suspect).comments, "somebody may have changed it");
     suspect.comments = Comments::Read(Vec::new());

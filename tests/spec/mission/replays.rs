@@ -139,13 +139,13 @@ fn the_replay_record_is_plain_json_and_older_formats_are_read() {
     for session in ["one", "two"] {
         memory.takes(Some(session), Some(7), Some(3));
     }
-    let told = json!({
+    let reported = json!({
         "version": 1,
         "received_at": at(7),
         "current": { "name": "two", "timestamp": at(7), "sequence": 3 },
         "replaced": ["one"],
         "without_session": { "timestamp": null, "sequence": null },
     });
-    assert_eq!(serde_json::to_value(&memory.0).unwrap(), told);
+    assert_eq!(serde_json::to_value(&memory.0).unwrap(), reported);
     assert_eq!(serde_json::from_value::<Accepted>(json!({})).unwrap(), Accepted::default());
 }

@@ -24,7 +24,7 @@ fn moved() -> RepositoryAnswer {
 }
 
 /// What an answer comes to, in one line.
-fn told(remembered: Option<i64>, answer: RepositoryAnswer) -> String {
+fn reported(remembered: Option<i64>, answer: RepositoryAnswer) -> String {
     match assess_answer(&name(ASKED), remembered, answer) {
         Ok(Lookup::Found(FoundRepository { known: RepositoryRef { id, name }, asked_for, web_url: _ })) => {
             let renamed = asked_for.map_or(String::new(), |old| format!(", was {old}"));
@@ -70,7 +70,7 @@ fn each_answer_about_a_repository_has_one_meaning() {
         (Some(7), described(unreadable(8)), "repository-taken-over, ours: false"),
         (Some(7), described(unreadable(7)), "7 is misnamed: `no name` is not of the form `owner/name`"),
     ] {
-        assert_eq!(told(remembered, answer.clone()), expected, "{remembered:?} {answer:?}");
+        assert_eq!(reported(remembered, answer.clone()), expected, "{remembered:?} {answer:?}");
     }
 }
 
@@ -85,9 +85,9 @@ fn each_repository_problem_names_the_next_step() {
         RepositoryProblem::NoIssues { name: name() },
         RepositoryProblem::ExternalTracker { name: name(), address: "https://tracker.example.com".to_owned() },
     ];
-    let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let reported: Vec<String> = problems.iter().map(ToString::to_string).collect();
     assert_eq!(
-        told,
+        reported,
         [
             "the repository `owner/missions` does not exist, or the token may not see it; \
              check `repositories` and that the bot is a collaborator",

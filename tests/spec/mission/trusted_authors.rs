@@ -48,10 +48,10 @@ fn an_edit_of_a_trusted_author_waits_and_the_comment_gives_the_reason() {
     let running = settled(trusted(&[], &[]));
     let after = settled(edited(running));
     assert_eq!(after.binding().unwrap().spec.objective, "Raise the dead.");
-    let told = comment(&after);
+    let reported = comment(&after);
     assert!(
-        told.contains("Gitea does not report who edited it: the author confirms it, or another person approves it"),
-        "{told}"
+        reported.contains("Gitea does not report who edited it: the author confirms it, or another person approves it"),
+        "{reported}"
     );
     let labels: Vec<&str> = after.issue.labels.iter().map(|label| label.name.as_str()).collect();
     assert!(labels.contains(&"approval/needed"), "{labels:?}");

@@ -128,8 +128,8 @@ async fn gc_only_shows_what_it_would_delete_without_yes() {
     let host = put_away(&[ID]).await;
     let before = host.snapshot();
     let shown = gc(&host, &["--older-than", "0s"]).await;
-    let told = "Nothing was deleted. `--yes` would delete 1 archive of at least 0 seconds, ";
-    assert!(shown.code == 0 && shown.stdout.contains(told) && shown.stdout.starts_with("        "), "{shown:?}");
+    let reported = "Nothing was deleted. `--yes` would delete 1 archive of at least 0 seconds, ";
+    assert!(shown.code == 0 && shown.stdout.contains(reported) && shown.stdout.starts_with("        "), "{shown:?}");
     let young = gc(&host, &["--older-than", "1d", "--yes", "--json"]).await.json();
     assert_eq!((&young["archives"][0]["fate"], &young["older_than_seconds"]), (&json!("kept"), &json!(86_400)));
     for wrong in [&["--yes"][..], &["--older-than", "30"], &["--older-than", "d"], &["--older-than", "-1d"]] {

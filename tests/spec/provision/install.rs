@@ -238,8 +238,8 @@ async fn a_webhook_is_created_once_and_repaired(forge: Forge) {
     assert!(events.contains(&"issue_comment"), "{events:?}");
     let former = json!({ "active": true, "events": ["issues_only", "issue_label"], "config": config });
     forge.change(Method::PATCH, &site.path(&format!("/hooks/{id}")), former).await;
-    let told = site.with_hook(&["--only", "webhook"]).await;
-    assert!(is_well(&told) && told.stdout.contains("it lacks needed events"), "{told:?}");
+    let reported = site.with_hook(&["--only", "webhook"]).await;
+    assert!(is_well(&reported) && reported.stdout.contains("it lacks needed events"), "{reported:?}");
     let events = site.hooks().await[0]["events"].to_string();
     assert!(events.contains("\"issue_comment\""), "an existing one is sent it, too: {events}");
     let again = site.with_hook(&["--only", "webhook"]).await;
@@ -289,8 +289,8 @@ async fn install_refuses_a_wrong_token_and_an_inaccessible_repository() {
     let wrong = site.install("wrong", false, &[]).await;
     assert!(wrong.code == 2 && wrong.stderr.contains("Gitea rejects the token"), "{wrong:?}");
     let nowhere = site.as_owner(&["--repo", "owner/there-is-none"]).await;
-    let told = "there is no repository `owner/there-is-none`, or the token may not see it; check the name";
-    assert!(nowhere.code == 2 && nowhere.stderr.contains(told), "{nowhere:?}");
+    let reported = "there is no repository `owner/there-is-none`, or the token may not see it; check the name";
+    assert!(nowhere.code == 2 && nowhere.stderr.contains(reported), "{nowhere:?}");
     let archived = json!({ "archived": true });
     site.repository.forge.change(Method::PATCH, &site.repository.path(), archived).await;
     let refused = site.as_owner(&[]).await;

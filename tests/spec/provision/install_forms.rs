@@ -59,8 +59,8 @@ async fn commits(repository: &Repository) -> String {
 /// What `doctor` says of the form: its word, and what it found.
 async fn diagnosis(repository: &Repository) -> (Option<String>, String) {
     let host = Host::new();
-    let told = run(host.reconciler(repository).args(["doctor", "--json"])).await.json();
-    let check = told["checks"].as_array().unwrap().iter().find(|check| check["check"] == "form").unwrap();
+    let reported = run(host.reconciler(repository).args(["doctor", "--json"])).await.json();
+    let check = reported["checks"].as_array().unwrap().iter().find(|check| check["check"] == "form").unwrap();
     (check["code"].as_str().map(str::to_owned), check["found"].as_str().unwrap().to_owned())
 }
 

@@ -87,11 +87,11 @@ fn systemd_units_agree_on_accounts_and_directories() {
     entry(DIRECTORIES, "d", "/etc/credstore");
     assert!(values(DAEMON, "Environment").contains(&"LAZARUS_HEARTBEAT_DIRECTORY=%t/lazarus"));
     assert_eq!(values(DAEMON, "RuntimeDirectory"), ["lazarus"]);
-    let told = include_str!("../../../docs/install.md");
+    let reported = include_str!("../../../docs/install.md");
     for path in
         ["/run/lazarus/lazarus-reconcile.last", "/run/credentials/lazarus-reconcile.service/lazarus.webhook-secret"]
     {
-        assert!(told.contains(path), "{path}");
+        assert!(reported.contains(path), "{path}");
     }
 }
 
@@ -140,9 +140,9 @@ fn systemd_rates_the_units_as_protected() {
             let mut command = Command::new("systemd-analyze");
             command.args(["security", "--no-pager", "--offline=true", "--threshold", EXPOSURE_MAX]).arg(&path);
             let Some(output) = ask(test, &mut command) else { return };
-            let told = text(&output);
-            println!("{name} {variant}: {}", told.lines().last().unwrap_or_default());
-            assert!(output.status.success(), "{told}");
+            let reported = text(&output);
+            println!("{name} {variant}: {}", reported.lines().last().unwrap_or_default());
+            assert!(output.status.success(), "{reported}");
         }
     }
 }

@@ -42,8 +42,8 @@ async fn check(host: &Host, cell: &Path, ended: Run) {
     assert_eq!([&seen["health"], &seen["reason"], &seen["agent_state"]], ["healthy", "completed", "done"]);
     let age = seen["heartbeat_age_seconds"].as_u64().unwrap();
     assert!(age <= PATIENCE.as_secs(), "it knows the time: {age}");
-    let said: Value = serde_json::from_slice(&std::fs::read(cell.join("state/heartbeat.json")).unwrap()).unwrap();
-    assert_eq!((&said["state"], &said["message"]), (&json!("done"), &json!("she walks")));
+    let posted: Value = serde_json::from_slice(&std::fs::read(cell.join("state/heartbeat.json")).unwrap()).unwrap();
+    assert_eq!((&posted["state"], &posted["message"]), (&json!("done"), &json!("she walks")));
     let left: Vec<_> = std::fs::read_dir(cell.join("state")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["heartbeat.json"], "nothing is left beside it");
 }
@@ -53,8 +53,8 @@ async fn the_shell_wizard_sends_heartbeats_by_the_command() {
     let (host, cell) = cell().await;
     let ended = run(program("sh").arg(wizard("beat.sh")).current_dir(cell.join("worktree"))).await;
     check(&host, &cell, ended).await;
-    let said: Value = serde_json::from_slice(&std::fs::read(cell.join("state/heartbeat.json")).unwrap()).unwrap();
-    assert_eq!(said["sequence"], 3, "once for each step, and a last word");
+    let posted: Value = serde_json::from_slice(&std::fs::read(cell.join("state/heartbeat.json")).unwrap()).unwrap();
+    assert_eq!(posted["sequence"], 3, "once for each step, and a last word");
 }
 
 #[tokio::test]
@@ -69,8 +69,8 @@ async fn the_python_wizard_sends_heartbeats_over_http() {
     check(&host, &cell, ended).await;
     std::fs::write(cell.join("config/heartbeat.token"), "of another cell").unwrap();
     let lost = run(program("python3").arg(wizard("beat.py")).arg(&service.doors).env("MISSION_CELL", &cell)).await;
-    let told = "no heartbeat: HTTP Error 404: Not Found\n".repeat(3);
-    assert_eq!((lost.code, lost.stderr), (0, told), "a heartbeat that is lost ends nothing");
+    let reported = "no heartbeat: HTTP Error 404: Not Found\n".repeat(3);
+    assert_eq!((lost.code, lost.stderr), (0, reported), "a heartbeat that is lost ends nothing");
     assert_eq!(service.end(Signal::TERM).await.0.code(), Some(0));
 }
 

@@ -94,14 +94,14 @@ async fn a_writer_changes_comments_of_others_and_the_webhook_names_the_sender(fo
         heard.filter(|body| !body["comment"].is_null()).collect::<Vec<Value>>()
     };
     soon("three deliveries", async || sent().len() >= 3).await;
-    let mut told: Vec<Vec<Value>> = sent().iter().map(|body| shape(body, repository.id, number, id)).collect();
-    told.sort_by_key(|told| told[0].to_string());
+    let mut reported: Vec<Vec<Value>> = sent().iter().map(|body| shape(body, repository.id, number, id)).collect();
+    reported.sort_by_key(|reported| reported[0].to_string());
     let expected = [
         json!(["created", "bot", "bot", "Hello.", null, 1]),
         json!(["deleted", "owner", "bot", "Goodbye.", null, 0]),
         json!(["edited", "owner", "bot", "Goodbye.", "Hello.", 1]),
     ];
-    assert_eq!(json!(told), json!(expected));
+    assert_eq!(json!(reported), json!(expected));
 }
 
 /// What the service believes of a delivery, and what it might: action, sender, poster, text, the text before, and how many

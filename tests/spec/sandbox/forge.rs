@@ -57,13 +57,13 @@ async fn a_due_date_is_the_end_of_its_day_and_the_timeline_lists_each_change(for
     }
     let (status, _) = forge.call("owner", Method::PATCH, &path, json!({ "unset_due_date": false })).await;
     assert_eq!(status, 400);
-    let told = [
+    let reported = [
         ("added_deadline", "2030-02-03"),
         ("modified_deadline", "2030-02-05|2030-02-03"),
         ("removed_deadline", "2030-02-05"),
     ];
-    let told = told.map(|(kind, text)| (kind.to_owned(), text.to_owned()));
-    assert_eq!(timeline(&repository, number, "").await, told);
+    let reported = reported.map(|(kind, text)| (kind.to_owned(), text.to_owned()));
+    assert_eq!(timeline(&repository, number, "").await, reported);
 }
 
 async fn a_reader_cannot_change_a_due_date(forge: Forge) {

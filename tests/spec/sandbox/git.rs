@@ -93,13 +93,13 @@ async fn a_private_repository_is_cloned_with_a_token(forge: Forge) {
     let repository = private(&forge).await;
     let directory = tempfile::tempdir().unwrap();
     let (token, password) = (forge.token("bot"), forge.password("bot"));
-    let said = [
+    let posted = [
         format!("anybody:{token}@"),
         format!("{token}:x-oauth-basic@"),
         format!("{token}:@"),
         format!("bot:{password}@"),
     ];
-    for (at, credentials) in said.iter().enumerate() {
+    for (at, credentials) in posted.iter().enumerate() {
         let (url, name) = (url(&repository, credentials), at.to_string());
         git(directory.path(), &["clone", "--quiet", &url, &name]).await;
         assert!(directory.path().join(&name).join(FORM_PATH).is_file(), "{credentials}");
@@ -149,11 +149,12 @@ async fn an_unreadable_repository_answers_like_a_missing_one(forge: Forge) {
 
 async fn wrong_credentials_are_refused_for_every_repository(forge: Forge) {
     let (repository, public) = (private(&forge).await, forge.repository().await);
-    for said in [basic("bot", "0123456789abcdef"), "token 0123456789abcdef".to_owned(), basic("0123456789abcdef", "")] {
+    for posted in [basic("bot", "0123456789abcdef"), "token 0123456789abcdef".to_owned(), basic("0123456789abcdef", "")]
+    {
         for name in [&repository.name, &public.name] {
-            let answer = asked(&forge, name, &said).await;
-            assert_eq!(answer.status().as_u16(), 401, "{name} {said}");
-            assert!(!answer.headers().contains_key(WWW_AUTHENTICATE), "{name} {said}");
+            let answer = asked(&forge, name, &posted).await;
+            assert_eq!(answer.status().as_u16(), 401, "{name} {posted}");
+            assert!(!answer.headers().contains_key(WWW_AUTHENTICATE), "{name} {posted}");
         }
     }
     assert_eq!(asked(&forge, &public.name, "Negotiate x").await.status().as_u16(), 200);

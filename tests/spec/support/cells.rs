@@ -30,13 +30,13 @@ pub(crate) fn beat(stamp: Option<i64>, state: &str, written: i64) -> CellFacts {
 }
 
 /// A whole cell that beat once, then.
-pub(crate) fn beaten(shift: i64, state: &str) -> CellFacts {
+pub(crate) fn with_heartbeat(shift: i64, state: &str) -> CellFacts {
     beat(Some(shift), state, shift)
 }
 
 /// A whole cell that beat once, then, with a message.
-pub(crate) fn beaten_with(shift: i64, state: &str, message: &str) -> CellFacts {
-    let mut cell = beaten(shift, state);
+pub(crate) fn with_heartbeat_and(shift: i64, state: &str, message: &str) -> CellFacts {
+    let mut cell = with_heartbeat(shift, state);
     if let Some(beat) = &mut cell.heartbeat {
         beat.heartbeat.message = Some(message.to_owned());
     }

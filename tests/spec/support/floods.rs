@@ -124,7 +124,7 @@ pub(crate) struct Extent {
 /// All of this at once around one issue, by a forge that says of each list that there are 100,000.
 pub(crate) async fn everything(repository: &Repository, number: i64, extent: Extent) -> FloodedForge {
     const MIB: usize = 1024 * 1024;
-    let Extent { issues, issue_mib, comments: said, labels: others, timeline: talk } = extent;
+    let Extent { issues, issue_mib, comments: posted, labels: others, timeline: talk } = extent;
     let issues = beside(repository, number, issues, issue_mib * MIB).await;
     let count = issues.count;
     let oversized = move |at: u64, out: &mut dyn Write| match at {
@@ -132,7 +132,7 @@ pub(crate) async fn everything(repository: &Repository, number: i64, extent: Ext
         _ => (issues.item)(at, out),
     };
     let listed = Flood { count, total: None, is_paged: true, item: Box::new(oversized) };
-    let [of_issue, of_repository] = comments(repository, number, said, MIB).await;
+    let [of_issue, of_repository] = comments(repository, number, posted, MIB).await;
     let labels = Flood { is_paged: true, ..labels(repository, others).await };
     let timeline = timeline(repository, number, talk).await;
     let floods = [listed, of_issue, of_repository, labels, timeline];

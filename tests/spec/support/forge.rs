@@ -125,8 +125,8 @@ impl Forge {
     /// Changes an account, as an operator does.
     pub(crate) async fn edit_account(&self, login: &str, mut edit: Value) {
         (edit["login_name"], edit["source_id"]) = (json!(login), json!(0));
-        let (status, told) = self.call("operator", Method::PATCH, &format!("/admin/users/{login}"), edit).await;
-        assert_eq!(status, 200, "{told}");
+        let (status, reported) = self.call("operator", Method::PATCH, &format!("/admin/users/{login}"), edit).await;
+        assert_eq!(status, 200, "{reported}");
     }
 
     /// Removes an account, as an operator does.

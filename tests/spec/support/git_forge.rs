@@ -92,9 +92,9 @@ fn serve(stream: &TcpStream, manner: &Manner, place: &Path, hearing: &Mutex<Vec<
         Manner::Refusing(status) => say(stream, &format!("{status} As Told"), b"<html>"),
         Manner::Moved(url) => say(stream, &format!("301 Moved\r\nlocation: {url}{target}"), b""),
         Manner::Telling => {
-            let told = format!("ERR {}\n", header("authorization"));
-            let told = format!("{:04x}{told}", told.len() + 4);
-            advertise(stream, "upload-pack", told.as_bytes());
+            let reported = format!("ERR {}\n", header("authorization"));
+            let reported = format!("{:04x}{reported}", reported.len() + 4);
+            advertise(stream, "upload-pack", reported.as_bytes());
         }
         // Until the other end gives up.
         Manner::Silent => drop(reader.read(&mut [0])),
@@ -124,11 +124,11 @@ fn answer(stream: &TcpStream, place: &Path, target: &str, (protocol, body): (&st
     if is_advertisement {
         command.arg("--http-backend-info-refs");
     }
-    let said = run(command.arg(repository), body);
+    let posted = run(command.arg(repository), body);
     if is_advertisement {
-        advertise(stream, service, &said);
+        advertise(stream, service, &posted);
     } else {
-        say(stream, &format!("200 OK\r\ncontent-type: application/x-git-{service}-result"), &said);
+        say(stream, &format!("200 OK\r\ncontent-type: application/x-git-{service}-result"), &posted);
     }
 }
 
@@ -144,9 +144,9 @@ fn run(command: &mut Command, input: &[u8]) -> Vec<u8> {
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_owned();
     let writing = std::thread::spawn(move || drop(stdin.write_all(&input)));
-    let said = child.wait_with_output().unwrap().stdout;
+    let posted = child.wait_with_output().unwrap().stdout;
     writing.join().unwrap();
-    said
+    posted
 }
 
 /// A repository on the forge's disk. Objects are written as they are given, also those that git would never make.
@@ -162,8 +162,8 @@ impl Bare {
     }
 
     pub(crate) fn git(&self, arguments: &[&str], input: &[u8]) -> String {
-        let said = run(Command::new("git").arg("-C").arg(&self.0).args(arguments), input);
-        String::from_utf8(said).unwrap().trim_end().to_owned()
+        let posted = run(Command::new("git").arg("-C").arg(&self.0).args(arguments), input);
+        String::from_utf8(posted).unwrap().trim_end().to_owned()
     }
 
     fn object(&self, kind: &str, bytes: &[u8]) -> String {

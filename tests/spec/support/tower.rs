@@ -117,8 +117,8 @@ impl Tower {
     /// Until the last word of a wizard stands in its cell; then health and reason.
     pub(crate) async fn ended(&self, cell: &Path) -> String {
         soon("the wizard ends", async || {
-            let said = std::fs::read(cell.join("state/heartbeat.json")).unwrap();
-            ["done", "failed"].contains(&serde_json::from_slice::<Value>(&said).unwrap()["state"].as_str().unwrap())
+            let posted = std::fs::read(cell.join("state/heartbeat.json")).unwrap();
+            ["done", "failed"].contains(&serde_json::from_slice::<Value>(&posted).unwrap()["state"].as_str().unwrap())
         })
         .await;
         let report = run(self.host.command("lazarus-reconcile").args(["scan", "--json"])).await.json();

@@ -69,16 +69,16 @@ impl Place {
 
     /// git as somebody runs it who works there: what it prints, and that it succeeds.
     pub(crate) fn wizard(&self, arguments: &[&str]) -> String {
-        let said = self.wizards_git(arguments).output().unwrap();
-        assert!(said.status.success(), "{arguments:?}: {said:?}");
-        String::from_utf8(said.stdout).unwrap().trim_end().to_owned()
+        let posted = self.wizards_git(arguments).output().unwrap();
+        assert!(posted.status.success(), "{arguments:?}: {posted:?}");
+        String::from_utf8(posted.stdout).unwrap().trim_end().to_owned()
     }
 
     /// The same, as another user of this group.
     pub(crate) fn wizard_of(&self, group: u32, arguments: &[&str]) -> String {
-        let said = self.wizards_git(arguments).uid(group).gid(group).output().unwrap();
-        assert!(said.status.success(), "{arguments:?}: {said:?}");
-        String::from_utf8(said.stdout).unwrap().trim_end().to_owned()
+        let posted = self.wizards_git(arguments).uid(group).gid(group).output().unwrap();
+        assert!(posted.status.success(), "{arguments:?}: {posted:?}");
+        String::from_utf8(posted.stdout).unwrap().trim_end().to_owned()
     }
 
     fn wizards_git(&self, arguments: &[&str]) -> Command {

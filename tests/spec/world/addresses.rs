@@ -123,8 +123,8 @@ async fn init_adopts_the_new_address_permanently() {
     assert!(warned.stdout.contains("[root-foreign]") && warned.stdout.contains("lazarus-reconcile init"), "{warned:?}");
     let again = town.at(old, &["init"]).await;
     assert!(again.code == 0 && !again.stdout.contains("now for `"), "{again:?}");
-    let told = town.at(new, &["init"]).await;
-    assert!(told.code == 0 && told.stdout.contains(&format!(", now for `{new}`\n")), "{told:?}");
+    let reported = town.at(new, &["init"]).await;
+    assert!(reported.code == 0 && reported.stdout.contains(&format!(", now for `{new}`\n")), "{reported:?}");
     let pass = town.pass(new).await;
     assert_eq!((writes(&pass), town.host.cells()), (0, cells), "the mission and its cell stay");
     assert_eq!((town.root()["forge"].clone(), town.root()["web_url"].clone()), (json!(new), json!(new)));

@@ -46,24 +46,24 @@ async fn the_pit_writes_a_cron_heartbeat_with_its_scan_result() {
     let host = Host::new();
     let directory = host.path().join("heartbeats");
     std::fs::create_dir(&directory).unwrap();
-    let said =
+    let posted =
         || -> Value { serde_json::from_slice(&std::fs::read(directory.join("lazarus-pit.last")).unwrap()).unwrap() };
     let id = "123e4567-e89b-12d3-a456-426614174000";
     run(host.command("lazarus-pit").args(["--init-cell", id])).await;
     let well = pit(&host, &directory, &["--json"]).await;
     assert_eq!((well.code, &well.json()["summary"]["uninitialized"]), (0, &1.into()), "{well:?}");
-    let heartbeat = said();
+    let heartbeat = posted();
     assert_eq!((&heartbeat["job"], &heartbeat["status"]), (&"lazarus-pit".into(), &"ok".into()));
     assert_eq!(heartbeat["interval_seconds"], 60);
     assert!(heartbeat["timestamp"].is_f64() && heartbeat["pid"].is_u64(), "{heartbeat}");
     std::fs::remove_dir_all(host.root().join(id).join("logs")).unwrap();
     let ill = pit(&host, &directory, &["--every", "5m", "--health", "healthy"]).await;
     assert_eq!((ill.code, ill.stdout.contains("1 incomplete")), (0, true), "{ill:?}");
-    let heartbeat = said();
+    let heartbeat = posted();
     assert_eq!((&heartbeat["status"], &heartbeat["interval_seconds"]), (&"warning".into(), &300.into()));
     std::fs::remove_dir_all(host.root()).unwrap();
     let failed = pit(&host, &directory, &[]).await;
-    assert_eq!((failed.code, &said()["status"]), (2, &"error".into()), "{failed:?}");
+    assert_eq!((failed.code, &posted()["status"]), (2, &"error".into()), "{failed:?}");
 }
 
 #[tokio::test]

@@ -79,8 +79,8 @@ fn the_environment_of_the_process_changes_no_checkout() {
     command.envs(poison);
     let place = Place::new();
     let output = run_apart(command, &forge, &place);
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains(&format!("came: Ok(CommitId(\"{commit}\"))")), "{output:?}");
+    let posted = String::from_utf8_lossy(&output.stdout);
+    assert!(posted.contains(&format!("came: Ok(CommitId(\"{commit}\"))")), "{output:?}");
     assert!(!canary.exists());
     assert_eq!(contents(&place), contents(&plain));
     place.check_untouched();

@@ -113,7 +113,7 @@ fn a_guard_starts_after_its_whole_order_and_exits_like_its_program() {
         (output.status.to_string(), text(output.stdout), text(output.stderr))
     };
     let ended =
-        |status: &str, said: &str, complained: &str| (status.to_owned(), said.to_owned(), complained.to_owned());
+        |status: &str, posted: &str, complained: &str| (status.to_owned(), posted.to_owned(), complained.to_owned());
     assert_eq!(run("cat", &[], "5\nabove", true), ended("exit status: 0", "above", ""));
     assert_eq!(run("cat", &[], "0\n", true), ended("exit status: 0", "", ""));
     assert_eq!(run("sh", &["-c", "exit 3"], "0\n", true), ended("exit status: 3", "", ""));
@@ -131,9 +131,9 @@ fn the_guard_is_hidden_from_the_help() {
     for program in ["lazarus-reconcile", "lazarus-pit"] {
         for arguments in [&["--help"][..], &["help"], &[guard::NAME]] {
             let output = Host::new().command(program).args(arguments).output().unwrap();
-            let told = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
-            assert!(arguments == [guard::NAME] || !told.contains("guard"), "{program} {arguments:?}: {told}");
-            assert!(arguments != [guard::NAME] || !output.status.success(), "it is no command: {told}");
+            let reported = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+            assert!(arguments == [guard::NAME] || !reported.contains("guard"), "{program} {arguments:?}: {reported}");
+            assert!(arguments != [guard::NAME] || !output.status.success(), "it is no command: {reported}");
         }
     }
 }

@@ -225,8 +225,8 @@ const NAMES: [&str; 70] = [
 ];
 
 fn is_taken_by_git(name: &str) -> bool {
-    let said = Command::new("git").args(["check-ref-format", "--allow-onelevel", name]).output().unwrap();
-    said.status.success()
+    let posted = Command::new("git").args(["check-ref-format", "--allow-onelevel", name]).output().unwrap();
+    posted.status.success()
 }
 
 #[test]

@@ -67,15 +67,15 @@ async fn slow_git_servers_delay_no_other_mission_pass_or_shutdown() {
         soon("the other mission", async || says(&repository, number, "waiting for the first heartbeat").await).await;
         assert!(repository.labels(number).await.contains(&"mission/active".to_owned()));
         begun(&host, "git-remote-http").await;
-        let told = format!("The repository `{}` is being checked out since ", repository.name);
+        let reported = format!("The repository `{}` is being checked out since ", repository.name);
         for number in &slow {
-            soon("it is told", async || says(&repository, *number, &told).await).await;
+            soon("it is told", async || says(&repository, *number, &reported).await).await;
             let labels = repository.labels(*number).await;
             assert!(labels.contains(&"mission/pending".to_owned()), "{labels:?}");
         }
         assert_eq!(host.cells().len(), 1, "a cell is created with what is checked out for it");
         let status = run(host.reconciler(&repository).args(["status", &slow[0].to_string()])).await;
-        assert!(status.stdout.contains(&told.replace('`', "”").replacen('”', "“", 1)), "{status:?}");
+        assert!(status.stdout.contains(&reported.replace('`', "”").replacen('”', "“", 1)), "{status:?}");
         // Whatever leads to another turn, nothing more is written.
         let before = writes(&repository, slow[0]).await;
         let reads = repository.forge.engine().log().len();
@@ -133,7 +133,7 @@ async fn a_single_pass_reports_a_slow_checkout_and_creates_its_cell() {
 /// What a turn writes on the issue that finds a checkout under way for so long.
 fn told_after(seen: &mut Observation, lasted: Duration) -> Vec<String> {
     let source = WorktreeSource::of(&seen.proposal().unwrap().spec).unwrap();
-    let (mut turn, mut told) = (Turn::default(), Vec::new());
+    let (mut turn, mut reported) = (Turn::default(), Vec::new());
     loop {
         match turn.next(seen) {
             Step::Ask(_) => {
@@ -147,13 +147,13 @@ fn told_after(seen: &mut Observation, lasted: Duration) -> Vec<String> {
                         turn.put_off(CheckoutUnderWay { what, lasted });
                         break;
                     }
-                    told.extend(change.comment_status().map(|status| render(&seen.here, status)));
+                    reported.extend(change.comment_status().map(|status| render(&seen.here, status)));
                     assert!(!matches!(change, Change::CreateCell { .. }), "it waits for its checkout");
                     turn.made(change);
                 }
             }
             Step::Look => {}
-            Step::Done => return told,
+            Step::Done => return reported,
         }
     }
 }
@@ -163,8 +163,8 @@ fn a_checkout_is_reported_once_it_takes_a_few_seconds() {
     let asked = [("Repository", "wizards/spellbook"), ("Ref", "main")];
     for (lasted, is_told) in [(Duration::ZERO, false), (PUBLISHED_AFTER.mul_f32(0.99), false), (PUBLISHED_AFTER, true)]
     {
-        let told = told_after(&mut proposal(&asked), lasted);
+        let reported = told_after(&mut proposal(&asked), lasted);
         let text = "The repository `wizards/spellbook` at `main` is being checked out since ";
-        assert_eq!((told.is_empty(), told.iter().any(|comment| comment.contains(text))), (!is_told, is_told));
+        assert_eq!((reported.is_empty(), reported.iter().any(|comment| comment.contains(text))), (!is_told, is_told));
     }
 }

@@ -115,8 +115,11 @@ fn a_minor_mistake_in_a_heartbeat_is_noted() {
         ]
     );
     for sequence in ["-1", "1.5", "1e30"] {
-        let told = notes(heartbeat(&format!("\"sequence\": {sequence}")).as_bytes());
-        assert!(told[0].contains("`sequence` is a number that is negative, too large, or has a fraction"), "{told:?}");
+        let reported = notes(heartbeat(&format!("\"sequence\": {sequence}")).as_bytes());
+        assert!(
+            reported[0].contains("`sequence` is a number that is negative, too large, or has a fraction"),
+            "{reported:?}"
+        );
     }
 }
 
@@ -145,25 +148,25 @@ fn a_text_that_is_too_long_is_cut_between_characters_and_marked() {
         (heartbeat.message.unwrap(), notes.lines())
     };
     assert_eq!(read(&"é".repeat(200)), ("é".repeat(200), Vec::new()));
-    let told =
+    let reported =
         ["state", "message"].map(|f| format!("the heartbeat's `{f}` has more than 200 characters and is truncated"));
-    assert_eq!(read(&"é".repeat(201)), (format!("{}…", "é".repeat(199)), told.to_vec()));
+    assert_eq!(read(&"é".repeat(201)), (format!("{}…", "é".repeat(199)), reported.to_vec()));
     assert_eq!(read(&format!("{}\u{202e}", "é".repeat(200))).0, "é".repeat(200), "what nobody sees does not count");
 }
 
 #[test]
 fn published_flaws_of_earlier_versions_are_still_read() {
     let remembered = |flaw: &str| {
-        let said = json!({
+        let posted = json!({
             "phase": "active", "since": TIME,
             "verdict": { "health": "incomplete", "reason": { "unreadable": [{ "part": "heartbeat" }, flaw] } },
         });
-        serde_json::from_value::<Published>(said).unwrap()
+        serde_json::from_value::<Published>(posted).unwrap()
     };
     for flaw in ["too-large", "not-json", "not-an-object", "no-timestamp", "bad-timestamp"] {
-        let said = remembered(flaw);
-        assert_eq!((said.notes, said.verdict.unwrap().reason.word()), (Notes::default(), "unreadable"), "{flaw}");
-        let again = serde_json::to_value(said).unwrap();
+        let posted = remembered(flaw);
+        assert_eq!((posted.notes, posted.verdict.unwrap().reason.word()), (Notes::default(), "unreadable"), "{flaw}");
+        let again = serde_json::to_value(posted).unwrap();
         assert!(again.get("notes").is_none(), "an earlier version reads it too: {again}");
     }
 }
@@ -175,15 +178,15 @@ async fn a_scan_reports_why_a_heartbeat_is_unusable() {
                   and should be an RFC 3339 time with a zone, such as `2026-11-23T14:02:11Z`";
     write(&cell, "{\"timestamp\": 1795000000, \"state\": \"working\"}");
     for (program, arguments) in [("lazarus-pit", &["--json"][..]), ("lazarus-reconcile", &["scan", "--json"])] {
-        let told = &run(host.command(program).args(arguments)).await.json()["cells"][0];
+        let reported = &run(host.command(program).args(arguments)).await.json()["cells"][0];
         assert_eq!(
-            (&told["health"], &told["reason"], &told["problem"]),
+            (&reported["health"], &reported["reason"], &reported["problem"]),
             (&json!("incomplete"), &json!("unreadable state/heartbeat.json"), &json!(wanted))
         );
     }
     for arguments in [&["scan"][..], &["status"]] {
-        let told = run(host.command("lazarus-reconcile").args(arguments)).await.stdout;
-        assert!(told.contains(&format!("{ID}: {wanted}\n")), "{told}");
+        let reported = run(host.command("lazarus-reconcile").args(arguments)).await.stdout;
+        assert!(reported.contains(&format!("{ID}: {wanted}\n")), "{reported}");
     }
     let fleet = run(host.command("lazarus-reconcile").args(["status", "--json"])).await.json();
     assert_eq!(fleet["missions"][0]["problem"], wanted);
@@ -192,8 +195,8 @@ async fn a_scan_reports_why_a_heartbeat_is_unusable() {
     std::fs::remove_file(cell.join("logs/daemon.log")).unwrap();
     write(&cell, now_and("\"state\": \"working\""));
     std::fs::create_dir(cell.join("logs/daemon.log")).unwrap();
-    let told = run(host.command("lazarus-pit").arg("--json")).await.json();
-    assert_eq!(told["cells"][0]["problem"], "`logs/daemon.log` is a directory", "not only of heartbeats");
+    let reported = run(host.command("lazarus-pit").arg("--json")).await.json();
+    assert_eq!(reported["cells"][0]["problem"], "`logs/daemon.log` is a directory", "not only of heartbeats");
 }
 
 #[tokio::test]
@@ -205,14 +208,14 @@ async fn a_heartbeat_with_a_bom_and_a_long_message_counts_with_notes() {
         "the heartbeat begins with a byte order mark, which is skipped; write it without one",
         "the heartbeat's `message` has more than 200 characters and is truncated",
     ];
-    let told = &run(host.command("lazarus-reconcile").args(["scan", "--json"])).await.json()["cells"][0];
+    let reported = &run(host.command("lazarus-reconcile").args(["scan", "--json"])).await.json()["cells"][0];
     assert_eq!(
-        (&told["health"], &told["agent_state"], &told["problem"], &told["notes"]),
+        (&reported["health"], &reported["agent_state"], &reported["problem"], &reported["notes"]),
         (&json!("healthy"), &json!("waiting"), &Value::Null, &json!(notes))
     );
     for arguments in [&["scan"][..], &["status"]] {
-        let told = run(host.command("lazarus-reconcile").args(arguments)).await.stdout;
-        assert!(notes.iter().all(|note| told.contains(&format!("{ID}: {note}\n"))), "{told}");
+        let reported = run(host.command("lazarus-reconcile").args(arguments)).await.stdout;
+        assert!(notes.iter().all(|note| reported.contains(&format!("{ID}: {note}\n"))), "{reported}");
     }
     let story = run(host.command("lazarus-reconcile").args(["status", ID])).await.stdout;
     assert!(notes.iter().all(|note| story.contains(note)), "{story}");
@@ -261,12 +264,12 @@ async fn a_heartbeat_whose_message_must_change_counts_with_a_warning() {
         run(host.command("lazarus-pit").current_dir(&cell).args(["beat", "--message"]).arg(message)).await
     };
     let long = beat("é".repeat(201).into()).await;
-    let told = "lazarus-pit: `--message` has more than 200 characters and is cut\n";
-    assert_eq!((long.code, long.stderr.as_str()), (0, told));
+    let reported = "lazarus-pit: `--message` has more than 200 characters and is cut\n";
+    assert_eq!((long.code, long.stderr.as_str()), (0, reported));
     assert_eq!(written(&cell)["message"], format!("{}…", "é".repeat(199)));
     let broken = beat(OsString::from_vec(b"caf\xe9".to_vec())).await;
-    let told = "lazarus-pit: `--message` has bytes that are not UTF-8; they are replaced by `\u{fffd}`\n";
-    assert_eq!((broken.code, broken.stderr.as_str()), (0, told));
+    let reported = "lazarus-pit: `--message` has bytes that are not UTF-8; they are replaced by `\u{fffd}`\n";
+    assert_eq!((broken.code, broken.stderr.as_str()), (0, reported));
     assert_eq!((&written(&cell)["message"], &written(&cell)["sequence"]), (&json!("caf\u{fffd}"), &json!(2)));
     let fits = beat("é".repeat(200).into()).await;
     assert_eq!((fits.code, fits.stderr.as_str()), (0, ""));

@@ -33,10 +33,10 @@ fn the_failure_url_keeps_its_query() {
 
 #[test]
 fn a_failure_is_logged_when_it_starts_changes_and_ends() {
-    let mut told = LogOnce::default();
+    let mut reported = LogOnce::default();
     let heard = ["", "down", "down", "slow", "slow", "", "", "down"].map(|trouble| {
         let trouble = Some(trouble.to_owned()).filter(|trouble| !trouble.is_empty());
-        told.observe(trouble)
+        reported.observe(trouble)
     });
     let trouble = |what: &str| Some(LogChange::Failing(what.to_owned()));
     assert_eq!(

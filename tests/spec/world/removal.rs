@@ -184,8 +184,8 @@ async fn a_failed_removal_is_reported_and_completed_later() {
     let mut gc = host.command("lazarus-reconcile");
     let mut gc = host.unprivileged(gc.args(["gc", "--older-than", "0s", "--yes"]));
     let swept = run(&mut gc).await;
-    let told = r"`of an\u{1b}[31magent` in it: ";
-    assert!(swept.code == 1 && swept.stderr.contains(told) && swept.stderr.contains("as root"), "{swept:?}");
+    let reported = r"`of an\u{1b}[31magent` in it: ";
+    assert!(swept.code == 1 && swept.stderr.contains(reported) && swept.stderr.contains("as root"), "{swept:?}");
     assert_eq!(std::fs::read_dir(trash.join("rest")).unwrap().count(), 1);
     let door = std::fs::metadata(trash.join("rest")).unwrap().permissions().mode();
     assert_eq!(door & 0o777, 0o700, "nobody comes in by its path");

@@ -120,13 +120,14 @@ async fn only_the_account_of_the_root_can_open_its_locks() {
 
 #[tokio::test]
 async fn init_names_the_command_that_keeps_others_from_listing_a_root() {
-    for (mode, told) in [(0o755, "chmod 711 "), (0o750, "chmod 711 "), (0o777, "chmod go-w "), (0o711, ""), (0o700, "")]
+    for (mode, reported) in
+        [(0o755, "chmod 711 "), (0o750, "chmod 711 "), (0o777, "chmod go-w "), (0o711, ""), (0o700, "")]
     {
         let host = Host::new();
         std::fs::set_permissions(host.root(), Permissions::from_mode(mode)).unwrap();
         let made = run(host.command("lazarus-reconcile").arg("init")).await;
-        assert!(made.code == 0 && made.stderr.contains(told), "{made:?}");
-        assert_eq!(made.stderr.is_empty(), told.is_empty(), "{made:?}");
+        assert!(made.code == 0 && made.stderr.contains(reported), "{made:?}");
+        assert_eq!(made.stderr.is_empty(), reported.is_empty(), "{made:?}");
     }
 }
 

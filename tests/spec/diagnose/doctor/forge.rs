@@ -35,17 +35,17 @@ async fn a_version_that_cannot_be_read_is_unknown_and_not_old() {
         clinic.now().await
     };
     for unknown in ["development", "main-nightly", "", "3f2a91c", "1234567", "v", "latest.1", "1.x", "+gitea-main"] {
-        let told = calls_itself(unknown).await;
-        told.warns_of("forge-version-unknown");
-        assert!(!told.found("version").contains("older"), "{told:#?}");
+        let reported = calls_itself(unknown).await;
+        reported.warns_of("forge-version-unknown");
+        assert!(!reported.found("version").contains("older"), "{reported:#?}");
     }
     for old in ["1.21.11", "v1.9", "7.0.0+gitea-1.21.4", "1.21.0+rc0-3-gabc"] {
         calls_itself(old).await.fails_by("forge-too-old");
     }
     for good in ["1.22", "v1.23", "1.26.0+dev-12-gabc", "1.22.0-rc1", "11.0.1+gitea-1.22.0", "2.0.0"] {
-        let told = calls_itself(good).await;
-        told.finds(&[]);
-        assert_eq!(told.found("version"), good);
+        let reported = calls_itself(good).await;
+        reported.finds(&[]);
+        assert_eq!(reported.found("version"), good);
     }
 }
 
@@ -85,9 +85,9 @@ async fn doctor_reports_a_clock_offset() {
     for (seconds, outcome) in [(60, "warning"), (-60, "warning"), (600, "warning"), (-600, "warning")] {
         let date = (Utc::now() - chrono::TimeDelta::seconds(seconds)).to_rfc2822().replace("+0000", "GMT");
         let stub = Stub::telling(stub::json(&date, "{\"version\":\"1.26.0\"}"));
-        let told = clinic.at(&format!("http://127.0.0.1:{}", stub.port)).await;
-        assert!(told.faults().contains(&("clock-off", outcome)), "{seconds}: {told:#?}");
+        let reported = clinic.at(&format!("http://127.0.0.1:{}", stub.port)).await;
+        assert!(reported.faults().contains(&("clock-off", outcome)), "{seconds}: {reported:#?}");
         let words = if seconds > 0 { "s ahead of Gitea's" } else { "s behind Gitea's" };
-        assert!(told.found("clock").ends_with(words), "{told:#?}");
+        assert!(reported.found("clock").ends_with(words), "{reported:#?}");
     }
 }

@@ -33,10 +33,10 @@ async fn doctor_finds_unusable_approvers_and_worktrees(forge: Forge) {
     named.finds(&[]);
     assert_eq!(named.found("worktrees"), "2 of `worktrees.repositories` are available");
     for wrong in [json!("owner/there-is-none"), json!("nobody-of-this-name/*"), empty] {
-        let told = clinic.with(json!({ "worktrees": { "repositories": [wrong, good] } })).await;
-        told.warns_of("worktree-unavailable");
+        let reported = clinic.with(json!({ "worktrees": { "repositories": [wrong, good] } })).await;
+        reported.warns_of("worktree-unavailable");
         let name = wrong.as_str().unwrap().trim_end_matches("/*");
-        assert!(told.found("worktrees").contains(&format!("`{name}`")), "{told:#?}");
+        assert!(reported.found("worktrees").contains(&format!("`{name}`")), "{reported:#?}");
     }
 }
 
@@ -85,8 +85,8 @@ async fn doctor_finds_a_webhook_without_comment_events(forge: Forge) {
     let settings = json!({ "daemon": { "public_url": "https://missions.example.com" } });
     let faults = async || {
         let mut command = clinic.command(settings.clone());
-        let told = Diagnosis::of(command.env("LAZARUS_GITEA_TOKEN", forge.token("owner"))).await;
-        told.faults().iter().filter(|(fault, _)| fault.starts_with("webhook")).count()
+        let reported = Diagnosis::of(command.env("LAZARUS_GITEA_TOKEN", forge.token("owner"))).await;
+        reported.faults().iter().filter(|(fault, _)| fault.starts_with("webhook")).count()
     };
     assert_eq!(faults().await, 1);
     let mut right = hook;

@@ -31,7 +31,7 @@ struct Group {
     outcome: Outcome,
     /// What is wrong, where it is refused.
     #[serde(default)]
-    told: String,
+    reported: String,
     /// Which fields are named then, where it is not the one that it was written into.
     names: Option<Vec<String>>,
     /// Whether it goes under the heading as it is, also where the form puts a block of text.
@@ -72,7 +72,7 @@ pub(super) struct Attempt {
     pub(super) field: String,
     pub(super) text: String,
     pub(super) outcome: Outcome,
-    pub(super) told: String,
+    pub(super) reported: String,
     pub(super) names: Vec<String>,
     /// What the cell's files say of it.
     pub(super) kept: Option<String>,
@@ -145,7 +145,7 @@ pub(super) fn filings() -> Vec<Filing> {
 fn attempts() -> Vec<Attempt> {
     let groups: Vec<Group> = serde_json::from_str(include_str!("../../../fixtures/hostile.json")).unwrap();
     let mut attempts = Vec::new();
-    for Group { kind, field, outcome, told, names, raw, inputs } in groups {
+    for Group { kind, field, outcome, reported, names, raw, inputs } in groups {
         let is_alone = names.is_some();
         let names = names.unwrap_or_else(|| vec![field.clone()]);
         for input in inputs {
@@ -153,9 +153,9 @@ fn attempts() -> Vec<Attempt> {
                 Input::Refused(text) => (text, None, 0),
                 Input::Kept(text, kept, removed) => (text, kept, removed),
             };
-            let (kind, field, told, names) = (kind.clone(), field.clone(), told.clone(), names.clone());
+            let (kind, field, reported, names) = (kind.clone(), field.clone(), reported.clone(), names.clone());
             let (text, kept) = (text.written_out(), kept.map(Text::written_out));
-            attempts.push(Attempt { kind, field, text, outcome, told, names, kept, removed, raw, is_alone });
+            attempts.push(Attempt { kind, field, text, outcome, reported, names, kept, removed, raw, is_alone });
         }
     }
     let distinct: BTreeSet<_> = attempts.iter().map(|attempt| (&attempt.field, attempt.raw, &attempt.text)).collect();

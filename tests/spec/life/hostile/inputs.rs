@@ -128,9 +128,9 @@ fn check_cell(cell: &Path, attempt: &Attempt, comment: &str) {
     };
     assert_eq!(*kept, json!(attempt.kept), "{name}");
     let s = if attempt.removed > 1 { "s" } else { "" };
-    let told =
+    let reported =
         format!("- Left out of the cell's files: {} invisible character{s} of title and objective", attempt.removed);
-    assert_eq!(comment.lines().any(|line| line == told), attempt.removed > 0, "{name}:\n{comment}");
+    assert_eq!(comment.lines().any(|line| line == reported), attempt.removed > 0, "{name}:\n{comment}");
     assert_eq!(comment.contains("Left out"), attempt.removed > 0, "{name}:\n{comment}");
 }
 
@@ -153,10 +153,10 @@ fn check(host: &Host, filing: &Filing, labels: &BTreeSet<String>, comment: &str)
             let named: Vec<&str> = wrong.iter().map(|(field, _)| *field).collect();
             let expected: Vec<&String> = filing.0.iter().flat_map(|attempt| &attempt.names).collect();
             assert_eq!(named, expected, "{name}:\n{comment}");
-            for Attempt { told, names, .. } in &filing.0 {
+            for Attempt { reported, names, .. } in &filing.0 {
                 let is_told =
-                    wrong.iter().any(|(field, what)| names.contains(&(*field).to_owned()) && what.contains(told));
-                assert!(is_told, "{told}: {name}:\n{comment}");
+                    wrong.iter().any(|(field, what)| names.contains(&(*field).to_owned()) && what.contains(reported));
+                assert!(is_told, "{reported}: {name}:\n{comment}");
             }
             assert!(comment.contains("No cell was created"), "{name}:\n{comment}");
             None
@@ -194,8 +194,8 @@ async fn a_thousand_hostile_inputs_get_their_documented_results() {
     let (run, trace) =
         traced(&host, "a pass over hostile inputs", command.args(["--once", "--config", "more.json"])).await;
     assert_eq!(run.code, 0, "{}", run.stderr);
-    for said in [&run.stdout, &run.stderr] {
-        let line = said.lines().find(|line| line.chars().any(is_unseen));
+    for posted in [&run.stdout, &run.stderr] {
+        let line = posted.lines().find(|line| line.chars().any(is_unseen));
         assert_eq!(line, None, "what is shown on a terminal can be seen");
     }
     let labels = labels(&repository).await;

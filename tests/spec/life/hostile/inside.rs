@@ -150,7 +150,7 @@ async fn hostile_contents_of_cells_cause_no_access_outside_them() {
     scene.run(&["scan"]).await;
     edited(&mut scene, &cells).await;
     repaired(&mut scene, &cells).await;
-    beaten(&scene, &cells).await;
+    with_heartbeat(&scene, &cells).await;
     ended(&mut scene, &cells).await;
 }
 
@@ -204,7 +204,7 @@ async fn repaired(scene: &mut Scene, cells: &BTreeMap<i64, PathBuf>) {
 }
 
 /// Also a wizard's own beat writes nowhere but in its cell.
-async fn beaten(scene: &Scene, cells: &BTreeMap<i64, PathBuf>) {
+async fn with_heartbeat(scene: &Scene, cells: &BTreeMap<i64, PathBuf>) {
     for (number, cell) in cells {
         if matches!(&scene.traps[number], Trap::Part(part, _) if part.starts_with("state")) {
             let mut beat = scene.host.command("lazarus-pit");

@@ -32,7 +32,7 @@ async fn planted(forge: &Forge, keeper: &GitForge, name: &str, (plant, canary): 
 }
 
 /// The cell of a mission, and how its worktree is told.
-async fn told(host: &Host, repository: &Repository, number: i64) -> (std::path::PathBuf, String) {
+async fn reported(host: &Host, repository: &Repository, number: i64) -> (std::path::PathBuf, String) {
     let comment = repository.comment(number).await;
     let cell = host.root().join(Marker::parse(&comment).unwrap().mission.unwrap().to_string());
     let line = comment.lines().find(|line| line.starts_with("- Worktree: ")).unwrap();
@@ -63,15 +63,15 @@ async fn hostile_repositories_become_plain_worktrees_or_none() {
         assert!(trace.programs().len() >= filed.len() * 4, "{:?}", trace.programs());
     }
     for (at, (what, number)) in filed.iter().enumerate() {
-        let (cell, told) = told(&host, &repository, *number).await;
+        let (cell, reported) = reported(&host, &repository, *number).await;
         let worktree = cell.join("worktree");
         if at < TAKEN.len() {
-            assert!(told.contains(", commit `"), "{what}: {told}");
+            assert!(reported.contains(", commit `"), "{what}: {reported}");
             assert!(files(&worktree).iter().all(|path| !worktree.join(path).is_symlink()), "{what}");
         } else {
             let is_bomb = at >= TAKEN.len() + REFUSED.len();
             let why = if is_bomb { "the repository " } else { "cannot be checked out safely: object " };
-            assert!(told.contains("could not be checked out") && told.contains(why), "{what}: {told}");
+            assert!(reported.contains("could not be checked out") && reported.contains(why), "{what}: {reported}");
             assert_eq!(files(&worktree).len(), 0, "{what}");
         }
     }

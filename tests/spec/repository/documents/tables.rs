@@ -54,25 +54,25 @@ fn every_label_in_the_documents_exists() {
     let scopes: BTreeSet<&str> = known.iter().map(|name| name.split('/').next().unwrap()).collect();
     // A branch of a worktree, and a file here.
     let is_other = |span: &str| span == "mission/<uuid>" || Path::new(span).extension().is_some();
-    let mut told = 0;
+    let mut reported = 0;
     for document in documents() {
         for span in document.spans() {
             let Some((scope, value)) = span.split_once('/') else { continue };
             if scopes.contains(scope) && !value.is_empty() && !is_other(&span) {
                 assert!(known.contains(&span), "{}: `{span}`", document.path);
-                told += 1;
+                reported += 1;
             }
         }
     }
-    assert!(told > known.len(), "{told}");
+    assert!(reported > known.len(), "{reported}");
 }
 
 #[test]
 fn every_field_of_the_form_is_in_its_table() {
     let rows = reference().table("The form");
-    let told: Vec<(&str, bool)> = rows.iter().map(|row| (row[0].as_str(), row[1] == "yes")).collect();
+    let reported: Vec<(&str, bool)> = rows.iter().map(|row| (row[0].as_str(), row[1] == "yes")).collect();
     let asked: Vec<(&str, bool)> = Form::embedded().fields.iter().map(|f| (f.label.as_str(), f.required)).collect();
-    assert_eq!(told, asked);
+    assert_eq!(reported, asked);
     let marker = &Form::embedded().marker;
     assert!(reference().text.contains(&format!("`{marker}`")) && FORM.contains(marker));
 }
@@ -128,11 +128,11 @@ fn every_configuration_key_in_the_documents_exists() {
 fn every_environment_variable_is_documented_and_no_other() {
     let is_name = |c: char| c.is_ascii_uppercase() || c == '_';
     let texts: String = documents().into_iter().map(|document| document.text).collect();
-    let mut told = words(&texts, "LAZARUS_", is_name);
+    let mut reported = words(&texts, "LAZARUS_", is_name);
     // Of the tests, and of the workflow.
-    told.retain(|name| !name.starts_with("LAZARUS_TEST_") && *name != "LAZARUS_RUNNER");
-    assert_eq!(told, words(SETTINGS, "LAZARUS_", is_name));
-    assert_eq!(words(&reference().text, "LAZARUS_", is_name), told, "all of them in the reference");
+    reported.retain(|name| !name.starts_with("LAZARUS_TEST_") && *name != "LAZARUS_RUNNER");
+    assert_eq!(reported, words(SETTINGS, "LAZARUS_", is_name));
+    assert_eq!(words(&reference().text, "LAZARUS_", is_name), reported, "all of them in the reference");
 }
 
 /// The long flags of a command, but for those that every command has.
@@ -159,8 +159,8 @@ fn every_command_and_every_flag_is_documented_in_its_table() {
     for (program, command) in [("lazarus-reconcile", Reconcile::command()), ("lazarus-pit", Pit::command())] {
         for (name, command) in commands(program, &command) {
             let is_of = |row: &&Vec<String>| {
-                let told = unquoted(&row[0]);
-                told == name || (name == program && told.starts_with(&format!("{program} --")))
+                let reported = unquoted(&row[0]);
+                reported == name || (name == program && reported.starts_with(&format!("{program} --")))
             };
             let row: String = rows.iter().filter(is_of).flatten().cloned().collect();
             assert!(!row.is_empty(), "`{name}` has no row");
@@ -189,9 +189,9 @@ fn every_doctor_code_is_documented() {
 
 #[test]
 fn every_exit_code_is_documented() {
-    let told: Vec<String> = reference().table("Exit codes").into_iter().map(|row| row[0].clone()).collect();
+    let reported: Vec<String> = reference().table("Exit codes").into_iter().map(|row| row[0].clone()).collect();
     let all = [Exit::Complete, Exit::Failed, Exit::ManualAction, Exit::Unhealthy, Exit::Changes];
-    assert_eq!(told, all.map(|exit| (exit as u8).to_string()));
+    assert_eq!(reported, all.map(|exit| (exit as u8).to_string()));
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn every_part_of_a_cell_is_documented() {
     let parts: Vec<&str> = rows.iter().map(|row| unquoted(&row[0])).collect();
     let known = Part::ALL.map(Part::path);
     assert!(parts.iter().all(|part| known.contains(part)), "{parts:?}");
-    let is_told = |part: &Part| parts.iter().any(|told| told.starts_with(part.path()));
+    let is_told = |part: &Part| parts.iter().any(|reported| reported.starts_with(part.path()));
     assert!(Part::ALL.iter().all(is_told), "{parts:?}");
 }
 
@@ -273,13 +273,13 @@ fn registered() -> Vec<Metric> {
 
 #[test]
 fn every_metric_is_in_its_table_and_no_document_names_another() {
-    let told: Vec<Metric> = reference().table("Metrics").into_iter().map(|row| row.try_into().unwrap()).collect();
-    assert_eq!(told, registered());
+    let reported: Vec<Metric> = reference().table("Metrics").into_iter().map(|row| row.try_into().unwrap()).collect();
+    assert_eq!(reported, registered());
     let is_name = |c: char| c.is_ascii_lowercase() || c == '_';
     for document in documents() {
         for name in words(&document.text, "lazarus_", is_name) {
             let is_file = name == "lazarus_pit";
-            assert!(is_file || told.iter().any(|row| unquoted(&row[0]) == name), "{}: {name}", document.path);
+            assert!(is_file || reported.iter().any(|row| unquoted(&row[0]) == name), "{}: {name}", document.path);
         }
     }
 }
