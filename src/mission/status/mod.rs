@@ -4,7 +4,7 @@ pub mod comment;
 pub mod comment_check;
 pub mod compose;
 pub mod fence;
-mod former_texts;
+mod former_words;
 pub mod label;
 pub mod lifecycle;
 pub mod marker;

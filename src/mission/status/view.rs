@@ -5,17 +5,17 @@ use crate::mission::cell::health::Health;
 use crate::mission::cell::heartbeat::WizardState;
 use crate::mission::cell::worktree::{CheckedOut, UnderWay, WorktreeSource};
 use crate::mission::identity::{HostName, MissionId};
+use crate::mission::proposal::Spec;
 use crate::mission::proposal::formless::FormHelp;
 use crate::mission::proposal::problem::Problem;
-use crate::mission::proposal::{self, Spec};
 use crate::mission::record::{Event, PauseRefusal};
-use crate::mission::status::former_texts::use_former_texts;
+use crate::mission::status::former_words::use_former_words;
 use crate::mission::status::label::Label;
 use crate::mission::status::lifecycle::{Refused, Waiting};
 use crate::mission::status::phase::Phase;
+use crate::mission::text::sha256;
 use crate::mission::time::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
 
 /// The contents of the status comment, before rendering.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,10 +190,9 @@ impl Status {
     #[must_use]
     pub fn digest(&self) -> String {
         let mut view = serde_json::to_value(&self.view).expect("plain data is always JSON");
-        use_former_names(&mut view);
-        use_former_texts(&mut view);
+        use_former_words(&mut view);
         // Half of the hash is plenty to tell two texts apart, and keeps the comment's first line short.
-        let mut digest = proposal::digest(&view);
+        let mut digest = sha256(&view.to_string());
         digest.truncate(32);
         digest
     }
@@ -229,43 +228,5 @@ impl Status {
             (Some(health), None, _) => format!("{phase}, {health}"),
             (None, _, _) => phase.to_string(),
         }
-    }
-}
-
-/// Names of fields: the current one, and the one in digests.
-const FORMER_FIELDS: [(&str, &str); 4] = [
-    ("agent_state", "says"),
-    ("agent_state_since", "says_since"),
-    ("approval_prompt", "asked"),
-    ("teardown", "ending"),
-];
-
-/// Reasons of health: the current name, and the one in digests.
-const FORMER_REASONS: [(&str, &str); 6] = [
-    ("no-heartbeat", "never-beaten"),
-    ("not-initialized", "not-scaffolded"),
-    ("heartbeat-ok", "beating"),
-    ("completed", "finished"),
-    ("heartbeat-timeout", "silent"),
-    ("clock-skew", "stamp-in-future"),
-];
-
-/// Digests use the names of the first version: renaming a field or a reason does not change a status or edit a comment.
-fn use_former_names(view: &mut Value) {
-    let Value::Object(fields) = view else { return };
-    for (now, former) in FORMER_FIELDS {
-        if let Some(value) = fields.remove(now) {
-            fields.insert(former.to_owned(), value);
-        }
-    }
-    let prompt = fields.get_mut("asked").and_then(Value::as_object_mut);
-    if let Some((prompt, request)) = prompt.and_then(|prompt| prompt.remove("request").map(|request| (prompt, request)))
-    {
-        prompt.insert("asking".to_owned(), request);
-    }
-    if let Some(reason) = fields.get_mut("reason")
-        && let Some((_, former)) = FORMER_REASONS.iter().find(|(now, _)| reason == now)
-    {
-        *reason = Value::from(*former);
     }
 }

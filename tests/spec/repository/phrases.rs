@@ -50,7 +50,7 @@ const BANNED: [&str; 40] = [
 const EXCEPTIONS: [(&str, &str, &str); 5] = [
     (".gitea/ISSUE_TEMPLATE/mission-proposal.yaml", "whoever", "an option of the form: filed issues are read by it"),
     ("tests/fixtures/comments.md", "whoever", "the comment quotes that option"),
-    ("src/mission/status/former_texts.rs", "the forge", "earlier wordings, which only digests use"),
+    ("src/mission/status/former_words.rs", "the forge", "earlier wordings, which only digests use"),
     ("src/mission/status/label.rs", "has beaten", "a description by an earlier version, which `install` replaces"),
     ("src/mission/status/label.rs", "wizard beats", "a description by an earlier version, which `install` replaces"),
 ];

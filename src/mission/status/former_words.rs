@@ -1,4 +1,4 @@
-//! Texts in the digest of a status as the first version worded them, so that rewording one edits no comment.
+//! The digest of a status uses the names and texts of the first version: renaming a field or rewording a text edits no comment.
 
 use serde_json::Value;
 
@@ -44,8 +44,50 @@ const FORMER_TEXTS: [(&str, &str); 29] = [
     ("cannot read the output of git", "cannot listen to git"),
 ];
 
-/// Rewords the texts of the service in a serialized status view; what people and agents wrote stays.
-pub(super) fn use_former_texts(view: &mut Value) {
+/// Names of fields: the current one, and the one in digests.
+const FORMER_FIELDS: [(&str, &str); 4] = [
+    ("agent_state", "says"),
+    ("agent_state_since", "says_since"),
+    ("approval_prompt", "asked"),
+    ("teardown", "ending"),
+];
+
+/// Reasons of health: the current name, and the one in digests.
+const FORMER_REASONS: [(&str, &str); 6] = [
+    ("no-heartbeat", "never-beaten"),
+    ("not-initialized", "not-scaffolded"),
+    ("heartbeat-ok", "beating"),
+    ("completed", "finished"),
+    ("heartbeat-timeout", "silent"),
+    ("clock-skew", "stamp-in-future"),
+];
+
+fn use_former_names(view: &mut Value) {
+    let Value::Object(fields) = view else { return };
+    for (now, former) in FORMER_FIELDS {
+        if let Some(value) = fields.remove(now) {
+            fields.insert(former.to_owned(), value);
+        }
+    }
+    let prompt = fields.get_mut("asked").and_then(Value::as_object_mut);
+    if let Some((prompt, request)) = prompt.and_then(|prompt| prompt.remove("request").map(|request| (prompt, request)))
+    {
+        prompt.insert("asking".to_owned(), request);
+    }
+    if let Some(reason) = fields.get_mut("reason")
+        && let Some((_, former)) = FORMER_REASONS.iter().find(|(now, _)| reason == now)
+    {
+        *reason = Value::from(*former);
+    }
+}
+
+/// Puts a serialized status view into the names and texts of the first version; what people and agents wrote stays.
+pub(super) fn use_former_words(view: &mut Value) {
+    use_former_names(view);
+    use_former_texts(view);
+}
+
+fn use_former_texts(view: &mut Value) {
     for path in ["/flaw", "/obstructed", "/worktree/failed/1"] {
         if let Some(text) = view.pointer_mut(path) {
             reword(text);
