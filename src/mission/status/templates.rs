@@ -36,7 +36,7 @@ fn environment() -> Environment<'static> {
     environment.add_filter("fenced", |text: String| fence::fenced(&text));
     environment.add_filter("extent", |text: String| fence::extent(&text));
     environment.add_filter("bytes", |bytes: u64| text::format_bytes(bytes));
-    environment.add_filter("spoken", formatted_time);
+    environment.add_filter("formatted", formatted_time);
     environment.add_filter("length", |seconds: u64| format_length(Duration::from_secs(seconds)));
     for (name, text) in TEMPLATES {
         environment
