@@ -380,14 +380,14 @@ impl Observation {
     /// The running checkout, if it takes long enough to be published.
     #[must_use]
     pub fn slow_checkout(&self) -> Option<&UnderWay> {
-        self.checkout.as_ref()?.told()
+        self.checkout.as_ref()?.published()
     }
 
     /// Assumes that the checkout that was published last is still running, for a report without a daemon.
     pub fn recall_checkout(&mut self) {
-        let told = self.record.as_ref().and_then(|record| record.worktree.under_way.as_deref());
+        let published = self.record.as_ref().and_then(|record| record.worktree.under_way.as_deref());
         let under_way = |what: &UnderWay| CheckoutUnderWay { what: what.clone(), lasted: PUBLISHED_AFTER };
-        self.checkout = told.map(under_way).map(Box::new);
+        self.checkout = published.map(under_way).map(Box::new);
     }
 
     /// The binding of the issue to its cell, if any.

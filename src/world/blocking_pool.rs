@@ -7,7 +7,7 @@ use std::thread::Builder;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// More threads than this do not make a disk faster, and no more are given up for lost.
+/// The most threads: more do not make a disk faster, and no more are abandoned when they hang.
 pub const THREADS_MAX: usize = 8;
 
 /// The stall timeout: if no cell is finished for so long, those in progress count as unreadable.
@@ -66,7 +66,7 @@ where
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let mut threads = processors.min(THREADS_MAX).min(count);
     if (0..threads).filter(|_| spawn_worker()).count() == 0 {
-        // Where no thread can be had, whoever watches does the work.
+        // Without any thread, the calling one does the work.
         shared.run();
     }
     let mut before = 0;

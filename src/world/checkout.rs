@@ -1,5 +1,5 @@
-//! Has missions' repositories checked out, beside all else that is done; so many at once, and no more. Nobody waits for one:
-//! whoever wants it is told that it is under way, and called when it has ended.
+//! Runs checkouts of missions' repositories in the background, within a limit of concurrent ones: no turn waits for a checkout,
+//! and a callback reports its end.
 
 use crate::mission::cell::checkout::{Placement, placement};
 use crate::mission::cell::worktree::{
@@ -21,15 +21,15 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
-/// So many checkouts at once; the others wait for their turn, and nobody waits for them.
+/// The most concurrent checkouts; the others wait in the background.
 const CHECKOUTS_MAX: usize = 2;
 
-/// Called when there is news of a checkout: it has ended, or takes so long that it is to be told.
+/// The callback for a checkout that has ended, or that takes long enough to be published.
 #[derive(Clone)]
 pub struct Caller(Arc<dyn Fn(&IssueKey) + Send + Sync>);
 
 impl Caller {
-    /// What is called must not wait.
+    /// Creates a callback, which must not block.
     pub fn new(call: impl Fn(&IssueKey) + Send + Sync + 'static) -> Self {
         Self(Arc::new(call))
     }
@@ -49,24 +49,24 @@ impl fmt::Debug for Caller {
 #[derive(Clone, Debug)]
 pub struct Checkouts {
     turns: Arc<Semaphore>,
-    known: Arc<Mutex<HashMap<MissionId, Known>>>,
+    known: Arc<Mutex<HashMap<MissionId, Requested>>>,
     running: watch::Sender<usize>,
     caller: Caller,
     ca_file: Option<PathBuf>,
     limits: CheckoutLimits,
 }
 
-/// A checkout that was asked for, until somebody has taken what came of it.
+/// A requested checkout, until its result is taken.
 #[derive(Debug)]
-struct Known {
+struct Requested {
     issue: IssueKey,
     what: UnderWay,
     begun: Instant,
-    /// Once it has ended: when, and what came of it.
-    came: Option<(Instant, Result<CommitId, CheckoutError>)>,
+    /// The time of its end, and its result.
+    ended: Option<(Instant, Result<CommitId, CheckoutError>)>,
 }
 
-/// One checkout, for the one thread that carries it out.
+/// What one thread needs for one checkout.
 #[derive(Debug)]
 pub(super) struct CheckoutRequest {
     pub(super) issue: IssueKey,
@@ -77,7 +77,7 @@ pub(super) struct CheckoutRequest {
 }
 
 impl Checkouts {
-    /// With the private CA of the forge, if it has one, and the one who is called.
+    /// Uses the private CA of the forge, if it has one.
     #[must_use]
     pub fn new(ca_file: Option<PathBuf>, caller: Caller) -> Self {
         let turns = Arc::new(Semaphore::new(CHECKOUTS_MAX));
@@ -85,7 +85,7 @@ impl Checkouts {
         Self { turns, known, running, caller, ca_file, limits }
     }
 
-    pub(super) fn order(
+    pub(super) fn request(
         &self,
         (issue, mission_id): (&IssueKey, MissionId),
         source: &WorktreeSource,
@@ -97,67 +97,70 @@ impl Checkouts {
         CheckoutRequest { issue: issue.clone(), mission_id, source: source.clone(), from, group }
     }
 
-    /// The checkout for this cell that has not ended, if there is one. What lies in staging for it is not to be touched.
-    pub(super) fn under_way(&self, mission_id: MissionId) -> Option<CheckoutUnderWay> {
-        locked(&self.known).get(&mission_id).filter(|known| known.came.is_none()).map(Known::under_way)
+    /// Fails if a checkout for this cell is running: its staging directory must not be touched.
+    pub(super) fn check_idle(&self, mission_id: MissionId) -> Result<(), WorldError> {
+        match locked(&self.known).get(&mission_id).filter(|known| known.ended.is_none()) {
+            Some(running) => Err(WorldError::CheckoutUnderWay(Box::new(running.under_way()))),
+            None => Ok(()),
+        }
     }
 
-    /// Takes what came of a checkout of this source for this cell, if it has ended. That of another source is forgotten.
-    pub(super) fn take(&self, order: &CheckoutRequest) -> Option<Result<CommitId, CheckoutError>> {
+    /// Takes the result of a checkout for this cell, if it has ended. The result for another source is dropped.
+    pub(super) fn take(&self, request: &CheckoutRequest) -> Option<Result<CommitId, CheckoutError>> {
         let mut known = locked(&self.known);
-        let ended = known.get(&order.mission_id).is_some_and(|known| known.came.is_some());
-        let known = ended.then(|| known.remove(&order.mission_id)).flatten()?;
-        known.came.filter(|_| known.what.source == order.source).map(|(_, came)| came)
+        let ended = known.get(&request.mission_id).is_some_and(|known| known.ended.is_some());
+        let known = ended.then(|| known.remove(&request.mission_id)).flatten()?;
+        known.ended.filter(|_| known.what.source == request.source).map(|(_, result)| result)
     }
 
-    /// Begins a checkout in staging, as soon as it is its turn. What is left there of an earlier one goes first.
-    pub(super) fn begin(&self, order: CheckoutRequest, writer: Arc<Writer>, now: Timestamp) -> CheckoutUnderWay {
-        let what = UnderWay { source: order.source.clone(), since: now };
-        let known = Known { issue: order.issue.clone(), what, begun: clock::instant(), came: None };
-        let (mission_id, under_way) = (order.mission_id, known.under_way());
+    /// Starts a checkout in staging as soon as a slot is free. It first removes the remains of an earlier one.
+    pub(super) fn begin(&self, request: CheckoutRequest, writer: Arc<Writer>, now: Timestamp) -> CheckoutUnderWay {
+        let what = UnderWay { source: request.source.clone(), since: now };
+        let known = Requested { issue: request.issue.clone(), what, begun: clock::instant(), ended: None };
+        let (mission_id, under_way) = (request.mission_id, known.under_way());
         locked(&self.known).insert(mission_id, known);
         self.running.send_modify(|running| *running += 1);
-        tokio::spawn(self.clone().carry_out(order, writer));
+        tokio::spawn(self.clone().carry_out(request, writer));
         under_way
     }
 
-    async fn carry_out(self, order: CheckoutRequest, writer: Arc<Writer>) {
-        let (issue, mission_id, limits) = (order.issue.clone(), order.mission_id, self.limits);
+    async fn carry_out(self, request: CheckoutRequest, writer: Arc<Writer>) {
+        let (issue, mission_id, limits) = (request.issue.clone(), request.mission_id, self.limits);
         let mut work = std::pin::pin!(async {
             let _turn = self.turns.acquire().await;
-            // It holds no thread that other work waits for, nor the end of the process.
-            let came = apart(move || order.stage(&writer, limits)).await;
-            came.unwrap_or_else(|| Err(CheckoutError::failed("check out the repository", &"there is no thread for it")))
+            // On its own thread, so that neither other work nor the end of the process waits for it.
+            let result = apart(move || request.stage(&writer, limits)).await;
+            result.unwrap_or_else(|| Err(CheckoutError::failed("check out the repository", &"no thread is available")))
         });
-        let came = if let Ok(came) = clock::timeout(PUBLISHED_AFTER, &mut work).await {
-            came
+        let result = if let Ok(result) = clock::timeout(PUBLISHED_AFTER, &mut work).await {
+            result
         } else {
             self.caller.call(&issue);
             work.await
         };
         if let Some(known) = locked(&self.known).get_mut(&mission_id) {
-            known.came = Some((clock::instant(), came));
+            known.ended = Some((clock::instant(), result));
         }
         self.caller.call(&issue);
         self.running.send_modify(|running| *running -= 1);
     }
 
-    /// How many have not ended. Whoever is called for one has been called before it is not counted any more.
+    /// The number of running checkouts. The callback for the end of one comes before the number falls.
     #[must_use]
     pub fn running(&self) -> watch::Receiver<usize> {
         self.running.subscribe()
     }
 
-    /// Whether one for this issue is under way, or nobody has taken yet what came of it.
+    /// Whether a checkout for this issue is running, or its result has not been taken.
     #[must_use]
     pub fn is_known(&self, place: (RepositoryId, i64)) -> bool {
         locked(&self.known).values().any(|known| known.is_of(place))
     }
 
-    /// Forgets those for an issue that had ended by then; the cells that they were for.
+    /// Drops results for an issue that ended before `by`; returns the ids of their cells.
     pub(super) fn forget(&self, place: (RepositoryId, i64), by: Instant) -> Vec<MissionId> {
         let mut known = locked(&self.known);
-        let has_ended = |known: &Known| known.came.as_ref().is_some_and(|(at, _)| *at < by);
+        let has_ended = |known: &Requested| known.ended.as_ref().is_some_and(|(at, _)| *at < by);
         let ended = known.iter().filter(|(_, known)| known.is_of(place) && has_ended(known));
         let ended: Vec<MissionId> = ended.map(|(id, _)| *id).collect();
         known.retain(|id, _| !ended.contains(id));
@@ -165,7 +168,7 @@ impl Checkouts {
     }
 }
 
-impl Known {
+impl Requested {
     fn is_of(&self, (repository, number): (RepositoryId, i64)) -> bool {
         self.issue.repository_id == repository && self.issue.number == number
     }
@@ -185,24 +188,24 @@ impl CheckoutRequest {
     }
 }
 
-/// What is left to do for a worktree.
+/// What remains to be done for a worktree.
 #[derive(Debug)]
 pub(super) enum Remaining {
-    /// Nothing.
+    /// Nothing remains.
     Nothing,
-    /// To check out its repository, in staging.
+    /// Its repository has to be checked out in staging.
     Checkout,
 }
 
-/// Puts what came of a checkout in its place, if one has ended and is still wanted; else says whether one is. A failure is
-/// remembered with the time of the next try.
+/// Places the result of a checkout, if it has ended and is still wanted; otherwise returns whether a checkout is needed. A
+/// failure is recorded with the time of the next attempt.
 pub(super) fn finish(
     writer: &Writer,
     (issue, mission_id): (&IssueKey, MissionId),
-    (source, came): (&WorktreeSource, Option<Result<CommitId, CheckoutError>>),
+    (source, result): (&WorktreeSource, Option<Result<CommitId, CheckoutError>>),
     now: Timestamp,
 ) -> Result<Remaining, WorldError> {
-    let done = put_in_place(writer, (issue, mission_id), (source, came), now);
+    let done = put_in_place(writer, (issue, mission_id), (source, result), now);
     if let Err(error) = &done {
         let why = error.to_string();
         writer.remember(issue, |record| record.worktree.fail(source.clone(), why, now))?;
@@ -213,7 +216,7 @@ pub(super) fn finish(
 fn put_in_place(
     writer: &Writer,
     (issue, mission_id): (&IssueKey, MissionId),
-    (source, came): (&WorktreeSource, Option<Result<CommitId, CheckoutError>>),
+    (source, result): (&WorktreeSource, Option<Result<CommitId, CheckoutError>>),
     now: Timestamp,
 ) -> Result<Remaining, WorldError> {
     let known = writer.remembered(issue)?.map(|record| record.worktree).unwrap_or_default();
@@ -231,9 +234,9 @@ fn put_in_place(
             return Err(WorldError::WorktreeInUse { mission_id });
         }
     };
-    let Some(came) = came else { return Ok(Remaining::Checkout) };
-    let checked_out = CheckedOut { source: source.clone(), commit: came? };
-    // By its directory it is found wherever it is moved.
+    let Some(result) = result else { return Ok(Remaining::Checkout) };
+    let checked_out = CheckedOut { source: source.clone(), commit: result? };
+    // The identity of the directory survives a move.
     let placing = Placing { checked_out: checked_out.clone(), directory: writer.identify_staged(&staged)? };
     writer.remember(issue, |record| record.worktree.placing = Some(Box::new(placing)))?;
     if !has_cell {
@@ -249,7 +252,7 @@ fn put_in_place(
     Ok(Remaining::Nothing)
 }
 
-/// Records that a worktree is in its place, and tells the cell.
+/// Records that a worktree was placed, and notes its commit in the cell.
 pub(super) fn hand_over(
     writer: &Writer,
     (issue, mission_id): (&IssueKey, MissionId),

@@ -21,8 +21,8 @@ const VARIABLES: [(&str, &str); 3] = [
 /// The other name for the same.
 const TUNABLES: &str = "GLIBC_TUNABLES";
 
-/// Starts this program once more as the same process, with these variables, unless its environment has one of them. Returns if
-/// that is so or the start fails: the daemon then only needs more memory.
+/// Executes this program again, as the same process, with these variables. Returns if its environment has one of them already,
+/// or if that fails: the daemon then only needs more memory.
 pub fn limit() {
     let mut names = VARIABLES.iter().map(|(name, _)| *name).chain([TUNABLES]);
     if names.any(|name| std::env::var_os(name).is_some()) {

@@ -1,5 +1,5 @@
-//! What the system grants this process, looked at before it is needed: a limit that is too low is one message, and neither
-//! an abort nor a wait without end.
+//! Checks the resource limits of this process before they matter, so that a limit that is too low leads to one error message,
+//! not to an abort or a hang.
 
 use crate::world::lock_unpoisoned::locked;
 use nix::sys::signal::{SigSet, Signal};
@@ -8,22 +8,22 @@ use std::io;
 use std::sync::Mutex;
 use std::thread::{Builder, scope, yield_now};
 
-/// How often the end of the threads that were tried is looked for.
-const LOOKS_MAX: usize = 10_000;
+/// The most polls for the end of the trial threads.
+const POLLS_MAX: usize = 10_000;
 
 /// Where the kernel lists the threads of this process.
 const THREADS: &str = "/proc/self/task";
 
-/// A limit, and the least that any command of ours works with.
+/// A resource and the least limit with which every command works.
 #[derive(Clone, Copy, Debug)]
 struct Floor {
     resource: Resource,
     least: u64,
     /// How messages name the resource.
     what: &'static str,
-    /// The flag of `ulimit`.
+    /// The option of `ulimit`.
     flag: &'static str,
-    /// The setting of a systemd unit.
+    /// The directive of a systemd unit.
     unit: &'static str,
 }
 
@@ -37,46 +37,46 @@ const FLOORS: [Floor; 5] = [
     Floor { resource: Resource::Nofile, least: 64, what: "open files", flag: "-n", unit: "LimitNOFILE" },
 ];
 
-/// What is not granted.
+/// A resource that this process lacks.
 #[derive(Debug, thiserror::Error)]
 pub enum Shortage {
-    /// A limit of the process.
+    /// A resource limit is too low.
     #[error(
         "this process may have {granted} {what}, and needs at least {least}; raise `ulimit {flag}` in the shell that starts \
          it, or `{unit}=` in its systemd unit"
     )]
-    CapacityLimit {
-        /// What there may be.
+    TooLow {
+        /// The current limit.
         granted: u64,
-        /// The least that is needed.
+        /// The least that works.
         least: u64,
-        /// Of what.
+        /// The resource, as in the message.
         what: &'static str,
-        /// The flag of `ulimit`.
+        /// The option of `ulimit`.
         flag: &'static str,
-        /// The setting of a systemd unit.
+        /// The directive of a systemd unit.
         unit: &'static str,
     },
-    /// Threads.
+    /// Threads cannot be started.
     #[error(
         "cannot start {needed} threads: {cause}; let this account have more processes and threads: raise `ulimit -u` in the \
          shell that starts it, or `LimitNPROC=` and `TasksMax=` in its systemd unit; where memory is limited, raise `ulimit -v` and \
          `ulimit -d` too"
     )]
     Threads {
-        /// How many.
+        /// The number of threads that a command needs.
         needed: usize,
-        /// Why not.
+        /// The error of the system.
         cause: io::Error,
     },
 }
 
-/// Finds out whether a program of ours can work at all, as the first thing that it does. From here on, a file that would
-/// grow beyond its limit is an error of the write, and not the end of the process.
+/// Checks the limits, as the first thing that a program does. From then on, a write beyond the file size limit is an error
+/// instead of a signal that ends the process.
 pub fn check() -> Result<(), Shortage> {
     let mut held = SigSet::empty();
     held.add(Signal::SIGXFSZ);
-    // What is started later inherits this, but for other programs. That it fails is not foreseen by any kernel.
+    // Threads that start later inherit the mask; other programs that this one executes do not. No kernel fails here.
     let _ = held.thread_block();
     FLOORS.into_iter().try_for_each(Floor::check)
 }
@@ -85,14 +85,14 @@ impl Floor {
     fn check(self) -> Result<(), Shortage> {
         let Self { resource, least, what, flag, unit } = self;
         match getrlimit(resource).current {
-            Some(granted) if granted < least => Err(Shortage::CapacityLimit { granted, least, what, flag, unit }),
+            Some(granted) if granted < least => Err(Shortage::TooLow { granted, least, what, flag, unit }),
             Some(_) | None => Ok(()),
         }
     }
 }
 
-/// Finds out whether so many threads can be had at once, by starting them: what counts is not the limit alone, but what
-/// else the account runs, and what the service manager grants.
+/// Checks that this number of threads can run concurrently, by starting them: other processes of the account and the service
+/// manager count towards the limit too.
 pub fn threads(needed: usize) -> Result<(), Shortage> {
     let before = running();
     let gate = Mutex::new(());
@@ -100,8 +100,8 @@ pub fn threads(needed: usize) -> Result<(), Shortage> {
         let _closed = locked(&gate);
         (0..needed).try_for_each(|_| Builder::new().spawn_scoped(threads, || drop(locked(&gate))).map(drop))
     });
-    // A thread counts until the kernel has put it away, which is after it was waited for.
-    for _ in (0..LOOKS_MAX).take_while(|_| running() > before) {
+    // The kernel counts a thread for a moment after it was joined.
+    for _ in (0..POLLS_MAX).take_while(|_| running() > before) {
         yield_now();
     }
     started.map_err(|cause| Shortage::Threads { needed, cause })

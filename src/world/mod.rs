@@ -50,7 +50,7 @@ pub enum WorldError {
         /// The mission of the cell.
         mission_id: MissionId,
     },
-    /// A checkout has not ended yet; whoever wants it is called when it has.
+    /// A checkout is still running; its mission is enqueued when it ends.
     #[error("{}", .0.what)]
     CheckoutUnderWay(Box<CheckoutUnderWay>),
     /// A change that needs an initialised root came before its initialisation succeeded.

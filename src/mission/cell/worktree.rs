@@ -76,16 +76,16 @@ pub const PUBLISHED_AFTER: Duration = Duration::from_secs(5);
 /// A checkout that has not ended yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckoutUnderWay {
-    /// What is checked out, and since when.
+    /// The source, and when the checkout was requested.
     pub what: UnderWay,
-    /// How long that is.
+    /// The time since then.
     pub lasted: Duration,
 }
 
 impl CheckoutUnderWay {
     /// What is published of it, once it takes longer than [`PUBLISHED_AFTER`].
     #[must_use]
-    pub fn told(&self) -> Option<&UnderWay> {
+    pub fn published(&self) -> Option<&UnderWay> {
         Some(&self.what).filter(|_| self.lasted >= PUBLISHED_AFTER)
     }
 }
@@ -126,7 +126,7 @@ pub struct Worktree {
     pub placing: Option<Box<Placing>>,
     /// The last failed checkout.
     pub failed: Option<Box<FailedCheckout>>,
-    /// What was told to be under way. Whoever dies meanwhile leaves it; it is only repeated, and nothing is decided by it.
+    /// The running checkout that was published. It may outlive a process that was killed; nothing is decided by it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub under_way: Option<Box<UnderWay>>,
 }

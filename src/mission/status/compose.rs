@@ -200,7 +200,7 @@ fn active_status(observation: &Observation, active: &Active, record: &mut Record
         return None;
     }
     if observation.checkout.is_some() && observation.slow_checkout().is_none() {
-        // In a moment it has ended, and then all is said at once.
+        // The checkout ends in a moment, and one write then publishes everything.
         return None;
     }
     let mission_id = binding.mission_id;

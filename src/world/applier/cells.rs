@@ -22,10 +22,8 @@ impl Applier {
         worktree: Option<&WorktreeSource>,
         record: &Record,
     ) -> Result<(), WorldError> {
-        // In staging lies what it works on.
-        if let Some(under_way) = self.checkouts.under_way(manifest.mission_id) {
-            return Err(WorldError::CheckoutUnderWay(Box::new(under_way)));
-        }
+        // A running checkout works in the staging directory.
+        self.checkouts.check_idle(manifest.mission_id)?;
         let (mut manifest, wanted, record) = (manifest.clone(), worktree.cloned(), record.clone());
         self.write(move |writer, context| {
             let (issue, mission_id) = (&record.issue, manifest.mission_id);
@@ -49,35 +47,33 @@ impl Applier {
         .await
     }
 
-    /// Has it checked out in staging by another thread, and puts it in its place once that has ended: into the cell where
-    /// there is one, else it stays there for the one that is about to be created. Never waits for it.
+    /// Starts a checkout in staging on another thread, or places one that has ended: into the cell if it exists, otherwise it
+    /// stays in staging for the cell that is about to be created. Never waits for a checkout.
     pub(super) async fn check_out(
         &self,
         issue: &IssueKey,
         mission_id: MissionId,
         source: &WorktreeSource,
     ) -> Result<(), WorldError> {
-        if let Some(under_way) = self.checkouts.under_way(mission_id) {
-            return Err(WorldError::CheckoutUnderWay(Box::new(under_way)));
-        }
+        self.checkouts.check_idle(mission_id)?;
         let forge = (&self.gitea.url(), self.gitea.token());
-        let order = self.checkouts.order((issue, mission_id), source, forge, self.access.group);
-        let came = self.checkouts.take(&order);
+        let request = self.checkouts.request((issue, mission_id), source, forge, self.access.group);
+        let result = self.checkouts.take(&request);
         let (issue, source) = (issue.clone(), source.clone());
         let finish = move |writer: &Writer, context: &PassContext| {
-            finish(writer, (&issue, mission_id), (&source, came), context.now)
+            finish(writer, (&issue, mission_id), (&source, result), context.now)
         };
         match self.write(finish).await? {
             Remaining::Nothing => Ok(()),
             Remaining::Checkout => {
                 let (writer, now) = self.with_state(|state| (state.writer.clone(), state.context.now));
-                let under_way = self.checkouts.begin(order, writer.ok_or(WorldError::NoRoot)?, now);
+                let under_way = self.checkouts.begin(request, writer.ok_or(WorldError::NoRoot)?, now);
                 Err(WorldError::CheckoutUnderWay(Box::new(under_way)))
             }
         }
     }
 
-    /// Forgets what came of checkouts for an issue that had ended before a turn began which did not take it.
+    /// Discards the results of checkouts that ended before a turn of their issue began which did not take them.
     pub async fn forget_checkouts(&self, place: (RepositoryId, i64), begun: Instant) {
         for mission_id in self.checkouts.forget(place, begun) {
             let discard = move |writer: &Writer, _: &PassContext| {

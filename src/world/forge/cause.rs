@@ -40,8 +40,8 @@ pub enum UnreachableCause {
 impl UnreachableCause {
     /// Classifies by the innermost error of a known type.
     pub(super) fn of(error: &reqwest::Error) -> Self {
-        let told = causes(error).find_map(classify);
-        told.unwrap_or(if error.is_timeout() { Self::Silent } else { Self::Broken })
+        let known = causes(error).find_map(classify);
+        known.unwrap_or(if error.is_timeout() { Self::Silent } else { Self::Broken })
     }
 
     /// The code in `doctor`'s report.
